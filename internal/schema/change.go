@@ -1,0 +1,14 @@
+package schema
+
+import "time"
+
+// Change is what a request body does to the sections: Input replaces them,
+// MergePatch merges into them, Operations edits them.
+type Change interface {
+	// Apply returns the sections after the change; cur stays as it is. The
+	// error is an *Error.
+	Apply(cur Sections) (Sections, error)
+	// TTL is the idle life that the body asks for with ttlMs; false where it
+	// asks for none.
+	TTL() (time.Duration, bool)
+}

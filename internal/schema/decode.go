@@ -1,0 +1,202 @@
+package schema
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Input is a body that names whole sections: a named section is replaced, one
+// that is null is reset, one that is absent stays. The zero Input changes
+// nothing.
+type Input struct {
+	ttl time.Duration
+
+	setUser bool
+	user    *User
+	// free holds the new values by section; nil where the section is absent.
+	free [sectionCount]jsontext.Value
+}
+
+// DecodeInput reads the body of a request that creates or replaces. The error
+// is an *Error.
+func (r *Rules) DecodeInput(body []byte) (*Input, error) {
+	p, err := r.decodeParts(body)
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{ttl: p.ttl}
+	for i, value := range p.sections {
+		switch {
+		case value == nil:
+		case section(i) == sectionUser:
+			in.setUser = true
+			if !isNull(value) {
+				in.user = readUserPatch(value, &p.mistakes).whole(&p.mistakes)
+			}
+		case isNull(value):
+			in.free[i] = emptyObject
+		default:
+			in.free[i] = value
+		}
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Apply implements Change.
+func (in *Input) Apply(cur Sections) (Sections, error) {
+	if in.setUser {
+		cur.User = in.user
+	}
+	for i, value := range in.free {
+		if value != nil {
+			*cur.freeForm(section(i)) = value
+		}
+	}
+	return cur, nil
+}
+
+// TTL implements Change.
+func (in *Input) TTL() (time.Duration, bool) { return in.ttl, in.ttl > 0 }
+
+// parts are the members of a body that holds sections.
+type parts struct {
+	// sections are the normalised values; nil where absent, null as sent.
+	sections [sectionCount]jsontext.Value
+	ttl      time.Duration
+	mistakes
+}
+
+// decodeParts reads a body that holds sections, as far as all of them have in
+// common. The mistakes are not judged yet, so that the caller can add to them.
+func (r *Rules) decodeParts(body []byte) (*parts, error) {
+	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
+		return nil, err
+	}
+	p := new(parts)
+	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: make(path, 0, 8)}
+	n.space()
+	for m := range n.members() {
+		i := sectionOf(m)
+		n.clean, n.anyName = i == sectionInputs, i == sectionUser
+		value, err := n.value(2)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case i == sectionUser:
+			p.sections[i] = value
+		case i != noSection:
+			p.sections[i] = value
+			if k := value.Kind(); k != jsontext.KindBeginObject && k != jsontext.KindNull {
+				n.add(n.where.pointer(), "must be an object or null")
+			}
+		case string(m) == "ttlMs":
+			p.ttl = r.readTTL(value, &n.mistakes)
+		case !isReadOnly(m):
+			n.add(n.where.pointer(), "is not a member of a session")
+		}
+	}
+	p.mistakes = n.mistakes
+	return p, nil
+}
+
+// isReadOnly reports whether a top-level member is the service's own: those of
+// the document and the token that comes with it. They are ignored, so that a
+// client can send back what it got.
+func isReadOnly(name []byte) bool {
+	switch string(name) {
+	case "id", "createdAt", "updatedAt", "expiresAt", "version", "revision", "token":
+		return true
+	}
+	return false
+}
+
+// DecodeTTL reads the body of a touch: an object whose only member may be
+// ttlMs. ok is false where it names none, or the body is empty. The error is
+// an *Error.
+func (r *Rules) DecodeTTL(body []byte) (ttl time.Duration, ok bool, err error) {
+	err = r.decodeOnly("ttlMs", body, func(value []byte, m *mistakes) {
+		ttl, ok = r.readTTL(value, m), true
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	return ttl, ok, nil
+}
+
+// DecodeGrace reads the body of a regeneration: an object whose only member
+// may be graceMs, at least 0. The grace is 0 where it names none, or the body
+// is empty. The error is an *Error.
+func (r *Rules) DecodeGrace(body []byte) (grace time.Duration, err error) {
+	err = r.decodeOnly("graceMs", body, func(value []byte, m *mistakes) {
+		var ok bool
+		if grace, ok = readMillis(value); !ok {
+			m.add("/graceMs", "must be a whole number of milliseconds, at least 0")
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return grace, nil
+}
+
+// decodeOnly reads an object that may have the one member, and hands its value
+// to read.
+func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *mistakes)) error {
+	if len(body) == 0 {
+		return nil
+	}
+	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
+		return err
+	}
+	n := normalizer{rules: r, src: body}
+	n.space()
+	for m := range n.members() {
+		value, err := n.value(2)
+		if err != nil {
+			return err
+		}
+		if string(m) == name {
+			read(value, &n.mistakes)
+		} else {
+			n.add(n.where.pointer(), "only "+name+" is taken here")
+		}
+	}
+	return n.err()
+}
+
+// readTTL reads a ttlMs.
+func (r *Rules) readTTL(value []byte, m *mistakes) time.Duration {
+	ttl, ok := readMillis(value)
+	switch {
+	case !ok || ttl == 0:
+		m.add("/ttlMs", "must be a whole number of milliseconds, at least 1")
+	case ttl == endless, r.MaxTTL > 0 && ttl > r.MaxTTL:
+		m.add("/ttlMs", "is more than the service allows")
+	}
+	return ttl
+}
+
+// endless is the duration that stands for every longer one. It is no whole
+// number of milliseconds.
+const endless = time.Duration(math.MaxInt64)
+
+// readMillis reads a count of milliseconds that is written as digits alone.
+func readMillis(value []byte) (time.Duration, bool) {
+	for _, c := range value {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+	}
+	ms, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || ms > math.MaxInt64/int64(time.Millisecond) {
+		return endless, true // too many digits, or as good as that
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}

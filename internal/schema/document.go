@@ -1,0 +1,105 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+)
+
+// errDocument: a stored document is not as Build makes them.
+var errDocument = errors.New("session document: unexpected layout")
+
+// Build returns s with the sections in it: UserID, Files and Doc. The other
+// fields must be set. The error is an *Error of CodeTooLarge if the document
+// is over MaxBytes.
+func (r *Rules) Build(s Session, sec Sections) (Session, error) {
+	doc := make([]byte, 0, expiresAtOffset(s.ID)+len(headVersion)+64+sec.size())
+	doc = append(doc, headID...)
+	doc = append(doc, s.ID...)
+	doc = append(doc, headCreatedAt...)
+	doc = appendTime(doc, s.CreatedAt)
+	doc = append(doc, headUpdatedAt...)
+	doc = appendTime(doc, s.UpdatedAt)
+	doc = append(doc, headExpiresAt...)
+	doc = appendTime(doc, s.ExpiresAt)
+	doc = append(doc, headVersion...)
+	doc = strconv.AppendInt(doc, s.Revision, 10)
+	doc = append(doc, ',')
+	doc = sec.appendMembers(doc)
+	doc = append(doc, '}')
+	if r.MaxBytes > 0 && len(doc) > r.MaxBytes {
+		return Session{}, &Error{
+			Code:   CodeTooLarge,
+			Detail: "the session document would be larger than " + strconv.Itoa(r.MaxBytes) + " bytes",
+		}
+	}
+	s.Doc = doc
+	s.Files = FileRefs(sec.Results)
+	s.UserID = ""
+	if sec.User != nil {
+		s.UserID = sec.User.ID
+	}
+	return s, nil
+}
+
+// Sections returns the sections of the document. They share its bytes. The
+// document is one that Build made, so its values are only found, not checked;
+// the error says that its layout is another.
+func (s *Session) Sections() (Sections, error) {
+	var sec Sections
+	user, i, err := s.userValue()
+	if err != nil {
+		return Sections{}, err
+	}
+	if sec.User, err = readUser(user); err != nil {
+		return Sections{}, err
+	}
+	for name := sectionInputs; name < sectionCount; name++ {
+		m, ok := nextMember(s.Doc, i)
+		if !ok || string(unquoted(m.name(s.Doc))) != sectionNames[name] || m.end == m.colon+1 || s.Doc[m.colon+1] != '{' {
+			return Sections{}, errDocument
+		}
+		*sec.freeForm(name) = m.value(s.Doc)
+		i = m.end
+	}
+	if string(s.Doc[i:]) != "}" {
+		return Sections{}, errDocument
+	}
+	return sec, nil
+}
+
+// User returns the user of the document; nil where there is none.
+func (s *Session) User() (*User, error) {
+	value, _, err := s.userValue()
+	if err != nil {
+		return nil, err
+	}
+	return readUser(value)
+}
+
+// userValue returns the user's value and the offset after it.
+func (s *Session) userValue() (value []byte, end int, err error) {
+	at := expiresAtOffset(s.ID) + timeLen
+	if len(s.Doc) < at || !bytes.HasPrefix(s.Doc[at:], []byte(headVersion)) {
+		return nil, 0, errDocument
+	}
+	at = valueEnd(s.Doc, at+len(headVersion)) // past the revision
+	m, ok := nextMember(s.Doc, at)
+	if !ok || string(m.name(s.Doc)) != `"user"` {
+		return nil, 0, errDocument
+	}
+	return m.value(s.Doc), m.end, nil
+}
+
+// readUser reads the user of a document.
+func readUser(value []byte) (*User, error) {
+	if isNull(value) {
+		return nil, nil
+	}
+	var m mistakes
+	user := readUserPatch(value, &m).whole(&m)
+	if m.err() != nil {
+		return nil, errDocument
+	}
+	return user, nil
+}

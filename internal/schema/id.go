@@ -1,0 +1,43 @@
+package schema
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+)
+
+// NewID returns a fresh session id: 64 lowercase hexadecimal characters made
+// of 32 random bytes.
+func NewID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return hex.EncodeToString(b[:])
+}
+
+// ValidID reports whether id is one that the service makes itself.
+func ValidID(id string) bool {
+	if len(id) != 64 {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidForeignID reports whether id is one that a trusted caller may bring:
+// 16 to 128 characters of [A-Za-z0-9_-]. Every id of ValidID is one too.
+func ValidForeignID(id string) bool {
+	if len(id) < 16 || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

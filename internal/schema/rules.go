@@ -1,0 +1,49 @@
+package schema
+
+import (
+	"strings"
+	"time"
+)
+
+// Rules are the settings that decide what a document may hold. They may be
+// used from many goroutines at once, as long as nobody changes them.
+type Rules struct {
+	// MaxBytes is the size of the largest document; 0 for no limit.
+	MaxBytes int
+	// MaxTTL is the longest idle life that a body may ask for; 0 for no limit.
+	MaxTTL time.Duration
+	// Sanitize is what happens to the strings of inputs. The zero value is
+	// SanitizeControls.
+	Sanitize Sanitize
+	// ForbiddenKeys are member names that no section may hold at any depth, in
+	// whatever case. The members that the schema itself names (user.email and
+	// the like) are not meant.
+	ForbiddenKeys []string
+}
+
+// The fixed limits of a document.
+const (
+	// maxDepth is how deep objects and arrays may nest, the root counting as 1.
+	maxDepth = 64
+	// maxFieldErrors bounds what one answer says of one body.
+	maxFieldErrors = 50
+	// maxPointer bounds a reported pointer, in bytes.
+	maxPointer = 1024
+	// maxOperations is how many operations a JSON Patch may have.
+	maxOperations = 1000
+)
+
+// forbids reports whether name may not be a member name. The three fixed ones
+// change an object's prototype when a careless JavaScript client assigns them.
+func (r *Rules) forbids(name []byte) bool {
+	switch string(name) {
+	case "__proto__", "prototype", "constructor":
+		return true
+	}
+	for _, key := range r.ForbiddenKeys {
+		if strings.EqualFold(key, string(name)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+// Package schema holds the session document: what it looks like, how strictly
+// it is read, what a change does to it and which files it refers to.
+//
+// It knows nothing of HTTP, of stores or of the environment. A document is
+// parsed where it is changed, and otherwise handled as the JSON bytes that a
+// client gets.
+package schema
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
+
+// Version is the schema version that every document carries.
+const Version = 1
+
+// DefaultNamespace is the namespace of the caller's own routes.
+const DefaultNamespace = "default"
+
+// Session is one session as a store keeps it. It is a value: a store that
+// hands one out, or is handed one, never changes what Doc and Files point at.
+//
+// Times have millisecond precision and are UTC.
+type Session struct {
+	// Namespace and ID together name the session.
+	Namespace, ID string
+
+	CreatedAt, UpdatedAt time.Time
+	// ExpiresAt is the moment from which the session is absent.
+	ExpiresAt time.Time
+	// Revision is 1 at creation and one more with each change of a section.
+	Revision int64
+
+	// TTL is the idle life: a touch at t moves ExpiresAt to t+TTL.
+	TTL time.Duration
+	// OwnTTL is the idle life that a caller asked for with ttlMs; 0 where it
+	// follows the service's settings.
+	OwnTTL time.Duration
+
+	// UserID is user.id, or empty.
+	UserID string
+	// Files are the references of the results section, as FileRefs gives them.
+	Files []string
+
+	// Doc is the document as JSON, compact, its members in the order of
+	// AppendJSON. Its expiresAt is that of the last write; AppendJSON puts
+	// the present one in its place.
+	Doc []byte
+}
+
+// Key names a session.
+type Key struct{ Namespace, ID string }
+
+// Key returns the key that names s.
+func (s *Session) Key() Key { return Key{Namespace: s.Namespace, ID: s.ID} }
+
+// Live reports whether s has not expired at now.
+func (s *Session) Live(now time.Time) bool { return now.Before(s.ExpiresAt) }
+
+// ETag is the entity tag of the document (RFC 9110 section 8.8.3): strong, and
+// made of the revision alone, so a touch does not change it.
+func (s *Session) ETag() string {
+	b := make([]byte, 0, 24)
+	b = append(b, '"')
+	b = strconv.AppendInt(b, s.Revision, 10)
+	return string(append(b, '"'))
+}
+
+// The head of a document has a fixed layout, so that ExpiresAt can be replaced
+// without reading the document.
+const (
+	headID        = `{"id":"`
+	headCreatedAt = `","createdAt":"`
+	headUpdatedAt = `","updatedAt":"`
+	headExpiresAt = `","expiresAt":"`
+	headVersion   = `","version":1,"revision":`
+
+	timeLayout = "2006-01-02T15:04:05.000Z"
+	timeLen    = len(timeLayout)
+)
+
+// expiresAtOffset is where the digits of expiresAt start in a document.
+func expiresAtOffset(id string) int {
+	return len(headID) + len(id) + len(headCreatedAt) + timeLen + len(headUpdatedAt) + timeLen + len(headExpiresAt)
+}
+
+// AppendJSON appends the document as a client gets it, with the present
+// ExpiresAt.
+func (s *Session) AppendJSON(dst []byte) []byte {
+	at := expiresAtOffset(s.ID)
+	dst = append(dst, s.Doc[:at]...)
+	dst = appendTime(dst, s.ExpiresAt)
+	return append(dst, s.Doc[at+timeLen:]...)
+}
+
+// WithID returns s under another id, for a regenerated session: same data,
+// same times, same revision.
+func (s Session) WithID(id string) Session {
+	doc := make([]byte, 0, len(s.Doc)-len(s.ID)+len(id))
+	doc = append(doc, headID...)
+	doc = append(doc, id...)
+	doc = append(doc, s.Doc[len(headID)+len(s.ID):]...)
+	s.ID, s.Doc = id, doc
+	return s
+}
+
+// DocID returns the id that a document carries, nil if it does not start as a
+// document does. The bytes are the document's own.
+func DocID(doc []byte) []byte {
+	rest, ok := bytes.CutPrefix(doc, []byte(headID))
+	if !ok {
+		return nil
+	}
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		return nil
+	}
+	return rest[:end:end]
+}
+
+// appendTime appends t as RFC 3339 in UTC with milliseconds, always timeLen
+// bytes for the years 0 to 9999.
+func appendTime(dst []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(dst, timeLayout)
+}
+
+// Now cuts t to what a document can express: UTC, whole milliseconds, no
+// monotonic reading.
+func Now(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }

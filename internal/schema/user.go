@@ -1,0 +1,203 @@
+package schema
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// User is whose session it is.
+type User struct {
+	ID    string   `json:"id"`
+	Email string   `json:"email"`
+	Roles []string `json:"roles"`
+}
+
+// The limits of a user's fields, in bytes. They keep identity headers small.
+const (
+	maxUserID    = 256
+	maxUserEmail = 320 // RFC 3696: 64 for the local part, 255 for the domain, "@"
+	maxUserRoles = 64
+	maxUserRole  = 128
+)
+
+// Equal reports whether u and o say the same; either may be nil.
+func (u *User) Equal(o *User) bool {
+	if u == nil || o == nil {
+		return u == o
+	}
+	return u.ID == o.ID && u.Email == o.Email && slices.Equal(u.Roles, o.Roles)
+}
+
+// appendJSON appends the user as a document has it; null for nil.
+func (u *User) appendJSON(dst []byte) []byte {
+	if u == nil {
+		return append(dst, "null"...)
+	}
+	dst = append(dst, `{"id":`...)
+	dst = appendQuoted(dst, u.ID)
+	dst = append(dst, `,"email":`...)
+	dst = appendQuoted(dst, u.Email)
+	dst = append(dst, `,"roles":[`...)
+	for i, role := range u.Roles {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendQuoted(dst, role)
+	}
+	return append(dst, "]}"...)
+}
+
+// appendQuoted appends text as a JSON string.
+func appendQuoted(dst []byte, text string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, text) // replaces what is not UTF-8, which no decoded text is
+	return dst
+}
+
+// userPatch is what a body says of the user's fields.
+type userPatch struct {
+	id, email, roles presence
+	// What a field is set to.
+	idText, emailText string
+	roleList          []string
+}
+
+// presence says what a body does with a field.
+type presence byte
+
+const (
+	absent presence = iota
+	cleared
+	set
+)
+
+// presenceOf returns what a body does with a field by giving it the value.
+func presenceOf(value []byte) presence {
+	if isNull(value) {
+		return cleared
+	}
+	return set
+}
+
+// readUserPatch reads the compact value of a user member that is not null.
+// Mistakes go to m; nil where it is no object.
+func readUserPatch(value []byte, m *mistakes) *userPatch {
+	if kindOf(value) != jsontext.KindBeginObject {
+		m.add(string(userPointer), "must be an object or null")
+		return nil
+	}
+	p := new(userPatch)
+	for f, ok := nextMember(value, 1); ok; f, ok = nextMember(value, f.end) {
+		v := f.value(value)
+		name := unquoted(f.name(value))
+		var problem string
+		switch string(name) {
+		case "id":
+			p.id = presenceOf(v)
+			p.idText, problem = readText(v, maxUserID)
+		case "email":
+			p.email = presenceOf(v)
+			p.emailText, problem = readText(v, maxUserEmail)
+		case "roles":
+			p.roles = presenceOf(v)
+			p.roleList, problem = readRoles(v, m)
+		default:
+			problem = "is not a field of user"
+		}
+		if problem != "" {
+			m.add(string(userPointer.AppendToken(string(name))), problem)
+		}
+	}
+	return p
+}
+
+// userPointer is where a document has its user.
+const userPointer = jsontext.Pointer("/user")
+
+// readText reads one string of a user, or null, and says what is wrong with it.
+// It may end up in an HTTP header, so it may hold no control characters.
+func readText(value []byte, limit int) (text, problem string) {
+	switch {
+	case isNull(value):
+		return "", ""
+	case kindOf(value) != jsontext.KindString:
+		return "", "must be a string"
+	}
+	text = string(unquoted(value))
+	if len(text) > limit {
+		return "", "must be at most " + strconv.Itoa(limit) + " bytes long"
+	}
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return "", "must not hold control characters"
+		}
+	}
+	return text, ""
+}
+
+// readRoles reads a user's roles, or null. What is wrong with one of them goes
+// to m.
+func readRoles(value []byte, m *mistakes) (roles []string, problem string) {
+	switch {
+	case isNull(value):
+		return nil, ""
+	case kindOf(value) != jsontext.KindBeginArray:
+		return nil, "must be an array of strings"
+	}
+	roles = make([]string, 0, 4)
+	for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
+		if len(roles) == maxUserRoles {
+			return nil, "must have at most " + strconv.Itoa(maxUserRoles) + " elements"
+		}
+		role, problem := readText(value[start:end], maxUserRole)
+		if isNull(value[start:end]) {
+			problem = "must be a string"
+		}
+		if problem != "" {
+			m.add(string(userPointer)+"/roles/"+strconv.Itoa(len(roles)), problem)
+		}
+		roles = append(roles, role)
+	}
+	return roles, ""
+}
+
+// whole returns the user that the patch makes by itself, for a body that
+// replaces the user: there null is no value of a field.
+func (p *userPatch) whole(m *mistakes) *User {
+	if p == nil {
+		return nil
+	}
+	if p.email == cleared {
+		m.add(string(userPointer)+"/email", "must be a string")
+	}
+	if p.roles == cleared {
+		m.add(string(userPointer)+"/roles", "must be an array of strings")
+	}
+	return p.apply(nil, m)
+}
+
+// apply returns cur with the patch merged into it. What was removed gets its
+// default, but an id there must be.
+func (p *userPatch) apply(cur *User, m *mistakes) *User {
+	next := User{Roles: []string{}}
+	if cur != nil {
+		next = *cur
+	}
+	if p.id != absent {
+		next.ID = p.idText
+	}
+	if p.email != absent {
+		next.Email = p.emailText
+	}
+	switch p.roles {
+	case set:
+		next.Roles = p.roleList
+	case cleared:
+		next.Roles = []string{}
+	}
+	if next.ID == "" {
+		m.add(string(userPointer)+"/id", "is required and must not be empty")
+	}
+	return &next
+}
