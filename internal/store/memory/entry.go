@@ -1,0 +1,191 @@
+package memory
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// entry is the place of one session: from Create or Regenerate until it ends.
+// It is never used for another one.
+type entry struct {
+	// rec is the session as it is now; nil once it has ended. It is set under
+	// the lock of the entry's shard, and, where the order of a namespace's
+	// index depends on it, under that of the namespace too.
+	rec atomic.Pointer[record]
+	// used is the tick of the last use, or under the policy TTL of the last
+	// write. It only grows.
+	used atomic.Int64
+	// pos is the entry's place in each of the shard's queues, -1 for none.
+	// Guarded by the shard.
+	pos [queueCount]int32
+}
+
+// record is one state of a session, never changed. It is kept small: a million
+// of them is what the store is made for. Times are Unix milliseconds. The id is
+// not among the fields because the document carries it.
+type record struct {
+	doc      []byte
+	expires  int64
+	created  int64
+	updated  int64
+	revision int64
+	user     string
+	*terms
+}
+
+// terms is what a record has in common with many others, and shares with some
+// of them.
+type terms struct {
+	space       *namespace
+	ttl, ownTTL time.Duration
+	files       []string
+}
+
+// newEntry returns an entry that is in no shard yet.
+func newEntry(rec *record) *entry {
+	e := &entry{}
+	for i := range e.pos {
+		e.pos[i] = -1
+	}
+	e.rec.Store(rec)
+	return e
+}
+
+// errDocument: what came in is no document of the session.
+var errDocument = fmt.Errorf("%w: the document does not carry the session's id", store.ErrUnavailable)
+
+// checkDocument reports whether the document can be kept under the id.
+func checkDocument(doc []byte, id string) error {
+	if string(schema.DocID(doc)) != id {
+		return errDocument
+	}
+	return nil
+}
+
+// pack returns s as a record. Strings are copied, lest they hold on to the
+// request body that they were cut from.
+func pack(s *schema.Session, space *namespace) *record {
+	rec := &record{
+		doc:      s.Doc,
+		expires:  s.ExpiresAt.UnixMilli(),
+		created:  s.CreatedAt.UnixMilli(),
+		updated:  s.UpdatedAt.UnixMilli(),
+		revision: s.Revision,
+		user:     strings.Clone(s.UserID),
+		terms:    space.termsOf(s),
+	}
+	if spare := cap(s.Doc) - len(s.Doc); spare > len(s.Doc)/32 {
+		rec.doc = bytes.Clone(s.Doc)
+	}
+	return rec
+}
+
+// termsOf returns the terms of s: those of the session before, where they are
+// the same.
+func (n *namespace) termsOf(s *schema.Session) *terms {
+	last := n.lastTerms.Load()
+	if last != nil && len(s.Files) == 0 && last.same(s) {
+		return last
+	}
+	own := &terms{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}
+	if len(s.Files) == 0 {
+		n.lastTerms.Store(own)
+		return own
+	}
+	own.files = make([]string, len(s.Files))
+	for i, path := range s.Files {
+		own.files[i] = strings.Clone(path)
+	}
+	return own
+}
+
+// same reports whether s lives as long as the terms say.
+func (t *terms) same(s *schema.Session) bool { return t.ttl == s.TTL && t.ownTTL == s.OwnTTL }
+
+// session returns the record as a session of that id.
+func (r *record) session(id string) schema.Session {
+	return schema.Session{
+		Namespace: r.space.name,
+		ID:        id,
+		CreatedAt: time.UnixMilli(r.created).UTC(),
+		UpdatedAt: time.UnixMilli(r.updated).UTC(),
+		ExpiresAt: time.UnixMilli(r.expires).UTC(),
+		Revision:  r.revision,
+		TTL:       r.ttl,
+		OwnTTL:    r.ownTTL,
+		UserID:    r.user,
+		Files:     r.files,
+		Doc:       r.doc,
+	}
+}
+
+// id returns the id; the bytes are the document's.
+func (r *record) id() []byte { return schema.DocID(r.doc) }
+
+// key returns the key, newly allocated.
+func (r *record) key() store.Key { return store.Key{Namespace: r.space.name, ID: string(r.id())} }
+
+// is reports whether the record is that of the key.
+func (r *record) is(key store.Key) bool {
+	return r.space.name == key.Namespace && string(r.id()) == key.ID
+}
+
+func (r *record) live(now int64) bool { return now < r.expires }
+
+// unchanged reports whether the record is still what a caller saw as old.
+func (r *record) unchanged(old *schema.Session) bool {
+	return r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
+}
+
+// use notes a use at the tick. Of concurrent ones the latest stays.
+func (e *entry) use(tick int64) {
+	for {
+		last := e.used.Load()
+		if last >= tick || e.used.CompareAndSwap(last, tick) {
+			return
+		}
+	}
+}
+
+// What is counted beyond the bytes of documents, names and paths, close to what
+// BenchmarkMemory measures.
+const (
+	// sessionOverhead is for an entry, its record, and its places in the
+	// table, the queues and the index.
+	sessionOverhead = 190
+	// userOverhead is for a user's name and its place in the index.
+	userOverhead = 24
+	// fileOverhead is for a reference to a file.
+	fileOverhead = 80
+)
+
+// cost is what the record counts for in the budget.
+func (r *record) cost() int64 {
+	n := sessionOverhead + int64(len(r.doc))
+	if r.user != "" {
+		n += userOverhead + int64(len(r.user))
+	}
+	for _, path := range r.files {
+		n += fileOverhead + int64(len(path))
+	}
+	return n
+}
+
+// compareAge orders entries as lists do: newest first, then by id. Neither
+// part ever changes during the life of an entry, whatever its record is.
+func compareAge(a, b *record) int {
+	switch {
+	case a.created > b.created:
+		return -1
+	case a.created < b.created:
+		return 1
+	default:
+		return bytes.Compare(a.id(), b.id())
+	}
+}

@@ -1,0 +1,95 @@
+package memory
+
+import (
+	"sync"
+
+	"session-api/internal/store"
+)
+
+// grace leads from a key to the session that replaced its own.
+type grace struct {
+	from  store.Key
+	to    *entry
+	hash  uint64 // of the successor's key
+	until int64
+}
+
+// graces are those of one shard's keys. There is at most one for each stored
+// session: when a successor ends or is itself regenerated, its grace goes.
+type graces struct {
+	mu sync.RWMutex
+	of map[store.Key]grace
+}
+
+// find returns the grace of the key, if it has not run out at now.
+func (g *graces) find(key store.Key, now int64) (grace, bool) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	found, ok := g.of[key]
+	return found, ok && now < found.until
+}
+
+func (g *graces) set(to grace) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of == nil {
+		g.of = make(map[store.Key]grace)
+	}
+	g.of[to.from] = to
+}
+
+// forget ends the grace of a key that is taken by a new session.
+func (g *graces) forget(key store.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.of, key)
+}
+
+// drop ends the grace of the key, if it leads to e.
+func (g *graces) drop(key store.Key, e *entry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[key].to == e {
+		delete(g.of, key)
+	}
+}
+
+// sweep ends the graces that have run out at now and returns them.
+func (g *graces) sweep(now int64) []grace {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var over []grace
+	for key, at := range g.of {
+		if now >= at.until {
+			over = append(over, at)
+			delete(g.of, key)
+		}
+	}
+	return over
+}
+
+// oldKeys are the keys in whose grace a shard's sessions are. Most have none.
+type oldKeys map[*entry]store.Key
+
+func (o *oldKeys) set(e *entry, key store.Key) {
+	if *o == nil {
+		*o = make(oldKeys)
+	}
+	(*o)[e] = key
+}
+
+// take removes and returns the old key of e.
+func (o *oldKeys) take(e *entry) (store.Key, bool) {
+	key, ok := (*o)[e]
+	if ok {
+		delete(*o, e)
+	}
+	return key, ok
+}
+
+// drop forgets the key of a grace that is over.
+func (o oldKeys) drop(over grace) {
+	if o[over.to] == over.from {
+		delete(o, over.to)
+	}
+}

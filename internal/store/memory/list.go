@@ -1,0 +1,123 @@
+package memory
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"session-api/internal/store"
+)
+
+// batch is how many entries a long operation handles before it lets go of its
+// lock and looks at its context.
+const batch = 256
+
+// position is a place in the order of a list: that of a session of this age.
+// The session need not exist any more.
+type position struct {
+	created int64
+	id      string
+}
+
+// start is before every session.
+var start = position{created: math.MaxInt64}
+
+// record returns a record that stands at the position in the indexes, with as
+// much of a document as they look at.
+func (p position) record(user string) *record {
+	return &record{created: p.created, user: user, doc: []byte(`{"id":"` + p.id + `"`)}
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+	after, limit := start, max(q.Limit, 1)
+	if q.Cursor != "" {
+		var err error
+		if after, err = decodeCursor(q); err != nil {
+			return store.Page{}, err
+		}
+	}
+	space := s.spaces.find(q.Namespace)
+	if space == nil {
+		return store.Page{}, nil
+	}
+	var page store.Page
+	for {
+		if err := cancelled(ctx); err != nil {
+			return store.Page{}, err
+		}
+		var last *record
+		seen := 0
+		space.scan(q.UserID, after, func(rec *record) bool {
+			if rec.live(now.UnixMilli()) {
+				if len(page.Sessions) == limit {
+					page.Next = encodeCursor(q, &page.Sessions[limit-1])
+					return false
+				}
+				page.Sessions = append(page.Sessions, rec.session(string(rec.id())))
+			}
+			last = rec
+			seen++
+			return seen < batch
+		})
+		if seen < batch || page.Next != "" {
+			return page, nil
+		}
+		after = position{last.created, string(last.id())}
+	}
+}
+
+// Clear implements store.Store. It takes the first sessions that match until
+// there are none, rather than going through the list once: a session that is
+// regenerated meanwhile changes its place in the list, but does not escape.
+func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	space := s.spaces.find(f.Namespace)
+	if space == nil {
+		return 0, nil
+	}
+	ended := 0
+	for {
+		if err := cancelled(ctx); err != nil {
+			return ended, err
+		}
+		keys := make([]store.Key, 0, batch)
+		space.scan(f.UserID, start, func(rec *record) bool {
+			if string(rec.id()) != f.Except {
+				keys = append(keys, rec.key())
+			}
+			return len(keys) < batch
+		})
+		if len(keys) == 0 {
+			return ended, nil
+		}
+		for _, key := range keys {
+			if s.clear(now.UnixMilli(), key, f.UserID) {
+				ended++
+			}
+		}
+	}
+}
+
+// clear frees the session of the key if it belongs to the user, or to whomever
+// where user is empty. It reports whether that ended a live one.
+func (s *Store) clear(now int64, key store.Key, user string) bool {
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.table.find(hash, key)
+	if e == nil {
+		return false
+	}
+	rec := e.rec.Load()
+	if user != "" && rec.user != user {
+		return false
+	}
+	s.drop(sh, hash, e)
+	if !rec.live(now) {
+		s.expirations.Add(1)
+		return false
+	}
+	s.deletes.Add(1)
+	return true
+}

@@ -1,0 +1,175 @@
+// Package memory is the store that keeps sessions in the process's memory.
+//
+// # Reading without a global lock
+//
+// Sessions are spread over 256 shards by a seeded hash of their key. A read
+// takes the read lock of one shard, finds the entry, writes the next tick of a
+// logical clock into it, and takes the entry's record, which nobody changes:
+// every write replaces it as a whole. Nothing is moved, nothing is allocated,
+// and the only word that all readers share is the clock.
+//
+// # Exact LRU
+//
+// Which session was used least recently is worked out when somebody has to go,
+// not when somebody is used. Each shard has a heap of its entries, ordered by
+// the tick that the heap last saw of each. An entry's own tick only grows, so
+// what the heap has seen is a lower bound of it. To find the shard's least
+// recently used entry, the tick at the top is compared with the entry's own:
+// where it is behind, it is set right and the entry sinks; where it is not, no
+// other entry can have a smaller one, and the top is the one. Each shard
+// publishes the tick at its top, a lower bound for the whole shard.
+//
+// An eviction takes the shard with the smallest bound, locks it, settles its
+// top, and evicts it if no other shard's bound is smaller at that moment;
+// otherwise it looks again. While the shard is locked nobody uses the victim.
+// Every entry elsewhere has a tick at or above its shard's bound; and whoever
+// adds an entry lowers the bound where need be before taking the entry's tick,
+// so an entry that the bounds do not show yet gets a later tick than the
+// victim's. So the victim is the least recently used session of the store, for
+// any number of goroutines. Evictions take turns; readers never wait for one
+// longer than for a writer of the same shard.
+//
+// The price is that an eviction has to set right what was used since the last
+// one, as far as it comes to the top. Sweep does that as well, a few entries at
+// a time, so that an eviction after a long time without any is not slow.
+//
+// # Locks
+//
+// In this order, each optional: Store.room; then one shard, or two in the order
+// of their numbers; then one of the leaves: a namespace, the namespaces, the
+// file index, the budget, a shard's graces. No lock is held while another
+// package is called, nor for longer than one batch.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"session-api/internal/store"
+)
+
+// Policy says which session goes when the store is full. Sessions that have
+// expired go before any live one, whatever the policy.
+type Policy string
+
+// The policies, as the settings spell them.
+const (
+	// LRU evicts the session that was used least recently. It is what counts
+	// where none is named.
+	LRU Policy = "lru"
+	// TTL evicts the session that expires soonest; of several, the one that
+	// was written or touched least recently.
+	TTL Policy = "ttl"
+	// None evicts nothing: a full store answers store.ErrFull.
+	None Policy = "none"
+)
+
+// Options are the settings of a store.
+type Options struct {
+	Policy Policy
+	// MaxEntries is the most sessions that are stored; 0 for no limit.
+	MaxEntries int
+	// MaxBytes is the most memory that sessions take, as cost counts it; 0 for
+	// no limit.
+	MaxBytes int64
+}
+
+const (
+	shardBits  = 8
+	shardCount = 1 << shardBits
+)
+
+// Store is a store.Store.
+type Store struct {
+	shards   [shardCount]shard
+	lastUses bounds // by shard, of shard.uses
+	nextEnds bounds // by shard, of shard.ends
+
+	policy Policy
+	seed   maphash.Seed
+
+	// room is held by who makes room: one at a time.
+	room   sync.Mutex
+	budget budget
+
+	spaces namespaces
+	files  fileIndex
+
+	sets, deletes, evictions, expirations atomic.Int64
+
+	_ cacheLine
+	// clock is the logical time of uses.
+	clock atomic.Int64
+	_     cacheLine
+}
+
+// cacheLine keeps what many cores write away from what they read.
+type cacheLine [64]byte
+
+var _ store.Store = (*Store)(nil)
+
+// New returns an empty store.
+func New(opts Options) *Store {
+	s := &Store{
+		policy: opts.Policy,
+		seed:   maphash.MakeSeed(),
+		budget: budget{maxEntries: int64(opts.MaxEntries), maxBytes: opts.MaxBytes},
+		spaces: namespaces{byName: make(map[string]*namespace)},
+		files:  newFileIndex(),
+	}
+	switch {
+	case opts.MaxEntries == 0 && opts.MaxBytes == 0:
+		s.policy = None // never full: no order to keep
+	case s.policy == "":
+		s.policy = LRU
+	}
+	for i := range s.shards {
+		s.shards[i].init(i, s)
+	}
+	return s
+}
+
+// Name is "memory".
+func (s *Store) Name() string { return "memory" }
+
+// Ping is nil: there is nothing to reach.
+func (s *Store) Ping(context.Context) error { return nil }
+
+// Close is nil: there is nothing that outlives the store.
+func (s *Store) Close() error { return nil }
+
+// Stats returns the counters. It looks at no session.
+func (s *Store) Stats(context.Context, time.Time) (store.Stats, error) {
+	st := store.Stats{
+		MaxEntries:  s.budget.maxEntries,
+		Sets:        s.sets.Load(),
+		Deletes:     s.deletes.Load(),
+		Evictions:   s.evictions.Load(),
+		Expirations: s.expirations.Load(),
+	}
+	st.Entries, st.Bytes = s.budget.taken()
+	for i := range s.shards {
+		st.Hits += s.shards[i].hits.Load()
+		st.Misses += s.shards[i].misses.Load()
+	}
+	return st, nil
+}
+
+// hash spreads keys over the shards and within them. Its seed is random, so
+// nobody can choose keys that fall together.
+func (s *Store) hash(key store.Key) uint64 { return maphash.Comparable(s.seed, key) }
+
+// shardOf returns the shard of a key's hash.
+func (s *Store) shardOf(hash uint64) *shard { return &s.shards[hash>>(64-shardBits)] }
+
+// cancelled returns why a long operation has to stop.
+func cancelled(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}

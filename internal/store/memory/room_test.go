@@ -1,0 +1,64 @@
+package memory
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+)
+
+// TestEvictionLooksAgain checks what makes evictions exact while others use the
+// store: that a victim is only taken if it is still the first, in its own shard
+// and in all of them.
+func TestEvictionLooksAgain(t *testing.T) {
+	now := time.Now()
+	s := New(Options{Policy: LRU, MaxEntries: 100})
+	// Two sessions of different shards, the second used later.
+	var shards []*shard
+	var ticks []int64
+	var sessions []schema.Session
+	for len(shards) < 2 {
+		sess := newSession(t, schema.DefaultNamespace, now)
+		sh := s.shardOf(s.hash(sess.Key()))
+		if len(shards) == 1 && shards[0] == sh {
+			continue
+		}
+		require.NoError(t, s.Create(t.Context(), now, sess))
+		shards, ticks, sessions = append(shards, sh), append(ticks, s.clock.Load()), append(sessions, sess)
+	}
+	evict := func(i int) bool { return s.evictFrom(shards[i], &s.lastUses, ticks[i], ticks[i]) }
+
+	assert.False(t, evict(1), "another shard's is used less recently")
+	_, err := s.Get(t.Context(), now, sessions[0].Key())
+	require.NoError(t, err)
+	assert.False(t, evict(0), "it has been used since")
+	assert.True(t, evict(1))
+	assert.False(t, evict(1), "the shard is empty")
+	st, err := s.Stats(t.Context(), now)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, st.Entries)
+	assert.EqualValues(t, 1, st.Evictions)
+}
+
+// TestNewcomersAreAnnounced checks that the bounds show where a session is
+// about to come in before it has its tick, and that they are right again after
+// it found no room.
+func TestNewcomersAreAnnounced(t *testing.T) {
+	now := time.Now()
+	s := New(Options{Policy: LRU, MaxEntries: 100})
+	sess := newSession(t, schema.DefaultNamespace, now)
+	sh := s.shardOf(s.hash(sess.Key()))
+	require.EqualValues(t, never, s.lastUses[sh.number].Load())
+
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.announce(sh, pack(&sess, newNamespace(sess.Namespace)))
+	assert.LessOrEqual(t, s.lastUses[sh.number].Load(), s.clock.Load())
+	assert.LessOrEqual(t, s.nextEnds[sh.number].Load(), sess.ExpiresAt.UnixMilli())
+	sh.publish()
+	assert.EqualValues(t, never, s.lastUses[sh.number].Load())
+	assert.EqualValues(t, never, s.nextEnds[sh.number].Load())
+}

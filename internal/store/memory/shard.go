@@ -1,0 +1,71 @@
+package memory
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"session-api/internal/store"
+)
+
+// shard holds the entries whose keys' hashes start alike.
+type shard struct {
+	// What a read needs comes first, and so lies together.
+	mu           sync.RWMutex
+	hits, misses atomic.Int64
+	table        table
+
+	// uses orders the entries by their last use; only filled under LRU.
+	uses queue
+	// ends orders them by their deadline.
+	ends queue
+	// olds are the keys that the shard's sessions had before Regenerate, as
+	// long as these lead to them.
+	olds oldKeys
+	// graces are the successors of keys that would be in this shard.
+	graces graces
+
+	number int
+
+	_ cacheLine
+}
+
+func (sh *shard) init(number int, s *Store) {
+	sh.number = number
+	sh.uses = queue{which: usesQueue, bound: &s.lastUses[number]}
+	sh.ends = queue{which: endsQueue, bound: &s.nextEnds[number], ties: s.policy == TTL}
+	sh.uses.publish()
+	sh.ends.publish()
+}
+
+// live returns the entry of a key that is live at now, and its record.
+func (sh *shard) live(hash uint64, key store.Key, now int64) (*entry, *record) {
+	if e := sh.table.find(hash, key); e != nil {
+		if rec := e.rec.Load(); rec.live(now) {
+			return e, rec
+		}
+	}
+	return nil, nil
+}
+
+// lockBoth locks two shards, which may be the same.
+func lockBoth(a, b *shard) (unlock func()) {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
+	}
+	if a.number > b.number {
+		a, b = b, a
+	}
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() {
+		b.mu.Unlock()
+		a.mu.Unlock()
+	}
+}
+
+// publish sets the shard's bounds to what its queues hold.
+func (sh *shard) publish() {
+	sh.uses.publish()
+	sh.ends.publish()
+}

@@ -1,0 +1,59 @@
+package memory
+
+import (
+	"context"
+	"time"
+)
+
+// Sweep implements store.Store. It also does what would otherwise be left to
+// the next eviction, see the package comment.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
+	at := now.UnixMilli()
+	freed := 0
+	for i := range s.shards {
+		sh := &s.shards[i]
+		for s.nextEnds[i].Load() <= at {
+			if err := cancelled(ctx); err != nil {
+				return freed, err
+			}
+			freed += s.expire(sh, at, batch)
+		}
+		s.sweepGraces(sh, at)
+		if s.policy != LRU {
+			continue
+		}
+		for next := never; next > 0; {
+			if err := cancelled(ctx); err != nil {
+				return freed, err
+			}
+			next = sh.refreshUses(next)
+		}
+	}
+	s.spaces.sweep()
+	return freed, nil
+}
+
+// sweepGraces frees the graces of the shard's keys that have run out at now.
+func (s *Store) sweepGraces(sh *shard, now int64) {
+	for _, g := range sh.graces.sweep(now) {
+		successors := s.shardOf(g.hash)
+		successors.mu.Lock()
+		successors.olds.drop(g)
+		successors.mu.Unlock()
+	}
+}
+
+// refreshUses sets right a batch of the queue of uses: that below index end,
+// going down, because an entry that is set right only sinks. It returns the
+// end of the next batch; 0 when there is none.
+func (sh *shard) refreshUses(end int) (next int) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	end = min(end, len(sh.uses.items))
+	next = max(end-batch, 0)
+	for i := end - 1; i >= next; i-- {
+		sh.uses.refresh(i)
+	}
+	sh.uses.publish()
+	return next
+}

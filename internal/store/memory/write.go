@@ -1,0 +1,258 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	if err := checkDocument(sess.Doc, sess.ID); err != nil {
+		return err
+	}
+	key := sess.Key()
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	space := s.spaces.acquire(key.Namespace)
+	e := newEntry(pack(&sess, space))
+	err := s.withRoom(ctx, now, nil, func() error {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		if err := s.vacate(sh, hash, key, now.UnixMilli()); err != nil {
+			return err
+		}
+		rec := e.rec.Load()
+		s.announce(sh, rec)
+		if err := s.budget.take(1, 0, rec.cost()); err != nil {
+			sh.publish()
+			return err
+		}
+		s.link(sh, hash, key, e)
+		s.files.add(e, rec.files)
+		space.add(e)
+		return nil
+	})
+	if err != nil {
+		space.release()
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+// Swap implements store.Store.
+func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
+	if err := checkDocument(next.Doc, old.ID); err != nil {
+		return schema.Session{}, err
+	}
+	key := old.Key()
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	var rec *record
+	err := s.withRoom(ctx, now, &key, func() error {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		e, was := sh.live(hash, key, now.UnixMilli())
+		switch {
+		case e == nil:
+			return store.ErrNotFound
+		case !was.unchanged(&old):
+			return store.ErrConflict
+		}
+		rec = pack(&next, was.space)
+		rec.created = was.created
+		if was.same(&next) {
+			rec.expires = max(rec.expires, was.expires)
+		}
+		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
+			return err
+		}
+		s.replace(sh, e, was, rec)
+		return nil
+	})
+	if err != nil {
+		return schema.Session{}, err
+	}
+	s.sets.Add(1)
+	return rec.session(key.ID), nil
+}
+
+// Touch implements store.Store.
+func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e, rec := sh.live(hash, key, now.UnixMilli())
+	if e == nil {
+		return schema.Session{}, store.ErrNotFound
+	}
+	s.use(e)
+	if limit := now.Add(rec.ttl); until.After(limit) {
+		until = limit
+	}
+	if at := until.UnixMilli(); at > rec.expires {
+		next := *rec
+		next.expires = at
+		rec = &next
+		e.rec.Store(rec)
+		s.requeue(sh, e, at)
+	}
+	return rec.session(key.ID), nil
+}
+
+// Regenerate implements store.Store.
+func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	if err := checkDocument(next.Doc, next.ID); err != nil {
+		return err
+	}
+	key, nextKey := old.Key(), next.Key()
+	hash, nextHash := s.hash(key), s.hash(nextKey)
+	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
+	space := s.spaces.acquire(nextKey.Namespace)
+	successor := newEntry(pack(&next, space))
+	err := s.withRoom(ctx, now, &key, func() error {
+		defer lockBoth(sh, nextSh)()
+		e, was := sh.live(hash, key, now.UnixMilli())
+		switch {
+		case e == nil:
+			return store.ErrNotFound
+		case !was.unchanged(&old):
+			return store.ErrConflict
+		}
+		if err := s.vacate(nextSh, nextHash, nextKey, now.UnixMilli()); err != nil {
+			return err
+		}
+		rec := successor.rec.Load()
+		s.announce(nextSh, rec)
+		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
+			nextSh.publish()
+			return err
+		}
+		// The successor's files are added before the old ones' references go,
+		// so that no file looks forsaken in between.
+		s.link(nextSh, nextHash, nextKey, successor)
+		s.files.add(successor, rec.files)
+		s.files.remove(e, was.files)
+		was.space.move(e, space, successor)
+		s.unlink(sh, hash, e)
+		if graceUntil.After(now) {
+			sh.graces.set(grace{from: key, to: successor, hash: nextHash, until: graceUntil.UnixMilli()})
+			nextSh.olds.set(successor, key)
+		}
+		return nil
+	})
+	if err != nil {
+		space.release()
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+// Delete implements store.Store.
+func (s *Store) Delete(_ context.Context, now time.Time, key store.Key, revision int64) error {
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e, rec := sh.live(hash, key, now.UnixMilli())
+	switch {
+	case e == nil:
+		return store.ErrNotFound
+	case revision != 0 && revision != rec.revision:
+		return store.ErrConflict
+	}
+	s.drop(sh, hash, e)
+	s.deletes.Add(1)
+	return nil
+}
+
+// The functions below change a locked shard.
+
+// vacate makes a key free: it fails if a live session has it, and frees an
+// expired one.
+func (s *Store) vacate(sh *shard, hash uint64, key store.Key, now int64) error {
+	e := sh.table.find(hash, key)
+	if e == nil {
+		return nil
+	}
+	if e.rec.Load().live(now) {
+		return store.ErrExists
+	}
+	s.drop(sh, hash, e)
+	s.expirations.Add(1)
+	return nil
+}
+
+// announce lowers the shard's bounds for a record that is about to come in. It
+// comes before the room for it is taken, so that whoever finds none sees where
+// it went, and before its tick is taken, as the package comment explains.
+func (s *Store) announce(sh *shard, rec *record) {
+	sh.ends.announce(rec.expires)
+	if s.policy == LRU {
+		sh.uses.announce(s.clock.Load())
+	}
+}
+
+// link makes e known by its key and to the queues.
+func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
+	if s.policy != None {
+		e.use(s.clock.Add(1))
+	}
+	sh.table.put(hash, e)
+	sh.graces.forget(key)
+	sh.ends.push(e, e.rec.Load().expires)
+	if s.policy == LRU {
+		sh.uses.push(e, e.used.Load())
+	}
+}
+
+// unlink undoes link, and ends e: what still points at it finds no record. Its
+// indexes must be gone by then.
+func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
+	sh.table.drop(hash, e)
+	sh.ends.remove(e)
+	sh.uses.remove(e)
+	if old, ok := sh.olds.take(e); ok {
+		s.shardOf(s.hash(old)).graces.drop(old, e)
+	}
+	e.rec.Load().space.release()
+	e.rec.Store(nil)
+}
+
+// drop removes e from everywhere.
+func (s *Store) drop(sh *shard, hash uint64, e *entry) {
+	rec := e.rec.Load()
+	s.files.remove(e, rec.files)
+	rec.space.remove(e)
+	s.unlink(sh, hash, e)
+	s.budget.give(1, rec.cost())
+}
+
+// replace gives e another record.
+func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
+	s.use(e)
+	if slices.Equal(was.files, rec.files) {
+		was.space.setRecord(e, was, rec)
+	} else {
+		s.files.add(e, rec.files)
+		was.space.setRecord(e, was, rec)
+		s.files.removeExcept(e, was.files, rec.files)
+	}
+	s.requeue(sh, e, rec.expires)
+}
+
+// requeue puts e where its deadline belongs. Under TTL this is what decides
+// over evictions, and a write counts among equal deadlines.
+func (s *Store) requeue(sh *shard, e *entry, expires int64) {
+	if s.policy == TTL {
+		sh.ends.announce(expires)
+		e.use(s.clock.Add(1))
+	}
+	sh.ends.set(e, expires)
+}

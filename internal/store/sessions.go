@@ -1,0 +1,285 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// Sessions puts the service's rules on top of a store: ids, lifetimes, size,
+// and changes that never lose one another. It is safe for concurrent use.
+type Sessions struct {
+	Store
+	rules *schema.Rules
+	life  Lifetimes
+
+	// Writers of one session in this process take turns, so that a crowd does
+	// not spend its time on conflicts. The store's compare-and-set is what
+	// makes a change safe; this only makes it cheap.
+	seed  maphash.Seed
+	turns [256]sync.Mutex
+}
+
+// NewSessions returns the sessions of s.
+func NewSessions(s Store, rules *schema.Rules, life Lifetimes) *Sessions {
+	return &Sessions{Store: s, rules: rules, life: life, seed: maphash.MakeSeed()}
+}
+
+// Create stores a new session with what in makes of empty sections. allow, if
+// not nil, sees the sections before they are stored and can refuse them.
+// The error is a *schema.Error, one of this package's, or allow's.
+func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, in schema.Change, allow Allow) (schema.Session, error) {
+	now = schema.Now(now)
+	before := schema.EmptySections()
+	after, err := in.Apply(before)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	if allow != nil {
+		if err := allow(before, after); err != nil {
+			return schema.Session{}, err
+		}
+	}
+	sess := schema.Session{Namespace: namespace, ID: schema.NewID(), CreatedAt: now, UpdatedAt: now, Revision: 1}
+	sess.OwnTTL, _ = in.TTL()
+	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
+	sess.ExpiresAt = s.life.Deadline(now, now, sess.TTL)
+	if sess, err = s.rules.Build(sess, after); err != nil {
+		return schema.Session{}, err
+	}
+	return sess, s.Store.Create(ctx, now, sess)
+}
+
+// Allow decides whether a caller may turn one set of sections into another.
+type Allow func(before, after schema.Sections) error
+
+// Access reads a session as its user does: its deadline moves, if the
+// lifetimes say that it is time. moved reports whether it did. A session that
+// is reached through the grace of its old id is only read.
+func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess schema.Session, moved bool, err error) {
+	now = schema.Now(now)
+	sess, err = s.Get(ctx, now, key)
+	if err != nil || sess.ID != key.ID {
+		return sess, false, err
+	}
+	until, due := s.life.Slide(now, &sess)
+	if !due {
+		return sess, false, nil
+	}
+	if sess, err = s.Store.Touch(ctx, now, key, until); err != nil {
+		return schema.Session{}, false, err
+	}
+	return sess, true, nil
+}
+
+// Update is a change of one session.
+type Update struct {
+	Change schema.Change
+	// If, where set, sees the session as it is and can refuse the change. It
+	// may be called more than once.
+	If func(schema.Session) error
+	// Allow, where set, sees the sections before and after and can refuse.
+	Allow Allow
+	// Slide moves the deadline as activity does. It moves in any case when the
+	// change asks for a ttlMs.
+	Slide bool
+}
+
+// Update changes the session of the key. Concurrent updates of one session all
+// take effect, one after the other. Where the sections come out as they were,
+// the revision stays. moved reports whether the deadline moved.
+// The error is a *schema.Error, one of this package's, or the update's own.
+func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update) (next schema.Session, moved bool, err error) {
+	now = schema.Now(now)
+	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if u.If != nil {
+			if err := u.If(old); err != nil {
+				return err
+			}
+		}
+		var changed bool
+		if next, changed, err = s.revise(now, old, u); err != nil {
+			return err
+		}
+		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
+		if !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL {
+			if !moved {
+				return nil
+			}
+			next, err = s.Store.Touch(ctx, now, key, next.ExpiresAt)
+			return err
+		}
+		next, err = s.Swap(ctx, now, old, next)
+		return err
+	})
+	if err != nil {
+		return schema.Session{}, false, err
+	}
+	return next, moved, nil
+}
+
+// revise returns old with the update applied, and whether a section changed.
+func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next schema.Session, changed bool, err error) {
+	before, err := old.Sections()
+	if err != nil {
+		return schema.Session{}, false, fmt.Errorf("reading the stored document: %w", err)
+	}
+	after, err := u.Change.Apply(before)
+	if err != nil {
+		return schema.Session{}, false, err
+	}
+	if u.Allow != nil {
+		if err := u.Allow(before, after); err != nil {
+			return schema.Session{}, false, err
+		}
+	}
+	next = old
+	own, asked := u.Change.TTL()
+	if asked {
+		next.OwnTTL = own
+	}
+	next.TTL = s.life.Idle(next.OwnTTL, after.Roles())
+	if asked || next.TTL != old.TTL {
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
+	} else if u.Slide {
+		if until, due := s.life.Slide(now, &old); due {
+			next.ExpiresAt = until
+		}
+	}
+	if changed = !after.Equal(before); changed {
+		next.Revision++
+		next.UpdatedAt = now
+	}
+	next, err = s.rules.Build(next, after)
+	return next, changed, err
+}
+
+// Extend moves the deadline now, without coalescing. A ttl above 0 becomes the
+// session's own idle life.
+func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.Duration) (schema.Session, error) {
+	now = schema.Now(now)
+	if ttl > 0 {
+		sess, _, err := s.Update(ctx, now, key, Update{Change: ownTTL(ttl)})
+		return sess, err
+	}
+	sess, err := s.Get(ctx, now, key)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	if sess.ID != key.ID {
+		return schema.Session{}, ErrNotFound
+	}
+	return s.Store.Touch(ctx, now, key, s.life.Deadline(sess.CreatedAt, now, sess.TTL))
+}
+
+// ownTTL is a change of nothing but the idle life.
+type ownTTL time.Duration
+
+func (ownTTL) Apply(cur schema.Sections) (schema.Sections, error) { return cur, nil }
+func (t ownTTL) TTL() (time.Duration, bool)                       { return time.Duration(t), true }
+
+// Renew gives the session a new id. The old one is gone at once, or for the
+// grace still leads to the new session, for reading. Of concurrent calls one
+// makes the successor; a call within the grace gets the successor that there
+// is, with made false.
+func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time.Duration) (next schema.Session, made bool, err error) {
+	now = schema.Now(now)
+	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		next = old.WithID(schema.NewID())
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, old.TTL)
+		return s.Store.Regenerate(ctx, now, old, next, now.Add(grace))
+	})
+	var moved *movedError
+	switch {
+	case errors.As(err, &moved):
+		return moved.to, false, nil
+	case err != nil:
+		return schema.Session{}, false, err
+	}
+	return next, true, nil
+}
+
+// End ends the session, whatever its key has become: within the grace of a
+// regenerated id it ends the successor, because signing out must work. With a
+// condition it does so only if that holds.
+func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(schema.Session) error) error {
+	now = schema.Now(now)
+	for try := 0; ; try++ {
+		sess, err := s.Peek(ctx, now, key)
+		if err != nil {
+			return err
+		}
+		var revision int64
+		if cond != nil {
+			if err := cond(sess); err != nil {
+				return err
+			}
+			revision = sess.Revision
+		}
+		// Gone at this point can mean regenerated: the next look tells.
+		err = s.Store.Delete(ctx, now, sess.Key(), revision)
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// movedError: the key is an old one, in its grace.
+type movedError struct{ to schema.Session }
+
+func (*movedError) Error() string { return ErrNotFound.Error() }
+func (*movedError) Unwrap() error { return ErrNotFound }
+
+// compareAndSet reads the session and hands it to write until that no longer
+// fails with ErrConflict.
+func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
+	turn := &s.turns[maphash.Comparable(s.seed, key)%uint64(len(s.turns))]
+	turn.Lock()
+	defer turn.Unlock()
+	for try := 0; ; try++ {
+		old, err := s.Peek(ctx, now, key)
+		if err != nil {
+			return err
+		}
+		if old.ID != key.ID {
+			return &movedError{to: old}
+		}
+		if err := write(old); !errors.Is(err, ErrConflict) {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// maxConflicts bounds how often a change is tried again: far beyond what any
+// number of instances cause, so that reaching it means a broken store.
+const maxConflicts = 200
+
+// pause waits a little before the next try, longer as they add up.
+func pause(ctx context.Context, try int) error {
+	if try >= maxConflicts {
+		return fmt.Errorf("%w: %d conflicts in a row", ErrUnavailable, try)
+	}
+	if try < 3 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(rand.N(time.Duration(min(try, 20)) * time.Millisecond)) //nolint:gosec // spreads retries, guards nothing
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

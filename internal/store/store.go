@@ -1,0 +1,163 @@
+// Package store defines what keeps sessions: the contract that every store
+// fulfils, and Sessions, the one way in which the rest of the service uses it.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// The errors that callers decide on. A store wraps them or returns them as
+// they are; anything else that it returns is a failure of the store itself and
+// wraps ErrUnavailable.
+var (
+	// ErrNotFound: there is no live session of that key. Expired, ended,
+	// evicted and never stored are all the same.
+	ErrNotFound = errors.New("session not found")
+	// ErrExists: a live session already has that key.
+	ErrExists = errors.New("session exists")
+	// ErrConflict: the session is not as the caller last saw it.
+	ErrConflict = errors.New("session changed meanwhile")
+	// ErrFull: the store is at its limit and may not evict.
+	ErrFull = errors.New("store is full")
+	// ErrUnavailable: the store could not be asked, or did not answer in time.
+	ErrUnavailable = errors.New("store unavailable")
+)
+
+// Key names a session.
+type Key = schema.Key
+
+// Store keeps sessions. All methods may be called from many goroutines at
+// once, and each is atomic: a caller sees a session wholly before or wholly
+// after another's change.
+//
+// Time is an argument. A session is absent from the millisecond of its
+// ExpiresAt on, whether or not a sweep has seen it: every method answers as if
+// it were not stored.
+//
+// Sessions go in and come out as values whose Doc and Files nobody changes.
+type Store interface {
+	// Name is the store's kind as the settings spell it: "memory", "redis".
+	Name() string
+
+	// Create stores s, making room by the store's eviction policy where it is
+	// full. Returns ErrExists if a live session has its key, and ErrFull if
+	// there is no room and nothing may be evicted.
+	Create(ctx context.Context, now time.Time, s schema.Session) error
+
+	// Get returns the live session of the key, and counts as a use of it
+	// (recency, hits, misses). Within the grace of Regenerate the old key
+	// leads to the successor: the returned ID is then another than the key's.
+	// Returns ErrNotFound.
+	Get(ctx context.Context, now time.Time, key Key) (schema.Session, error)
+
+	// Peek is Get without being a use: no recency, no counter.
+	Peek(ctx context.Context, now time.Time, key Key) (schema.Session, error)
+
+	// Swap replaces old by next, which has the same key, if the stored session
+	// is still old, judged by CreatedAt, Revision, TTL and OwnTTL (not by
+	// ExpiresAt: a touch meanwhile is no conflict). Where TTL and OwnTTL stay
+	// the same, the later of the stored and the new ExpiresAt holds, so that a
+	// touch is not undone. Returns what is now stored. Counts as a use.
+	// Returns ErrConflict if it changed, ErrNotFound if it is gone (an old key
+	// in its grace is gone), and ErrFull if next is larger and there is no room.
+	Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
+
+	// Touch moves ExpiresAt to until, if that is later, and writes nothing
+	// else. It moves it to now plus the stored TTL at most, so that a touch
+	// which was worked out before a change shortened the TTL does not undo
+	// that. It never brings back what is gone. Counts as a use. Returns what
+	// is now stored, or ErrNotFound (an old key in its grace is gone).
+	Touch(ctx context.Context, now time.Time, key Key, until time.Time) (schema.Session, error)
+
+	// Regenerate stores next, which has a new id, in the place of old, in one
+	// step: of any number of calls for one session exactly one succeeds, and
+	// from then on the old key is gone. If graceUntil is after now, Get and
+	// Peek of the old key lead to the successor until then, or until the
+	// successor is gone; a regenerated successor's old keys lead nowhere.
+	// Returns ErrConflict if old changed (as for Swap), ErrNotFound if it is
+	// gone, ErrExists if next's id is taken.
+	Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error
+
+	// Delete ends the session. With a revision other than 0 it does so only if
+	// the session has that revision, and returns ErrConflict otherwise.
+	// Returns ErrNotFound if there is none (an old key in its grace is gone).
+	Delete(ctx context.Context, now time.Time, key Key, revision int64) error
+
+	// List returns live sessions of one namespace, newest first, ties broken
+	// by id. It costs what it returns, not what the store holds.
+	// Returns ErrBadCursor.
+	List(ctx context.Context, now time.Time, q Query) (Page, error)
+
+	// Clear ends the sessions that f matches and returns how many they were.
+	// One that is regenerated meanwhile does not escape.
+	Clear(ctx context.Context, now time.Time, f Filter) (int, error)
+
+	// Files calls yield with each file that a live session refers to, in no
+	// order, possibly more than once. It returns yield's error as it is, and
+	// an error of its own if it could not name all of them.
+	Files(ctx context.Context, now time.Time, yield func(path string) error) error
+
+	// HasFile reports whether a live session refers to any of the paths.
+	HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error)
+
+	// Sweep frees what has expired and returns how many sessions that were.
+	Sweep(ctx context.Context, now time.Time) (int, error)
+
+	// Stats returns the counters since the store was opened.
+	Stats(ctx context.Context, now time.Time) (Stats, error)
+
+	// Ping reports whether the store can be asked.
+	Ping(ctx context.Context) error
+
+	// Close frees what the store holds. No method may be called afterwards.
+	Close() error
+}
+
+// ErrBadCursor: a cursor that this store did not give out for this query.
+var ErrBadCursor = errors.New("bad cursor")
+
+// Query selects sessions to list.
+type Query struct {
+	Namespace string
+	// UserID limits the list to one user's sessions; empty for all.
+	UserID string
+	// Limit is the most sessions a page has; at least 1.
+	Limit int
+	// Cursor is the Next of the page before; empty for the first. Pages are
+	// stable: a session created or ended meanwhile neither repeats nor hides
+	// another.
+	Cursor string
+}
+
+// Page is one page of a list.
+type Page struct {
+	Sessions []schema.Session
+	// Next is the cursor of the next page, empty at the end.
+	Next string
+}
+
+// Filter selects sessions to end, within one namespace.
+type Filter struct {
+	Namespace string
+	// UserID limits it to one user's sessions; empty for all.
+	UserID string
+	// Except is an id that is spared; empty for none.
+	Except string
+}
+
+// Stats are a store's counters.
+type Stats struct {
+	// Entries is the number of stored sessions, among them those that have
+	// expired and are not swept yet.
+	Entries int64
+	// MaxEntries is the limit on Entries; 0 for none.
+	MaxEntries int64
+	// Bytes is what the sessions take, as far as the store's budget counts it.
+	Bytes int64
+
+	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
+}

@@ -1,0 +1,265 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// RunEviction runs the suite for a store that keeps limits by itself.
+func RunEviction(t *testing.T, open Open) {
+	t.Helper()
+	t.Run("LRU", func(t *testing.T) { testLRU(t, open) })
+	t.Run("TTL", func(t *testing.T) { testTTL(t, open) })
+	t.Run("None", func(t *testing.T) { testNone(t, open) })
+	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
+	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
+	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })
+}
+
+// fill stores n sessions, the first being the oldest.
+func (f *fixture) fill(n int) []schema.Session {
+	f.t.Helper()
+	sessions := make([]schema.Session, n)
+	for i := range sessions {
+		sessions[i] = f.created(spec{id: testID(i)})
+	}
+	return sessions
+}
+
+// left returns the numbers of the sessions of fill that are still there.
+func (f *fixture) left(sessions []schema.Session) []int {
+	f.t.Helper()
+	numbers := []int{}
+	for i, s := range sessions {
+		if _, err := f.Peek(f.ctx(), f.now(), s.Key()); err == nil {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
+}
+
+func testLRU(t *testing.T, open Open) {
+	limits := Limits{Policy: "lru", MaxEntries: 4}
+
+	for name, c := range map[string]struct {
+		use    func(f *fixture, s schema.Session)
+		victim int
+	}{
+		"nothing": {func(*fixture, schema.Session) {}, 0},
+		"Get":     {func(f *fixture, s schema.Session) { f.get(s.Key()) }, 1},
+		"Peek": {func(f *fixture, s schema.Session) {
+			_, err := f.Peek(f.ctx(), f.now(), s.Key())
+			require.NoError(f.t, err)
+		}, 0},
+		"Touch that moves nothing": {func(f *fixture, s schema.Session) {
+			_, err := f.Touch(f.ctx(), f.now(), s.Key(), f.now())
+			require.NoError(f.t, err)
+		}, 1},
+		"Swap": {func(f *fixture, s schema.Session) {
+			_, err := f.Swap(f.ctx(), f.now(), s, f.revised(s, spec{}))
+			require.NoError(f.t, err)
+		}, 1},
+		"List": {func(f *fixture, _ schema.Session) { f.all() }, 0},
+		"failed Create": {func(f *fixture, s schema.Session) {
+			require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), s), store.ErrExists)
+		}, 0},
+	} {
+		t.Run("use: "+name, func(t *testing.T) {
+			f := newLimited(t, open, limits)
+			sessions := f.fill(4)
+			c.use(f, sessions[0])
+			f.created(spec{})
+			assert.Equal(t, slices.DeleteFunc([]int{0, 1, 2, 3}, func(n int) bool { return n == c.victim }), f.left(sessions))
+			st := f.stats()
+			assert.EqualValues(t, 1, st.Evictions)
+			assert.EqualValues(t, 4, st.Entries)
+			assert.EqualValues(t, 4, st.MaxEntries)
+		})
+	}
+
+	t.Run("a read in the grace uses the successor", func(t *testing.T) {
+		f := newLimited(t, open, limits)
+		sessions := f.fill(4)
+		next := f.regenerated(sessions[0], time.Minute)
+		for _, s := range sessions[1:] {
+			f.get(s.Key())
+		}
+		f.get(sessions[0].Key())
+		f.created(spec{})
+		f.requireStored(next)
+		assert.Equal(t, []int{0, 2, 3}, f.left(sessions), "the first by its grace")
+	})
+
+	t.Run("eviction ends a grace", func(t *testing.T) {
+		f := newLimited(t, open, limits)
+		old := f.created(spec{})
+		f.regenerated(old, time.Minute)
+		f.fill(4)
+		f.requireGone(old.Key())
+	})
+
+	t.Run("what has expired goes first", func(t *testing.T) {
+		f := newLimited(t, open, limits)
+		sessions := f.fill(3)
+		expired := f.created(spec{ttl: time.Second})
+		f.get(expired.Key())
+		f.clock.Advance(time.Second)
+		f.created(spec{})
+		assert.Equal(t, []int{0, 1, 2}, f.left(sessions))
+		st := f.stats()
+		assert.Zero(t, st.Evictions)
+		assert.EqualValues(t, 1, st.Expirations)
+	})
+
+	t.Run("a sweep changes no order", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2000})
+		sessions := f.fill(2000)
+		for n := range 1000 {
+			f.get(sessions[n*7%1000].Key())
+		}
+		f.sweep()
+		for n := range 1500 {
+			f.created(spec{id: testID(10_000 + n)})
+		}
+		want := []int{}
+		for n := range 500 { // the last ones read
+			want = append(want, (500+n)*7%1000)
+		}
+		slices.Sort(want)
+		assert.Equal(t, want, f.left(sessions))
+	})
+}
+
+func testTTL(t *testing.T, open Open) {
+	t.Run("soonest expiry, then least recently written", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 5})
+		sessions := make([]schema.Session, 5)
+		for i, seconds := range []int{20, 10, 30, 10, 10} {
+			sessions[i] = f.created(spec{id: testID(i), ttl: time.Duration(seconds) * time.Second})
+		}
+		_, err := f.Swap(f.ctx(), f.now(), sessions[1], f.revised(sessions[1], spec{note: "written"}))
+		require.NoError(t, err)
+		for range 3 {
+			f.get(sessions[3].Key()) // reads do not count
+		}
+		for _, want := range [][]int{{0, 1, 2, 4}, {0, 1, 2}, {0, 2}, {2}, {}} {
+			f.created(spec{ttl: ttl})
+			assert.Equal(t, want, f.left(sessions))
+		}
+	})
+
+	t.Run("many with one deadline", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 600})
+		sessions := f.fill(600)
+		for n := range 300 {
+			f.created(spec{id: testID(1000 + n)})
+		}
+		want := []int{}
+		for n := 300; n < 600; n++ {
+			want = append(want, n)
+		}
+		assert.Equal(t, want, f.left(sessions))
+	})
+
+	t.Run("a touch counts", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 3})
+		sessions := f.fill(3)
+		f.clock.Advance(time.Second)
+		_, err := f.Touch(f.ctx(), f.now(), sessions[0].Key(), f.now().Add(ttl))
+		require.NoError(t, err)
+		f.created(spec{})
+		assert.Equal(t, []int{0, 2}, f.left(sessions))
+	})
+}
+
+func testNone(t *testing.T, open Open) {
+	f := newLimited(t, open, Limits{Policy: "none", MaxEntries: 3})
+	sessions := f.fill(3)
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), sessions[0]), store.ErrExists)
+	assert.Equal(t, []int{0, 1, 2}, f.left(sessions))
+	assert.Zero(t, f.stats().Evictions)
+
+	// Nothing else is in the way of the sessions that there are.
+	next := f.revised(sessions[0], spec{note: "new"})
+	_, err := f.Swap(f.ctx(), f.now(), sessions[0], next)
+	require.NoError(t, err)
+	f.regenerated(next, 0)
+
+	require.NoError(t, f.Delete(f.ctx(), f.now(), sessions[1].Key(), 0))
+	short := f.created(spec{ttl: time.Second})
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+	f.clock.Advance(time.Second)
+	f.created(spec{})
+	f.requireGone(short.Key())
+	assert.EqualValues(t, 1, f.stats().Expirations)
+}
+
+func testBytes(t *testing.T, open Open) {
+	note := func(n int) string { return string(slices.Repeat([]byte("x"), n)) }
+	cost := costOf(t, open)
+	scratch := newFixture(t, open)
+	unit := cost(scratch.session(spec{id: testID(0), note: note(1000)}))
+
+	t.Run("evicts as many as it takes", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxBytes: 5 * unit})
+		sessions := make([]schema.Session, 5)
+		for i := range sessions {
+			sessions[i] = f.created(spec{id: testID(i), note: note(1000)})
+		}
+		assert.Equal(t, 5*unit, f.stats().Bytes)
+		f.created(spec{id: testID(5), note: note(2500)})
+		assert.Equal(t, []int{3, 4}, f.left(sessions))
+		assert.EqualValues(t, 3, f.stats().Evictions)
+	})
+
+	t.Run("growing evicts others", func(t *testing.T) {
+		for _, policy := range []string{"lru", "ttl"} {
+			f := newLimited(t, open, Limits{Policy: policy, MaxBytes: 3 * unit})
+			sessions := make([]schema.Session, 3)
+			for i := range sessions {
+				sessions[i] = f.created(spec{id: testID(i), note: note(1000)})
+			}
+			next := f.revised(sessions[0], spec{note: note(1500)})
+			_, err := f.Swap(f.ctx(), f.now(), sessions[0], next)
+			require.NoError(t, err)
+			f.requireStored(next)
+			assert.Equal(t, []int{0, 2}, f.left(sessions), policy)
+		}
+	})
+
+	t.Run("growing is refused where nothing may go", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "none", MaxBytes: 2 * unit})
+		first := f.created(spec{id: testID(0), note: note(1000)})
+		f.created(spec{id: testID(1), note: note(1000)})
+		_, err := f.Swap(f.ctx(), f.now(), first, f.revised(first, spec{note: note(1001)}))
+		require.ErrorIs(t, err, store.ErrFull)
+		f.requireStored(first)
+		smaller := f.revised(first, spec{note: note(999)})
+		_, err = f.Swap(f.ctx(), f.now(), first, smaller)
+		require.NoError(t, err)
+		f.requireStored(smaller)
+	})
+
+	t.Run("nobody goes for what can never fit", func(t *testing.T) {
+		for _, policy := range []string{"lru", "ttl", "none"} {
+			f := newLimited(t, open, Limits{Policy: policy, MaxEntries: 2, MaxBytes: 2 * unit})
+			sessions := []schema.Session{
+				f.created(spec{id: testID(0), note: note(800)}),
+				f.created(spec{id: testID(1), note: note(800)}),
+			}
+			require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{note: note(5000)})), store.ErrFull)
+			_, err := f.Swap(f.ctx(), f.now(), sessions[0], f.revised(sessions[0], spec{note: note(5000)}))
+			require.ErrorIs(t, err, store.ErrFull)
+			assert.Equal(t, []int{0, 1}, f.left(sessions), policy)
+			f.requireStored(sessions[0])
+		}
+	})
+}

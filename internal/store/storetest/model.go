@@ -1,0 +1,105 @@
+package storetest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// model is what a store must look like from outside, in the plainest form:
+// live sessions in a map.
+type model struct {
+	live map[store.Key]schema.Session
+	// used is when each session was last used, written when it was last
+	// written or touched; in ticks.
+	used, written map[store.Key]int
+	tick          int
+	graces        map[store.Key]modelGrace
+	want          store.Stats // Entries, Bytes and Expirations are worked out
+
+	limits Limits
+	cost   func(schema.Session) int64
+}
+
+type modelGrace struct {
+	to    store.Key
+	until time.Time
+}
+
+func newModel() *model {
+	return &model{
+		live:    map[store.Key]schema.Session{},
+		used:    map[store.Key]int{},
+		written: map[store.Key]int{},
+		graces:  map[store.Key]modelGrace{},
+		cost:    func(schema.Session) int64 { return 0 },
+	}
+}
+
+// put stores a session, and counts as a write and a use.
+func (m *model) put(s schema.Session) {
+	m.live[s.Key()] = s
+	m.tick++
+	m.used[s.Key()], m.written[s.Key()] = m.tick, m.tick
+}
+
+func (m *model) use(key store.Key) {
+	m.tick++
+	m.used[key] = m.tick
+}
+
+// remove ends a session and the graces that lead to it.
+func (m *model) remove(key store.Key) {
+	delete(m.live, key)
+	maps.DeleteFunc(m.graces, func(_ store.Key, g modelGrace) bool { return g.to == key })
+}
+
+// expire removes what has expired at now.
+func (m *model) expire(now time.Time) {
+	for key, s := range m.live {
+		if !s.Live(now) {
+			m.remove(key)
+			m.want.Expirations++
+		}
+	}
+}
+
+// find returns the session that a read of the key sees.
+func (m *model) find(now time.Time, key store.Key) (schema.Session, bool) {
+	if s, ok := m.live[key]; ok {
+		return s, true
+	}
+	if g, ok := m.graces[key]; ok && now.Before(g.until) {
+		return m.live[g.to], true
+	}
+	return schema.Session{}, false
+}
+
+// sorted returns the sessions that match, in the order of a list.
+func (m *model) sorted(match func(schema.Session) bool) []schema.Session {
+	var out []schema.Session
+	for _, s := range m.live {
+		if match(s) {
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b schema.Session) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+func (m *model) files() []string {
+	set := map[string]bool{}
+	for _, s := range m.live {
+		for _, path := range s.Files {
+			set[path] = true
+		}
+	}
+	return slices.AppendSeq([]string{}, maps.Keys(set))
+}

@@ -1,0 +1,85 @@
+// Package storetest is the conformance suite of store.Store: what a store must
+// do to be one, said in tests. A store's own test only calls Run, and
+// RunEviction if it makes room by itself.
+package storetest
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"session-api/internal/store"
+)
+
+// Open returns an empty store with the limits, and the clock of its time. The
+// suite closes the store, and may open several, one after the other or at once.
+type Open func(t testing.TB, limits Limits) (store.Store, Clock)
+
+// Limits are what a store is to keep at most; zero for no limit. Run opens
+// stores without any.
+type Limits struct {
+	// Policy is "lru", "ttl" or "none", as in the settings.
+	Policy     string
+	MaxEntries int
+	MaxBytes   int64
+}
+
+// Clock is where the suite takes the time from that it hands to the store. It
+// is a fake where the store goes by that alone; where something else lets
+// sessions expire as well, a server for one, Advance must move that too.
+type Clock interface {
+	Now() time.Time
+	Advance(d time.Duration)
+}
+
+// Run runs the suite for a store without limits.
+func Run(t *testing.T, open Open) {
+	t.Helper()
+	for _, group := range []struct {
+		name string
+		run  func(t *testing.T, open Open)
+	}{
+		{"Create", testCreate},
+		{"Read", testRead},
+		{"Swap", testSwap},
+		{"Touch", testTouch},
+		{"Delete", testDelete},
+		{"Expiry", testExpiry},
+		{"Regenerate", testRegenerate},
+		{"Grace", testGrace},
+		{"List", testList},
+		{"Cursor", testCursor},
+		{"Clear", testClear},
+		{"Files", testFiles},
+		{"Cancelled", testCancelled},
+		{"Stats", testStats},
+		{"Sessions", testSessions},
+		{"Concurrent", testConcurrent},
+		{"Model", testModel},
+	} {
+		t.Run(group.name, func(t *testing.T) { group.run(t, open) })
+	}
+}
+
+// FakeClock is a Clock that stands still until it is moved.
+type FakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewFakeClock returns a clock that shows the present time.
+func NewFakeClock() *FakeClock { return &FakeClock{now: time.Now()} }
+
+// Now returns what the clock shows.
+func (c *FakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock forward.
+func (c *FakeClock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
