@@ -1,0 +1,227 @@
+// Package cleanup prunes what sessions leave behind: sessions that have
+// expired, and files in one directory that no live session refers to any more.
+//
+// It deletes regular files and empty directories beneath that directory and
+// nothing else. It never follows a symbolic link, opens no file, and looks at a
+// file again in the moment before it deletes it. Any number of jobs, in any
+// number of processes, may clean one directory.
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// Sweeper frees expired sessions.
+type Sweeper interface {
+	// Sweep frees what has expired at now and returns how many sessions that
+	// were.
+	Sweep(ctx context.Context, now time.Time) (int, error)
+}
+
+// References knows the files that live sessions refer to, in the words of the
+// clients that wrote them: relative to the directory, or absolute inside it.
+type References interface {
+	// Files calls yield with each of them, in no order, possibly more than
+	// once. It returns yield's error as it is, and an error of its own if it
+	// could not name all of them.
+	Files(ctx context.Context, now time.Time, yield func(path string) error) error
+	// HasFile reports whether any of the paths is among them.
+	HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error)
+}
+
+// Job cleans one directory. Its methods may be called from many goroutines at
+// once.
+type Job struct {
+	dir                  string
+	interval, grace, ttl time.Duration
+	sweeper              Sweeper
+	references           References
+	logger               *slog.Logger
+	now                  func() time.Time
+
+	// turn holds a token while a run is under way.
+	turn chan struct{}
+
+	mu     sync.Mutex
+	last   *schema.CleanupReport
+	totals schema.CleanupTotals
+}
+
+// dirMode is the mode of a directory that a job makes. Workers that run as
+// another user need one that was made for both.
+const dirMode = 0o700
+
+// New makes a job, and its directory if that is missing. It returns what
+// Options.Validate says of the settings. That the directory cannot be made is
+// only logged: each run reports it, until somebody makes it.
+func New(o Options) (*Job, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	j := &Job{
+		dir:      filepath.Clean(o.Dir),
+		interval: o.Interval, grace: o.Grace, ttl: o.TTL,
+		sweeper: o.Sweeper, references: o.References,
+		logger: o.Logger, now: o.Now,
+		turn: make(chan struct{}, 1),
+	}
+	if j.logger == nil {
+		j.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.Mkdir(j.dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		j.logger.Warn("the cleanup's directory cannot be made",
+			slog.String("directory", escape(j.dir)), slog.String("error", cause(err).Error()))
+	}
+	return j, nil
+}
+
+// Loop runs the job each interval until ctx ends. No failure of a run ends it.
+func (j *Job) Loop(ctx context.Context) {
+	if j.interval == 0 {
+		<-ctx.Done()
+		return
+	}
+	ticker := time.NewTicker(j.interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			j.tick(ctx)
+		}
+	}
+}
+
+// tick is one run of the loop. Run turns panics of the store into errors; one
+// that still arrives comes from the logger, so there is nowhere to tell it.
+func (j *Job) tick(ctx context.Context) {
+	defer func() { _ = recover() }()
+	_, _ = j.Run(ctx, false) // Run has logged the error
+}
+
+// Run sweeps the expired sessions and cleans the directory. A dry run changes
+// nothing, sweeps no sessions and counts none, and its report says what would
+// go. There is one run at a time: a second caller waits until the first is
+// done, or until its ctx ends.
+//
+// The report is of what was done, also where there is an error. Files and
+// directories that cannot be handled are in the report and are no error, and
+// neither is a directory that cannot be cleaned at all. The error says that ctx
+// ended or that the store failed.
+func (j *Job) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
+	if err := ctx.Err(); err != nil {
+		return schema.CleanupReport{}, err
+	}
+	select {
+	case j.turn <- struct{}{}:
+		defer func() { <-j.turn }()
+	case <-ctx.Done():
+		return schema.CleanupReport{}, fmt.Errorf("waiting for another run of the cleanup: %w", ctx.Err())
+	}
+	started := j.now()
+	rec := newRecorder(j.logger, schema.CleanupReport{
+		StartedAt: schema.Now(started), DryRun: dryRun, Directory: escape(j.dir),
+	})
+	err := j.run(ctx, rec)
+	report := rec.finish(ctx, j.now().Sub(started), err)
+	if !dryRun {
+		j.keep(report)
+	}
+	return report, err
+}
+
+// run is one run, with panics turned into errors.
+func (j *Job) run(ctx context.Context, rec *recorder) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the cleanup panicked: %v", v)
+			rec.failed(ctx, failure{doing: "cleaning", err: err, store: true})
+			j.logger.ErrorContext(ctx, "cleanup panicked", slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	swept := j.sweep(ctx, rec)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(swept, j.clean(ctx, rec))
+}
+
+// sweep frees the expired sessions.
+func (j *Job) sweep(ctx context.Context, rec *recorder) error {
+	if rec.report.DryRun {
+		return nil
+	}
+	n, err := j.sweeper.Sweep(ctx, j.now())
+	rec.report.SessionsExpired = n
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("sweeping expired sessions: %w", err)
+	if ctx.Err() == nil {
+		rec.failed(ctx, failure{doing: "sweeping expired sessions", err: err, store: true})
+	}
+	return err
+}
+
+// clean cleans the directory.
+func (j *Job) clean(ctx context.Context, rec *recorder) error {
+	root, info, err := openDir(j.dir)
+	if err != nil {
+		rec.failed(ctx, failure{doing: "opening the directory", err: err})
+		return nil // in the report: the API stays up
+	}
+	defer shut(root)
+
+	p := &pass{job: j, rec: rec, bases: j.bases()}
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	p.started = j.now()
+	_, err = (&level{pass: p, dir: root, info: info}).clean(ctx)
+	if errors.Is(err, errReplaced) {
+		rec.failed(ctx, failure{doing: "checking the directory", err: err})
+		return nil // in the report, as when it is missing from the start
+	}
+	return err
+}
+
+// Last returns the report of the last run that was not dry, and false before
+// there was one. The report's entries are not to be changed.
+func (j *Job) Last() (schema.CleanupReport, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.last == nil {
+		return schema.CleanupReport{}, false
+	}
+	return *j.last, true
+}
+
+// Totals returns the sums over all runs that were not dry.
+func (j *Job) Totals() schema.CleanupTotals {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.totals
+}
+
+func (j *Job) keep(report schema.CleanupReport) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last = &report
+	j.totals.Runs++
+	j.totals.Scanned += int64(report.Scanned)
+	j.totals.Deleted += int64(report.Deleted)
+	j.totals.BytesFreed += report.BytesFreed
+	j.totals.Errors += int64(report.Errors)
+}

@@ -1,0 +1,196 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+const (
+	// maxDepth is how deep directories may be nested. Each level holds two
+	// files open.
+	maxDepth = 64
+	// readBatch is how many names are read from a directory at once.
+	readBatch = 256
+	// maxDue is how many entries of one directory wait until it has been read
+	// to its end, because some file systems skip entries while others are
+	// deleted. What is due beyond that is dealt with before reading on; there a
+	// skipped entry is left for the next run.
+	maxDue = 512
+	// clockSkew is how far the clock of the file system may be ahead before a
+	// modification time counts as one in the future.
+	clockSkew = 2 * time.Second
+)
+
+// pass is one run over the directory.
+type pass struct {
+	job   *Job
+	rec   *recorder
+	bases bases
+	refs  references
+	// started is what the ages of files are measured from.
+	started time.Time
+}
+
+// level is one directory of a pass.
+type level struct {
+	pass *pass
+	// parent is nil for the root.
+	parent *level
+	// name is the directory's name in parent, and info what was seen there.
+	name string
+	info fs.FileInfo
+	dir  *os.Root
+	// rel is the path from the root; empty for the root itself.
+	rel   string
+	depth int
+
+	due []due
+	// occupied: something stays in the directory.
+	occupied bool
+}
+
+// due is a file that is to be deleted, or a subdirectory that is to be cleaned.
+type due struct {
+	name   string
+	info   fs.FileInfo
+	reason schema.CleanupReason
+}
+
+// clean cleans the directory with all that lies in it and reports whether it
+// is empty then. An error ends the run.
+func (l *level) clean(ctx context.Context) (empty bool, err error) {
+	if err := l.read(ctx); err != nil {
+		return false, err
+	}
+	if err := l.settle(ctx); err != nil {
+		return false, err
+	}
+	return !l.occupied, nil
+}
+
+// read looks at each entry, and leaves in l.due what is to be done once the
+// directory is closed.
+func (l *level) read(ctx context.Context) error {
+	f, err := l.dir.Open(".")
+	if err != nil {
+		l.failed(ctx, "", "opening it", err)
+		return nil // in the report: the rest is cleaned all the same
+	}
+	defer shut(f)
+	for {
+		names, err := f.Readdirnames(readBatch)
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			l.see(ctx, name)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			l.failed(ctx, "", "reading it", err)
+			return nil // in the report: the rest is cleaned all the same
+		case len(l.due) < maxDue:
+		default:
+			if err := l.settle(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// see decides what is to be done with an entry.
+func (l *level) see(ctx context.Context, name string) {
+	info, err := l.dir.Lstat(name)
+	switch {
+	case err != nil:
+		l.failed(ctx, name, "looking at it", err)
+	case info.IsDir():
+		l.due = append(l.due, due{name: name, info: info})
+	case !info.Mode().IsRegular():
+		l.occupied = true
+		l.pass.rec.skipped(l.path(name), info)
+	default:
+		l.seeFile(name, info)
+	}
+}
+
+func (l *level) seeFile(name string, info fs.FileInfo) {
+	age := l.pass.started.Sub(info.ModTime())
+	switch {
+	case age > l.pass.job.ttl:
+		l.due = append(l.due, due{name, info, schema.ReasonTooOld})
+	case age > l.pass.job.grace && !l.pass.refs.has(l.path(name)):
+		l.due = append(l.due, due{name, info, schema.ReasonUnreferenced})
+	case age < 0 && info.ModTime().After(l.pass.job.now().Add(clockSkew)):
+		l.occupied = true
+		l.pass.rec.keptFuture(l.path(name), info)
+	default:
+		l.keep()
+	}
+}
+
+// settle does what is due: files first, then subdirectories.
+func (l *level) settle(ctx context.Context) error {
+	for _, step := range []struct {
+		dirs bool
+		do   func(context.Context, due) error
+	}{{false, l.delete}, {true, l.descend}} {
+		for _, d := range l.due {
+			if d.info.IsDir() != step.dirs {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := step.do(ctx, d); err != nil {
+				return err
+			}
+		}
+	}
+	clear(l.due)
+	l.due = l.due[:0]
+	return nil
+}
+
+func (l *level) path(name string) string {
+	switch {
+	case l.rel == "":
+		return name
+	case name == "":
+		return l.rel
+	}
+	return l.rel + "/" + name
+}
+
+// keep counts a file that stays.
+func (l *level) keep() {
+	l.occupied = true
+	l.pass.rec.kept()
+}
+
+// failed reports an entry that cannot be handled, or the directory itself by an
+// empty name. One that is gone is no failure: another instance was faster.
+func (l *level) failed(ctx context.Context, name, doing string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	l.occupied = true
+	l.pass.rec.failed(ctx, failure{path: l.path(name), doing: doing, err: err})
+}
+
+// failedFile is failed for a file that counts as scanned.
+func (l *level) failedFile(ctx context.Context, d due, doing string, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	l.occupied = true
+	l.pass.rec.failed(ctx, failure{path: l.path(d.name), file: d.info, doing: doing, err: err})
+}
