@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync/atomic"
+
+	"github.com/go-chi/httplog/v3"
+)
+
+// logAccess writes one line a request, through httplog. Whether a request gets
+// one is decided before any of the line is put together.
+func (s *Server) logAccess() middlewareFunc {
+	var succeeded atomic.Uint64
+	every := uint64(max(0, s.AccessLog.Every))
+	return httplog.RequestLogger(slog.New(redact(s.Logger.Handler())), &httplog.Options{
+		Schema: httplog.SchemaECS.Concise(s.AccessLog.Concise),
+		Skip: func(_ *http.Request, status int) bool {
+			if status >= http.StatusBadRequest {
+				return false
+			}
+			return every == 0 || every > 1 && succeeded.Add(1)%every != 0
+		},
+	})
+}
+
+// noteRequest adds what names the request and its caller to its line.
+func (s *Server) noteRequest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httplog.SetAttrs(r.Context(), slog.String("requestId", w.Header().Get(headerRequestID)))
+		if len(s.TrustedProxies) > 0 {
+			httplog.SetAttrs(r.Context(), slog.String("clientIp", clientIP(r)))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// noteSession adds the session, as a short hash, to the request's line.
+func noteSession(r *http.Request, id string) {
+	httplog.SetAttrs(r.Context(), slog.Any("session", idHash(id)))
+}
+
+// idHash is a session id in the log: enough to find the lines of one session,
+// not to name it.
+type idHash string
+
+// LogValue implements slog.LogValuer.
+func (id idHash) LogValue() slog.Value {
+	sum := sha256.Sum256([]byte(id))
+	return slog.StringValue(hex.EncodeToString(sum[:6]))
+}
+
+// secretShaped is what a token or a session id looks like, wherever a client
+// may have put it: in a path, a query, a Referer.
+var secretShaped = regexp.MustCompile(`(?i)s(:|%3a)[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-f]{64}|Bearer\s+\S+`)
+
+const redacted = "[redacted]"
+
+// redactor is a slog.Handler that takes secrets out of the lines that it
+// passes on. Queries go as a whole: they have no place for what is worth
+// logging, and every place for what is not.
+type redactor struct{ slog.Handler }
+
+func redact(h slog.Handler) slog.Handler { return redactor{h} }
+
+// Handle implements slog.Handler.
+func (h redactor) Handle(ctx context.Context, rec slog.Record) error {
+	out := slog.NewRecord(rec.Time, rec.Level, scrub(rec.Message), rec.PC)
+	rec.Attrs(func(a slog.Attr) bool {
+		out.AddAttrs(scrubAttr(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, out)
+}
+
+// WithAttrs implements slog.Handler.
+func (h redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return redactor{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup implements slog.Handler.
+func (h redactor) WithGroup(name string) slog.Handler { return redactor{h.Handler.WithGroup(name)} }
+
+func scrubAttr(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(scrub(v.String()))
+	case slog.KindGroup:
+		group := v.Group()
+		scrubbed := make([]slog.Attr, len(group))
+		for i, g := range group {
+			scrubbed[i] = scrubAttr(g)
+		}
+		a.Value = slog.GroupValue(scrubbed...)
+	case slog.KindAny:
+		switch x := v.Any().(type) {
+		case error:
+			a.Value = slog.StringValue(scrub(x.Error()))
+		case []string:
+			scrubbed := make([]string, len(x))
+			for i, e := range x {
+				scrubbed[i] = scrub(e)
+			}
+			a.Value = slog.AnyValue(scrubbed)
+		}
+	}
+	return a
+}
+
+// scrub takes the queries of URLs and all that looks like a secret out of s.
+func scrub(s string) string {
+	if i := strings.IndexByte(s, '?'); i >= 0 {
+		end := len(s)
+		if n := strings.IndexByte(s[i:], ' '); n >= 0 {
+			end = i + n
+		}
+		s = s[:i] + "?" + redacted + s[end:]
+	}
+	if len(s) < len("s:")+16 { // too short to hold a token or an id
+		return s
+	}
+	return secretShaped.ReplaceAllString(s, redacted)
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+)
+
+// bodySlack is what a body may have beyond the largest document: white space
+// that is not stored, and members that are read-only.
+const bodySlack = 16 << 10
+
+var (
+	jsonTypes       = []string{"application/json"}
+	mergePatchTypes = []string{"application/merge-patch+json", "application/json"}
+	jsonPatchTypes  = []string{"application/json-patch+json", "application/json"}
+)
+
+// readBody returns the request's body, which must be in one of the media
+// types. An empty body needs no type and is returned as it is: nothing.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	if r.ContentLength > 0 {
+		if err := checkMediaType(r, types); err != nil {
+			return nil, err
+		}
+	}
+	limit := int64(s.Rules.MaxBytes) + bodySlack
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+		var tooLong *http.MaxBytesError
+		if errors.As(err, &tooLong) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, err
+		}
+		w.Header().Set("Connection", "close")
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, &problem{codeBadRequest, "The body ends before its announced length."}
+		}
+		return nil, &problem{codeBadRequest, "The body cannot be read."}
+	}
+	if buf.Len() > 0 && r.ContentLength < 0 {
+		if err := checkMediaType(r, types); err != nil {
+			return nil, err
+		}
+	}
+	return buf.Bytes(), nil
+}
+
+// requireBody is readBody for routes where an empty body says nothing.
+func (s *Server) requireBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
+	body, err := s.readBody(w, r, types)
+	if err == nil && len(body) == 0 {
+		err = &problem{codeBadRequest, "This route needs a body."}
+	}
+	return body, err
+}
+
+// checkMediaType accepts one of types, in UTF-8 and without a content coding.
+func checkMediaType(r *http.Request, types []string) error {
+	unsupported := func(format string, args ...any) error {
+		return &problem{codeUnsupportedMediaType, fmt.Sprintf(format, args...)}
+	}
+	if c := r.Header.Get("Content-Encoding"); c != "" && !strings.EqualFold(c, "identity") {
+		return unsupported("Send the body without a Content-Encoding.")
+	}
+	values := r.Header["Content-Type"]
+	if len(values) != 1 {
+		return unsupported("Send one Content-Type: %s.", types[0])
+	}
+	if slices.Contains(types, values[0]) {
+		return nil
+	}
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	if err != nil || !slices.Contains(types, mediaType) {
+		return unsupported("Send the body as %s.", types[0])
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return unsupported("Send the body in UTF-8.")
+	}
+	return nil
+}

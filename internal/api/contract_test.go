@@ -1,0 +1,115 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/go-chi/chi/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	contract "session-api"
+)
+
+var loadContract = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(contract.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
+	doc.Servers = nil // match paths whatever address the test server has
+	return doc, nil
+})
+
+var contractRouter = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := loadContract()
+	if err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
+
+// contractTransport holds every exchange of the tests against the contract:
+// each response, and each request that was accepted.
+type contractTransport struct{ t *testing.T }
+
+func (c *contractTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	var sent []byte
+	if req.Body != nil {
+		sent, _ = io.ReadAll(req.Body)
+		req.Body = io.NopCloser(bytes.NewReader(sent))
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	got, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(got))
+	if err != nil {
+		return nil, err
+	}
+	c.check(req, sent, resp, got)
+	return resp, nil
+}
+
+func (c *contractTransport) check(req *http.Request, sent []byte, resp *http.Response, got []byte) {
+	router, err := contractRouter()
+	if !assert.NoError(c.t, err) {
+		return
+	}
+	route, params, err := router.FindRoute(req)
+	if err != nil { // not in the contract, and then nothing may be there
+		assert.Contains(c.t, []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNoContent}, resp.StatusCode,
+			"%s %s is not in the contract, but answers", req.Method, req.URL.Path)
+		return
+	}
+	seen := req.Clone(context.Background())
+	seen.Body = io.NopCloser(bytes.NewReader(sent))
+	if seen.Method == http.MethodPatch && seen.Header.Get("Content-Type") == "application/json" {
+		seen.Header.Set("Content-Type", "application/merge-patch+json") // accepted for generators, not of the contract
+	}
+	if strings.HasSuffix(req.URL.Path, "/operations") && seen.Header.Get("Content-Type") == "application/json" {
+		seen.Header.Set("Content-Type", "application/json-patch+json")
+	}
+	in := &openapi3filter.RequestValidationInput{
+		Request: seen, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc:    openapi3filter.NoopAuthenticationFunc,
+			IncludeResponseStatus: true, MultiError: true,
+		},
+	}
+	if resp.StatusCode < http.StatusBadRequest {
+		assert.NoError(c.t, openapi3filter.ValidateRequest(context.Background(), in), "%s %s was accepted, but is not as the contract says", req.Method, req.URL)
+	}
+	out := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header, Options: in.Options,
+	}
+	out.SetBodyBytes(got)
+	assert.NoError(c.t, openapi3filter.ValidateResponse(context.Background(), out), "%s %s answers %d not as the contract says: %s", req.Method, req.URL, resp.StatusCode, got)
+}
+
+func TestRoutesAndContractAreTheSame(t *testing.T) {
+	doc, err := loadContract()
+	require.NoError(t, err)
+	var promised, served []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			promised = append(promised, method+" "+path)
+		}
+	}
+	require.NoError(t, chi.Walk(start(t).api.Routes(), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		served = append(served, method+" "+path)
+		return nil
+	}))
+	require.NotEmpty(t, promised)
+	assert.ElementsMatch(t, promised, served)
+}

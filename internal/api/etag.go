@@ -1,0 +1,101 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"session-api/internal/schema"
+)
+
+// etags is an If-Match or If-None-Match header (RFC 9110 section 13.1).
+type etags struct {
+	present bool
+	any     bool // *
+	tags    []string
+}
+
+// parseETags reads the header's entity tags, weak ones with their W/.
+func parseETags(r *http.Request, name string) (etags, error) {
+	values := r.Header[name]
+	if len(values) == 0 {
+		return etags{}, nil
+	}
+	malformed := &problem{codeInvalidHeader, name + ` takes * or quoted entity tags, such as "3".`}
+	e := etags{present: true}
+	rest := strings.Trim(strings.Join(values, ","), " \t")
+	if rest == "*" {
+		e.any = true
+		return e, nil
+	}
+	for {
+		tag, after, ok := cutETag(rest)
+		if !ok {
+			return etags{}, malformed
+		}
+		e.tags = append(e.tags, tag)
+		if rest = strings.TrimLeft(after, " \t"); rest == "" {
+			return e, nil
+		}
+		if rest[0] != ',' {
+			return etags{}, malformed
+		}
+		rest = strings.TrimLeft(rest[1:], " \t")
+	}
+}
+
+// cutETag cuts one entity tag (RFC 9110 section 8.8.3) off the front of s.
+func cutETag(s string) (tag, rest string, ok bool) {
+	start := 0
+	if strings.HasPrefix(s, "W/") {
+		start = 2
+	}
+	if len(s) <= start || s[start] != '"' {
+		return "", "", false
+	}
+	for i := start + 1; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return s[:i+1], s[i+1:], true
+		case c < 0x21 || c == 0x7f:
+			return "", "", false
+		}
+	}
+	return "", "", false
+}
+
+// matchStrong compares as If-Match does: a weak tag matches nothing.
+func (e etags) matchStrong(etag string) bool {
+	if e.any {
+		return true
+	}
+	return slices.Contains(e.tags, etag)
+}
+
+// matchWeak compares as If-None-Match does: W/ makes no difference.
+func (e etags) matchWeak(etag string) bool {
+	if e.any {
+		return true
+	}
+	return slices.ContainsFunc(e.tags, func(tag string) bool { return strings.TrimPrefix(tag, "W/") == etag })
+}
+
+// ifMatch returns the condition that the request's If-Match puts on a session,
+// nil for none.
+func (s *Server) ifMatch(r *http.Request) (func(schema.Session) error, error) {
+	match, err := parseETags(r, "If-Match")
+	switch {
+	case err != nil:
+		return nil, err
+	case !match.present && s.RequireIfMatch:
+		return nil, errPreconditionRequired
+	case !match.present:
+		return nil, nil //nolint:nilnil // no header, no condition
+	}
+	return func(sess schema.Session) error {
+		if !match.matchStrong(sess.ETag()) {
+			return errPreconditionFailed
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,153 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what /metrics shows. Label values come from the route table and
+// from fixed sets alone, so that no client can add to them.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "session_api_http_requests_total", Help: "Requests by route, method and status.",
+		}, []string{"route", "method", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "session_api_http_request_duration_seconds", Help: "Time from the request's headers to the end of the response, by route and method.",
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"route", "method"}),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "session_api_build_info", Help: "1, with the running version as a label.",
+		ConstLabels: prometheus.Labels{"version": s.Version},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		m.requests, m.duration, build, &storeCollector{s},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// unmatched is the route label of requests that no route matches.
+const unmatched = "none"
+
+// measure counts the request and its time.
+func (s *Server) measure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			route, method := unmatched, methodLabel(r.Method)
+			if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" {
+				route = pattern
+			}
+			status := ww.Status()
+			if status == 0 {
+				status = http.StatusOK
+			}
+			s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
+			s.metrics.duration.WithLabelValues(route, method).Observe(time.Since(start).Seconds())
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+// storeCollector reads the counters of the store and of the cleanup when the
+// metrics are asked for.
+type storeCollector struct{ s *Server }
+
+var (
+	descSessions    = storeDesc("sessions", "Stored sessions, among them expired ones that are not swept yet.")
+	descBytes       = storeDesc("store_bytes", "What the stored sessions take, as the memory limit counts it.")
+	descHits        = storeDesc("store_hits_total", "Reads that found their session.")
+	descMisses      = storeDesc("store_misses_total", "Reads that did not.")
+	descSets        = storeDesc("store_sets_total", "Sessions created, changed or regenerated.")
+	descDeletes     = storeDesc("store_deletes_total", "Sessions ended.")
+	descEvictions   = storeDesc("store_evictions_total", "Live sessions that had to make room.")
+	descExpirations = storeDesc("store_expirations_total", "Sessions freed because they had expired.")
+
+	descRuns    = prometheus.NewDesc("session_api_cleanup_runs_total", "Cleanup runs that were not dry.", nil, nil)
+	descScanned = prometheus.NewDesc("session_api_cleanup_scanned_files_total", "Files that the cleanup looked at.", nil, nil)
+	descDeleted = prometheus.NewDesc("session_api_cleanup_deleted_files_total", "Files that the cleanup deleted.", nil, nil)
+	descFreed   = prometheus.NewDesc("session_api_cleanup_freed_bytes_total", "Bytes that the cleanup freed.", nil, nil)
+	descErrors  = prometheus.NewDesc("session_api_cleanup_errors_total", "Failures of the cleanup.", nil, nil)
+	descLastRun = prometheus.NewDesc("session_api_cleanup_last_run_timestamp_seconds", "When the last cleanup began.", nil, nil)
+)
+
+func storeDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("session_api_"+name, help, []string{"store"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descSessions, descBytes, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations,
+		descRuns, descScanned, descDeleted, descFreed, descErrors, descLastRun,
+	} {
+		ch <- d
+	}
+}
+
+// scrapeTimeout bounds how long the store may hold up a scrape.
+const scrapeTimeout = time.Second
+
+// Collect implements prometheus.Collector. A store that cannot be asked has
+// its figures left out: /metrics must work when the store does not.
+func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	if st, err := c.s.Sessions.Stats(ctx, c.s.Now()); err == nil {
+		name := c.s.Sessions.Name()
+		gauge(descSessions, float64(st.Entries), name)
+		gauge(descBytes, float64(st.Bytes), name)
+		counter(descHits, st.Hits, name)
+		counter(descMisses, st.Misses, name)
+		counter(descSets, st.Sets, name)
+		counter(descDeletes, st.Deletes, name)
+		counter(descEvictions, st.Evictions, name)
+		counter(descExpirations, st.Expirations, name)
+	}
+	t := c.s.Cleaner.Totals()
+	counter(descRuns, t.Runs)
+	counter(descScanned, t.Scanned)
+	counter(descDeleted, t.Deleted)
+	counter(descFreed, t.BytesFreed)
+	counter(descErrors, t.Errors)
+	if last, ok := c.s.Cleaner.Last(); ok {
+		gauge(descLastRun, float64(last.StartedAt.UnixMilli())/1000)
+	}
+}

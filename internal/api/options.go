@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// Options are what a Server is made of. Sessions, Rules, Cleaner, Logger and
+// Contract are required.
+type Options struct {
+	Sessions *store.Sessions
+	Rules    *schema.Rules
+	Cleaner  Cleaner
+	Logger   *slog.Logger
+	// Contract is the OpenAPI document, as it is served.
+	Contract []byte
+	// Version is what /healthz and the metrics say is running.
+	Version string
+	// Now is the clock; time.Now by default.
+	Now func() time.Time
+
+	Secrets Secrets
+	Cookie  Cookie
+
+	// TouchOnAccess lets reads and writes of a session move its deadline.
+	TouchOnAccess bool
+	// AutoCreate makes GET, PUT and PATCH without a live session create one.
+	AutoCreate bool
+	// RequireIfMatch refuses changes without If-Match (RFC 6585 section 3).
+	RequireIfMatch bool
+	// MaxGrace caps the graceMs of a regenerate.
+	MaxGrace time.Duration
+
+	// AllowedOrigins are the origins, scheme://host[:port], that may use the
+	// public routes from another site's pages.
+	AllowedOrigins []string
+	// TrustedProxies are the CIDR prefixes whose X-Forwarded-For counts.
+	TrustedProxies []string
+	// CreatePerMinute is how many sessions one client address may create in a
+	// minute; 0 for any number.
+	CreatePerMinute int
+
+	AccessLog AccessLog
+}
+
+// Secrets are what credentials are checked against.
+type Secrets struct {
+	// Session are the secrets of the tokens: the first signs, all verify.
+	Session [][]byte
+	// Service are the service tokens. With none, the service routes are open.
+	Service [][]byte
+}
+
+// Cookie is how the session cookie is sent.
+type Cookie struct {
+	Name, Domain string
+	Secure       bool
+	SameSite     http.SameSite
+	Partitioned  bool
+}
+
+// AccessLog says which requests get a line. Those that fail, with a status of
+// 400 or above, always do.
+type AccessLog struct {
+	// Every logs one in so many of the requests that succeed: 1 is all of
+	// them, 0 none.
+	Every int
+	// Concise leaves out the fields that only machines read.
+	Concise bool
+}
+
+// Cleaner is the cleanup job.
+type Cleaner interface {
+	// Run cleans now, or says what it would do.
+	Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error)
+	// Last is the report of the last run that was not dry; false before it.
+	Last() (schema.CleanupReport, bool)
+	// Totals are the sums of all runs that were not dry.
+	Totals() schema.CleanupTotals
+}

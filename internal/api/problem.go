@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// The codes of errors that HTTP or the service itself gives rise to; those of
+// documents are the schema's.
+const (
+	codeBadRequest             schema.Code = "bad_request"
+	codeInvalidHeader          schema.Code = "invalid_header"
+	codeInvalidQuery           schema.Code = "invalid_query"
+	codeConflictingCredentials schema.Code = "conflicting_credentials"
+	codeUnauthorized           schema.Code = "unauthorized"
+	codeForbiddenOrigin        schema.Code = "forbidden_origin"
+	codeUserForbidden          schema.Code = "user_forbidden"
+	codeNotFound               schema.Code = "not_found"
+	codeMethodNotAllowed       schema.Code = "method_not_allowed"
+	codeRequestTimeout         schema.Code = "request_timeout"
+	codePreconditionFailed     schema.Code = "precondition_failed"
+	codePreconditionRequired   schema.Code = "precondition_required"
+	codeUnsupportedMediaType   schema.Code = "unsupported_media_type"
+	codeRateLimited            schema.Code = "rate_limited"
+	codeStoreFull              schema.Code = "store_full"
+	codeStoreUnavailable       schema.Code = "store_unavailable"
+	codeNotReady               schema.Code = "not_ready"
+	codeInternal               schema.Code = "internal"
+)
+
+// problemTypes is the one table from code to status and title.
+var problemTypes = map[schema.Code]struct {
+	status int
+	title  string
+}{
+	schema.CodeInvalidJSON:      {http.StatusBadRequest, "The body is not valid JSON"},
+	schema.CodeValidationFailed: {http.StatusUnprocessableEntity, "The body does not describe a session"},
+	schema.CodeTooLarge:         {http.StatusRequestEntityTooLarge, "The session is too large"},
+	schema.CodePatchFailed:      {http.StatusUnprocessableEntity, "The patch cannot be applied"},
+	schema.CodePatchTestFailed:  {http.StatusConflict, "A test operation failed"},
+
+	codeBadRequest:             {http.StatusBadRequest, "The request cannot be read"},
+	codeInvalidHeader:          {http.StatusBadRequest, "A header is malformed"},
+	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
+	codeConflictingCredentials: {http.StatusBadRequest, "The credentials contradict each other"},
+	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
+	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
+	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
+	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
+	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
+	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
+	codePreconditionFailed:     {http.StatusPreconditionFailed, "The session has changed"},
+	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
+	codeUnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The media type is not supported"},
+	codeRateLimited:            {http.StatusTooManyRequests, "Too many new sessions"},
+	codeStoreFull:              {http.StatusServiceUnavailable, "The store is full"},
+	codeStoreUnavailable:       {http.StatusServiceUnavailable, "The store is unavailable"},
+	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
+	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
+}
+
+// retryAfter is what a 503 tells clients to wait, in seconds.
+const retryAfter = "1"
+
+// problem is an error that says itself what a client gets to see of it.
+type problem struct {
+	code   schema.Code
+	detail string
+}
+
+func (p *problem) Error() string { return string(p.code) + ": " + p.detail }
+
+var (
+	errNoRoute                = &problem{codeNotFound, "No route has this path."}
+	errMethodNotAllowed       = &problem{codeMethodNotAllowed, "The Allow header lists the methods of this path."}
+	errUnauthorized           = &problem{codeUnauthorized, "Send the session cookie or a bearer token of a live session."}
+	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie and the bearer token, or two cookies of one name, differ."}
+	errRepeatedAuthorization  = &problem{codeInvalidHeader, "Send one Authorization header."}
+	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
+	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
+	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
+	errNotReady               = &problem{codeNotReady, "This instance takes no new requests."}
+	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
+)
+
+// problemDetails is the body of every error (RFC 9457).
+type problemDetails struct {
+	Type      string              `json:"type"`
+	Title     string              `json:"title"`
+	Status    int                 `json:"status"`
+	Detail    string              `json:"detail"`
+	Code      schema.Code         `json:"code"`
+	RequestID string              `json:"requestId"`
+	Errors    []schema.FieldError `json:"errors,omitempty"`
+}
+
+// describe is the one place where an error becomes what a client sees. What is
+// not known here is internal, and shows nothing of itself.
+func describe(err error) (code schema.Code, detail string, fields []schema.FieldError) {
+	var p *problem
+	var invalid *schema.Error
+	var tooLong *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p.code, p.detail, nil
+	case errors.As(err, &invalid):
+		return invalid.Code, invalid.Detail, invalid.Fields
+	case errors.As(err, &tooLong):
+		return schema.CodeTooLarge, "The body is over the size limit.", nil
+	case errors.Is(err, store.ErrNotFound):
+		return codeUnauthorized, errUnauthorized.detail, nil
+	case errors.Is(err, store.ErrFull):
+		return codeStoreFull, "No session can be added at present. Try again later.", nil
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return codeRequestTimeout, "Send the whole body without pausing.", nil
+	default:
+		return codeInternal, "The request failed inside the service. The requestId names it in the log.", nil
+	}
+}
+
+func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
+	code, detail, fields := describe(err)
+	t, ok := problemTypes[code]
+	if !ok {
+		code, detail, t = codeInternal, errPanicked.detail, problemTypes[codeInternal]
+	}
+	if t.status >= http.StatusInternalServerError && code != codeNotReady && r.Context().Err() == nil {
+		s.Logger.ErrorContext(r.Context(), "request failed",
+			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
+	}
+	body, err := json.Marshal(problemDetails{
+		Type: "urn:session-api:problem:" + string(code), Title: t.title, Status: t.status, Detail: detail,
+		Code: code, RequestID: w.Header().Get(headerRequestID), Errors: fields,
+	})
+	if err != nil {
+		panic(err) // strings and numbers always marshal
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	switch t.status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="session-api"`)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", retryAfter)
+	case http.StatusRequestTimeout:
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(t.status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a client that left gets nothing more
+	}
+}

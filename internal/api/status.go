@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"session-api/internal/store"
+)
+
+// stats is the body of the stats routes.
+type stats struct {
+	Store       string       `json:"store"`
+	EntryCount  int64        `json:"entryCount"`
+	MaxEntries  int64        `json:"maxEntries"`
+	Bytes       int64        `json:"bytes"`
+	Hits        int64        `json:"hits"`
+	Misses      int64        `json:"misses"`
+	Sets        int64        `json:"sets"`
+	Deletes     int64        `json:"deletes"`
+	Evictions   int64        `json:"evictions"`
+	Expirations int64        `json:"expirations"`
+	HitRate     float64      `json:"hitRate"`
+	UptimeMs    int64        `json:"uptimeMs"`
+	Cleanup     cleanupStats `json:"cleanup"`
+}
+
+// cleanupStats are the figures of the last cleanup; LastRunAt is null before
+// the first.
+type cleanupStats struct {
+	LastRunAt  *string `json:"lastRunAt"`
+	Scanned    int     `json:"scanned"`
+	Kept       int     `json:"kept"`
+	Deleted    int     `json:"deleted"`
+	BytesFreed int64   `json:"bytesFreed"`
+	Errors     int     `json:"errors"`
+}
+
+func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
+	now := s.Now()
+	st, err := s.Sessions.Stats(r.Context(), now)
+	if err != nil {
+		return err
+	}
+	out := stats{
+		Store: s.Sessions.Name(), EntryCount: st.Entries, MaxEntries: st.MaxEntries, Bytes: st.Bytes,
+		Hits: st.Hits, Misses: st.Misses, Sets: st.Sets, Deletes: st.Deletes,
+		Evictions: st.Evictions, Expirations: st.Expirations,
+		HitRate: hitRate(st), UptimeMs: now.Sub(s.startedAt).Milliseconds(),
+	}
+	if last, ok := s.Cleaner.Last(); ok {
+		at := last.StartedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		out.Cleanup = cleanupStats{
+			LastRunAt: &at, Scanned: last.Scanned, Kept: last.Kept,
+			Deleted: last.Deleted, BytesFreed: last.BytesFreed, Errors: last.Errors,
+		}
+	}
+	return writeJSON(w, out)
+}
+
+// hitRate is the share of reads that found their session, 0 before the first.
+func hitRate(st store.Stats) float64 {
+	if st.Hits+st.Misses == 0 {
+		return 0
+	}
+	return float64(st.Hits) / float64(st.Hits+st.Misses)
+}
+
+// getHealth answers that the process lives. It asks nobody.
+func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, map[string]string{"status": "ok", "version": s.Version})
+}
+
+// readyTimeout is how long the store may take to answer a readiness check.
+const readyTimeout = 2 * time.Second
+
+// getReadiness answers whether requests should be sent here.
+func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request) error {
+	if s.draining.Load() {
+		return errNotReady
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	defer cancel()
+	if err := s.Sessions.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
+	}
+	return writeJSON(w, map[string]string{"status": "ready"})
+}
+
+func (s *Server) getContract(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
+	w.Header().Set("Content-Length", strconv.Itoa(len(s.Contract)))
+	_, _ = w.Write(s.Contract) // a client that left gets nothing more
+	return nil
+}
+
+// runCleanup runs the cleanup now, or says what it would do.
+func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
+	dryRun, err := flag(r, "dryRun", false)
+	if err != nil {
+		return err
+	}
+	report, err := s.Cleaner.Run(r.Context(), dryRun)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, report)
+}

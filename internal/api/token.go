@@ -1,0 +1,123 @@
+package api
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"hash"
+	"net/url"
+	"strings"
+	"sync"
+
+	"session-api/internal/schema"
+)
+
+const (
+	tokenPrefix = "s:"
+	// maxTokenLen is the length of the longest token, percent-encoded.
+	maxTokenLen = 3*(len(tokenPrefix)+128+1) + 3*signatureLen
+)
+
+// signatureLen is the length of an HMAC-SHA256 in base64 without padding.
+const signatureLen = 43
+
+// keyring holds the secrets and what is made of them once.
+type keyring struct {
+	signers []*signer
+	service [][sha256.Size]byte
+}
+
+func newKeyring(secrets Secrets) *keyring {
+	k := &keyring{}
+	for _, secret := range secrets.Session {
+		k.signers = append(k.signers, newSigner(secret))
+	}
+	for _, token := range secrets.Service {
+		k.service = append(k.service, sha256.Sum256(token))
+	}
+	return k
+}
+
+// token returns the token of the id: "s:<id>.<signature>", the signature an
+// HMAC-SHA256 of the id in standard base64 without padding, as the npm package
+// cookie-signature makes it.
+func (k *keyring) token(id string) string {
+	var sig [signatureLen]byte
+	k.signers[0].sign(&sig, id)
+	return tokenPrefix + id + "." + string(sig[:])
+}
+
+// open returns the id that a token names, or nothing unless one of the secrets
+// signed it. The signature is compared as text, so that each id has one
+// spelling of it.
+func (k *keyring) open(token string) (id string) {
+	if len(token) > maxTokenLen {
+		return ""
+	}
+	if strings.Contains(token, "%") {
+		var err error
+		if token, err = url.PathUnescape(token); err != nil {
+			return ""
+		}
+	}
+	rest, ok := strings.CutPrefix(token, tokenPrefix)
+	if !ok {
+		return ""
+	}
+	id, given, ok := strings.Cut(rest, ".")
+	if !ok || len(given) != signatureLen || !schema.ValidForeignID(id) {
+		return ""
+	}
+	for _, s := range k.signers {
+		var sig [signatureLen]byte
+		s.sign(&sig, id)
+		if subtle.ConstantTimeCompare(sig[:], []byte(given)) == 1 {
+			return id
+		}
+	}
+	return ""
+}
+
+// isService reports whether token is a service token. Hashes are compared, so
+// that neither the content nor the length of a token shows in the time taken.
+func (k *keyring) isService(token string) bool {
+	sum := sha256.Sum256([]byte(token))
+	found := 0
+	for i := range k.service {
+		found |= subtle.ConstantTimeCompare(sum[:], k.service[i][:])
+	}
+	return found == 1
+}
+
+// signer signs with one secret. Its states are pooled, because setting up an
+// HMAC costs more than running it over an id.
+type signer struct{ states sync.Pool }
+
+type signerState struct {
+	mac hash.Hash
+	in  []byte
+	sum []byte
+}
+
+func newSigner(secret []byte) *signer {
+	return &signer{states: sync.Pool{New: func() any {
+		return &signerState{mac: hmac.New(sha256.New, secret)}
+	}}}
+}
+
+func (s *signer) sign(dst *[signatureLen]byte, id string) {
+	st := s.states.Get().(*signerState) //nolint:forcetypeassert // the pool holds nothing else
+	st.mac.Reset()
+	st.in = append(st.in[:0], id...)
+	st.mac.Write(st.in)
+	st.sum = st.mac.Sum(st.sum[:0])
+	base64.RawStdEncoding.Encode(dst[:], st.sum)
+	s.states.Put(st)
+}
+
+// looksLikeToken tells a session's token from a service token in an
+// Authorization header.
+func looksLikeToken(s string) bool {
+	return strings.HasPrefix(s, tokenPrefix) || strings.HasPrefix(s, "s%3A") || strings.HasPrefix(s, "s%3a")
+}
