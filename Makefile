@@ -1,0 +1,93 @@
+# `make` on its own lists what there is.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 60s
+IMAGE    ?= session-api
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
+SCRIPTS  := .ci/run $(wildcard tools/*.sh)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+## Working
+
+.PHONY: run
+run: ## Run the service on 127.0.0.1:8080, nothing configured
+	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/session-api
+
+.PHONY: build
+build: ## Build the static binary bin/session-api
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/session-api ./cmd/session-api
+
+.PHONY: test
+test: ## Run all tests, with the race detector, in random order
+	tools/need.sh cc curl jq
+	$(GO) test -race -shuffle=on -count=1 ./...
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	$(LINT) fmt
+
+.PHONY: docs
+docs: ## Write the generated documentation anew
+	$(GO) run ./cmd/session-api config -markdown > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
+
+## Checking
+
+.PHONY: lint
+lint: vet golangci tidy openapi-lint shellcheck ## Run every check that is not a test
+
+.PHONY: vet
+vet: ## Run go vet
+	$(GO) vet ./...
+
+.PHONY: golangci
+golangci: ## Run the Go linters and the format check (.golangci.yml)
+	$(LINT) config verify
+	$(LINT) run ./...
+
+.PHONY: tidy
+tidy: ## Check that go.mod and go.sum are tidy
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
+
+.PHONY: openapi-lint
+openapi-lint: tools/node_modules/.package-lock.json ## Check openapi.yaml by Redocly's recommended rules
+	REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true tools/node_modules/.bin/redocly lint openapi.yaml
+
+tools/node_modules/.package-lock.json: tools/package.json tools/package-lock.json
+	tools/need.sh npm
+	npm --prefix tools ci --loglevel=error
+	touch $@
+
+.PHONY: shellcheck
+shellcheck: ## Check the shell scripts
+	tools/need.sh shellcheck
+	shellcheck $(SCRIPTS)
+
+## Measuring
+
+.PHONY: bench
+bench: ## Measure the service under load, and the stores
+	tools/need.sh wrk
+	$(GO) run ./bench
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/store/...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (60s)
+	FUZZTIME=$(FUZZTIME) GO=$(GO) tools/fuzz.sh
+
+## Shipping
+
+.PHONY: image
+image: ## Build the container image session-api:VERSION
+	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE):$(VERSION) .

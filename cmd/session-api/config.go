@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// config is every setting. Durations are milliseconds in the environment. An
+// empty variable counts as one that is not set.
+//
+// Beside env's tags: group starts a table of the documentation, doc is the
+// setting's line in it, shown and values are what it says in place of the
+// default and of what the type takes. oneof lists the words that a setting
+// takes, min and max bound a number; load checks them.
+type config struct {
+	Env  string `env:"APP_ENV" envDefault:"development" oneof:"development production" group:"Server" doc:"What the service is run for. Production insists on secrets, marks cookies Secure and listens on all addresses; development works with nothing set."`
+	Host string `env:"HOST" shown:"127.0.0.1 in development, 0.0.0.0 in production" values:"address or host name" doc:"Address or host name to listen on."`
+	Port int    `env:"PORT" envDefault:"8080" min:"0" max:"65535" doc:"TCP port to listen on; 0 takes any free one, which is printed at start."`
+
+	AllowedOrigins      []string       `env:"ALLOWED_ORIGINS" values:"list of origins" doc:"Web origins whose pages may call the service with credentials, written as a browser sends them: https://app.example.com. It is the one list for CORS and for the check of cross-site requests."`
+	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. X-Forwarded-* headers count from these only."`
+	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit."`
+
+	ReadHeaderTimeout time.Duration `env:"READ_HEADER_TIMEOUT_MS" envDefault:"5000" min:"1" doc:"Longest wait for the headers of a request."`
+	ReadTimeout       time.Duration `env:"READ_TIMEOUT_MS" envDefault:"15000" min:"1" doc:"Longest wait for a whole request, body included."`
+	WriteTimeout      time.Duration `env:"WRITE_TIMEOUT_MS" envDefault:"30000" min:"1" doc:"Longest time from the end of a request's headers to the end of its answer."`
+	IdleTimeout       time.Duration `env:"IDLE_TIMEOUT_MS" envDefault:"120000" min:"1" doc:"How long a connection may rest between two requests."`
+	ShutdownDelay     time.Duration `env:"SHUTDOWN_DELAY_MS" envDefault:"0" min:"0" doc:"How long the service goes on answering after SIGTERM while /readyz already fails, so that a load balancer can notice."`
+	ShutdownTimeout   time.Duration `env:"SHUTDOWN_TIMEOUT_MS" envDefault:"20000" min:"1" doc:"How long requests in flight may take to finish after that. Both together are at most 29000."`
+
+	SessionSecret     secrets `env:"SESSION_SECRET" group:"Secrets" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
+	SessionSecretFile string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+
+	TTL            time.Duration            `env:"SESSION_TTL_MS" envDefault:"86400000" min:"1" group:"Sessions" doc:"Idle life of a session: how long it lives without being used."`
+	MaxTTL         time.Duration            `env:"SESSION_MAX_TTL_MS" envDefault:"2592000000" min:"1" doc:"Longest idle life that a request may ask for with ttlMs."`
+	RoleTTL        map[string]time.Duration `env:"SESSION_ROLE_TTL_MS" values:"list of role:milliseconds" doc:"Idle lives by role of the user, such as admin:900000,guest:3600000. The shortest of a user's roles counts, and is the most that such a session may ask for."`
+	AbsoluteTTL    time.Duration            `env:"SESSION_ABSOLUTE_TTL_MS" envDefault:"0" min:"0" doc:"Longest life of a session however much it is used; 0 for no limit."`
+	TouchOnAccess  bool                     `env:"SESSION_TOUCH_ON_ACCESS" envDefault:"true" doc:"Whether reading or changing a session extends its life."`
+	TouchInterval  time.Duration            `env:"SESSION_TOUCH_INTERVAL_MS" envDefault:"60000" min:"0" doc:"How far the deadline must move before an access writes it again; a twentieth of the session's idle life where that is shorter."`
+	AutoCreate     bool                     `env:"SESSION_AUTO_CREATE" envDefault:"false" doc:"Whether GET, PUT and PATCH without a live session start one in place of answering 401."`
+	RequireIfMatch bool                     `env:"SESSION_REQUIRE_IF_MATCH" envDefault:"false" doc:"Whether PUT, PATCH and DELETE must carry If-Match (428 without)."`
+	MaxGrace       time.Duration            `env:"SESSION_MAX_GRACE_MS" envDefault:"60000" min:"0" doc:"Longest time that the old token of a regenerated session may go on leading to the new one."`
+	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
+	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
+	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
+
+	Store          string        `env:"SESSION_STORE" envDefault:"memory" oneof:"memory" group:"Store" doc:"Where sessions are kept."`
+	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"What makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503."`
+	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"Most sessions that the memory store holds."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"Most bytes that the sessions in the memory store take; 0 for no limit."`
+	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed. They are absent from the moment they expire, swept or not."`
+
+	CookieName        string `env:"COOKIE_NAME" envDefault:"validator_session_id" group:"Cookie" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
+	CookieDomain      string `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
+	CookieSameSite    string `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none needs a Secure cookie."`
+	CookieSecure      string `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
+	CookiePartitioned bool   `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Needs a Secure cookie."`
+
+	AnalysisDir         string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" group:"Files" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist; the default one is made."`
+	FileCleanupInterval time.Duration `env:"FILE_CLEANUP_INTERVAL_MS" envDefault:"1800000" min:"0" doc:"How often the directory is cleaned; 0 for only on request."`
+	FileGrace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age up to which a file stays although no session refers to it."`
+	FileTTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age from which a file goes although a session refers to it."`
+
+	AccessLog string `env:"ACCESS_LOG" envDefault:"all" values:"all, errors or sample:N" group:"Logging" doc:"Which requests are logged: all of them, those that fail (status 400 and above), or those and one in N of the others."`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Form of the log lines; auto is json in production and text in development."`
+
+	// dirIsDefault: AnalysisDir is what it is by default, so it may be made.
+	dirIsDefault bool
+	// secretIsRandom: nobody chose SessionSecret; it ends with the process.
+	secretIsRandom bool
+}
+
+func (c *config) production() bool { return c.Env == "production" }
+
+// address is where to listen.
+func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+// problem is one thing that is wrong with a variable. The text says what would
+// be right, and quotes no secret.
+type problem struct{ name, text string }
+
+// problems are all that is wrong with an environment.
+type problems []problem
+
+func (p problems) Error() string {
+	var b strings.Builder
+	b.WriteString("the configuration is not valid:")
+	for _, one := range p {
+		fmt.Fprintf(&b, "\n  %s: %s", one.name, one.text)
+	}
+	return b.String()
+}
+
+// of reports whether one of the variables already has a problem.
+func (p problems) of(names ...string) bool {
+	return slices.ContainsFunc(p, func(one problem) bool { return slices.Contains(names, one.name) })
+}
+
+// load reads the settings from an environment. The error is problems: all that
+// are wrong, in the order of the settings.
+func load(environ map[string]string) (config, error) {
+	c, found := parse(environ)
+	found = append(found, c.fillSecrets()...)
+	found = append(found, c.check(found)...)
+	if len(found) == 0 {
+		return c, nil
+	}
+	order := make(map[string]int)
+	for i, s := range settings() {
+		order[s.name] = i
+	}
+	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(order[a.name], order[b.name]) })
+	for _, t := range typos(environ) {
+		found = append(found, problem{t.name, "is no setting; did you mean " + t.meant + "?"})
+	}
+	return c, found
+}
+
+// parse fills the struct, the defaults that depend on other settings included,
+// and checks what the tags say of each variable by itself. It reads no files.
+func parse(environ map[string]string) (config, problems) {
+	given := make(map[string]string)
+	for _, s := range settings() {
+		v := strings.TrimSpace(environ[s.name])
+		if len(s.oneof) > 0 {
+			v = strings.ToLower(v)
+		}
+		if v != "" {
+			given[s.name] = v
+		}
+	}
+
+	var c config
+	err := env.ParseWithOptions(&c, env.Options{Environment: given, FuncMap: parsers})
+	found := problemsOf(err)
+
+	v := reflect.ValueOf(c)
+	for _, s := range settings() {
+		if !found.of(s.name) {
+			if text := s.check(v.FieldByName(s.field)); text != "" {
+				found = append(found, problem{s.name, text})
+			}
+		}
+	}
+	c.complete()
+	return c, found
+}
+
+// complete puts in the defaults that depend on something else.
+func (c *config) complete() {
+	byEnv := func(inProduction, inDevelopment string) string {
+		if c.production() {
+			return inProduction
+		}
+		return inDevelopment
+	}
+	if c.Host == "" {
+		c.Host = byEnv("0.0.0.0", "127.0.0.1")
+	}
+	if host, ok := strings.CutPrefix(c.Host, "["); ok { // as a URL spells IPv6
+		c.Host = strings.TrimSuffix(host, "]")
+	}
+	if c.CookieSecure == "auto" {
+		c.CookieSecure = byEnv("true", "false")
+	}
+	if c.LogFormat == "auto" {
+		c.LogFormat = byEnv("json", "text")
+	}
+	usual := filepath.Join(os.TempDir(), "validator-analysis")
+	c.AnalysisDir = cmp.Or(c.AnalysisDir, usual)
+	c.dirIsDefault = c.AnalysisDir == usual
+}
+
+// problemsOf turns env's errors, which name fields, into ours, which name
+// variables.
+func problemsOf(err error) problems {
+	if err == nil {
+		return nil
+	}
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return problems{{"environment", err.Error()}}
+	}
+	names := make(map[string]string)
+	for _, s := range settings() {
+		names[s.field] = s.name
+	}
+	var found problems
+	for _, one := range all.Errors {
+		if parse, ok := errors.AsType[env.ParseError](one); ok {
+			found = append(found, problem{names[parse.Name], parse.Err.Error()})
+		} else {
+			found = append(found, problem{"environment", one.Error()})
+		}
+	}
+	return found
+}

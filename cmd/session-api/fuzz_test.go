@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzConfig reads environments of any content: lines of the form KEY=value.
+// None makes it panic, none makes it show a secret. A valid one is one that the
+// service can be made of, and what it prints says the same when it is read
+// again.
+func FuzzConfig(f *testing.F) {
+	f.Setenv("TMPDIR", f.TempDir())
+	f.Add("PORT=0\nAPP_ENV=production\nSESSION_SECRET=x\nSERVICE_TOKENS=y")
+	f.Add("COOKIE_NAME=__Host-a\nCOOKIE_DOMAIN=.\nCOOKIE_SAMESITE=none")
+	f.Add("SESSION_ROLE_TTL_MS=a:1,b:2\nTRUSTED_PROXIES=::1,10.0.0.0/8\nALLOWED_ORIGINS=https://a.example")
+	f.Add("ALLOWED_ORIGINS=http://[::1]:3000,https://b.example:8443,http://localhost\nCREATE_RATE_PER_MINUTE=1\nAPP_ENV=PRODUCTION\nSESSION_SECRET=x\nSERVICE_TOKENS=y,z")
+	f.Add("COOKIE_DOMAIN=a.example\nCOOKIE_SECURE=true\nCOOKIE_SAMESITE=None\nCOOKIE_PARTITIONED=1\nSHUTDOWN_TIMEOUT_MS=1")
+	f.Add("SESSION_TTL=1\nSESSION_TTL_MS=99999999999999999999\nACCESS_LOG=sample:3")
+	f.Add("ANALYSIS_TMP_DIR=/\nHOST=::%eth0\nSESSION_SECRET_FILE=/dev/zero")
+	const canary, fileCanary = "canary-that-no-other-variable-holds", "canary-that-no-other-path-holds"
+	f.Fuzz(func(t *testing.T, lines string) {
+		environ := make(map[string]string)
+		for line := range strings.Lines(lines) {
+			if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+				environ[key] = value
+			}
+		}
+		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS"} {
+			if environ[name] != "" {
+				environ[name] = canary + environ[name] + canary
+			}
+			if environ[name+"_FILE"] != "" { // perhaps the secret, put in the wrong place
+				environ[name+"_FILE"] = fileCanary + environ[name+"_FILE"]
+			}
+		}
+		var out, errOut bytes.Buffer
+		status := run(t.Context(), []string{"config"}, environ, &out, &errOut)
+		shown := out.String() + errOut.String()
+		assert.NotContains(t, shown, canary)
+		assert.NotContains(t, shown, fileCanary)
+
+		c, err := load(environ)
+		assert.NotContains(t, fmt.Sprintf("%v %+v %#v %v", c, c, c, err), canary)
+		if status != 0 {
+			require.Error(t, err)
+			assert.Empty(t, out.String())
+			return
+		}
+		require.NoError(t, err)
+		_, err = newService(c, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		if strings.Contains(shown, `"`) {
+			return // quoted for the eye
+		}
+		again := make(map[string]string)
+		for line := range strings.Lines(out.String()) {
+			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+			again[key] = value
+		}
+		again["SESSION_SECRET"], again["SERVICE_TOKENS"] = environ["SESSION_SECRET"], environ["SERVICE_TOKENS"]
+		second, err := load(again)
+		require.NoError(t, err)
+		assert.Equal(t, c, second)
+	})
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type sweeper func() error
+
+func (s sweeper) Sweep(context.Context, time.Time) (int, error) { return 0, s() }
+
+func TestSweepLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		log := newLogWatch()
+		sweeps := 0
+		loop := sweepLoop(sweeper(func() error {
+			sweeps++
+			if sweeps == 2 {
+				return errors.New("the store is away")
+			}
+			return nil
+		}), time.Minute, slog.New(slog.NewJSONHandler(log, nil)))
+		ended := make(chan struct{})
+		go func() { loop(ctx); close(ended) }()
+
+		time.Sleep(3*time.Minute + time.Second) //nolint:forbidigo // the clock of the bubble
+		synctest.Wait()
+		assert.Equal(t, 3, sweeps)
+		assert.Len(t, log.all("sweeping expired sessions"), 1)
+		stop()
+		<-ended
+	})
+}
+
+// Background work that hangs does not hold the end.
+func TestAwait_isBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := newLogWatch()
+		s := &service{log: slog.New(slog.NewJSONHandler(log, nil))}
+		var loops sync.WaitGroup
+		hang := make(chan struct{})
+		loops.Go(func() { <-hang })
+		began := time.Now()
+		s.await(t.Context(), &loops)
+		assert.Equal(t, loopGrace, time.Since(began))
+		assert.Len(t, log.all("background work did not stop in time"), 1)
+		close(hang)
+	})
+}
+
+func TestRun_whenServingFails(t *testing.T) {
+	c, err := load(environment(t))
+	require.NoError(t, err)
+	s, err := newService(c, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	closed := false
+	s.release = func() error { closed = true; return errors.New("disk full") }
+
+	err = s.run(t.Context(), listener, nil)
+	require.ErrorIs(t, err, net.ErrClosed)
+	assert.ErrorContains(t, err, "serving: ")
+	assert.ErrorContains(t, err, "closing the store: disk full")
+	assert.True(t, closed)
+}
+
+func TestShortly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Minute: "30m", time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Second: "10s",
+		time.Minute + time.Second: "1m1s", time.Hour + 10*time.Second: "1h0m10s", 48 * time.Hour: "48h",
+	} {
+		assert.Equal(t, want, shortly(d))
+	}
+}

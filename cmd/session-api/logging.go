@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelInfo,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}
+
+func newLogger(w io.Writer, c *config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: logLevels[c.LogLevel]}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// onTerminal reports whether a person reads what is written to w.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// banner greets who started the service by hand: where it is, and what to try.
+func banner(c *config, addr net.Addr) string {
+	address := addr.String()
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		address = net.JoinHostPort(reachable(host), port)
+	}
+	cleaned := "cleaned on request"
+	if c.FileCleanupInterval > 0 {
+		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
+	}
+	return fmt.Sprintf(`session-api %s on http://%s (%s)
+
+  sessions   %s, at most %d
+  files      %s, %s
+  try        curl -i -X POST http://%[2]s/api/session
+
+`, buildVersion(), address, c.Env, c.Store, c.MaxEntries, c.AnalysisDir, cleaned)
+}
+
+// shortly writes 30m0s as 30m.
+func shortly(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

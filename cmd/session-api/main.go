@@ -1,0 +1,114 @@
+// Command session-api serves sessions to web applications over HTTP.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// version is set by the linker (-X main.version=…).
+var version = ""
+
+const usage = `Usage: session-api [command]
+
+With no command the service starts. It is configured by environment variables;
+docs/configuration.md lists them.
+
+Commands:
+  config              check the configuration and print it, secrets masked
+  config -markdown    print the documentation of all settings
+  healthcheck         ask the service on this machine whether it is alive
+  version             print the version
+
+Exit status: 0 all well, 1 failed, 2 wrong usage.
+`
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], env.ToMap(os.Environ()), os.Stdout, os.Stderr))
+}
+
+// run is the whole program. It returns the exit status.
+func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, args, environ, stdout)
+	if err == nil {
+		return 0
+	}
+	if _, ok := errors.AsType[usageError](err); ok {
+		_, _ = fmt.Fprintf(stderr, "session-api: %v\n\n%s", err, usage)
+		return 2
+	}
+	_, _ = fmt.Fprintf(stderr, "session-api: %v\n", err)
+	return 1
+}
+
+// usageError: the command line is not one that usage describes.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func dispatch(ctx context.Context, args []string, environ map[string]string, stdout io.Writer) error {
+	if len(args) == 0 {
+		return serve(ctx, environ, stdout)
+	}
+	command, rest := args[0], args[1:]
+	if len(rest) > 0 && command != "config" {
+		return usageError(command + " takes no arguments")
+	}
+	switch command {
+	case "-h", "-help", "--help", "help":
+		return write(stdout, usage)
+	case "-version", "--version", "version":
+		return write(stdout, fmt.Sprintf("session-api %s (%s %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+	case "healthcheck":
+		return healthcheck(ctx, environ)
+	case "config":
+		return showConfig(rest, environ, stdout)
+	}
+	return usageError(fmt.Sprintf("unknown command %q", command))
+}
+
+func showConfig(args []string, environ map[string]string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("config", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	markdown := flags.Bool("markdown", false, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(stdout, usage)
+	case err != nil:
+		return usageError("config: " + err.Error())
+	case flags.NArg() > 0:
+		return usageError(fmt.Sprintf("config: unknown argument %q", flags.Arg(0)))
+	case *markdown:
+		return write(stdout, documentation())
+	}
+	c, err := load(environ)
+	if err != nil {
+		return err
+	}
+	return write(stdout, c.print())
+}
+
+func write(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// buildVersion is the version that the linker set, or what the Go toolchain
+// knows of the build.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDocumentation_isUpToDate(t *testing.T) {
+	written, err := os.ReadFile("../../docs/configuration.md")
+	require.NoError(t, err, "run make docs")
+	var out, errOut bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"config", "-markdown"}, nil, &out, &errOut))
+	assert.Equal(t, out.String(), string(written), "run make docs")
+}
+
+func TestDocumentation_saysSomethingOfEverySetting(t *testing.T) {
+	for _, s := range settings() {
+		assert.NotEmpty(t, s.doc, s.name)
+		assert.NotEqual(t, "text", s.documentedValues(), s.name)
+		assert.NotContains(t, s.doc+s.values+s.shown, "|", "%s: it would end the table's cell", s.name)
+	}
+}
+
+// The example names every setting, in order, with its default.
+func TestExampleEnvironment(t *testing.T) {
+	content, err := os.ReadFile("../../.env.example")
+	require.NoError(t, err)
+	var named []string
+	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]*=.*)$`).FindAllStringSubmatch(string(content), -1) {
+		named = append(named, m[1])
+	}
+	var known []string
+	for _, s := range settings() {
+		known = append(known, s.name+"="+s.fallback)
+	}
+	assert.Equal(t, known, named)
+}
+
+func TestConfigCommand(t *testing.T) {
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), []string{"config"}, production(t,
+		"SESSION_SECRET", sessionSecret+","+otherSecret,
+		"SESSION_ROLE_TTL_MS", "guest:2000,admin:1000",
+		"TRUSTED_PROXIES", "192.0.2.1,10.0.0.0/8",
+		"ALLOWED_ORIGINS", "https://a.example,https://b.example",
+	), &out, &errOut)
+	require.Zero(t, status, errOut.String())
+	for _, line := range []string{
+		"APP_ENV=production", "HOST=0.0.0.0", "PORT=0", "SESSION_SECRET=***,***", "SERVICE_TOKENS=***",
+		"SESSION_ROLE_TTL_MS=admin:1000,guest:2000", "TRUSTED_PROXIES=192.0.2.1/32,10.0.0.0/8",
+		"ALLOWED_ORIGINS=https://a.example,https://b.example", "COOKIE_SECURE=true", "SESSION_TTL_MS=86400000",
+		"SESSION_AUTO_CREATE=false", "LOG_FORMAT=json",
+	} {
+		assert.Contains(t, strings.Split(out.String(), "\n"), line)
+	}
+	for _, secret := range []string{sessionSecret, otherSecret, serviceToken} {
+		assert.NotContains(t, out.String(), secret)
+	}
+}
+
+func TestConfigCommand_invalid(t *testing.T) {
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), []string{"config"}, map[string]string{"PORT": "x", "LOG_LEVEL": "y"}, &out, &errOut)
+	assert.Equal(t, 1, status)
+	assert.Empty(t, out.String())
+	assert.Contains(t, errOut.String(), "PORT: ")
+	assert.Contains(t, errOut.String(), "LOG_LEVEL: ")
+}
+
+func TestUsage(t *testing.T) {
+	for _, tc := range []struct {
+		args   string
+		status int
+		stdout string
+		stderr string
+	}{
+		{"-h", 0, "Usage: session-api", ""},
+		{"--help", 0, "Usage: session-api", ""},
+		{"help", 0, "Usage: session-api", ""},
+		{"config -h", 0, "Usage: session-api", ""},
+		{"-version", 0, "session-api ", ""},
+		{"version", 0, "session-api ", ""},
+		{"serve", 2, "", `unknown command "serve"`},
+		{"-port=1", 2, "", `unknown command "-port=1"`},
+		{"version please", 2, "", "takes no arguments"},
+		{"healthcheck now", 2, "", "takes no arguments"},
+		{"config -yaml", 2, "", "-yaml"},
+		{"config PORT", 2, "", `unknown argument "PORT"`},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			var out, errOut bytes.Buffer
+			assert.Equal(t, tc.status, run(t.Context(), strings.Fields(tc.args), nil, &out, &errOut))
+			if tc.status == 0 {
+				assert.Contains(t, out.String(), tc.stdout)
+				assert.Empty(t, errOut.String())
+				return
+			}
+			assert.Empty(t, out.String())
+			assert.Contains(t, errOut.String(), tc.stderr)
+			assert.Contains(t, errOut.String(), "Usage: session-api")
+		})
+	}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+)
+
+// minSecretBytes is what production asks of a secret: the size of the
+// HMAC-SHA256 key that it becomes (RFC 2104 section 3).
+const minSecretBytes = 32
+
+// secrets are values that no message, log line or print of the configuration
+// shows: every way of formatting them gives stars.
+type secrets []string
+
+// String returns one group of stars a secret.
+func (s secrets) String() string {
+	return strings.Join(slices.Repeat([]string{"***"}, len(s)), ",")
+}
+
+// Format covers all verbs of fmt, %#v and %x too.
+func (s secrets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps them out of the log.
+func (s secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// parseSecrets reads secrets separated by commas or line ends.
+func parseSecrets(v string) secrets { return split(v, ",\r\n") }
+
+// fillSecrets reads the secrets that are in files, and checks all of them.
+func (c *config) fillSecrets() problems {
+	var found problems
+	for _, s := range []struct {
+		name   string
+		values *secrets
+		file   string
+		check  func(secrets) string
+	}{
+		{"SESSION_SECRET", &c.SessionSecret, c.SessionSecretFile, nil},
+		{"SERVICE_TOKENS", &c.ServiceTokens, c.ServiceTokensFile, checkTokens},
+	} {
+		if s.file != "" {
+			if len(*s.values) > 0 {
+				found = append(found, problem{s.name + "_FILE", "set either this or " + s.name + ", not both"})
+				continue
+			}
+			values, err := readSecrets(s.file)
+			if err != nil {
+				found = append(found, problem{s.name + "_FILE", err.Error()})
+				continue
+			}
+			*s.values = values
+		}
+		if text := c.checkStrength(*s.values); text != "" {
+			found = append(found, problem{s.name, text})
+		}
+		if s.check != nil {
+			if text := s.check(*s.values); text != "" {
+				found = append(found, problem{s.name, text})
+			}
+		}
+	}
+	return found
+}
+
+// rereadSecrets returns the settings with the secrets that are in files as the
+// files are now, and the names of the variables that this is about.
+func (c config) rereadSecrets() (fresh config, read []string, err error) {
+	if c.SessionSecretFile != "" {
+		c.SessionSecret, read = nil, append(read, "SESSION_SECRET_FILE")
+	}
+	if c.ServiceTokensFile != "" {
+		c.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
+	}
+	if found := c.fillSecrets(); len(found) > 0 {
+		return config{}, read, found
+	}
+	return c, read, nil
+}
+
+// checkStrength holds secrets to what production asks.
+func (c *config) checkStrength(values secrets) string {
+	if !c.production() {
+		return ""
+	}
+	if len(values) == 0 {
+		return fmt.Sprintf("required in production: at least %d bytes, such as `openssl rand -base64 48` prints", minSecretBytes)
+	}
+	for i, v := range values {
+		if len(v) < minSecretBytes {
+			return fmt.Sprintf("number %d of %d has %d bytes; production asks for at least %d", i+1, len(values), len(v), minSecretBytes)
+		}
+	}
+	return ""
+}
+
+// weak reports whether a session secret is one that production would refuse.
+func (c *config) weak() bool {
+	return slices.ContainsFunc(c.SessionSecret, func(v string) bool { return len(v) < minSecretBytes })
+}
+
+// checkTokens refuses service tokens that no caller could use.
+func checkTokens(values secrets) string {
+	for i, v := range values {
+		switch {
+		case strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return fmt.Sprintf("number %d of %d has a character that an Authorization header cannot carry: use printable ASCII without spaces", i+1, len(values))
+		case strings.HasPrefix(v, "s:"), strings.HasPrefix(strings.ToLower(v), "s%3a"):
+			return fmt.Sprintf("number %d of %d begins like a session token (s:)", i+1, len(values))
+		}
+	}
+	return ""
+}
+
+// maxSecretFile bounds a file of secrets: more is a wrong path.
+const maxSecretFile = 64 << 10
+
+// readSecrets reads a file of secrets. Its errors leave out the path: somebody
+// may have put the secret itself there.
+func readSecrets(path string) (secrets, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("the file cannot be read: %w", withoutPath(err))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	if info.Size() > maxSecretFile {
+		return nil, fmt.Errorf("the file is larger than %d bytes", maxSecretFile)
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("the file cannot be read: %w", withoutPath(err))
+	}
+	values := parseSecrets(string(content))
+	if len(values) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	return values, nil
+}
+
+func withoutPath(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}

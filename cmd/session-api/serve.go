@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"session-api/internal/api"
+)
+
+// maxHeaderBytes lets net/http answer 431 to headers over 16 KiB: it reads
+// 4096 bytes more than it is told.
+const maxHeaderBytes = 16<<10 - 4096
+
+// service is the program while it serves.
+type service struct {
+	cfg     config
+	log     *slog.Logger
+	api     *api.Server
+	http    *http.Server
+	silent  silentConns
+	loops   []func(context.Context)
+	release func() error
+
+	// hungUp reports whether the terminal that the service was started on is
+	// gone: SIGHUP means that then, and to read secrets again otherwise.
+	hungUp func() bool
+}
+
+// serve runs the service until a signal or ctx ends it.
+func serve(ctx context.Context, environ map[string]string, stdout io.Writer) error {
+	cfg, err := load(environ)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.address())
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.address(), err)
+	}
+	defer func() { _ = listener.Close() }()
+
+	logger := newLogger(stdout, &cfg)
+	s, err := newService(cfg, logger)
+	if err != nil {
+		return err
+	}
+	interactive := onTerminal(stdout)
+	if interactive {
+		err = write(stdout, banner(&cfg, listener.Addr()))
+	} else {
+		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env)
+	}
+	if err != nil {
+		return err
+	}
+	s.warn(ctx, environ)
+	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
+	return s.run(ctx, listener, signals)
+}
+
+// newHTTP returns the server with every bound that it has.
+func (s *service) newHTTP() *http.Server {
+	return &http.Server{
+		Handler:           s.api,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         s.silent.track,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		// OPTIONS * gets the API's headers and problems like everything else.
+		DisableGeneralOptionsHandler: true,
+	}
+}
+
+// warn says once what is fine for development only, and what looks like a slip.
+func (s *service) warn(ctx context.Context, environ map[string]string) {
+	var open []any
+	if s.cfg.secretIsRandom {
+		open = append(open, "SESSION_SECRET", "not set: a random one, so tokens end with this process")
+	} else if s.cfg.weak() {
+		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", minSecretBytes))
+	}
+	if len(s.cfg.ServiceTokens) == 0 {
+		open = append(open, "SERVICE_TOKENS", "not set: the service routes are open to everybody who can connect")
+	}
+	if len(open) > 0 {
+		s.log.WarnContext(ctx, "for development only", open...)
+	}
+	var unknown []string
+	for _, t := range typos(environ) {
+		unknown = append(unknown, t.name+" (did you mean "+t.meant+"?)")
+	}
+	if len(unknown) > 0 {
+		s.log.WarnContext(ctx, "variables that are no settings", "names", strings.Join(unknown, ", "))
+	}
+}
+
+// run serves until a signal, ctx or a failure ends it.
+func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan os.Signal) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var loops sync.WaitGroup
+	for _, loop := range s.loops {
+		loops.Go(func() { loop(background) })
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.http.Serve(listener) }()
+
+	err := s.untilEnd(ctx, signals, failed)
+	stop()
+	if err == nil {
+		err = s.shutdown(context.WithoutCancel(ctx), signals)
+	}
+	s.await(ctx, &loops)
+	if closeErr := s.release(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("closing the store: %w", closeErr))
+	}
+	if err == nil {
+		s.log.InfoContext(ctx, "stopped")
+	}
+	return err
+}
+
+// untilEnd returns nil when it is time to shut down, or why serving failed.
+func (s *service) untilEnd(ctx context.Context, signals <-chan os.Signal, failed <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			s.log.InfoContext(ctx, "shutting down", "cause", context.Cause(ctx).Error())
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("serving: %w", err)
+		case sig := <-signals:
+			if sig == syscall.SIGHUP && !s.hungUp() {
+				s.reload(ctx)
+				continue
+			}
+			s.log.InfoContext(ctx, "shutting down", "cause", sig.String())
+			return nil
+		}
+	}
+}
+
+// reload reads the files of secrets again. What is wrong with one leaves all
+// secrets as they are.
+func (s *service) reload(ctx context.Context) {
+	fresh, read, err := s.cfg.rereadSecrets()
+	switch {
+	case err != nil:
+		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
+		return
+	case len(read) == 0:
+		s.log.WarnContext(ctx, "nothing to reload: neither SESSION_SECRET_FILE nor SERVICE_TOKENS_FILE is set")
+		return
+	}
+	if err := s.api.SetSecrets(fresh.apiSecrets()); err != nil {
+		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
+		return
+	}
+	s.cfg = fresh
+	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
+		"sessionSecrets", len(fresh.SessionSecret), "serviceTokens", len(fresh.ServiceTokens))
+}
+
+// silentGrace is how long a shutdown waits for the first byte of connections
+// that are open but silent.
+const silentGrace = 250 * time.Millisecond
+
+// loopGrace is how long it waits for background work that was told to stop.
+const loopGrace = 500 * time.Millisecond
+
+// shutdown lets requests in flight finish: readiness fails at once, after the
+// delay no connection is accepted any more, and what is not done by the
+// timeout is cut off. A second signal ends it at once.
+func (s *service) shutdown(ctx context.Context, signals <-chan os.Signal) error {
+	s.api.Drain()
+	done := make(chan error, 1)
+	go func() { done <- s.drain(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				_ = s.http.Close()
+				return fmt.Errorf("ended at once by a second signal (%v)", sig)
+			}
+		}
+	}
+}
+
+func (s *service) drain(ctx context.Context) error {
+	<-time.After(s.cfg.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
+	defer cancel()
+	hush := time.AfterFunc(silentGrace, s.silent.close)
+	defer hush.Stop()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.WarnContext(ctx, "requests were cut off", "afterMs", s.cfg.ShutdownTimeout.Milliseconds())
+		return s.http.Close()
+	}
+	return err
+}
+
+// await waits for the background loops.
+func (s *service) await(ctx context.Context, loops *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { loops.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(loopGrace):
+		s.log.WarnContext(ctx, "background work did not stop in time")
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestShutdown_letsRequestsFinish(t *testing.T) {
+	s := start(t, environment(t))
+	conn, r := inFlight(t, s.addr)
+	s.stop()
+	s.log.wait(t, "shutting down")
+	untilTrue(t, "new connections are refused", func() bool {
+		other, err := net.Dial("tcp", s.addr)
+		if err == nil {
+			_ = other.Close()
+		}
+		return err != nil
+	})
+
+	_, err := io.WriteString(conn, "}")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusCreated, resp.StatusCode)
+	assert.True(t, resp.Close, "the client is told that the connection ends")
+	assert.Zero(t, s.end(t), s.errOut)
+	assert.Len(t, s.log.all("stopped"), 1)
+}
+
+func TestShutdown_cutsOffWhatTakesTooLong(t *testing.T) {
+	s := start(t, environment(t, "SHUTDOWN_TIMEOUT_MS", "20"))
+	_, r := inFlight(t, s.addr)
+	assert.Zero(t, s.end(t), s.errOut)
+	assert.Len(t, s.log.all("requests were cut off"), 1)
+	_, err := r.ReadByte()
+	assert.Error(t, err)
+}
+
+// Readiness fails while the service goes on answering.
+func TestShutdown_delay(t *testing.T) {
+	s := start(t, environment(t, "SHUTDOWN_DELAY_MS", "1000"))
+	began := time.Now()
+	s.stop()
+	s.log.wait(t, "shutting down")
+	untilTrue(t, "readiness fails", func() bool {
+		resp := do(t, http.MethodGet, s.url("/readyz"), nil, "")
+		return resp.status == http.StatusServiceUnavailable
+	})
+	resp := do(t, http.MethodPost, s.url("/api/session"), nil, "")
+	assert.Equal(t, http.StatusCreated, resp.status)
+	resp = do(t, http.MethodGet, s.url("/healthz"), nil, "")
+	assert.Equal(t, http.StatusOK, resp.status)
+	assert.Zero(t, s.end(t), s.errOut)
+	assert.GreaterOrEqual(t, time.Since(began), time.Second)
+}
+
+// net/http by itself waits five seconds for the first byte of a connection.
+func TestShutdown_doesNotWaitForSilence(t *testing.T) {
+	s := start(t, environment(t))
+	_, silent := dial(t, s.addr)
+	keptAlive, r := dial(t, s.addr)
+	_, err := io.WriteString(keptAlive, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(r, nil) // accepted in turn: so is the silent one
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.False(t, resp.Close)
+
+	began := time.Now()
+	assert.Zero(t, s.end(t), s.errOut)
+	assert.Less(t, time.Since(began), 3*time.Second)
+	_, err = silent.ReadByte()
+	assert.ErrorIs(t, err, io.EOF)
+}

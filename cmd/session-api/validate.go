@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"session-api/internal/cleanup"
+)
+
+// maxShutdown is what both phases of a shutdown may take together, so that the
+// process is gone before the 30 seconds are over after which orchestrators
+// kill it.
+const maxShutdown = 29 * time.Second
+
+// checks hold settings to what their meaning asks, alone or together. Each
+// returns what is wrong, or nothing. needs names the settings besides name
+// that it looks at: where one of them could not be read, the check is left
+// out.
+var checks = []struct {
+	name  string
+	needs []string
+	check func(*config) string
+}{
+	{"HOST", nil, func(c *config) string { return checkHost(c.Host) }},
+	{"ALLOWED_ORIGINS", nil, func(c *config) string { return first(c.AllowedOrigins, checkOrigin) }},
+	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *config) string {
+		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
+			"with SHUTDOWN_DELAY_MS it makes %d, at most %d are possible", (c.ShutdownDelay + c.ShutdownTimeout).Milliseconds(), maxShutdown.Milliseconds())
+	}},
+	{"SESSION_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *config) string {
+		return where(c.TTL > c.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.TTL.Milliseconds(), c.MaxTTL.Milliseconds())
+	}},
+	{"SESSION_ROLE_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, checkRoleTTLs},
+	{"SESSION_MAX_MEMORY_BYTES", []string{"SESSION_MAX_BYTES"}, func(c *config) string {
+		return where(c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < 2*int64(c.MaxBytes),
+			"%d is less than twice SESSION_MAX_BYTES (%d): the largest session would not fit", c.MaxMemoryBytes, c.MaxBytes)
+	}},
+	{"COOKIE_NAME", nil, func(c *config) string {
+		return where((&http.Cookie{Name: c.CookieName}).Valid() != nil,
+			"%s is no cookie name: letters, digits and !#$%%&'*+-.^_`|~ are (RFC 6265)", quoted(c.CookieName))
+	}},
+	{"COOKIE_NAME", []string{"COOKIE_DOMAIN"}, func(c *config) string {
+		return where(c.cookiePrefix("__Host-") && c.CookieDomain != "", "the prefix __Host- rules out COOKIE_DOMAIN")
+	}},
+	{"COOKIE_NAME", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+		return where(!c.secure() && c.cookiePrefix("__Host-", "__Secure-", "__Http-"),
+			"its prefix needs a Secure cookie: set COOKIE_SECURE=true")
+	}},
+	{"COOKIE_DOMAIN", nil, func(c *config) string {
+		cookie := http.Cookie{Name: "name", Domain: c.CookieDomain}
+		return where(c.CookieDomain != "" && cookie.Valid() != nil, "%s is no domain name", quoted(c.CookieDomain))
+	}},
+	{"COOKIE_SAMESITE", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+		return where(!c.secure() && c.CookieSameSite == "none", "none needs a Secure cookie: set COOKIE_SECURE=true")
+	}},
+	{"COOKIE_PARTITIONED", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+		return where(!c.secure() && c.CookiePartitioned, "true needs a Secure cookie: set COOKIE_SECURE=true")
+	}},
+	{"COOKIE_SECURE", []string{"APP_ENV"}, func(c *config) string {
+		return where(!c.secure() && c.production(), "false would send sessions over plain HTTP, which production refuses")
+	}},
+	{"ANALYSIS_TMP_DIR", nil, checkAnalysisDir},
+	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *config) string {
+		return where(c.FileTTL < c.FileGrace, "%d is less than FILE_GRACE_MS (%d)", c.FileTTL.Milliseconds(), c.FileGrace.Milliseconds())
+	}},
+	{"ACCESS_LOG", nil, func(c *config) string {
+		_, ok := parseAccessLog(c.AccessLog)
+		return where(!ok, "%s is not all, errors or sample:N with a whole N above 0", quoted(c.AccessLog))
+	}},
+}
+
+// check runs the checks. found is what is wrong already.
+func (c *config) check(found problems) problems {
+	var more problems
+	for _, one := range checks {
+		if found.of(one.name) || found.of(one.needs...) {
+			continue
+		}
+		if text := one.check(c); text != "" {
+			more = append(more, problem{one.name, text})
+		}
+	}
+	return more
+}
+
+// where returns the text if the condition holds.
+func where(wrong bool, format string, args ...any) string {
+	if !wrong {
+		return ""
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// first returns what check says of the first bad one in the list.
+func first(list []string, check func(string) string) string {
+	for _, one := range list {
+		if text := check(one); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// secure reports whether the cookie has the attribute.
+func (c *config) secure() bool { return c.CookieSecure == "true" }
+
+// cookiePrefix reports whether the cookie's name has one of the prefixes.
+// Browsers compare them without regard to case (RFC 6265bis section 5.7).
+func (c *config) cookiePrefix(prefixes ...string) bool {
+	name := strings.ToLower(c.CookieName)
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
+func checkHost(host string) string {
+	_, err := netip.ParseAddr(host)
+	return where(err != nil && !hostName.MatchString(host),
+		"%s is neither an IP address nor a host name; the port goes into PORT", quoted(host))
+}
+
+func checkRoleTTLs(c *config) string {
+	for role, ttl := range c.RoleTTL {
+		if ttl > c.MaxTTL {
+			return fmt.Sprintf("role %s: %d is more than SESSION_MAX_TTL_MS (%d)", quoted(role), ttl.Milliseconds(), c.MaxTTL.Milliseconds())
+		}
+	}
+	return ""
+}
+
+// checkAnalysisDir asks the cleanup, which knows where it must not delete.
+func checkAnalysisDir(c *config) string {
+	if _, err := os.Lstat(c.AnalysisDir); errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(c.AnalysisDir) && !c.dirIsDefault {
+		return quoted(c.AnalysisDir) + " does not exist"
+	}
+	options := c.cleanup()
+	all, ok := options.Validate().(interface{ Unwrap() []error })
+	if !ok {
+		return ""
+	}
+	for _, err := range all.Unwrap() {
+		if wrong, ok := errors.AsType[*cleanup.OptionError](err); ok && wrong.Option == "Dir" {
+			return wrong.Err.Error()
+		}
+	}
+	return ""
+}
+
+// parseAccessLog returns of how many requests that succeed one is logged: 1 for
+// all of them, 0 for none.
+func parseAccessLog(v string) (every int, ok bool) {
+	switch v {
+	case "all":
+		return 1, true
+	case "errors":
+		return 0, true
+	}
+	n, ok := strings.CutPrefix(v, "sample:")
+	every, err := strconv.Atoi(n)
+	return every, ok && err == nil && every > 0
+}

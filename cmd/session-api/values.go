@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// parsers read the values of config's fields by their type. What they say of a
+// bad value stands in the message as it is.
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[bool]():                     func(v string) (any, error) { return parseBool(v) },
+	reflect.TypeFor[int]():                      func(v string) (any, error) { n, err := parseInt(v, strconv.IntSize); return int(n), err },
+	reflect.TypeFor[int64]():                    func(v string) (any, error) { return parseInt(v, 64) },
+	reflect.TypeFor[time.Duration]():            func(v string) (any, error) { return parseMillis(v) },
+	reflect.TypeFor[[]string]():                 func(v string) (any, error) { return split(v, ","), nil },
+	reflect.TypeFor[secrets]():                  func(v string) (any, error) { return parseSecrets(v), nil },
+	reflect.TypeFor[[]netip.Prefix]():           func(v string) (any, error) { return parsePrefixes(v) },
+	reflect.TypeFor[map[string]time.Duration](): func(v string) (any, error) { return parseRoleTTLs(v) },
+}
+
+func parseBool(v string) (bool, error) {
+	switch strings.ToLower(v) {
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, fmt.Errorf("%s is neither true nor false", quoted(v))
+}
+
+func parseInt(v string, bits int) (int64, error) {
+	n, err := strconv.ParseInt(v, 10, bits)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%s is too far from zero", quoted(v))
+	case err != nil:
+		return 0, fmt.Errorf("%s is not a whole number", quoted(v))
+	}
+	return n, nil
+}
+
+// parseMillis refuses what a time.Duration could not hold, and more.
+func parseMillis(v string) (time.Duration, error) {
+	n, err := parseInt(v, 64)
+	switch {
+	case err != nil:
+		return 0, err
+	case n < 0:
+		return 0, fmt.Errorf("%d is negative", n)
+	case n > maxMillis:
+		return 0, fmt.Errorf("%d is more than %d milliseconds (a hundred years)", n, int64(maxMillis))
+	}
+	return time.Duration(n) * time.Millisecond, nil
+}
+
+// parsePrefixes reads addresses and networks; an address is a network of one.
+func parsePrefixes(v string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, one := range split(v, ",") {
+		prefix, err := netip.ParsePrefix(one)
+		if err != nil {
+			addr, err := netip.ParseAddr(one)
+			if err != nil || addr.Zone() != "" {
+				return nil, fmt.Errorf("%s is neither an IP address nor a network such as 10.0.0.0/8", quoted(one))
+			}
+			addr = addr.Unmap()
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if prefix.Bits() == 0 {
+			return nil, fmt.Errorf("%s would trust every client: name the gateways' own networks", quoted(one))
+		}
+		list = append(list, prefix.Masked())
+	}
+	return list, nil
+}
+
+// parseRoleTTLs reads "admin:900000,guest:3600000".
+func parseRoleTTLs(v string) (map[string]time.Duration, error) {
+	ttls := make(map[string]time.Duration)
+	for _, one := range split(v, ",") {
+		at := strings.LastIndexByte(one, ':')
+		if at < 1 {
+			return nil, fmt.Errorf("%s is not of the form role:milliseconds", quoted(one))
+		}
+		role := strings.TrimSpace(one[:at])
+		ttl, err := parseMillis(strings.TrimSpace(one[at+1:]))
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("role %s: %w", quoted(role), err)
+		case ttl == 0:
+			return nil, fmt.Errorf("role %s: an idle life is at least 1 millisecond", quoted(role))
+		case ttls[role] != 0:
+			return nil, fmt.Errorf("role %s is named twice", quoted(role))
+		}
+		ttls[role] = ttl
+	}
+	return ttls, nil
+}
+
+// checkOrigin says what is wrong with an origin of ALLOWED_ORIGINS. Origins are
+// compared letter by letter with what browsers send (RFC 6454 section 6.2), so
+// another spelling would never match.
+func checkOrigin(origin string) string {
+	const form = "%s is not an origin of the form https://host or https://host:port"
+	switch {
+	case strings.Contains(origin, "*"):
+		return quoted(origin) + ": wildcards are not allowed, each origin is named in full"
+	case origin == "null":
+		return "null stands for every sandboxed page and is not allowed"
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(origin, "#") {
+		return fmt.Sprintf(form, quoted(origin))
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return quoted(origin) + ": the scheme is http or https"
+	}
+	host := strings.ToLower(u.Host)
+	switch port := u.Port(); {
+	case u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
+		host = strings.TrimSuffix(host, ":"+port)
+	case port == "":
+		host = strings.TrimSuffix(host, ":")
+	}
+	if sent := u.Scheme + "://" + host; sent != origin {
+		return fmt.Sprintf("%s: browsers send this origin as %s", quoted(origin), quoted(sent))
+	}
+	return ""
+}
+
+// split returns the non-empty parts of s, without the space around them.
+func split(s, separators string) []string {
+	var parts []string
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// quoted shows a value in a message: on one line, and not at any length.
+func quoted(v string) string {
+	const most = 80
+	if len(v) > most {
+		return strconv.Quote(v[:most]) + "…"
+	}
+	return strconv.Quote(v)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	contract "session-api"
+	"session-api/internal/api"
+	"session-api/internal/cleanup"
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/memory"
+)
+
+// newService makes everything that the settings ask for, and puts it together.
+func newService(c config, logger *slog.Logger) (*service, error) {
+	if len(c.SessionSecret) == 0 { // which only development allows
+		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
+	}
+	kept := memory.New(memory.Options{
+		Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
+	})
+	rules := &schema.Rules{
+		MaxBytes: c.MaxBytes, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
+	}
+	sessions := store.NewSessions(kept, rules, store.Lifetimes{
+		TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval,
+	})
+	files := c.cleanup()
+	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
+	job, err := cleanup.New(files)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the cleanup: %w", err)
+	}
+	every, _ := parseAccessLog(c.AccessLog)
+	server, err := api.New(api.Options{
+		Sessions: sessions,
+		Rules:    rules,
+		Cleaner:  job,
+		Logger:   logger,
+		Contract: contract.OpenAPI,
+		Version:  buildVersion(),
+		Secrets:  c.apiSecrets(),
+		Cookie: api.Cookie{
+			Name: c.CookieName, Domain: c.CookieDomain, Secure: c.secure(),
+			SameSite: sameSite[c.CookieSameSite], Partitioned: c.CookiePartitioned,
+		},
+		TouchOnAccess:   c.TouchOnAccess,
+		AutoCreate:      c.AutoCreate,
+		RequireIfMatch:  c.RequireIfMatch,
+		MaxGrace:        c.MaxGrace,
+		AllowedOrigins:  c.AllowedOrigins,
+		TrustedProxies:  c.trustedProxies(),
+		CreatePerMinute: c.CreateRatePerMinute,
+		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the API: %w", err)
+	}
+	s := &service{
+		cfg: c, log: logger, api: server,
+		loops:   []func(context.Context){sweepLoop(kept, c.SweepInterval, logger), job.Loop},
+		release: kept.Close,
+	}
+	s.http = s.newHTTP()
+	return s, nil
+}
+
+var sameSite = map[string]http.SameSite{
+	"lax":    http.SameSiteLaxMode,
+	"strict": http.SameSiteStrictMode,
+	"none":   http.SameSiteNoneMode,
+}
+
+// cleanup are the job's settings, without what it works on.
+func (c *config) cleanup() cleanup.Options {
+	return cleanup.Options{
+		Dir: c.AnalysisDir, Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL, Now: time.Now,
+	}
+}
+
+func (c *config) apiSecrets() api.Secrets {
+	return api.Secrets{Session: bytesOf(c.SessionSecret), Service: bytesOf(c.ServiceTokens)}
+}
+
+func bytesOf(values secrets) [][]byte {
+	list := make([][]byte, len(values))
+	for i, v := range values {
+		list[i] = []byte(v)
+	}
+	return list
+}
+
+func (c *config) trustedProxies() []string {
+	list := make([]string, len(c.TrustedProxies))
+	for i, p := range c.TrustedProxies {
+		list[i] = p.String()
+	}
+	return list
+}
+
+// sweepLoop frees what has expired, again and again.
+func sweepLoop(s cleanup.Sweeper, interval time.Duration, logger *slog.Logger) func(context.Context) {
+	return func(ctx context.Context) {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-ticker.C:
+				if _, err := s.Sweep(ctx, now); err != nil && ctx.Err() == nil {
+					logger.ErrorContext(ctx, "sweeping expired sessions", "error", err)
+				}
+			}
+		}
+	}
+}

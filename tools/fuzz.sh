@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the module, one after the other, FUZZTIME each.
+# What a target finds it writes to its package's testdata/fuzz: commit that, it
+# is a test from then on.
+set -euo pipefail
+
+go=${GO:-go}
+fuzztime=${FUZZTIME:-60s}
+
+for package in $("$go" list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+  listed=$("$go" test -list '^Fuzz' "$package")
+  for target in $(grep '^Fuzz' <<<"$listed" || true); do
+    echo "== $package $target"
+    "$go" test -run '^$' -fuzz "^$target\$" -fuzztime "$fuzztime" "$package"
+  done
+done
