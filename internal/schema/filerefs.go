@@ -1,6 +1,7 @@
 package schema
 
 import (
+	gopath "path"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -9,14 +10,19 @@ import (
 // fileKeys are the members that can name a file, the first counting most.
 var fileKeys = [...]string{"path", "filePath", "file", "filename", "name"}
 
-// FileRefs returns the files that a results section refers to, as written and
-// each once: those of analysis.files and of report. A reference is a string,
-// or an object that names the file in path, filePath, file, filename or name.
+// FileRefs returns the files that a results section refers to, each once: those
+// of analysis.files and of report. A reference is a string, or an object that
+// names the file in path, filePath, file, filename or name. It is given in its
+// shortest spelling, as path.Clean makes it, so that whoever looks for a file
+// need not know how a client spelt it.
 func FileRefs(results jsontext.Value) []string {
 	var refs []string
 	var seen map[string]struct{} // made once there are too many to look through
 	add := func(value []byte) {
 		ref := fileRef(value)
+		if ref != "" {
+			ref = gopath.Clean(ref)
+		}
 		switch _, known := seen[ref]; {
 		case ref == "", known, seen == nil && slices.Contains(refs, ref):
 			return

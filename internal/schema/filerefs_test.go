@@ -36,6 +36,7 @@ func TestFileRefs(t *testing.T) {
 		`{"analysis":{"files":["a","a",{"path":"a"},"b"]},"report":"b"}`:                                      {"a", "b"},
 		`{"report":"r","analysis":{"files":["f"]}}`:                                                           {"f", "r"},
 		`{"analysis":{"files":["../x","/etc/passwd","a\u0000b","ä \"q\"","a\\b"]}}`:                           {"../x", "/etc/passwd", "a\x00b", `ä "q"`, `a\b`},
+		`{"analysis":{"files":["./a","a//b","x/../a","/d/./e/","a/b"]}}`:                                      {"a", "a/b", "/d/e"},
 	} {
 		assert.Equal(t, want, schema.FileRefs(jsontext.Value(results)), results)
 	}
