@@ -41,9 +41,10 @@ func (b bases) relative(ref string) (string, bool) {
 	return p, true
 }
 
-// spellings are the ways in which a client may name a file of the directory.
+// spellings are the references that name a file of the directory: in their
+// shortest form, as they come from the store.
 func (b bases) spellings(rel string) []string {
-	names := []string{rel, "./" + rel}
+	names := []string{rel}
 	for _, base := range b {
 		names = append(names, base+"/"+rel)
 	}
