@@ -57,7 +57,7 @@ func (id idHash) LogValue() slog.Value {
 
 // secretShaped is what a token or a session id looks like, wherever a client
 // may have put it: in a path, a query, a Referer.
-var secretShaped = regexp.MustCompile(`(?i)s(:|%3a)[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-f]{64}|Bearer\s+\S+`)
+var secretShaped = regexp.MustCompile(`[sS](:|%3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
 
 const redacted = "[redacted]"
 
@@ -122,8 +122,33 @@ func scrub(s string) string {
 		}
 		s = s[:i] + "?" + redacted + s[end:]
 	}
-	if len(s) < len("s:")+16 { // too short to hold a token or an id
+	if !maybeSecret(s) {
 		return s
 	}
 	return secretShaped.ReplaceAllString(s, redacted)
+}
+
+// maybeSecret reports whether secretShaped may match s. It says no to nearly
+// everything that is logged, at a fraction of what the expression costs.
+func maybeSecret(s string) bool {
+	hexRun := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
+			if hexRun++; hexRun == 64 {
+				return true
+			}
+			continue
+		case c == ':' || c == '%': // s: or s%3a
+			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 {
+				return true
+			}
+		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space
+			if i >= 6 && strings.EqualFold(s[i-6:i], "bearer") {
+				return true
+			}
+		}
+		hexRun = 0
+	}
+	return false
 }

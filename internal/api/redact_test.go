@@ -1,0 +1,44 @@
+package api
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestScrub(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	for in, want := range map[string]string{
+		"":                                        "",
+		"GET /api/session => HTTP 200 (1.2ms)":    "GET /api/session => HTTP 200 (1.2ms)",
+		"GET /x?token=1&b=2 => HTTP 404 (1ms)":    "GET /x?[redacted] => HTTP 404 (1ms)",
+		"https://app.example.com/a?b#c":           "https://app.example.com/a?[redacted]",
+		"s:" + id + ".abc+/def":                   "[redacted]",
+		"/s%3A" + id + ".abc%2Bdef x":             "/[redacted] x",
+		"/S%3a" + id + ".abc":                     "/[redacted]",
+		"a s:short":                               "a s:short",
+		"/api/session/" + id:                      "/api/session/[redacted]",
+		strings.ToUpper(id):                       "[redacted]",
+		id[:63]:                                   id[:63],
+		"bearer  abc.def":                         "[redacted]",
+		"Authorization: Bearer some-token":        "Authorization: [redacted]",
+		"Mozilla/5.0 (X11; Linux x86_64) Chrome/": "Mozilla/5.0 (X11; Linux x86_64) Chrome/",
+	} {
+		assert.Equal(t, want, scrub(in), in)
+	}
+}
+
+// FuzzMaybeSecret holds the quick look against the expression that it saves.
+func FuzzMaybeSecret(f *testing.F) {
+	f.Add("s:" + strings.Repeat("a", 20) + ".x")
+	f.Add("x s%3A" + strings.Repeat("0", 64) + ".x y")
+	f.Add("Bearer x")
+	f.Add("BEARER\tx s: a")
+	f.Add(strings.Repeat("f", 64))
+	f.Fuzz(func(t *testing.T, s string) {
+		if secretShaped.MatchString(s) && !maybeSecret(s) {
+			t.Fatalf("%q would be logged", s)
+		}
+	})
+}
