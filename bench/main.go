@@ -1,0 +1,103 @@
+// Command bench measures session-api under load, next to a yardstick that gets
+// the same load in turn with it: a server made of nothing but net/http that
+// answers the same bytes. What counts is the ratio of the two; the figures
+// themselves belong to the machine that they were taken on.
+//
+// It needs Linux and wrk, uses the loopback interface alone, and ends by
+// itself.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	rounds      int
+	duration    time.Duration
+	connections int
+	rows        *regexp.Regexp
+	million     bool
+	write       string
+}
+
+func parse(args []string, output io.Writer) (options, error) {
+	o := options{rows: regexp.MustCompile("")}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(output)
+	flags.IntVar(&o.rounds, "rounds", 5, "how often service and yardstick take turns in a row")
+	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one turn, in whole seconds")
+	flags.IntVar(&o.connections, "connections", 32, "connections to keep busy")
+	flags.Func("rows", "measure only the rows whose name matches this `regexp`", func(s string) (err error) {
+		o.rows, err = regexp.Compile(s)
+		return err
+	})
+	flags.BoolVar(&o.million, "million", false, "add the rows with a million live sessions (4 GB of memory, two minutes)")
+	flags.StringVar(&o.write, "write", "", "write the report to this `file`, as Markdown")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
+	case o.rounds < 1 || o.rounds > maxRounds:
+		return o, fmt.Errorf("-rounds is between 1 and %d", maxRounds)
+	case o.duration < time.Second || o.duration%time.Second != 0:
+		return o, errors.New("-duration is a whole number of seconds: wrk knows no fractions")
+	case len(o.chosen()) == 0:
+		return o, errors.New("-rows matches no row, or only some that need -million")
+	case o.write != "" && o.rows.String() != "":
+		return o, errors.New("-write is for all rows, not for those of -rows")
+	case o.connections < threads():
+		return o, fmt.Errorf("-connections is at least %d, one for each thread of wrk", threads())
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == bareCommand {
+		return serveBare(ctx, args[1:], stdout)
+	}
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	l, err := newLab(ctx, o, stderr)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	rep, err := l.measure(ctx)
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	if err != nil {
+		return err
+	}
+	if err := rep.print(stdout); err != nil {
+		return err
+	}
+	if o.write == "" {
+		return nil
+	}
+	return rep.write(o.write)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// spread is the middle and the ends of what several rounds gave.
+type spread struct{ median, min, max float64 }
+
+// spreadOf returns the spread of at least one value.
+func spreadOf(values []float64) spread {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	median := sorted[middle]
+	if len(sorted)%2 == 0 {
+		median = (sorted[middle-1] + sorted[middle]) / 2
+	}
+	return spread{median, sorted[0], sorted[len(sorted)-1]}
+}
+
+// over returns the spread of a value of the turns.
+func over(turns []turn, value func(turn) float64) spread {
+	values := make([]float64, len(turns))
+	for i, t := range turns {
+		values[i] = value(t)
+	}
+	return spreadOf(values)
+}
+
+// ratio returns the spread of the ratios of a value, service to yardstick,
+// round by round.
+func (r *result) ratio(value func(turn) float64) spread {
+	ratios := make([]float64, len(r.service))
+	for i := range r.service {
+		ratios[i] = value(r.service[i]) / value(r.against[i])
+	}
+	return spreadOf(ratios)
+}
+
+// String writes the median and the ends behind it.
+func (s spread) String() string { return fmt.Sprintf("%.2f [%.2f..%.2f]", s.median, s.min, s.max) }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+)
+
+// yardstick is what the service is compared with.
+type yardstick struct {
+	name string
+	// start runs it. It answers every request as the service answered one.
+	start func(ctx context.Context, l *lab, a answer) (*process, error)
+}
+
+// bare is net/http and nothing else, in a process of its own.
+var bare = yardstick{name: "net/http", start: startBare}
+
+// bareCommand makes this program the bare server.
+const bareCommand = "bare-server"
+
+// answer is a response of the service. As a handler it gives that to every
+// request, once it has read it.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// ServeHTTP implements http.Handler.
+func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+	}
+	maps.Copy(w.Header(), a.Header)
+	w.WriteHeader(a.Status)
+	_, _ = w.Write(a.Body) // a client that left gets nothing more
+}
+
+func startBare(ctx context.Context, l *lab, a answer) (*process, error) {
+	recorded, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	path, err := l.file("answer.json", recorded)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, l.path("bare.log"), nil, self, bareCommand, path)
+}
+
+// serveBare is the bare server: one answer, read from a file, to everything.
+func serveBare(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) != 1 {
+		return errors.New(bareCommand + " takes a file")
+	}
+	recorded, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	var a answer
+	if err := json.Unmarshal(recorded, &a); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	slog.New(slog.NewJSONHandler(stdout, nil)).InfoContext(ctx, listening, "addr", listener.Addr().String())
+	server := &http.Server{Handler: &a}
+	go func() {
+		<-ctx.Done()
+		_ = server.Close()
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
