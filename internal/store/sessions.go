@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"session-api/internal/schema"
@@ -23,12 +22,16 @@ type Sessions struct {
 	// not spend its time on conflicts. The store's compare-and-set is what
 	// makes a change safe; this only makes it cheap.
 	seed  maphash.Seed
-	turns [256]sync.Mutex
+	turns [256]chan struct{} // of one slot each: whoever filled it has the turn
 }
 
 // NewSessions returns the sessions of s.
 func NewSessions(s Store, rules *schema.Rules, life Lifetimes) *Sessions {
-	return &Sessions{Store: s, rules: rules, life: life, seed: maphash.MakeSeed()}
+	out := &Sessions{Store: s, rules: rules, life: life, seed: maphash.MakeSeed()}
+	for i := range out.turns {
+		out.turns[i] = make(chan struct{}, 1)
+	}
+	return out
 }
 
 // Create stores a new session with what in makes of empty sections. allow, if
@@ -242,9 +245,13 @@ func (*movedError) Unwrap() error { return ErrNotFound }
 // compareAndSet reads the session and hands it to write until that no longer
 // fails with ErrConflict.
 func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
-	turn := &s.turns[maphash.Comparable(s.seed, key)%uint64(len(s.turns))]
-	turn.Lock()
-	defer turn.Unlock()
+	turn := s.turns[maphash.Comparable(s.seed, key)%uint64(len(s.turns))]
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done(): // a store that hangs does not hold up writers beyond their deadlines
+		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, ctx.Err())
+	}
+	defer func() { <-turn }()
 	for try := 0; ; try++ {
 		old, err := s.Peek(ctx, now, key)
 		if err != nil {
@@ -271,14 +278,17 @@ func pause(ctx context.Context, try int) error {
 	if try >= maxConflicts {
 		return fmt.Errorf("%w: %d conflicts in a row", ErrUnavailable, try)
 	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: between two tries: %w", ErrUnavailable, err)
+	}
 	if try < 3 {
-		return ctx.Err()
+		return nil
 	}
 	t := time.NewTimer(rand.N(time.Duration(min(try, 20)) * time.Millisecond)) //nolint:gosec // spreads retries, guards nothing
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: between two tries: %w", ErrUnavailable, ctx.Err())
 	case <-t.C:
 		return nil
 	}
