@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -147,6 +148,7 @@ func TestStats(t *testing.T) {
 	c := s.client()
 	before := c.do("GET", "/stats", "").expect(200).json()
 	assert.EqualValues(t, "memory", before["store"])
+	assert.EqualValues(t, "instance", before["scope"])
 	assert.EqualValues(t, 0, before["entryCount"])
 	assert.EqualValues(t, 0, before["hitRate"])
 	c.create("")
@@ -161,8 +163,18 @@ func TestStats(t *testing.T) {
 	assert.Nil(t, after["cleanup"].(map[string]any)["lastRunAt"])
 }
 
+// Where instances share a store, its figures say that they are not of this
+// one alone.
+func TestStatsOfASharedStore(t *testing.T) {
+	s := start(t, func(s *settings) { s.StoreIsShared = true })
+	assert.EqualValues(t, "cluster", s.client().do("GET", "/stats", "").expect(200).json()["scope"])
+}
+
 // oneCleanup is a cleaner that remembers how it was called.
-type oneCleanup struct{ dry []bool }
+type oneCleanup struct {
+	dry []bool
+	err error
+}
 
 func (o *oneCleanup) report(dry bool) schema.CleanupReport {
 	at := time.UnixMilli(1e12).UTC()
@@ -173,6 +185,9 @@ func (o *oneCleanup) report(dry bool) schema.CleanupReport {
 }
 
 func (o *oneCleanup) Run(_ context.Context, dry bool) (schema.CleanupReport, error) {
+	if o.err != nil {
+		return schema.CleanupReport{}, o.err
+	}
 	o.dry = append(o.dry, dry)
 	return o.report(dry), nil
 }
@@ -192,6 +207,14 @@ func TestCleanupRoute(t *testing.T) {
 	stats := c.do("GET", "/stats", "").expect(200).json()["cleanup"].(map[string]any)
 	assert.Equal(t, "2001-09-09T01:46:40.000Z", stats["lastRunAt"])
 	assert.Contains(t, string(c.do("GET", "/metrics", "").body), "session_api_cleanup_freed_bytes_total 7")
+}
+
+func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
+	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", api.ErrCleanupRunning)}
+	s := start(t, func(s *settings) { s.Cleaner = cleaner })
+	s.client().do("POST", "/api/cleanup", "").problem(409, "cleanup_running")
+	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", store.ErrUnavailable)
+	s.client().do("POST", "/api/cleanup", "").problem(503, "store_unavailable")
 }
 
 func TestCleanupNeedsAServiceToken(t *testing.T) {
@@ -305,4 +328,30 @@ func TestNewRefusesWhatItCannotServe(t *testing.T) {
 		_, err := api.New(o)
 		assert.Error(t, err, name)
 	}
+}
+
+// leavingStore ends the request's context as if its client had hung up.
+type leavingStore struct {
+	*memory.Store
+	leave context.CancelFunc
+}
+
+func (l *leavingStore) Get(ctx context.Context, _ time.Time, _ store.Key) (schema.Session, error) {
+	l.leave()
+	<-ctx.Done()
+	return schema.Session{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+}
+
+func TestAClientThatLeavesIsNoFailure(t *testing.T) {
+	leaving := &leavingStore{Store: newFaulty().Store}
+	s := start(t, func(s *settings) { s.store = leaving })
+	token := sign(s.client().create("").ID, secret)
+	ctx, leave := context.WithCancel(t.Context())
+	leaving.leave = leave
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/session", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+token)
+	s.api.ServeHTTP(httptest.NewRecorder(), r)
+	assert.Contains(t, string(s.client().do("GET", "/metrics", "").body),
+		`session_api_http_requests_total{method="GET",route="/api/session",status="499"} 1`)
+	assert.NotContains(t, s.log.String(), "request failed")
 }

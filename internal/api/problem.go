@@ -25,6 +25,7 @@ const (
 	codeNotFound               schema.Code = "not_found"
 	codeMethodNotAllowed       schema.Code = "method_not_allowed"
 	codeRequestTimeout         schema.Code = "request_timeout"
+	codeCleanupRunning         schema.Code = "cleanup_running"
 	codePreconditionFailed     schema.Code = "precondition_failed"
 	codePreconditionRequired   schema.Code = "precondition_required"
 	codeUnsupportedMediaType   schema.Code = "unsupported_media_type"
@@ -56,6 +57,7 @@ var problemTypes = map[schema.Code]struct {
 	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
 	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
 	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
+	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
 	codePreconditionFailed:     {http.StatusPreconditionFailed, "The session has changed"},
 	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
 	codeUnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The media type is not supported"},
@@ -116,6 +118,8 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return schema.CodeTooLarge, "The body is over the size limit.", nil
 	case errors.Is(err, store.ErrNotFound):
 		return codeUnauthorized, errUnauthorized.detail, nil
+	case errors.Is(err, ErrCleanupRunning):
+		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
 	case errors.Is(err, store.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -127,7 +131,16 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	}
 }
 
+// statusClientClosed stands in log and metrics for a request whose client left
+// before its answer, as nginx has it: neither a success nor a failure of the
+// service.
+const statusClientClosed = 499
+
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		w.WriteHeader(statusClientClosed) // to nobody
+		return
+	}
 	code, detail, fields := describe(err)
 	t, ok := problemTypes[code]
 	if !ok {

@@ -41,3 +41,19 @@ func ValidForeignID(id string) bool {
 	}
 	return true
 }
+
+// ValidNamespace reports whether name is that of a namespace: 1 to 32
+// characters of [a-z0-9-].
+func ValidNamespace(name string) bool {
+	if name == "" || len(name) > 32 {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -92,6 +92,12 @@ type Store interface {
 	// Returns ErrBadCursor.
 	List(ctx context.Context, now time.Time, q Query) (Page, error)
 
+	// Namespaces returns the names of all namespaces that have a live session,
+	// sorted, each once; perhaps of others, too. A namespace is named from the
+	// moment that its first Create returns. It costs what it returns, not what
+	// the store holds.
+	Namespaces(ctx context.Context, now time.Time) ([]string, error)
+
 	// Clear ends the sessions that f matches and returns how many they were.
 	// One that is regenerated meanwhile does not escape.
 	Clear(ctx context.Context, now time.Time, f Filter) (int, error)
@@ -149,7 +155,9 @@ type Filter struct {
 	Except string
 }
 
-// Stats are a store's counters.
+// Stats are a store's counters. Where several instances share what a store
+// keeps, Entries and Bytes are of all that is kept, and the others of what this
+// instance did.
 type Stats struct {
 	// Entries is the number of stored sessions, among them those that have
 	// expired and are not swept yet.

@@ -67,6 +67,12 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	}
 }
 
+// Namespaces implements store.Store. Among those that it names are some whose
+// last session has expired, or is just being created.
+func (s *Store) Namespaces(context.Context, time.Time) ([]string, error) {
+	return s.spaces.names(), nil
+}
+
 // Clear implements store.Store. It takes the first sessions that match until
 // there are none, rather than going through the list once: a session that is
 // regenerated meanwhile changes its place in the list, but does not escape.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -55,6 +56,20 @@ func (n *namespaces) find(name string) *namespace {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return n.byName[name]
+}
+
+// names returns the names of those that something belongs to, sorted.
+func (n *namespaces) names() []string {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	names := make([]string, 0, len(n.byName))
+	for name, space := range n.byName {
+		if space.refs.Load() > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // sweep forgets the namespaces that nothing belongs to.

@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"Grace", testGrace},
 		{"List", testList},
 		{"Cursor", testCursor},
+		{"Namespaces", testNamespaces},
 		{"Clear", testClear},
 		{"Files", testFiles},
 		{"Cancelled", testCancelled},

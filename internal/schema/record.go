@@ -1,0 +1,233 @@
+package schema
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A record is all of a session on one line of JSON, to take it from one store
+// to another:
+//
+//	{"namespace":"default","idleMs":86400000,"ownMs":3600000,"session":{...}}
+//
+// The session is the document as a client gets it. idleMs is its TTL, ownMs its
+// OwnTTL, left out where it has none.
+const (
+	recordNamespace = `{"namespace":`
+	recordIdle      = `,"idleMs":`
+	recordOwn       = `,"ownMs":`
+	recordSession   = `,"session":`
+)
+
+// The limits of what a record may say, which no store is beyond.
+const (
+	maxRecordLife     = 100 * 365 * 24 * time.Hour
+	maxRecordRevision = 1e15 - 1 // what every reader of JSON holds exactly
+)
+
+// AppendRecord appends the record of s, without a line break.
+func (s *Session) AppendRecord(dst []byte) []byte {
+	dst = append(dst, recordNamespace...)
+	dst = appendQuoted(dst, s.Namespace)
+	dst = append(dst, recordIdle...)
+	dst = strconv.AppendInt(dst, s.TTL.Milliseconds(), 10)
+	if s.OwnTTL != 0 {
+		dst = append(dst, recordOwn...)
+		dst = strconv.AppendInt(dst, s.OwnTTL.Milliseconds(), 10)
+	}
+	dst = append(dst, recordSession...)
+	dst = s.AppendJSON(dst)
+	return append(dst, '}')
+}
+
+// DecodeRecord reads a record, as strictly as a body is read. Nothing may be
+// missing but ownMs, and nothing may be there that a record does not have. Of
+// the rules only MaxBytes counts: the session was stored before, and comes back
+// as it was. The error is an *Error, its pointers lead into the record.
+func (r *Rules) DecodeRecord(line []byte) (Session, error) {
+	if err := wellFormed(line, jsontext.KindBeginObject); err != nil {
+		return Session{}, ofRecord(err)
+	}
+	d := recordDecoder{normalizer: normalizer{
+		rules: &Rules{Sanitize: SanitizeOff}, src: line, dst: make([]byte, 0, len(line)), where: make(path, 0, 8),
+	}}
+	if err := d.record(); err != nil {
+		return Session{}, err
+	}
+	if err := d.err(); err != nil {
+		return Session{}, ofRecord(err)
+	}
+	return r.Build(d.sess, d.sections)
+}
+
+// ofRecord returns an error that speaks of a record, not of a body.
+func ofRecord(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	said := *e
+	said.Detail = strings.Replace(e.Detail, "the body", "the record", 1)
+	return &said
+}
+
+// recordDecoder reads a record.
+type recordDecoder struct {
+	normalizer
+	sess     Session
+	sections Sections
+}
+
+// The members that must be there.
+var (
+	recordMembers   = []string{"namespace", "idleMs", "session"}
+	documentMembers = []string{
+		"id", "createdAt", "updatedAt", "expiresAt", "version", "revision", "user", "inputs", "apiConfig", "results", "meta",
+	}
+)
+
+func (d *recordDecoder) record() error {
+	seen := map[string]bool{}
+	d.space()
+	for m := range d.members() {
+		name := string(m)
+		seen[name] = true
+		if name == "session" && d.separated() == '{' {
+			if err := d.document(); err != nil {
+				return err
+			}
+			continue
+		}
+		value, err := d.value(2)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "namespace":
+			d.sess.Namespace = d.text(value, ValidNamespace, "must be 1 to 32 characters of a-z 0-9 -")
+		case "idleMs":
+			d.sess.TTL = d.life(value)
+		case "ownMs":
+			d.sess.OwnTTL = d.life(value)
+		case "session":
+			d.wrong("must be an object")
+		default:
+			d.wrong("is not a member of a record")
+		}
+	}
+	d.need(seen, "", recordMembers)
+	return nil
+}
+
+// document reads the session, which stands at the present place.
+func (d *recordDecoder) document() error {
+	seen := map[string]bool{}
+	for m := range d.members() {
+		name := string(m)
+		seen[name] = true
+		i := sectionOf(m)
+		d.anyName = i == sectionUser
+		value, err := d.value(2) // the document's root is level 1, wherever it stands
+		if err != nil {
+			return err
+		}
+		switch {
+		case i == sectionUser:
+			d.user(value)
+		case i != noSection:
+			if value.Kind() != jsontext.KindBeginObject {
+				d.wrong("must be an object")
+			}
+			*d.sections.freeForm(i) = value
+		default:
+			d.head(name, value)
+		}
+	}
+	d.anyName = false
+	d.need(seen, "/session", documentMembers)
+	return nil
+}
+
+// user reads the session's user.
+func (d *recordDecoder) user(value jsontext.Value) {
+	if isNull(value) {
+		return
+	}
+	var within mistakes
+	d.sections.User = readUserPatch(value, &within).whole(&within)
+	for _, f := range within {
+		d.add("/session"+f.Pointer, f.Detail)
+	}
+}
+
+// head reads a member of the document that is no section.
+func (d *recordDecoder) head(name string, value jsontext.Value) {
+	switch name {
+	case "id":
+		d.sess.ID = d.text(value, ValidForeignID, "must be 16 to 128 characters of A-Z a-z 0-9 _ -")
+	case "createdAt":
+		d.sess.CreatedAt = d.time(value)
+	case "updatedAt":
+		d.sess.UpdatedAt = d.time(value)
+	case "expiresAt":
+		d.sess.ExpiresAt = d.time(value)
+	case "version":
+		if string(value) != strconv.Itoa(Version) {
+			d.wrong("must be " + strconv.Itoa(Version))
+		}
+	case "revision":
+		n, err := strconv.ParseInt(string(value), 10, 64)
+		if err != nil || n < 1 || n > maxRecordRevision {
+			d.wrong("must be a whole number from 1 to 999999999999999")
+		}
+		d.sess.Revision = n
+	default:
+		d.wrong("is not a member of a session")
+	}
+}
+
+// text reads a string that must be valid.
+func (d *recordDecoder) text(value jsontext.Value, valid func(string) bool, rule string) string {
+	if value.Kind() != jsontext.KindString || !valid(string(unquoted(value))) {
+		d.wrong(rule)
+		return ""
+	}
+	return string(unquoted(value))
+}
+
+// life reads an idle life.
+func (d *recordDecoder) life(value jsontext.Value) time.Duration {
+	life, ok := readMillis(value)
+	if !ok || life == 0 || life > maxRecordLife {
+		d.wrong("must be a whole number of milliseconds from 1 to " + strconv.FormatInt(maxRecordLife.Milliseconds(), 10))
+	}
+	return life
+}
+
+// time reads a time in the one form that documents have it in.
+func (d *recordDecoder) time(value jsontext.Value) time.Time {
+	if value.Kind() == jsontext.KindString {
+		text := string(unquoted(value))
+		if t, err := time.Parse(timeLayout, text); err == nil && string(appendTime(nil, t)) == text {
+			return t
+		}
+	}
+	d.wrong("must be a time as 2026-01-31T23:59:59.999Z")
+	return time.Time{}
+}
+
+// wrong notes a mistake at the present place.
+func (d *recordDecoder) wrong(detail string) { d.add(d.where.pointer(), detail) }
+
+// need notes the members of the object at the pointer that are missing.
+func (d *recordDecoder) need(seen map[string]bool, pointer string, names []string) {
+	for _, name := range names {
+		if !seen[name] {
+			d.add(pointer+"/"+name, "is required")
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/redis/rueidis"
+)
+
+// maxBatch is how many sessions are handled in one round trip at most.
+const maxBatch = 256
+
+// stream is the part of an index by age whose ids have one form: in order, as
+// the whole index is not.
+type stream struct {
+	key, namespace string
+	form           byte
+	from           string // where what was not read yet begins
+	read           []aged
+	ended          bool
+}
+
+// aged is an entry that was read from an index by age, with its member there.
+type aged struct {
+	entry
+	index, member string
+}
+
+// ages merges the streams of an index by age.
+type ages struct {
+	store   *Store
+	client  rueidis.Client
+	after   position // nothing up to it is returned
+	streams []*stream
+	chunk   int // how much of a stream is read at once
+	// broken are members, by key, that no store wrote.
+	broken stale
+}
+
+// stale are members, by the key of their index, that lead nowhere.
+type stale map[string][]string
+
+func (s stale) add(key, member string) { s[key] = append(s[key], member) }
+
+// agesOfUser returns the sessions of a user after a position.
+func (s *Store) agesOfUser(client rueidis.Client, namespace, user string, after position, want int) *ages {
+	// One more than wanted shows that the last of them is whole.
+	a := &ages{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: stale{}}
+	a.add(s.user(namespace, user), namespace)
+	return a
+}
+
+// agesOfAll returns the sessions of a namespace after a position.
+func (s *Store) agesOfAll(client rueidis.Client, namespace string, after position, want int) *ages {
+	// What is wanted, and a little more, spread over the shards.
+	a := &ages{store: s, client: client, after: after, chunk: min(2*want/shards+4, maxBatch), broken: stale{}}
+	for shard := range shards {
+		a.add(s.layout.ages(namespace, shard), namespace)
+	}
+	return a
+}
+
+func (a *ages) add(key, namespace string) {
+	for _, form := range []byte{idHex, idText} {
+		a.streams = append(a.streams, &stream{key: key, namespace: namespace, form: form, from: a.after.from(form)})
+	}
+}
+
+// candidate is where a session may be: its place in the list, and the members
+// that say so. As a rule that is one.
+type candidate struct {
+	position
+	entries []aged
+}
+
+// next returns up to n candidates in their order; none at the end.
+func (a *ages) next(ctx context.Context, n int) ([]candidate, error) {
+	var out []candidate
+	for {
+		if err := a.fill(ctx); err != nil {
+			return nil, err
+		}
+		first := a.first()
+		if first == nil {
+			return out, nil
+		}
+		e := first.read[0]
+		at := position{e.created, e.key.ID}
+		// Entries of one session under several stamps stand next to each other.
+		if last := len(out) - 1; last >= 0 && out[last].position == at {
+			out[last].entries = append(out[last].entries, e)
+		} else {
+			if len(out) == n {
+				return out, nil
+			}
+			out = append(out, candidate{position: at, entries: []aged{e}})
+		}
+		first.read = first.read[1:]
+	}
+}
+
+// first returns the stream whose next entry comes first; nil at the end.
+func (a *ages) first() *stream {
+	var first *stream
+	for _, st := range a.streams {
+		if len(st.read) == 0 {
+			continue
+		}
+		if first == nil || (position{st.read[0].created, st.read[0].key.ID}).before(position{first.read[0].created, first.read[0].key.ID}) {
+			first = st
+		}
+	}
+	return first
+}
+
+// fill reads more of the streams that nothing is left of.
+func (a *ages) fill(ctx context.Context) error {
+	for {
+		var cmds []rueidis.Completed
+		var dry []*stream
+		for _, st := range a.streams {
+			if len(st.read) == 0 && !st.ended {
+				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, "("+string(st.form+1), a.chunk))
+				dry = append(dry, st)
+			}
+		}
+		if len(cmds) == 0 {
+			return nil
+		}
+		batches, err := a.store.readAll(ctx, a.client, "listing sessions", cmds)
+		if err != nil {
+			return err
+		}
+		for i, members := range batches {
+			a.take(dry[i], members)
+		}
+		a.chunk = min(2*a.chunk, maxBatch)
+	}
+}
+
+// take adds members to a stream.
+func (a *ages) take(st *stream, members []string) {
+	st.ended = len(members) < a.chunk
+	for _, member := range members {
+		st.from = "(" + member
+		e, ok := parseAge(st.namespace, member)
+		switch {
+		case !ok:
+			a.broken.add(st.key, member)
+		case a.after.before(position{e.created, e.key.ID}):
+			st.read = append(st.read, aged{entry: e, index: st.key, member: member})
+		}
+	}
+}
+
+// rangeByLex is a part of an index whose members order as texts.
+func rangeByLex(client rueidis.Client, key, from, to string, limit int) rueidis.Completed {
+	return client.B().Arbitrary("ZRANGE").Keys(key).
+		Args(from, to, "BYLEX", "LIMIT", "0", strconv.Itoa(limit)).ReadOnly().Pin()
+}
+
+// readAll runs commands that return members of indexes, in one round trip.
+func (s *Store) readAll(ctx context.Context, client rueidis.Client, doing string, cmds []rueidis.Completed) ([][]string, error) {
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	batches := make([][]string, len(cmds))
+	for i, result := range client.DoMulti(ctx, cmds...) {
+		var err error
+		if batches[i], err = result.AsStrSlice(); err != nil {
+			return nil, failed(doing, err)
+		}
+	}
+	return batches, nil
+}
+
+// heal removes members that lead nowhere. What fails is left to the next who
+// comes across it.
+func (s *Store) heal(ctx context.Context, client rueidis.Client, members stale) {
+	if len(members) == 0 {
+		return
+	}
+	ctx, cancel := s.afterwards(ctx)
+	defer cancel()
+	client.DoMulti(ctx, healings(client, members)...)
+}
+
+// healings are the commands that remove members that lead nowhere.
+func healings(client rueidis.Client, members stale) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, 0, len(members))
+	for key, gone := range members {
+		cmds = append(cmds, client.B().Zrem().Key(key).Member(gone...).Build().Pin())
+	}
+	return cmds
+}

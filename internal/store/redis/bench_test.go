@@ -1,0 +1,197 @@
+package redis_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/redistest"
+)
+
+// typical is a session of two kilobytes.
+func typical(t testing.TB, now time.Time, paths ...string) schema.Session {
+	t.Helper()
+	return sized(t, now, 80, "ada", paths...)
+}
+
+// sized is a session with so many words in it.
+func sized(t testing.TB, now time.Time, words int, user string, paths ...string) schema.Session {
+	t.Helper()
+	return newSession(t, now, spec{user: user, note: strings.Repeat("what somebody typed, ", words), files: paths})
+}
+
+func BenchmarkGet(b *testing.B) {
+	for name, change := range map[string]func(*redis.Options){
+		"plain":        func(*redis.Options) {},
+		"compressed":   withCompression,
+		"client-cache": withCache,
+	} {
+		server := redistest.Start(b)
+		s := open(b, server, change)
+		now := schema.Now(ahead().Now())
+		sess := typical(b, now)
+		require.NoError(b, s.Create(b.Context(), now, sess))
+		// Its own writes keep a session out of an instance's cache for a while.
+		reader := open(b, server, change)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(sess.Doc)))
+			for b.Loop() {
+				if _, err := reader.Get(b.Context(), now, sess.Key()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"-parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(sess.Doc)))
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := reader.Get(b.Context(), now, sess.Key()); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkSwap(b *testing.B) {
+	server := redistest.Start(b)
+	for name, paths := range map[string][2][]string{
+		"same-files":  {{"a"}, {"a"}},
+		"other-files": {{"a"}, {"b"}},
+	} {
+		s := open(b, server)
+		now := schema.Now(ahead().Now())
+		var states [2]schema.Session
+		states[0] = typical(b, now, paths[0]...)
+		states[1] = revised(b, now, states[0], spec{user: "ada", note: "short", files: paths[1]})
+		require.NoError(b, s.Create(b.Context(), now, states[0]))
+		b.Run(name, func(b *testing.B) {
+			cur, err := s.Peek(b.Context(), now, states[0].Key())
+			require.NoError(b, err)
+			at := int(cur.Revision - 1)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Swap(b.Context(), now, states[at], states[1-at]); err != nil {
+					b.Fatal(err)
+				}
+				at = 1 - at
+			}
+		})
+	}
+}
+
+func BenchmarkTouch(b *testing.B) {
+	s := open(b, redistest.Start(b))
+	now := schema.Now(ahead().Now())
+	sess := typical(b, now)
+	require.NoError(b, s.Create(b.Context(), now, sess))
+	b.ReportAllocs()
+	for at := now; b.Loop(); at = at.Add(time.Millisecond) {
+		if _, err := s.Touch(b.Context(), at, sess.Key(), at.Add(hour)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCreate(b *testing.B) {
+	s := open(b, redistest.Start(b))
+	now := schema.Now(ahead().Now())
+	sess := typical(b, now, "a")
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Create(b.Context(), now, sess.WithID(schema.NewID())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkList costs what a page holds, whatever the store does.
+func BenchmarkList(b *testing.B) {
+	for _, size := range []int{1_000, 20_000} {
+		s := open(b, redistest.Start(b))
+		now := schema.Now(ahead().Now())
+		fill(b, s, now, size, func(n int) string { return "user-" + strconv.Itoa(n/10) })
+		for name, user := range map[string]string{"user": "user-7", "all": ""} {
+			b.Run(fmt.Sprintf("%s-of-%d", name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					page, err := s.List(b.Context(), now, store.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 10})
+					if err != nil || len(page.Sessions) != 10 {
+						b.Fatal(len(page.Sessions), err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// fill stores sessions.
+func fill(b testing.TB, s store.Store, now time.Time, many int, user func(n int) string, paths ...string) (documents int) {
+	b.Helper()
+	const writers = 32
+	sizes := make([]int, writers)
+	together(writers, func(i int) {
+		for n := i; n < many; n += writers {
+			// Of different sizes, because an allocator rounds.
+			sess := sized(b, now.Add(-time.Duration(n)*time.Millisecond), 40+n%80, user(n), paths...)
+			sess.ExpiresAt = now.Add(hour)
+			if err := s.Create(b.Context(), now, sess); err != nil {
+				b.Error(err)
+				return
+			}
+			sizes[i] += len(sess.Doc)
+		}
+	})
+	for _, size := range sizes {
+		documents += size
+	}
+	return documents
+}
+
+// BenchmarkMemory measures what a session takes in Redis beyond its document.
+func BenchmarkMemory(b *testing.B) {
+	const many = 20_000
+	for _, c := range []struct {
+		name  string
+		user  func(n int) string
+		paths []string
+	}{
+		{"nobody's", func(int) string { return "" }, nil},
+		{"a-user's", func(n int) string { return "user-" + strconv.Itoa(n) }, nil},
+		{"a-user's-with-a-file", func(n int) string { return "user-" + strconv.Itoa(n) }, []string{"reports/2026/11/report.pdf"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				server := redistest.Start(b)
+				s := open(b, server)
+				used := func() int {
+					for line := range strings.Lines(server.CLI("INFO", "memory")) {
+						if value, ok := strings.CutPrefix(strings.TrimSpace(line), "used_memory_dataset:"); ok {
+							n, err := strconv.Atoi(value)
+							require.NoError(b, err)
+							return n
+						}
+					}
+					b.Fatal("no memory is told of")
+					return 0
+				}
+				before := used()
+				documents := fill(b, s, schema.Now(ahead().Now()), many, c.user, c.paths...)
+				b.ReportMetric(float64(documents)/many, "document-B")
+				b.ReportMetric(float64(used()-before-documents)/many, "beyond-B")
+			}
+		})
+	}
+}

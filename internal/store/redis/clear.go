@@ -1,0 +1,194 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// Clear implements store.Store. It goes through the index until a pass finds
+// nothing that is, or just was, a session: what is regenerated meanwhile leaves
+// its place, but leads to another pass.
+func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	client, err := s.client()
+	if err != nil {
+		return 0, err
+	}
+	c := &clearing{store: s, client: client, now: now, filter: f}
+	if f.UserID != "" {
+		c.keys = []string{s.user(f.Namespace, f.UserID)}
+	} else {
+		for shard := range shards {
+			c.keys = append(c.keys, s.layout.ages(f.Namespace, shard))
+		}
+	}
+	for {
+		before := c.ended
+		again, err := c.pass(ctx)
+		if err != nil || !again {
+			return c.ended, err
+		}
+		if c.ended > before {
+			continue
+		}
+		// Somebody else is at it.
+		if err := pause(ctx, 0); err != nil {
+			return c.ended, failed("ending sessions", err)
+		}
+	}
+}
+
+// clearing is a Clear under way.
+type clearing struct {
+	store  *Store
+	client rueidis.Client
+	now    time.Time
+	filter store.Filter
+	keys   []string // of the indexes by age
+	ended  int
+	// nowhere are the members that led to no session in the pass before.
+	nowhere map[string]bool
+}
+
+// pass goes through the index once, and reports whether that was not the last
+// time: unless it ended nothing, and met nothing that changed under it.
+func (c *clearing) pass(ctx context.Context) (again bool, err error) {
+	known := c.nowhere
+	c.nowhere = map[string]bool{}
+	froms := make([]string, len(c.keys))
+	open := make([]int, len(c.keys))
+	for i := range c.keys {
+		froms[i], open[i] = "-", i
+	}
+	// All shards at once: a session that moves from one to another must be seen
+	// in one of them.
+	for len(open) > 0 {
+		batches, err := c.read(ctx, open, froms)
+		if err != nil {
+			return false, err
+		}
+		var further []int
+		var entries []aged
+		gone := stale{}
+		for n, i := range open {
+			entries = c.matching(entries, c.keys[i], batches[n], gone)
+			if len(batches[n]) == clearBatch {
+				froms[i] = "(" + batches[n][clearBatch-1]
+				further = append(further, i)
+			}
+		}
+		for batch := range slices.Chunk(entries, maxBatch) {
+			changed, err := c.end(ctx, batch, known, gone)
+			if err != nil {
+				return false, err
+			}
+			again = again || changed
+		}
+		c.store.heal(ctx, c.client, gone)
+		open = further
+	}
+	return again, nil
+}
+
+// clearBatch is how many members of a shard are read at once.
+const clearBatch = 128
+
+func (c *clearing) read(ctx context.Context, open []int, froms []string) ([][]string, error) {
+	cmds := make([]rueidis.Completed, len(open))
+	for n, i := range open {
+		cmds[n] = rangeByLex(c.client, c.keys[i], froms[i], "+", clearBatch)
+	}
+	return c.store.readAll(ctx, c.client, "ending sessions", cmds)
+}
+
+// matching appends the entries of the members that the filter matches. Those
+// that no store wrote go to gone.
+func (c *clearing) matching(entries []aged, key string, members []string, gone stale) []aged {
+	for _, member := range members {
+		e, ok := parseAge(c.filter.Namespace, member)
+		switch {
+		case !ok:
+			gone.add(key, member)
+		case e.key.ID != c.filter.Except:
+			entries = append(entries, aged{entry: e, index: key, member: member})
+		}
+	}
+	return entries
+}
+
+// end ends the sessions of entries. known are members that led nowhere before;
+// those that do now go to gone, where that is final. It reports whether there
+// was anything else.
+func (c *clearing) end(ctx context.Context, entries []aged, known map[string]bool, gone stale) (changed bool, err error) {
+	if c.filter.UserID != "" {
+		if entries, err = c.ofUser(ctx, entries, gone); err != nil {
+			return false, err
+		}
+	}
+	limited, cancel := c.store.limited(ctx)
+	defer cancel()
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		// Under its stamp the session is the one that was looked at.
+		calls[i] = c.store.deletion(c.now, e.key, 0, e.stamp.String())
+	}
+	var over []entry
+	for i, result := range c.store.evalAll(limited, c.client, calls) {
+		e := entries[i]
+		a, failure := readAnswer("ending sessions", result)
+		switch {
+		case answered(failure, "FOREIGN ", "WRONGTYPE "):
+			a.outcome = wasAbsent
+		case failure != nil:
+			err = failure // but what was ended is counted
+			continue
+		}
+		switch a.outcome {
+		case wasDone:
+			c.ended++
+			c.store.deletes.Add(1)
+			if ended, err := c.store.codec.entryOf(e.key, a.text(0)); err == nil {
+				over = append(over, ended)
+			}
+			changed = true
+		case wasPending:
+			changed = true // it will be a session, or nothing
+		default:
+			// Absent, or indexed anew: then the other entry was written before.
+			changed = changed || !known[e.member]
+			if e.stamp.settled(c.now) {
+				gone.add(e.index, e.member)
+			} else {
+				c.nowhere[e.member] = true
+			}
+		}
+	}
+	c.store.forget(ctx, c.client, over...)
+	return changed, err
+}
+
+// ofUser returns the entries but for those whose session is another user's. No
+// store writes such an entry; but nobody is signed out because of one.
+func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]aged, error) {
+	keys := make([]store.Key, len(entries))
+	for i, e := range entries {
+		keys[i] = e.key
+	}
+	found, err := c.store.fetchAll(ctx, c.client, c.now, keys)
+	if err != nil {
+		return nil, err
+	}
+	own := make([]aged, 0, len(entries))
+	for i, e := range entries {
+		if found[i] != nil && found[i].index == e.stamp && found[i].sess.UserID != c.filter.UserID {
+			gone.add(e.index, e.member)
+		} else {
+			own = append(own, e)
+		}
+	}
+	return own, nil
+}

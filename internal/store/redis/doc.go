@@ -1,0 +1,101 @@
+// Package redis is the store that keeps sessions in Redis or Valkey: a single
+// server, one watched by Sentinels, or a Cluster. Any number of instances share
+// it. It needs Redis 7 or any Valkey, and RESP3 for the client cache.
+//
+// # Layout
+//
+// With the default prefix, for the default namespace and for one named shop:
+//
+//	session:<id>             the session: a string that holds its JSON, see value.go
+//	session:shop:<id>
+//	{session:<id>}:to        where a regenerated id leads during its grace
+//	session:#exp:<n>         index by deadline, of all sessions: 64 sorted sets
+//	session:#ns:default:<n>  index by age, of a namespace: 64 sorted sets
+//	session:#user:default:u  index by age, of the user u: one sorted set
+//	session:#file:<n>        index by file, of all sessions: 64 sorted sets
+//	session:#names:<n>       the names of namespaces but the default: 64 sorted sets
+//	session:#lock:<name>     a lease
+//
+// The deadline of a session is that of its key (PEXPIREAT, in ms), so that a
+// touch writes nothing else and Redis frees what has expired by itself. A
+// session is absent from its deadline on by the caller's clock, and from the
+// moment Redis frees it by the server's: clocks should agree to much less than
+// the shortest TTL.
+//
+// # What is one step
+//
+// Swap, Touch and Delete are each one Lua call on the session's key. It does
+// not parse the document: it compares the bytes of its head that hold createdAt
+// and the revision, and the end of the value, that holds the idle lives. So a
+// change is made to the very state that it was worked out from or not at all,
+// and nothing brings back what is gone. An id that was ended and taken again is
+// another session, whatever its revision.
+//
+// Regenerate has to change two keys that a Cluster may keep on two servers. The
+// successor is stored first, as pending: no reader takes that for a session.
+// Ending the old key, again one call, decides; then the successor is published.
+//
+// Get is one round trip of two cheap commands, not a script. Where a change
+// falls between the two, what they return gives that away, and is read again in
+// one step.
+//
+// # Indexes
+//
+// An entry is written before its session is stored, and removed after that is
+// gone: the indexes are a superset, and every reader looks at the session
+// itself. What would make a superset less is removing an entry that another
+// writes again at the same time. Therefore entries have stamps: whoever changes
+// the user or the files of a session writes new entries under a new stamp, that
+// only the session's new value carries, and removes those of the old stamp. No
+// entry is ever written twice. An entry whose stamp no session carries is
+// removed by whoever comes across it, but only once it is so old that nobody
+// can be about to store its session.
+//
+// Sweep goes by the index by deadline. Its entries hold all that is needed to
+// remove a session's other entries once Redis has freed it (up to 1 KiB of file
+// names; of sessions with more, those entries go when Files comes across them).
+// Where a session was touched since, its place is moved, and lost entries of it
+// are written again.
+//
+// A change that leaves the user and the files as they are, and a touch, write
+// to no index. One that changes the files writes an entry for each file anew.
+//
+// # Failure
+//
+// Everything that the server does not answer in time, or answers with an error,
+// is store.ErrUnavailable; out of memory under the policy noeviction is
+// store.ErrFull. Reads are tried again a few times, and so is what the server
+// says it did not do (LOADING, CLUSTERDOWN, READONLY and the like). A change
+// whose answer is lost is not: it may have been made, and trying again would
+// take it for somebody else's. It is ErrUnavailable, never a success and never
+// a conflict.
+//
+//   - A process that dies between two round trips leaves at most entries that
+//     lead nowhere, or a pending successor that goes after a few seconds. If that
+//     was after its old id was ended, the session is lost; the caller had no
+//     answer. Clear waits for pending sessions.
+//   - A server that dies loses what its persistence loses: nothing acknowledged
+//     with appendfsync always, up to a second with everysec, all without. Lost
+//     sessions are ended sessions.
+//   - A failover loses the writes that had not reached the replica: changes,
+//     ends and touches of the last moment. In a Cluster, where entries may be
+//     on another server than their session, entries too. Until Sweep writes
+//     them again, at the session's deadline as it was, such a session is not
+//     listed and not ended by Clear, and its files are not protected.
+//   - A server that evicts (any maxmemory-policy but noeviction) can lose
+//     sessions, and whole shards of the indexes. Open warns of it.
+//
+// Commands are pinned (Completed.Pin): the library would otherwise take a
+// command's memory for the next one while a connection that broke may still be
+// writing it.
+//
+// # Client cache
+//
+// With ClientCache, Get answers from memory until the server says that the
+// session changed. What this instance changed itself, it sees at once. What
+// another instance changed, it sees when the word arrives: a network's latency
+// later. If the connection dies silently, it is found dead after twice
+// pingInterval plus Timeout at most, and the cache goes with it. Absence is
+// never answered from the cache. Peek, and with it every change, always asks
+// the server.
+package redis

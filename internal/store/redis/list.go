@@ -1,0 +1,116 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// List implements store.Store. Every session that is listed was read: the index
+// only says where to look.
+func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+	after := start
+	if q.Cursor != "" {
+		var err error
+		if after, err = decodeCursor(q); err != nil {
+			return store.Page{}, err
+		}
+	}
+	client, err := s.client()
+	if err != nil {
+		return store.Page{}, err
+	}
+	var in *ages
+	if q.UserID != "" {
+		in = s.agesOfUser(client, q.Namespace, q.UserID, after, q.Limit+1)
+	} else {
+		in = s.agesOfAll(client, q.Namespace, after, q.Limit+1)
+	}
+	defer func() { s.heal(ctx, client, in.broken) }()
+	var page store.Page
+	for {
+		candidates, err := in.next(ctx, min(q.Limit+1-len(page.Sessions), maxBatch))
+		if err != nil || len(candidates) == 0 {
+			return page, err
+		}
+		keys := make([]store.Key, len(candidates))
+		for i, c := range candidates {
+			keys[i] = c.entries[0].key
+		}
+		found, err := s.fetchAll(ctx, client, now, keys)
+		if err != nil {
+			return store.Page{}, err
+		}
+		for i, c := range candidates {
+			if !c.check(now, found[i], q.UserID, in.broken) {
+				continue
+			}
+			if len(page.Sessions) == q.Limit {
+				last := &page.Sessions[q.Limit-1]
+				page.Next = encodeCursor(q, position{clampAge(last.CreatedAt), last.ID})
+				return page, nil
+			}
+			page.Sessions = append(page.Sessions, found[i].sess)
+		}
+	}
+}
+
+// clampAge is a time as an index by age has it.
+func clampAge(t time.Time) int64 { return min(max(t.UnixMilli(), 0), ageMax) }
+
+// check reports whether the session that was found, nil for none, is the one
+// that the candidate stands for: live, of the user where one is given, of that
+// age. Members that lead nowhere go to gone.
+func (c *candidate) check(now time.Time, found *stored, user string, gone stale) bool {
+	if found != nil && found.pending {
+		return false
+	}
+	fits := found != nil && clampAge(found.sess.CreatedAt) == c.created && (user == "" || found.sess.UserID == user)
+	for _, e := range c.entries {
+		own := found != nil && found.index == e.stamp
+		if own && !fits || !own && e.stamp.settled(now) {
+			gone.add(e.index, e.member)
+		}
+	}
+	return fits
+}
+
+// fetchAll reads sessions, live or pending, nil for those that are not there.
+func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*stored, error) {
+	const doing = "reading sessions"
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	cmds := make([]rueidis.Completed, 0, 2*len(keys))
+	for _, key := range keys {
+		name := s.session(key)
+		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(), client.B().Get().Key(name).Build().Pin())
+	}
+	results := client.DoMulti(ctx, cmds...)
+	found := make([]*stored, len(keys))
+	for i, key := range keys {
+		deadline, err := results[2*i].AsInt64()
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		value, err := results[2*i+1].ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			if answered(err, "WRONGTYPE ") {
+				continue
+			}
+			return nil, failed(doing, err)
+		}
+		var torn bool
+		if found[i], torn, err = s.live(now, key, deadline, value); torn {
+			found[i], _, err = s.fetchAtOnce(ctx, client, now, key, s.session(key))
+		}
+		// Something else under the key means that the session is gone.
+		if err != nil && !errors.Is(err, errForeign) {
+			return nil, failed(doing, err)
+		}
+	}
+	return found, nil
+}

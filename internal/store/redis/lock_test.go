@@ -1,0 +1,105 @@
+package redis_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/redistest"
+)
+
+const lease = 300 * time.Millisecond
+
+// take returns how to give the lease back, nil if another has it.
+func take(t testing.TB, s *redis.Store) func() {
+	t.Helper()
+	unlock, held, err := s.Lock(t.Context(), "cleanup", lease)
+	require.NoError(t, err)
+	require.Equal(t, held, unlock != nil)
+	return unlock
+}
+
+func TestOneInstanceHasTheLease(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server), open(t, server)
+	unlock := take(t, one)
+	require.NotNil(t, unlock)
+	assert.Nil(t, take(t, other))
+	assert.Nil(t, take(t, one), "nor twice by one")
+	_, held, err := other.Lock(t.Context(), "other", lease)
+	require.NoError(t, err)
+	assert.True(t, held, "another name is another lease")
+
+	unlock()
+	unlock()
+	require.Eventually(t, func() bool {
+		if unlock = take(t, other); unlock == nil {
+			return false
+		}
+		unlock()
+		return true
+	}, 10*time.Second, time.Millisecond)
+}
+
+func TestTheLeaseIsOnesAtATime(t *testing.T) {
+	server := redistest.Start(t)
+	instances := []*redis.Store{open(t, server), open(t, server)}
+	var holders, turns atomic.Int64
+	together(8, func(i int) {
+		for turns.Load() < 50 {
+			unlock, held, err := instances[i%2].Lock(t.Context(), "cleanup", lease)
+			if !assert.NoError(t, err) {
+				return
+			}
+			if held {
+				assert.EqualValues(t, 1, holders.Add(1))
+				turns.Add(1)
+				holders.Add(-1)
+				unlock()
+			}
+		}
+	})
+}
+
+func TestALeaseIsRenewedWhileItIsHeld(t *testing.T) {
+	server := redistest.Start(t)
+	one, other := open(t, server), open(t, server)
+	unlock := take(t, one)
+	require.NotNil(t, unlock)
+	until := time.Now().Add(4 * lease)
+	for time.Now().Before(until) {
+		require.Nil(t, take(t, other))
+	}
+	unlock()
+}
+
+func TestALeaseRunsOutWithItsHolder(t *testing.T) {
+	t.Run("that is closed", func(t *testing.T) {
+		server := redistest.Start(t)
+		one, err := redis.Open(t.Context(), optionsAt(server.Addr()))
+		require.NoError(t, err)
+		require.NotNil(t, take(t, one))
+		require.NoError(t, one.Close())
+		assert.Equal(t, "0", server.CLI("EXISTS", "session:#lock:cleanup"), "released at once")
+	})
+	t.Run("that is cut off", func(t *testing.T) {
+		server := redistest.Start(t)
+		proxy := redistest.StartProxy(t, server.Addr())
+		one, other := openAt(t, proxy.Addr(), brief), open(t, server)
+		lost := take(t, one)
+		require.NotNil(t, lost)
+		proxy.Refuse()
+		proxy.Cut()
+		var unlock func()
+		require.Eventually(t, func() bool { unlock = take(t, other); return unlock != nil }, 10*time.Second, 10*time.Millisecond)
+		proxy.Accept()
+		lost() // does not end another's
+		require.Eventually(t, func() bool { return one.Ping(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+		assert.Nil(t, take(t, one))
+		unlock()
+	})
+}

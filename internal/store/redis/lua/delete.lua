@@ -1,0 +1,20 @@
+-- KEYS: a session. ARGV: now, where the revision stands, the revision with its
+-- comma, empty for any; a stamp, empty for any. Answers the value that was.
+local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
+if not s then
+  return none
+end
+if ARGV[4] ~= '' then
+  if s.pending then
+    return {PENDING}
+  end
+  if s.index ~= ARGV[4] then
+    return {CHANGED}
+  end
+end
+if not has(s, ARGV[2], ARGV[3]) then
+  return {CHANGED}
+end
+local value = redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+return {DONE, value}

@@ -1,0 +1,24 @@
+-- KEYS: a session, its grace. ARGV: now, five of unchanged, the digest of what
+-- its entry is taken for, the end of the grace, what the grace leads to. Ends
+-- the session. Answers its stamp, and its value where its entry is another.
+local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
+if not s then
+  return none
+end
+if s.pending then
+  return {ABSENT}
+end
+if not unchanged(s) then
+  return {CHANGED}
+end
+local old = ''
+if string.sub(s.index, 1, #ARGV[7]) ~= ARGV[7] then
+  old = redis.call('GET', KEYS[1])
+end
+if tonumber(ARGV[8]) > now then
+  redis.call('SET', KEYS[2], ARGV[9], 'PXAT', ARGV[8])
+else
+  redis.call('DEL', KEYS[2])
+end
+redis.call('DEL', KEYS[1])
+return {DONE, s.index, old}

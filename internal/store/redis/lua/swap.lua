@@ -1,0 +1,35 @@
+-- KEYS: a session. ARGV: now, five of unchanged, then deadline, whether a later
+-- one stays; the new value in parts: body, start of the trailer, terms; the
+-- digest of what the old entry is taken for, and a new stamp, empty to keep the
+-- present one. Answers the deadline and the old stamp, and the old value where
+-- its entry is another.
+local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
+if not s then
+  return none
+end
+if s.pending then
+  return {ABSENT}
+end
+if not unchanged(s) then
+  return {CHANGED}
+end
+local old, index, birth = '', s.index, s.birth
+if string.sub(s.index, 1, #ARGV[12]) ~= ARGV[12] then
+  if ARGV[13] == '' then
+    return {RESTAMP}
+  end
+  old = redis.call('GET', KEYS[1])
+end
+if ARGV[13] ~= '' then
+  index, birth = ARGV[13], birth or index
+end
+local deadline = tonumber(ARGV[7])
+if ARGV[8] == '1' and s.at > deadline then
+  deadline = s.at
+end
+local stamps = '"index":"' .. index .. '"'
+if birth then
+  stamps = stamps .. ',"birth":"' .. birth .. '"'
+end
+redis.call('SET', KEYS[1], ARGV[9] .. ARGV[10] .. stamps .. ARGV[11], 'PXAT', ms(deadline))
+return {DONE, deadline, s.index, old}

@@ -1,0 +1,15 @@
+-- KEYS: a session. ARGV: now, deadline. Answers the deadline and the value.
+local s, none = look(KEYS[1], 7)
+if not s then
+  return none
+end
+if s.pending then
+  return {ABSENT}
+end
+local deadline = math.min(tonumber(ARGV[2]), now + s.idle)
+if deadline > s.at then
+  redis.call('PEXPIREAT', KEYS[1], ms(deadline))
+else
+  deadline = s.at
+end
+return {DONE, deadline, redis.call('GET', KEYS[1])}

@@ -1,0 +1,158 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	sess, err := s.read(ctx, now, key, s.opts.ClientCache)
+	if err == nil {
+		s.hits.Add(1)
+	} else if errors.Is(err, store.ErrNotFound) {
+		s.misses.Add(1)
+	}
+	return sess, err
+}
+
+// Peek implements store.Store. It always asks the server: it is what changes
+// start with.
+func (s *Store) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	return s.read(ctx, now, key, false)
+}
+
+// read returns the live session of the key, or the one that its grace leads to.
+func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached bool) (schema.Session, error) {
+	client, err := s.client()
+	if err != nil {
+		return schema.Session{}, err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	name := s.session(key)
+	if cached {
+		if sess, ok := s.readCached(ctx, client, now, key, name); ok {
+			return sess, nil
+		}
+	}
+	st, to, err := s.fetch(ctx, client, now, key, name)
+	switch {
+	case err != nil:
+		return schema.Session{}, err
+	case st != nil && !st.pending:
+		return st.sess, nil
+	}
+	return s.follow(ctx, client, now, key.Namespace, to)
+}
+
+// fetch reads a session that is live or pending, nil if there is none, and
+// where the key's grace leads to. That is one round trip.
+//
+// The commands are cheaper than a script, but no single step: what they return
+// may be of two moments. The deadline is read first. So a session that is
+// returned was there afterwards, and if its deadline is not one that it can
+// have by itself, both are read again, in one step.
+func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+	const doing = "reading a session"
+	results := client.DoMulti(ctx,
+		client.B().Pexpiretime().Key(name).Build().Pin(),
+		client.B().Mget().Key(name, grace(name)).Build().Pin())
+	deadline, err := results[0].AsInt64()
+	if err != nil {
+		return nil, "", failed(doing, err)
+	}
+	values, err := results[1].ToArray()
+	if err != nil {
+		return nil, "", failed(doing, err)
+	}
+	if len(values) != 2 {
+		return nil, "", failed(doing, errForeign)
+	}
+	value, _ := values[0].ToString() // nil is "", which is no value
+	to, _ := values[1].ToString()
+	st, torn, err := s.live(now, key, deadline, value)
+	if torn {
+		return s.fetchAtOnce(ctx, client, now, key, name)
+	}
+	return st, to, failed(doing, err)
+}
+
+// fetchAtOnce is fetch in one step.
+func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+	const doing = "reading a session"
+	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
+	if err != nil {
+		return nil, "", err
+	}
+	// What is still not as it would come about was stored so.
+	st, _, err := s.live(now, key, a.deadline(), a.text(1))
+	return st, a.text(2), failed(doing, err)
+}
+
+// live returns the session of a value, if it is live by its deadline; nil if it
+// is not. torn says that the two may not belong together.
+func (s *Store) live(now time.Time, key store.Key, deadline int64, value string) (st *stored, torn bool, err error) {
+	if value == "" || deadline <= now.UnixMilli() && deadline != noExpiry {
+		return nil, false, nil
+	}
+	st = new(stored)
+	if err := s.codec.decode(key, value, st); err != nil {
+		return nil, false, err
+	}
+	if deadline == noExpiry {
+		return nil, false, errForeign
+	}
+	if st.pending {
+		return st, false, nil
+	}
+	st.sess.ExpiresAt = time.UnixMilli(deadline).UTC()
+	// A deadline is what it was when the document was written, or what a touch
+	// made of it since: now and the idle life at most.
+	latest := max(st.written, now.Add(st.sess.TTL+clockSkew).UnixMilli())
+	return st, deadline < st.written || deadline > latest, nil
+}
+
+const (
+	// noExpiry is what PEXPIRETIME answers for a key that stays.
+	noExpiry = -1
+	// clockSkew is how far the clocks of instances may be apart without costing
+	// a second look.
+	clockSkew = time.Second
+)
+
+// What a grace's key holds: the successor's id, its birth and the end of the
+// grace.
+func graceValue(id string, birth stamp, until time.Time) string {
+	return id + " " + birth.String() + " " + millis(until)
+}
+
+// follow returns the successor that a grace leads to, if that is still the one
+// that it was made for.
+func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, namespace, to string) (schema.Session, error) {
+	parts := strings.Split(to, " ")
+	if len(parts) != 3 {
+		return schema.Session{}, store.ErrNotFound // as a rule: no grace
+	}
+	until, err := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil || until <= now.UnixMilli() {
+		return schema.Session{}, store.ErrNotFound
+	}
+	key := store.Key{Namespace: namespace, ID: parts[0]}
+	st, _, err := s.fetch(ctx, client, now, key, s.session(key))
+	switch {
+	case err != nil:
+		return schema.Session{}, err
+	case st == nil || st.birth.String() != parts[1]:
+		return schema.Session{}, store.ErrNotFound
+	}
+	return st.sess, nil
+}

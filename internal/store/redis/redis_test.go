@@ -1,0 +1,160 @@
+package redis_test
+
+import (
+	"context"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/redistest"
+	"session-api/internal/store/storetest"
+)
+
+// suite opens the stores of the conformance suite on one server, each empty.
+func suite(server *redistest.Server, change ...func(*redis.Options)) storetest.Open {
+	return func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+		t.Helper()
+		require.Equal(t, "OK", server.CLI("FLUSHALL"))
+		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), change...))
+		require.NoError(t, err)
+		return s, ahead()
+	}
+}
+
+func TestStore(t *testing.T) {
+	for _, binary := range redistest.Binaries(t) {
+		for name, change := range map[string]func(*redis.Options){
+			"plain":        func(*redis.Options) {},
+			"compressed":   withCompression,
+			"client cache": withCache,
+		} {
+			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
+				storetest.Run(t, suite(redistest.Start(t, redistest.Binary(binary)), change))
+			})
+		}
+	}
+}
+
+// Every operation on another instance than the one before, under another
+// prefix: what one does, the other sees at once, whether it compresses or not.
+func TestStoreOfTwoInstances(t *testing.T) {
+	server := redistest.Start(t)
+	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+		t.Helper()
+		prefix := withPrefix("app/v1.sess_2-")
+		one, clock := suite(server, prefix)(t, limits)
+		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression)}}, clock
+	})
+}
+
+// pair is a store that is two instances of one.
+type pair struct {
+	instances [2]store.Store
+	calls     atomic.Int64
+}
+
+func (p *pair) next() store.Store { return p.instances[p.calls.Add(1)%2] }
+
+func (p *pair) Name() string { return p.next().Name() }
+
+func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session) error {
+	return p.next().Create(ctx, now, s)
+}
+
+func (p *pair) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	return p.next().Get(ctx, now, key)
+}
+
+func (p *pair) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	return p.next().Peek(ctx, now, key)
+}
+
+func (p *pair) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
+	return p.next().Swap(ctx, now, old, next)
+}
+
+func (p *pair) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+	return p.next().Touch(ctx, now, key, until)
+}
+
+func (p *pair) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	return p.next().Regenerate(ctx, now, old, next, graceUntil)
+}
+
+func (p *pair) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+	return p.next().Delete(ctx, now, key, revision)
+}
+
+func (p *pair) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+	return p.next().List(ctx, now, q)
+}
+
+func (p *pair) Namespaces(ctx context.Context, now time.Time) ([]string, error) {
+	return p.next().Namespaces(ctx, now)
+}
+
+func (p *pair) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	return p.next().Clear(ctx, now, f)
+}
+
+func (p *pair) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
+	return p.next().Files(ctx, now, yield)
+}
+
+func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
+	return p.next().HasFile(ctx, now, paths...)
+}
+
+func (p *pair) Sweep(ctx context.Context, now time.Time) (int, error) {
+	return p.next().Sweep(ctx, now)
+}
+
+// Stats adds up what each instance counts for itself.
+func (p *pair) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+	sum, err := p.instances[0].Stats(ctx, now)
+	if err != nil {
+		return store.Stats{}, err
+	}
+	other, err := p.instances[1].Stats(ctx, now)
+	sum.Hits += other.Hits
+	sum.Misses += other.Misses
+	sum.Sets += other.Sets
+	sum.Deletes += other.Deletes
+	sum.Evictions += other.Evictions
+	sum.Expirations += other.Expirations
+	return sum, err
+}
+
+func (p *pair) Ping(ctx context.Context) error { return p.next().Ping(ctx) }
+
+func (p *pair) Close() error { return p.instances[0].Close() }
+
+func TestStoreOnCluster(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	storetest.Run(t, func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+		t.Helper()
+		for _, node := range cluster.Nodes() {
+			node.CLI("FLUSHALL") // a replica refuses, and follows
+		}
+		s, err := redis.Open(t.Context(), redis.Options{Addresses: cluster.Addrs(), Cluster: true})
+		require.NoError(t, err)
+		return s, ahead()
+	})
+}
+
+func TestStoreUnderSentinel(t *testing.T) {
+	group := redistest.StartSentinel(t)
+	storetest.Run(t, func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+		t.Helper()
+		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
+		s, err := redis.Open(t.Context(), redis.Options{Addresses: group.Addrs(), Primary: group.MasterName()})
+		require.NoError(t, err)
+		return s, ahead()
+	})
+}

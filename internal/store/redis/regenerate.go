@@ -1,0 +1,129 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// pendingLife is how long a successor may be pending: longer than the operation
+// and what follows it may take.
+func (s *Store) pendingLife() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
+
+// Regenerate implements store.Store. The two keys may be on different servers
+// of a Cluster, where nothing changes both at once. So the successor is stored
+// first, as pending, which no reader takes for a session. What decides is that
+// the old key is ended, in one step, if its session is unchanged. Then the
+// successor is published.
+func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := checkDocument(&next); err != nil {
+		return err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	e := entryOf(&next, newStamp(now, next.UserID, next.Files))
+	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
+		return err
+	}
+	value := pending(s.codec.encode(&next).value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
+	if err := s.put(ctx, client, now, next.Key(), value, ""); err != nil {
+		if !unknown(err) {
+			s.forget(ctx, client, e)
+		}
+		if errors.Is(err, store.ErrExists) {
+			err = s.whyNot(ctx, client, now, &old)
+		}
+		return err
+	}
+	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
+	if err != nil {
+		if !unknown(err) { // otherwise the successor may be all that there is
+			s.retract(ctx, client, now, &e)
+		}
+		return err
+	}
+	if err := s.publish(ctx, client, now, &e, before); err != nil {
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+// move ends the old session in favour of e, and returns the entry that it had.
+func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *entry, graceUntil time.Time) (entry, error) {
+	name := s.session(old.Key())
+	s.written.add(name)
+	a, err := s.eval(ctx, client, "ending a regenerated session", call{moveScript, []string{name, grace(name)}, append(asItWas(now, old),
+		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.stamp, graceUntil),
+	)})
+	if err == nil {
+		err = a.conflict()
+	}
+	if err != nil {
+		return entry{}, err
+	}
+	before, err := s.entryBefore(old, a.text(0), a.text(1))
+	if err != nil {
+		before = entry{} // it is swept when its time comes
+	}
+	return before, nil
+}
+
+// publish makes the successor the session that it is to be. It is tried as
+// often as the time allows: doing it twice does no harm, not doing it would
+// lose the session.
+func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, e *entry, before entry) error {
+	ctx, cancel := s.afterwards(ctx)
+	defer cancel()
+	name := s.session(e.key)
+	s.written.add(name)
+	c := call{publishScript, []string{name, grace(name)}, []string{millis(now), e.stamp.String()}}
+	for try := 0; ; try++ {
+		a, err := s.eval(ctx, client, "publishing a regenerated session", c)
+		if err == nil {
+			if before.key.ID != "" {
+				s.forget(ctx, client, before)
+			}
+			return a.conflict() // somebody may have ended it by now
+		}
+		if pause(ctx, try) != nil {
+			return err
+		}
+	}
+}
+
+// retract removes a successor that nothing came of.
+func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *entry) {
+	after, cancel := s.afterwards(ctx)
+	defer cancel()
+	c := call{retractScript, []string{s.session(e.key)}, []string{millis(now), e.stamp.String()}}
+	_, err := s.eval(after, client, "removing a pending session", c)
+	if err == nil { // otherwise it goes by itself, and its entry when it is swept
+		s.forget(ctx, client, *e)
+	}
+}
+
+// whyNot returns why a session cannot be regenerated onto an id that is taken:
+// that comes last.
+func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
+	st, _, err := s.fetch(ctx, client, now, old.Key(), s.session(old.Key()))
+	switch {
+	case err != nil:
+		return err
+	case st == nil || st.pending:
+		return store.ErrNotFound
+	case !st.sess.CreatedAt.Equal(old.CreatedAt), st.sess.Revision != old.Revision,
+		st.sess.TTL != old.TTL, st.sess.OwnTTL != old.OwnTTL:
+		return store.ErrConflict
+	}
+	return store.ErrExists
+}

@@ -1,0 +1,176 @@
+package redis
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/redis/redistest"
+)
+
+// halfDone is a Regenerate whose process dies on the way.
+type halfDone struct {
+	*Store
+	t         *testing.T
+	server    *redistest.Server
+	client    rueidis.Client
+	now       time.Time
+	old, next schema.Session
+	entry     entry
+}
+
+// begin stores a session, and its successor as pending.
+func begin(t *testing.T) *halfDone {
+	t.Helper()
+	server := redistest.Start(t)
+	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Timeout: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	client, err := s.client()
+	require.NoError(t, err)
+	h := &halfDone{Store: s, t: t, server: server, client: client, now: schema.Now(time.Now())}
+	h.old = newValueSession(t, schema.NewID(), func(sess *schema.Session, sec *schema.Sections) {
+		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt = h.now, h.now, h.now.Add(sess.TTL)
+		sec.User = &schema.User{ID: "ada", Roles: []string{}}
+		sec.Results = []byte(`{"report":"a"}`)
+	})
+	require.NoError(t, s.Create(t.Context(), h.now, h.old))
+	h.next = h.old.WithID(schema.NewID())
+	h.entry = entryOf(&h.next, newStamp(h.now, h.next.UserID, h.next.Files))
+	deadline := h.next.ExpiresAt.UnixMilli()
+	require.NoError(t, s.announce(t.Context(), client, &h.entry, deadline))
+	value := s.codec.encode(&h.next).value(h.entry.stamp, terms(h.next.TTL, h.next.OwnTTL))
+	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), ""))
+	return h
+}
+
+// move ends the old key in favour of the successor.
+func (h *halfDone) move(grace time.Duration) {
+	h.t.Helper()
+	_, err := h.Store.move(h.t.Context(), h.client, h.now, &h.old, &h.entry, h.now.Add(grace))
+	require.NoError(h.t, err)
+}
+
+func (h *halfDone) listed() []string {
+	h.t.Helper()
+	page, err := h.List(h.t.Context(), h.now, store.Query{Namespace: h.old.Namespace, UserID: "ada", Limit: 10})
+	require.NoError(h.t, err)
+	ids := []string{}
+	for _, sess := range page.Sessions {
+		ids = append(ids, sess.ID)
+	}
+	return ids
+}
+
+func TestAPendingSessionIsNone(t *testing.T) {
+	h := begin(t)
+	ctx := t.Context()
+	_, err := h.Get(ctx, h.now, h.next.Key())
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = h.Touch(ctx, h.now, h.next.Key(), h.now.Add(2*time.Hour))
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = h.Swap(ctx, h.now, h.next, h.next)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, h.Store.Regenerate(ctx, h.now, h.next, h.next.WithID(schema.NewID()), h.now), store.ErrNotFound)
+	require.ErrorIs(t, h.Create(ctx, h.now, h.next), store.ErrExists, "but its id is taken")
+	assert.Equal(t, []string{h.old.ID}, h.listed())
+	got, err := h.Get(ctx, h.now, h.old.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.old, got)
+
+	// Its key goes by itself, and its entry with the sweep.
+	assert.NotEqual(t, "-1", h.server.CLI("PTTL", h.session(h.next.Key())))
+	require.Equal(t, "1", h.server.CLI("DEL", h.session(h.next.Key())))
+	_, err = h.Sweep(ctx, h.old.ExpiresAt)
+	require.NoError(t, err)
+	assert.Equal(t, "0", h.server.CLI("DBSIZE"))
+}
+
+func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
+	h := begin(t)
+	ctx := t.Context()
+	h.move(time.Minute)
+	got, err := h.Get(ctx, h.now, h.old.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.next, got, "with its own deadline")
+	has, err := h.HasFile(ctx, h.now, "a")
+	require.NoError(t, err)
+	assert.True(t, has, "its files are safe")
+
+	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}))
+	got, err = h.Get(ctx, h.now, h.next.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.next, got)
+	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}), "once more does nothing")
+
+	// Nor does it to what became of it.
+	changed, err := h.Swap(ctx, h.now, h.next, newValueSession(t, h.next.ID, func(sess *schema.Session, _ *schema.Sections) {
+		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt, sess.Revision = h.now, h.now, h.next.ExpiresAt, h.next.Revision+1
+	}))
+	require.NoError(t, err)
+	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}))
+	got, err = h.Get(ctx, h.now, h.next.Key())
+	require.NoError(t, err)
+	assert.Equal(t, changed, got)
+	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
+	require.ErrorIs(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}), store.ErrNotFound)
+}
+
+func TestASuccessorCanBeEndedBeforeItIsPublished(t *testing.T) {
+	h := begin(t)
+	h.move(time.Minute)
+	got, err := h.Get(t.Context(), h.now, h.old.Key())
+	require.NoError(t, err)
+	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
+	_, err = h.Get(t.Context(), h.now, h.old.Key())
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, h.publish(t.Context(), h.client, h.now, &h.entry, entry{}), store.ErrNotFound)
+}
+
+// Clear waits for what is pending: whatever comes of it does not escape.
+func TestClearWaitsForPendingSessions(t *testing.T) {
+	for name, c := range map[string]struct {
+		finish func(h *halfDone)
+		ended  int
+	}{
+		"that are published":          {func(h *halfDone) { _ = h.publish(h.t.Context(), h.client, h.now, &h.entry, entry{}) }, 1},
+		"that are retracted":          {func(h *halfDone) { h.retract(h.t.Context(), h.client, h.now, &h.entry) }, 0},
+		"whose process died for good": {func(h *halfDone) { h.server.CLI("PEXPIRE", h.session(h.next.Key()), "1") }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := begin(t)
+			h.move(0)
+			ended := make(chan int)
+			go func() {
+				n, err := h.Clear(t.Context(), h.now, store.Filter{Namespace: h.old.Namespace, UserID: "ada"})
+				assert.NoError(t, err)
+				ended <- n
+			}()
+			select {
+			case <-ended:
+				t.Fatal("it does not wait")
+			case <-time.After(100 * time.Millisecond):
+			}
+			c.finish(h)
+			assert.Equal(t, c.ended, <-ended)
+			assert.Empty(t, h.listed())
+		})
+	}
+}
+
+// Pending is by the server's clock: an instance whose own is behind can
+// regenerate all the same.
+func TestRegenerateWithAClockThatIsBehind(t *testing.T) {
+	h := begin(t)
+	behind := h.now.Add(-time.Minute / 2)
+	next := h.old.WithID(schema.NewID())
+	require.NoError(t, h.Store.Regenerate(t.Context(), behind, h.old, next, behind))
+	got, err := h.Get(t.Context(), behind, next.Key())
+	require.NoError(t, err)
+	assert.Equal(t, next, got)
+}

@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // how Redis names scripts
+	_ "embed"     // the scripts
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+var (
+	//go:embed lua/common.lua
+	commonLua string
+	//go:embed lua/read.lua
+	readLua string
+	//go:embed lua/create.lua
+	createLua string
+	//go:embed lua/swap.lua
+	swapLua string
+	//go:embed lua/touch.lua
+	touchLua string
+	//go:embed lua/delete.lua
+	deleteLua string
+	//go:embed lua/move.lua
+	moveLua string
+	//go:embed lua/publish.lua
+	publishLua string
+	//go:embed lua/retract.lua
+	retractLua string
+	//go:embed lua/expire.lua
+	expireLua string
+	//go:embed lua/renew.lua
+	renewLua string
+	//go:embed lua/release.lua
+	releaseLua string
+
+	readScript    = newScript(readLua)
+	createScript  = newScript(createLua)
+	swapScript    = newScript(swapLua)
+	touchScript   = newScript(touchLua)
+	deleteScript  = newScript(deleteLua)
+	moveScript    = newScript(moveLua)
+	publishScript = newScript(publishLua)
+	retractScript = newScript(retractLua)
+	expireScript  = newScript(expireLua)
+	renewScript   = newScript(renewLua)
+	releaseScript = newScript(releaseLua)
+)
+
+// script is a Lua script, that a server runs as one step.
+type script struct{ text, sha string }
+
+func newScript(text string) script {
+	text = commonLua + text
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // how Redis names scripts
+	return script{text: text, sha: hex.EncodeToString(sum[:])}
+}
+
+// outcome is what a script answers first, as common.lua has it.
+type outcome int64
+
+const (
+	wasAbsent outcome = iota
+	wasChanged
+	needsStamp
+	wasDone
+	wasPending
+)
+
+// answer is what a script answers.
+type answer struct {
+	outcome
+	rest []rueidis.RedisMessage
+}
+
+// text returns the n-th thing after the outcome.
+func (a answer) text(n int) string {
+	if n >= len(a.rest) {
+		return ""
+	}
+	text, _ := a.rest[n].ToString() // nil is ""
+	return text
+}
+
+// deadline returns the first thing after the outcome, where that is one.
+func (a answer) deadline() int64 {
+	if len(a.rest) == 0 {
+		return 0
+	}
+	deadline, _ := a.rest[0].AsInt64()
+	return deadline
+}
+
+// call is a script with what it is to work on.
+type call struct {
+	script
+	keys, args []string
+}
+
+func (c call) sha(client rueidis.Client) rueidis.Completed {
+	return client.B().Evalsha().Sha1(c.script.sha).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.args...).Build().Pin()
+}
+
+func (c call) full(client rueidis.Client) rueidis.Completed {
+	return client.B().Eval().Script(c.script.text).Numkeys(int64(len(c.keys))).Key(c.keys...).Arg(c.args...).Build().Pin()
+}
+
+// eval runs a script. It is tried again only where the server says that it did
+// not run it: where the answer was lost, nobody knows.
+func (s *Store) eval(ctx context.Context, client rueidis.Client, doing string, c call) (answer, error) {
+	for try := 0; ; try++ {
+		result := client.Do(ctx, c.sha(client))
+		if answered(result.Error(), "NOSCRIPT ") {
+			result = client.Do(ctx, c.full(client))
+		}
+		if err := result.Error(); refused(err) && try < maxTries && pause(ctx, try) == nil {
+			continue
+		}
+		return readAnswer(doing, result)
+	}
+}
+
+// evalAll runs scripts, each for itself, in one round trip.
+func (s *Store) evalAll(ctx context.Context, client rueidis.Client, calls []call) []rueidis.RedisResult {
+	cmds := make([]rueidis.Completed, len(calls))
+	for i, c := range calls {
+		cmds[i] = c.sha(client)
+	}
+	results := client.DoMulti(ctx, cmds...)
+	for i, result := range results {
+		if answered(result.Error(), "NOSCRIPT ") {
+			results[i] = client.Do(ctx, calls[i].full(client))
+		}
+	}
+	return results
+}
+
+func readAnswer(doing string, result rueidis.RedisResult) (answer, error) {
+	list, err := result.ToArray()
+	if err == nil && len(list) == 0 {
+		err = errors.New("an empty answer")
+	}
+	if err != nil {
+		return answer{}, failed(doing, err)
+	}
+	first, err := list[0].AsInt64()
+	if err != nil {
+		return answer{}, failed(doing, err)
+	}
+	return answer{outcome: outcome(first), rest: list[1:]}, nil
+}
+
+// maxTries is how often something that is safe to repeat is repeated.
+const maxTries = 4
+
+// pause waits before the next try, longer as they add up: 10 ms to 80 ms. The
+// error is the context's.
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(10 * time.Millisecond << min(try, 3))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// millis is a time as scripts and commands take it.
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }

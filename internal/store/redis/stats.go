@@ -1,0 +1,137 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// Stats implements store.Store. Entries and Bytes are those of all instances
+// that share the prefix, the counters those of this one. Entries counts what is
+// indexed. Bytes are those of the documents, uncompressed, as far as a sample
+// of up to sampled sessions of each shard tells: exact for a few sessions, and
+// an estimate for many.
+func (s *Store) Stats(ctx context.Context, _ time.Time) (store.Stats, error) {
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	entries, err := s.entries(ctx)
+	if err != nil {
+		return store.Stats{}, err
+	}
+	st := store.Stats{
+		Hits: s.hits.Load(), Misses: s.misses.Load(),
+		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(),
+	}
+	var samples [shards][]string
+	for shard := range shards {
+		st.Entries += entries[shard].count
+		samples[shard] = entries[shard].sample
+	}
+	sizes, err := s.sizes(ctx, samples)
+	if err != nil {
+		return store.Stats{}, err
+	}
+	for shard := range shards {
+		if n := int64(len(samples[shard])); n > 0 {
+			st.Bytes += sizes[shard] * entries[shard].count / n
+		}
+	}
+	return st, nil
+}
+
+// sampled is how many sessions of a shard Stats looks at.
+const sampled = 8
+
+// indexed is what a shard of the index by deadline holds.
+type indexed struct {
+	count  int64
+	sample []string
+}
+
+// entries looks at all shards of the index by deadline.
+func (s *Store) entries(ctx context.Context) ([shards]indexed, error) {
+	const doing = "counting sessions"
+	var entries [shards]indexed
+	client, err := s.client()
+	if err != nil {
+		return entries, err
+	}
+	cmds := make([]rueidis.Completed, 0, 2*shards)
+	for shard := range shards {
+		key := s.expiries(shard)
+		cmds = append(cmds, client.B().Zcard().Key(key).Build().Pin(),
+			client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(sampled)).ReadOnly().Pin())
+	}
+	results := client.DoMulti(ctx, cmds...)
+	for shard := range shards {
+		if entries[shard].count, err = results[2*shard].AsInt64(); err != nil {
+			return entries, failed(doing, err)
+		}
+		if entries[shard].sample, err = results[2*shard+1].AsStrSlice(); err != nil {
+			return entries, failed(doing, err)
+		}
+	}
+	return entries, nil
+}
+
+// sizes returns the sums of the sizes of the documents that members of each
+// shard lead to.
+func (s *Store) sizes(ctx context.Context, members [shards][]string) ([shards]int64, error) {
+	const doing = "measuring sessions"
+	var sums [shards]int64
+	client, err := s.client()
+	if err != nil {
+		return sums, err
+	}
+	var cmds []rueidis.Completed
+	var of []int
+	for shard := range shards {
+		for _, member := range members[shard] {
+			e, ok := parseExpiry(member)
+			if !ok {
+				continue
+			}
+			name := s.session(e.key)
+			of = append(of, shard)
+			cmds = append(cmds, client.B().Strlen().Key(name).Build().Pin(),
+				client.B().Getrange().Key(name).Start(-trailerMax).End(-1).Build().Pin())
+		}
+	}
+	results := client.DoMulti(ctx, cmds...)
+	for i, shard := range of {
+		length, err := results[2*i].AsInt64()
+		if answered(err, "WRONGTYPE ") {
+			continue
+		}
+		if err != nil {
+			return sums, failed(doing, err)
+		}
+		tail, err := results[2*i+1].ToString()
+		if err != nil {
+			return sums, failed(doing, err)
+		}
+		sums[shard] += documentSize(length, tail)
+	}
+	return sums, nil
+}
+
+// documentSize returns the size of the document in a value of that length and
+// that end.
+func documentSize(length int64, tail string) int64 {
+	_, text, ok := cutTrailer(tail)
+	if !ok {
+		return 0
+	}
+	t, ok := parseTrailer(text)
+	switch {
+	case !ok:
+		return 0
+	case t.bytes > 0:
+		return int64(t.bytes)
+	}
+	return length - int64(len(text)) + int64(len("}"))
+}

@@ -1,0 +1,164 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// Store is a store.Store.
+type Store struct {
+	layout
+	opts  Options
+	codec *codec
+	log   *slog.Logger
+
+	// conn is nil until the server was reached for the first time.
+	conn    atomic.Pointer[connection]
+	written *recentKeys // nil without a client cache
+
+	hits, misses, sets, deletes, expirations atomic.Int64
+
+	closed context.Context // ends with the store
+	close  context.CancelFunc
+	// background are the goroutines that end with closed.
+	background sync.WaitGroup
+}
+
+// connection is a client that was looked at.
+type connection struct{ rueidis.Client }
+
+var _ store.Store = (*Store)(nil)
+
+// Open returns a store on a server, and what is wrong if that cannot be one. A
+// server that is not there yet is no reason to fail: until it is, every
+// operation returns store.ErrUnavailable.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	codec, err := newCodec(opts.CompressOver)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{layout: layout{opts.Prefix}, opts: opts, codec: codec, log: opts.Logger}
+	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
+	if opts.ClientCache {
+		s.written = newRecentKeys()
+		s.background.Go(func() { s.written.age(s.closed) })
+	}
+	if err := s.connect(ctx); err != nil {
+		if !temporary(err) {
+			return nil, errors.Join(fmt.Errorf("opening the store on Redis: %w", err), s.Close())
+		}
+		s.log.WarnContext(ctx, "redis is not available yet", slog.Any("error", err))
+		s.background.Go(s.keepConnecting)
+	}
+	return s, nil
+}
+
+// connectInterval is how often a server is looked for that has never been seen.
+const connectInterval = 250 * time.Millisecond
+
+// keepConnecting looks for the server until it is there.
+func (s *Store) keepConnecting() {
+	tick := time.NewTicker(connectInterval)
+	defer tick.Stop()
+	for said := ""; ; {
+		select {
+		case <-s.closed.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.connect(s.closed)
+		if err == nil {
+			s.log.InfoContext(s.closed, "redis is available")
+			return
+		}
+		if text := err.Error(); !temporary(err) && text != said {
+			s.log.ErrorContext(s.closed, "redis cannot be used", slog.Any("error", err))
+			said = text
+		}
+	}
+}
+
+// connect makes the client. From then on that finds the server again by itself.
+func (s *Store) connect(ctx context.Context) error {
+	client, err := rueidis.NewClient(s.opts.client())
+	if err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return err
+	}
+	if err := s.inspect(ctx, client); err != nil {
+		client.Close()
+		return err
+	}
+	s.conn.Store(&connection{client})
+	return nil
+}
+
+// client returns the client, or that there is none yet.
+func (s *Store) client() (rueidis.Client, error) {
+	if conn := s.conn.Load(); conn != nil {
+		return conn.Client, nil
+	}
+	return nil, fmt.Errorf("redis: %w: not connected yet", store.ErrUnavailable)
+}
+
+// limited bounds an operation on one session, or one batch of a longer one.
+func (s *Store) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.opts.Timeout)
+}
+
+// afterwards is for what has to follow a change that was made: the caller who
+// hangs up does not stop it.
+func (s *Store) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return s.limited(context.WithoutCancel(ctx))
+}
+
+// Name is "redis".
+func (s *Store) Name() string { return "redis" }
+
+// Ping reports whether there is a server that answers. A Cluster that lost one
+// of several can still be asked for most sessions, and no other instance could
+// do better.
+func (s *Store) Ping(ctx context.Context) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	cmds := make([]rueidis.Completed, shards)
+	for shard := range shards {
+		cmds[shard] = client.B().Zcard().Key(s.expiries(shard)).Build().Pin()
+	}
+	for _, result := range client.DoMulti(ctx, cmds...) {
+		if err = result.Error(); err == nil {
+			return nil
+		}
+	}
+	return failed("asking for an answer", err)
+}
+
+// Close closes the connections, and waits for what goes on behind.
+func (s *Store) Close() error {
+	s.close()
+	s.background.Wait()
+	if conn := s.conn.Load(); conn != nil {
+		conn.Close()
+	}
+	s.codec.close()
+	return nil
+}

@@ -1,0 +1,207 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Sweep implements store.Store. Redis frees expired sessions by itself; what is
+// left to do is to remove their entries. The index by deadline names those
+// whose deadline, as it was when they were indexed, has come. Where a session
+// was touched since, its place in that index is moved to its present deadline,
+// and entries of it that were lost are written again.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
+	client, err := s.client()
+	if err != nil {
+		return 0, err
+	}
+	sw := &sweep{store: s, client: client, now: now}
+	open := make([]int, shards)
+	for shard := range shards {
+		open[shard] = shard
+	}
+	for len(open) > 0 {
+		batches, err := sw.due(ctx, open)
+		if err != nil {
+			return sw.freed, err
+		}
+		var further []int
+		var members []due
+		for n, shard := range open {
+			for _, member := range batches[n] {
+				members = append(members, due{member, shard})
+			}
+			if len(batches[n]) == sweepBatch {
+				further = append(further, shard)
+			}
+		}
+		for batch := range slices.Chunk(members, maxBatch) {
+			if err := sw.handle(ctx, batch); err != nil {
+				return sw.freed, err
+			}
+		}
+		open = further
+	}
+	return sw.freed, nil
+}
+
+// sweepBatch is how many members of a shard are read at once.
+const sweepBatch = 128
+
+// sweep is a Sweep under way.
+type sweep struct {
+	store  *Store
+	client rueidis.Client
+	now    time.Time
+	freed  int
+	// left is how many due members of each shard were left as they are.
+	left [shards]int
+}
+
+// due is a member of a shard whose time has come.
+type due struct {
+	member string
+	shard  int
+}
+
+// due reads the next due members of shards.
+func (sw *sweep) due(ctx context.Context, open []int) ([][]string, error) {
+	cmds := make([]rueidis.Completed, len(open))
+	for n, shard := range open {
+		cmds[n] = sw.client.B().Arbitrary("ZRANGE").Keys(sw.store.expiries(shard)).
+			Args("-inf", millis(sw.now), "BYSCORE", "LIMIT", strconv.Itoa(sw.left[shard]), strconv.Itoa(sweepBatch)).ReadOnly().Pin()
+	}
+	return sw.store.readAll(ctx, sw.client, "looking for expired sessions", cmds)
+}
+
+// handle handles due members.
+func (sw *sweep) handle(ctx context.Context, members []due) error {
+	ctx, cancel := sw.store.limited(ctx)
+	defer cancel()
+	var entries []entry
+	var of []int
+	broken := stale{}
+	for _, m := range members {
+		if e, ok := parseExpiry(m.member); ok {
+			entries = append(entries, e)
+			of = append(of, m.shard)
+		} else {
+			broken.add(sw.store.expiries(m.shard), m.member)
+		}
+	}
+	if err := firstError("sweeping sessions", sw.client.DoMulti(ctx, healings(sw.client, broken)...)); err != nil {
+		return err
+	}
+
+	states, err := sw.states(ctx, entries)
+	if err != nil {
+		return err
+	}
+	var expired, obsolete, alive []entry
+	var deadlines []int64
+	for i, e := range entries {
+		switch st := states[i]; {
+		case st.outcome == wasAbsent:
+			expired = append(expired, e)
+		case st.index == e.stamp:
+			alive = append(alive, e)
+			deadlines = append(deadlines, st.deadline)
+		case e.stamp.settled(sw.now):
+			obsolete = append(obsolete, e)
+		default:
+			sw.left[of[i]]++ // it may be about to become the session's
+		}
+	}
+	freed, err := sw.remove(ctx, expired)
+	sw.freed += freed
+	sw.store.expirations.Add(int64(freed))
+	if err != nil {
+		return err
+	}
+	if _, err := sw.remove(ctx, obsolete); err != nil {
+		return err
+	}
+	return sw.renew(ctx, alive, deadlines)
+}
+
+// state is what has become of a session.
+type state struct {
+	outcome
+	deadline int64
+	index    stamp // zero where something else has the key
+}
+
+// states frees those of the sessions that have expired and are still there, and
+// returns what the others are.
+func (sw *sweep) states(ctx context.Context, entries []entry) ([]state, error) {
+	calls := make([]call, len(entries))
+	for i, e := range entries {
+		calls[i] = call{expireScript, []string{sw.store.session(e.key)}, []string{millis(sw.now)}}
+	}
+	states := make([]state, len(entries))
+	for i, result := range sw.store.evalAll(ctx, sw.client, calls) {
+		a, err := readAnswer("sweeping sessions", result)
+		if answered(err, "FOREIGN ", "WRONGTYPE ") {
+			states[i].outcome = wasDone
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		states[i].outcome = a.outcome
+		if a.outcome == wasDone {
+			states[i].deadline = a.deadline()
+			states[i].index, _ = parseStamp(a.text(1))
+		}
+	}
+	return states, nil
+}
+
+// remove removes entries, and counts those that nobody else removed at the same
+// time.
+func (sw *sweep) remove(ctx context.Context, entries []entry) (removed int, err error) {
+	var cmds []rueidis.Completed
+	first := make([]int, len(entries))
+	for i := range entries {
+		first[i] = len(cmds)
+		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
+	}
+	results := sw.client.DoMulti(ctx, cmds...)
+	for _, i := range first {
+		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
+			removed++
+		}
+	}
+	return removed, firstError("sweeping sessions", results)
+}
+
+// renew writes the entries of sessions that live on, with their deadlines.
+func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) error {
+	if len(alive) == 0 {
+		return nil
+	}
+	var cmds []rueidis.Completed
+	for i := range alive {
+		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
+	}
+	if err := firstError("indexing sessions", sw.client.DoMulti(ctx, cmds...)); err != nil {
+		return err
+	}
+	// One that was ended at that moment must not be left with entries.
+	states, err := sw.states(ctx, alive)
+	if err != nil {
+		return err
+	}
+	var ended []entry
+	for i, e := range alive {
+		if states[i].index != e.stamp {
+			ended = append(ended, e)
+		}
+	}
+	_, err = sw.remove(ctx, ended)
+	return err
+}

@@ -1,0 +1,254 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// Create implements store.Store. It is two round trips: the entry, the session.
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := checkDocument(&sess); err != nil {
+		return err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	e := entryOf(&sess, newStamp(now, sess.UserID, sess.Files))
+	if err := s.announce(ctx, client, &e, sess.ExpiresAt.UnixMilli()); err != nil {
+		return err
+	}
+	value := s.codec.encode(&sess).value(e.stamp, terms(sess.TTL, sess.OwnTTL))
+	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt)); err != nil {
+		if !unknown(err) {
+			s.forget(ctx, client, e)
+		}
+		return err
+	}
+	s.sets.Add(1)
+	return nil
+}
+
+// put stores a value where no live session is. Without a deadline it is one
+// that is pending, and stays so for its pendingLife at most.
+func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline string) error {
+	name := s.session(key)
+	s.written.add(name)
+	a, err := s.eval(ctx, client, "creating a session", call{createScript, []string{name, grace(name)}, []string{
+		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10),
+	}})
+	switch {
+	case err != nil:
+		return err
+	case a.outcome != wasDone:
+		return store.ErrExists
+	}
+	// What had expired and was still there is swept now: nothing else leads to
+	// its entry any more.
+	if old := a.text(0); old != "" {
+		if e, err := s.codec.entryOf(key, old); err == nil {
+			s.forget(ctx, client, e)
+			s.expirations.Add(1)
+		}
+	}
+	return nil
+}
+
+// Swap implements store.Store. It is one round trip where the user and the
+// files stay the same; otherwise one before, to index the session anew, and
+// one after, to remove what it was indexed by.
+func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
+	client, err := s.client()
+	if err != nil {
+		return schema.Session{}, err
+	}
+	if err := checkDocument(&next); err != nil {
+		return schema.Session{}, err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	got, err := s.swap(ctx, client, now, &old, next, !sameIndexes(&old, &next))
+	if errors.Is(err, errStamp) {
+		got, err = s.swap(ctx, client, now, &old, next, true)
+	}
+	if err == nil {
+		s.sets.Add(1)
+	}
+	return got, err
+}
+
+// errStamp: what is stored passes for old, but is indexed by something else.
+var errStamp = errors.New("the entry is another")
+
+// swap replaces old by next, which gets an entry of its own if anew.
+func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool) (schema.Session, error) {
+	var e entry
+	newStampText := ""
+	if anew {
+		e = entryOf(&next, newStamp(now, next.UserID, next.Files))
+		newStampText = e.stamp.String()
+		if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
+			return schema.Session{}, err
+		}
+	}
+	name := s.session(old.Key())
+	s.written.add(name)
+	value := s.codec.encode(&next)
+	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
+	a, err := s.eval(ctx, client, "changing a session", call{swapScript, []string{name}, append(asItWas(now, old),
+		millis(next.ExpiresAt), flag(sameTerms),
+		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
+		digestString(old.UserID, old.Files), newStampText,
+	)})
+	if err == nil {
+		err = a.conflict()
+	}
+	if err != nil {
+		if anew && !unknown(err) {
+			s.forget(ctx, client, e)
+		}
+		return schema.Session{}, err
+	}
+	next.ExpiresAt = time.UnixMilli(a.deadline()).UTC()
+	before, err := s.entryBefore(old, a.text(1), a.text(2))
+	switch {
+	case err != nil: // it is swept when its time comes
+	case anew:
+		s.forget(ctx, client, before)
+	case next.ExpiresAt.Before(old.ExpiresAt):
+		// The sweep must not come late. (It may well come early.)
+		after, cancel := s.afterwards(ctx)
+		defer cancel()
+		client.Do(after, client.B().Arbitrary("ZADD").Keys(s.expiriesOf(old.Key())).
+			Args("XX", "LT", millis(next.ExpiresAt), before.expiryMember()).Build().Pin())
+	}
+	return next, nil
+}
+
+// entryBefore returns the entry that a session had until it was changed, from
+// its stamp, and its value if that is not what the caller took it for.
+func (s *Store) entryBefore(old *schema.Session, index, value string) (entry, error) {
+	if value != "" {
+		return s.codec.entryOf(old.Key(), value)
+	}
+	before, ok := parseStamp(index)
+	if !ok {
+		return entry{}, errForeign
+	}
+	return entryOf(old, before), nil
+}
+
+// asItWas is what a script compares the stored session with, after the time.
+func asItWas(now time.Time, old *schema.Session) []string {
+	args := make([]string, 0, 13)
+	return append(args, millis(now),
+		strconv.Itoa(revisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
+		strconv.Itoa(createdOffset(old.ID)), old.CreatedAt.UTC().Format(timeLayout),
+		terms(old.TTL, old.OwnTTL))
+}
+
+// conflict is the error of a change that was not made.
+func (a answer) conflict() error {
+	switch a.outcome {
+	case wasDone:
+		return nil
+	case wasAbsent:
+		return store.ErrNotFound
+	case needsStamp:
+		return errStamp
+	default:
+		return store.ErrConflict
+	}
+}
+
+// Touch implements store.Store. It is one round trip, and writes nothing but
+// the deadline.
+func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+	const doing = "touching a session"
+	client, err := s.client()
+	if err != nil {
+		return schema.Session{}, err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	name := s.session(key)
+	s.written.add(name)
+	a, err := s.eval(ctx, client, doing, call{touchScript, []string{name}, []string{millis(now), millis(until)}})
+	if err == nil {
+		err = a.conflict()
+	}
+	if err != nil {
+		return schema.Session{}, err
+	}
+	var st stored
+	if err := s.codec.decode(key, a.text(1), &st); err != nil {
+		return schema.Session{}, failed(doing, err)
+	}
+	st.sess.ExpiresAt = time.UnixMilli(a.deadline()).UTC()
+	return st.sess, nil
+}
+
+// Delete implements store.Store. The session is gone with the first of two
+// round trips.
+func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	a, err := s.eval(ctx, client, "ending a session", s.deletion(now, key, revision, ""))
+	if err == nil {
+		err = a.conflict()
+	}
+	if err != nil {
+		return err
+	}
+	s.deletes.Add(1)
+	if e, err := s.codec.entryOf(key, a.text(0)); err == nil {
+		s.forget(ctx, client, e)
+	}
+	return nil
+}
+
+// deletion ends a session if it has the revision (0: any) and the stamp (empty:
+// any).
+func (s *Store) deletion(now time.Time, key store.Key, revision int64, index string) call {
+	name := s.session(key)
+	s.written.add(name)
+	number := ""
+	if revision != 0 {
+		number = strconv.FormatInt(revision, 10) + ","
+	}
+	return call{deleteScript, []string{name}, []string{millis(now), strconv.Itoa(revisionOffset(key.ID)), number, index}}
+}
+
+// flag is a truth value as scripts take it.
+func flag(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return ""
+}
+
+// errDocument: a document that is not as package schema makes them. It never
+// comes from a request.
+var errDocument = errors.New("the session's document has another layout")
+
+// checkDocument refuses what could not be read back.
+func checkDocument(sess *schema.Session) error {
+	if string(schema.DocID(sess.Doc)) != sess.ID || len(sess.Doc) < revisionOffset(sess.ID) || sess.Doc[len(sess.Doc)-1] != '}' {
+		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, errDocument)
+	}
+	return nil
+}
