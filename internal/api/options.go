@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -45,6 +46,9 @@ type Options struct {
 	// minute; 0 for any number.
 	CreatePerMinute int
 
+	// StoreIsShared: other instances keep their sessions there as well.
+	StoreIsShared bool
+
 	AccessLog AccessLog
 }
 
@@ -74,9 +78,13 @@ type AccessLog struct {
 	Concise bool
 }
 
+// ErrCleanupRunning: another instance is cleaning.
+var ErrCleanupRunning = errors.New("cleanup running on another instance")
+
 // Cleaner is the cleanup job.
 type Cleaner interface {
-	// Run cleans now, or says what it would do.
+	// Run cleans now, or says what it would do. Returns ErrCleanupRunning if
+	// another instance did not finish cleaning while it waited.
 	Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error)
 	// Last is the report of the last run that was not dry; false before it.
 	Last() (schema.CleanupReport, bool)

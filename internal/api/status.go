@@ -13,6 +13,7 @@ import (
 // stats is the body of the stats routes.
 type stats struct {
 	Store       string       `json:"store"`
+	Scope       string       `json:"scope"`
 	EntryCount  int64        `json:"entryCount"`
 	MaxEntries  int64        `json:"maxEntries"`
 	Bytes       int64        `json:"bytes"`
@@ -26,6 +27,12 @@ type stats struct {
 	UptimeMs    int64        `json:"uptimeMs"`
 	Cleanup     cleanupStats `json:"cleanup"`
 }
+
+// The scopes of a store's entryCount and bytes. All else is the instance's.
+const (
+	scopeInstance = "instance"
+	scopeCluster  = "cluster"
+)
 
 // cleanupStats are the figures of the last cleanup; LastRunAt is null before
 // the first.
@@ -45,10 +52,13 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := stats{
-		Store: s.Sessions.Name(), EntryCount: st.Entries, MaxEntries: st.MaxEntries, Bytes: st.Bytes,
+		Store: s.Sessions.Name(), Scope: scopeInstance, EntryCount: st.Entries, MaxEntries: st.MaxEntries, Bytes: st.Bytes,
 		Hits: st.Hits, Misses: st.Misses, Sets: st.Sets, Deletes: st.Deletes,
 		Evictions: st.Evictions, Expirations: st.Expirations,
 		HitRate: hitRate(st), UptimeMs: now.Sub(s.startedAt).Milliseconds(),
+	}
+	if s.StoreIsShared {
+		out.Scope = scopeCluster
 	}
 	if last, ok := s.Cleaner.Last(); ok {
 		at := last.StartedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00")

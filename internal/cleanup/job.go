@@ -47,6 +47,7 @@ type Job struct {
 	interval, grace, ttl time.Duration
 	sweeper              Sweeper
 	references           References
+	locker               Locker // may be nil
 	logger               *slog.Logger
 	now                  func() time.Time
 
@@ -72,7 +73,7 @@ func New(o Options) (*Job, error) {
 	j := &Job{
 		dir:      filepath.Clean(o.Dir),
 		interval: o.Interval, grace: o.Grace, ttl: o.TTL,
-		sweeper: o.Sweeper, references: o.References,
+		sweeper: o.Sweeper, references: o.References, locker: o.Locker,
 		logger: o.Logger, now: o.Now,
 		turn: make(chan struct{}, 1),
 	}
@@ -87,6 +88,9 @@ func New(o Options) (*Job, error) {
 }
 
 // Loop runs the job each interval until ctx ends. No failure of a run ends it.
+// A run that another instance's stands in the way of is left out, and tried
+// again after a tenth of the interval: instances may have directories of their
+// own, and none of these must wait forever.
 func (j *Job) Loop(ctx context.Context) {
 	if j.interval == 0 {
 		<-ctx.Done()
@@ -94,33 +98,54 @@ func (j *Job) Loop(ctx context.Context) {
 	}
 	ticker := time.NewTicker(j.interval)
 	defer ticker.Stop()
+	early := false
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			j.tick(ctx)
 		}
+		ran := j.tick(ctx)
+		switch {
+		case !ran && !early:
+			ticker.Reset(max(j.interval/10, leasePoll))
+		case ran && early:
+			ticker.Reset(j.interval)
+		}
+		early = !ran
 	}
 }
 
 // tick is one run of the loop. Run turns panics of the store into errors; one
-// that still arrives comes from the logger, so there is nowhere to tell it.
-func (j *Job) tick(ctx context.Context) {
+// that still arrives comes from the logger, so there is nowhere to tell it. It
+// reports whether it was this instance's turn.
+func (j *Job) tick(ctx context.Context) (ran bool) {
 	defer func() { _ = recover() }()
-	_, _ = j.Run(ctx, false) // Run has logged the error
+	ran = true
+	if _, err := j.attempt(ctx, false, 0); errors.Is(err, ErrBusy) { // others are logged
+		ran = false
+		j.logger.InfoContext(ctx, "cleanup left to another instance")
+	}
+	return ran
 }
 
 // Run sweeps the expired sessions and cleans the directory. A dry run changes
 // nothing, sweeps no sessions and counts none, and its report says what would
 // go. There is one run at a time: a second caller waits until the first is
-// done, or until its ctx ends.
+// done, or until its ctx ends. Where there is a Locker, a run that is not dry
+// also waits for those of other instances, and returns ErrBusy when that takes
+// longer than 15 seconds.
 //
 // The report is of what was done, also where there is an error. Files and
 // directories that cannot be handled are in the report and are no error, and
 // neither is a directory that cannot be cleaned at all. The error says that ctx
 // ended or that the store failed.
 func (j *Job) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
+	return j.attempt(ctx, dryRun, patience)
+}
+
+// attempt is Run, with how long to wait for other instances.
+func (j *Job) attempt(ctx context.Context, dryRun bool, wait time.Duration) (schema.CleanupReport, error) {
 	if err := ctx.Err(); err != nil {
 		return schema.CleanupReport{}, err
 	}
@@ -130,11 +155,23 @@ func (j *Job) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error
 	case <-ctx.Done():
 		return schema.CleanupReport{}, fmt.Errorf("waiting for another run of the cleanup: %w", ctx.Err())
 	}
+	unlock, err := func() {}, error(nil)
+	if !dryRun {
+		unlock, err = j.lock(ctx, wait)
+	}
+	if errors.Is(err, ErrBusy) {
+		return schema.CleanupReport{}, err
+	}
 	started := j.now()
 	rec := newRecorder(j.logger, schema.CleanupReport{
 		StartedAt: schema.Now(started), DryRun: dryRun, Directory: escape(j.dir),
 	})
-	err := j.run(ctx, rec)
+	if err == nil {
+		defer unlock()
+		err = j.run(ctx, rec)
+	} else {
+		rec.failed(ctx, failure{doing: "taking turns with other instances", err: err, store: true})
+	}
 	report := rec.finish(ctx, j.now().Sub(started), err)
 	if !dryRun {
 		j.keep(report)

@@ -9,7 +9,7 @@ import (
 )
 
 // Options are a job's settings and the store that it asks. All of them are
-// needed, but Interval and Grace may be 0 and Logger may be nil.
+// needed, but Interval and Grace may be 0, and Locker and Logger may be nil.
 type Options struct {
 	// Dir is the directory to clean: an absolute path, and no symbolic link.
 	// Validate says which directories are refused.
@@ -27,6 +27,9 @@ type Options struct {
 
 	Sweeper    Sweeper
 	References References
+	// Locker keeps the jobs of several instances from cleaning at once; nil
+	// where there is one instance.
+	Locker Locker
 	// Logger gets a line for each run and for the first failures of a run; nil
 	// for no log.
 	Logger *slog.Logger
