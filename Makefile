@@ -23,13 +23,17 @@ help: ## List the targets
 run: ## Run the service on 127.0.0.1:8080, nothing configured
 	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/session-api
 
+.PHONY: run-redis
+run-redis: build ## Run a Redis and two instances on it, on ports 8081 and 8082
+	tools/run-redis.sh
+
 .PHONY: build
 build: ## Build the static binary bin/session-api
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/session-api ./cmd/session-api
 
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
-	tools/need.sh cc curl jq
+	tools/need.sh cc curl jq nginx redis-server
 	$(GO) test -race -shuffle=on -count=1 ./...
 
 .PHONY: fmt
@@ -78,7 +82,7 @@ shellcheck: ## Check the shell scripts
 
 .PHONY: bench
 bench: ## Measure the service under load, and the stores
-	tools/need.sh wrk
+	tools/need.sh wrk redis-server
 	$(GO) run ./bench
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/store/...
 

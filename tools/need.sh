@@ -6,6 +6,7 @@
 # sudo that needs no password); anywhere else this says what to install, and
 # fails.
 set -euo pipefail
+PATH=$PATH:/usr/sbin # where Debian keeps servers
 
 # The Debian packages that bring a command.
 packages_of() {

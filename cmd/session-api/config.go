@@ -58,11 +58,32 @@ type config struct {
 	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
 	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
 
-	Store          string        `env:"SESSION_STORE" envDefault:"memory" oneof:"memory" group:"Store" doc:"Where sessions are kept."`
-	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"What makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503."`
-	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"Most sessions that the memory store holds."`
-	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"Most bytes that the sessions in the memory store take; 0 for no limit."`
-	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed. They are absent from the moment they expire, swept or not."`
+	Store          string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory redis" group:"Store" doc:"Where sessions are kept; auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, and memory otherwise."`
+	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
+	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"Memory store only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Redis has its own maxmemory-policy, which should be noeviction."`
+	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"Memory store only: most sessions that it holds. The other stores have no such limit."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"Memory store only: most bytes that the sessions take; 0 for no limit. Redis has its own maxmemory."`
+
+	RedisURL                  secret        `env:"REDIS_URL" group:"Redis" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
+	RedisHost                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
+	RedisPort                 int           `env:"REDIS_PORT" envDefault:"6379" min:"1" max:"65535" doc:"Port of REDIS_HOST. A value that begins with tcp:// counts as not set: Kubernetes makes one up for a service that is called redis."`
+	RedisUsername             string        `env:"REDIS_USERNAME" shown:"the default user" values:"name" doc:"ACL user."`
+	RedisPassword             secret        `env:"REDIS_PASSWORD" values:"password" doc:"Password, where the server asks for one."`
+	RedisPasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_PASSWORD. Read at start only."`
+	RedisDB                   int           `env:"REDIS_DB" envDefault:"0" min:"0" max:"1000000" doc:"Number of the database. A Cluster has only 0."`
+	RedisTLS                  bool          `env:"REDIS_TLS" envDefault:"false" doc:"Whether to speak TLS, with Sentinels too. With REDIS_URL, rediss:// says so."`
+	RedisTLSCAFile            string        `env:"REDIS_TLS_CA_FILE" shown:"the system's authorities" values:"path" doc:"File of certificates, in PEM, of the authorities that Redis's certificate may come from. No others are trusted then."`
+	RedisSentinels            []string      `env:"REDIS_SENTINELS" values:"list of host:port" doc:"The Sentinels, where they watch over Redis. They say which server is the primary."`
+	RedisSentinelMaster       string        `env:"REDIS_SENTINEL_MASTER" values:"name" doc:"Name under which the Sentinels know the primary."`
+	RedisSentinelUsername     string        `env:"REDIS_SENTINEL_USERNAME" shown:"the default user" values:"name" doc:"ACL user of the Sentinels."`
+	RedisSentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, where they ask for one."`
+	RedisSentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD. Read at start only."`
+	RedisCluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster. They say where the others are."`
+	RedisPrefix               string        `env:"REDIS_PREFIX" envDefault:"session:" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
+	RedisClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are answered from memory until Redis says that a session has changed."`
+	RedisDialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" envDefault:"1000" min:"1" doc:"Longest wait for a connection."`
+	RedisTimeout              time.Duration `env:"REDIS_TIMEOUT_MS" envDefault:"2000" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
+	CompressOver              int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"10240" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never."`
 
 	CookieName        string `env:"COOKIE_NAME" envDefault:"validator_session_id" group:"Cookie" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
 	CookieDomain      string `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
@@ -116,6 +137,7 @@ func (p problems) of(names ...string) bool {
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
 	found = append(found, c.fillSecrets()...)
+	found = append(found, c.fillPasswords()...)
 	found = append(found, c.check(found)...)
 	if len(found) == 0 {
 		return c, nil
@@ -139,6 +161,9 @@ func parse(environ map[string]string) (config, problems) {
 		v := strings.TrimSpace(environ[s.name])
 		if len(s.oneof) > 0 {
 			v = strings.ToLower(v)
+		}
+		if s.name == "REDIS_PORT" && strings.HasPrefix(v, "tcp://") {
+			v = "" // Kubernetes means its own variable of that name
 		}
 		if v != "" {
 			given[s.name] = v
@@ -181,6 +206,13 @@ func (c *config) complete() {
 	if c.LogFormat == "auto" {
 		c.LogFormat = byEnv("json", "text")
 	}
+	if c.Store == "auto" {
+		c.Store = "memory"
+		if len(c.namesOfRedis()) > 0 {
+			c.Store = "redis"
+		}
+	}
+	c.RedisHost = strings.TrimSuffix(strings.TrimPrefix(c.RedisHost, "["), "]")
 	usual := filepath.Join(os.TempDir(), "validator-analysis")
 	c.AnalysisDir = cmp.Or(c.AnalysisDir, usual)
 	c.dirIsDefault = c.AnalysisDir == usual

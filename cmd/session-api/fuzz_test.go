@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/store/memory"
 )
 
 // FuzzConfig reads environments of any content: lines of the form KEY=value.
@@ -23,6 +25,10 @@ func FuzzConfig(f *testing.F) {
 	f.Add("ALLOWED_ORIGINS=http://[::1]:3000,https://b.example:8443,http://localhost\nCREATE_RATE_PER_MINUTE=1\nAPP_ENV=PRODUCTION\nSESSION_SECRET=x\nSERVICE_TOKENS=y,z")
 	f.Add("COOKIE_DOMAIN=a.example\nCOOKIE_SECURE=true\nCOOKIE_SAMESITE=None\nCOOKIE_PARTITIONED=1\nSHUTDOWN_TIMEOUT_MS=1")
 	f.Add("SESSION_TTL=1\nSESSION_TTL_MS=99999999999999999999\nACCESS_LOG=sample:3")
+	f.Add("REDIS_URL=rediss://host:1/2\nREDIS_PREFIX=a:\nREDIS_CLIENT_CACHE=1")
+	f.Add("REDIS_HOST=[::1]\nREDIS_PORT=tcp://10.0.0.1:6379\nREDIS_USERNAME=u\nREDIS_PASSWORD=p,q\nREDIS_DB=3\nREDIS_TLS=1")
+	f.Add("REDIS_SENTINELS=a:1,b:2\nREDIS_SENTINEL_MASTER=m\nREDIS_SENTINEL_USERNAME=u\nREDIS_SENTINEL_PASSWORD_FILE=/dev/null")
+	f.Add("REDIS_CLUSTER=a:1,u:p@b:2\nSESSION_STORE=redis\nREDIS_URL=redis://u:p?x#y@h\nREDIS_TLS_CA_FILE=/dev/null")
 	f.Add("ANALYSIS_TMP_DIR=/\nHOST=::%eth0\nSESSION_SECRET_FILE=/dev/zero")
 	const canary, fileCanary = "canary-that-no-other-variable-holds", "canary-that-no-other-path-holds"
 	f.Fuzz(func(t *testing.T, lines string) {
@@ -32,13 +38,16 @@ func FuzzConfig(f *testing.F) {
 				environ[key] = value
 			}
 		}
-		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS"} {
+		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"} {
 			if environ[name] != "" {
 				environ[name] = canary + environ[name] + canary
 			}
 			if environ[name+"_FILE"] != "" { // perhaps the secret, put in the wrong place
 				environ[name+"_FILE"] = fileCanary + environ[name+"_FILE"]
 			}
+		}
+		if scheme, rest, ok := strings.Cut(environ["REDIS_URL"], "//"); ok {
+			environ["REDIS_URL"] = scheme + "//" + canary + ":" + canary + "@" + rest
 		}
 		var out, errOut bytes.Buffer
 		status := run(t.Context(), []string{"config"}, environ, &out, &errOut)
@@ -54,8 +63,13 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		require.NoError(t, err)
-		_, err = newService(c, slog.New(slog.DiscardHandler))
+		_, err = newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
+		if c.onRedis() {
+			options, err := c.redis()
+			require.NoError(t, err)
+			require.NoError(t, options.Validate())
+		}
 		if strings.Contains(shown, `"`) {
 			return // quoted for the eye
 		}
@@ -64,7 +78,9 @@ func FuzzConfig(f *testing.F) {
 			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 			again[key] = value
 		}
-		again["SESSION_SECRET"], again["SERVICE_TOKENS"] = environ["SESSION_SECRET"], environ["SERVICE_TOKENS"]
+		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS", "REDIS_URL", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"} {
+			again[name] = environ[name]
+		}
 		second, err := load(again)
 		require.NoError(t, err)
 		assert.Equal(t, c, second)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/store/memory"
 )
 
 type sweeper func() error
@@ -61,7 +63,7 @@ func TestAwait_isBounded(t *testing.T) {
 func TestRun_whenServingFails(t *testing.T) {
 	c, err := load(environment(t))
 	require.NoError(t, err)
-	s, err := newService(c, slog.New(slog.DiscardHandler))
+	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -43,13 +43,20 @@ func banner(c *config, addr net.Addr) string {
 	if c.FileCleanupInterval > 0 {
 		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
 	}
+	kept := fmt.Sprintf("in memory, at most %d", c.MaxEntries)
+	if c.onRedis() {
+		kept = "in Redis"
+		if options, err := c.redis(); err == nil {
+			kept += " at " + strings.Join(options.Addresses, ", ")
+		}
+	}
 	return fmt.Sprintf(`session-api %s on http://%s (%s)
 
-  sessions   %s, at most %d
+  sessions   %s
   files      %s, %s
   try        curl -i -X POST http://%[2]s/api/session
 
-`, buildVersion(), address, c.Env, c.Store, c.MaxEntries, c.AnalysisDir, cleaned)
+`, buildVersion(), address, c.Env, kept, c.AnalysisDir, cleaned)
 }
 
 // shortly writes 30m0s as 30m.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -25,6 +26,8 @@ docs/configuration.md lists them.
 Commands:
   config              check the configuration and print it, secrets masked
   config -markdown    print the documentation of all settings
+  export              write the sessions of the store, one a line
+  import              read them into another store; -h tells more of both
   healthcheck         ask the service on this machine whether it is alive
   version             print the version
 
@@ -37,7 +40,7 @@ func main() {
 
 // run is the whole program. It returns the exit status.
 func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
-	err := dispatch(ctx, args, environ, stdout)
+	err := dispatch(ctx, args, environ, stdout, stderr)
 	if err == nil {
 		return 0
 	}
@@ -54,12 +57,12 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-func dispatch(ctx context.Context, args []string, environ map[string]string, stdout io.Writer) error {
+func dispatch(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return serve(ctx, environ, stdout)
 	}
 	command, rest := args[0], args[1:]
-	if len(rest) > 0 && command != "config" {
+	if len(rest) > 0 && !slices.Contains([]string{"config", "export", "import"}, command) {
 		return usageError(command + " takes no arguments")
 	}
 	switch command {
@@ -69,6 +72,8 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return write(stdout, fmt.Sprintf("session-api %s (%s %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	case "healthcheck":
 		return healthcheck(ctx, environ)
+	case "export", "import":
+		return transfer(ctx, command, rest, environ, streams{os.Stdin, stdout, stderr})
 	case "config":
 		return showConfig(rest, environ, stdout)
 	}

@@ -33,6 +33,23 @@ func (s secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // parseSecrets reads secrets separated by commas or line ends.
 func parseSecrets(v string) secrets { return split(v, ",\r\n") }
 
+// secret is one value that nothing shows, as secrets are several.
+type secret string
+
+// String returns stars, or nothing where there is no secret.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// Format covers all verbs of fmt, %#v and %x too.
+func (s secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps it out of the log.
+func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
 // fillSecrets reads the secrets that are in files, and checks all of them.
 func (c *config) fillSecrets() problems {
 	var found problems
@@ -121,9 +138,41 @@ func checkTokens(values secrets) string {
 // maxSecretFile bounds a file of secrets: more is a wrong path.
 const maxSecretFile = 64 << 10
 
-// readSecrets reads a file of secrets. Its errors leave out the path: somebody
-// may have put the secret itself there.
+// readSecrets reads a file of secrets.
 func readSecrets(path string) (secrets, error) {
+	content, err := readSecretFile(path)
+	if err != nil {
+		return nil, err
+	}
+	values := parseSecrets(string(content))
+	if len(values) == 0 {
+		return nil, errEmptyFile
+	}
+	return values, nil
+}
+
+// readPassword reads a file of one password, which may hold commas. The line
+// end behind it, which editors put there, does not belong to it.
+func readPassword(path string) (secret, error) {
+	content, err := readSecretFile(path)
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimRight(string(content), "\r\n")
+	switch {
+	case password == "":
+		return "", errEmptyFile
+	case strings.ContainsAny(password, "\r\n"):
+		return "", errors.New("the file has more than one line")
+	}
+	return secret(password), nil
+}
+
+var errEmptyFile = errors.New("the file is empty")
+
+// readSecretFile reads a file that is about secrets. Its errors leave out the
+// path: somebody may have put the secret itself there.
+func readSecretFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("the file cannot be read: %w", withoutPath(err))
@@ -138,11 +187,7 @@ func readSecrets(path string) (secrets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the file cannot be read: %w", withoutPath(err))
 	}
-	values := parseSecrets(string(content))
-	if len(values) == 0 {
-		return nil, errors.New("the file is empty")
-	}
-	return values, nil
+	return content, nil
 }
 
 func withoutPath(err error) error {

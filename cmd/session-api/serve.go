@@ -54,9 +54,13 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	defer func() { _ = listener.Close() }()
 
 	logger := newLogger(stdout, &cfg)
-	s, err := newService(cfg, logger)
+	kept, err := openStore(ctx, &cfg, logger)
 	if err != nil {
 		return err
+	}
+	s, err := newService(cfg, kept, logger)
+	if err != nil {
+		return errors.Join(err, kept.Close())
 	}
 	interactive := onTerminal(stdout)
 	if interactive {
@@ -92,7 +96,11 @@ func (s *service) newHTTP() *http.Server {
 func (s *service) warn(ctx context.Context, environ map[string]string) {
 	var open []any
 	if s.cfg.secretIsRandom {
-		open = append(open, "SESSION_SECRET", "not set: a random one, so tokens end with this process")
+		what := "not set: a random one, so tokens end with this process"
+		if s.cfg.onRedis() {
+			what += ", and no other instance takes them"
+		}
+		open = append(open, "SESSION_SECRET", what)
 	} else if s.cfg.weak() {
 		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", minSecretBytes))
 	}

@@ -22,16 +22,18 @@ import (
 // kill it.
 const maxShutdown = 29 * time.Second
 
-// checks hold settings to what their meaning asks, alone or together. Each
+// rule holds settings to what their meaning asks, alone or together. check
 // returns what is wrong, or nothing. needs names the settings besides name
-// that it looks at: where one of them could not be read, the check is left
-// out.
-var checks = []struct {
+// that it looks at: where one of them could not be read, it is left out.
+type rule struct {
 	name  string
 	needs []string
 	check func(*config) string
-}{
-	{"HOST", nil, func(c *config) string { return checkHost(c.Host) }},
+}
+
+// checks are the rules, those of Redis apart.
+var checks = []rule{
+	{"HOST", nil, func(c *config) string { return checkHost(c.Host, "PORT") }},
 	{"ALLOWED_ORIGINS", nil, func(c *config) string { return first(c.AllowedOrigins, checkOrigin) }},
 	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *config) string {
 		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
@@ -82,7 +84,7 @@ var checks = []struct {
 // check runs the checks. found is what is wrong already.
 func (c *config) check(found problems) problems {
 	var more problems
-	for _, one := range checks {
+	for _, one := range slices.Concat(checks, redisChecks) {
 		if found.of(one.name) || found.of(one.needs...) {
 			continue
 		}
@@ -123,10 +125,10 @@ func (c *config) cookiePrefix(prefixes ...string) bool {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
-func checkHost(host string) string {
+func checkHost(host, port string) string {
 	_, err := netip.ParseAddr(host)
 	return where(err != nil && !hostName.MatchString(host),
-		"%s is neither an IP address nor a host name; the port goes into PORT", quoted(host))
+		"%s is neither an IP address nor a host name; the port goes into %s", quoted(host), port)
 }
 
 func checkRoleTTLs(c *config) string {

@@ -21,6 +21,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[int64]():                    func(v string) (any, error) { return parseInt(v, 64) },
 	reflect.TypeFor[time.Duration]():            func(v string) (any, error) { return parseMillis(v) },
 	reflect.TypeFor[[]string]():                 func(v string) (any, error) { return split(v, ","), nil },
+	reflect.TypeFor[secret]():                   func(v string) (any, error) { return secret(v), nil },
 	reflect.TypeFor[secrets]():                  func(v string) (any, error) { return parseSecrets(v), nil },
 	reflect.TypeFor[[]netip.Prefix]():           func(v string) (any, error) { return parsePrefixes(v) },
 	reflect.TypeFor[map[string]time.Duration](): func(v string) (any, error) { return parseRoleTTLs(v) },

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,17 +14,14 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
-	"session-api/internal/store/memory"
 )
 
-// newService makes everything that the settings ask for, and puts it together.
-func newService(c config, logger *slog.Logger) (*service, error) {
+// newService makes everything that the settings ask for on top of the store,
+// which it closes in the end, and puts it together.
+func newService(c config, kept store.Store, logger *slog.Logger) (*service, error) {
 	if len(c.SessionSecret) == 0 { // which only development allows
 		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
 	}
-	kept := memory.New(memory.Options{
-		Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
-	})
 	rules := &schema.Rules{
 		MaxBytes: c.MaxBytes, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
 	}
@@ -32,6 +30,11 @@ func newService(c config, logger *slog.Logger) (*service, error) {
 	})
 	files := c.cleanup()
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
+	var swept cleanup.Sweeper = kept
+	if locker, ok := kept.(cleanup.Locker); ok { // other instances use the store too
+		files.Locker = locker
+		swept = inTurn{kept, locker}
+	}
 	job, err := cleanup.New(files)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
@@ -40,7 +43,7 @@ func newService(c config, logger *slog.Logger) (*service, error) {
 	server, err := api.New(api.Options{
 		Sessions: sessions,
 		Rules:    rules,
-		Cleaner:  job,
+		Cleaner:  cleaner{job},
 		Logger:   logger,
 		Contract: contract.OpenAPI,
 		Version:  buildVersion(),
@@ -56,6 +59,7 @@ func newService(c config, logger *slog.Logger) (*service, error) {
 		AllowedOrigins:  c.AllowedOrigins,
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
+		StoreIsShared:   files.Locker != nil,
 		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text"},
 	})
 	if err != nil {
@@ -63,7 +67,7 @@ func newService(c config, logger *slog.Logger) (*service, error) {
 	}
 	s := &service{
 		cfg: c, log: logger, api: server,
-		loops:   []func(context.Context){sweepLoop(kept, c.SweepInterval, logger), job.Loop},
+		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), job.Loop},
 		release: kept.Close,
 	}
 	s.http = s.newHTTP()
@@ -101,6 +105,18 @@ func (c *config) trustedProxies() []string {
 		list[i] = p.String()
 	}
 	return list
+}
+
+// cleaner is the job as the API knows it.
+type cleaner struct{ *cleanup.Job }
+
+// Run is the job's, with its errors in the API's words.
+func (c cleaner) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
+	report, err := c.Job.Run(ctx, dryRun)
+	if errors.Is(err, cleanup.ErrBusy) {
+		err = fmt.Errorf("%w: %w", api.ErrCleanupRunning, err)
+	}
+	return report, err
 }
 
 // sweepLoop frees what has expired, again and again.

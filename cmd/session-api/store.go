@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"session-api/internal/cleanup"
+	"session-api/internal/store"
+	"session-api/internal/store/memory"
+	"session-api/internal/store/redis"
+)
+
+// openStore opens the store that the settings name.
+//
+// A Redis that does not answer is no reason to fail: readiness says so until
+// it does, and instances need not be started in any order. One that answers,
+// and refuses what the settings say, is: no waiting mends a wrong password, and
+// a new version that is rolled out with one must not replace what works.
+func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
+	if !c.onRedis() {
+		return memory.New(memory.Options{
+			Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
+		}), nil
+	}
+	options, err := c.redis()
+	if err != nil {
+		return nil, err
+	}
+	options.Logger = logger
+	kept, err := redis.Open(ctx, options)
+	if err != nil {
+		if hint := hintAt(err); hint != "" {
+			err = fmt.Errorf("%s: %w", hint, err)
+		}
+		// Where logs are collected, standard error is often not.
+		logger.ErrorContext(ctx, "redis refuses to be used like this", "error", err)
+		return nil, err
+	}
+	return kept, nil
+}
+
+// refusals are what Redis answers to wrong settings, and which these are.
+var refusals = []struct{ answer, hint string }{
+	{"WRONGPASS", "Redis knows no such user and password (REDIS_URL, or REDIS_USERNAME and REDIS_PASSWORD)"},
+	{"NOAUTH", "Redis asks for a password (REDIS_URL or REDIS_PASSWORD)"},
+	{"NOPERM", "Redis does not let this user do what is needed (REDIS_URL or REDIS_USERNAME)"},
+	{"x509", "Redis's certificate is not trusted (REDIS_TLS_CA_FILE)"},
+	{"DB index", "Redis has no such database (REDIS_URL or REDIS_DB)"},
+	{"part of a cluster", "Redis is a Cluster (REDIS_CLUSTER in place of REDIS_URL or REDIS_HOST)"},
+	{"No such master", "the Sentinels know no primary of that name (REDIS_SENTINEL_MASTER)"},
+}
+
+// hintAt says which settings are to blame for a refusal.
+func hintAt(err error) string {
+	for _, one := range refusals {
+		if strings.Contains(err.Error(), one.answer) {
+			return one.hint
+		}
+	}
+	return ""
+}
+
+// inTurn is a store that several instances sweep: one of them at a time.
+type inTurn struct {
+	store.Store
+	locker cleanup.Locker
+}
+
+// sweepLease is how long an instance that died holds the others up.
+const sweepLease = 10 * time.Second
+
+// Sweep does nothing while another instance sweeps.
+func (s inTurn) Sweep(ctx context.Context, now time.Time) (int, error) {
+	unlock, held, err := s.locker.Lock(ctx, "sweep", sweepLease)
+	if err != nil || !held {
+		return 0, err
+	}
+	defer unlock()
+	return s.Store.Sweep(ctx, now)
+}

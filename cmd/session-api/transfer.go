@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"session-api/internal/store"
+)
+
+const transferUsage = `Usage: session-api export [-namespace NAME] [-after PLACE] > FILE
+       session-api import [-dry-run] [-skip N] < FILE
+
+export writes the sessions of a store to standard output, import puts them into
+another: namespaces, ids, revisions, times, deadlines and idle lives stay as
+they are, so tokens and ETags stay valid. The store is that of the environment,
+by the same variables as the service's. Both may run while services use it.
+
+export
+  -namespace NAME  only this namespace
+  -after PLACE     go on where an export stopped, which says this place
+
+import
+  -dry-run         change nothing; say what would be done
+  -skip N          leave out the first N lines, which are done
+
+A session that is in the store already is left as it is there, one that has
+expired is left out; both are counted. So an import may be repeated. It stops at
+the first line that is not right, and says which and how to go on.
+
+What is written is UTF-8, one JSON object a line, in no order to rely on:
+
+  {"namespace":"default","idleMs":86400000,"ownMs":3600000,"session":{...}}
+
+  namespace  the group of sessions that it belongs to
+  idleMs     its idle life: a use extends its life to that long from then
+  ownMs      the idle life that a request asked for with ttlMs; may be left out
+  session    the whole document as GET /api/session answers it
+
+Exit status: 0 all well, 1 failed or interrupted, 2 wrong usage.
+`
+
+// streams are where a command reads and writes.
+type streams struct {
+	in          io.Reader
+	out, errOut io.Writer
+}
+
+// errInterrupted: a signal ended the command.
+var errInterrupted = errors.New("interrupted")
+
+// transfer runs the command export or import.
+func transfer(ctx context.Context, command string, args []string, environ map[string]string, std streams) error {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	prepare := exporting
+	if command == "import" {
+		prepare = importing
+	}
+	job := prepare(flags, std)
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(std.out, transferUsage)
+	case err != nil:
+		return usageError(command + ": " + err.Error())
+	case flags.NArg() > 0:
+		return usageError(fmt.Sprintf("%s: unknown argument %q", command, flags.Arg(0)))
+	}
+	if err := job.check(); err != nil {
+		return err
+	}
+	c, err := loadForTransfer(environ)
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	logger := slog.New(slog.NewTextHandler(std.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	kept, err := openStore(ctx, &c, logger)
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	if err = kept.Ping(ctx); err == nil {
+		hide := showProgress(std.errOut, job)
+		began := time.Now()
+		err = job.run(ctx, kept, &c)
+		hide()
+		if _, wrongUsage := errors.AsType[usageError](err); !wrongUsage {
+			err = errors.Join(err, write(std.errOut, "session-api: "+job.summary(time.Since(began), err)+"\n"))
+		}
+	}
+	if closeErr := kept.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("closing the store: %w", closeErr))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	return nil
+}
+
+// transferJob is one run of export or import.
+type transferJob interface {
+	// check returns what is wrong with the arguments.
+	check() error
+	// run does the work. It returns errInterrupted if ctx ended it.
+	run(ctx context.Context, kept store.Store, c *config) error
+	// progress is how much is done, and in a few words what.
+	progress() (count int64, what string)
+	// summary says in one line what was done in that time and, where err says
+	// that it is not all, how to go on.
+	summary(took time.Duration, err error) string
+}
+
+// loadForTransfer reads the settings of the store. What is wrong with others
+// does not matter: this is not the service.
+func loadForTransfer(environ map[string]string) (config, error) {
+	c, err := load(environ)
+	if found, ok := errors.AsType[problems](err); ok {
+		err = found.ofStore()
+	}
+	if err != nil || c.onRedis() {
+		return c, err
+	}
+	var hints strings.Builder
+	for _, t := range typos(environ) {
+		hints.WriteString("; " + t.name + " is no setting, did you mean " + t.meant + "?")
+	}
+	return c, errors.New("SESSION_STORE is memory, and the sessions of that store live in the process of a service, " +
+		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is" + hints.String())
+}
+
+// ofStore returns the problems with settings that say which store it is and
+// what may be in it.
+func (p problems) ofStore() error {
+	var known, counting []string
+	for _, s := range settings() {
+		known = append(known, s.name)
+		if s.group == "Store" || s.group == "Redis" || s.name == "SESSION_MAX_BYTES" {
+			counting = append(counting, s.name)
+		}
+	}
+	if !p.of(counting...) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p), func(one problem) bool {
+		return slices.Contains(known, one.name) && !slices.Contains(counting, one.name) // typos stay
+	})
+}
+
+// progressInterval is how often a person is told how far it is.
+const progressInterval = 250 * time.Millisecond
+
+// showProgress shows on a terminal how far a job is, until it is hidden.
+func showProgress(w io.Writer, job transferJob) (hide func()) {
+	if !onTerminal(w) {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() {
+		const clearLine = "\r\x1b[K"
+		tick := time.NewTicker(progressInterval)
+		defer tick.Stop()
+		for began := time.Now(); ; {
+			select {
+			case <-done:
+				_ = write(w, clearLine) // there is nobody to tell
+				return
+			case now := <-tick.C:
+				count, what := job.progress()
+				_ = write(w, fmt.Sprintf("%s%d %s, %s", clearLine, count, what, rate(count, now.Sub(began))))
+			}
+		}
+	})
+	return func() { close(done); shown.Wait() }
+}
+
+// rate is how many of something there are in a second.
+func rate(count int64, took time.Duration) string {
+	return fmt.Sprintf("%.0f a second", float64(count)/max(took.Seconds(), 0.001))
+}
+
+// counted writes "1 session" and "2 sessions".
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// inAll writes a time as a person reads it.
+func inAll(took time.Duration) string { return took.Round(10 * time.Millisecond).String() }
+
+// place is where an export stopped: after a page of a namespace, or after all
+// of it where there is no cursor. The zero place is the beginning.
+type place struct{ namespace, cursor string }
+
+// String is what -after takes.
+func (p place) String() string { return p.namespace + "/" + p.cursor }
+
+func parsePlace(text string) (p place, ok bool) {
+	p.namespace, p.cursor, ok = strings.Cut(text, "/")
+	return p, ok
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"session-api/internal/store/redis"
+)
+
+// redisChecks are the rules of Redis. They count where sessions are kept there.
+var redisChecks = onRedis([]rule{
+	{"SESSION_STORE", nil, func(c *config) string {
+		return where(len(c.namesOfRedis()) == 0,
+			"redis needs an address: set one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER")
+	}},
+	{"REDIS_URL", nil, func(c *config) string { return checkRedisURL(string(c.RedisURL)) }},
+	{"REDIS_URL", nil, func(c *config) string {
+		others := strings.Join(c.namesOfRedis(), " and ")
+		return where(c.RedisURL != "" && len(c.namesOfRedis()) > 1, "one of %s is enough", others)
+	}},
+	{"REDIS_URL", []string{"REDIS_USERNAME", "REDIS_PASSWORD_FILE", "REDIS_DB", "REDIS_TLS"}, checkRedisURLAlone},
+	{"REDIS_HOST", nil, func(c *config) string { return checkRedisHost(c.RedisHost) }},
+	{"REDIS_HOST", []string{"REDIS_URL"}, func(c *config) string {
+		return where(c.RedisHost != "" && c.RedisURL == "" && len(c.namesOfRedis()) > 1,
+			"one of %s is enough", strings.Join(c.namesOfRedis(), " and "))
+	}},
+	{"REDIS_USERNAME", []string{"REDIS_URL", "REDIS_PASSWORD_FILE"}, func(c *config) string {
+		o, err := c.redis()
+		return where(err == nil && c.RedisUsername != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
+	}},
+	{"REDIS_TLS_CA_FILE", []string{"REDIS_URL", "REDIS_TLS"}, func(c *config) string {
+		if c.RedisTLSCAFile == "" {
+			return ""
+		}
+		if !c.RedisTLS && !strings.HasPrefix(string(c.RedisURL), "rediss:") {
+			return "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_URL with rediss://"
+		}
+		_, err := readAuthorities(c.RedisTLSCAFile)
+		return textOf(err)
+	}},
+	{"REDIS_SENTINELS", nil, func(c *config) string { return first(c.RedisSentinels, checkHostPort) }},
+	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *config) string {
+		return where(len(c.RedisSentinels) > 0 && len(c.RedisCluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
+	}},
+	{"REDIS_SENTINEL_MASTER", nil, func(c *config) string {
+		return where(len(c.RedisSentinels) > 0 && c.RedisSentinelMaster == "", "required: which of the servers that the Sentinels watch")
+	}},
+	{"REDIS_SENTINEL_MASTER", nil, func(c *config) string {
+		return where(len(c.RedisSentinels) == 0 && c.RedisSentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
+	}},
+	{"REDIS_SENTINEL_USERNAME", []string{"REDIS_SENTINEL_PASSWORD_FILE"}, func(c *config) string {
+		return where(c.RedisSentinelUsername != "" && c.RedisSentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
+	}},
+	{"REDIS_CLUSTER", nil, func(c *config) string { return first(c.RedisCluster, checkHostPort) }},
+	{"REDIS_DB", nil, func(c *config) string {
+		return where(len(c.RedisCluster) > 0 && c.RedisDB != 0, "a Cluster has only database 0")
+	}},
+	{"REDIS_PREFIX", nil, func(c *config) string {
+		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.RedisPrefix}
+		return textOf(o.Validate())
+	}},
+})
+
+// onRedis leaves the rules out where sessions are kept elsewhere.
+func onRedis(rules []rule) []rule {
+	for i, one := range rules {
+		rules[i].needs = slices.Concat(one.needs, []string{"SESSION_STORE"})
+		rules[i].check = func(c *config) string {
+			if !c.onRedis() {
+				return ""
+			}
+			return one.check(c)
+		}
+	}
+	return rules
+}
+
+// checkRedisURL quotes nothing of the address, which may hold a password.
+func checkRedisURL(address string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Opaque != "" {
+		return "not of the form redis://user:password@host:port/database, or rediss:// for TLS; " +
+			"special characters of a password are percent-encoded"
+	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(address, "#") {
+		return "it ends with the database: there are settings for all else; ? and # in a password are written %3F and %23"
+	}
+	if u.Hostname() == "" {
+		return "it names no host"
+	}
+	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
+		return "its port is not between 1 and 65535"
+	}
+	if db := strings.TrimPrefix(u.Path, "/"); db != "" {
+		if n, err := strconv.Atoi(db); err != nil || n < 0 {
+			return "what follows the host is not the number of a database"
+		}
+	}
+	_, err = redis.ParseURL(address)
+	return textOf(err)
+}
+
+// checkRedisURLAlone refuses what is set in the address and beside it.
+func checkRedisURLAlone(c *config) string {
+	if c.RedisURL == "" {
+		return ""
+	}
+	u, err := url.Parse(string(c.RedisURL))
+	if err != nil {
+		return ""
+	}
+	password, _ := u.User.Password()
+	switch {
+	case c.RedisUsername != "" && u.User.Username() != "":
+		return "it names a user, and so does REDIS_USERNAME: set one of them"
+	case c.RedisPassword != "" && password != "":
+		return "it holds a password, and so does REDIS_PASSWORD: set one of them"
+	case u.User.Username() != "" && password == "" && c.RedisPassword == "":
+		return "it names a user, who needs a password: put it behind the name, or into REDIS_PASSWORD"
+	case c.RedisDB != 0 && strings.Trim(u.Path, "/") != "":
+		return "it names a database, and so does REDIS_DB: set one of them"
+	case c.RedisTLS && u.Scheme != "rediss":
+		return "REDIS_TLS is on: begin it with rediss://"
+	}
+	return ""
+}
+
+func checkRedisHost(host string) string {
+	switch {
+	case host == "":
+		return ""
+	case strings.Contains(host, "@"):
+		return "it is a host alone: user and password go into REDIS_USERNAME and REDIS_PASSWORD"
+	}
+	return checkHost(host, "REDIS_PORT")
+}
+
+func checkHostPort(address string) string {
+	if strings.Contains(address, "@") { // and perhaps a password
+		return "each is a host and a port alone: user and password have settings of their own"
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return quoted(address) + " is not host:port"
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return quoted(address) + ": its port is not between 1 and 65535"
+	}
+	_, err = netip.ParseAddr(host)
+	return where(err != nil && !hostName.MatchString(host), "%s names no host", quoted(address))
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
