@@ -38,9 +38,9 @@ func (l *lab) ask(ctx context.Context, addr, method, path, body string, status i
 	return answer{Status: resp.StatusCode, Header: resp.Header, Body: content}, nil
 }
 
-// try sends the first request of the row's load.
-func (l *lab) try(ctx context.Context, addr string, r *row, caller string) (answer, error) {
-	return l.ask(ctx, addr, r.method, r.path, step(r.body, 0), r.status, append(lines(r.header), caller)...)
+// try sends one request of the row's load; n is its number.
+func (l *lab) try(ctx context.Context, addr string, r *row, caller string, n int) (answer, error) {
+	return l.ask(ctx, addr, r.method, r.path, step(r.body, n), r.status, append(lines(r.header), caller)...)
 }
 
 // step puts a number into a body, of as many digits as load.lua puts there.

@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 	for _, r := range o.chosen() {
 		names = append(names, r.name)
 	}
-	assert.Equal(t, []string{"GET", "GET, logged", "GET, 1 million"}, names)
+	assert.Equal(t, []string{"GET", "GET, logged", "GET, 1 million", "GET, Redis", "GET, Redis, cached"}, names)
 
 	for name, args := range map[string][]string{
 		"argument":            {"GET"},

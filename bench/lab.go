@@ -19,14 +19,14 @@ type lab struct {
 	options
 	dir, binary   string
 	secret, token string
-	wrk           string // its version
+	programs      []string // what measures, and which version
 	client        *http.Client
 	progress      io.Writer
 }
 
 // newLab prepares all that the rows have in common. It is to be closed.
 func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
-	wrk, err := wrkVersion(ctx)
+	programs, err := o.programs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{
-		options: o, dir: dir, wrk: wrk, progress: progress,
+		options: o, dir: dir, programs: programs, progress: progress,
 		secret: rand.Text() + rand.Text(), token: rand.Text() + rand.Text(),
 		client: &http.Client{
 			Transport: &http.Transport{MaxIdleConnsPerHost: seeders},
@@ -47,6 +47,16 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// programs returns what measures the rows that the options ask for.
+func (o *options) programs(ctx context.Context) ([]string, error) {
+	wrk, err := wrkVersion(ctx)
+	if err != nil || !o.onRedis() {
+		return []string{"wrk " + wrk}, err
+	}
+	redis, err := redisVersion(ctx)
+	return []string{"wrk " + wrk, "Redis " + redis}, err
 }
 
 // close removes the directory.
@@ -84,9 +94,4 @@ func (l *lab) build(ctx context.Context) error {
 		return fmt.Errorf("building the service: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// startService runs the service as the row wants it.
-func (l *lab) startService(ctx context.Context, r *row) (*process, error) {
-	return start(ctx, l.path("service.log"), r.environ(l), l.binary)
 }

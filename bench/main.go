@@ -1,10 +1,11 @@
 // Command bench measures session-api under load, next to a yardstick that gets
 // the same load in turn with it: a server made of nothing but net/http that
-// answers the same bytes. What counts is the ratio of the two; the figures
+// answers the same bytes or, where sessions are in Redis, the service with
+// sessions in memory. What counts is the ratio of the two; the figures
 // themselves belong to the machine that they were taken on.
 //
-// It needs Linux and wrk, uses the loopback interface alone, and ends by
-// itself.
+// It needs Linux, wrk and redis-server with its tools, uses the loopback
+// interface alone, and ends by itself.
 package main
 
 import (

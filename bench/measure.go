@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -13,19 +12,31 @@ type turn struct {
 	rate     float64 // requests per second
 	cpu      float64 // processor time per request, in microseconds
 	p50, p99 float64 // latency, in milliseconds
+	// behind is the processor time of the Redis behind the server, per request,
+	// in microseconds.
+	behind float64
 }
 
 // result is a row's turns; those of a round have the same index.
 type result struct {
 	row
-	service, against []turn
+	service []turn
+	rivals  []rival
 	// memory is what the service had resident before the load, in bytes.
 	memory int64
+	// asks is what a request asks of Redis; nothing where it asks nothing.
+	asks asks
+}
+
+// rival is a yardstick with its turns.
+type rival struct {
+	name  string
+	turns []turn
 }
 
 // measure runs everything.
 func (l *lab) measure(ctx context.Context) (*report, error) {
-	rep := &report{options: l.options, machine: describeMachine(l.wrk)}
+	rep := &report{options: l.options, machine: describeMachine(l.programs)}
 	var err error
 	if rep.start, err = l.measureStart(ctx); err != nil {
 		return nil, err
@@ -37,118 +48,79 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 		}
 		rep.results = append(rep.results, res)
 	}
+	if l.onRedis() {
+		if rep.space, err = l.measureSpace(ctx); err != nil {
+			return nil, fmt.Errorf("sessions in Redis: %w", err)
+		}
+	}
 	return rep, nil
 }
 
-// measureRow runs the service and the yardstick side by side, and lets them
+// measureRow runs the service and the yardsticks side by side, and lets them
 // take turns.
 func (l *lab) measureRow(ctx context.Context, r *row) (result, error) {
 	res := result{row: *r}
 	l.say("%s: making %d sessions", r.name, r.sessions)
-	service, err := l.startService(ctx, r)
+	service, err := l.open(ctx, r, "service")
 	if err != nil {
 		return res, err
 	}
 	defer service.stop()
-	sessions, err := l.seed(ctx, service.addr, r.sessions)
-	if err != nil {
-		return res, err
+	res.memory = service.memory
+	if r.onRedis {
+		if res.asks, err = l.countAsks(ctx, r, service); err != nil {
+			return res, err
+		}
 	}
-	if res.memory, err = resident(service.pid()); err != nil {
-		return res, err
-	}
-	callers := r.callers(l, sessions)
-	a, err := l.try(ctx, service.addr, r, callers[0])
-	if err != nil {
-		return res, err
-	}
-	against, err := r.against.start(ctx, l, a)
-	if err != nil {
-		return res, err
-	}
-	defer against.stop()
-	ld, err := l.load(r, callers)
-	if err != nil {
-		return res, err
+	var rivals []side
+	defer func() {
+		for _, against := range rivals {
+			against.stop()
+		}
+	}()
+	for _, y := range r.against {
+		against, err := y.start(ctx, l, r, service)
+		if err != nil {
+			return res, fmt.Errorf("%s: %w", y.name, err)
+		}
+		rivals, res.rivals = append(rivals, against), append(res.rivals, rival{name: y.name})
 	}
 	l.say("%s: %d rounds", r.name, l.rounds)
-	err = l.takeTurns(ctx, &res, ld, service, against)
+	err = l.takeTurns(ctx, &res, service, rivals)
 	return res, err
 }
 
-// takeTurns measures the rounds: first the service, then the yardstick. It
+// takeTurns measures the rounds: first the service, then the yardsticks. It
 // holds what the service says that it did against what wrk counted.
-func (l *lab) takeTurns(ctx context.Context, res *result, ld *load, service, against *process) error {
-	for _, p := range []*process{service, against} {
-		if _, _, err := l.take(ctx, ld, p, time.Second, 0); err != nil { // to warm up
+func (l *lab) takeTurns(ctx context.Context, res *result, service *subject, rivals []side) error {
+	for _, s := range append([]side{service}, rivals...) {
+		if _, _, err := s.take(ctx, l, time.Second, 0); err != nil { // to warm up
 			return err
 		}
 	}
-	before, err := l.counters(ctx, service)
+	before, err := l.counters(ctx, service.server)
 	if err != nil {
 		return err
 	}
 	var sent int64
 	for round := range l.rounds {
-		t, n, err := l.take(ctx, ld, service, l.duration, round+1)
+		t, n, err := service.take(ctx, l, l.duration, round+1)
 		if err != nil {
 			return fmt.Errorf("service: %w", err)
 		}
 		res.service, sent = append(res.service, t), sent+n
-		if t, _, err = l.take(ctx, ld, against, l.duration, round+1); err != nil {
-			return fmt.Errorf("%s: %w", res.row.against.name, err)
+		for i, rival := range rivals {
+			if t, _, err = rival.take(ctx, l, l.duration, round+1); err != nil {
+				return fmt.Errorf("%s: %w", res.rivals[i].name, err)
+			}
+			res.rivals[i].turns = append(res.rivals[i].turns, t)
 		}
-		res.against = append(res.against, t)
 	}
-	after, err := l.counters(ctx, service)
+	after, err := l.counters(ctx, service.server)
 	if err != nil {
 		return err
 	}
-	return res.prove(before, after, sent)
-}
-
-// take lets one side have its turn. requests is how many it answered.
-func (l *lab) take(ctx context.Context, ld *load, p *process, length time.Duration, round int) (t turn, requests int64, err error) {
-	if err := p.alive(); err != nil {
-		return turn{}, 0, err
-	}
-	before, err := cpuTime(p.pid())
-	if err != nil {
-		return turn{}, 0, err
-	}
-	f, err := ld.fire(ctx, p.addr, l.connections, length, round)
-	if err != nil {
-		return turn{}, 0, err
-	}
-	after, err := cpuTime(p.pid())
-	if err != nil {
-		return turn{}, 0, err
-	}
-	return turn{
-		rate: f.rate(), p50: f.P50 / 1e3, p99: f.P99 / 1e3,
-		cpu: float64((after - before).Microseconds()) / float64(f.Requests),
-	}, f.Requests, nil
-}
-
-// load writes the files that wrk reads.
-func (l *lab) load(r *row, callers []string) (*load, error) {
-	ld := &load{method: r.method, path: r.path}
-	for _, f := range []struct {
-		path    *string
-		name    string
-		content string
-	}{
-		{&ld.script, "load.lua", string(loadScript)},
-		{&ld.callers, "callers", strings.Join(callers, "\n")},
-		{&ld.common, "headers", strings.Join(lines(r.header), "\n")},
-		{&ld.body, "body", r.body},
-	} {
-		var err error
-		if *f.path, err = l.file(f.name, []byte(f.content)); err != nil {
-			return nil, err
-		}
-	}
-	return ld, nil
+	return res.prove(before, after, sent, int64(l.rounds*l.connections))
 }
 
 // startup is what a service that does nothing takes.
@@ -180,7 +152,7 @@ func (l *lab) measureStart(ctx context.Context) (startup, error) {
 }
 
 func (l *lab) startOnce(ctx context.Context) (answer time.Duration, memory int64, err error) {
-	p, err := l.startService(ctx, &row{env: errorsOnly})
+	p, err := l.startService(ctx, &row{env: errorsOnly}, "service", nil)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -23,8 +23,8 @@ const (
 	endPatience = 5 * time.Second
 )
 
-// process is a server that was started, and that says where it listens in a
-// line of its log.
+// process is a server that was started, and that says in its log when it
+// listens, and where.
 type process struct {
 	cmd   *exec.Cmd
 	addr  string
@@ -33,9 +33,10 @@ type process struct {
 	ended chan struct{}
 }
 
-// start runs a server and waits until it listens. Its environment is env and
-// nothing else. It ends with ctx, at the latest.
-func start(ctx context.Context, log string, env []string, path string, args ...string) (*process, error) {
+// start runs a server and waits until it listens: find returns its address from
+// its log, or nothing yet. Its environment is env and nothing else. It ends with
+// ctx, at the latest.
+func start(ctx context.Context, log string, env []string, find func(io.Reader) string, path string, args ...string) (*process, error) {
 	out, err := os.Create(log)
 	if err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func start(ctx context.Context, log string, env []string, path string, args ...s
 		_ = cmd.Wait() // how it ends is of no interest, unless too early
 		close(p.ended)
 	}()
-	if err := p.awaitAddr(ctx); err != nil {
+	if err := p.awaitAddr(ctx, find); err != nil {
 		p.stop()
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func start(ctx context.Context, log string, env []string, path string, args ...s
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // awaitAddr waits until the process says where it listens.
-func (p *process) awaitAddr(ctx context.Context) error {
+func (p *process) awaitAddr(ctx context.Context, find func(io.Reader) string) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	look := time.NewTicker(time.Millisecond / 2)
@@ -77,7 +78,7 @@ func (p *process) awaitAddr(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.addr = findAddr(bytes.NewReader(content)); p.addr != "" {
+		if p.addr = find(bytes.NewReader(content)); p.addr != "" {
 			return nil
 		}
 		select {

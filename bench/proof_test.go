@@ -14,6 +14,7 @@ import (
 const (
 	ok200   = `session_api_http_requests_total{method="PATCH",route="/api/session",status="200"}`
 	bad401  = `session_api_http_requests_total{method="PATCH",route="/api/session",status="401"}`
+	gone499 = `session_api_http_requests_total{method="PATCH",route="/api/session",status="499"}`
 	other   = `session_api_http_requests_total{method="GET",route="/metrics",status="200"}`
 	setting = `session_api_store_sets_total{store="memory"}`
 )
@@ -58,12 +59,14 @@ func TestProve(t *testing.T) {
 		"some in flight":    {counters{map[string]float64{ok200: 310, setting: 260, other: 2}, 220}, ""},
 		"too few answers":   {counters{map[string]float64{ok200: 299, setting: 250}, 210}, "counts 199 answers 200"},
 		"another status":    {counters{map[string]float64{ok200: 300, bad401: 1, setting: 250}, 210}, "401"},
-		"nothing written":   {counters{map[string]float64{ok200: 300, setting: 50}, 210}, "the store counts 0"},
+		"some given up":     {counters{map[string]float64{ok200: 300, gone499: 32, setting: 250}, 210}, ""},
+		"too many given up": {counters{map[string]float64{ok200: 300, gone499: 33, setting: 250}, 210}, "33"},
+		"nothing written":   {counters{map[string]float64{ok200: 300, setting: 50}, 210}, "the store on memory counts 0 sets"},
 		"too few log lines": {counters{map[string]float64{ok200: 300, setting: 250}, 209}, "199 are in the log"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := row{method: http.MethodPatch, path: "/api/session", status: http.StatusOK, writes: true, logged: true}
-			err := r.prove(before, c.after, 200)
+			err := r.prove(before, c.after, 200, 32)
 			if c.want == "" {
 				assert.NoError(t, err)
 				return

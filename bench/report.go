@@ -16,6 +16,7 @@ type report struct {
 	machine string
 	start   startup
 	results []result
+	space   space // nothing where no row is on Redis
 }
 
 // print writes the figures.
@@ -38,32 +39,35 @@ func (rep *report) write(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-// Table is the table of rows.
+func rate(t turn) float64   { return t.rate }
+func cpu(t turn) float64    { return t.cpu }
+func behind(t turn) float64 { return t.behind }
+func p50(t turn) float64    { return t.p50 }
+func p99(t turn) float64    { return t.p99 }
+
+// Table is the table of rows, each with its first yardstick.
 func (rep *report) Table() string {
 	cells := [][]string{{
 		"row", "req/s", "yardstick", "ratio", "CPU/request", "yardstick", "ratio",
 		"p50 ms", "yardstick", "p99 ms", "yardstick",
 	}}
-	rate := func(t turn) float64 { return t.rate }
-	cpu := func(t turn) float64 { return t.cpu }
-	p50 := func(t turn) float64 { return t.p50 }
-	p99 := func(t turn) float64 { return t.p99 }
 	median := func(format string, turns []turn, value func(turn) float64) string {
 		return fmt.Sprintf(format, over(turns, value).median)
 	}
 	for _, r := range rep.results {
+		against := r.rivals[0].turns
 		cells = append(cells, []string{
 			r.name,
-			median("%.0f", r.service, rate), median("%.0f", r.against, rate), r.ratio(rate).String(),
-			median("%.1f µs", r.service, cpu), median("%.1f µs", r.against, cpu), r.ratio(cpu).String(),
-			median("%.2f", r.service, p50), median("%.2f", r.against, p50),
-			median("%.2f", r.service, p99), median("%.2f", r.against, p99),
+			median("%.0f", r.service, rate), median("%.0f", against, rate), ratio(r.service, against, rate).String(),
+			median("%.1f µs", r.service, cpu), median("%.1f µs", against, cpu), ratio(r.service, against, cpu).String(),
+			median("%.2f", r.service, p50), median("%.2f", against, p50),
+			median("%.2f", r.service, p99), median("%.2f", against, p99),
 		})
 	}
 	return table(cells)
 }
 
-// Facts are the figures that have no yardstick, as a list.
+// Facts are the figures that are not in the table, as a list.
 func (rep *report) Facts() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "- binary: %s\n", megabytes(rep.start.binary))
@@ -75,6 +79,20 @@ func (rep *report) Facts() string {
 				r.sessions, megabytes(r.memory), (r.memory-rep.start.memory)/int64(r.sessions))
 		}
 	}
+	for _, r := range rep.results {
+		if r.onRedis {
+			fmt.Fprintf(&b, "- %s, each request: %v; %.1f µs of redis-server's processor time under load\n",
+				r.name, r.asks, over(r.service, behind).median)
+		}
+		for _, other := range r.rivals[1:] {
+			fmt.Fprintf(&b, "- %s, beside %s: %.0f requests/s, %.1f µs of redis-server each; ratio of requests/s %v\n",
+				r.name, other.name, over(other.turns, rate).median, over(other.turns, cpu).median, ratio(r.service, other.turns, rate))
+		}
+	}
+	if s := rep.space; s.sessions > 0 {
+		fmt.Fprintf(&b, "- a session in Redis: %.0f bytes beyond its document of %d bytes (indexes included, mean of %d)\n",
+			s.each-float64(s.document), s.document, s.sessions)
+	}
 	return b.String()
 }
 
@@ -84,7 +102,7 @@ func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes
 func (rep *report) Rows() string {
 	var b strings.Builder
 	for _, r := range rep.results {
-		fmt.Fprintf(&b, "- **%s**: %s. Yardstick: %s.\n", r.name, r.doc, r.row.against.name)
+		fmt.Fprintf(&b, "- **%s**: %s. Yardstick: %s.\n", r.name, r.doc, r.rivals[0].name)
 	}
 	return b.String()
 }

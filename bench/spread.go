@@ -30,10 +30,10 @@ func over(turns []turn, value func(turn) float64) spread {
 
 // ratio returns the spread of the ratios of a value, service to yardstick,
 // round by round.
-func (r *result) ratio(value func(turn) float64) spread {
-	ratios := make([]float64, len(r.service))
-	for i := range r.service {
-		ratios[i] = value(r.service[i]) / value(r.against[i])
+func ratio(service, against []turn, value func(turn) float64) spread {
+	ratios := make([]float64, len(service))
+	for i := range service {
+		ratios[i] = value(service[i]) / value(against[i])
 	}
 	return spreadOf(ratios)
 }

@@ -16,12 +16,22 @@ import (
 // yardstick is what the service is compared with.
 type yardstick struct {
 	name string
-	// start runs it. It answers every request as the service answered one.
-	start func(ctx context.Context, l *lab, a answer) (*process, error)
+	// start runs it next to the service that the row is about.
+	start func(ctx context.Context, l *lab, r *row, s *subject) (side, error)
 }
 
-// bare is net/http and nothing else, in a process of its own.
+// bare is net/http and nothing else, in a process of its own. It answers every
+// request as the service answered one.
 var bare = yardstick{name: "net/http", start: startBare}
+
+// inMemory is the service once more, with as many sessions in its memory.
+var inMemory = yardstick{name: "the service in memory", start: startInMemory}
+
+func startInMemory(ctx context.Context, l *lab, r *row, _ *subject) (side, error) {
+	same := *r
+	same.onRedis, same.rest = false, 0 // in memory, settings of Redis do not count
+	return l.open(ctx, &same, "memory")
+}
 
 // bareCommand makes this program the bare server.
 const bareCommand = "bare-server"
@@ -47,8 +57,8 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body) // a client that left gets nothing more
 }
 
-func startBare(ctx context.Context, l *lab, a answer) (*process, error) {
-	recorded, err := json.Marshal(a)
+func startBare(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
+	recorded, err := json.Marshal(s.answer)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +70,11 @@ func startBare(ctx context.Context, l *lab, a answer) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, l.path("bare.log"), nil, self, bareCommand, path)
+	server, err := start(ctx, l.path("bare.log"), nil, findAddr, self, bareCommand, path)
+	if err != nil {
+		return nil, err
+	}
+	return &served{server: server, load: s.load}, nil
 }
 
 // serveBare is the bare server: one answer, read from a file, to everything.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"time"
+)
+
+// side is one of those that take turns.
+type side interface {
+	// take is its turn. requests is how many it answered.
+	take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error)
+	stop()
+}
+
+// subject is the service as a row wants it, with the sessions of the row.
+type subject struct {
+	served
+	redis   *process // nil where sessions are in memory
+	callers []string
+	answer  answer // to the first request of the load
+	// memory is what the service had resident before the load, in bytes.
+	memory int64
+}
+
+// stop implements side.
+func (s *subject) stop() {
+	if s.server != nil {
+		s.served.stop()
+	}
+	if s.redis != nil {
+		s.redis.stop()
+	}
+}
+
+// open starts the service for a row, and the Redis that it may need. Its files
+// have the name in theirs.
+func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err error) {
+	s := &subject{}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	if r.onRedis {
+		if s.redis, err = l.startRedis(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.server, err = l.startService(ctx, r, name, s.redis); err != nil {
+		return nil, err
+	}
+	s.behind = s.redis
+	sessions, err := l.seed(ctx, s.server.addr, r.sessions)
+	if err != nil {
+		return nil, err
+	}
+	if s.memory, err = resident(s.server.pid()); err != nil {
+		return nil, err
+	}
+	s.callers = r.callers(l, sessions)
+	if s.answer, err = l.try(ctx, s.server.addr, r, s.callers[0], 0); err != nil {
+		return nil, err
+	}
+	if s.load, err = l.load(r, name, s.callers); err != nil {
+		return nil, err
+	}
+	select {
+	case <-time.After(r.rest):
+		return s, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// startService runs the service as the row wants it.
+func (l *lab) startService(ctx context.Context, r *row, name string, redis *process) (*process, error) {
+	return start(ctx, l.path(name+".log"), r.environ(l, redis), findAddr, l.binary)
+}
+
+// environ is what the service runs with in this row: production, with room for
+// everything, and the settings of the row.
+func (r *row) environ(l *lab, redis *process) []string {
+	env := map[string]string{
+		"APP_ENV":                "production",
+		"HOST":                   "127.0.0.1",
+		"PORT":                   "0",
+		"SESSION_SECRET":         l.secret,
+		"SERVICE_TOKENS":         l.token,
+		"SESSION_MAX_ENTRIES":    "100000000",
+		"CREATE_RATE_PER_MINUTE": "0",
+		"ANALYSIS_TMP_DIR":       l.files(),
+	}
+	if redis != nil {
+		env["REDIS_URL"] = "redis://" + redis.addr
+	}
+	maps.Copy(env, r.env)
+	list := make([]string, 0, len(env))
+	for name, value := range env {
+		list = append(list, name+"="+value)
+	}
+	return list
+}
