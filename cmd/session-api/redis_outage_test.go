@@ -68,8 +68,15 @@ func (l *patching) await(t *testing.T, base string, status int, times int64) {
 	t.Helper()
 	n := l.count(base, status)
 	before := n.Load()
-	for began := time.Now(); n.Load() < before+times; time.Sleep(time.Millisecond) { //nolint:forbidigo // leave the processor to the load
-		require.Less(t, time.Since(began), patience, "%s does not answer %d", base, status)
+	look := time.NewTicker(time.Millisecond) // and leave the processor to the load
+	defer look.Stop()
+	tooLate := time.After(patience)
+	for n.Load() < before+times {
+		select {
+		case <-look.C:
+		case <-tooLate:
+			require.FailNow(t, "no such answers", "%s does not answer %d", base, status)
+		}
 	}
 }
 
