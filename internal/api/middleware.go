@@ -87,11 +87,9 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 				if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
 					panic(http.ErrAbortHandler) // half a response is sent: cut it off
 				}
-				s.writeProblem(w, r, errPanicked)
+				s.writeProblem(w, r, errInternal)
 			}
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
-
-var errPanicked = &problem{codeInternal, "The request failed inside the service. The requestId names it in the log."}

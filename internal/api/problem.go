@@ -80,6 +80,7 @@ type problem struct {
 func (p *problem) Error() string { return string(p.code) + ": " + p.detail }
 
 var (
+	errInternal               = &problem{codeInternal, "The request failed inside the service. The requestId names it in the log."}
 	errNoRoute                = &problem{codeNotFound, "No route has this path."}
 	errMethodNotAllowed       = &problem{codeMethodNotAllowed, "The Allow header lists the methods of this path."}
 	errUnauthorized           = &problem{codeUnauthorized, "Send the session cookie or a bearer token of a live session."}
@@ -127,7 +128,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return codeRequestTimeout, "Send the whole body without pausing.", nil
 	default:
-		return codeInternal, "The request failed inside the service. The requestId names it in the log.", nil
+		return errInternal.code, errInternal.detail, nil
 	}
 }
 
@@ -144,7 +145,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	code, detail, fields := describe(err)
 	t, ok := problemTypes[code]
 	if !ok {
-		code, detail, t = codeInternal, errPanicked.detail, problemTypes[codeInternal]
+		code, detail, t = codeInternal, errInternal.detail, problemTypes[codeInternal]
 	}
 	if t.status >= http.StatusInternalServerError && code != codeNotReady && r.Context().Err() == nil {
 		s.Logger.ErrorContext(r.Context(), "request failed",

@@ -32,7 +32,7 @@ func withBuffer(f func(b []byte) []byte) {
 
 // writeSession answers with the document.
 func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
-	writeSessionHead(w, status, sess)
+	writeSessionHead(w, status, sess, len(sess.Doc))
 	withBuffer(func(b []byte) []byte {
 		b = sess.AppendJSON(b)
 		_, _ = w.Write(b) // a client that left gets nothing more
@@ -40,11 +40,12 @@ func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
 	})
 }
 
-func writeSessionHead(w http.ResponseWriter, status int, sess *schema.Session) {
+// writeSessionHead begins an answer with the document, of that many bytes.
+func writeSessionHead(w http.ResponseWriter, status int, sess *schema.Session, length int) {
 	h := w.Header()
 	h["Content-Type"] = contentTypeJSON
 	h["Etag"] = []string{sess.ETag()}
-	h["Content-Length"] = []string{strconv.Itoa(len(sess.Doc))}
+	h["Content-Length"] = []string{strconv.Itoa(length)}
 	w.WriteHeader(status)
 }
 
@@ -80,11 +81,7 @@ func (s *Server) issue(w http.ResponseWriter, status int, sess *schema.Session, 
 		b = append(b[:len(b)-1], `,"token":"`...)
 		b = append(b, s.keys.Load().token(sess.ID)...) // nothing in a token needs escaping
 		b = append(b, `"}`...)
-		h := w.Header()
-		h["Content-Type"] = contentTypeJSON
-		h["Etag"] = []string{sess.ETag()}
-		h["Content-Length"] = []string{strconv.Itoa(len(b))}
-		w.WriteHeader(status)
+		writeSessionHead(w, status, sess, len(b))
 		_, _ = w.Write(b)
 		return b
 	})

@@ -112,7 +112,7 @@ func (s *Server) headSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noteSession(r, sess.ID)
-	writeSessionHead(w, http.StatusOK, &sess)
+	writeSessionHead(w, http.StatusOK, &sess, len(sess.Doc))
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	after, limit := start, max(q.Limit, 1)
 	if q.Cursor != "" {
 		var err error
-		if after, err = decodeCursor(q); err != nil {
+		if after.created, after.id, err = store.DecodeCursor(q); err != nil {
 			return store.Page{}, err
 		}
 	}
@@ -51,7 +51,8 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 		space.scan(q.UserID, after, func(rec *record) bool {
 			if rec.live(now.UnixMilli()) {
 				if len(page.Sessions) == limit {
-					page.Next = encodeCursor(q, &page.Sessions[limit-1])
+					end := &page.Sessions[limit-1]
+					page.Next = store.EncodeCursor(q, end.CreatedAt.UnixMilli(), end.ID)
 					return false
 				}
 				page.Sessions = append(page.Sessions, rec.session(string(rec.id())))

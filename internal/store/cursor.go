@@ -1,4 +1,4 @@
-package memory
+package store
 
 import (
 	"encoding/base64"
@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
 )
 
 // A cursor is the position of a page's last session: a version byte, a digest
@@ -20,37 +19,38 @@ const (
 
 var cursorEncoding = base64.RawURLEncoding.Strict()
 
-func encodeCursor(q store.Query, last *schema.Session) string {
-	b := make([]byte, 0, cursorHead+len(last.ID))
+// EncodeCursor returns the cursor of the page after a session that was created
+// at that time, in ms, and has that id.
+func EncodeCursor(q Query, created int64, id string) string {
+	b := make([]byte, 0, cursorHead+len(id))
 	b = append(b, cursorVersion)
 	b = binary.BigEndian.AppendUint64(b, queryDigest(q))
-	b = binary.BigEndian.AppendUint64(b, uint64(last.CreatedAt.UnixMilli()))
-	b = append(b, last.ID...)
+	b = binary.BigEndian.AppendUint64(b, uint64(created)) //nolint:gosec // read back the same way
+	b = append(b, id...)
 	return cursorEncoding.EncodeToString(b)
 }
 
-func decodeCursor(q store.Query) (position, error) {
+// DecodeCursor returns what the query's cursor was made of, or ErrBadCursor.
+func DecodeCursor(q Query) (created int64, id string, err error) {
 	b, err := cursorEncoding.DecodeString(q.Cursor)
 	// DecodeString skips line breaks, even when it is strict.
 	if err != nil || cursorEncoding.EncodeToString(b) != q.Cursor {
-		return position{}, store.ErrBadCursor
+		return 0, "", ErrBadCursor
 	}
 	if len(b) <= cursorHead || b[0] != cursorVersion || binary.BigEndian.Uint64(b[1:]) != queryDigest(q) {
-		return position{}, store.ErrBadCursor
+		return 0, "", ErrBadCursor
 	}
-	p := position{
-		created: int64(binary.BigEndian.Uint64(b[9:])), //nolint:gosec // written the same way
-		id:      string(b[cursorHead:]),
+	created = int64(binary.BigEndian.Uint64(b[9:])) //nolint:gosec // written the same way
+	id = string(b[cursorHead:])
+	if !schema.ValidForeignID(id) {
+		return 0, "", ErrBadCursor
 	}
-	if !schema.ValidForeignID(p.id) {
-		return position{}, store.ErrBadCursor
-	}
-	return p, nil
+	return created, id, nil
 }
 
 // queryDigest tells queries over different sessions apart. The limit may
 // change from page to page.
-func queryDigest(q store.Query) uint64 {
+func queryDigest(q Query) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(q.Namespace)) // never fails
 	_, _ = h.Write([]byte{0})
