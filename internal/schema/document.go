@@ -96,6 +96,9 @@ func readUser(value []byte) (*User, error) {
 	if isNull(value) {
 		return nil, nil
 	}
+	if user, ok := plainUser(value); ok {
+		return user, nil
+	}
 	var m mistakes
 	user := readUserPatch(value, &m).whole(&m)
 	if m.err() != nil {

@@ -10,8 +10,9 @@ import (
 
 // equalJSON reports whether two normalised values are equal as RFC 6902
 // section 4.6 has it: numbers by what they stand for, strings by their
-// characters, objects in any order.
-func equalJSON(a, b []byte) bool {
+// characters, objects in any order. Where that takes too much effort, it says
+// no.
+func (e *effort) equalJSON(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
@@ -25,9 +26,9 @@ func equalJSON(a, b []byte) bool {
 	case jsontext.KindNumber:
 		return equalNumbers(a, b)
 	case jsontext.KindBeginArray:
-		return equalArrays(a, b)
+		return e.equalArrays(a, b)
 	case jsontext.KindBeginObject:
-		return equalObjects(a, b)
+		return e.equalObjects(a, b)
 	default:
 		return false
 	}
@@ -50,7 +51,7 @@ func equalNumbers(a, b []byte) bool {
 	return len(a) <= absurd && len(b) <= absurd && parseNumber(a).equal(parseNumber(b))
 }
 
-func equalArrays(a, b []byte) bool {
+func (e *effort) equalArrays(a, b []byte) bool {
 	i, j := 1, 1
 	for {
 		aStart, aEnd, more := nextElement(a, i)
@@ -58,20 +59,22 @@ func equalArrays(a, b []byte) bool {
 		if !more || !other {
 			return more == other
 		}
-		if !equalJSON(a[aStart:aEnd], b[bStart:bEnd]) {
+		e.look(aEnd - aStart)
+		if e.spent() || !e.equalJSON(a[aStart:aEnd], b[bStart:bEnd]) {
 			return false
 		}
 		i, j = aEnd, bEnd
 	}
 }
 
-func equalObjects(a, b []byte) bool {
+func (e *effort) equalObjects(a, b []byte) bool {
 	var few [8]patchMember
 	members := readPatchMembers(few[:0], b)
 	count := 0
 	for m, ok := nextMember(a, 1); ok; m, ok = nextMember(a, m.end) {
+		e.look(m.end - m.start)
 		other := members.find(m.name(a))
-		if other == nil || !equalJSON(m.value(a), other.value) {
+		if e.spent() || other == nil || !e.equalJSON(m.value(a), other.value) {
 			return false
 		}
 		count++

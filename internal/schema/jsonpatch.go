@@ -33,6 +33,7 @@ type patchDocument struct {
 	// copied counts the bytes that copy operations added, up to limit: a few
 	// of them could otherwise grow a document without end.
 	copied, limit int
+	effort        effort
 }
 
 // defaultCopyLimit bounds copy operations where documents have no limit.
@@ -54,7 +55,7 @@ func newPatchDocument(s Sections, limit int) *patchDocument {
 		sections.names = append(sections.names, appendQuoted(nil, name))
 		sections.nodes = append(sections.nodes, &node{text: text})
 	}
-	return &patchDocument{root: node{inner: sections}, limit: limit}
+	return &patchDocument{root: node{inner: sections}, limit: limit, effort: effort{left: maxEffort}}
 }
 
 // TTL implements Change. A JSON Patch cannot ask for one.
@@ -69,7 +70,11 @@ func (ops *Operations) Apply(cur Sections) (Sections, error) {
 	var last [sectionCount]int // the operation that changed a section last, plus 1
 	for i := range ops.list {
 		o := &ops.list[i]
-		if err := doc.apply(o); err != nil {
+		err := doc.apply(o)
+		if doc.effort.spent() {
+			err = errTooMuchWork
+		}
+		if err != nil {
 			return Sections{}, operationError(i, err)
 		}
 		if o.op != "test" {
@@ -119,7 +124,7 @@ func (d *patchDocument) apply(o *operation) error {
 		_, err := d.remove(o.path)
 		return err
 	case "replace":
-		c, i, err := d.root.at(o.path)
+		c, i, err := d.root.at(o.path, &d.effort)
 		if err == nil {
 			c.nodes[i] = &node{text: o.value}
 		}
@@ -134,41 +139,41 @@ func (d *patchDocument) apply(o *operation) error {
 }
 
 func (d *patchDocument) add(p pointer, n *node) error {
-	c, err := d.root.parent(p)
+	c, err := d.root.parent(p, &d.effort)
 	if err != nil {
 		return err
 	}
 	last := p[len(p)-1]
-	i, exists, err := c.find(last)
+	i, exists, err := c.find(last, &d.effort)
 	if err == nil {
-		c.put(i, exists, last, n)
+		c.put(i, exists, last, n, &d.effort)
 	}
 	return err
 }
 
 func (d *patchDocument) remove(p pointer) (*node, error) {
-	c, i, err := d.root.at(p)
+	c, i, err := d.root.at(p, &d.effort)
 	if err != nil {
 		return nil, err
 	}
-	return c.cut(i), nil
+	return c.cut(i, &d.effort), nil
 }
 
 func (d *patchDocument) test(p pointer, value []byte) error {
-	c, i, err := d.root.at(p)
+	c, i, err := d.root.at(p, &d.effort)
 	switch {
 	case errors.Is(err, errMissing):
 		return &failure{code: CodePatchTestFailed, member: "path", detail: err.Error()}
 	case err != nil:
 		return err
-	case !c.nodes[i].equal(value):
+	case !c.nodes[i].equal(value, &d.effort):
 		return &failure{code: CodePatchTestFailed, member: "value", detail: "the value at this path is another"}
 	}
 	return nil
 }
 
 func (d *patchDocument) copy(from, to pointer) error {
-	c, i, err := d.root.at(from)
+	c, i, err := d.root.at(from, &d.effort)
 	if err != nil {
 		return wrongFrom(err)
 	}
@@ -181,7 +186,7 @@ func (d *patchDocument) copy(from, to pointer) error {
 
 func (d *patchDocument) move(from, to pointer) error {
 	if slices.Equal(from, to) { // changes nothing, not even an order
-		_, _, err := d.root.at(from)
+		_, _, err := d.root.at(from, &d.effort)
 		if err != nil {
 			return wrongFrom(err)
 		}
@@ -209,7 +214,7 @@ func (ops *Operations) result(cur Sections, doc *container, last [sectionCount]i
 			continue
 		}
 		var value []byte
-		if at, exists, _ := doc.find(token{quoted: `"` + sectionNames[i] + `"`}); exists {
+		if at, exists, _ := doc.find(token{quoted: `"` + sectionNames[i] + `"`}, &effort{left: maxEffort}); exists {
 			value = doc.nodes[at].append(nil)
 		}
 		at := "/" + strconv.Itoa(last[i]-1)

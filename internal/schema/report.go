@@ -69,6 +69,9 @@ const (
 	ReasonTooOld CleanupReason = "too_old"
 	// ReasonFutureTime: its modification time lies in the future.
 	ReasonFutureTime CleanupReason = "future_time"
+	// ReasonClockSet: it would have gone, but the clock that makes it old was
+	// put forward lately.
+	ReasonClockSet CleanupReason = "clock_set"
 	// ReasonNotRegular: a symlink, socket, FIFO or device.
 	ReasonNotRegular CleanupReason = "not_regular"
 	// ReasonEmptyDirectory: a subdirectory with nothing left in it.

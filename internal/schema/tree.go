@@ -101,13 +101,15 @@ func (n *node) append(dst []byte) []byte {
 // find returns where in c the token leads; exists says whether there is a
 // value. Where there is none it is the place for a new one, which in an array
 // is the end alone, be it written as an index or as "-".
-func (c *container) find(t token) (i int, exists bool, err error) {
+func (c *container) find(t token, e *effort) (i int, exists bool, err error) {
 	if c.object {
 		for i, name := range c.names {
 			if string(name) == t.quoted {
+				e.names(i)
 				return i, true, nil
 			}
 		}
+		e.names(len(c.names))
 		return len(c.nodes), false, nil
 	}
 	if t.text == "-" {
@@ -125,9 +127,10 @@ func (c *container) find(t token) (i int, exists bool, err error) {
 
 // put gives the place i of find a value: in an object it replaces what is
 // there, in an array it comes before that.
-func (c *container) put(i int, exists bool, t token, n *node) {
+func (c *container) put(i int, exists bool, t token, n *node, e *effort) {
 	switch {
 	case !c.object:
+		e.move(len(c.nodes) - i)
 		c.nodes = slices.Insert(c.nodes, i, n)
 	case exists:
 		c.nodes[i] = n
@@ -138,8 +141,9 @@ func (c *container) put(i int, exists bool, t token, n *node) {
 }
 
 // cut takes out the value at i.
-func (c *container) cut(i int) *node {
+func (c *container) cut(i int, e *effort) *node {
 	n := c.nodes[i]
+	e.move(len(c.nodes) - i)
 	c.nodes = slices.Delete(c.nodes, i, i+1)
 	if c.object {
 		c.names = slices.Delete(c.names, i, i+1)
@@ -148,13 +152,13 @@ func (c *container) cut(i int) *node {
 }
 
 // parent follows all of p but its last token.
-func (n *node) parent(p pointer) (*container, error) {
+func (n *node) parent(p pointer, e *effort) (*container, error) {
 	for {
 		c, err := n.open()
 		if err != nil || len(p) == 1 {
 			return c, err
 		}
-		i, exists, err := c.find(p[0])
+		i, exists, err := c.find(p[0], e)
 		switch {
 		case err != nil:
 			return nil, err
@@ -166,11 +170,11 @@ func (n *node) parent(p pointer) (*container, error) {
 }
 
 // at returns where p leads, which must be a value.
-func (n *node) at(p pointer) (c *container, i int, err error) {
-	if c, err = n.parent(p); err != nil {
+func (n *node) at(p pointer, e *effort) (c *container, i int, err error) {
+	if c, err = n.parent(p, e); err != nil {
 		return nil, 0, err
 	}
-	i, exists, err := c.find(p[len(p)-1])
+	i, exists, err := c.find(p[len(p)-1], e)
 	if err == nil && !exists {
 		err = errMissing
 	}
@@ -178,24 +182,24 @@ func (n *node) at(p pointer) (c *container, i int, err error) {
 }
 
 // equal reports whether n and a normalised value are equal, see equalJSON.
-func (n *node) equal(value []byte) bool {
+func (n *node) equal(value []byte, e *effort) bool {
 	switch {
 	case n.inner == nil:
-		return equalJSON(n.text, value)
+		return e.equalJSON(n.text, value)
 	case n.inner.object:
-		return n.inner.equalObject(value)
+		return n.inner.equalObject(value, e)
 	default:
-		return n.inner.equalArray(value)
+		return n.inner.equalArray(value, e)
 	}
 }
 
-func (c *container) equalArray(value []byte) bool {
+func (c *container) equalArray(value []byte, e *effort) bool {
 	if kindOf(value) != jsontext.KindBeginArray {
 		return false
 	}
 	count := 0
 	for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
-		if count == len(c.nodes) || !c.nodes[count].equal(value[start:end]) {
+		if count == len(c.nodes) || !c.nodes[count].equal(value[start:end], e) {
 			return false
 		}
 		count++
@@ -203,7 +207,7 @@ func (c *container) equalArray(value []byte) bool {
 	return count == len(c.nodes)
 }
 
-func (c *container) equalObject(value []byte) bool {
+func (c *container) equalObject(value []byte, e *effort) bool {
 	if kindOf(value) != jsontext.KindBeginObject {
 		return false
 	}
@@ -214,7 +218,7 @@ func (c *container) equalObject(value []byte) bool {
 	}
 	for i, name := range c.names {
 		m := members.find(name)
-		if m == nil || !c.nodes[i].equal(m.value) {
+		if m == nil || !c.nodes[i].equal(m.value, e) {
 			return false
 		}
 	}

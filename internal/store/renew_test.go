@@ -94,7 +94,7 @@ func TestRenew(t *testing.T) {
 
 	t.Run("takes a change meanwhile along", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
-		other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour})
+		other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 		sess := b.created(patch{})
 		b.store.before = map[string]func(){"Regenerate": func() {
 			_, _, err := other.Update(t.Context(), start, sess.Key(), store.Update{Change: patch{inputs: `{"a":1}`}})
@@ -185,7 +185,7 @@ func TestConflictsEnd(t *testing.T) {
 	start := func(t *testing.T) (*stubborn, *store.Sessions, store.Key) {
 		t.Helper()
 		s := &stubborn{Store: memory.New(memory.Options{})}
-		sessions := store.NewSessions(s, &schema.Rules{}, store.Lifetimes{TTL: time.Hour})
+		sessions := store.NewSessions(s, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 		sess, err := sessions.Create(t.Context(), start, schema.DefaultNamespace, patch{}, nil)
 		require.NoError(t, err)
 		return s, sessions, sess.Key()

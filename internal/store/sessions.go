@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"time"
 
@@ -17,27 +16,44 @@ type Sessions struct {
 	Store
 	rules *schema.Rules
 	life  Lifetimes
+	limit UserLimit
 
 	// Writers of one session in this process take turns, so that a crowd does
 	// not spend its time on conflicts. The store's compare-and-set is what
 	// makes a change safe; this only makes it cheap.
-	seed  maphash.Seed
-	turns [256]chan struct{} // of one slot each: whoever filled it has the turn
+	turns *turns[Key]
+
+	// So do writes that make a session one of a user's, where users are
+	// limited. A session's turn comes before its user's.
+	userTurns *turns[userKey]
 }
 
 // NewSessions returns the sessions of s.
-func NewSessions(s Store, rules *schema.Rules, life Lifetimes) *Sessions {
-	out := &Sessions{Store: s, rules: rules, life: life, seed: maphash.MakeSeed()}
-	for i := range out.turns {
-		out.turns[i] = make(chan struct{}, 1)
+func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
+	return &Sessions{
+		Store: s, rules: rules, life: life, limit: limit,
+		turns: newTurns[Key](), userTurns: newTurns[userKey](),
 	}
-	return out
 }
 
 // Create stores a new session with what in makes of empty sections. allow, if
 // not nil, sees the sections before they are stored and can refuse them.
 // The error is a *schema.Error, one of this package's, or allow's.
 func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, in schema.Change, allow Allow) (schema.Session, error) {
+	return s.CreateInPlace(ctx, now, Key{Namespace: namespace}, in, allow)
+}
+
+// CreateInPlace is Create for a caller that ends the session of the key old
+// once the new one is stored: that one does not count against its user's limit.
+func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in schema.Change, allow Allow) (schema.Session, error) {
+	return s.create(ctx, now, Key{Namespace: old.Namespace, ID: schema.NewID()}, old.ID, in, allow, s.Store.Create)
+}
+
+// create is CreateInPlace with an id and the store's method that keeps the
+// session.
+func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old string, in schema.Change, allow Allow,
+	keep func(context.Context, time.Time, schema.Session) error,
+) (schema.Session, error) {
 	now = schema.Now(now)
 	before := schema.EmptySections()
 	after, err := in.Apply(before)
@@ -49,14 +65,45 @@ func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, 
 			return schema.Session{}, err
 		}
 	}
-	sess := schema.Session{Namespace: namespace, ID: schema.NewID(), CreatedAt: now, UpdatedAt: now, Revision: 1}
+	sess := schema.Session{Namespace: key.Namespace, ID: key.ID, CreatedAt: now, UpdatedAt: now, Revision: 1}
 	sess.OwnTTL, _ = in.TTL()
 	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
 	sess.ExpiresAt = s.life.Deadline(now, now, sess.TTL)
 	if sess, err = s.rules.Build(sess, after); err != nil {
 		return schema.Session{}, err
 	}
-	return sess, s.Store.Create(ctx, now, sess)
+	err = s.limited(ctx, now, &sess, old, func() error { return keep(ctx, now, sess) })
+	return sess, err
+}
+
+// Put is Update, and where there is no live session of the key, it creates one
+// with that id from the change. Where one was ended lately, it returns ErrEnded
+// instead, unless revive says that it may come back.
+func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
+	for try := 0; ; try++ {
+		sess, _, err = s.Update(ctx, now, key, u)
+		if !errors.Is(err, ErrNotFound) {
+			return sess, false, err
+		}
+		sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, revive)
+		if !errors.Is(err, ErrExists) {
+			return sess, err == nil, err
+		}
+		// Another caller was first: the next update finds its session.
+		if err := pause(ctx, try); err != nil {
+			return schema.Session{}, false, err
+		}
+	}
+}
+
+// CreateAs is Create with an id that the caller brings. Returns ErrExists, and
+// unless revive says that an ended session may come back, ErrEnded.
+func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
+	keep := s.Store.Create
+	if revive {
+		keep = s.Revive
+	}
+	return s.create(ctx, now, key, "", in, allow, keep)
 }
 
 // Allow decides whether a caller may turn one set of sections into another.
@@ -75,10 +122,14 @@ func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess sch
 	if !due {
 		return sess, false, nil
 	}
-	if sess, err = s.Store.Touch(ctx, now, key, until); err != nil {
+	touched, err := s.Store.Touch(ctx, now, key, until)
+	switch {
+	case errors.Is(err, ErrReadOnly): // then it is read without being touched
+		return sess, false, nil
+	case err != nil:
 		return schema.Session{}, false, err
 	}
-	return sess, true, nil
+	return touched, true, nil
 }
 
 // Update is a change of one session.
@@ -118,8 +169,14 @@ func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update)
 			next, err = s.Store.Touch(ctx, now, key, next.ExpiresAt)
 			return err
 		}
-		next, err = s.Swap(ctx, now, old, next)
-		return err
+		swap := func() error {
+			next, err = s.Swap(ctx, now, old, next)
+			return err
+		}
+		if next.UserID == old.UserID {
+			return swap()
+		}
+		return s.limited(ctx, now, &next, "", swap)
 	})
 	if err != nil {
 		return schema.Session{}, false, err
@@ -245,13 +302,11 @@ func (*movedError) Unwrap() error { return ErrNotFound }
 // compareAndSet reads the session and hands it to write until that no longer
 // fails with ErrConflict.
 func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
-	turn := s.turns[maphash.Comparable(s.seed, key)%uint64(len(s.turns))]
-	select {
-	case turn <- struct{}{}:
-	case <-ctx.Done(): // a store that hangs does not hold up writers beyond their deadlines
-		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, ctx.Err())
+	done, err := s.turns.take(ctx, key)
+	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
+		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, err)
 	}
-	defer func() { <-turn }()
+	defer done()
 	for try := 0; ; try++ {
 		old, err := s.Peek(ctx, now, key)
 		if err != nil {

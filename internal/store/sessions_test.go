@@ -28,11 +28,16 @@ type bench struct {
 
 func newBench(t *testing.T, life store.Lifetimes) *bench {
 	t.Helper()
+	return newLimitedBench(t, life, store.UserLimit{})
+}
+
+func newLimitedBench(t *testing.T, life store.Lifetimes, limit store.UserLimit) *bench {
+	t.Helper()
 	if life.TTL == 0 {
 		life.TTL = time.Hour
 	}
-	m := &meddler{Store: memory.New(memory.Options{})}
-	return &bench{Sessions: store.NewSessions(m, &schema.Rules{MaxBytes: 2000}, life), t: t, store: m}
+	m := &meddler{Store: memory.New(memory.Options{Tombstone: time.Minute})}
+	return &bench{Sessions: store.NewSessions(m, &schema.Rules{MaxBytes: 2000}, life, limit), t: t, store: m}
 }
 
 // meddler is a store to which something can happen just before a call.
@@ -47,6 +52,11 @@ func (m *meddler) meddle(method string) {
 		delete(m.before, method)
 		f()
 	}
+}
+
+func (m *meddler) Create(ctx context.Context, now time.Time, s schema.Session) error {
+	m.meddle("Create")
+	return m.Store.Create(ctx, now, s)
 }
 
 func (m *meddler) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"session-api/internal/schema"
@@ -23,6 +24,16 @@ var (
 	ErrConflict = errors.New("session changed meanwhile")
 	// ErrFull: the store is at its limit and may not evict.
 	ErrFull = errors.New("store is full")
+	// ErrEnded: a session of that key was ended (Delete, Clear, Regenerate)
+	// within the store's tombstone window, and must not come back.
+	ErrEnded = errors.New("session was ended")
+	// ErrBadCursor: a cursor that this store did not give out for this query.
+	ErrBadCursor = errors.New("bad cursor")
+	// ErrEventsLost: events that a follower has not seen are no longer kept.
+	ErrEventsLost = errors.New("events lost")
+	// ErrReadOnly: the store can be read but not written at present. It is a
+	// kind of ErrUnavailable.
+	ErrReadOnly = fmt.Errorf("%w: not writable at present", ErrUnavailable)
 	// ErrUnavailable: the store could not be asked, or did not answer in time.
 	ErrUnavailable = errors.New("store unavailable")
 )
@@ -44,9 +55,15 @@ type Store interface {
 	Name() string
 
 	// Create stores s, making room by the store's eviction policy where it is
-	// full. Returns ErrExists if a live session has its key, and ErrFull if
-	// there is no room and nothing may be evicted.
+	// full. Returns ErrExists if a live session has its key, ErrEnded if one
+	// that was ended lately had it, and ErrFull if there is no room and nothing
+	// may be evicted.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
+
+	// Revive is Create for callers that may set again what they removed: it
+	// lifts the tombstone of the key, and never returns ErrEnded. An old key in
+	// its grace becomes the new session's.
+	Revive(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Get returns the live session of the key, and counts as a use of it
 	// (recency, hits, misses). Within the grace of Regenerate the old key
@@ -92,6 +109,10 @@ type Store interface {
 	// Returns ErrBadCursor.
 	List(ctx context.Context, now time.Time, q Query) (Page, error)
 
+	// Count returns how many live sessions f matches. Where others come and go
+	// meanwhile, it is as many as at some moment between.
+	Count(ctx context.Context, now time.Time, f Filter) (int, error)
+
 	// Namespaces returns the names of all namespaces that have a live session,
 	// sorted, each once; perhaps of others, too. A namespace is named from the
 	// moment that its first Create returns. It costs what it returns, not what
@@ -110,6 +131,16 @@ type Store interface {
 	// HasFile reports whether a live session refers to any of the paths.
 	HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error)
 
+	// Follow calls yield with each event after the one whose ID is after, in
+	// order; with an empty after, with each from now on. Every created, changed
+	// or ended session has its event by the time that the method which did it
+	// returns, or soon after; the events of one session come in the order in
+	// which things happened to it. Only so many events are kept: a follower
+	// that is slower than they come, or that was away for too long, gets
+	// ErrEventsLost, and so does one with an ID that the store did not give
+	// out. It ends with that, with yield's error as it is, or with ctx's.
+	Follow(ctx context.Context, after string, yield func(Event) error) error
+
 	// Sweep frees what has expired and returns how many sessions that were.
 	Sweep(ctx context.Context, now time.Time) (int, error)
 
@@ -122,9 +153,6 @@ type Store interface {
 	// Close frees what the store holds. No method may be called afterwards.
 	Close() error
 }
-
-// ErrBadCursor: a cursor that this store did not give out for this query.
-var ErrBadCursor = errors.New("bad cursor")
 
 // Query selects sessions to list.
 type Query struct {
@@ -146,7 +174,7 @@ type Page struct {
 	Next string
 }
 
-// Filter selects sessions to end, within one namespace.
+// Filter selects sessions to end or to count, within one namespace.
 type Filter struct {
 	Namespace string
 	// UserID limits it to one user's sessions; empty for all.

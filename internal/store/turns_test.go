@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -31,4 +32,29 @@ func TestAWriterThatWaitsForAnotherGivesUpInTime(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, waited)
 	assert.EqualValues(t, 2, next.Revision)
+}
+
+// A writer that takes long holds up nobody but writers of the same session.
+func TestSessionsDoNotWaitForOneAnother(t *testing.T) {
+	b := newBench(t, store.Lifetimes{})
+	change, err := (&schema.Rules{}).DecodeInput([]byte(`{"inputs":{"a":1}}`))
+	require.NoError(t, err)
+	var others []store.Key
+	for range 600 { // more than any number of locks that sessions would share
+		sess, err := b.Create(t.Context(), start, "default", &schema.Input{}, nil)
+		require.NoError(t, err)
+		others = append(others, sess.Key())
+	}
+	slow := others[0]
+	b.store.before = map[string]func(){"Swap": func() {
+		b.store.before = nil // the others' are not looked at
+		for _, key := range others[1:] {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			_, _, err := b.Update(ctx, start, key, store.Update{Change: change})
+			cancel()
+			require.NoError(t, err)
+		}
+	}}
+	_, _, err = b.Update(t.Context(), start, slow, store.Update{Change: change})
+	require.NoError(t, err)
 }

@@ -159,7 +159,7 @@ func TestUpdate(t *testing.T) {
 
 	t.Run("the condition is asked again after a conflict", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
-		other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour})
+		other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 		sess := b.created(patch{})
 		b.store.before = map[string]func(){"Swap": func() {
 			_, _, err := other.Update(t.Context(), start, sess.Key(), store.Update{Change: patch{inputs: `{"a":1}`}})

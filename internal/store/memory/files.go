@@ -119,6 +119,9 @@ func justAfter(path string) string { return path + "\x00" }
 
 // Files implements store.Store.
 func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
+		return err
+	}
 	for from := ""; ; {
 		if err := cancelled(ctx); err != nil {
 			return err
@@ -137,7 +140,10 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 }
 
 // HasFile implements store.Store.
-func (s *Store) HasFile(_ context.Context, now time.Time, paths ...string) (bool, error) {
+func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
+		return false, err
+	}
 	s.files.mu.RLock()
 	defer s.files.mu.RUnlock()
 	return slices.ContainsFunc(paths, func(path string) bool {

@@ -21,12 +21,13 @@ type graces struct {
 	of map[store.Key]grace
 }
 
-// find returns the grace of the key, if it has not run out at now.
-func (g *graces) find(key store.Key, now int64) (grace, bool) {
+// find returns the grace of the key, and whether it leads anywhere at now or has
+// run out.
+func (g *graces) find(key store.Key, now int64) (found grace, over, ok bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	found, ok := g.of[key]
-	return found, ok && now < found.until
+	found, there := g.of[key]
+	return found, there && now >= found.until, there && now < found.until
 }
 
 func (g *graces) set(to grace) {
@@ -66,6 +67,12 @@ func (g *graces) sweep(now int64) []grace {
 		}
 	}
 	return over
+}
+
+// lead makes reads of the old key lead to e until then. Both shards are locked.
+func (s *Store) lead(sh *shard, old store.Key, nextSh *shard, nextHash uint64, e *entry, until int64) {
+	sh.graces.set(grace{from: old, to: e, hash: nextHash, until: until})
+	nextSh.olds.set(e, old)
 }
 
 // oldKeys are the keys in whose grace a shard's sessions are. Most have none.

@@ -37,6 +37,9 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 			return store.Page{}, err
 		}
 	}
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
+		return store.Page{}, err
+	}
 	space := s.spaces.find(q.Namespace)
 	if space == nil {
 		return store.Page{}, nil
@@ -120,11 +123,10 @@ func (s *Store) clear(now int64, key store.Key, user string) bool {
 	if user != "" && rec.user != user {
 		return false
 	}
-	s.drop(sh, hash, e)
 	if !rec.live(now) {
-		s.expirations.Add(1)
+		s.end(sh, hash, key, e, store.EventExpired, now)
 		return false
 	}
-	s.deletes.Add(1)
+	s.end(sh, hash, key, e, store.EventDeleted, now)
 	return true
 }

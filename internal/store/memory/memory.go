@@ -37,11 +37,25 @@
 //
 // In this order, each optional: Store.room; then one shard, or two in the order
 // of their numbers; then one of the leaves: a namespace, the namespaces, the
-// file index, the budget, a shard's graces. No lock is held while another
-// package is called, nor for longer than one batch.
+// file index, the budget, a shard's graces, the log of events. No lock is held
+// while another package is called, but for Options.OnEvent, nor for longer than
+// one batch.
+//
+// # Events
+//
+// Whoever changes a session says so while its shard is still locked, so that
+// the events of one session are in the order of what happened to it. They go
+// into a store.EventLog, from which followers copy them: a slow one loses
+// events, and holds up nobody.
+//
+// # Tombstones
+//
+// A key that was ended stays in its shard as a hash and a time, so that Create
+// can tell. There are only so many; of more, the first are forgotten.
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -76,7 +90,17 @@ type Options struct {
 	// MaxBytes is the most memory that sessions take, as cost counts it; 0 for
 	// no limit.
 	MaxBytes int64
+	// Tombstone is how long ended keys are remembered; 0 for not at all.
+	Tombstone time.Duration
+	// Events is how many events are kept for followers; 1000 where it is 0.
+	Events int
+	// OnEvent, where set, is called with each event, without an ID, while the
+	// session's shard is locked: it must not block, nor call the store.
+	OnEvent func(store.Event)
 }
+
+// defaultEvents is how many events are kept where the options do not say.
+const defaultEvents = 1000
 
 const (
 	shardBits  = 8
@@ -99,6 +123,11 @@ type Store struct {
 	spaces namespaces
 	files  fileIndex
 
+	events    *store.EventLog
+	onEvent   func(store.Event)
+	tombstone int64 // in ms; 0 for none
+	maxTombs  int   // of one shard
+
 	sets, deletes, evictions, expirations atomic.Int64
 
 	_ cacheLine
@@ -120,6 +149,11 @@ func New(opts Options) *Store {
 		budget: budget{maxEntries: int64(opts.MaxEntries), maxBytes: opts.MaxBytes},
 		spaces: namespaces{byName: make(map[string]*namespace)},
 		files:  newFileIndex(),
+
+		events:    store.NewEventLog(cmp.Or(opts.Events, defaultEvents)),
+		onEvent:   opts.OnEvent,
+		tombstone: opts.Tombstone.Milliseconds(),
+		maxTombs:  tombLimit(opts.MaxEntries),
 	}
 	switch {
 	case opts.MaxEntries == 0 && opts.MaxBytes == 0:

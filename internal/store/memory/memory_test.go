@@ -18,6 +18,8 @@ func open(_ testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) 
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
 		MaxBytes:   limits.MaxBytes,
+		Tombstone:  limits.Tombstone,
+		Events:     limits.Events,
 	})
 	return s, storetest.NewFakeClock()
 }

@@ -33,19 +33,31 @@ func (s *Store) Peek(_ context.Context, now time.Time, key store.Key) (schema.Se
 }
 
 // read returns the live session of the key, or the one that the key leads to.
+// What has expired it frees, so that this is the last that is seen of it even
+// if the clock is set back.
 func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RLock()
-	e, rec := sh.live(hash, key, now)
+	e := sh.table.find(hash, key)
 	if e != nil {
-		if isUse {
+		rec := e.rec.Load()
+		live := rec.live(now)
+		if live && isUse {
 			s.use(e)
 		}
 		sh.mu.RUnlock()
-		return rec.session(key.ID), true
+		if live {
+			return rec.session(key.ID), true
+		}
+		s.expireKey(sh, hash, key, now)
+		return schema.Session{}, false
 	}
-	g, ok := sh.graces.find(key, now)
+	g, over, ok := sh.graces.find(key, now)
 	sh.mu.RUnlock()
-	if !ok {
+	switch {
+	case over:
+		sh.graces.drop(key, g.to)
+		return schema.Session{}, false
+	case !ok:
 		return schema.Session{}, false
 	}
 	return s.follow(g, now, isUse)
@@ -57,15 +69,26 @@ func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse boo
 func (s *Store) follow(g grace, now int64, isUse bool) (schema.Session, bool) {
 	sh := s.shardOf(g.hash)
 	sh.mu.RLock()
-	defer sh.mu.RUnlock()
 	rec := g.to.rec.Load()
-	if rec == nil || !rec.live(now) {
-		return schema.Session{}, false
-	}
-	if isUse {
+	live := rec != nil && rec.live(now)
+	if live && isUse {
 		s.use(g.to)
 	}
-	return rec.session(string(rec.id())), true
+	sh.mu.RUnlock()
+	switch {
+	case live:
+		return rec.session(string(rec.id())), true
+	case rec != nil:
+		s.expireKey(sh, g.hash, rec.key(), now)
+	}
+	return schema.Session{}, false
+}
+
+// expireKey frees the session of a key if it has expired at now.
+func (s *Store) expireKey(sh *shard, hash uint64, key store.Key, now int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.current(sh, hash, key, now)
 }
 
 // use notes that e is being used. Its shard is locked, for reading at least.

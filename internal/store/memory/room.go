@@ -32,7 +32,7 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 		}
 		// An eviction that finds nobody is no failure: another goroutine
 		// has ended the last one meanwhile. Alone, a session always fits.
-		s.evictExcept(spare)
+		s.evictExcept(spare, now.UnixMilli())
 	}
 }
 
@@ -58,17 +58,17 @@ func (s *Store) expire(sh *shard, now int64, limit int) int {
 		if rec.live(now) {
 			break
 		}
-		s.drop(sh, s.hash(rec.key()), e)
+		key := rec.key()
+		s.end(sh, s.hash(key), key, e, store.EventExpired, now)
 	}
-	s.expirations.Add(int64(n))
 	return n
 }
 
 // evictExcept evicts the first session in the policy's order other than the
 // spared one. The caller holds room.
-func (s *Store) evictExcept(spare *store.Key) {
+func (s *Store) evictExcept(spare *store.Key, now int64) {
 	if spare == nil {
-		s.evict()
+		s.evict(now)
 		return
 	}
 	// The spared one leaves the order for as long as it takes.
@@ -80,7 +80,7 @@ func (s *Store) evictExcept(spare *store.Key) {
 		s.order(sh).remove(e)
 	}
 	sh.mu.Unlock()
-	s.evict()
+	s.evict(now)
 	if e == nil {
 		return
 	}
@@ -97,7 +97,7 @@ func (s *Store) evictExcept(spare *store.Key) {
 
 // evict evicts the first session in the policy's order, if there is any: the
 // package comment says why it is the first. The caller holds room.
-func (s *Store) evict() {
+func (s *Store) evict(now int64) {
 	lows := &s.lastUses
 	if s.policy == TTL {
 		lows = &s.nextEnds
@@ -119,7 +119,7 @@ func (s *Store) evict() {
 				first, firstTick = &s.shards[i], tick
 			}
 		}
-		if first != nil && s.evictFrom(first, lows, lowest, firstTick) {
+		if first != nil && s.evictFrom(first, lows, lowest, firstTick, now) {
 			return
 		}
 	}
@@ -148,15 +148,15 @@ func (s *Store) settled(sh *shard, at int64) (tick int64, ok bool) {
 
 // evictFrom evicts the first entry of a shard if it still is the one at the
 // value and of the tick, and no other shard has an earlier one.
-func (s *Store) evictFrom(sh *shard, lows *bounds, at, tick int64) bool {
+func (s *Store) evictFrom(sh *shard, lows *bounds, at, tick, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if now, ok := s.settled(sh, at); !ok || now != tick || lows.min() < at {
+	if cur, ok := s.settled(sh, at); !ok || cur != tick || lows.min() < at {
 		return false
 	}
 	e := s.order(sh).items[0].e
-	s.drop(sh, s.hash(e.rec.Load().key()), e)
-	s.evictions.Add(1)
+	key := e.rec.Load().key()
+	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
 	return true
 }
 

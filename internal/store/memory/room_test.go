@@ -29,7 +29,7 @@ func TestEvictionLooksAgain(t *testing.T) {
 		require.NoError(t, s.Create(t.Context(), now, sess))
 		shards, ticks, sessions = append(shards, sh), append(ticks, s.clock.Load()), append(sessions, sess)
 	}
-	evict := func(i int) bool { return s.evictFrom(shards[i], &s.lastUses, ticks[i], ticks[i]) }
+	evict := func(i int) bool { return s.evictFrom(shards[i], &s.lastUses, ticks[i], ticks[i], now.UnixMilli()) }
 
 	assert.False(t, evict(1), "another shard's is used less recently")
 	_, err := s.Get(t.Context(), now, sessions[0].Key())

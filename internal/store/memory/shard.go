@@ -23,6 +23,8 @@ type shard struct {
 	olds oldKeys
 	// graces are the successors of keys that would be in this shard.
 	graces graces
+	// tombs are the keys whose sessions were ended lately.
+	tombs tombs
 
 	number int
 

@@ -9,16 +9,14 @@ import (
 // the next eviction, see the package comment.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	at := now.UnixMilli()
-	freed := 0
+	freed, err := s.expireAll(ctx, at)
+	if err != nil {
+		return freed, err
+	}
 	for i := range s.shards {
 		sh := &s.shards[i]
-		for s.nextEnds[i].Load() <= at {
-			if err := cancelled(ctx); err != nil {
-				return freed, err
-			}
-			freed += s.expire(sh, at, batch)
-		}
 		s.sweepGraces(sh, at)
+		sh.sweepTombs(at)
 		if s.policy != LRU {
 			continue
 		}
@@ -31,6 +29,28 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	}
 	s.spaces.sweep()
 	return freed, nil
+}
+
+// expireAll frees what has expired at now and returns how many sessions that
+// were. It looks at no other.
+func (s *Store) expireAll(ctx context.Context, now int64) (int, error) {
+	freed := 0
+	for i := range s.shards {
+		for s.nextEnds[i].Load() <= now {
+			if err := cancelled(ctx); err != nil {
+				return freed, err
+			}
+			freed += s.expire(&s.shards[i], now, batch)
+		}
+	}
+	return freed, nil
+}
+
+// sweepTombs frees the tombstones whose time is over.
+func (sh *shard) sweepTombs(now int64) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.tombs.sweep(now)
 }
 
 // sweepGraces frees the graces of the shard's keys that have run out at now.

@@ -9,41 +9,6 @@ import (
 	"session-api/internal/store"
 )
 
-// Create implements store.Store.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	if err := checkDocument(sess.Doc, sess.ID); err != nil {
-		return err
-	}
-	key := sess.Key()
-	hash := s.hash(key)
-	sh := s.shardOf(hash)
-	space := s.spaces.acquire(key.Namespace)
-	e := newEntry(pack(&sess, space))
-	err := s.withRoom(ctx, now, nil, func() error {
-		sh.mu.Lock()
-		defer sh.mu.Unlock()
-		if err := s.vacate(sh, hash, key, now.UnixMilli()); err != nil {
-			return err
-		}
-		rec := e.rec.Load()
-		s.announce(sh, rec)
-		if err := s.budget.take(1, 0, rec.cost()); err != nil {
-			sh.publish()
-			return err
-		}
-		s.link(sh, hash, key, e)
-		s.files.add(e, rec.files)
-		space.add(e)
-		return nil
-	})
-	if err != nil {
-		space.release()
-		return err
-	}
-	s.sets.Add(1)
-	return nil
-}
-
 // Swap implements store.Store.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 	if err := checkDocument(next.Doc, old.ID); err != nil {
@@ -56,7 +21,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	err := s.withRoom(ctx, now, &key, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
-		e, was := sh.live(hash, key, now.UnixMilli())
+		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
 			return store.ErrNotFound
@@ -72,6 +37,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 			return err
 		}
 		s.replace(sh, e, was, rec)
+		s.emit(store.EventUpdated, now.UnixMilli(), key, rec)
 		return nil
 	})
 	if err != nil {
@@ -87,7 +53,7 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e, rec := sh.live(hash, key, now.UnixMilli())
+	e, rec := s.current(sh, hash, key, now.UnixMilli())
 	if e == nil {
 		return schema.Session{}, store.ErrNotFound
 	}
@@ -101,6 +67,7 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 		rec = &next
 		e.rec.Store(rec)
 		s.requeue(sh, e, at)
+		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
 	}
 	return rec.session(key.ID), nil
 }
@@ -117,7 +84,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	successor := newEntry(pack(&next, space))
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
-		e, was := sh.live(hash, key, now.UnixMilli())
+		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
 			return store.ErrNotFound
@@ -140,10 +107,11 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		s.files.remove(e, was.files)
 		was.space.move(e, space, successor)
 		s.unlink(sh, hash, e)
+		s.bury(sh, hash, now.UnixMilli())
 		if graceUntil.After(now) {
-			sh.graces.set(grace{from: key, to: successor, hash: nextHash, until: graceUntil.UnixMilli()})
-			nextSh.olds.set(successor, key)
+			s.lead(sh, key, nextSh, nextHash, successor, graceUntil.UnixMilli())
 		}
+		s.emitRegenerated(now.UnixMilli(), key.ID, nextKey, rec)
 		return nil
 	})
 	if err != nil {
@@ -160,19 +128,28 @@ func (s *Store) Delete(_ context.Context, now time.Time, key store.Key, revision
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e, rec := sh.live(hash, key, now.UnixMilli())
+	e, rec := s.current(sh, hash, key, now.UnixMilli())
 	switch {
 	case e == nil:
 		return store.ErrNotFound
 	case revision != 0 && revision != rec.revision:
 		return store.ErrConflict
 	}
-	s.drop(sh, hash, e)
-	s.deletes.Add(1)
+	s.end(sh, hash, key, e, store.EventDeleted, now.UnixMilli())
 	return nil
 }
 
 // The functions below change a locked shard.
+
+// current returns the entry of a key that is live at now, and its record. It
+// frees an expired one: whoever was told that it is gone must not see it again,
+// even if the clock is set back.
+func (s *Store) current(sh *shard, hash uint64, key store.Key, now int64) (*entry, *record) {
+	if s.vacate(sh, hash, key, now) == nil {
+		return nil, nil
+	}
+	return sh.live(hash, key, now)
+}
 
 // vacate makes a key free: it fails if a live session has it, and frees an
 // expired one.
@@ -184,8 +161,7 @@ func (s *Store) vacate(sh *shard, hash uint64, key store.Key, now int64) error {
 	if e.rec.Load().live(now) {
 		return store.ErrExists
 	}
-	s.drop(sh, hash, e)
-	s.expirations.Add(1)
+	s.end(sh, hash, key, e, store.EventExpired, now)
 	return nil
 }
 
@@ -205,6 +181,7 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 		e.use(s.clock.Add(1))
 	}
 	sh.table.put(hash, e)
+	sh.tombs.lift(hash)
 	sh.graces.forget(key)
 	sh.ends.push(e, e.rec.Load().expires)
 	if s.policy == LRU {
@@ -223,6 +200,22 @@ func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 	}
 	e.rec.Load().space.release()
 	e.rec.Store(nil)
+}
+
+// end ends the session of the key, for the reason that the event names.
+func (s *Store) end(sh *shard, hash uint64, key store.Key, e *entry, why store.EventType, now int64) {
+	rec := e.rec.Load()
+	s.drop(sh, hash, e)
+	switch why {
+	case store.EventExpired:
+		s.expirations.Add(1)
+	case store.EventEvicted:
+		s.evictions.Add(1)
+	default:
+		s.deletes.Add(1)
+		s.bury(sh, hash, now)
+	}
+	s.emit(why, now, key, rec)
 }
 
 // drop removes e from everywhere.

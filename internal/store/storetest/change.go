@@ -99,8 +99,8 @@ func testSwap(t *testing.T, open Open) {
 				requireSame(t, next, got)
 				f.requireStored(next)
 				f.clock.Advance(time.Minute)
-				f.requireGone(next.Key())
 				assert.Equal(t, 1, f.sweep())
+				f.requireGone(next.Key())
 			})
 		}
 	})

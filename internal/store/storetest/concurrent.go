@@ -150,6 +150,8 @@ func testConcurrent(t *testing.T, open Open) {
 
 	t.Run("what is ended stays ended", func(t *testing.T) { testStaysEnded(t, open) })
 	t.Run("what is cleared stays cleared", func(t *testing.T) { testStaysCleared(t, open) })
+	t.Run("events are in order", func(t *testing.T) { testEventOrder(t, open) })
+	t.Run("events of one key are in order", func(t *testing.T) { testEventsOfOneKey(t, open) })
 	t.Run("pages are stable", func(t *testing.T) { testStablePages(t, open) })
 	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open) })
 }

@@ -19,6 +19,7 @@ func RunEviction(t *testing.T, open Open) {
 	t.Run("TTL", func(t *testing.T) { testTTL(t, open) })
 	t.Run("None", func(t *testing.T) { testNone(t, open) })
 	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
+	t.Run("Events", func(t *testing.T) { testEvictionEvents(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
 	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })
 }

@@ -82,7 +82,7 @@ func testEvictionModel(t *testing.T, open Open) {
 		t.Run(policy, func(t *testing.T) {
 			cost := costOf(t, open)
 			rapid.Check(t, func(rt *rapid.T) {
-				limits := Limits{Policy: policy}
+				limits := Limits{Policy: policy, Tombstone: drawWindow(rt)}
 				limits.MaxEntries = rapid.SampledFrom([]int{0, 1, 2, 5}).Draw(rt, "entries")
 				if limits.MaxEntries == 0 || rapid.Bool().Draw(rt, "both") {
 					limits.MaxBytes = rapid.Int64Range(500, 5000).Draw(rt, "bytes")

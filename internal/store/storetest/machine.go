@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ type machine struct {
 }
 
 func testModel(t *testing.T, open Open) {
-	rapid.Check(t, func(rt *rapid.T) { runMachine(t, rt, open, Limits{}, nil) })
+	rapid.Check(t, func(rt *rapid.T) { runMachine(t, rt, open, Limits{Tombstone: drawWindow(rt)}, nil) })
 }
 
 // runMachine checks one random run. cost says what a session takes of
@@ -39,6 +40,7 @@ func runMachine(t *testing.T, rt *rapid.T, open Open, limits Limits, cost func(s
 	}
 	rt.Repeat(map[string]func(*rapid.T){
 		"create":     m.doCreate,
+		"revive":     m.doRevive,
 		"read":       m.doRead,
 		"swap":       m.doSwap,
 		"touch":      m.doTouch,
@@ -46,6 +48,7 @@ func runMachine(t *testing.T, rt *rapid.T, open Open, limits Limits, cost func(s
 		"delete":     m.doDelete,
 		"clear":      m.doClear,
 		"list":       m.doList,
+		"count":      m.doCount,
 		"files":      m.doFiles,
 		"sweep":      m.doSweep,
 		"wait":       m.doWait,
@@ -73,6 +76,18 @@ func (m *machine) drawSpec(rt *rapid.T) spec {
 
 func (m *machine) drawTTL(rt *rapid.T) time.Duration {
 	return time.Duration(rapid.SampledFrom([]int{1, 3, 10, 1000}).Draw(rt, "ttl")) * time.Millisecond
+}
+
+func drawWindow(rt *rapid.T) time.Duration {
+	return rapid.SampledFrom([]time.Duration{0, 5 * time.Millisecond, time.Hour}).Draw(rt, "tombstone")
+}
+
+func (m *machine) drawFilter(rt *rapid.T) store.Filter {
+	return store.Filter{
+		Namespace: m.drawKey(rt).Namespace,
+		UserID:    rapid.SampledFrom([]string{"", "ada"}).Draw(rt, "user"),
+		Except:    rapid.SampledFrom([]string{"", testID(1), testID(2)}).Draw(rt, "except"),
+	}
 }
 
 // drawState returns a session as it is now, or as it was some time ago.
@@ -103,7 +118,14 @@ func (m *machine) changed(old schema.Session) error {
 
 // The operations.
 
-func (m *machine) doCreate(rt *rapid.T) {
+func (m *machine) doCreate(rt *rapid.T) { m.add(rt, m.Create, m.ended) }
+
+func (m *machine) doRevive(rt *rapid.T) {
+	m.add(rt, m.Revive, func(time.Time, store.Key) bool { return false })
+}
+
+// add stores a new session, which is refused to a key that has ended.
+func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.Session) error, ended func(time.Time, store.Key) bool) {
 	m.expire(m.now())
 	key, sp := m.drawKey(rt), m.drawSpec(rt)
 	sp.namespace, sp.id, sp.ttl = key.Namespace, key.ID, m.drawTTL(rt)
@@ -111,10 +133,12 @@ func (m *machine) doCreate(rt *rapid.T) {
 	var want error
 	if _, ok := m.live[key]; ok {
 		want = store.ErrExists
+	} else if ended(m.now(), key) {
+		want = store.ErrEnded
 	} else {
 		want = m.makeRoom(nil, sess)
 	}
-	require.ErrorIs(rt, m.Create(m.ctx(), m.now(), sess), want)
+	require.ErrorIs(rt, keep(m.ctx(), m.now(), sess), want)
 	if want == nil {
 		delete(m.graces, key)
 		m.put(sess)
@@ -199,6 +223,9 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	m.expire(m.now())
 	old := m.drawState(rt)
 	next := old.WithID(m.drawKey(rt).ID)
+	if m.ended(m.now(), next.Key()) {
+		next = old.WithID(schema.NewID()) // a new id is one that nobody has had
+	}
 	next.ExpiresAt = m.now().Add(next.TTL)
 	graceUntil := m.now().Add(time.Duration(rapid.IntRange(-1, 4).Draw(rt, "grace")) * time.Millisecond)
 	want := m.changed(old)
@@ -213,6 +240,7 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 		return
 	}
 	m.remove(old.Key())
+	m.bury(m.now(), old.Key())
 	delete(m.graces, next.Key())
 	m.put(next)
 	m.want.Sets++
@@ -235,27 +263,31 @@ func (m *machine) doDelete(rt *rapid.T) {
 	default:
 		require.NoError(rt, err)
 		m.remove(key)
+		m.bury(m.now(), key)
 		m.want.Deletes++
 	}
 }
 
 func (m *machine) doClear(rt *rapid.T) {
 	m.expire(m.now())
-	f := store.Filter{
-		Namespace: m.drawKey(rt).Namespace,
-		UserID:    rapid.SampledFrom([]string{"", "ada"}).Draw(rt, "user"),
-		Except:    rapid.SampledFrom([]string{"", testID(1), testID(2)}).Draw(rt, "except"),
-	}
-	match := m.sorted(func(s schema.Session) bool {
-		return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID)
-	})
+	f := m.drawFilter(rt)
+	match := m.matching(f)
 	n, err := m.Clear(m.ctx(), m.now(), f)
 	require.NoError(rt, err)
 	require.Equal(rt, len(match), n)
 	for _, s := range match {
 		m.remove(s.Key())
+		m.bury(m.now(), s.Key())
 		m.want.Deletes++
 	}
+}
+
+func (m *machine) doCount(rt *rapid.T) {
+	m.expire(m.now())
+	f := m.drawFilter(rt)
+	n, err := m.Count(m.ctx(), m.now(), f)
+	require.NoError(rt, err)
+	require.Len(rt, m.matching(f), n)
 }
 
 func (m *machine) doList(rt *rapid.T) {

@@ -20,7 +20,9 @@ type model struct {
 	used, written map[store.Key]int
 	tick          int
 	graces        map[store.Key]modelGrace
-	want          store.Stats // Entries, Bytes and Expirations are worked out
+	// tombs are until when ended keys are remembered.
+	tombs map[store.Key]time.Time
+	want  store.Stats // Entries, Bytes and Expirations are worked out
 
 	limits Limits
 	cost   func(schema.Session) int64
@@ -37,6 +39,7 @@ func newModel() *model {
 		used:    map[store.Key]int{},
 		written: map[store.Key]int{},
 		graces:  map[store.Key]modelGrace{},
+		tombs:   map[store.Key]time.Time{},
 		cost:    func(schema.Session) int64 { return 0 },
 	}
 }
@@ -44,6 +47,7 @@ func newModel() *model {
 // put stores a session, and counts as a write and a use.
 func (m *model) put(s schema.Session) {
 	m.live[s.Key()] = s
+	delete(m.tombs, s.Key())
 	m.tick++
 	m.used[s.Key()], m.written[s.Key()] = m.tick, m.tick
 }
@@ -58,6 +62,12 @@ func (m *model) remove(key store.Key) {
 	delete(m.live, key)
 	maps.DeleteFunc(m.graces, func(_ store.Key, g modelGrace) bool { return g.to == key })
 }
+
+// bury remembers that the key was ended at now.
+func (m *model) bury(now time.Time, key store.Key) { m.tombs[key] = now.Add(m.limits.Tombstone) }
+
+// ended reports whether the key was ended lately.
+func (m *model) ended(now time.Time, key store.Key) bool { return now.Before(m.tombs[key]) }
 
 // expire removes what has expired at now.
 func (m *model) expire(now time.Time) {
@@ -78,6 +88,13 @@ func (m *model) find(now time.Time, key store.Key) (schema.Session, bool) {
 		return m.live[g.to], true
 	}
 	return schema.Session{}, false
+}
+
+// matching returns the sessions that the filter matches.
+func (m *model) matching(f store.Filter) []schema.Session {
+	return m.sorted(func(s schema.Session) bool {
+		return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID)
+	})
 }
 
 // sorted returns the sessions that match, in the order of a list.

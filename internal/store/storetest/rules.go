@@ -65,7 +65,7 @@ func (f *fixture) sessions(life store.Lifetimes) *store.Sessions {
 	if life.TTL == 0 {
 		life.TTL = ttl
 	}
-	return store.NewSessions(f.Store, &schema.Rules{}, life)
+	return store.NewSessions(f.Store, &schema.Rules{}, life, store.UserLimit{})
 }
 
 // testSessions runs what store.Sessions promises on the store: lifetimes that

@@ -15,13 +15,20 @@ import (
 // suite closes the store, and may open several, one after the other or at once.
 type Open func(t testing.TB, limits Limits) (store.Store, Clock)
 
-// Limits are what a store is to keep at most; zero for no limit. Run opens
-// stores without any.
+// Limits are what a store is to keep, and for how long. Run opens stores without
+// limits on sessions.
 type Limits struct {
 	// Policy is "lru", "ttl" or "none", as in the settings.
-	Policy     string
+	Policy string
+	// MaxEntries and MaxBytes are the most that is stored; 0 for no limit.
 	MaxEntries int
 	MaxBytes   int64
+	// Tombstone is how long ended keys are remembered, in the time of the
+	// clock; 0 for not at all.
+	Tombstone time.Duration
+	// Events is about how many events are kept for followers: a few hundred
+	// more do no harm. 0 leaves it to the store, which keeps at least 1000.
+	Events int
 }
 
 // Clock is where the suite takes the time from that it hands to the store. It
@@ -47,14 +54,20 @@ func Run(t *testing.T, open Open) {
 		{"Expiry", testExpiry},
 		{"Regenerate", testRegenerate},
 		{"Grace", testGrace},
+		{"Tombstones", testTombstones},
+		{"OldKeys", testOldKeys},
 		{"List", testList},
 		{"Cursor", testCursor},
 		{"Namespaces", testNamespaces},
+		{"Count", testCount},
 		{"Clear", testClear},
 		{"Files", testFiles},
 		{"Cancelled", testCancelled},
 		{"Stats", testStats},
+		{"Events", testEvents},
+		{"Follow", testFollow},
 		{"Sessions", testSessions},
+		{"Put", testPut},
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},
 	} {

@@ -1,0 +1,47 @@
+package schema
+
+import "strings"
+
+// plainUser reads the user of a document in the form in which Build writes it,
+// as long as no text in it has an escape. It is readUser for nearly all users,
+// at a fraction of the cost; ok is false where it does not know the form.
+func plainUser(value []byte) (u *User, ok bool) {
+	for _, c := range value {
+		if c == '\\' || c < ' ' || c == 0x7f {
+			return nil, false
+		}
+	}
+	u = new(User)
+	rest := string(value) // the one copy that all texts share
+	if u.ID, rest, ok = plainMember(rest, `{"id":"`, maxUserID); !ok || u.ID == "" {
+		return nil, false
+	}
+	if u.Email, rest, ok = plainMember(rest, `,"email":"`, maxUserEmail); !ok {
+		return nil, false
+	}
+	if rest, ok = strings.CutPrefix(rest, `,"roles":[`); !ok {
+		return nil, false
+	}
+	u.Roles = make([]string, 0, min(strings.Count(rest, `"`)/2, maxUserRoles))
+	for rest != "]}" {
+		before := `,"`
+		if len(u.Roles) == 0 {
+			before = `"`
+		}
+		var role string
+		if role, rest, ok = plainMember(rest, before, maxUserRole); !ok || len(u.Roles) == maxUserRoles {
+			return nil, false
+		}
+		u.Roles = append(u.Roles, role)
+	}
+	return u, true
+}
+
+// plainMember cuts what comes before a text, the text, and its quote.
+func plainMember(s, before string, limit int) (text, rest string, ok bool) {
+	if s, ok = strings.CutPrefix(s, before); !ok {
+		return "", "", false
+	}
+	text, rest, ok = strings.Cut(s, `"`)
+	return text, rest, ok && len(text) <= limit
+}

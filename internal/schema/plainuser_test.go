@@ -1,0 +1,78 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// wholeUser reads a user the long way.
+func wholeUser(value []byte) (*User, error) {
+	var m mistakes
+	user := readUserPatch(value, &m).whole(&m)
+	return user, m.err()
+}
+
+func TestPlainUser(t *testing.T) {
+	for _, u := range []User{
+		{ID: "u-1", Email: "ada@example.org", Roles: []string{"editor", "admin"}},
+		{ID: "u", Roles: []string{}},
+		{ID: "ünïcode", Email: "", Roles: []string{"", "a,b", "{}[]"}},
+		{ID: strings.Repeat("i", maxUserID), Email: strings.Repeat("e", maxUserEmail), Roles: slicesOf(maxUserRoles)},
+	} {
+		got, ok := plainUser(u.appendJSON(nil))
+		require.True(t, ok, "%+v", u)
+		assert.Equal(t, &u, got)
+	}
+	for name, value := range map[string]string{
+		"an escape":         `{"id":"\u0041","email":"","roles":[]}`,
+		"an escaped quote":  `{"id":"a\"b","email":"","roles":[]}`,
+		"another order":     `{"email":"","id":"a","roles":[]}`,
+		"a member is left":  `{"id":"a","email":""}`,
+		"one too many":      `{"id":"a","email":"","roles":[],"x":1}`,
+		"no id":             `{"id":"","email":"","roles":[]}`,
+		"a long id":         `{"id":"` + strings.Repeat("i", maxUserID+1) + `","email":"","roles":[]}`,
+		"a long role":       `{"id":"a","email":"","roles":["` + strings.Repeat("r", maxUserRole+1) + `"]}`,
+		"too many roles":    `{"id":"a","email":"","roles":["` + strings.Repeat(`r","`, maxUserRoles) + `r"]}`,
+		"a control":         "{\"id\":\"a\x01\",\"email\":\"\",\"roles\":[]}",
+		"space":             `{"id":"a", "email":"","roles":[]}`,
+		"a comma too many":  `{"id":"a","email":"","roles":["r",]}`,
+		"a comma too early": `{"id":"a","email":"","roles":[,"r"]}`,
+		"roles as text":     `{"id":"a","email":"","roles":"r"}`,
+		"cut off":           `{"id":"a","email":"","roles":["r"`,
+		"nothing":           ``,
+		"null":              `null`,
+	} {
+		_, ok := plainUser([]byte(value))
+		assert.False(t, ok, name)
+	}
+}
+
+func slicesOf(n int) []string {
+	roles := make([]string, n)
+	for i := range roles {
+		roles[i] = strings.Repeat("r", i)
+	}
+	return roles
+}
+
+// FuzzPlainUser: what the short way reads, it reads as the long way does.
+func FuzzPlainUser(f *testing.F) {
+	f.Add("u-1", "ada@example.org", "editor", "admin", "")
+	f.Add("ü", "", `a"b`, `\`, `,"x":[`)
+	f.Fuzz(func(t *testing.T, id, email, role, another, tail string) {
+		u := User{ID: id, Email: email, Roles: []string{role, another}}
+		for _, value := range []string{string(u.appendJSON(nil)), `{"id":"` + id + `","email":"` + email + `","roles":["` + role + `"]` + tail + `}`} {
+			got, ok := plainUser([]byte(value))
+			if !ok || !jsontext.Value(value).IsValid() {
+				continue
+			}
+			want, err := wholeUser([]byte(value))
+			require.NoError(t, err, "%q", value)
+			require.Equal(t, want, got, "%q", value)
+		}
+	})
+}

@@ -1,0 +1,71 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// How add treats a session.
+type addition int
+
+const (
+	create addition = iota
+	revive
+	restore
+)
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.add(ctx, now, &sess, create)
+}
+
+// Revive implements store.Store.
+func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.add(ctx, now, &sess, revive)
+}
+
+func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as addition) error {
+	if err := checkDocument(sess.Doc, sess.ID); err != nil {
+		return err
+	}
+	key := sess.Key()
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	at := now.UnixMilli()
+	space := s.spaces.acquire(key.Namespace)
+	e := newEntry(pack(sess, space))
+	err := s.withRoom(ctx, now, nil, func() error {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		if err := s.vacate(sh, hash, key, at); err != nil {
+			return err
+		}
+		if as == create && sh.tombs.has(hash, at) {
+			return store.ErrEnded
+		}
+		rec := e.rec.Load()
+		s.announce(sh, rec)
+		if err := s.budget.take(1, 0, rec.cost()); err != nil {
+			sh.publish()
+			return err
+		}
+		s.link(sh, hash, key, e)
+		s.files.add(e, rec.files)
+		space.add(e)
+		if as != restore {
+			s.emit(store.EventCreated, at, key, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		space.release()
+		return err
+	}
+	if as != restore {
+		s.sets.Add(1)
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"session-api/internal/store"
+)
+
+// Follow implements store.Store.
+func (s *Store) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+	return s.events.Follow(ctx, after, yield)
+}
+
+// emit tells that something happened to the session of the key, which is now,
+// or last was, as rec says. The session's shard is locked: that is what keeps
+// its events in order.
+func (s *Store) emit(what store.EventType, now int64, key store.Key, rec *record) {
+	ev := store.Event{
+		Type:     what,
+		At:       time.UnixMilli(now).UTC(),
+		Session:  key,
+		UserID:   rec.user,
+		Revision: rec.revision,
+	}
+	switch what {
+	case store.EventDeleted, store.EventExpired, store.EventEvicted:
+	default:
+		ev.ExpiresAt = time.UnixMilli(rec.expires).UTC()
+	}
+	s.publish(&ev)
+}
+
+// emitRegenerated is emit for a session that goes on under the key.
+func (s *Store) emitRegenerated(now int64, previous string, key store.Key, rec *record) {
+	s.publish(&store.Event{
+		Type:      store.EventRegenerated,
+		At:        time.UnixMilli(now).UTC(),
+		Session:   key,
+		Previous:  previous,
+		UserID:    rec.user,
+		Revision:  rec.revision,
+		ExpiresAt: time.UnixMilli(rec.expires).UTC(),
+	})
+}
+
+func (s *Store) publish(ev *store.Event) {
+	s.events.Publish(ev)
+	if s.onEvent != nil {
+		s.onEvent(*ev)
+	}
+}

@@ -1,0 +1,98 @@
+package memory
+
+import (
+	"time"
+
+	"session-api/internal/store"
+)
+
+// tombs are the keys of a shard that were ended lately, by their hashes: with
+// 64 bits and a seed that nobody knows, no two keys that ever meet have the
+// same. They are freed as others come, and by Sweep.
+type tombs struct {
+	until map[uint64]int64
+	// order has them as they came, among them some that were lifted or have
+	// come again since.
+	order []tomb
+}
+
+type tomb struct {
+	hash  uint64
+	until int64
+}
+
+// has reports whether the key of the hash was ended lately.
+func (t *tombs) has(hash uint64, now int64) bool {
+	until, ok := t.until[hash]
+	return ok && now < until
+}
+
+// lift forgets that the key was ended.
+func (t *tombs) lift(hash uint64) { delete(t.until, hash) }
+
+// set remembers that the key was ended. Of more than limit it forgets the
+// first.
+func (t *tombs) set(hash uint64, until int64, limit int) {
+	if t.until == nil {
+		t.until = make(map[uint64]int64)
+	}
+	t.until[hash] = until
+	t.order = append(t.order, tomb{hash, until})
+	for len(t.until) > limit || len(t.order) > 2*limit {
+		t.drop()
+	}
+}
+
+// sweep forgets those whose time is over, as far as none that came before them
+// has time left.
+func (t *tombs) sweep(now int64) {
+	for len(t.order) > 0 && t.order[0].until <= now {
+		t.drop()
+	}
+}
+
+// drop forgets the first.
+func (t *tombs) drop() {
+	first := t.order[0]
+	if t.until[first.hash] == first.until {
+		delete(t.until, first.hash)
+	}
+	if t.order = t.order[1:]; len(t.order) == 0 {
+		*t = tombs{}
+	}
+}
+
+// How many tombstones there are at most, over all shards.
+const (
+	minTombs       = 100_000
+	tombsPerEntry  = 4
+	tombsUnlimited = 1_000_000 // where sessions are not limited
+)
+
+// tombLimit is how many each shard keeps.
+func tombLimit(maxEntries int) int {
+	if maxEntries == 0 {
+		return tombsUnlimited / shardCount
+	}
+	return max(minTombs, tombsPerEntry*maxEntries) / shardCount
+}
+
+// bury leaves a tombstone of a key that was ended at now. The shard is locked.
+func (s *Store) bury(sh *shard, hash uint64, now int64) {
+	if s.tombstone > 0 {
+		sh.tombs.sweep(now)
+		sh.tombs.set(hash, now+s.tombstone, s.maxTombs)
+	}
+}
+
+// RestoreTombstone makes the key one that was ended, until that time, unless
+// there is a session of it.
+func (s *Store) RestoreTombstone(key store.Key, until time.Time) {
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.table.find(hash, key) == nil {
+		sh.tombs.set(hash, until.UnixMilli(), s.maxTombs)
+	}
+}

@@ -1,0 +1,172 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+func testEvents(t *testing.T, open Open) {
+	t.Run("what happens to a session", func(t *testing.T) {
+		f := newFixture(t, open)
+		fo := f.follow()
+		sess := f.created(spec{namespace: "shop", user: "ada", note: "text"})
+		fo.requireNext(f.event(store.EventCreated, sess))
+
+		f.clock.Advance(time.Second)
+		changed := f.revised(sess, spec{user: "bob", note: "more"})
+		_, err := f.Swap(f.ctx(), f.now(), sess, changed)
+		require.NoError(t, err)
+		fo.requireNext(f.event(store.EventUpdated, changed))
+
+		changed, err = f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(ttl))
+		require.NoError(t, err)
+		fo.requireNext(f.event(store.EventTouched, changed))
+
+		longer := changed
+		longer.TTL, longer.OwnTTL, longer.ExpiresAt = 2*ttl, 2*ttl, f.now().Add(2*ttl)
+		_, err = f.Swap(f.ctx(), f.now(), changed, longer)
+		require.NoError(t, err)
+		fo.requireNext(f.event(store.EventUpdated, longer))
+
+		next := f.regenerated(longer, time.Minute)
+		want := f.event(store.EventRegenerated, next)
+		want.Previous = sess.ID
+		fo.requireNext(want)
+
+		require.NoError(t, f.Delete(f.ctx(), f.now(), next.Key(), 0))
+		fo.requireNext(f.deleted(next))
+	})
+
+	t.Run("nothing where nothing happens", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Tombstone: time.Hour})
+		fo := f.follow()
+		sess := f.created(spec{user: "ada"})
+		fo.requireNext(f.event(store.EventCreated, sess))
+		gone := f.created(spec{})
+		require.NoError(t, f.Delete(f.ctx(), f.now(), gone.Key(), 0))
+		fo.first(2)
+		f.doNothing(sess, gone)
+		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
+		fo.requireNext(f.deleted(sess))
+	})
+
+	t.Run("a session that comes back", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Tombstone: time.Hour})
+		fo := f.follow()
+		sess := f.created(spec{})
+		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
+		fo.first(2)
+		again := f.session(spec{id: sess.ID, user: "ada"})
+		require.NoError(t, f.Revive(f.ctx(), f.now(), again))
+		fo.requireNext(f.event(store.EventCreated, again))
+	})
+
+	t.Run("Clear ends each", func(t *testing.T) {
+		f := newFixture(t, open)
+		want := map[store.Key]string{}
+		for n, user := range []string{"ada", "bob", "ada", "", "ada"} {
+			sess := f.created(spec{id: testID(n), user: user})
+			want[sess.Key()] = user
+		}
+		spared := f.created(spec{id: testID(9), user: "eve"})
+		fo := f.follow()
+		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace, Except: testID(9)})
+		require.NoError(t, err)
+		require.Equal(t, len(want), n)
+		for _, ev := range fo.first(n) {
+			assert.Equal(t, store.EventDeleted, ev.Type)
+			user, ok := want[ev.Session]
+			require.True(t, ok, "once each: %v", ev.Session)
+			assert.Equal(t, user, ev.UserID)
+			delete(want, ev.Session)
+		}
+		require.NoError(t, f.Delete(f.ctx(), f.now(), spared.Key(), 0))
+		fo.requireNext(f.deleted(spared))
+	})
+
+	t.Run("a session that expires, once it is noticed", func(t *testing.T) {
+		f := newFixture(t, open)
+		fo := f.follow()
+		sess := f.created(spec{user: "ada", ttl: time.Minute})
+		stays := f.created(spec{})
+		fo.first(2)
+		f.clock.Advance(time.Minute)
+		require.Equal(t, 1, f.sweep())
+		fo.requireNextLost(store.EventExpired, sess)
+		require.Zero(t, f.sweep())
+		require.NoError(t, f.Delete(f.ctx(), f.now(), stays.Key(), 0))
+		fo.requireNext(f.deleted(stays))
+	})
+
+	t.Run("a session that takes the place of an expired one", func(t *testing.T) {
+		f := newFixture(t, open)
+		fo := f.follow()
+		sess := f.created(spec{user: "ada", ttl: time.Minute})
+		fo.requireNext(f.event(store.EventCreated, sess))
+		f.clock.Advance(time.Minute)
+		again := f.created(spec{id: sess.ID, user: "bob"})
+		fo.requireNextLost(store.EventExpired, sess)
+		fo.requireNext(f.event(store.EventCreated, again))
+		require.Zero(t, f.sweep())
+		require.NoError(t, f.Delete(f.ctx(), f.now(), again.Key(), 0))
+		fo.requireNext(f.deleted(again))
+	})
+
+	t.Run("many that expire", func(t *testing.T) {
+		f := newFixture(t, open)
+		const many = 300 // more than a store would handle at a time
+		want := map[store.Key]bool{}
+		for range many {
+			sess := f.created(spec{ttl: time.Minute})
+			want[sess.Key()] = true
+		}
+		fo := f.follow()
+		f.clock.Advance(time.Minute)
+		require.Equal(t, many, f.sweep())
+		for _, ev := range fo.first(many) {
+			assert.Equal(t, store.EventExpired, ev.Type)
+			assert.True(t, want[ev.Session], "once each")
+			delete(want, ev.Session)
+		}
+	})
+}
+
+// doNothing calls whatever reads, and whatever fails to change the session or
+// to bring back the one that is gone.
+func (f *fixture) doNothing(sess, gone schema.Session) {
+	f.t.Helper()
+	f.requireStored(sess)
+	f.requireGone(gone.Key())
+	f.all()
+	f.fileSet()
+	_, err := f.Count(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+	require.NoError(f.t, err)
+	_, err = f.Touch(f.ctx(), f.now(), sess.Key(), sess.ExpiresAt)
+	require.NoError(f.t, err)
+	f.sweep()
+
+	require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), sess), store.ErrExists)
+	require.ErrorIs(f.t, f.Revive(f.ctx(), f.now(), sess), store.ErrExists)
+	require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 77), store.ErrConflict)
+	stale := sess
+	stale.Revision = 77
+	_, err = f.Swap(f.ctx(), f.now(), stale, f.revised(stale, spec{}))
+	require.ErrorIs(f.t, err, store.ErrConflict)
+	require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), stale, stale.WithID(schema.NewID()), f.now()), store.ErrConflict)
+	require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), sess, sess, f.now()), store.ErrExists)
+
+	require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), gone), store.ErrEnded)
+	require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), gone.Key(), 0), store.ErrNotFound)
+	_, err = f.Touch(f.ctx(), f.now(), gone.Key(), f.now().Add(ttl))
+	require.ErrorIs(f.t, err, store.ErrNotFound)
+	_, err = f.Swap(f.ctx(), f.now(), gone, f.revised(gone, spec{}))
+	require.ErrorIs(f.t, err, store.ErrNotFound)
+	_, err = f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace, Except: sess.ID})
+	require.NoError(f.t, err)
+}

@@ -1,0 +1,84 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+func testEvictionEvents(t *testing.T, open Open) {
+	t.Run("what gives way, before what it gives way to", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2})
+		fo := f.follow()
+		first, second := f.created(spec{user: "ada"}), f.created(spec{user: "bob"})
+		fo.requireNext(f.event(store.EventCreated, first))
+		fo.requireNext(f.event(store.EventCreated, second))
+		third := f.created(spec{})
+		fo.requireNextLost(store.EventEvicted, first)
+		fo.requireNext(f.event(store.EventCreated, third))
+
+		f.clock.Advance(ttl)
+		fourth := f.created(spec{})
+		ev := fo.next()
+		assert.Equal(t, store.EventExpired, ev.Type, "an expired one goes first")
+		fo.requireNext(f.event(store.EventCreated, fourth))
+	})
+
+	t.Run("what gives way to a larger one", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxBytes: 10_000})
+		fo := f.follow()
+		sess, other := f.created(spec{}), f.created(spec{ttl: 2 * ttl})
+		fo.first(2)
+		large := f.revised(sess, spec{note: string(make([]byte, 1550))}) // six bytes each
+		_, err := f.Swap(f.ctx(), f.now(), sess, large)
+		require.NoError(t, err)
+		fo.requireNextLost(store.EventEvicted, other)
+		fo.requireNext(f.event(store.EventUpdated, large))
+	})
+
+	t.Run("nothing where there is no room", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "none", MaxEntries: 1})
+		fo := f.follow()
+		sess := f.created(spec{})
+		fo.requireNext(f.event(store.EventCreated, sess))
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
+		fo.requireNext(f.deleted(sess))
+	})
+
+	t.Run("what gave way may come again", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 1, Tombstone: window})
+		first := f.created(spec{})
+		f.created(spec{})
+		f.requireGone(first.Key())
+		f.requireStored(f.created(spec{id: first.ID, note: "again"}))
+	})
+
+	t.Run("a tombstone takes no room", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "none", MaxEntries: 1, Tombstone: window})
+		for range 3 {
+			sess := f.created(spec{})
+			require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
+			f.requireEnded(sess.Key())
+		}
+	})
+
+	t.Run("Revive makes room as Create does", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 1, Tombstone: window})
+		first := f.created(spec{})
+		require.NoError(t, f.Delete(f.ctx(), f.now(), first.Key(), 0))
+		second := f.created(spec{})
+		f.requireStored(f.revived(spec{id: first.ID}))
+		f.requireGone(second.Key())
+		assert.Equal(t, []string{first.ID}, f.all())
+		f.clock.Advance(time.Second)
+		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{id: first.ID})), store.ErrExists)
+		f.get(store.Key{Namespace: schema.DefaultNamespace, ID: first.ID})
+	})
+}

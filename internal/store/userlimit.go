@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// UserLimit bounds how many live sessions a user has at once, in one namespace.
+type UserLimit struct {
+	// Max is the most there may be; 0 for any number.
+	Max int
+	// Evict ends the oldest to make room for one more. Without it, one more is
+	// refused with ErrUserLimit.
+	Evict bool
+}
+
+// ErrUserLimit: the user has as many sessions as the limit allows.
+var ErrUserLimit = errors.New("user has too many sessions")
+
+// Locker is a store that several instances share, and that lets one of them at
+// a time do something.
+type Locker interface {
+	// Lock takes the lease of that name, unless somebody has it: then held is
+	// false. Who died with it loses it after that time.
+	Lock(ctx context.Context, name string, lease time.Duration) (unlock func(), held bool, err error)
+}
+
+// userLease is how long an instance that died holds up a user's next session.
+const userLease = 5 * time.Second
+
+// limited runs write, which makes sess one of its user's sessions, so that the
+// user has no more than the limit allows afterwards. Sessions that become one
+// user's take turns meanwhile, over all instances. The session of the id spare,
+// if any, neither counts nor goes.
+func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Session, spare string, write func() error) error {
+	if s.limit.Max == 0 || sess.UserID == "" {
+		return write()
+	}
+	unlock, err := s.lockUser(ctx, sess.Namespace, sess.UserID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	others, err := s.othersOfUser(ctx, now, sess, spare)
+	if err != nil {
+		return err
+	}
+	over := len(others) - (s.limit.Max - 1)
+	if over > 0 && !s.limit.Evict {
+		return ErrUserLimit
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	for over > 0 {
+		missed, err := s.endAll(ctx, now, others[len(others)-over:])
+		if err != nil || !missed {
+			return err
+		}
+		if others, err = s.othersOfUser(ctx, now, sess, spare); err != nil {
+			return err
+		}
+		over = len(others) - (s.limit.Max - 1)
+	}
+	return nil
+}
+
+// endAll ends sessions. missed reports whether one was gone already: perhaps it
+// was regenerated, and is still there under its new id.
+func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []Key) (missed bool, err error) {
+	for _, key := range keys {
+		switch err := s.Store.Delete(ctx, now, key, 0); {
+		case errors.Is(err, ErrNotFound):
+			missed = true
+		case err != nil:
+			return missed, err
+		}
+	}
+	return missed, nil
+}
+
+// userKey is a user of a namespace.
+type userKey struct{ namespace, user string }
+
+// lockUser takes the user's turn, in this process and among the instances.
+func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock func(), err error) {
+	done, err := s.userTurns.take(ctx, userKey{namespace, user})
+	if err != nil {
+		return nil, fmt.Errorf("%w: waiting for the user's other sessions: %w", ErrUnavailable, err)
+	}
+	locker, shared := s.Store.(Locker)
+	if !shared {
+		return done, nil
+	}
+	sum := sha256.Sum256([]byte(namespace + "\x00" + user)) // names of leases are public in the store
+	name := "user-" + base64.RawURLEncoding.EncodeToString(sum[:12])
+	for try := 0; ; try++ {
+		release, held, err := locker.Lock(ctx, name, userLease)
+		if held && err == nil {
+			return func() { release(); done() }, nil
+		}
+		if err == nil {
+			err = pause(ctx, try)
+		}
+		if err != nil {
+			done()
+			return nil, err
+		}
+	}
+}
+
+// othersOfUser returns the keys of the other live sessions of the user of sess,
+// without the spared one, newest first.
+func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare string) ([]Key, error) {
+	var others []Key
+	q := Query{Namespace: sess.Namespace, UserID: sess.UserID, Limit: s.limit.Max + 1}
+	for {
+		page, err := s.List(ctx, now, q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Sessions {
+			if id := page.Sessions[i].ID; id != sess.ID && id != spare {
+				others = append(others, Key{Namespace: sess.Namespace, ID: id})
+			}
+		}
+		if page.Next == "" {
+			return others, nil
+		}
+		q.Cursor = page.Next
+	}
+}
