@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -194,4 +195,78 @@ func BenchmarkMemory(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkEvents measures what a change costs where somebody follows, against
+// the same where nobody does.
+func BenchmarkEvents(b *testing.B) {
+	now := schema.Now(ahead().Now())
+	changes := map[string]func(s *redis.Store, sess schema.Session, n int) error{
+		"create": func(s *redis.Store, sess schema.Session, _ int) error {
+			return s.Create(b.Context(), now, sess.WithID(schema.NewID()))
+		},
+		"swap": func(s *redis.Store, sess schema.Session, _ int) error {
+			_, err := s.Swap(b.Context(), now, sess, sess)
+			return err
+		},
+		"touch": func(s *redis.Store, sess schema.Session, n int) error {
+			at := now.Add(time.Duration(n) * time.Millisecond)
+			_, err := s.Touch(b.Context(), at, sess.Key(), at.Add(hour))
+			return err
+		},
+	}
+	for name, change := range changes {
+		b.Run(name, func(b *testing.B) {
+			quiet, followed := open(b, redistest.Start(b)), open(b, redistest.Start(b))
+			create(b, followed, now, spec{})
+			f := follow(b, followed)
+			go func() { // nobody reads slower than that
+				for range f.events {
+				}
+			}()
+			sess := typical(b, now)
+			for _, s := range []*redis.Store{quiet, followed} {
+				require.NoError(b, s.Create(b.Context(), now, sess))
+			}
+			var took [2]time.Duration
+			n := 0
+			for b.Loop() {
+				n++
+				for k := range took {
+					i := (k + n) % 2 // none of them is always the first
+					began := time.Now()
+					if err := change([]*redis.Store{quiet, followed}[i], sess, n); err != nil {
+						b.Fatal(err)
+					}
+					took[i] += time.Since(began)
+				}
+			}
+			b.ReportMetric(float64(took[0].Microseconds())/float64(n), "quiet-µs")
+			b.ReportMetric(float64(took[1].Microseconds())/float64(n), "followed-µs")
+			b.ReportMetric(float64(took[1])/float64(took[0]), "ratio")
+		})
+	}
+}
+
+// BenchmarkFollow measures how fast one follower reads.
+func BenchmarkFollow(b *testing.B) {
+	s := open(b, redistest.Start(b), func(o *redis.Options) { o.Events = 100_000 })
+	now := schema.Now(ahead().Now())
+	f := follow(b, s)
+	create(b, s, now, spec{user: "ada"})
+	first := f.next()
+	f.stop()
+	const many = 50_000
+	fill(b, s, now, many, func(n int) string { return "user-" + strconv.Itoa(n) })
+	for b.Loop() {
+		enough, n := errors.New("enough"), 0
+		err := s.Follow(b.Context(), first.ID, func(store.Event) error {
+			if n++; n == many {
+				return enough
+			}
+			return nil
+		})
+		require.ErrorIs(b, err, enough)
+	}
+	b.ReportMetric(float64(many*b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -18,14 +18,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 	if err != nil {
 		return 0, err
 	}
-	c := &clearing{store: s, client: client, now: now, filter: f}
-	if f.UserID != "" {
-		c.keys = []string{s.user(f.Namespace, f.UserID)}
-	} else {
-		for shard := range shards {
-			c.keys = append(c.keys, s.layout.ages(f.Namespace, shard))
-		}
-	}
+	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f)}
 	for {
 		before := c.ended
 		again, err := c.pass(ctx)
@@ -40,6 +33,18 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 			return c.ended, failed("ending sessions", err)
 		}
 	}
+}
+
+// agesIndex returns the keys of the index that has what a filter matches.
+func (s *Store) agesIndex(f store.Filter) []string {
+	if f.UserID != "" {
+		return []string{s.user(f.Namespace, f.UserID)}
+	}
+	keys := make([]string, shards)
+	for shard := range shards {
+		keys[shard] = s.layout.ages(f.Namespace, shard)
+	}
+	return keys
 }
 
 // clearing is a Clear under way.
@@ -137,9 +142,9 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 		calls[i] = c.store.deletion(c.now, e.key, 0, e.stamp.String())
 	}
 	var over []entry
-	for i, result := range c.store.evalAll(limited, c.client, calls) {
-		e := entries[i]
-		a, failure := readAnswer("ending sessions", result)
+	answers, failures := c.store.changeAll(limited, c.client, "ending sessions", calls)
+	for i, a := range answers {
+		e, failure := entries[i], failures[i]
 		switch {
 		case answered(failure, "FOREIGN ", "WRONGTYPE "):
 			a.outcome = wasAbsent

@@ -60,6 +60,7 @@ func exercise(t testing.TB, s *redis.Store) {
 		require.NoError(t, err)
 		require.True(t, has)
 		require.Positive(t, entries(t, s))
+		require.Equal(t, 1, counted(t, s, now, store.Filter{UserID: "eve"}))
 		switch user {
 		case "ada":
 			require.NoError(t, s.Delete(ctx, now, third.Key(), third.Revision))
@@ -79,10 +80,20 @@ func exercise(t testing.TB, s *redis.Store) {
 	unlock()
 }
 
+// exerciseFollow is exercise while somebody follows.
+func exerciseFollow(t testing.TB, s *redis.Store) {
+	t.Helper()
+	f := follow(t, s)
+	exercise(t, s)
+	ev := f.next()
+	require.Equal(t, store.EventCreated, ev.Type)
+	require.Equal(t, store.EventTouched, followAfter(t, s, ev.ID).next().Type)
+}
+
 // needed are the commands that a user of the store must be allowed. Those of
 // the second line are the client's.
 var needed = strings.Fields(`
-	del eval evalsha exists get getrange mget pexpire pexpireat pexpiretime set strlen time zadd zcard zrandmember zrange zrem
+	del eval evalsha exists get getrange mget pexpire pexpireat pexpiretime set strlen time xadd xrange xread xrevrange zadd zcard zrandmember zrange zrem
 	client|caching client|tracking exec hello info multi ping pttl`)
 
 // No operation costs what the whole store holds, and none needs more than a
@@ -92,6 +103,7 @@ func TestCommandsThatAreUsed(t *testing.T) {
 	server.CLI("CONFIG", "RESETSTAT")
 	exercise(t, open(t, server))
 	exercise(t, open(t, server, withCache, withCompression))
+	exerciseFollow(t, open(t, server, forFiveMinutes))
 	stats := server.CLI("INFO", "commandstats")
 	var used []string
 	for _, found := range regexp.MustCompile(`(?m)^cmdstat_([^:]+):`).FindAllStringSubmatch(stats, -1) {
@@ -114,6 +126,7 @@ func TestAUserWithNoMorePermissionsIsEnough(t *testing.T) {
 	user := func(o *redis.Options) { o.Username, o.Password = "sessions", "secret" }
 	exercise(t, open(t, server, user))
 	exercise(t, open(t, server, user, withCache))
+	exerciseFollow(t, open(t, server, user, forFiveMinutes))
 }
 
 func TestRoundTrips(t *testing.T) {

@@ -1,10 +1,14 @@
 package redis
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"session-api/internal/schema"
 )
 
 // codec turns sessions into values and back.
@@ -40,6 +44,36 @@ func newCodec(over int) (*codec, error) {
 
 // zstdWindow is how far back the compressor looks: most of any document.
 const zstdWindow = 256 << 10
+
+// zstdMagic is what compressed data starts with. It is not UTF-8, so it is in no
+// document.
+const zstdMagic = "\x28\xb5\x2f\xfd"
+
+// compressedFrom returns where the compressed part of a value begins, which is
+// after its head.
+func compressedFrom(body string, head int) int {
+	return head + max(0, strings.Index(body[head:], zstdMagic))
+}
+
+// plainEnd is how much of the document scripts look at, and is never compressed:
+// up to the user's id, if there is one that stands where it always does.
+func plainEnd(sess *schema.Session) int {
+	end := revisionEnd(sess)
+	rest, ok := bytes.CutPrefix(sess.Doc[end:], []byte(headUser+headID))
+	if !ok {
+		return end
+	}
+	end += len(headUser + headID)
+	for i := 0; i < len(rest); i++ {
+		switch rest[i] {
+		case '"':
+			return end + i + 1
+		case '\\':
+			i++
+		}
+	}
+	return end
+}
 
 // compress returns the document with everything after its head compressed, nil
 // where it stays as it is.

@@ -9,12 +9,14 @@
 //	session:<id>             the session: a string that holds its JSON, see value.go
 //	session:shop:<id>
 //	{session:<id>}:to        where a regenerated id leads during its grace
+//	{session:<id>}:end       the tombstone of an id that was ended
 //	session:#exp:<n>         index by deadline, of all sessions: 64 sorted sets
 //	session:#ns:default:<n>  index by age, of a namespace: 64 sorted sets
 //	session:#user:default:u  index by age, of the user u: one sorted set
 //	session:#file:<n>        index by file, of all sessions: 64 sorted sets
 //	session:#names:<n>       the names of namespaces but the default: 64 sorted sets
 //	session:#lock:<name>     a lease
+//	session:#events          the stream of events, while somebody follows
 //
 // The deadline of a session is that of its key (PEXPIREAT, in ms), so that a
 // touch writes nothing else and Redis frees what has expired by itself. A
@@ -34,6 +36,11 @@
 // Regenerate has to change two keys that a Cluster may keep on two servers. The
 // successor is stored first, as pending: no reader takes that for a session.
 // Ending the old key, again one call, decides; then the successor is published.
+//
+// The tombstone of an ended id is set where the session is removed, in the same
+// call, and looked at where one is created. It holds its end by the caller's
+// clock, as the session's deadline is, and Redis frees it then. Ending a session
+// works where memory is full, too, although it writes a tombstone.
 //
 // Get is one round trip of two cheap commands, not a script. Where a change
 // falls between the two, what they return gives that away, and is read again in
@@ -60,6 +67,38 @@
 // A change that leaves the user and the files as they are, and a touch, write
 // to no index. One that changes the files writes an entry for each file anew.
 //
+// Count looks at the deadline and the stamp of each session that an index names,
+// some 200 bytes of it. It costs what it counts; the sizes of the indexes alone
+// would be cheaper, and wrong.
+//
+// # Events
+//
+// They are in a stream, not in pub/sub, because a follower that was away for a
+// moment has to go on where it was: pub/sub keeps nothing, and drops whoever is
+// slow without saying what he missed. The stream is trimmed to about
+// Options.Events. A follower reads from the last entry that it has seen, which
+// therefore must still be there; else events are lost to it. It waits on a
+// connection of its own.
+//
+// On one server, the script that changes a session adds the event: no round trip,
+// no change without its event, and one order over all instances. Where nobody has
+// followed for an hour there is no stream, and an event costs a look for it.
+//
+// In a Cluster the stream is one key, on one of the servers, and no script
+// changes keys of two. There the script answers the event, and the instance sends
+// it to the stream behind its writers' backs: in order, many at a time, from a
+// queue that is bounded. While the stream's server is away, the others go on;
+// what the queue does not hold by then is replaced by a mark in the stream, at
+// which followers are told that events are lost. So is what was sent without an
+// answer. A process that dies takes the events of its last milliseconds with it,
+// without a mark; one that is closed sends them first. Changes that one instance
+// makes to a session are told in their order; where two instances change one
+// within milliseconds, their events may change places, and the revision tells.
+//
+// Of sessions whose time has come, Redis says nothing: Sweep tells of those that
+// it finds gone, each once. What Redis evicted is told the same way, when its
+// time would have come.
+//
 // # Failure
 //
 // Everything that the server does not answer in time, or answers with an error,
@@ -72,13 +111,15 @@
 //
 //   - A process that dies between two round trips leaves at most entries that
 //     lead nowhere, or a pending successor that goes after a few seconds. If that
-//     was after its old id was ended, the session is lost; the caller had no
-//     answer. Clear waits for pending sessions.
+//     was after its old id was ended, the session is lost, and no event tells of
+//     the old id: the caller had no answer. But whoever comes by the grace of the
+//     old id in time publishes the successor. Clear waits for pending sessions.
 //   - A server that dies loses what its persistence loses: nothing acknowledged
 //     with appendfsync always, up to a second with everysec, all without. Lost
 //     sessions are ended sessions.
 //   - A failover loses the writes that had not reached the replica: changes,
-//     ends and touches of the last moment. In a Cluster, where entries may be
+//     ends and touches of the last moment, and their events. Who has seen one of
+//     those is told that events are lost. In a Cluster, where entries may be
 //     on another server than their session, entries too. Until Sweep writes
 //     them again, at the session's deadline as it was, such a session is not
 //     listed and not ended by Clear, and its files are not protected.

@@ -46,8 +46,11 @@ func answered(err error, prefixes ...string) bool {
 // nothing.
 func unknown(err error) bool {
 	_, answered := errors.AsType[*rueidis.RedisError](err)
-	return errors.Is(err, store.ErrUnavailable) && !answered
+	return errors.Is(err, store.ErrUnavailable) && !answered && !errors.Is(err, errNotBegun)
 }
+
+// errNotBegun: the server was not asked at all.
+var errNotBegun = errors.New("waiting for other changes of the session")
 
 // refused reports whether the server answered that it did nothing, and will
 // perhaps do it a moment later: that is safe to repeat, whatever was asked.

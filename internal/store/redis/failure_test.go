@@ -36,8 +36,17 @@ func operations(s *redis.Store, now time.Time, sess schema.Session) map[string]f
 		"Create": func(ctx context.Context) error {
 			return s.Create(ctx, now, sess.WithID(schema.NewID()))
 		},
-		"Swap":  func(ctx context.Context) error { _, err := s.Swap(ctx, now, sess, sess); return err },
-		"Touch": func(ctx context.Context) error { _, err := s.Touch(ctx, now, sess.Key(), now); return err },
+		"Revive": func(ctx context.Context) error {
+			return s.Revive(ctx, now, sess.WithID(schema.NewID()))
+		},
+		"Count": func(ctx context.Context) error {
+			_, err := s.Count(ctx, now, store.Filter{Namespace: sess.Namespace})
+			return err
+		},
+		"Follow":         func(ctx context.Context) error { return s.Follow(ctx, "", nil) },
+		"Follow further": func(ctx context.Context) error { return s.Follow(ctx, "1-1", nil) },
+		"Swap":           func(ctx context.Context) error { _, err := s.Swap(ctx, now, sess, sess); return err },
+		"Touch":          func(ctx context.Context) error { _, err := s.Touch(ctx, now, sess.Key(), now); return err },
 		"Regenerate": func(ctx context.Context) error {
 			return s.Regenerate(ctx, now, sess, sess.WithID(schema.NewID()), now)
 		},

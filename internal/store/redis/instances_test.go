@@ -47,7 +47,7 @@ func TestWritersOfTwoInstancesLoseNothing(t *testing.T) {
 	now := schema.Now(clock.Now())
 	var instances []*store.Sessions
 	for range 2 {
-		instances = append(instances, store.NewSessions(open(t, server), new(schema.Rules), store.Lifetimes{TTL: hour}))
+		instances = append(instances, store.NewSessions(open(t, server), new(schema.Rules), store.Lifetimes{TTL: hour}, store.UserLimit{}))
 	}
 	sess := create(t, instances[0].Store, now, spec{})
 	const writers, changes = 64, 8

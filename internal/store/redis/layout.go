@@ -3,6 +3,7 @@ package redis
 import (
 	"hash/fnv"
 	"strconv"
+	"strings"
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
@@ -27,6 +28,23 @@ func (l layout) session(key store.Key) string {
 // grace is the key next to a session's that leads to its successor. What is in
 // braces is what a Cluster goes by, so both are always on one server.
 func grace(sessionKey string) string { return "{" + sessionKey + "}:to" }
+
+// tombstone is the key next to a session's that says that it was ended lately.
+func tombstone(sessionKey string) string { return "{" + sessionKey + "}:end" }
+
+// keyOf is the reverse of session.
+func (l layout) keyOf(sessionKey string) (store.Key, bool) {
+	name := strings.TrimPrefix(sessionKey, l.prefix)
+	namespace, id, named := strings.Cut(name, ":")
+	if !named {
+		namespace, id = schema.DefaultNamespace, name
+	}
+	key := store.Key{Namespace: namespace, ID: id}
+	return key, schema.ValidNamespace(namespace) && schema.ValidForeignID(id) && l.session(key) == sessionKey
+}
+
+// events is the key of the stream of events.
+func (l layout) events() string { return l.prefix + "#events" }
 
 // expiries is a shard of the index by deadline.
 func (l layout) expiries(shard int) string { return l.sharded("#exp:", shard) }

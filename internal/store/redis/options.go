@@ -40,6 +40,12 @@ type Options struct {
 	// CompressOver is the size in bytes above which documents are compressed;
 	// 0 for never. Stores on one server need not agree on it.
 	CompressOver int
+	// Tombstone is how long ended keys are remembered; 0 for not at all.
+	Tombstone time.Duration
+	// Events is about how many events are kept for followers, up to a few
+	// hundred more; 1000 where it is 0. Stores on one server should agree on it.
+	Events int
+
 	// ClientCache lets Get answer from memory what the server has not said to
 	// have changed.
 	ClientCache bool
@@ -64,6 +70,7 @@ const DefaultPrefix = "session:"
 // What a store has that names none.
 const (
 	defaultClientCacheBytes = 64 << 20
+	defaultEvents           = 1000
 
 	defaultDialTimeout = time.Second
 	defaultTimeout     = 2 * time.Second
@@ -128,7 +135,7 @@ func (o *Options) Validate() error {
 	if o.Prefix != "" && !prefixes.MatchString(o.Prefix) {
 		wrong("a prefix is 1 to 64 characters of A-Z a-z 0-9 : . _ / -")
 	}
-	if o.CompressOver < 0 || o.ClientCacheBytes < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
+	if o.CompressOver < 0 || o.ClientCacheBytes < 0 || o.Events < 0 || o.Tombstone < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
 		wrong("sizes and timeouts are not negative")
 	}
 	if o.Timeout > maxTimeout {
@@ -147,6 +154,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ClientCacheBytes == 0 {
 		o.ClientCacheBytes = defaultClientCacheBytes
+	}
+	if o.Events == 0 {
+		o.Events = defaultEvents
 	}
 	if o.DialTimeout == 0 {
 		o.DialTimeout = defaultDialTimeout

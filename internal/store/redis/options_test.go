@@ -50,6 +50,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"a user needs a password":        func(o *redis.Options) { o.Username = "ada" },
 		"a prefix is 1 to 64 characters": func(o *redis.Options) { o.Prefix = "{a}" },
 		"timeouts are not negative":      func(o *redis.Options) { o.Timeout = -1 },
+		"sizes and timeouts":             func(o *redis.Options) { o.Tombstone = -1 },
+		"sizes":                          func(o *redis.Options) { o.Events = -1 },
 		"a timeout is at most 30s":       func(o *redis.Options) { o.Timeout = time.Minute },
 	} {
 		opts := good

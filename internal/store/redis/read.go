@@ -51,7 +51,7 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 	case st != nil && !st.pending:
 		return st.sess, nil
 	}
-	return s.follow(ctx, client, now, key.Namespace, to)
+	return s.follow(ctx, client, now, key, to)
 }
 
 // fetch reads a session that is live or pending, nil if there is none, and
@@ -135,24 +135,51 @@ func graceValue(id string, birth stamp, until time.Time) string {
 	return id + " " + birth.String() + " " + millis(until)
 }
 
-// follow returns the successor that a grace leads to, if that is still the one
-// that it was made for.
-func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, namespace, to string) (schema.Session, error) {
-	parts := strings.Split(to, " ")
+// follow returns the successor that the grace of the old key leads to, if that
+// is still the one that it was made for. What the key leads to is looked at once
+// more afterwards: if that is still the same, it led there when the successor
+// was read. A successor that is pending is published, because whoever is told of
+// it may use it at once, and who made it may be slow, or dead.
+func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, old store.Key, to string) (schema.Session, error) {
+	for {
+		key, birth, ok := parseGrace(now, old.Namespace, to)
+		if !ok {
+			return schema.Session{}, store.ErrNotFound // as a rule: no grace
+		}
+		next, _, err := s.fetch(ctx, client, now, key, s.session(key))
+		if err != nil {
+			return schema.Session{}, err
+		}
+		begun := next != nil && next.pending && next.birth.String() == birth
+		if begun {
+			err := s.publishOnce(ctx, client, now, old.ID, key, birth)
+			if err != nil && !errors.Is(err, store.ErrNotFound) {
+				return schema.Session{}, err
+			}
+		}
+		was, still, err := s.fetch(ctx, client, now, old, s.session(old))
+		switch {
+		case err != nil:
+			return schema.Session{}, err
+		case was != nil && !was.pending:
+			return was.sess, nil
+		case begun || still != to:
+			to = still
+		case next == nil || next.pending || next.birth.String() != birth:
+			return schema.Session{}, store.ErrNotFound
+		default:
+			return next.sess, nil
+		}
+	}
+}
+
+// parseGrace returns where a grace leads at now: the key, and the birth of its
+// session.
+func parseGrace(now time.Time, namespace, value string) (key store.Key, birth string, ok bool) {
+	parts := strings.Split(value, " ")
 	if len(parts) != 3 {
-		return schema.Session{}, store.ErrNotFound // as a rule: no grace
+		return store.Key{}, "", false
 	}
 	until, err := strconv.ParseInt(parts[2], 10, 64)
-	if err != nil || until <= now.UnixMilli() {
-		return schema.Session{}, store.ErrNotFound
-	}
-	key := store.Key{Namespace: namespace, ID: parts[0]}
-	st, _, err := s.fetch(ctx, client, now, key, s.session(key))
-	switch {
-	case err != nil:
-		return schema.Session{}, err
-	case st == nil || st.birth.String() != parts[1]:
-		return schema.Session{}, store.ErrNotFound
-	}
-	return st.sess, nil
+	return store.Key{Namespace: namespace, ID: parts[0]}, parts[1], err == nil && until > now.UnixMilli()
 }

@@ -18,13 +18,18 @@ import (
 
 // suite opens the stores of the conformance suite on one server, each empty.
 func suite(server *redistest.Server, change ...func(*redis.Options)) storetest.Open {
-	return func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+	return func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
-		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), change...))
+		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), append(change, within(limits))...))
 		require.NoError(t, err)
 		return s, ahead()
 	}
+}
+
+// within keeps what the suite asks for.
+func within(limits storetest.Limits) func(*redis.Options) {
+	return func(o *redis.Options) { o.Tombstone, o.Events = limits.Tombstone, limits.Events }
 }
 
 func TestStore(t *testing.T) {
@@ -49,7 +54,7 @@ func TestStoreOfTwoInstances(t *testing.T) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
 		one, clock := suite(server, prefix)(t, limits)
-		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression)}}, clock
+		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
 	})
 }
 
@@ -65,6 +70,10 @@ func (p *pair) Name() string { return p.next().Name() }
 
 func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session) error {
 	return p.next().Create(ctx, now, s)
+}
+
+func (p *pair) Revive(ctx context.Context, now time.Time, s schema.Session) error {
+	return p.next().Revive(ctx, now, s)
 }
 
 func (p *pair) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
@@ -97,6 +106,14 @@ func (p *pair) List(ctx context.Context, now time.Time, q store.Query) (store.Pa
 
 func (p *pair) Namespaces(ctx context.Context, now time.Time) ([]string, error) {
 	return p.next().Namespaces(ctx, now)
+}
+
+func (p *pair) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	return p.next().Count(ctx, now, f)
+}
+
+func (p *pair) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+	return p.next().Follow(ctx, after, yield)
 }
 
 func (p *pair) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
@@ -137,12 +154,14 @@ func (p *pair) Close() error { return p.instances[0].Close() }
 
 func TestStoreOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
-	storetest.Run(t, func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: cluster.Addrs(), Cluster: true})
+		s, err := redis.Open(t.Context(), redis.Options{
+			Addresses: cluster.Addrs(), Cluster: true, Tombstone: limits.Tombstone, Events: limits.Events,
+		})
 		require.NoError(t, err)
 		return s, ahead()
 	})
@@ -150,10 +169,12 @@ func TestStoreOnCluster(t *testing.T) {
 
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t)
-	storetest.Run(t, func(t testing.TB, _ storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: group.Addrs(), Primary: group.MasterName()})
+		s, err := redis.Open(t.Context(), redis.Options{
+			Addresses: group.Addrs(), Primary: group.MasterName(), Tombstone: limits.Tombstone, Events: limits.Events,
+		})
 		require.NoError(t, err)
 		return s, ahead()
 	})

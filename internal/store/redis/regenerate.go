@@ -35,7 +35,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return err
 	}
 	value := pending(s.codec.encode(&next).value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
-	if err := s.put(ctx, client, now, next.Key(), value, ""); err != nil {
+	if err := s.put(ctx, client, now, next.Key(), value, "", lifting); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
 		}
@@ -51,7 +51,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		}
 		return err
 	}
-	if err := s.publish(ctx, client, now, &e, before); err != nil {
+	if err := s.publish(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}
 	s.sets.Add(1)
@@ -62,8 +62,8 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *entry, graceUntil time.Time) (entry, error) {
 	name := s.session(old.Key())
 	s.written.add(name)
-	a, err := s.eval(ctx, client, "ending a regenerated session", call{moveScript, []string{name, grace(name)}, append(asItWas(now, old),
-		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.stamp, graceUntil),
+	a, err := s.change(ctx, client, "ending a regenerated session", call{moveScript, []string{name, grace(name), tombstone(name)}, append(asItWas(now, old),
+		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.stamp, graceUntil), s.tombstoneEnd(now),
 	)})
 	if err == nil {
 		err = a.conflict()
@@ -81,24 +81,41 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 // publish makes the successor the session that it is to be. It is tried as
 // often as the time allows: doing it twice does no harm, not doing it would
 // lose the session.
-func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, e *entry, before entry) error {
+func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *entry, before entry) error {
 	ctx, cancel := s.afterwards(ctx)
 	defer cancel()
-	name := s.session(e.key)
-	s.written.add(name)
-	c := call{publishScript, []string{name, grace(name)}, []string{millis(now), e.stamp.String()}}
+	var lost error
 	for try := 0; ; try++ {
-		a, err := s.eval(ctx, client, "publishing a regenerated session", c)
-		if err == nil {
+		err := s.publishOnce(ctx, client, now, old, e.key, e.stamp.String())
+		gone := errors.Is(err, store.ErrNotFound)
+		if err == nil || gone {
 			if before.key.ID != "" {
 				s.forget(ctx, client, before)
 			}
-			return a.conflict() // somebody may have ended it by now
+			if lost != nil && gone {
+				return lost // it was published and ended, or never there
+			}
+			return err // somebody may have ended it by now
 		}
+		lost = err
 		if pause(ctx, try) != nil {
 			return err
 		}
 	}
+}
+
+// publishOnce is one try to publish the successor of an old id. It has the
+// birth that the grace names, or would.
+func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key store.Key, birth string) error {
+	name := s.session(key)
+	s.written.add(name)
+	a, err := s.change(ctx, client, "publishing a regenerated session", call{publishScript, []string{name, grace(name), tombstone(name)}, []string{
+		millis(now), birth, old,
+	}})
+	if err != nil {
+		return err
+	}
+	return a.conflict()
 }
 
 // retract removes a successor that nothing came of.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func begin(t *testing.T) *halfDone {
 	deadline := h.next.ExpiresAt.UnixMilli()
 	require.NoError(t, s.announce(t.Context(), client, &h.entry, deadline))
 	value := s.codec.encode(&h.next).value(h.entry.stamp, terms(h.next.TTL, h.next.OwnTTL))
-	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), ""))
+	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), "", lifting))
 	return h
 }
 
@@ -91,45 +92,63 @@ func TestAPendingSessionIsNone(t *testing.T) {
 	assert.Equal(t, "0", h.server.CLI("DBSIZE"))
 }
 
+// Who comes by the old id publishes the successor that its maker has not
+// published yet, or never will.
 func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	h := begin(t)
 	ctx := t.Context()
 	h.move(time.Minute)
-	got, err := h.Get(ctx, h.now, h.old.Key())
-	require.NoError(t, err)
-	assert.Equal(t, h.next, got, "with its own deadline")
 	has, err := h.HasFile(ctx, h.now, "a")
 	require.NoError(t, err)
 	assert.True(t, has, "its files are safe")
+	_, err = h.Get(ctx, h.now, h.next.Key())
+	require.ErrorIs(t, err, store.ErrNotFound, "nobody knows of it")
+	got, err := h.Get(ctx, h.now, h.old.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.next, got, "with its own deadline")
 
-	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}))
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.next, got)
-	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}), "once more does nothing")
+	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), "once more does nothing")
 
 	// Nor does it to what became of it.
 	changed, err := h.Swap(ctx, h.now, h.next, newValueSession(t, h.next.ID, func(sess *schema.Session, _ *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt, sess.Revision = h.now, h.now, h.next.ExpiresAt, h.next.Revision+1
 	}))
 	require.NoError(t, err)
-	require.NoError(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}))
+	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}))
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, changed, got)
 	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
-	require.ErrorIs(t, h.publish(ctx, h.client, h.now, &h.entry, entry{}), store.ErrNotFound)
+	require.ErrorIs(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), store.ErrNotFound)
 }
 
-func TestASuccessorCanBeEndedBeforeItIsPublished(t *testing.T) {
+func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
 	h := begin(t)
+	first, err := h.lastEvent(t.Context(), h.client)
+	require.NoError(t, err)
 	h.move(time.Minute)
 	got, err := h.Get(t.Context(), h.now, h.old.Key())
 	require.NoError(t, err)
 	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
 	_, err = h.Get(t.Context(), h.now, h.old.Key())
 	require.ErrorIs(t, err, store.ErrNotFound)
-	require.ErrorIs(t, h.publish(t.Context(), h.client, h.now, &h.entry, entry{}), store.ErrNotFound)
+	require.ErrorIs(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}), store.ErrNotFound)
+
+	// Followers hear of it in this order, and once.
+	require.NoError(t, h.Create(t.Context(), h.now, h.old))
+	var told []store.EventType
+	enough := errors.New("enough")
+	require.ErrorIs(t, h.Follow(t.Context(), first, func(ev store.Event) error {
+		if told = append(told, ev.Type); ev.Type == store.EventCreated {
+			return enough
+		}
+		assert.Equal(t, h.next.Key(), ev.Session)
+		return nil
+	}), enough)
+	assert.Equal(t, []store.EventType{store.EventRegenerated, store.EventDeleted, store.EventCreated}, told)
 }
 
 // Clear waits for what is pending: whatever comes of it does not escape.
@@ -138,7 +157,7 @@ func TestClearWaitsForPendingSessions(t *testing.T) {
 		finish func(h *halfDone)
 		ended  int
 	}{
-		"that are published":          {func(h *halfDone) { _ = h.publish(h.t.Context(), h.client, h.now, &h.entry, entry{}) }, 1},
+		"that are published":          {func(h *halfDone) { _ = h.publish(h.t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}) }, 1},
 		"that are retracted":          {func(h *halfDone) { h.retract(h.t.Context(), h.client, h.now, &h.entry) }, 0},
 		"whose process died for good": {func(h *halfDone) { h.server.CLI("PEXPIRE", h.session(h.next.Key()), "1") }, 0},
 	} {

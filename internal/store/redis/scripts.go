@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -15,6 +16,8 @@ import (
 var (
 	//go:embed lua/common.lua
 	commonLua string
+	//go:embed lua/events.lua
+	eventsLua string
 	//go:embed lua/read.lua
 	readLua string
 	//go:embed lua/create.lua
@@ -37,25 +40,39 @@ var (
 	renewLua string
 	//go:embed lua/release.lua
 	releaseLua string
+	//go:embed lua/tell.lua
+	tellLua string
+	//go:embed lua/follow.lua
+	followLua string
 
 	readScript    = newScript(readLua)
-	createScript  = newScript(createLua)
-	swapScript    = newScript(swapLua)
-	touchScript   = newScript(touchLua)
-	deleteScript  = newScript(deleteLua)
+	createScript  = newScript(eventsLua + createLua)
+	swapScript    = newScript(eventsLua + swapLua)
+	touchScript   = newScript(allowOOM + eventsLua + touchLua)
+	deleteScript  = newScript(allowOOM + eventsLua + deleteLua)
 	moveScript    = newScript(moveLua)
-	publishScript = newScript(publishLua)
+	publishScript = newScript(allowOOM + eventsLua + publishLua)
 	retractScript = newScript(retractLua)
 	expireScript  = newScript(expireLua)
 	renewScript   = newScript(renewLua)
 	releaseScript = newScript(releaseLua)
+	tellScript    = newScript(allowOOM + eventsLua + tellLua)
+	followScript  = newScript(allowOOM + eventsLua + followLua)
 )
+
+// allowOOM starts a script that may write although memory is full: what frees
+// more than it takes, or takes little for a while.
+const allowOOM = "#!lua flags=allow-oom\n"
 
 // script is a Lua script, that a server runs as one step.
 type script struct{ text, sha string }
 
 func newScript(text string) script {
+	text, flagged := strings.CutPrefix(text, allowOOM)
 	text = commonLua + text
+	if flagged {
+		text = allowOOM + text
+	}
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // how Redis names scripts
 	return script{text: text, sha: hex.EncodeToString(sum[:])}
 }
@@ -69,12 +86,15 @@ const (
 	needsStamp
 	wasDone
 	wasPending
+	wasEnded
 )
 
 // answer is what a script answers.
 type answer struct {
 	outcome
 	rest []rueidis.RedisMessage
+	// told are the events that the script leaves to its caller.
+	told [][]string
 }
 
 // text returns the n-th thing after the outcome.
@@ -151,7 +171,14 @@ func readAnswer(doing string, result rueidis.RedisResult) (answer, error) {
 	if err != nil {
 		return answer{}, failed(doing, err)
 	}
-	return answer{outcome: outcome(first), rest: list[1:]}, nil
+	a := answer{outcome: outcome(first), rest: list[1:]}
+	if last := len(a.rest) - 1; last >= 0 && a.rest[last].IsArray() {
+		if a.told, err = readTold(a.rest[last]); err != nil {
+			return answer{}, failed(doing, err)
+		}
+		a.rest = a.rest[:last]
+	}
+	return a, nil
 }
 
 // maxTries is how often something that is safe to repeat is repeated.

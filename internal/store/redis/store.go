@@ -24,6 +24,7 @@ type Store struct {
 	// conn is nil until the server was reached for the first time.
 	conn    atomic.Pointer[connection]
 	written *recentKeys // nil without a client cache
+	outbox  *outbox     // nil but in a Cluster
 
 	hits, misses, sets, deletes, expirations atomic.Int64
 
@@ -36,7 +37,10 @@ type Store struct {
 // connection is a client that was looked at.
 type connection struct{ rueidis.Client }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store  = (*Store)(nil)
+	_ store.Locker = (*Store)(nil)
+)
 
 // Open returns a store on a server, and what is wrong if that cannot be one. A
 // server that is not there yet is no reason to fail: until it is, every
@@ -55,6 +59,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.ClientCache {
 		s.written = newRecentKeys()
 		s.background.Go(func() { s.written.age(s.closed) })
+	}
+	if opts.Cluster {
+		s.outbox = newOutbox(s.sendEvents)
+		s.background.Go(func() { s.outbox.run(s.closed) })
 	}
 	if err := s.connect(ctx); err != nil {
 		if !temporary(err) {
@@ -152,7 +160,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return failed("asking for an answer", err)
 }
 
-// Close closes the connections, and waits for what goes on behind.
+// Close closes the connections, once what goes on behind has ended.
 func (s *Store) Close() error {
 	s.close()
 	s.background.Wait()

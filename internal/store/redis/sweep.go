@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
 )
 
 // Sweep implements store.Store. Redis frees expired sessions by itself; what is
@@ -117,8 +119,9 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 		}
 	}
 	freed, err := sw.remove(ctx, expired)
-	sw.freed += freed
-	sw.store.expirations.Add(int64(freed))
+	sw.freed += len(freed)
+	sw.store.expirations.Add(int64(len(freed)))
+	sw.tell(ctx, freed)
 	if err != nil {
 		return err
 	}
@@ -161,9 +164,22 @@ func (sw *sweep) states(ctx context.Context, entries []entry) ([]state, error) {
 	return states, nil
 }
 
-// remove removes entries, and counts those that nobody else removed at the same
-// time.
-func (sw *sweep) remove(ctx context.Context, entries []entry) (removed int, err error) {
+// tell tells followers of sessions that have expired. Of one that was ended by
+// somebody who died before its entry was removed, they are told once more.
+func (sw *sweep) tell(ctx context.Context, expired []entry) {
+	if len(expired) == 0 {
+		return
+	}
+	told := make([][]string, len(expired))
+	for i, e := range expired {
+		told[i] = []string{string(store.EventExpired), millis(sw.now), sw.store.session(e.key), escaped(e.user), "0", "", ""}
+	}
+	_ = sw.store.sendEvents(ctx, told, false) // the sweep goes on without
+}
+
+// remove removes entries, and returns those that nobody else removed at the
+// same time.
+func (sw *sweep) remove(ctx context.Context, entries []entry) (removed []entry, err error) {
 	var cmds []rueidis.Completed
 	first := make([]int, len(entries))
 	for i := range entries {
@@ -171,9 +187,9 @@ func (sw *sweep) remove(ctx context.Context, entries []entry) (removed int, err 
 		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
 	}
 	results := sw.client.DoMulti(ctx, cmds...)
-	for _, i := range first {
+	for e, i := range first {
 		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
-			removed++
+			removed = append(removed, entries[e])
 		}
 	}
 	return removed, firstError("sweeping sessions", results)

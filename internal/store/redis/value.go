@@ -16,10 +16,10 @@ import (
 //
 //	{"id":"...",...,"meta":{},"stored":{"index":"<stamp>","idleMs":86400000}}
 //
-// Where the document is large, what follows its head is compressed, and a mark
+// Where the document is large, what follows the user's id is compressed, and a mark
 // that no JSON starts with stands before it:
 //
-//	\0zst{"id":"...","createdAt":"...",...,"revision":7,<zstd>,"stored":{...}}
+//	\0zst{"id":"...","createdAt":"...",...,"revision":7,"user":{"id":"ada"<zstd>,"stored":{...}}
 //
 // Before any of that, a session that is about to become the successor of
 // another has a mark of its own, and its deadline in 15 digits: it is nobody's
@@ -96,7 +96,7 @@ type encoded struct {
 // encode returns the value of a session, up to its stamps.
 func (c *codec) encode(sess *schema.Session) encoded {
 	doc := sess.Doc[:len(sess.Doc)-1] // the final brace closes the trailer
-	if body := c.compress(doc, revisionEnd(sess)); body != nil {
+	if body := c.compress(doc, plainEnd(sess)); body != nil {
 		return encoded{body: body, lead: trailerStart + trailerBytes + strconv.Itoa(len(sess.Doc)) + ","}
 	}
 	return encoded{body: doc, lead: trailerStart}
@@ -183,7 +183,7 @@ func (c *codec) decode(key store.Key, value string, st *stored) error {
 	}
 	if compressed {
 		var err error
-		if st.sess.Doc, err = c.decompress(body, end, st.bytes); err != nil {
+		if st.sess.Doc, err = c.decompress(body, compressedFrom(body, end), st.bytes); err != nil {
 			return err
 		}
 	} else {

@@ -15,6 +15,16 @@ import (
 
 // Create implements store.Store. It is two round trips: the entry, the session.
 func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.create(ctx, now, sess, "")
+}
+
+// Revive implements store.Store.
+func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.create(ctx, now, sess, lifting)
+}
+
+// create stores a session in spite of a tombstone, if it is lifting that.
+func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, lift string) error {
 	client, err := s.client()
 	if err != nil {
 		return err
@@ -29,7 +39,7 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) 
 		return err
 	}
 	value := s.codec.encode(&sess).value(e.stamp, terms(sess.TTL, sess.OwnTTL))
-	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt)); err != nil {
+	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt), lift); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
 		}
@@ -39,17 +49,23 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) 
 	return nil
 }
 
-// put stores a value where no live session is. Without a deadline it is one
-// that is pending, and stays so for its pendingLife at most.
-func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline string) error {
+// lifting is what put is told by who may set again what was ended.
+const lifting = "1"
+
+// put stores a value where no live session is, nor one that was ended lately,
+// unless it is lifting that. Without a deadline the session is one that is
+// pending, and stays so for its pendingLife at most.
+func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift string) error {
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.eval(ctx, client, "creating a session", call{createScript, []string{name, grace(name)}, []string{
-		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10),
+	a, err := s.change(ctx, client, "creating a session", call{createScript, []string{name, grace(name), tombstone(name)}, []string{
+		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift,
 	}})
 	switch {
 	case err != nil:
 		return err
+	case a.outcome == wasEnded:
+		return store.ErrEnded
 	case a.outcome != wasDone:
 		return store.ErrExists
 	}
@@ -105,7 +121,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.eval(ctx, client, "changing a session", call{swapScript, []string{name}, append(asItWas(now, old),
+	a, err := s.change(ctx, client, "changing a session", call{swapScript, []string{name}, append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
 		digestString(old.UserID, old.Files), newStampText,
@@ -150,7 +166,7 @@ func (s *Store) entryBefore(old *schema.Session, index, value string) (entry, er
 
 // asItWas is what a script compares the stored session with, after the time.
 func asItWas(now time.Time, old *schema.Session) []string {
-	args := make([]string, 0, 13)
+	args := make([]string, 0, 14)
 	return append(args, millis(now),
 		strconv.Itoa(revisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
 		strconv.Itoa(createdOffset(old.ID)), old.CreatedAt.UTC().Format(timeLayout),
@@ -183,7 +199,7 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	defer cancel()
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.eval(ctx, client, doing, call{touchScript, []string{name}, []string{millis(now), millis(until)}})
+	a, err := s.change(ctx, client, doing, call{touchScript, []string{name}, []string{millis(now), millis(until)}})
 	if err == nil {
 		err = a.conflict()
 	}
@@ -207,7 +223,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	a, err := s.eval(ctx, client, "ending a session", s.deletion(now, key, revision, ""))
+	a, err := s.change(ctx, client, "ending a session", s.deletion(now, key, revision, ""))
 	if err == nil {
 		err = a.conflict()
 	}
@@ -230,7 +246,17 @@ func (s *Store) deletion(now time.Time, key store.Key, revision int64, index str
 	if revision != 0 {
 		number = strconv.FormatInt(revision, 10) + ","
 	}
-	return call{deleteScript, []string{name}, []string{millis(now), strconv.Itoa(revisionOffset(key.ID)), number, index}}
+	return call{deleteScript, []string{name, tombstone(name)}, []string{
+		millis(now), strconv.Itoa(revisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
+	}}
+}
+
+// tombstoneEnd is how long what is ended now is remembered, as scripts take it.
+func (s *Store) tombstoneEnd(now time.Time) string {
+	if s.opts.Tombstone == 0 {
+		return ""
+	}
+	return millis(now.Add(s.opts.Tombstone))
 }
 
 // flag is a truth value as scripts take it.

@@ -1,6 +1,6 @@
 -- What the scripts share; it stands before each of them. ARGV[1] is always the
 -- time of the operation in ms, and the answer a list that starts with one of:
-local ABSENT, CHANGED, RESTAMP, DONE, PENDING = 0, 1, 2, 3, 4
+local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED = 0, 1, 2, 3, 4, 5
 
 local now = tonumber(ARGV[1])
 
@@ -58,4 +58,11 @@ end
 -- ms is a time as commands take it.
 local function ms(t)
   return string.format('%.0f', t)
+end
+
+-- bury sets a tombstone until that time; if that is empty, none.
+local function bury(key, till)
+  if till ~= '' then
+    redis.call('SET', key, till, 'PXAT', till)
+  end
 end

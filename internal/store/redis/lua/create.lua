@@ -1,6 +1,6 @@
--- KEYS: a session, its grace. ARGV: now, value, deadline; if that is empty, the
--- session is pending, for so many ms. Answers the expired value that had the
--- key.
+-- KEYS: a session, its grace, its tombstone. ARGV: now, value, deadline; if that
+-- is empty, the session is pending, for so many ms; whether to lift the
+-- tombstone. Answers the expired value that had the key.
 local expired = ''
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local s, none = inspect(KEYS[1], 7)
@@ -11,6 +11,15 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     return {CHANGED}
   end
   expired = redis.call('GET', KEYS[1])
+  if not s.pending then
+    tell('expired', KEYS[1], expired, '')
+  end
+end
+if ARGV[5] == '' then
+  local ended = redis.call('GET', KEYS[3])
+  if ended and tonumber(ended) > now then
+    return {ENDED}
+  end
 end
 if ARGV[3] == '' then
   -- By the server's clock, however far that of the caller is behind.
@@ -19,6 +28,7 @@ if ARGV[3] == '' then
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ms(from + ARGV[4]))
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
-  redis.call('DEL', KEYS[2])
+  redis.call('DEL', KEYS[2], KEYS[3])
+  tell('created', KEYS[1], ARGV[2], ARGV[3])
 end
-return {DONE, expired}
+return done(expired)

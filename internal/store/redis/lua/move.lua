@@ -1,6 +1,7 @@
--- KEYS: a session, its grace. ARGV: now, five of unchanged, the digest of what
--- its entry is taken for, the end of the grace, what the grace leads to. Ends
--- the session. Answers its stamp, and its value where its entry is another.
+-- KEYS: a session, its grace, its tombstone. ARGV: now, five of unchanged, the
+-- digest of what its entry is taken for, the end of the grace, what the grace
+-- leads to, the end of the tombstone, empty for none. Ends the session. Answers
+-- its stamp, and its value where its entry is another.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
   return none
@@ -20,5 +21,6 @@ if tonumber(ARGV[8]) > now then
 else
   redis.call('DEL', KEYS[2])
 end
+bury(KEYS[3], ARGV[10])
 redis.call('DEL', KEYS[1])
 return {DONE, s.index, old}

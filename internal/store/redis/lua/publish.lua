@@ -1,5 +1,6 @@
--- KEYS: a session that is pending, its grace. ARGV: now, its stamp. It becomes
--- what it is to be; once more does nothing.
+-- KEYS: a session that is pending, its grace, its tombstone. ARGV: now, its
+-- birth, the id that it succeeds. It becomes what it is to be; once more does
+-- nothing.
 local s, none = look(KEYS[1], 7)
 if not s then
   return none
@@ -9,7 +10,9 @@ if (s.birth or s.index) ~= ARGV[2] then
 end
 if s.pending then
   local value = redis.call('GET', KEYS[1])
-  redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', ms(tonumber(string.sub(value, 5, 19))))
-  redis.call('DEL', KEYS[2])
+  local deadline = ms(tonumber(string.sub(value, 5, 19)))
+  redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
+  redis.call('DEL', KEYS[2], KEYS[3])
+  tell('regenerated', KEYS[1], value, deadline, ARGV[3])
 end
-return {DONE}
+return done()

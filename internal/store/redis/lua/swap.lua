@@ -32,4 +32,5 @@ if birth then
   stamps = stamps .. ',"birth":"' .. birth .. '"'
 end
 redis.call('SET', KEYS[1], ARGV[9] .. ARGV[10] .. stamps .. ARGV[11], 'PXAT', ms(deadline))
-return {DONE, deadline, s.index, old}
+tell('updated', KEYS[1], ARGV[9], ms(deadline))
+return done(deadline, s.index, old)

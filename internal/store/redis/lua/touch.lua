@@ -7,9 +7,11 @@ if s.pending then
   return {ABSENT}
 end
 local deadline = math.min(tonumber(ARGV[2]), now + s.idle)
+local value = redis.call('GET', KEYS[1])
 if deadline > s.at then
   redis.call('PEXPIREAT', KEYS[1], ms(deadline))
+  tell('touched', KEYS[1], value, ms(deadline))
 else
   deadline = s.at
 end
-return {DONE, deadline, redis.call('GET', KEYS[1])}
+return done(deadline, value)

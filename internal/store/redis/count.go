@@ -1,0 +1,229 @@
+package redis
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// Count implements store.Store. The index names more than there is, so each
+// session that it names is looked at: at its deadline and its ends, not at its
+// document. Where they are few, two looks have to agree, so that a session that
+// moves meanwhile is not counted twice, nor not at all. Where they are many,
+// each is counted as it is when it is looked at.
+func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	client, err := s.client()
+	if err != nil {
+		return 0, err
+	}
+	c := &counting{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f), seed: maphash.MakeSeed()}
+	before, err := c.pass(ctx)
+	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
+		var again count
+		again, err = c.pass(ctx)
+		if again == before && !again.pending {
+			break
+		}
+		before = again
+		if again.pending && pause(ctx, try) != nil {
+			break
+		}
+	}
+	return before.n, err
+}
+
+const (
+	// countTwice is how many sessions are looked at twice.
+	countTwice = 4096
+	// maxCounts is how often it is tried to see the same twice.
+	maxCounts = 5
+	// countBatch is how many members of a shard are read at once.
+	countBatch = 512
+)
+
+// counting is a Count under way.
+type counting struct {
+	store  *Store
+	client rueidis.Client
+	now    time.Time
+	filter store.Filter
+	keys   []string // of the indexes by age
+	seed   maphash.Seed
+}
+
+// count is what one look came to.
+type count struct {
+	n      int
+	looked int
+	// sum tells what was counted from anything else.
+	sum uint64
+	// pending says that something will be a session, or nothing.
+	pending bool
+}
+
+// pass goes through the index once.
+func (c *counting) pass(ctx context.Context) (count, error) {
+	var total count
+	froms := make([]string, len(c.keys))
+	last := make([]position, len(c.keys)) // that was counted
+	open := make([]int, len(c.keys))
+	for i := range c.keys {
+		froms[i], open[i] = "-", i
+	}
+	for len(open) > 0 {
+		cmds := make([]rueidis.Completed, len(open))
+		for n, i := range open {
+			cmds[n] = rangeByLex(c.client, c.keys[i], froms[i], "+", countBatch)
+		}
+		batches, err := c.store.readAll(ctx, c.client, "counting sessions", cmds)
+		if err != nil {
+			return total, err
+		}
+		var further []int
+		gone := stale{}
+		var found []candidate
+		for n, i := range open {
+			found = c.candidates(found, i, batches[n], &last[i], gone)
+			if len(batches[n]) == countBatch {
+				froms[i] = "(" + batches[n][countBatch-1]
+				further = append(further, i)
+			}
+		}
+		for batch := range slices.Chunk(found, maxBatch) {
+			if err := c.look(ctx, batch, &total, gone); err != nil {
+				return total, err
+			}
+		}
+		c.store.heal(ctx, c.client, gone)
+		open = further
+	}
+	return total, nil
+}
+
+// candidates appends those that members of an index stand for. Several members
+// of one session stand next to each other, perhaps in two batches.
+func (c *counting) candidates(found []candidate, index int, members []string, last *position, gone stale) []candidate {
+	begun := len(found)
+	for _, member := range members {
+		e, ok := parseAge(c.filter.Namespace, member)
+		if !ok {
+			gone.add(c.keys[index], member)
+			continue
+		}
+		if e.key.ID == c.filter.Except {
+			continue
+		}
+		at, entry := position{e.created, e.key.ID}, aged{entry: e, index: c.keys[index], member: member}
+		switch n := len(found) - 1; {
+		case n >= begun && found[n].position == at:
+			found[n].entries = append(found[n].entries, entry)
+		case at != *last:
+			found = append(found, candidate{position: at, entries: []aged{entry}})
+		}
+		*last = at
+	}
+	return found
+}
+
+// look counts those of the candidates that are live.
+func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone stale) error {
+	keys := make([]store.Key, len(batch))
+	for i := range batch {
+		keys[i] = batch[i].entries[0].key
+	}
+	glances, err := c.store.glances(ctx, c.client, c.now, keys)
+	if err != nil {
+		return err
+	}
+	total.looked += len(batch)
+	for i := range batch {
+		found, fits := glances[i], false
+		switch {
+		case found == nil:
+			batch[i].check(c.now, nil, c.filter.UserID, gone)
+		case found.pending:
+			total.pending = true
+		case batch[i].has(c.now, found.index, gone):
+			fits = true
+		default:
+			// It was indexed anew meanwhile, and may be another's by now.
+			st, err := c.store.fetchAll(ctx, c.client, c.now, keys[i:i+1])
+			if err != nil {
+				return err
+			}
+			fits = batch[i].check(c.now, st[0], c.filter.UserID, gone)
+		}
+		if fits {
+			total.n++
+			total.sum += maphash.Comparable(c.seed, [2]string{keys[i].ID, string(found.index[:])})
+		}
+	}
+	return nil
+}
+
+// has reports whether the entry under that stamp is among the candidate's. If it
+// is, those that lead nowhere go to gone.
+func (c *candidate) has(now time.Time, index stamp, gone stale) bool {
+	if !slices.ContainsFunc(c.entries, func(e aged) bool { return e.stamp == index }) {
+		return false
+	}
+	for _, e := range c.entries {
+		if e.stamp != index && e.stamp.settled(now) {
+			gone.add(e.index, e.member)
+		}
+	}
+	return true
+}
+
+// glance is what a session's key says without its document.
+type glance struct {
+	index   stamp
+	pending bool
+}
+
+// glances looks at sessions; nil for those that are not there.
+func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*glance, error) {
+	const doing, each = "checking sessions", 3
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	cmds := make([]rueidis.Completed, 0, each*len(keys))
+	for _, key := range keys {
+		name := s.session(key)
+		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(),
+			client.B().Getrange().Key(name).Start(0).End(int64(len(markPending))-1).Build().Pin(),
+			client.B().Getrange().Key(name).Start(-trailerMax).End(-1).Build().Pin())
+	}
+	results := client.DoMulti(ctx, cmds...)
+	out := make([]*glance, len(keys))
+	for i := range keys {
+		deadline, err := results[each*i].AsInt64()
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		if deadline <= now.UnixMilli() {
+			continue // absent, expired, or foreign
+		}
+		head, err := results[each*i+1].ToString()
+		if answered(err, "WRONGTYPE ") {
+			continue
+		}
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		tail, err := results[each*i+2].ToString()
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		if _, text, ok := cutTrailer(tail); ok {
+			if t, ok := parseTrailer(text); ok {
+				out[i] = &glance{index: t.index, pending: head == markPending}
+			}
+		}
+	}
+	return out, nil
+}

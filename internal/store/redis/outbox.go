@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// outbox holds the events of an instance on a Cluster until they are in the
+// stream, which is on another server than the sessions. Whoever changes a
+// session does not wait for that.
+//
+// All methods but run may be called on nil, which does nothing.
+type outbox struct {
+	send func(ctx context.Context, events [][]string, lost bool) error
+
+	mu     sync.Mutex
+	queue  [][]string
+	lost   bool          // events that would stand before the queue are lost
+	filled chan struct{} // has something when there is something to send
+	// added and settled count the events that were queued, and those of them
+	// that were sent or lost. moved is closed when settled moves.
+	added, settled uint64
+	moved          chan struct{}
+	// changing are the keys that are being changed. Their events are to be
+	// queued in the order of the changes.
+	changing map[string]chan struct{}
+}
+
+const (
+	// outboxMax is how many events wait at most: what comes while the stream's
+	// server is away for seconds. More are lost, which followers are told.
+	outboxMax = 16_384
+	// outboxBatch is how many are sent at once.
+	outboxBatch = 512
+	// outboxPause is between two tries to send.
+	outboxPause = 50 * time.Millisecond
+)
+
+func newOutbox(send func(ctx context.Context, events [][]string, lost bool) error) *outbox {
+	return &outbox{send: send, filled: make(chan struct{}, 1), moved: make(chan struct{}), changing: map[string]chan struct{}{}}
+}
+
+// add queues events.
+func (o *outbox) add(events ...[]string) {
+	if o == nil || len(events) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.added += uint64(len(events))
+	if len(o.queue)+len(events) > outboxMax {
+		// All of them: what is after a gap is of no more use than none.
+		o.settle(len(o.queue) + len(events))
+		o.queue, o.lost = nil, true
+	} else {
+		o.queue = append(o.queue, events...)
+	}
+	select {
+	case o.filled <- struct{}{}:
+	default:
+	}
+}
+
+// settle counts events that are sent or lost. The outbox is locked.
+func (o *outbox) settle(n int) {
+	o.settled += uint64(n) //nolint:gosec // a length
+	close(o.moved)
+	o.moved = make(chan struct{})
+}
+
+// wait waits until what is queued by now is sent or lost.
+func (o *outbox) wait(ctx context.Context) error {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for until := o.added; o.settled < until; {
+		moved := o.moved
+		o.mu.Unlock()
+		var err error
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		o.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take takes the next events to send.
+func (o *outbox) take() (events [][]string, lost bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := min(len(o.queue), outboxBatch)
+	events, o.queue = o.queue[:n:n], o.queue[n:]
+	lost, o.lost = o.lost, false
+	return events, lost
+}
+
+// run sends what is queued until closed ends, and then what is left.
+func (o *outbox) run(closed context.Context) {
+	ctx := context.WithoutCancel(closed)
+	for closed.Err() == nil {
+		filled, again := o.filled, (<-chan time.Time)(nil)
+		if !o.flush(ctx) {
+			filled, again = nil, time.After(outboxPause)
+		}
+		select {
+		case <-filled:
+		case <-again:
+		case <-closed.Done():
+		}
+	}
+	o.flush(ctx)
+}
+
+// flush sends what is queued, and reports whether it could. What could not be
+// sent, perhaps was: to send it again would tell of it twice.
+func (o *outbox) flush(ctx context.Context) bool {
+	for {
+		events, lost := o.take()
+		if len(events) == 0 && !lost {
+			return true
+		}
+		err := o.send(ctx, events, lost)
+		o.mu.Lock()
+		o.lost = o.lost || err != nil
+		o.settle(len(events))
+		o.mu.Unlock()
+		if err != nil {
+			return false
+		}
+	}
+}
+
+// turns waits until nobody else changes the sessions of these keys.
+func (o *outbox) turns(ctx context.Context, names ...string) (done func(), err error) {
+	if o == nil {
+		return func() {}, nil
+	}
+	slices.Sort(names) // so that two who wait do not wait for each other
+	names = slices.Compact(names)
+	for i, name := range names {
+		if err := o.enter(ctx, name); err != nil {
+			o.leave(names[:i])
+			return nil, err
+		}
+	}
+	return func() { o.leave(names) }, nil
+}
+
+func (o *outbox) enter(ctx context.Context, name string) error {
+	for {
+		o.mu.Lock()
+		busy, taken := o.changing[name]
+		if !taken {
+			o.changing[name] = make(chan struct{})
+			o.mu.Unlock()
+			return nil
+		}
+		o.mu.Unlock()
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errNotBegun, ctx.Err())
+		}
+	}
+}
+
+func (o *outbox) leave(names []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, name := range names {
+		close(o.changing[name])
+		delete(o.changing, name)
+	}
+}

@@ -1,0 +1,234 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/redis/redistest"
+)
+
+// post is the way to a stream that can be blocked and broken.
+type post struct {
+	open    chan struct{} // blocked until it is closed
+	unblock func()        // closes it, once
+
+	mu     sync.Mutex
+	broken bool
+	got    []string // with "lost" where events are missing
+}
+
+func newPost() *post {
+	open := make(chan struct{})
+	return &post{open: open, unblock: sync.OnceFunc(func() { close(open) })}
+}
+
+func (p *post) send(_ context.Context, events [][]string, lost bool) error {
+	<-p.open
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken {
+		return errors.New("broken")
+	}
+	if lost {
+		p.got = append(p.got, "lost")
+	}
+	for _, event := range events {
+		p.got = append(p.got, event[0])
+	}
+	return nil
+}
+
+func (p *post) breaks(broken bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.broken = broken
+}
+
+func (p *post) received() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got
+}
+
+// startOutbox returns an outbox whose way is blocked, and how to end it.
+func startOutbox(t *testing.T) (o *outbox, p *post, end func()) {
+	t.Helper()
+	p = newPost()
+	o = newOutbox(p.send)
+	closed, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { o.run(closed) })
+	return o, p, func() {
+		stop()
+		running.Wait()
+	}
+}
+
+func TestOutboxKeepsTheOrder(t *testing.T) {
+	o, p, end := startOutbox(t)
+	const many = 3*outboxBatch + 1
+	var want []string
+	for n := range many {
+		o.add([]string{strconv.Itoa(n)})
+		want = append(want, strconv.Itoa(n))
+	}
+	p.unblock()
+	require.NoError(t, o.wait(t.Context()))
+	assert.Equal(t, want, p.received())
+	end()
+	assert.Len(t, p.received(), many, "nothing twice")
+}
+
+func TestOutboxSendsWhatIsLeft(t *testing.T) {
+	o, p, end := startOutbox(t)
+	p.unblock()
+	for n := range 5000 {
+		o.add([]string{strconv.Itoa(n)})
+	}
+	end()
+	assert.Len(t, p.received(), 5000)
+}
+
+// Nobody waits for a way that is blocked, and what waits there is bounded.
+func TestOutboxThatOverflows(t *testing.T) {
+	o, p, end := startOutbox(t)
+	for range 3 * outboxMax {
+		o.add([]string{"early"})
+	}
+	assert.LessOrEqual(t, len(o.queue), outboxMax)
+	for len(o.queue) > 0 { // up to the next overflow
+		o.add([]string{"early"})
+	}
+	o.add([]string{"late"})
+	p.unblock()
+	require.NoError(t, o.wait(t.Context()))
+	got := p.received()
+	require.Contains(t, got, "lost")
+	assert.Less(t, len(got), outboxMax+outboxBatch)
+	assert.Equal(t, []string{"lost", "late"}, got[len(got)-2:], "what is missing is missing before what is not")
+	end()
+}
+
+func TestOutboxWhoseWayBreaks(t *testing.T) {
+	o, p, end := startOutbox(t)
+	p.breaks(true)
+	p.unblock()
+	o.add([]string{"early"})
+	require.NoError(t, o.wait(t.Context()), "it is sent or lost")
+	p.breaks(false)
+	require.Eventually(t, func() bool { return len(p.received()) > 0 }, 10*time.Second, time.Millisecond, "without another event")
+	o.add([]string{"late"})
+	require.NoError(t, o.wait(t.Context()))
+	assert.Equal(t, []string{"lost", "late"}, p.received())
+	p.breaks(true)
+	o.add([]string{"never"})
+	end() // in spite of it
+}
+
+func TestOutboxTurns(t *testing.T) {
+	o, _, _ := startOutbox(t)
+	done, err := o.turns(t.Context(), "b", "a", "b")
+	require.NoError(t, err)
+	_, err = o.turns(t.Context(), "c")
+	require.NoError(t, err, "another's turn")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = o.turns(ctx, "0", "a")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	taken := make(chan struct{})
+	go func() {
+		defer close(taken)
+		_, err := o.turns(t.Context(), "a", "0")
+		assert.NoError(t, err, "what was taken in vain was given back")
+	}()
+	done()
+	<-taken
+
+	var none *outbox
+	none.add([]string{"event"})
+	require.NoError(t, none.wait(t.Context()))
+	done, err = none.turns(t.Context(), "a")
+	require.NoError(t, err)
+	done()
+}
+
+// openWithOutbox opens a store that has an outbox as on a Cluster, but whose
+// way is p, on one server.
+func openWithOutbox(t *testing.T) (*Store, *post) {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Addresses: []string{redistest.Start(t).Addr()}, Timeout: time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	p := newPost()
+	t.Cleanup(p.unblock) // before the store is closed
+	s.outbox = newOutbox(p.send)
+	s.background.Go(func() { s.outbox.run(s.closed) })
+	return s, p
+}
+
+// Whatever changes a session takes its turn, so that events are queued in the
+// order of the changes, and waits for nothing else.
+func TestChangesTakeTurns(t *testing.T) {
+	s, p := openWithOutbox(t)
+	now := schema.Now(time.Now())
+	sess := newValueSession(t, schema.NewID(), func(sess *schema.Session, _ *schema.Sections) {
+		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt = now, now, now.Add(sess.TTL)
+	})
+	name := s.session(sess.Key())
+	for _, c := range []struct {
+		what   string
+		change func(ctx context.Context) error
+	}{
+		{"created", func(ctx context.Context) error { return s.Create(ctx, now, sess) }},
+		{"updated", func(ctx context.Context) error { _, err := s.Swap(ctx, now, sess, sess); return err }},
+		{"touched", func(ctx context.Context) error {
+			_, err := s.Touch(ctx, now.Add(time.Second), sess.Key(), now.Add(time.Second+sess.TTL))
+			return err
+		}},
+		{"deleted", func(ctx context.Context) error { return s.Delete(ctx, now, sess.Key(), 0) }},
+		{"created", func(ctx context.Context) error { return s.Revive(ctx, now, sess) }},
+		{"deleted", func(ctx context.Context) error {
+			_, err := s.Clear(ctx, now, store.Filter{Namespace: sess.Namespace})
+			return err
+		}},
+		{"created", func(ctx context.Context) error { return s.Create(ctx, now, sess) }},
+		{"regenerated", func(ctx context.Context) error { return s.Regenerate(ctx, now, sess, sess.WithID(schema.NewID()), now) }},
+	} {
+		done, err := s.outbox.turns(t.Context(), name)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err = c.change(ctx)
+		cancel()
+		require.ErrorIs(t, err, store.ErrUnavailable, c.what)
+		done()
+		require.NoError(t, c.change(t.Context()), c.what)
+	}
+	p.unblock()
+	require.NoError(t, s.outbox.wait(t.Context()))
+	assert.Equal(t, []string{"created", "updated", "touched", "deleted", "created", "deleted", "created", "regenerated"}, p.received())
+}
+
+// Who follows from now on does not hear of what was done here before.
+func TestFollowersComeAfterWhatIsQueued(t *testing.T) {
+	s, p := openWithOutbox(t)
+	client, err := s.client()
+	require.NoError(t, err)
+	s.outbox.add([]string{"early"})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = s.lastEvent(ctx, client)
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	p.unblock()
+	_, err = s.lastEvent(t.Context(), client)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"early"}, p.received())
+}
