@@ -1,0 +1,197 @@
+package bolt_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/memory"
+)
+
+// docBytes is the size of the benchmarks' documents.
+const docBytes = 1024
+
+// now is the time of all benchmarks: none of them is about expiry.
+var now = schema.Now(time.Now())
+
+// template returns a session with a document of docBytes.
+func template(tb testing.TB) schema.Session {
+	tb.Helper()
+	build := func(filler int) schema.Session {
+		sections := schema.EmptySections()
+		sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", filler) + `"}`)
+		sess, err := new(schema.Rules).Build(schema.Session{
+			Namespace: schema.DefaultNamespace, ID: schema.NewID(), Revision: 1,
+			CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(time.Hour), TTL: time.Hour,
+		}, sections)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return sess
+	}
+	return build(docBytes - len(build(0).Doc))
+}
+
+// fill creates n sessions, many at once, and returns them.
+func fill(tb testing.TB, s store.Store, n int) []schema.Session {
+	tb.Helper()
+	sess := template(tb)
+	all := make([]schema.Session, n)
+	const writers = 256
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() {
+			for i := w; i < n; i += writers {
+				all[i] = sess.WithID(schema.NewID())
+				all[i].CreatedAt = now.Add(time.Duration(i/100) * time.Millisecond)
+				if err := s.Create(context.Background(), now, all[i]); err != nil {
+					tb.Error(err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	return all
+}
+
+// fsyncs returns how many times a second the disk syncs a page of a file in the
+// directory: as often as nothing else is going on.
+func fsyncs(b *testing.B, dir string) float64 {
+	b.Helper()
+	f, err := os.Create(filepath.Join(dir, "fsyncs"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	page := make([]byte, 4096)
+	n, began := 0, time.Now()
+	for ; time.Since(began) < time.Second; n++ {
+		if _, err := f.WriteAt(page, int64(n%256)*int64(len(page))); err != nil {
+			b.Fatal(err)
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return float64(n) / time.Since(began).Seconds()
+}
+
+// swap changes sessions from many goroutines, each its own ones in turn.
+func swap(b *testing.B, s store.Store, all []schema.Session, writers int) (perSecond float64) {
+	b.Helper()
+	share := len(all) / writers
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var running sync.WaitGroup
+	b.ResetTimer()
+	for w := range writers {
+		own := all[w*share : (w+1)*share]
+		running.Go(func() {
+			for i := 0; left.Add(-1) >= 0; i = (i + 1) % share {
+				next := own[i]
+				next.Revision++
+				got, err := s.Swap(context.Background(), now, own[i], next)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				own[i] = got
+			}
+		})
+	}
+	running.Wait()
+	b.StopTimer()
+	return float64(b.N) / b.Elapsed().Seconds()
+}
+
+// BenchmarkSwap compares with what the disk syncs by itself, and with memory.
+func BenchmarkSwap(b *testing.B) {
+	const sessions = 10_000
+	for _, writers := range []int{1, 64} {
+		var memoryRate float64
+		b.Run(fmt.Sprintf("store=memory/writers=%d", writers), func(b *testing.B) {
+			s := memory.New(memory.Options{MaxEntries: 2 * sessions})
+			memoryRate = swap(b, s, fill(b, s, sessions), writers)
+		})
+		for _, interval := range []time.Duration{0, time.Second} {
+			name := "always"
+			if interval > 0 {
+				name = "interval"
+			}
+			b.Run(fmt.Sprintf("store=bolt/sync=%s/writers=%d", name, writers), func(b *testing.B) {
+				dir := b.TempDir()
+				s, err := bolt.Open(now, bolt.Options{Dir: dir, Interval: interval, Memory: memory.Options{MaxEntries: 2 * sessions}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				all := fill(b, s, sessions)
+				disk := fsyncs(b, dir)
+				rate := swap(b, s, all, writers)
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(disk, "fsyncs/s-of-disk")
+				if interval > 0 {
+					b.ReportMetric(rate/memoryRate, "of-memory")
+				} else {
+					b.ReportMetric(rate/disk, "writes/fsync")
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkOpen is the start with a file of many sessions.
+func BenchmarkOpen(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
+			if n > 100_000 && testing.Short() {
+				b.Skip("takes over a gigabyte")
+			}
+			o := bolt.Options{Dir: b.TempDir(), Memory: memory.Options{MaxEntries: n}}
+			filled := o
+			filled.Interval = time.Second
+			s, err := bolt.Open(now, filled)
+			if err != nil {
+				b.Fatal(err)
+			}
+			fill(b, s, n)
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			info, err := os.Stat(filepath.Join(o.Dir, "sessions.db"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				s, err := bolt.Open(now, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				st, err := s.Stats(b.Context(), now)
+				if err != nil || st.Entries != int64(n) {
+					b.Fatal("not all are there", st.Entries, err)
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(info.Size())/float64(n), "B/session")
+		})
+	}
+}

@@ -1,0 +1,178 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"session-api/internal/store"
+	"session-api/internal/store/memory"
+)
+
+// Options are the settings of a store.
+type Options struct {
+	// Dir is where the data file is. It is made where there is none.
+	Dir string
+	// Memory are the settings of the store in memory. OnEvent works there as
+	// ever.
+	Memory memory.Options
+	// Interval is how long a change may wait for the disk after its writer has
+	// been told that it is made, and so what a crash can take away; what ends a
+	// session never waits. 0: no change waits.
+	Interval time.Duration
+	// Logger is told what an operator should know; nil for nobody.
+	Logger *slog.Logger
+}
+
+// Store is a store.Store. What it does not change is the store in memory's.
+type Store struct {
+	*memory.Store
+
+	dir       *directory
+	queue     queue
+	locks     keyLocks
+	graces    graces
+	committer committer
+
+	// lazy: changes wait for the interval.
+	lazy      bool
+	tombstone time.Duration
+	// entries is how many sessions there may be if none may be evicted; 0 for
+	// any number.
+	entries int64
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in a directory, and loads what has not expired at now.
+// Returns ErrInUse and ErrDamaged.
+func Open(now time.Time, o Options) (*Store, error) {
+	s := &Store{lazy: o.Interval > 0, tombstone: o.Memory.Tombstone}
+	if o.Memory.Policy == "" {
+		o.Memory.Policy = memory.LRU
+	}
+	if o.Memory.Policy == memory.None {
+		s.entries = int64(o.Memory.MaxEntries)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s.queue.init()
+	s.locks.init()
+	s.graces.init()
+	heed := o.Memory.OnEvent
+	o.Memory.OnEvent = func(ev store.Event) {
+		if ev.Type == store.EventExpired || ev.Type == store.EventEvicted {
+			s.queue.mark(ev.Session)
+		}
+		if heed != nil {
+			heed(ev)
+		}
+	}
+	s.Store = memory.New(o.Memory)
+	s.committer = committer{
+		queue: &s.queue, mem: s.Store, graces: &s.graces, locks: &s.locks, log: o.Logger,
+		delay: markDelay, waits: s.lazy, stopped: make(chan struct{}),
+	}
+	for _, one := range []*signal{&s.committer.failed, &s.committer.stuck, &s.committer.behind} {
+		one.init()
+	}
+	if s.lazy {
+		s.committer.delay = o.Interval / 2 // the other half is for the disk
+	}
+	if err := s.open(now, &o); err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", o.Dir, err)
+	}
+	go s.committer.run()
+	return s, nil
+}
+
+func (s *Store) open(now time.Time, o *Options) (err error) {
+	if s.dir, err = openDirectory(o.Dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.dir.close())
+		}
+	}()
+	if err := s.dir.create(); err != nil {
+		return err
+	}
+	c := &s.committer
+	c.path = s.dir.data()
+	c.now.Store(now.UnixMilli())
+	file, err := os.Open(c.path)
+	if err != nil {
+		return fmt.Errorf("opening the data file: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	readAhead(file)
+	held, err := readContent(file, now)
+	if err != nil {
+		return err
+	}
+	if held.worthCompacting() {
+		if file, held, err = s.compact(file, held, now, o); err != nil {
+			return err
+		}
+	}
+	if c.info, err = file.Stat(); err != nil {
+		return fmt.Errorf("opening the data file: %w", err)
+	}
+	if c.db, err = openData(c.path, c.info); err != nil {
+		return err
+	}
+	c.index, c.logBytes = held.index, held.logBytes
+	if err := (&loader{s, file, held, now}).load(&o.Memory, o.Logger); err != nil {
+		return errors.Join(err, c.db.Close())
+	}
+	return nil
+}
+
+// compact writes the file anew, if there is room for that.
+func (s *Store) compact(file *os.File, held *content, now time.Time, o *Options) (*os.File, *content, error) {
+	free := held.pages - held.used
+	if err := s.dir.compact(); err != nil {
+		o.Logger.Warn("the data file is mostly free, and could not be written anew",
+			"freeBytes", free*uint64(held.pageSize), "error", err) //nolint:gosec // positive
+		return file, held, nil
+	}
+	fresh, err := os.Open(s.dir.data())
+	if err != nil {
+		return file, nil, fmt.Errorf("opening the data file: %w", err)
+	}
+	_ = file.Close() // it was only read
+	held, err = readContent(fresh, now)
+	return fresh, held, err
+}
+
+// Name is "bolt".
+func (s *Store) Name() string { return "bolt" }
+
+// Sweep implements store.Store.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
+	n, err := s.Store.Sweep(ctx, now)
+	s.graces.sweep(now.UnixMilli())
+	s.committer.now.Store(now.UnixMilli())
+	return n, err
+}
+
+// closePatience is how long Close waits for the disk.
+const closePatience = 5 * time.Second
+
+// Close writes what is left to write, and closes the file.
+func (s *Store) Close() error {
+	s.queue.close()
+	over := time.NewTimer(closePatience)
+	defer over.Stop()
+	select {
+	case <-s.committer.stopped:
+	case <-over.C:
+		return fmt.Errorf("%w: the disk does not answer", store.ErrUnavailable)
+	}
+	return errors.Join(s.committer.err, s.dir.close())
+}

@@ -1,0 +1,58 @@
+package bolt_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/store"
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/memory"
+	"session-api/internal/store/storetest"
+)
+
+// scratch returns a directory where that is possible in memory: the suite is not
+// about disks, and does little else than wait for one.
+func scratch(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "bolt-test-") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// options are those of a store in a directory, with the suite's limits.
+func options(dir string, limits storetest.Limits) bolt.Options {
+	return bolt.Options{Dir: dir, Memory: memory.Options{
+		Policy:     memory.Policy(limits.Policy),
+		MaxEntries: limits.MaxEntries,
+		MaxBytes:   limits.MaxBytes,
+		Tombstone:  limits.Tombstone,
+		Events:     limits.Events,
+	}}
+}
+
+// suite opens stores of the conformance suite, each in a directory of its own.
+func suite(interval time.Duration) storetest.Open {
+	return func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+		t.Helper()
+		clock := storetest.NewFakeClock()
+		o := options(scratch(t), limits)
+		o.Interval = interval
+		s, err := bolt.Open(clock.Now(), o)
+		require.NoError(t, err)
+		return s, clock
+	}
+}
+
+func TestStore(t *testing.T) { storetest.Run(t, suite(0)) }
+
+func TestStoreWithInterval(t *testing.T) { storetest.Run(t, suite(20*time.Millisecond)) }
+
+func TestEviction(t *testing.T) { storetest.RunEviction(t, suite(0)) }
+
+func TestEvictionWithInterval(t *testing.T) { storetest.RunEviction(t, suite(20*time.Millisecond)) }

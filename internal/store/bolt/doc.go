@@ -1,0 +1,95 @@
+// Package bolt is the store that keeps sessions in memory and on disk: reads
+// are those of the store in memory, and every change is written to a bbolt file
+// as well, so that a restart, or the loss of power, loses nothing.
+//
+// # Disk first
+//
+// A change goes to the disk before it goes to memory. Its writer takes the
+// locks of the keys that it is about, works out from memory what is to be
+// written, and hands that to the committer as an operation. The committer takes
+// all operations that there are, writes them in one transaction, waits until
+// the disk has it, and then applies each to memory, by the very method of the
+// store in memory, and wakes its writer. So nobody reads what a crash could
+// still take away, and what could not be written has not happened. While one
+// transaction is on its way, the next one's operations gather: that is why many
+// writers share one fsync.
+//
+// An operation belongs to the committer, not to its writer: a writer that has
+// waited for too long gets store.ErrReadOnly and leaves, and the keys stay
+// locked until the operation is settled. Where the committer has not taken it
+// yet, it is withdrawn, and has not happened.
+//
+// With Options.Interval, Create, Revive, Swap and Touch change memory at once
+// and only mark the key: see below. What ends sessions, Delete, Clear and
+// Regenerate, waits for the disk all the same.
+//
+// # Marked keys
+//
+// Sessions also end by themselves: they expire and they are evicted, in the
+// store in memory, which then calls this one while it has a shard locked. Such
+// a key is only marked. Each transaction makes the file, for some marked keys,
+// what memory is at that moment: the session, or nothing. A mark says that
+// there is a difference, not what it is. So the order of marks does not matter,
+// any number of them cost one write, and a key may be marked once too often.
+//
+// This is also what mends a disagreement. There are these:
+//
+//   - A session is evicted while an operation on it waits. It is marked before
+//     the operation is applied; memory refuses, since the session is gone; the
+//     operation's keys are marked, and the next transaction removes what this
+//     one has written. The writer gets memory's refusal.
+//   - A key is evicted and created again. Within one transaction, operations
+//     come after marked keys; the mark may also come to its turn later, and
+//     then writes the session that there is.
+//   - Memory refuses for another reason, no room for one. As above.
+//   - A transaction fails. It may have reached the disk all the same. Its
+//     operations have failed and are not applied; their keys are marked, so
+//     that the file becomes what memory is, once it can be written.
+//
+// A crash before a mark is written can bring back a session that was evicted in
+// the last tenth of a second, or since the last interval: nobody ended it, and
+// nobody was told that it is gone for good. An expired one is not loaded.
+//
+// # Failure
+//
+// When a transaction fails, its writers get store.ErrReadOnly, and from then on
+// all writers do, at once. Reads go on. The committer closes the file, and
+// tries again to open it and to write the marked keys, every half second or, where
+// a try takes long, less often. The first try that succeeds ends the failure.
+// A transaction that takes longer than patience makes writers fail as well,
+// until it is done.
+//
+// Opening writes the file's two head pages anew, as they are read, and syncs
+// them. After a failed fsync of such a page the kernel shows what it holds and
+// may never write it: the next transaction would then overwrite pages that the
+// head on the disk still needs.
+//
+// A page that bbolt cannot read from the disk is a fault in its memory map,
+// which ends the process; bbolt does not read pages on behalf of readers here,
+// only of the committer.
+//
+// # The file
+//
+// sessions.db is a bbolt file with four buckets. Keys are namespace, NUL, id,
+// but for those of meta. A value starts with its format, the byte 1, and ends
+// with the CRC-32C (Castagnoli, big endian) of the key and of all that stands
+// before. Numbers are varints, signed ones as package encoding/binary has them.
+// Times are Unix milliseconds.
+//
+//	sessions  createdAt, updatedAt, expiresAt, revision, TTL and OwnTTL (in ns),
+//	          length of the user id, user id,
+//	          number of files, and of each: length, path,
+//	          the document, up to the CRC
+//	graces    until when reads of the key lead to another, that one's id
+//	ended     until when the key of an ended session is taken
+//	meta      "format": nothing more
+//
+// bbolt itself keeps sums of its head pages alone, and trusts all others. So
+// before it gets to see the file, every page in use is checked here, without
+// it, and every value: see image.go. A damaged file is not opened.
+//
+// sessions.lock is locked by the process that uses the directory, for as long
+// as it does. Free pages are not listed in the file; they are what no page
+// leads to. The file does not shrink while it is in use; where more than half
+// of it is free at opening, and that is worth it, it is written anew.
+package bolt

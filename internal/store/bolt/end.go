@@ -1,0 +1,162 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// What ends sessions waits for the disk in any case.
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+	t, err := s.begin(ctx, false, key)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	was, err := s.live(ctx, now, key)
+	switch {
+	case err != nil:
+		return err
+	case revision != 0 && revision != was.Revision:
+		return store.ErrConflict
+	}
+	return t.run(ctx, &operation{
+		keys:  []store.Key{key},
+		write: func(w *writer) error { s.writeEnd(w, now, key); return nil },
+		apply: func() error {
+			s.graces.forget(key)
+			return s.Store.Delete(context.WithoutCancel(ctx), now, key, revision)
+		},
+	})
+}
+
+// writeEnd writes that the session of the key is ended.
+func (s *Store) writeEnd(w *writer, now time.Time, key store.Key) {
+	w.endLead(key)
+	var until int64
+	if s.tombstone > 0 {
+		until = now.Add(s.tombstone).UnixMilli()
+	}
+	w.bury(key, until)
+}
+
+// Regenerate implements store.Store.
+func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	if string(schema.DocID(next.Doc)) != next.ID {
+		return s.Store.Regenerate(ctx, now, old, next, graceUntil) // which says what is wrong
+	}
+	key, nextKey := old.Key(), next.Key()
+	t, err := s.begin(ctx, false, key, nextKey)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	if _, err := s.unchanged(ctx, now, &old); err != nil {
+		return err
+	}
+	if _, err := s.live(ctx, now, nextKey); err == nil {
+		return store.ErrExists
+	}
+	leads, to := graceUntil.After(now), grace{nextKey, graceUntil.UnixMilli()}
+	return t.run(ctx, &operation{
+		keys: []store.Key{key, nextKey},
+		size: len(next.Doc),
+		write: func(w *writer) error {
+			s.writeEnd(w, now, key)
+			w.endLead(nextKey)
+			w.session(&next)
+			if leads {
+				w.lead(key, to)
+			}
+			return nil
+		},
+		apply: func() error {
+			s.graces.forget(key)
+			s.graces.forget(nextKey)
+			if leads {
+				s.graces.set(key, to)
+			}
+			return s.Store.Regenerate(context.WithoutCancel(ctx), now, old, next, graceUntil)
+		},
+	})
+}
+
+// clearBatch is how many sessions Clear ends with one operation.
+const clearBatch = 1024
+
+// Clear implements store.Store. It ends the first sessions that match until
+// there are none: one that is regenerated meanwhile changes its place in the
+// list, but does not escape.
+func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	ended := 0
+	for {
+		page, err := s.Store.List(ctx, now, store.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
+		if err != nil {
+			return ended, err
+		}
+		keys := make([]store.Key, 0, len(page.Sessions))
+		for i := range page.Sessions {
+			if page.Sessions[i].ID != f.Except {
+				keys = append(keys, page.Sessions[i].Key())
+			}
+		}
+		if len(keys) == 0 {
+			return ended, nil
+		}
+		n, err := s.clear(ctx, now, f, keys)
+		ended += n
+		if err != nil {
+			return ended, err
+		}
+	}
+}
+
+// clear ends those of the sessions that still match.
+func (s *Store) clear(ctx context.Context, now time.Time, f store.Filter, keys []store.Key) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	t, err := s.begin(ctx, false, keys...)
+	if err != nil {
+		return 0, err
+	}
+	defer t.end()
+	match := keys[:0]
+	for _, key := range keys {
+		sess, err := s.live(ctx, now, key)
+		if err == nil && (f.UserID == "" || sess.UserID == f.UserID) {
+			match = append(match, key)
+		}
+	}
+	if len(match) == 0 {
+		return 0, nil
+	}
+	ended := 0
+	err = t.run(ctx, &operation{
+		keys: match,
+		write: func(w *writer) error {
+			for _, key := range match {
+				s.writeEnd(w, now, key)
+			}
+			return nil
+		},
+		apply: func() error {
+			for _, key := range match {
+				s.graces.forget(key)
+				if s.Store.Delete(context.WithoutCancel(ctx), now, key, 0) == nil {
+					ended++
+				}
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	return ended, nil
+}

@@ -1,0 +1,346 @@
+package bolt_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/bolt/disktest"
+	"session-api/internal/store/memory"
+)
+
+func TestMain(m *testing.M) {
+	disktest.Main()
+	os.Exit(m.Run())
+}
+
+// atOnce is what "within a second" may come to on a machine that is busy.
+const atOnce = 1900 * time.Millisecond
+
+// patience is how long a test waits for what should come.
+const patience = 20 * time.Second
+
+// world is a store on a disk, and what has been told of it.
+type world struct {
+	*bolt.Store
+	t   *testing.T
+	dir string
+	o   bolt.Options
+
+	// held are the sessions that it holds, as told.
+	held map[store.Key]schema.Session
+	// ended are those that were told to be ended.
+	ended []store.Key
+}
+
+func newWorld(t *testing.T, dir string, interval time.Duration) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, held: map[store.Key]schema.Session{}}
+	w.o = bolt.Options{
+		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 100_000, Tombstone: time.Hour},
+	}
+	w.open()
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	s, err := bolt.Open(now, w.o)
+	require.NoError(w.t, err)
+	w.Store = s
+}
+
+// reopen opens the store of the directory again, as a new process would.
+func (w *world) reopen() {
+	w.t.Helper()
+	require.NoError(w.t, w.Close())
+	w.open()
+}
+
+func (w *world) create() schema.Session {
+	w.t.Helper()
+	sess := template(w.t).WithID(schema.NewID())
+	require.NoError(w.t, w.Create(w.t.Context(), now, sess))
+	w.held[sess.Key()] = sess
+	return sess
+}
+
+func (w *world) end(sess schema.Session) {
+	w.t.Helper()
+	require.NoError(w.t, w.Delete(w.t.Context(), now, sess.Key(), 0))
+	delete(w.held, sess.Key())
+	w.ended = append(w.ended, sess.Key())
+}
+
+func (w *world) change(sess schema.Session) schema.Session {
+	w.t.Helper()
+	got, err := w.Swap(w.t.Context(), now, sess, changed(sess))
+	require.NoError(w.t, err)
+	w.held[sess.Key()] = got
+	return got
+}
+
+func changed(sess schema.Session) schema.Session {
+	sess.Revision++
+	return sess
+}
+
+// requireAll checks that the store holds what it was told to, and nothing else.
+func (w *world) requireAll() {
+	w.t.Helper()
+	for key, want := range w.held {
+		got, err := w.Peek(w.t.Context(), now, key)
+		require.NoError(w.t, err)
+		require.Equal(w.t, want.Revision, got.Revision)
+		require.Equal(w.t, string(want.AppendJSON(nil)), string(got.AppendJSON(nil)))
+	}
+	for _, key := range w.ended {
+		_, err := w.Peek(w.t.Context(), now, key)
+		require.ErrorIs(w.t, err, store.ErrNotFound)
+		late := template(w.t).WithID(key.ID)
+		require.ErrorIs(w.t, w.Create(w.t.Context(), now, late), store.ErrEnded)
+	}
+	st, err := w.Stats(w.t.Context(), now)
+	require.NoError(w.t, err)
+	require.EqualValues(w.t, len(w.held), st.Entries)
+}
+
+// requireReadOnly checks that every kind of write is refused soon, and reads go
+// on.
+func (w *world) requireReadOnly(sess schema.Session) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	for name, write := range map[string]func() error{
+		"Create": func() error { return w.Create(ctx, now, template(w.t).WithID(schema.NewID())) },
+		"Swap": func() error {
+			_, err := w.Swap(ctx, now, sess, changed(sess))
+			return err
+		},
+		"Touch": func() error {
+			_, err := w.Touch(ctx, now.Add(time.Minute), sess.Key(), now.Add(time.Hour+time.Minute))
+			return err
+		},
+		"Regenerate": func() error { return w.Regenerate(ctx, now, sess, sess.WithID(schema.NewID()), now) },
+		"Delete":     func() error { return w.Delete(ctx, now, sess.Key(), 0) },
+		"Clear": func() error {
+			_, err := w.Clear(ctx, now, store.Filter{Namespace: sess.Namespace})
+			return err
+		},
+	} {
+		began := time.Now()
+		require.ErrorIs(w.t, write(), store.ErrReadOnly, name)
+		require.Less(w.t, time.Since(began), atOnce, name)
+	}
+	for range 100 {
+		got, err := w.Get(ctx, now, sess.Key())
+		require.NoError(w.t, err)
+		require.Equal(w.t, sess.Revision, got.Revision)
+	}
+}
+
+// untilFails writes until that fails, and checks how.
+func (w *world) untilFails() {
+	w.t.Helper()
+	for began := time.Now(); ; {
+		sess := template(w.t).WithID(schema.NewID())
+		tried := time.Now()
+		err := w.Create(w.t.Context(), now, sess)
+		require.Less(w.t, time.Since(tried), atOnce)
+		if err != nil {
+			require.ErrorIs(w.t, err, store.ErrReadOnly)
+			return
+		}
+		w.held[sess.Key()] = sess
+		require.Less(w.t, time.Since(began), patience, "it never fails")
+	}
+}
+
+// heals waits until writes succeed again.
+func (w *world) heals() {
+	w.t.Helper()
+	for began := time.Now(); ; {
+		sess := template(w.t).WithID(schema.NewID())
+		err := w.Create(w.t.Context(), now, sess)
+		if err == nil {
+			w.held[sess.Key()] = sess
+			return
+		}
+		require.ErrorIs(w.t, err, store.ErrReadOnly)
+		require.Less(w.t, time.Since(began), patience, "it does not heal")
+		pause()
+	}
+}
+
+func pause() { <-time.After(20 * time.Millisecond) }
+
+func TestDiskFailures(t *testing.T) {
+	for name, fault := range map[string]struct{ fail, mend func(*disktest.Disk) }{
+		"full": {
+			func(d *disktest.Disk) { d.FailWrites(syscall.ENOSPC) },
+			func(d *disktest.Disk) { d.FailWrites(0) },
+		},
+		"read-only": {
+			func(d *disktest.Disk) { d.FailWrites(syscall.EROFS) },
+			func(d *disktest.Disk) { d.FailWrites(0) },
+		},
+		"EIO of writes": {
+			func(d *disktest.Disk) { d.FailWrites(syscall.EIO) },
+			func(d *disktest.Disk) { d.FailWrites(0) },
+		},
+		"EIO of syncs": {
+			func(d *disktest.Disk) { d.FailSyncs(0, syscall.EIO) },
+			func(d *disktest.Disk) { d.FailSyncs(0, 0) },
+		},
+		// The transaction's own pages are synced, its head is not.
+		"EIO of the second sync": {
+			func(d *disktest.Disk) { d.FailSyncs(1, syscall.EIO) },
+			func(d *disktest.Disk) { d.FailSyncs(0, 0) },
+		},
+		"slow": {
+			func(d *disktest.Disk) { d.SlowSyncs(2 * time.Second) },
+			func(d *disktest.Disk) { d.SlowSyncs(0) },
+		},
+	} {
+		for _, interval := range []time.Duration{0, 50 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s, interval %v", name, interval), func(t *testing.T) {
+				t.Parallel()
+				disk := disktest.Mount(t)
+				w := newWorld(t, disk.Dir, interval)
+				sess, gone := w.change(w.create()), w.create()
+				w.end(gone)
+				fault.fail(disk)
+				w.untilFails()
+				w.requireReadOnly(sess)
+				fault.mend(disk)
+				w.heals()
+				w.end(w.create())
+				w.settleUnknown()
+				w.requireAll()
+				w.reopen()
+				w.requireAll()
+				require.NoError(t, w.Close())
+				_, err := bolt.Check(now, w.dir)
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// settleUnknown takes into account what may have been made although the writer
+// was told that it is not sure: a slow disk writes in the end.
+func (w *world) settleUnknown() {
+	w.t.Helper()
+	page, err := w.List(w.t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 1_000_000})
+	require.NoError(w.t, err)
+	for i := range page.Sessions {
+		if sess := page.Sessions[i]; sess.Revision == 1 || w.held[sess.Key()].Revision > 0 {
+			w.held[sess.Key()] = sess
+		}
+	}
+}
+
+// TestFullDisk fills a real one.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"), "mounting a tmpfs takes the right to mount")
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	ballast := filepath.Join(dir, "ballast")
+	require.NoError(t, os.WriteFile(ballast, make([]byte, 1<<20), 0o600))
+
+	w := newWorld(t, filepath.Join(dir, "data"), 0)
+	sess := w.change(w.create())
+	w.untilFails()
+	w.requireReadOnly(sess)
+	require.NoError(t, os.Remove(ballast))
+	w.heals()
+	w.requireAll()
+	w.untilFails() // and again
+	w.requireReadOnly(sess)
+	w.requireAll()
+	_ = w.Close() // what it could not write was of nobody's
+	_, err := bolt.Check(now, w.dir)
+	require.NoError(t, err)
+	w.o.Dir = t.TempDir()
+	file, err := os.ReadFile(filepath.Join(w.dir, "sessions.db"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(w.o.Dir, "sessions.db"), file, 0o600))
+	w.open()
+	w.requireAll()
+	require.NoError(t, w.Close())
+}
+
+// A writer that leaves, or whose request is over, has not made half a change.
+func TestSlowDisk_impatientWriters(t *testing.T) {
+	disk := disktest.Mount(t)
+	w := newWorld(t, disk.Dir, 0)
+	sess := w.create()
+	disk.SlowSyncs(300 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	t.Cleanup(cancel)
+	var running sync.WaitGroup
+	for range 20 {
+		running.Go(func() {
+			_, err := w.Swap(ctx, now, sess, changed(sess))
+			assert.ErrorIs(t, err, store.ErrReadOnly)
+		})
+	}
+	running.Wait()
+	disk.SlowSyncs(0)
+	got, err := w.Touch(t.Context(), now, sess.Key(), now) // which waits for the key
+	require.NoError(t, err)
+	require.EqualValues(t, 2, got.Revision, "the one that was on its way, and no other")
+	w.held[sess.Key()] = got
+	w.requireAll()
+	w.reopen()
+	w.requireAll()
+	require.NoError(t, w.Close())
+}
+
+// TestCrash opens what a file holds after each of the writes to it.
+func TestCrash(t *testing.T) {
+	disk := disktest.Mount(t)
+	w := newWorld(t, disk.Dir, 0)
+	first := w.create()
+	require.NoError(t, w.Close())
+	before, err := os.ReadFile(filepath.Join(disk.Under, "sessions.db"))
+	require.NoError(t, err)
+	disk.Record("sessions.db")
+	w.open()
+	const steps = 12
+	for n := range steps {
+		first = w.change(first)
+		if n%3 == 0 {
+			w.end(w.create())
+		}
+	}
+	events := append([]disktest.Event{{Data: before}}, disk.Recorded()...)
+	require.NoError(t, w.Close())
+
+	last := int64(0)
+	for n := range events {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "sessions.db"), disktest.Image(events[:n+1]), 0o600))
+		w.o.Dir = dir
+		s, err := bolt.Open(now, w.o)
+		require.NoError(t, err, "after %d of %d", n, len(events))
+		got, err := s.Peek(t.Context(), now, first.Key())
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, got.Revision, last, "nothing that was there is lost")
+		last = got.Revision
+		require.NoError(t, s.Close())
+	}
+	require.Equal(t, first.Revision, last)
+}

@@ -1,0 +1,96 @@
+package bolt
+
+import (
+	"sync"
+
+	"session-api/internal/store"
+)
+
+// graces are the old keys that lead to a successor, as the file has them. The
+// store in memory decides by its own; these are here to know what to write when
+// a session ends.
+type graces struct {
+	mu    sync.Mutex
+	byOld map[store.Key]grace
+	byNew map[store.Key]store.Key
+}
+
+type grace struct {
+	to    store.Key
+	until int64
+}
+
+func (g *graces) init() {
+	g.byOld = make(map[store.Key]grace)
+	g.byNew = make(map[store.Key]store.Key)
+}
+
+// set makes old lead to the successor, alone.
+func (g *graces) set(old store.Key, to grace) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.drop(old)
+	if before, ok := g.byNew[to.to]; ok {
+		g.drop(before)
+	}
+	g.byOld[old] = to
+	g.byNew[to.to] = old
+}
+
+// to returns the key that leads to the session of the key, and until when.
+func (g *graces) to(key store.Key) (old store.Key, until int64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old, ok = g.byNew[key]
+	return old, g.byOld[old].until, ok
+}
+
+// leads reports whether the key leads to a session.
+func (g *graces) leads(old store.Key) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.byOld[old]
+	return ok
+}
+
+// is reports whether that is where the key leads.
+func (g *graces) is(old store.Key, to grace) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	found, ok := g.byOld[old]
+	return ok && found == to
+}
+
+// forget ends the grace of the key, and the one that leads to it. It returns
+// the keys that do not lead anywhere any more.
+func (g *graces) forget(key store.Key) (ended []store.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.byOld[key]; ok {
+		ended = append(ended, key)
+		g.drop(key)
+	}
+	if old, ok := g.byNew[key]; ok {
+		ended = append(ended, old)
+		g.drop(old)
+	}
+	return ended
+}
+
+func (g *graces) drop(old store.Key) {
+	if was, ok := g.byOld[old]; ok {
+		delete(g.byOld, old)
+		delete(g.byNew, was.to)
+	}
+}
+
+// sweep ends the graces that have run out at now.
+func (g *graces) sweep(now int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for old, at := range g.byOld {
+		if now >= at.until {
+			g.drop(old)
+		}
+	}
+}

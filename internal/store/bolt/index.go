@@ -1,0 +1,50 @@
+package bolt
+
+import (
+	"hash/maphash"
+
+	"session-api/internal/store"
+)
+
+// index knows the last entry of each key in the log: of those that say that
+// there is a session, or that there is none and must be none for a while. It
+// holds 64 bits of a hash in place of a key, with a seed that nobody knows: of
+// a million keys, two have the same one in thirty million runs, and then one of
+// them may be missing after a restart.
+type index struct {
+	seed maphash.Seed
+	last map[uint64]position
+}
+
+// position is an entry's number times two, plus one where it is a session's.
+type position uint64
+
+const noPosition = position(0)
+
+func at(number uint64, live bool) position {
+	p := position(number << 1)
+	if live {
+		p++
+	}
+	return p
+}
+
+func (p position) number() uint64 { return uint64(p >> 1) }
+func (p position) live() bool     { return p&1 != 0 }
+
+func newIndex() *index {
+	return &index{seed: maphash.MakeSeed(), last: make(map[uint64]position)}
+}
+
+func (x *index) hash(key store.Key) uint64 { return maphash.Comparable(x.seed, key) }
+
+func (x *index) of(key store.Key) position { return x.last[x.hash(key)] }
+
+// set notes the last entry of the key; noPosition for none.
+func (x *index) set(key store.Key, p position) {
+	if hash := x.hash(key); p == noPosition {
+		delete(x.last, hash)
+	} else {
+		x.last[hash] = p
+	}
+}

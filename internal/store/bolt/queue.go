@@ -1,0 +1,189 @@
+package bolt
+
+import (
+	"sync"
+
+	"session-api/internal/store"
+)
+
+// operation is a change that is on its way to the disk, and then to memory.
+type operation struct {
+	// keys are those that it is about. The locks at places are held for it, and
+	// released by whoever settles it.
+	keys   []store.Key
+	places []int
+	// size is about how many bytes it writes.
+	size int
+	// write writes it to a transaction. Its error refuses the operation, which
+	// must not have written anything then.
+	write func(w *writer) error
+	// apply does it in memory. It may be called when the writer has left.
+	apply func() error
+	// done gets the outcome.
+	done chan error
+
+	refused error
+}
+
+// mark says that file and memory may differ in a key.
+type mark struct {
+	// unsure: nobody knows what the file holds. until is the time of the
+	// tombstone that the key has then, if there is no session of it.
+	unsure bool
+	until  int64
+	// led: the key led to a session, and does not any more.
+	led bool
+}
+
+// marked is a key with its mark.
+type marked struct {
+	key store.Key
+	mark
+}
+
+// queue is what the committer has to do. It never makes anybody wait, because
+// keys are marked while a shard of the store in memory is locked.
+type queue struct {
+	// ready gets a token when there may be something new for the committer.
+	ready chan struct{}
+
+	mu     sync.Mutex
+	ops    []*operation
+	enough int // how many operations are worth a token
+	marks  map[store.Key]mark
+	closed bool
+}
+
+func (q *queue) init() {
+	q.ready = make(chan struct{}, 1)
+	q.marks = make(map[store.Key]mark)
+	q.enough = 1
+}
+
+func (q *queue) tell() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) put(op *operation) {
+	q.mu.Lock()
+	q.ops = append(q.ops, op)
+	enough := len(q.ops) >= q.enough
+	q.mu.Unlock()
+	if enough {
+		q.tell()
+	}
+}
+
+// withdraw takes an operation back. It reports false if the committer has it.
+func (q *queue) withdraw(op *operation) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, waiting := range q.ops {
+		if waiting == op {
+			q.ops = append(q.ops[:i], q.ops[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// mark notes keys of which file and memory may differ.
+func (q *queue) mark(keys ...store.Key) {
+	q.mu.Lock()
+	first := len(q.marks) == 0
+	for _, key := range keys {
+		if _, ok := q.marks[key]; !ok {
+			q.marks[key] = mark{}
+		}
+	}
+	q.mu.Unlock()
+	if first {
+		q.tell()
+	}
+}
+
+// markLed notes keys that led to a session, and do not any more.
+func (q *queue) markLed(keys []store.Key) {
+	q.mu.Lock()
+	for _, key := range keys {
+		m := q.marks[key]
+		m.led = true
+		q.marks[key] = m
+	}
+	q.mu.Unlock()
+	q.tell()
+}
+
+// markUnsure notes what a transaction was about of which nobody knows whether
+// it has reached the disk.
+func (q *queue) markUnsure(lost map[store.Key]news) {
+	q.mu.Lock()
+	for key, n := range lost {
+		m := q.marks[key]
+		m.unsure, m.until = true, max(n.until, m.until)
+		q.marks[key] = m
+	}
+	q.mu.Unlock()
+	q.tell()
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.tell()
+}
+
+// state is what the queue holds.
+type state struct {
+	ops, marks int
+	closed     bool
+}
+
+func (q *queue) look() state {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return state{len(q.ops), len(q.marks), q.closed}
+}
+
+// await sets how many operations are worth a token, and reports whether there
+// are as many.
+func (q *queue) await(ops int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.enough = ops
+	return len(q.ops) >= ops
+}
+
+// takeOps takes the first operations, as many as go into one transaction.
+func (q *queue) takeOps() []*operation {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.enough = 1
+	n, size := 0, 0
+	for n < len(q.ops) && n < batchOps && (n == 0 || size+q.ops[n].size <= batchBytes) {
+		size += q.ops[n].size
+		n++
+	}
+	ops := q.ops[:n:n]
+	if q.ops = q.ops[n:]; len(q.ops) == 0 {
+		q.ops = nil
+	}
+	return ops
+}
+
+// takeMarks takes the marked keys, onto those that were taken before.
+func (q *queue) takeMarks(before []marked) []marked {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for key, m := range q.marks {
+		before = append(before, marked{key, m})
+	}
+	if len(q.marks) > 0 {
+		q.marks = make(map[store.Key]mark)
+	}
+	return before
+}

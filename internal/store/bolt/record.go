@@ -1,0 +1,239 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// The buckets.
+const (
+	logBucket  = "log"
+	metaBucket = "meta"
+)
+
+// formatKey is the key in meta whose value's format is that of the file.
+const formatKey = "format"
+
+const (
+	format   = 1
+	sumBytes = 4
+)
+
+// The kinds of entries.
+const (
+	sessionKind = 's'
+	endedKind   = 'e'
+	graceKind   = 'g'
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// What can be wrong with a value.
+var (
+	errSum     = errors.New("its checksum is wrong")
+	errFormat  = errors.New("its format is not known: a newer version of the service wrote it")
+	errContent = errors.New("it holds something else than it should")
+)
+
+// appendNumber appends the number of an entry as the log's keys have it.
+func appendNumber(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
+
+// parseNumber is the reverse of appendNumber.
+func parseNumber(b []byte) (uint64, bool) {
+	if len(b) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
+}
+
+// seal appends the sum to the value of the key that starts at that place of b.
+func seal(b []byte, from int, key []byte) []byte {
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, b[from:])
+	return binary.BigEndian.AppendUint32(b, sum)
+}
+
+// unseal returns what the value of the key holds between format and sum.
+func unseal(key, value []byte) ([]byte, error) {
+	end := len(value) - sumBytes
+	if end < 1 {
+		return nil, errContent
+	}
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value[:end])
+	switch {
+	case sum != binary.BigEndian.Uint32(value[end:]):
+		return nil, errSum
+	case value[0] != format:
+		return nil, errFormat
+	}
+	return value[1:end], nil
+}
+
+// appendHead appends what every entry starts with.
+func appendHead(b []byte, kind byte, key store.Key) []byte {
+	b = append(b, format, kind)
+	b = appendText(b, key.Namespace)
+	return appendText(b, key.ID)
+}
+
+// appendSession appends an entry: the session as it is now.
+func appendSession(b []byte, s *schema.Session) []byte {
+	b = appendHead(b, sessionKind, s.Key())
+	b = binary.AppendVarint(b, s.CreatedAt.UnixMilli())
+	b = binary.AppendVarint(b, s.UpdatedAt.UnixMilli())
+	b = binary.AppendVarint(b, s.ExpiresAt.UnixMilli())
+	b = binary.AppendVarint(b, s.Revision)
+	b = binary.AppendVarint(b, int64(s.TTL))
+	b = binary.AppendVarint(b, int64(s.OwnTTL))
+	b = appendText(b, s.UserID)
+	b = binary.AppendUvarint(b, uint64(len(s.Files)))
+	for _, path := range s.Files {
+		b = appendText(b, path)
+	}
+	return append(b, s.Doc...)
+}
+
+// appendEnded appends an entry: there is no session of the key, and until that
+// time there must be none; 0 where there may be one again.
+func appendEnded(b []byte, key store.Key, until int64) []byte {
+	return binary.AppendVarint(appendHead(b, endedKind, key), until)
+}
+
+// appendGrace appends an entry: the key leads to the session of that id until
+// that time; 0 where it leads nowhere.
+func appendGrace(b []byte, old store.Key, until int64, id string) []byte {
+	b = binary.AppendVarint(appendHead(b, graceKind, old), until)
+	return appendText(b, id)
+}
+
+func appendText(b []byte, text string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(text)))
+	return append(b, text...)
+}
+
+// entry is what one says before it comes to its particulars.
+type entry struct {
+	kind byte
+	key  store.Key
+	rest reader
+}
+
+// parseEntry takes what unseal returned apart.
+func parseEntry(content []byte) (entry, error) {
+	r := reader{rest: content}
+	kind := r.byte()
+	e := entry{kind: kind, key: store.Key{Namespace: r.text(), ID: r.text()}}
+	if e.rest = r; r.bad || !schema.ValidNamespace(e.key.Namespace) || !schema.ValidForeignID(e.key.ID) {
+		return entry{}, errContent
+	}
+	return e, nil
+}
+
+// session returns the session of an entry. Its document is still those bytes.
+func (e entry) session() (schema.Session, error) {
+	r := e.rest
+	s := schema.Session{Namespace: e.key.Namespace, ID: e.key.ID}
+	s.CreatedAt, s.UpdatedAt, s.ExpiresAt = r.time(), r.time(), r.time()
+	s.Revision = r.number()
+	s.TTL, s.OwnTTL = time.Duration(r.number()), time.Duration(r.number())
+	s.UserID = r.text()
+	if n := r.length(); n > 0 { // each takes a byte at least
+		s.Files = make([]string, 0, min(n, 64))
+		for i := 0; i < n && !r.bad; i++ {
+			s.Files = append(s.Files, r.text())
+		}
+	}
+	s.Doc = r.rest
+	if r.bad || string(schema.DocID(s.Doc)) != e.key.ID {
+		return schema.Session{}, errContent
+	}
+	return s, nil
+}
+
+// times returns when the session of an entry was used last, as far as that
+// moved its deadline, and when it was created and expires.
+func (e entry) times() (used, created, expires int64, err error) {
+	r := e.rest
+	created = r.number()
+	updated := r.number()
+	expires = r.number()
+	r.number() // the revision
+	ttl := time.Duration(r.number())
+	if r.bad {
+		return 0, 0, 0, errContent
+	}
+	return max(updated, expires-ttl.Milliseconds()), created, expires, nil
+}
+
+// until returns until when an ended key is taken.
+func (e entry) until() (int64, error) {
+	r := e.rest
+	until := r.number()
+	if r.bad || len(r.rest) > 0 {
+		return 0, errContent
+	}
+	return until, nil
+}
+
+// grace returns where the key leads, and until when.
+func (e entry) grace() (grace, error) {
+	r := e.rest
+	g := grace{until: r.number()}
+	g.to = store.Key{Namespace: e.key.Namespace, ID: r.text()}
+	if r.bad || len(r.rest) > 0 || g.until != 0 && !schema.ValidForeignID(g.to.ID) {
+		return grace{}, errContent
+	}
+	return g, nil
+}
+
+// reader takes a value apart. What does not fit makes it bad, and all that is
+// read after that is nothing.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) fail() { r.rest, r.bad = nil, true }
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+func (r *reader) number() int64 {
+	n, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+func (r *reader) length() int {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 || n > uint64(len(r.rest)-size) { //nolint:gosec // size is within the rest
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return int(n) //nolint:gosec // no more than there are bytes
+}
+
+func (r *reader) text() string {
+	n := r.length()
+	text := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return text
+}
+
+func (r *reader) time() time.Time { return time.UnixMilli(r.number()).UTC() }

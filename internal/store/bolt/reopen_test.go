@@ -1,0 +1,231 @@
+package bolt_test
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/storetest"
+)
+
+// TestStoreReopened runs the suite on a store that is closed and opened again
+// after each change.
+func TestStoreReopened(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"always": 0, "interval": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+				t.Helper()
+				clock := storetest.NewFakeClock()
+				o := options(scratch(t), limits)
+				o.Interval = interval
+				r := &reopened{t: t, clock: clock, o: o, events: store.NewEventLog(cmp.Or(limits.Events, 1000))}
+				r.o.Memory.OnEvent = func(ev store.Event) { r.events.Publish(&ev) }
+				s, err := bolt.Open(clock.Now(), r.o)
+				require.NoError(t, err)
+				r.s = s
+				return r, clock
+			})
+		})
+	}
+}
+
+// reopened is a store that is another one after each change. What a process
+// counts, and its events, it keeps for all of them, as the suite expects of a
+// store.
+type reopened struct {
+	t     testing.TB
+	clock storetest.Clock
+	o     bolt.Options
+
+	mu sync.RWMutex // for reading to use s, for writing to replace it
+	s  *bolt.Store
+	// changes is how many there were.
+	changes int
+	// before are the counters of those that are closed, dropped is how many
+	// sessions had expired, but were not swept, when one was.
+	before  store.Stats
+	dropped int64
+	events  *store.EventLog
+}
+
+var _ store.Store = (*reopened)(nil)
+
+func (r *reopened) get() (s *bolt.Store, done func()) {
+	r.mu.RLock()
+	return r.s, r.mu.RUnlock
+}
+
+func (r *reopened) stats(now time.Time) store.Stats {
+	st, err := r.s.Stats(context.Background(), now)
+	require.NoError(r.t, err)
+	return st
+}
+
+// A case with hundreds of changes does not see all of them through.
+const (
+	eachChange = 100
+	thenEach   = 25
+)
+
+// again replaces the store, once nobody uses it.
+func (r *reopened) again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.changes++; r.changes > eachChange && r.changes%thenEach != 0 {
+		return
+	}
+	now := r.clock.Now()
+	last := r.stats(now)
+	require.NoError(r.t, r.s.Close())
+	s, err := bolt.Open(now, r.o)
+	require.NoError(r.t, err)
+	r.s = s
+	r.dropped += last.Entries - r.stats(now).Entries
+	r.before.Hits += last.Hits
+	r.before.Misses += last.Misses
+	r.before.Sets += last.Sets
+	r.before.Deletes += last.Deletes
+	r.before.Evictions += last.Evictions
+	r.before.Expirations += last.Expirations
+}
+
+func (r *reopened) Name() string { return "bolt" }
+
+func (r *reopened) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Create(ctx, now, sess)
+}
+
+func (r *reopened) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Revive(ctx, now, sess)
+}
+
+func (r *reopened) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	s, done := r.get()
+	defer done()
+	return s.Get(ctx, now, key)
+}
+
+func (r *reopened) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	s, done := r.get()
+	defer done()
+	return s.Peek(ctx, now, key)
+}
+
+func (r *reopened) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Swap(ctx, now, old, next)
+}
+
+func (r *reopened) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Touch(ctx, now, key, until)
+}
+
+func (r *reopened) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Regenerate(ctx, now, old, next, graceUntil)
+}
+
+func (r *reopened) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Delete(ctx, now, key, revision)
+}
+
+func (r *reopened) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.Clear(ctx, now, f)
+}
+
+func (r *reopened) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+	s, done := r.get()
+	defer done()
+	return s.List(ctx, now, q)
+}
+
+func (r *reopened) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	s, done := r.get()
+	defer done()
+	return s.Count(ctx, now, f)
+}
+
+func (r *reopened) Namespaces(ctx context.Context, now time.Time) ([]string, error) {
+	s, done := r.get()
+	defer done()
+	return s.Namespaces(ctx, now)
+}
+
+func (r *reopened) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
+	s, done := r.get()
+	done() // what is yielded may make changes; memory can be read for ever
+	return s.Files(ctx, now, yield)
+}
+
+func (r *reopened) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
+	s, done := r.get()
+	defer done()
+	return s.HasFile(ctx, now, paths...)
+}
+
+func (r *reopened) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+	return r.events.Follow(ctx, after, yield)
+}
+
+func (r *reopened) Sweep(ctx context.Context, now time.Time) (int, error) {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	n, err := s.Sweep(ctx, now)
+	n += int(r.dropped)
+	r.before.Expirations += r.dropped
+	r.dropped = 0
+	return n, err
+}
+
+func (r *reopened) Stats(_ context.Context, now time.Time) (store.Stats, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.stats(now)
+	st.Entries += r.dropped
+	st.Hits += r.before.Hits
+	st.Misses += r.before.Misses
+	st.Sets += r.before.Sets
+	st.Deletes += r.before.Deletes
+	st.Evictions += r.before.Evictions
+	st.Expirations += r.before.Expirations
+	return st, nil
+}
+
+func (r *reopened) Ping(ctx context.Context) error {
+	s, done := r.get()
+	defer done()
+	return s.Ping(ctx)
+}
+
+func (r *reopened) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.s.Close()
+}

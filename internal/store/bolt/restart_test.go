@@ -1,0 +1,284 @@
+package bolt_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/memory"
+)
+
+// full returns a session with everything that one can have.
+func full(t *testing.T) schema.Session {
+	t.Helper()
+	sections := schema.EmptySections()
+	sections.User = &schema.User{ID: "ada \u2603", Email: "ada@example.org", Roles: []string{"admin"}}
+	sections.Inputs = jsontext.Value(`{"n":1.0000000000000000001e400,"s":"\u0000\u2603"}`)
+	sections.Results = jsontext.Value(`{"analysis":{"files":["a/b","c"]},"report":"r"}`)
+	sess, err := new(schema.Rules).Build(schema.Session{
+		Namespace: "shop", ID: "0b7d9c1e-37f5-4c5f-8a51-3f1f2f4a9c11", Revision: 7,
+		CreatedAt: now.Add(-time.Hour), UpdatedAt: now.Add(-time.Minute), ExpiresAt: now.Add(1234567 * time.Millisecond),
+		TTL: 1234567 * time.Millisecond, OwnTTL: 7654321 * time.Millisecond,
+	}, sections)
+	require.NoError(t, err)
+	return sess
+}
+
+func TestRestart(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"always": 0, "interval": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			w := newWorld(t, filepath.Join(t.TempDir(), "made", "by", "it"), interval)
+			sess := full(t)
+			require.NoError(t, w.Create(ctx, now, sess))
+			old := w.create()
+			next := old.WithID(schema.NewID())
+			require.NoError(t, w.Regenerate(ctx, now, old, next, now.Add(time.Minute)))
+			delete(w.held, old.Key())
+			w.held[next.Key()] = next
+			w.end(w.create())
+			brief := template(t).WithID(schema.NewID())
+			brief.ExpiresAt = now.Add(time.Second)
+			require.NoError(t, w.Create(ctx, now, brief))
+			touched, err := w.Touch(ctx, now.Add(10*time.Second), next.Key(), now.Add(time.Hour+10*time.Second))
+			require.NoError(t, err)
+			w.held[next.Key()] = touched
+
+			w.reopen()
+			got, err := w.Get(ctx, now, sess.Key())
+			require.NoError(t, err)
+			assert.Equal(t, sess, got)
+			assert.Equal(t, sess.ETag(), got.ETag())
+			require.NoError(t, w.Delete(ctx, now, sess.Key(), 7))
+			w.ended = append(w.ended, sess.Key())
+			led, err := w.Get(ctx, now.Add(time.Minute-time.Millisecond), old.Key())
+			require.NoError(t, err)
+			assert.Equal(t, next.ID, led.ID)
+			_, err = w.Get(ctx, now.Add(time.Minute), old.Key())
+			require.ErrorIs(t, err, store.ErrNotFound)
+			require.ErrorIs(t, w.Create(ctx, now, old), store.ErrEnded, "its id was given up")
+			_, err = w.Get(ctx, now.Add(time.Second-time.Millisecond), brief.Key())
+			require.NoError(t, err)
+
+			require.NoError(t, w.Close())
+			later := now.Add(time.Hour)
+			s, err := bolt.Open(later, w.o)
+			require.NoError(t, err)
+			st, err := s.Stats(ctx, later)
+			require.NoError(t, err)
+			assert.EqualValues(t, 1, st.Entries, "what has expired is not loaded")
+			_, err = s.Get(ctx, later, next.Key())
+			require.NoError(t, err, "what was touched has not")
+			require.NoError(t, s.Create(ctx, later, brief), "an expired one's id is free")
+			require.NoError(t, s.Create(ctx, later, old), "and so is one that was ended long ago")
+			require.NoError(t, s.Close())
+			report, err := bolt.Check(later, w.dir)
+			require.NoError(t, err)
+			assert.Equal(t, filepath.Join(w.dir, "sessions.db"), report.Path)
+			info, err := os.Stat(report.Path)
+			require.NoError(t, err)
+			assert.Equal(t, info.Size(), report.Bytes)
+			assert.EqualValues(t, 0o600, info.Mode().Perm())
+		})
+	}
+}
+
+func TestOpen_oneProcess(t *testing.T) {
+	w := newWorld(t, t.TempDir(), 0)
+	w.create()
+	_, err := bolt.Open(now, w.o)
+	require.ErrorIs(t, err, bolt.ErrInUse)
+	assert.ErrorContains(t, err, "another process uses it")
+	_, err = bolt.Check(now, w.dir)
+	require.ErrorIs(t, err, bolt.ErrInUse)
+	_, err = bolt.MoveAside(now, w.dir)
+	require.ErrorIs(t, err, bolt.ErrInUse)
+	w.requireAll()
+	w.reopen()
+	w.requireAll()
+	require.NoError(t, w.Close())
+}
+
+func TestOpen_directory(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := bolt.Open(now, bolt.Options{Dir: file})
+	require.ErrorContains(t, err, file)
+	_, err = bolt.Check(now, filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestOpen_limits(t *testing.T) {
+	ctx := t.Context()
+	const sessions = 40
+	fillUp := func(t *testing.T) (*world, []schema.Session) {
+		t.Helper()
+		w := newWorld(t, t.TempDir(), 0)
+		all := make([]schema.Session, sessions)
+		for i := range all {
+			sess := template(t).WithID(schema.NewID())
+			sess.CreatedAt = now.Add(-time.Duration(i) * time.Minute) // the first is the youngest
+			sess.UpdatedAt = now.Add(time.Duration(i) * time.Minute)  // and was used longest ago
+			sess.ExpiresAt = now.Add(2*time.Hour + time.Duration(i)*time.Minute)
+			sess.TTL = 2 * time.Hour
+			require.NoError(t, w.Create(ctx, now, sess))
+			all[i] = sess
+		}
+		require.NoError(t, w.Close())
+		return w, all
+	}
+	kept := func(t *testing.T, s *bolt.Store, all []schema.Session) (first, n int) {
+		t.Helper()
+		first = -1
+		for i := range all {
+			if _, err := s.Peek(ctx, now, all[i].Key()); err == nil {
+				if n++; first < 0 {
+					first = i
+				}
+			}
+		}
+		return first, n
+	}
+
+	for _, policy := range []memory.Policy{memory.LRU, memory.TTL} {
+		t.Run("lower ones evict by "+string(policy), func(t *testing.T) {
+			w, all := fillUp(t)
+			var log bytes.Buffer
+			w.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			w.o.Memory.MaxEntries, w.o.Memory.Policy = sessions/2, policy
+			w.open()
+			first, n := kept(t, w.Store, all)
+			assert.Equal(t, sessions/2, n)
+			assert.Equal(t, sessions/2, first)
+			assert.Contains(t, log.String(), "dropped=20")
+			w.o.Memory.MaxEntries = sessions
+			w.reopen()
+			_, n = kept(t, w.Store, all)
+			assert.Equal(t, sessions/2, n, "they are gone for good")
+			require.NoError(t, w.Close())
+		})
+	}
+
+	t.Run("the order of uses stays", func(t *testing.T) {
+		w, all := fillUp(t)
+		w.o.Memory.MaxEntries = sessions
+		w.open()
+		for range sessions / 4 {
+			require.NoError(t, w.Create(ctx, now, template(t).WithID(schema.NewID())))
+		}
+		first, n := kept(t, w.Store, all)
+		assert.Equal(t, sessions/4, first)
+		assert.Equal(t, sessions*3/4, n)
+		require.NoError(t, w.Close())
+	})
+
+	t.Run("where none may be evicted", func(t *testing.T) {
+		w, all := fillUp(t)
+		w.o.Memory.MaxEntries, w.o.Memory.Policy = sessions, memory.None
+		w.open()
+		_, n := kept(t, w.Store, all)
+		assert.Equal(t, sessions, n)
+		require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), store.ErrFull)
+		require.NoError(t, w.Close())
+	})
+}
+
+// TestLogIsCollected changes sessions so often that the log would not stay
+// small by itself, with all that can be in it.
+func TestLogIsCollected(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"always": 0, "interval": 20 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			w := newWorld(t, scratch(t), interval)
+			old := w.create()
+			next := old.WithID(schema.NewID())
+			require.NoError(t, w.Regenerate(ctx, now, old, next, now.Add(time.Hour)))
+			delete(w.held, old.Key())
+			w.held[next.Key()] = next
+			w.end(w.create())
+			sections := schema.EmptySections()
+			sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", 200_000) + `"}`)
+			sess, err := new(schema.Rules).Build(template(t), sections)
+			require.NoError(t, err)
+			require.NoError(t, w.Create(ctx, now, sess))
+			w.held[sess.Key()] = sess
+			for i := range 600 {
+				sess = w.change(sess)
+				if i%100 == 0 {
+					w.create()
+				}
+				if i == 300 {
+					_, err := w.Sweep(ctx, now)
+					require.NoError(t, err)
+				}
+			}
+			w.requireAll()
+			w.reopen()
+			w.requireAll()
+			led, err := w.Get(ctx, now, old.Key())
+			require.NoError(t, err)
+			assert.Equal(t, next.ID, led.ID)
+			require.NoError(t, w.Close())
+			report, err := bolt.Check(now, w.dir)
+			require.NoError(t, err)
+			assert.Less(t, report.Bytes, int64(80<<20), "of 120 million that were written")
+			assert.Equal(t, 1, report.Graces)
+			assert.Equal(t, 2, report.Tombstones)
+			assert.Equal(t, len(w.held), report.Sessions)
+		})
+	}
+}
+
+// TestCompaction lets nearly all that a large file holds expire.
+func TestCompaction(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, scratch(t), time.Hour)
+	sections := schema.EmptySections()
+	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", 1_000_000) + `"}`)
+	large, err := new(schema.Rules).Build(template(t), sections)
+	require.NoError(t, err)
+	for range 100 {
+		large = large.WithID(schema.NewID())
+		large.ExpiresAt = now.Add(time.Minute)
+		require.NoError(t, w.Create(ctx, now, large))
+	}
+	require.NoError(t, w.Close())
+	before, err := bolt.Check(now, w.dir)
+	require.NoError(t, err)
+	require.Greater(t, before.Bytes, int64(100<<20))
+
+	now := now.Add(2 * time.Minute)
+	s, err := bolt.Open(now, w.o)
+	require.NoError(t, err)
+	stays := template(t)
+	require.NoError(t, s.Create(ctx, now, stays))
+	for began := time.Now(); ; { // what does not count is collected while nothing happens
+		require.NoError(t, s.Close())
+		report, err := bolt.Check(now, w.dir)
+		require.NoError(t, err)
+		if report.Bytes < 40<<20 {
+			break
+		}
+		require.Less(t, time.Since(began), patience, "it stays large: %+v", report)
+		s, err = bolt.Open(now, w.o)
+		require.NoError(t, err)
+		pause()
+	}
+	s, err = bolt.Open(now, w.o)
+	require.NoError(t, err)
+	_, err = s.Get(ctx, now, stays.Key())
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}

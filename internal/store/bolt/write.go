@@ -1,0 +1,248 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// turn is a writer's, with the locks that it holds.
+type turn struct {
+	s      *Store
+	places []int
+}
+
+// begin takes the locks of the keys. It fails at once while the file cannot be
+// written. Where the change may wait for the disk, it must not wait for too
+// long: then its writer waits instead.
+func (s *Store) begin(ctx context.Context, mayWait bool, keys ...store.Key) (*turn, error) {
+	c := &s.committer
+	if c.failed.isOn() || c.stuck.isOn() {
+		return nil, store.ErrReadOnly
+	}
+	t := &turn{s, s.locks.places(keys...)}
+	if mayWait && !c.pass(ctx) || !s.locks.lock(ctx, &c.stuck, t.places) {
+		return nil, fmt.Errorf("%w: waiting for other writers", store.ErrReadOnly)
+	}
+	return t, nil
+}
+
+// end releases the locks, unless an operation has them.
+func (t *turn) end() { t.s.locks.unlock(t.places) }
+
+// run hands the locks and the operation to the committer, and waits for what
+// comes of it. It is the turn's last step.
+func (t *turn) run(ctx context.Context, op *operation) error {
+	op.places, t.places = t.places, nil
+	op.done = make(chan error, 1)
+	t.s.queue.put(op)
+	var cause error
+	select {
+	case err := <-op.done:
+		return err
+	case <-t.s.committer.stuck.whenOn():
+		cause = errStuck
+	case <-ctx.Done():
+		cause = ctx.Err()
+	}
+	if t.s.queue.withdraw(op) {
+		t.s.locks.unlock(op.places)
+		return fmt.Errorf("%w: %w", store.ErrReadOnly, cause)
+	}
+	select {
+	case err := <-op.done:
+		return err
+	default:
+		return fmt.Errorf("%w: whether it is made will show: %w", store.ErrReadOnly, cause)
+	}
+}
+
+var errStuck = errors.New("the disk takes too long")
+
+// changed notes a change that may wait for the disk, if there was no error.
+func (s *Store) changed(key store.Key, err error) error {
+	if err == nil {
+		s.queue.mark(key)
+	}
+	return err
+}
+
+// live returns the session of the key itself.
+func (s *Store) live(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	sess, err := s.Store.Peek(ctx, now, key)
+	if err == nil && sess.ID != key.ID { // a grace
+		err = store.ErrNotFound
+	}
+	return sess, err
+}
+
+// unchanged returns the session that old was, if it still is.
+func (s *Store) unchanged(ctx context.Context, now time.Time, old *schema.Session) (schema.Session, error) {
+	was, err := s.live(ctx, now, old.Key())
+	if err != nil {
+		return was, err
+	}
+	if was.Revision != old.Revision || was.CreatedAt.UnixMilli() != old.CreatedAt.UnixMilli() ||
+		was.TTL != old.TTL || was.OwnTTL != old.OwnTTL {
+		return was, store.ErrConflict
+	}
+	return was, nil
+}
+
+// Create implements store.Store.
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.add(ctx, now, sess, s.Store.Create, false)
+}
+
+// Revive implements store.Store.
+func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.add(ctx, now, sess, s.Store.Revive, true)
+}
+
+func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
+	add func(context.Context, time.Time, schema.Session) error, revive bool,
+) error {
+	if string(schema.DocID(sess.Doc)) != sess.ID {
+		return add(ctx, now, sess) // which says what is wrong
+	}
+	key := sess.Key()
+	t, err := s.begin(ctx, s.lazy, key)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	if s.lazy {
+		err := s.changed(key, add(ctx, now, sess))
+		if err != nil {
+			return err
+		}
+		if ended := s.graces.forget(key); len(ended) > 0 {
+			s.queue.markLed(ended)
+		}
+		return nil
+	}
+	if _, err := s.live(ctx, now, key); err == nil {
+		return store.ErrExists
+	}
+	full := s.fits(ctx, now)
+	if full != nil && !errors.Is(full, store.ErrFull) {
+		return full
+	}
+	return t.run(ctx, &operation{
+		keys: []store.Key{key},
+		size: len(sess.Doc),
+		write: func(w *writer) error {
+			if !revive && w.buried(key) > now.UnixMilli() {
+				return store.ErrEnded
+			}
+			if full != nil {
+				return full
+			}
+			w.endLead(key)
+			w.session(&sess)
+			return nil
+		},
+		apply: func() error {
+			s.graces.forget(key)
+			return add(context.WithoutCancel(ctx), now, sess)
+		},
+	})
+}
+
+// fits reports whether there is room for a session more, where memory would
+// only refuse it once it is written: a flood must not get to the disk.
+func (s *Store) fits(ctx context.Context, now time.Time) error {
+	if s.entries == 0 {
+		return nil
+	}
+	for range 2 {
+		st, err := s.Store.Stats(ctx, now)
+		if err != nil || st.Entries < s.entries {
+			return err
+		}
+		if _, err := s.Store.Sweep(ctx, now); err != nil {
+			return err
+		}
+	}
+	return store.ErrFull
+}
+
+// Swap implements store.Store.
+func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (got schema.Session, err error) {
+	if string(schema.DocID(next.Doc)) != old.ID {
+		return s.Store.Swap(ctx, now, old, next) // which says what is wrong
+	}
+	key := old.Key()
+	t, err := s.begin(ctx, s.lazy, key)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	defer t.end()
+	if s.lazy {
+		got, err = s.Store.Swap(ctx, now, old, next)
+		return got, s.changed(key, err)
+	}
+	was, err := s.unchanged(ctx, now, &old)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	written := next
+	written.Namespace, written.ID, written.CreatedAt = was.Namespace, was.ID, was.CreatedAt
+	if next.TTL == was.TTL && next.OwnTTL == was.OwnTTL && was.ExpiresAt.After(next.ExpiresAt) {
+		written.ExpiresAt = was.ExpiresAt
+	}
+	return s.rewrite(ctx, t, &written, func(ctx context.Context) (schema.Session, error) {
+		return s.Store.Swap(ctx, now, old, next)
+	})
+}
+
+// rewrite runs a change that leaves the session as written.
+func (s *Store) rewrite(ctx context.Context, t *turn, written *schema.Session, change func(context.Context) (schema.Session, error)) (schema.Session, error) {
+	var got schema.Session
+	err := t.run(ctx, &operation{
+		keys:  []store.Key{written.Key()},
+		size:  len(written.Doc),
+		write: func(w *writer) error { w.session(written); return nil },
+		apply: func() (err error) {
+			got, err = change(context.WithoutCancel(ctx))
+			return err
+		},
+	})
+	if err != nil {
+		return schema.Session{}, err
+	}
+	return got, nil
+}
+
+// Touch implements store.Store.
+func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (got schema.Session, err error) {
+	t, err := s.begin(ctx, s.lazy, key)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	defer t.end()
+	was, err := s.live(ctx, now, key)
+	if err != nil {
+		return schema.Session{}, err
+	}
+	written := was
+	if limit := now.Add(was.TTL); until.After(limit) {
+		written.ExpiresAt = limit
+	} else {
+		written.ExpiresAt = until
+	}
+	switch {
+	case written.ExpiresAt.UnixMilli() <= was.ExpiresAt.UnixMilli(): // nothing to write
+		return s.Store.Touch(ctx, now, key, until)
+	case s.lazy:
+		got, err = s.Store.Touch(ctx, now, key, until)
+		return got, s.changed(key, err)
+	}
+	return s.rewrite(ctx, t, &written, func(ctx context.Context) (schema.Session, error) {
+		return s.Store.Touch(ctx, now, key, until)
+	})
+}

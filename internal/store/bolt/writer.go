@@ -1,0 +1,195 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// writer appends to the log, in one transaction. After an error it does nothing
+// more.
+type writer struct {
+	log    *bbolt.Bucket
+	index  *index
+	graces *graces
+
+	// next is the number of the next entry.
+	next uint64
+	// values holds what is put until the transaction is over.
+	values  []byte
+	scratch [8]byte
+	// added and dropped are by how many bytes the log has grown and shrunk.
+	added, dropped int64
+	// news are what the index has to learn once all is committed.
+	news map[store.Key]news
+	err  error
+}
+
+// news is a key's last entry, which the index does not know yet. until is the
+// time of the tombstone that the key has if there is no session of it; 0 for
+// none.
+type news struct {
+	at    position
+	until int64
+}
+
+func newWriter(tx *bbolt.Tx, x *index, g *graces, values []byte) (*writer, error) {
+	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, values: values[:0], news: make(map[store.Key]news)}
+	if w.log == nil {
+		return nil, errors.New("the data file has no log")
+	}
+	w.log.FillPercent = 1 // what is there stays as it is, until it goes
+	w.next = 1
+	if last, _ := w.log.Cursor().Last(); last != nil {
+		n, ok := parseNumber(last)
+		if !ok {
+			return nil, fmt.Errorf("the log of the data file: %w", errContent)
+		}
+		w.next = n + 1
+	}
+	return w, nil
+}
+
+// entryBytes is what an entry takes beside its value.
+const entryBytes = 24
+
+// put puts the entry that was appended to values from that place on.
+func (w *writer) put(from int) {
+	key := appendNumber(w.scratch[:0], w.next)
+	w.values = seal(w.values, from, key)
+	value := w.values[from:len(w.values):len(w.values)]
+	w.added += int64(len(value)) + entryBytes
+	w.next++
+	if w.err == nil {
+		w.err = w.log.Put(key, value)
+	}
+}
+
+// session writes a session. What else was known of its key is over.
+func (w *writer) session(s *schema.Session) {
+	key := s.Key()
+	if w.graces.leads(key) {
+		w.leadNowhere(key)
+	}
+	w.news[key] = news{at(w.next, true), w.buried(key)}
+	from := len(w.values)
+	w.values = appendSession(w.values, s)
+	w.put(from)
+}
+
+// bury writes that there is no session of the key, nor may be until that time.
+func (w *writer) bury(key store.Key, until int64) {
+	w.news[key] = news{at(w.next, false), until}
+	from := len(w.values)
+	w.values = appendEnded(w.values, key, until)
+	w.put(from)
+}
+
+// lead writes that the old key leads to another.
+func (w *writer) lead(old store.Key, to grace) {
+	from := len(w.values)
+	w.values = appendGrace(w.values, old, to.until, to.to.ID)
+	w.put(from)
+}
+
+// leadNowhere writes that the key leads to no other any more.
+func (w *writer) leadNowhere(old store.Key) { w.lead(old, grace{}) }
+
+// endLead writes that no key leads to the session of the key any more.
+func (w *writer) endLead(key store.Key) {
+	if old, _, ok := w.graces.to(key); ok {
+		w.leadNowhere(old)
+	}
+}
+
+// buried returns until when the key must have no session.
+func (w *writer) buried(key store.Key) int64 {
+	if n, ok := w.news[key]; ok {
+		if n.at.live() {
+			return 0
+		}
+		return n.until
+	}
+	p := w.index.of(key)
+	if p == noPosition || p.live() {
+		return 0
+	}
+	number := appendNumber(w.scratch[:0], p.number())
+	content, err := unseal(number, w.log.Get(number))
+	if err != nil {
+		return 0
+	}
+	e, err := parseEntry(content)
+	if err != nil || e.kind != endedKind || e.key != key {
+		return 0
+	}
+	until, err := e.until()
+	if err != nil {
+		return 0
+	}
+	return until
+}
+
+// collect takes the first entries out of the log, up to about that many bytes,
+// and writes again what still counts: it is the only way in which the log gets
+// shorter. It comes first in a transaction: what that writes besides is later
+// than what this one writes again. now is a time that has come.
+func (w *writer) collect(bytes int64, now int64, write func(key store.Key)) {
+	var numbers [][]byte
+	cursor := w.log.Cursor()
+	for number, value := cursor.First(); number != nil && w.dropped < bytes; number, value = cursor.Next() {
+		numbers = append(numbers, append([]byte(nil), number...))
+		w.dropped += int64(len(value)) + entryBytes
+	}
+	for _, number := range numbers { // a cursor skips entries when one is deleted under it
+		w.again(number, now, write)
+		if w.err == nil {
+			w.err = w.log.Delete(number)
+		}
+	}
+}
+
+// again writes an entry once more, if it still counts.
+func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
+	n, _ := parseNumber(number)
+	content, err := unseal(number, w.log.Get(number))
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	e, err := parseEntry(content)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	switch e.kind {
+	case sessionKind:
+		if w.index.of(e.key) == at(n, true) {
+			write(e.key)
+		}
+	case endedKind:
+		if w.index.of(e.key) != at(n, false) {
+			return
+		}
+		if until, err := e.until(); err == nil && until > now {
+			w.bury(e.key, until)
+		} else {
+			w.news[e.key] = news{}
+		}
+	case graceKind:
+		g, err := e.grace()
+		if err == nil && g.until > now && w.graces.is(e.key, g) {
+			w.lead(e.key, g)
+		}
+	}
+}
+
+func (w *writer) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
