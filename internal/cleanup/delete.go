@@ -54,7 +54,7 @@ func (l *level) delete(ctx context.Context, d due) error {
 }
 
 // descend cleans a subdirectory, and removes it if it is empty then and was not
-// changed within the grace before this run.
+// changed within the grace before this run, as far as that can be told.
 func (l *level) descend(ctx context.Context, d due) error {
 	if l.depth == maxDepth {
 		l.failed(ctx, d.name, "opening it", errTooDeep)
@@ -63,7 +63,7 @@ func (l *level) descend(ctx context.Context, d due) error {
 	switch empty, err := l.cleanSub(ctx, d); {
 	case err != nil:
 		return err
-	case !empty || l.pass.started.Sub(d.info.ModTime()) <= l.pass.job.grace:
+	case !empty || l.pass.held || l.pass.started.Sub(d.info.ModTime()) <= l.pass.job.grace:
 		l.occupied = true
 		return nil
 	}

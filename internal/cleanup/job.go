@@ -50,6 +50,7 @@ type Job struct {
 	locker               Locker // may be nil
 	logger               *slog.Logger
 	now                  func() time.Time
+	clock                *clock
 
 	// turn holds a token while a run is under way.
 	turn chan struct{}
@@ -74,7 +75,7 @@ func New(o Options) (*Job, error) {
 		dir:      filepath.Clean(o.Dir),
 		interval: o.Interval, grace: o.Grace, ttl: o.TTL,
 		sweeper: o.Sweeper, references: o.References, locker: o.Locker,
-		logger: o.Logger, now: o.Now,
+		logger: o.Logger, now: o.Now, clock: newClock(&o),
 		turn: make(chan struct{}, 1),
 	}
 	if j.logger == nil {
@@ -225,13 +226,27 @@ func (j *Job) clean(ctx context.Context, rec *recorder) error {
 	if err := p.load(ctx); err != nil {
 		return err
 	}
-	p.started = j.now()
+	p.started, p.held = j.look(ctx, rec)
 	_, err = (&level{pass: p, dir: root, info: info}).clean(ctx)
 	if errors.Is(err, errReplaced) {
 		rec.failed(ctx, failure{doing: "checking the directory", err: err})
 		return nil // in the report, as when it is missing from the start
 	}
 	return err
+}
+
+// look returns the time that ages are measured from, and whether that is not to
+// be trusted.
+func (j *Job) look(ctx context.Context, rec *recorder) (now time.Time, held bool) {
+	now, jump, hold := j.clock.look()
+	if jump > 0 {
+		j.logger.WarnContext(ctx, "the clock was put forward, or the machine was suspended: no file counts as old for now",
+			slog.Duration("jump", jump), slog.Duration("hold", hold))
+	}
+	if hold > 0 {
+		rec.note(slog.Duration("held", hold))
+	}
+	return now, hold > 0
 }
 
 // Last returns the report of the last run that was not dry, and false before

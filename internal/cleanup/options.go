@@ -9,7 +9,8 @@ import (
 )
 
 // Options are a job's settings and the store that it asks. All of them are
-// needed, but Interval and Grace may be 0, and Locker and Logger may be nil.
+// needed, but Interval and Grace may be 0, and Locker, Logger and Elapsed may be
+// nil.
 type Options struct {
 	// Dir is the directory to clean: an absolute path, and no symbolic link.
 	// Validate says which directories are refused.
@@ -34,6 +35,11 @@ type Options struct {
 	// for no log.
 	Logger *slog.Logger
 	Now    func() time.Time
+	// Elapsed is the time since any moment, by a clock that nobody sets. Where
+	// Now goes ahead of it, Now was set, and nothing is deleted until both have
+	// agreed for the grace, or for a minute where that is longer. nil where Now
+	// is to be believed.
+	Elapsed func() time.Duration
 }
 
 // OptionError is one setting that a job cannot have.

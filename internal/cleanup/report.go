@@ -44,9 +44,9 @@ func (r *recorder) kept() {
 	r.report.Kept++
 }
 
-func (r *recorder) keptFuture(path string, info fs.FileInfo) {
+func (r *recorder) keptFor(reason schema.CleanupReason, path string, info fs.FileInfo) {
 	r.kept()
-	r.add(entry(path, info, schema.ActionKept, schema.ReasonFutureTime))
+	r.add(entry(path, info, schema.ActionKept, reason))
 }
 
 func (r *recorder) skipped(path string, info fs.FileInfo) {

@@ -35,6 +35,8 @@ type pass struct {
 	refs  references
 	// started is what the ages of files are measured from.
 	started time.Time
+	// held: they are not to be trusted, so that nothing is deleted.
+	held bool
 }
 
 // level is one directory of a pass.
@@ -124,14 +126,19 @@ func (l *level) see(ctx context.Context, name string) {
 
 func (l *level) seeFile(name string, info fs.FileInfo) {
 	age := l.pass.started.Sub(info.ModTime())
+	tooOld := age > l.pass.job.ttl
+	unreferenced := age > l.pass.job.grace && !l.pass.refs.has(l.path(name))
 	switch {
-	case age > l.pass.job.ttl:
+	case l.pass.held && (tooOld || unreferenced):
+		l.occupied = true
+		l.pass.rec.keptFor(schema.ReasonClockSet, l.path(name), info)
+	case tooOld:
 		l.due = append(l.due, due{name, info, schema.ReasonTooOld})
-	case age > l.pass.job.grace && !l.pass.refs.has(l.path(name)):
+	case unreferenced:
 		l.due = append(l.due, due{name, info, schema.ReasonUnreferenced})
 	case age < 0 && info.ModTime().After(l.pass.job.now().Add(clockSkew)):
 		l.occupied = true
-		l.pass.rec.keptFuture(l.path(name), info)
+		l.pass.rec.keptFor(schema.ReasonFutureTime, l.path(name), info)
 	default:
 		l.keep()
 	}
