@@ -1,0 +1,115 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// Store returns s with a span for each call that a request makes. It is a
+// store.Locker if s is one.
+func (t *Tracing) Store(s store.Store) store.Store {
+	traced := &tracedStore{Store: s, tracer: t.tracer, system: semconv.DBSystemNameKey.String(s.Name())}
+	if locker, ok := s.(store.Locker); ok {
+		return struct {
+			*tracedStore
+			store.Locker
+		}{traced, locker}
+	}
+	return traced
+}
+
+// tracedStore leaves the methods that no request waits for as they are.
+type tracedStore struct {
+	store.Store
+	tracer trace.Tracer
+	system attribute.KeyValue
+}
+
+// spanned runs call in a span of the operation's name. That something is not
+// there, or not as the caller saw it, is an answer and no failure.
+func spanned[T any](ctx context.Context, s *tracedStore, operation string, call func(context.Context) (T, error)) (T, error) {
+	ctx, span := s.tracer.Start(ctx, "store "+operation,
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(s.system, semconv.DBOperationName(operation)))
+	defer span.End()
+	out, err := call(ctx)
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull):
+		span.SetStatus(codes.Error, "unavailable")
+		span.RecordError(err)
+	default:
+		span.SetAttributes(semconv.ErrorTypeKey.String(answer(err)))
+	}
+	return out, err
+}
+
+// answer is what a span says of an error that is an answer.
+func answer(err error) string {
+	for _, known := range []error{
+		store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrEnded, store.ErrBadCursor,
+	} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "other"
+}
+
+// done is spanned for a call that returns nothing but an error.
+func (s *tracedStore) done(ctx context.Context, operation string, call func(context.Context) error) error {
+	_, err := spanned(ctx, s, operation, func(ctx context.Context) (struct{}, error) { return struct{}{}, call(ctx) })
+	return err
+}
+
+func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.done(ctx, "Create", func(ctx context.Context) error { return s.Store.Create(ctx, now, sess) })
+}
+
+func (s *tracedStore) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
+	return s.done(ctx, "Revive", func(ctx context.Context) error { return s.Store.Revive(ctx, now, sess) })
+}
+
+func (s *tracedStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	return spanned(ctx, s, "Get", func(ctx context.Context) (schema.Session, error) { return s.Store.Get(ctx, now, key) })
+}
+
+func (s *tracedStore) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+	return spanned(ctx, s, "Peek", func(ctx context.Context) (schema.Session, error) { return s.Store.Peek(ctx, now, key) })
+}
+
+func (s *tracedStore) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
+	return spanned(ctx, s, "Swap", func(ctx context.Context) (schema.Session, error) { return s.Store.Swap(ctx, now, old, next) })
+}
+
+func (s *tracedStore) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+	return spanned(ctx, s, "Touch", func(ctx context.Context) (schema.Session, error) { return s.Store.Touch(ctx, now, key, until) })
+}
+
+func (s *tracedStore) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
+	return s.done(ctx, "Regenerate", func(ctx context.Context) error { return s.Store.Regenerate(ctx, now, old, next, graceUntil) })
+}
+
+func (s *tracedStore) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+	return s.done(ctx, "Delete", func(ctx context.Context) error { return s.Store.Delete(ctx, now, key, revision) })
+}
+
+func (s *tracedStore) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+	return spanned(ctx, s, "List", func(ctx context.Context) (store.Page, error) { return s.Store.List(ctx, now, q) })
+}
+
+func (s *tracedStore) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	return spanned(ctx, s, "Count", func(ctx context.Context) (int, error) { return s.Store.Count(ctx, now, f) })
+}
+
+func (s *tracedStore) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+	return spanned(ctx, s, "Clear", func(ctx context.Context) (int, error) { return s.Store.Clear(ctx, now, f) })
+}
