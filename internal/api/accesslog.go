@@ -4,151 +4,169 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-chi/httplog/v3"
 )
 
-// logAccess writes one line a request, through httplog. Whether a request gets
-// one is decided before any of the line is put together.
-func (s *Server) logAccess() middlewareFunc {
-	var succeeded atomic.Uint64
-	every := uint64(max(0, s.AccessLog.Every))
-	return httplog.RequestLogger(slog.New(redact(s.Logger.Handler())), &httplog.Options{
-		Schema: httplog.SchemaECS.Concise(s.AccessLog.Concise),
-		Skip: func(_ *http.Request, status int) bool {
-			if status >= http.StatusBadRequest {
-				return false
+// account counts the request, and writes its line where it gets one. Whether it
+// does is decided before any of the line is put together.
+func (s *Server) account(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := scopeOf(r)
+		c.answer.ResponseWriter = w
+		defer func() {
+			c.panicked = recover()
+			c.took = time.Since(c.start)
+			if c.answer.status == 0 {
+				c.answer.status = http.StatusOK // as net/http has it
 			}
-			return every == 0 || every > 1 && succeeded.Add(1)%every != 0
-		},
+			route := unmatched
+			if pattern := c.route.RoutePattern(); pattern != "" {
+				route = pattern
+			}
+			s.metrics.observe(route, r.Method, c.answer.status, c.took)
+			if s.lines.wanted(c.answer.status) {
+				s.writeLine(r, c)
+			}
+			if c.panicked != nil {
+				panic(c.panicked)
+			}
+		}()
+		next.ServeHTTP(&c.answer, r)
 	})
 }
 
-// noteRequest adds what names the request and its caller to its line.
-func (s *Server) noteRequest(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		httplog.SetAttrs(r.Context(), slog.String("requestId", w.Header().Get(headerRequestID)))
-		if len(s.TrustedProxies) > 0 {
-			httplog.SetAttrs(r.Context(), slog.String("clientIp", clientIP(r)))
-		}
-		next.ServeHTTP(w, r)
-	})
+// answer notes what is answered.
+type answer struct {
+	http.ResponseWriter
+	status int // 0 before it is known
+	bytes  int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += n
+	return n, err
+}
+
+// Unwrap lets a http.ResponseController find the writer beneath.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// sampler says which requests get a line.
+type sampler struct {
+	every     uint64 // as AccessLog has it
+	succeeded atomic.Uint64
+}
+
+func (l *sampler) wanted(status int) bool {
+	return status >= http.StatusBadRequest ||
+		l.every == 1 || l.every > 1 && l.succeeded.Add(1)%l.every == 0
 }
 
 // noteSession adds the session, as a short hash, to the request's line.
-func noteSession(r *http.Request, id string) {
-	httplog.SetAttrs(r.Context(), slog.Any("session", idHash(id)))
-}
+func noteSession(r *http.Request, id string) { scopeOf(r).session = id }
 
 // idHash is a session id in the log: enough to find the lines of one session,
 // not to name it.
-type idHash string
-
-// LogValue implements slog.LogValuer.
-func (id idHash) LogValue() slog.Value {
+func idHash(id string) string {
 	sum := sha256.Sum256([]byte(id))
-	return slog.StringValue(hex.EncodeToString(sum[:6]))
+	return hex.EncodeToString(sum[:6])
 }
 
-// secretShaped is what a token or a session id looks like, wherever a client
-// may have put it: in a path, a query, a Referer.
-var secretShaped = regexp.MustCompile(`[sS](:|%3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
+// writeLine writes the line of a request that has been answered. Lines of
+// successes, of which there are many, are put together here; what goes wrong,
+// and lines for persons, are left to httplog.
+func (s *Server) writeLine(r *http.Request, c *scope) {
+	if s.AccessLog.Lines == nil || c.answer.status >= http.StatusBadRequest || c.panicked != nil || r.Context().Err() != nil {
+		s.httplog.ServeHTTP(unsent{}, r)
+		return
+	}
+	if level := levelOf(r.Method); s.Logger.Enabled(r.Context(), level) {
+		withBuffer(func(b []byte) []byte {
+			b = s.appendLine(b, r, c, level)
+			_, _ = s.AccessLog.Lines.Write(b) // a log that cannot be written fails no request
+			return b
+		})
+	}
+}
 
-const redacted = "[redacted]"
+// levelOf is the level of a line of success.
+func levelOf(method string) slog.Level {
+	if method == http.MethodOptions {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
 
-// redactor is a slog.Handler that takes secrets out of the lines that it
-// passes on. Queries go as a whole: they have no place for what is worth
-// logging, and every place for what is not.
-type redactor struct{ slog.Handler }
+// newHTTPLog returns a handler that writes the line of a request, which has
+// been answered before: httplog is shown how it ended.
+func (s *Server) newHTTPLog() http.Handler {
+	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
+	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
+	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
+	logger := slog.New(retold{redact(s.Logger.Handler())})
+	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
+	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := scopeOf(r)
+		attrs := make([]slog.Attr, 0, 5)
+		if !s.AccessLog.Concise {
+			attrs = append(attrs, slog.Int64(duration, c.took.Nanoseconds()), slog.Int(bytes, c.answer.bytes))
+		}
+		attrs = append(attrs, slog.String("requestId", c.requestID[0]))
+		if len(s.TrustedProxies) > 0 {
+			attrs = append(attrs, slog.String("clientIp", clientIP(r)))
+		}
+		if c.session != "" {
+			attrs = append(attrs, slog.String("session", idHash(c.session)))
+		}
+		httplog.SetAttrs(r.Context(), attrs...)
+		w.WriteHeader(c.answer.status)
+		if c.panicked != nil {
+			panic(c.panicked)
+		}
+	}))
+}
 
-func redact(h slog.Handler) slog.Handler { return redactor{h} }
+// retold is a slog.Handler that puts the time that the request took into
+// httplog's message.
+type retold struct{ slog.Handler }
 
 // Handle implements slog.Handler.
-func (h redactor) Handle(ctx context.Context, rec slog.Record) error {
-	out := slog.NewRecord(rec.Time, rec.Level, scrub(rec.Message), rec.PC)
-	rec.Attrs(func(a slog.Attr) bool {
-		out.AddAttrs(scrubAttr(a))
-		return true
-	})
-	return h.Handler.Handle(ctx, out)
-}
-
-// WithAttrs implements slog.Handler.
-func (h redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return redactor{h.Handler.WithAttrs(attrs)}
-}
-
-// WithGroup implements slog.Handler.
-func (h redactor) WithGroup(name string) slog.Handler { return redactor{h.Handler.WithGroup(name)} }
-
-func scrubAttr(a slog.Attr) slog.Attr {
-	v := a.Value.Resolve()
-	switch v.Kind() {
-	case slog.KindString:
-		a.Value = slog.StringValue(scrub(v.String()))
-	case slog.KindGroup:
-		group := v.Group()
-		scrubbed := make([]slog.Attr, len(group))
-		for i, g := range group {
-			scrubbed[i] = scrubAttr(g)
-		}
-		a.Value = slog.GroupValue(scrubbed...)
-	case slog.KindAny:
-		switch x := v.Any().(type) {
-		case error:
-			a.Value = slog.StringValue(scrub(x.Error()))
-		case []string:
-			scrubbed := make([]string, len(x))
-			for i, e := range x {
-				scrubbed[i] = scrub(e)
-			}
-			a.Value = slog.AnyValue(scrubbed)
+func (h retold) Handle(ctx context.Context, rec slog.Record) error {
+	if c, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		if i := strings.LastIndex(rec.Message, " ("); i >= 0 {
+			rec.Message = fmt.Sprintf("%s (%v)", rec.Message[:i], c.took)
 		}
 	}
-	return a
+	return h.Handler.Handle(ctx, rec)
 }
 
-// scrub takes the queries of URLs and all that looks like a secret out of s.
-func scrub(s string) string {
-	if i := strings.IndexByte(s, '?'); i >= 0 {
-		end := len(s)
-		if n := strings.IndexByte(s[i:], ' '); n >= 0 {
-			end = i + n
-		}
-		s = s[:i] + "?" + redacted + s[end:]
-	}
-	if !maybeSecret(s) {
-		return s
-	}
-	return secretShaped.ReplaceAllString(s, redacted)
-}
+// unsent is a http.ResponseWriter for an answer that was sent before.
+type unsent struct{}
 
-// maybeSecret reports whether secretShaped may match s. It says no to nearly
-// everything that is logged, at a fraction of what the expression costs.
-func maybeSecret(s string) bool {
-	hexRun := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			if hexRun++; hexRun == 64 {
-				return true
-			}
-			continue
-		case c == ':' || c == '%': // s: or s%3a
-			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 {
-				return true
-			}
-		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space
-			if i >= 6 && strings.EqualFold(s[i-6:i], "bearer") {
-				return true
-			}
-		}
-		hexRun = 0
-	}
-	return false
-}
+// Header implements http.ResponseWriter.
+func (unsent) Header() http.Header { return nil }
+
+// Write implements http.ResponseWriter.
+func (unsent) Write(b []byte) (int, error) { return len(b), nil }
+
+// WriteHeader implements http.ResponseWriter.
+func (unsent) WriteHeader(int) {}

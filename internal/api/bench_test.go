@@ -51,8 +51,9 @@ func newLoad(b *testing.B, log api.AccessLog) *load {
 	rules := &schema.Rules{MaxBytes: 1 << 20, MaxTTL: 30 * 24 * time.Hour, Sanitize: schema.SanitizeControls}
 	kept := memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000})
 	b.Cleanup(func() { _ = kept.Close() })
-	o := options(store.NewSessions(kept, rules, store.Lifetimes{TTL: 24 * time.Hour, MaxTTL: rules.MaxTTL, TouchInterval: time.Minute}), rules)
+	o := options(store.NewSessions(kept, rules, store.Lifetimes{TTL: 24 * time.Hour, MaxTTL: rules.MaxTTL, TouchInterval: time.Minute}, store.UserLimit{}), rules)
 	o.AccessLog, o.Logger = log, slog.New(slog.NewJSONHandler(&discard{}, nil))
+	o.AccessLog.Lines = &discard{}
 	handler, err := api.New(o)
 	require.NoError(b, err)
 	return &load{handler: handler, w: discard{header: http.Header{}}}

@@ -39,10 +39,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
+	if err := readInto(&buf, w, r, limit); err != nil {
+		if errors.Is(err, errOverloaded) {
+			w.Header().Set("Connection", "close") // the rest of the body is not read
+			return nil, err
+		}
 		var tooLong *http.MaxBytesError
 		if errors.As(err, &tooLong) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
@@ -59,6 +60,37 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 		}
 	}
 	return buf.Bytes(), nil
+}
+
+// readInto reads the body. What is announced is nothing yet: a body gets memory
+// as it comes, and a large one its part of the budget once it is more than
+// small.
+func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) error {
+	body := http.MaxBytesReader(w, r.Body, limit)
+	total := limit
+	if r.ContentLength > 0 {
+		total = r.ContentLength
+		buf.Grow(int(min(total, smallBody)) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(io.LimitReader(body, smallBody)); err != nil || buf.Len() < smallBody {
+		return err
+	}
+	x, ok := w.(*exchange)
+	if !ok { // nobody counts
+		_, err := buf.ReadFrom(body)
+		return err
+	}
+	if err := x.holdBody(total); err != nil {
+		return err
+	}
+	if r.ContentLength > 0 {
+		buf.Grow(int(total) - buf.Len() + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(body)
+	if !x.body.keep() && err == nil {
+		err = os.ErrDeadlineExceeded // and the connection's has passed
+	}
+	return err
 }
 
 // requireBody is readBody for routes where an empty body says nothing.

@@ -177,7 +177,7 @@ func TestPathsMethodsAndQueries(t *testing.T) {
 	c.create("")
 	for _, path := range []string{
 		"/", "/api", "/api/", "/api/session/", "//api/session", "/api//session", "/api/../api/session", "/api/session/%00",
-		"/api/sessions", "/api/%73ession/x", "/api/session/operations/1", "/openapi.yml", "/API/session",
+		"/api/sessions/", "/api/%73ession/x", "/api/session/operations/1", "/openapi.yml", "/API/session",
 	} {
 		a := c.do("GET", path, "")
 		a.problem(404, "not_found")

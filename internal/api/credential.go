@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -63,6 +64,9 @@ func (s *Server) credential(r *http.Request) (credential, error) {
 // cookieToken returns the value of the session cookie. The same name twice is
 // fine only with the same value.
 func (s *Server) cookieToken(r *http.Request) (value string, ok bool, err error) {
+	if value, ok := plainCookie(r.Header, s.Cookie.Name); ok {
+		return value, true, nil
+	}
 	for i, c := range r.CookiesNamed(s.Cookie.Name) {
 		v := c.Value
 		if c.Quoted {
@@ -95,22 +99,20 @@ func bearerToken(r *http.Request) (token string, ok bool, err error) {
 	return token, true, nil
 }
 
-// requireService lets only callers with a service token pass. With none
+// requireService refuses callers without a service token. With none
 // configured the routes behind it are open: the settings allow that in
 // development alone.
-func (s *Server) requireService(next http.Handler) http.Handler {
-	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		keys := s.keys.Load()
-		if len(keys.service) > 0 {
-			token, ok, err := bearerToken(r)
-			if err != nil {
-				return err
-			}
-			if !ok || !keys.isService(token) {
-				return errUnauthorized
-			}
-		}
-		next.ServeHTTP(w, r)
+func (s *Server) requireService(r *http.Request) error {
+	keys := s.keys.Load()
+	if len(keys.service) == 0 {
 		return nil
-	})
+	}
+	token, ok, err := bearerToken(r)
+	if errors.Is(err, errRepeatedAuthorization) {
+		return err
+	}
+	if !ok || !keys.isService(token) {
+		return errNoService
+	}
+	return nil
 }

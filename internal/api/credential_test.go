@@ -171,7 +171,7 @@ func TestCookieAttributes(t *testing.T) {
 func FuzzCredentials(f *testing.F) {
 	sessions := memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10})
 	rules := &schema.Rules{MaxBytes: 1 << 20}
-	opts := options(store.NewSessions(sessions, rules, store.Lifetimes{TTL: time.Hour}), rules)
+	opts := options(store.NewSessions(sessions, rules, store.Lifetimes{TTL: time.Hour}, store.UserLimit{}), rules)
 	srv, err := api.New(opts)
 	if err != nil {
 		f.Fatal(err)

@@ -39,15 +39,12 @@ func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 // page. Requests with an Authorization header are past that: a page cannot add
 // one without CORS having allowed it.
 func (s *Server) protect(protection *http.CrossOriginProtection) middlewareFunc {
-	return func(next http.Handler) http.Handler {
-		return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-			if len(r.Header["Authorization"]) == 0 {
-				if err := protection.Check(r); err != nil {
-					return &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
-				}
+	return guard(s, func(r *http.Request) error {
+		if len(r.Header["Authorization"]) == 0 {
+			if err := protection.Check(r); err != nil {
+				return &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
 			}
-			next.ServeHTTP(w, r)
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 }

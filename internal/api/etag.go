@@ -99,3 +99,29 @@ func (s *Server) ifMatch(r *http.Request) (func(schema.Session) error, error) {
 		return nil
 	}, nil
 }
+
+// putConditions returns what If-Match and If-None-Match ask of a session that
+// is there, and whether one may be created where there is none.
+func (s *Server) putConditions(r *http.Request) (cond func(schema.Session) error, creates bool, err error) {
+	match, err := parseETags(r, "If-Match")
+	if err != nil {
+		return nil, false, err
+	}
+	none, err := parseETags(r, "If-None-Match")
+	if err != nil {
+		return nil, false, err
+	}
+	if s.RequireIfMatch && !match.present && !none.any {
+		return nil, false, errPreconditionRequired
+	}
+	cond = func(sess schema.Session) error {
+		switch tag := sess.ETag(); {
+		case match.present && !match.matchStrong(tag):
+			return errPreconditionFailed
+		case none.present && none.matchWeak(tag):
+			return errSessionExists
+		}
+		return nil
+	}
+	return cond, !match.present, nil
+}

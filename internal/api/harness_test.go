@@ -90,6 +90,7 @@ type service struct {
 type settings struct {
 	api.Options
 	life  store.Lifetimes
+	limit store.UserLimit
 	rules *schema.Rules
 	store store.Store
 }
@@ -113,14 +114,14 @@ func start(t *testing.T, change ...func(*settings)) *service {
 		Options: options(nil, nil),
 		life:    store.Lifetimes{TTL: 24 * time.Hour, MaxTTL: 30 * 24 * time.Hour, TouchInterval: time.Minute},
 		rules:   &schema.Rules{MaxBytes: 1 << 20, MaxTTL: 30 * 24 * time.Hour, Sanitize: schema.SanitizeControls},
-		store:   memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000}),
+		store:   memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000, Tombstone: 5 * time.Minute}),
 	}
 	set.Now, set.Logger = s.clock.Now, slog.New(slog.NewJSONHandler(s.log, nil))
 	for _, c := range change {
 		c(&set)
 	}
 	set.Rules = set.rules
-	set.Sessions = store.NewSessions(set.store, set.rules, set.life)
+	set.Sessions = store.NewSessions(set.store, set.rules, set.life, set.limit)
 	s.store = set.store
 	t.Cleanup(func() { _ = set.store.Close() })
 

@@ -2,12 +2,13 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -19,6 +20,9 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+
+	known  atomic.Pointer[map[series]*figures] // never changed, but replaced
+	adding sync.Mutex
 }
 
 func newMetrics(s *Server) *metrics {
@@ -37,8 +41,11 @@ func newMetrics(s *Server) *metrics {
 		ConstLabels: prometheus.Labels{"version": s.Version},
 	})
 	build.Set(1)
+	eventStreams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "session_api_event_streams", Help: "Event streams that are open.",
+	}, func() float64 { return float64(s.streams.open()) })
 	m.registry.MustRegister(
-		m.requests, m.duration, build, &storeCollector{s},
+		m.requests, m.duration, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -51,25 +58,45 @@ func (m *metrics) handler() http.Handler {
 // unmatched is the route label of requests that no route matches.
 const unmatched = "none"
 
-// measure counts the request and its time.
-func (s *Server) measure(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
-		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		defer func() {
-			route, method := unmatched, methodLabel(r.Method)
-			if pattern := chi.RouteContext(r.Context()).RoutePattern(); pattern != "" {
-				route = pattern
-			}
-			status := ww.Status()
-			if status == 0 {
-				status = http.StatusOK
-			}
-			s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
-			s.metrics.duration.WithLabelValues(route, method).Observe(time.Since(start).Seconds())
-		}()
-		next.ServeHTTP(ww, r)
-	})
+// observe counts one request of a route.
+func (m *metrics) observe(route, method string, status int, took time.Duration) {
+	of := m.of(series{route: route, method: methodLabel(method), status: status})
+	of.requests.Inc()
+	of.duration.Observe(took.Seconds())
+}
+
+// series is what requests are counted by, figures are where.
+type series struct {
+	route, method string
+	status        int
+}
+
+type figures struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+// of returns the figures of a series. They are looked up by their labels once:
+// there are few, and the registry takes its time.
+func (m *metrics) of(s series) *figures {
+	if known := m.known.Load(); known != nil {
+		if f := (*known)[s]; f != nil {
+			return f
+		}
+	}
+	m.adding.Lock()
+	defer m.adding.Unlock()
+	more := make(map[series]*figures)
+	if known := m.known.Load(); known != nil {
+		maps.Copy(more, *known)
+	}
+	f := &figures{
+		requests: m.requests.WithLabelValues(s.route, s.method, strconv.Itoa(s.status)),
+		duration: m.duration.WithLabelValues(s.route, s.method),
+	}
+	more[s] = f
+	m.known.Store(&more)
+	return f
 }
 
 func methodLabel(method string) string {

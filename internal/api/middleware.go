@@ -1,38 +1,35 @@
 package api
 
 import (
-	"crypto/rand"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"time"
-
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 const headerRequestID = "X-Request-Id"
 
-// standardHeaders sets what every response carries, and closes connections
-// whose requests could leave bytes behind that look like another request.
-func (s *Server) standardHeaders(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h["Cache-Control"] = noStore
-		h["X-Content-Type-Options"] = nosniff
-		h[headerRequestID] = requestID(r)
-		switch {
-		case len(r.TransferEncoding) > 0:
-			// It may have carried a Content-Length as well, which net/http drops
-			// before anybody sees it (RFC 9112 section 6.1 asks to close then).
-			h.Set("Connection", "close")
-		case r.ContentLength != 0 && !readsBody(r.Method):
-			// An announced body that never comes, as in the requests of nginx's
-			// auth_request, would hold up the answer until the read timeout, and
-			// after it the connection's end. One that does come is drained.
-			h.Set("Connection", "close")
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout)) // where it is not to be had, the read timeout remains
-		}
-		next.ServeHTTP(w, r)
-	})
+// begin sets what every response carries, and closes connections whose requests
+// could leave bytes behind that look like another request. takesBody says
+// whether a body may be read; id gets the request's id.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = nosniff
+	id[0] = requestID(r)
+	h[headerRequestID] = id[:]
+	if len(r.TransferEncoding) > 0 {
+		// It may have carried a Content-Length as well, which net/http drops
+		// before anybody sees it (RFC 9112 section 6.1 asks to close then).
+		h.Set("Connection", "close")
+	}
+	if r.ContentLength != 0 && !takesBody {
+		// An announced body that never comes, as in the requests of nginx's
+		// auth_request, would hold up the answer until the read timeout, and
+		// after it the connection's end. One that does come is drained.
+		h.Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout)) // where it is not to be had, the read timeout remains
+	}
 }
 
 // drainTimeout is how long a body that nobody asked for may take to arrive.
@@ -51,12 +48,26 @@ func readsBody(method string) bool {
 const maxRequestID = 128
 
 // requestID returns the client's X-Request-Id where it is harmless to repeat,
-// and a new one otherwise, as a header value.
-func requestID(r *http.Request) []string {
+// and a new one otherwise.
+func requestID(r *http.Request) string {
 	if v := r.Header[headerRequestID]; len(v) == 1 && harmlessID(v[0]) {
-		return v
+		return v[0]
 	}
-	return []string{rand.Text()}
+	return newRequestID()
+}
+
+// newRequestID returns 128 random bits in base32. Nothing depends on nobody
+// guessing them, so they need not come from the kernel.
+func newRequestID() string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var id [26]byte
+	for i, bits := range [2]uint64{rand.Uint64(), rand.Uint64()} { //nolint:gosec // names a request, guards nothing
+		for j := range 13 {
+			id[13*i+j] = alphabet[bits%32]
+			bits /= 32
+		}
+	}
+	return string(id[:])
 }
 
 func harmlessID(id string) bool {
@@ -73,7 +84,21 @@ func harmlessID(id string) bool {
 	return true
 }
 
-// recoverPanic turns a panic into a problem and a log line with its stack.
+// guard lets only requests pass that check does not refuse.
+func guard(s *Server, check func(r *http.Request) error) middlewareFunc {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := check(r); err != nil {
+				s.writeProblem(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// recoverPanic turns a panic into a problem and a log line with its stack. It
+// stands within account, which knows whether an answer has begun.
 func (s *Server) recoverPanic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -84,7 +109,7 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 			default:
 				s.Logger.ErrorContext(r.Context(), "panic", "value", rec, "stack", string(debug.Stack()),
 					"requestId", w.Header().Get(headerRequestID))
-				if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
+				if scopeOf(r).answer.status != 0 {
 					panic(http.ErrAbortHandler) // half a response is sent: cut it off
 				}
 				s.writeProblem(w, r, errInternal)

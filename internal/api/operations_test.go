@@ -316,7 +316,7 @@ func TestAccessLogModes(t *testing.T) {
 
 func TestNewRefusesWhatItCannotServe(t *testing.T) {
 	rules := &schema.Rules{MaxBytes: 1 << 20}
-	sessions := store.NewSessions(newFaulty(), rules, store.Lifetimes{TTL: time.Hour})
+	sessions := store.NewSessions(newFaulty(), rules, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 	for name, change := range map[string]func(*api.Options){
 		"no sessions": func(o *api.Options) { o.Sessions = nil },
 		"no logger":   func(o *api.Options) { o.Logger = nil },

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -37,6 +38,10 @@ type Options struct {
 	// MaxGrace caps the graceMs of a regenerate.
 	MaxGrace time.Duration
 
+	// VerifyTimeout is how long the store may keep a gateway waiting;
+	// DefaultVerifyTimeout by default.
+	VerifyTimeout time.Duration
+
 	// AllowedOrigins are the origins, scheme://host[:port], that may use the
 	// public routes from another site's pages.
 	AllowedOrigins []string
@@ -48,6 +53,15 @@ type Options struct {
 
 	// StoreIsShared: other instances keep their sessions there as well.
 	StoreIsShared bool
+
+	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
+	// how many of large answers; 32 MiB by default.
+	MaxBodyMemory int64
+	// MaxStreams is how many event streams are open at once; 100 by default.
+	MaxStreams int
+	// Heartbeat is how long an event stream is silent at most; 15 seconds by
+	// default.
+	Heartbeat time.Duration
 
 	AccessLog AccessLog
 }
@@ -76,6 +90,10 @@ type AccessLog struct {
 	Every int
 	// Concise leaves out the fields that only machines read.
 	Concise bool
+	// Lines, where set, gets most lines as JSON, past the Logger, which says
+	// what is logged all the same. Each is one Write; there can be many at once.
+	// It is for where the Logger writes JSON to the same place.
+	Lines io.Writer
 }
 
 // ErrCleanupRunning: another instance is cleaning.

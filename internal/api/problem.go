@@ -22,16 +22,22 @@ const (
 	codeUnauthorized           schema.Code = "unauthorized"
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codeUserForbidden          schema.Code = "user_forbidden"
+	codeRoleRequired           schema.Code = "role_required"
 	codeNotFound               schema.Code = "not_found"
+	codeSessionNotFound        schema.Code = "session_not_found"
 	codeMethodNotAllowed       schema.Code = "method_not_allowed"
 	codeRequestTimeout         schema.Code = "request_timeout"
 	codeCleanupRunning         schema.Code = "cleanup_running"
+	codeUserLimit              schema.Code = "user_limit"
+	codeSessionEnded           schema.Code = "session_ended"
 	codePreconditionFailed     schema.Code = "precondition_failed"
 	codePreconditionRequired   schema.Code = "precondition_required"
 	codeUnsupportedMediaType   schema.Code = "unsupported_media_type"
 	codeRateLimited            schema.Code = "rate_limited"
 	codeStoreFull              schema.Code = "store_full"
 	codeStoreUnavailable       schema.Code = "store_unavailable"
+	codeTooManyStreams         schema.Code = "too_many_streams"
+	codeOverloaded             schema.Code = "overloaded"
 	codeNotReady               schema.Code = "not_ready"
 	codeInternal               schema.Code = "internal"
 )
@@ -54,19 +60,28 @@ var problemTypes = map[schema.Code]struct {
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
+	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
 	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
+	codeSessionNotFound:        {http.StatusNotFound, "There is no such session"},
 	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
 	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
 	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
-	codePreconditionFailed:     {http.StatusPreconditionFailed, "The session has changed"},
+	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
+	codeSessionEnded:           {http.StatusGone, "The session was ended"},
+	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition does not hold"},
 	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
 	codeUnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The media type is not supported"},
 	codeRateLimited:            {http.StatusTooManyRequests, "Too many new sessions"},
 	codeStoreFull:              {http.StatusServiceUnavailable, "The store is full"},
 	codeStoreUnavailable:       {http.StatusServiceUnavailable, "The store is unavailable"},
+	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
+	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
 	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
 }
+
+// expected are failures that mean nothing wrong: they are not logged as errors.
+var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true}
 
 // retryAfter is what a 503 tells clients to wait, in seconds.
 const retryAfter = "1"
@@ -84,11 +99,16 @@ var (
 	errNoRoute                = &problem{codeNotFound, "No route has this path."}
 	errMethodNotAllowed       = &problem{codeMethodNotAllowed, "The Allow header lists the methods of this path."}
 	errUnauthorized           = &problem{codeUnauthorized, "Send the session cookie or a bearer token of a live session."}
+	errNoService              = &problem{codeUnauthorized, "Send a service token as the bearer token."}
 	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie and the bearer token, or two cookies of one name, differ."}
 	errRepeatedAuthorization  = &problem{codeInvalidHeader, "Send one Authorization header."}
 	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
+	errSessionExists          = &problem{codePreconditionFailed, "A session of this id is there already, and If-None-Match asks that it is not."}
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
+	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
+	errRoleRequired           = &problem{codeRoleRequired, "None of the roles that are asked for is one of the user."}
+	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in work at present. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance takes no new requests."}
 	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
 )
@@ -119,6 +139,12 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return schema.CodeTooLarge, "The body is over the size limit.", nil
 	case errors.Is(err, store.ErrNotFound):
 		return codeUnauthorized, errUnauthorized.detail, nil
+	case errors.Is(err, store.ErrUserLimit):
+		return codeUserLimit, "The user has as many sessions as one may have. End one of them first.", nil
+	case errors.Is(err, store.ErrEnded):
+		return codeSessionEnded, "A session of this id was ended lately. Send revive=true to begin it anew.", nil
+	case errors.Is(err, store.ErrBadCursor):
+		return codeInvalidQuery, "The cursor is not one of this list.", nil
 	case errors.Is(err, ErrCleanupRunning):
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
 	case errors.Is(err, store.ErrFull):
@@ -147,7 +173,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if !ok {
 		code, detail, t = codeInternal, errInternal.detail, problemTypes[codeInternal]
 	}
-	if t.status >= http.StatusInternalServerError && code != codeNotReady && r.Context().Err() == nil {
+	if t.status >= http.StatusInternalServerError && !expected[code] && r.Context().Err() == nil {
 		s.Logger.ErrorContext(r.Context(), "request failed",
 			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
 	}

@@ -1,8 +1,13 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"unicode/utf8"
+
+	"session-api/internal/schema"
 )
 
 // query returns the request's query parameters, each at most once. Parameters
@@ -20,14 +25,9 @@ func query(r *http.Request) (url.Values, error) {
 
 // checkQuery refuses a malformed query on every route, also where none is read:
 // net/url would silently drop the part that it cannot read.
-func (s *Server) checkQuery(next http.Handler) http.Handler {
-	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		if _, err := query(r); err != nil {
-			return err
-		}
-		next.ServeHTTP(w, r)
-		return nil
-	})
+func checkQuery(r *http.Request) error {
+	_, err := query(r)
+	return err
 }
 
 // one returns the parameter's value, or def where it is absent.
@@ -64,4 +64,40 @@ func flag(r *http.Request, name string, def bool) (bool, error) {
 		return false, nil
 	}
 	return false, &problem{codeInvalidQuery, name + " is true or false."}
+}
+
+// namespace returns the namespace that a service route acts on.
+func namespace(q url.Values) (string, error) {
+	name, err := one(q, "namespace", schema.DefaultNamespace)
+	if err == nil && !schema.ValidNamespace(name) {
+		err = &problem{codeInvalidQuery, "namespace is 1 to 32 characters of a-z, 0-9 and -."}
+	}
+	return name, err
+}
+
+// maxUserID is how long the id of a user can be, in bytes.
+const maxUserID = 256
+
+// userID returns the parameter userId, or nothing where it is absent. There and
+// empty is a mistake: what was meant for one user must not be done for all.
+func userID(q url.Values) (string, error) {
+	id, err := one(q, "userId", "")
+	if err == nil && q.Has("userId") && (id == "" || len(id) > maxUserID || !utf8.ValidString(id)) {
+		err = &problem{codeInvalidQuery, "userId is 1 to 256 bytes of UTF-8."}
+	}
+	return id, err
+}
+
+// number returns the value of a parameter that is a whole number from low to
+// high.
+func number(q url.Values, name string, def, low, high int) (int, error) {
+	value, err := one(q, name, strconv.Itoa(def))
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(value, 10, 31) // takes no sign
+	if err != nil || int(n) < low || int(n) > high {
+		return 0, &problem{codeInvalidQuery, fmt.Sprintf("%s is a whole number from %d to %d.", name, low, high)}
+	}
+	return int(n), nil
 }

@@ -40,12 +40,24 @@ func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
 	})
 }
 
+// writeUnlessKnown answers a read: with the document, or with 304 where the
+// request's If-None-Match has it already.
+func writeUnlessKnown(w http.ResponseWriter, sess *schema.Session, known etags) {
+	if known.present && known.matchWeak(sess.ETag()) {
+		w.Header()["Etag"] = []string{sess.ETag()}
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	writeSession(w, http.StatusOK, sess)
+}
+
 // writeSessionHead begins an answer with the document, of that many bytes.
 func writeSessionHead(w http.ResponseWriter, status int, sess *schema.Session, length int) {
 	h := w.Header()
+	values := []string{sess.ETag(), strconv.Itoa(length)}
 	h["Content-Type"] = contentTypeJSON
-	h["Etag"] = []string{sess.ETag()}
-	h["Content-Length"] = []string{strconv.Itoa(length)}
+	h["Etag"] = values[0:1:1]
+	h["Content-Length"] = values[1:2:2]
 	w.WriteHeader(status)
 }
 
@@ -93,10 +105,51 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
+	writeBody(w, body)
+	return nil
+}
+
+// writeBody answers 200 with a body of JSON.
+func writeBody(w http.ResponseWriter, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = contentTypeJSON
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // a client that left gets nothing more
+}
+
+// handOver is what opens a session, in the answer to a service. It is empty
+// for sessions that the caller's own routes do not look for.
+type handOver struct {
+	Token     string `json:"token,omitempty"`
+	SetCookie string `json:"setCookie,omitempty"`
+}
+
+// handOver returns the token of the session, and the cookie as the caller's
+// own routes would set it.
+func (s *Server) handOver(sess *schema.Session) handOver {
+	if sess.Namespace != schema.DefaultNamespace {
+		return handOver{}
+	}
+	return handOver{Token: s.keys.Load().token(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
+}
+
+// writeHandOver answers a service with the document and with what opens it.
+func writeHandOver(w http.ResponseWriter, status int, sess *schema.Session, opens handOver) error {
+	members, err := json.Marshal(opens)
+	if err != nil {
+		return err
+	}
+	withBuffer(func(b []byte) []byte {
+		b = append(b, `{"session":`...)
+		b = sess.AppendJSON(b)
+		if len(members) > len(`{}`) {
+			b = append(b, ',')
+		}
+		b = append(b, members[1:]...)
+		writeSessionHead(w, status, sess, len(b))
+		_, _ = w.Write(b) // a client that left gets nothing more
+		return b
+	})
 	return nil
 }

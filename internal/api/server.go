@@ -3,9 +3,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -24,9 +26,16 @@ type Server struct {
 	router    chi.Routes
 	keys      atomic.Pointer[keyring]
 	metrics   *metrics
+	lines     sampler
+	httplog   http.Handler
 	creations *httprate.RateLimiter // nil for no limit
 	startedAt time.Time
 	draining  atomic.Bool
+	streams   *streams
+	// bodies and answers bound the bytes of large ones that are held at once.
+	bodies, answers *budget
+	// turns are taken by what keeps a processor busy.
+	turns chan struct{}
 }
 
 // New returns a server over o. The error names what o has wrong.
@@ -37,11 +46,19 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{Options: o, startedAt: o.Now()}
+	if o.VerifyTimeout <= 0 {
+		o.VerifyTimeout = DefaultVerifyTimeout
+	}
+	s := &Server{Options: o, startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}
+	s.streams = newStreams(o.MaxStreams)
+	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
+	s.bodies, s.answers = newBudget(size), newBudget(size)
+	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
+	s.httplog = s.newHTTPLog()
 	if o.CreatePerMinute > 0 {
 		s.creations = s.newCreationLimiter()
 	}
@@ -54,7 +71,13 @@ func New(o Options) (*Server, error) {
 }
 
 // ServeHTTP implements http.Handler.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isVerify(r) {
+		s.verify(w, r)
+		return
+	}
+	s.route(w, r)
+}
 
 // Routes are the routes, for a test to walk.
 func (s *Server) Routes() chi.Routes { return s.router }
@@ -68,8 +91,13 @@ func (s *Server) SetSecrets(secrets Secrets) error {
 	return nil
 }
 
-// Drain makes the readiness check fail, so that no new traffic is sent here.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain makes the readiness check fail, so that no new traffic is sent here,
+// and ends the event streams. One that is opened from now on ends at once, with
+// a success: its client tries again, here or where it is sent.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.streams.end()
+}
 
 func (s *Server) routes() (chi.Router, error) {
 	share, protect, err := s.crossOrigin()
@@ -79,16 +107,14 @@ func (s *Server) routes() (chi.Router, error) {
 	r := chi.NewRouter()
 	r.NotFound(s.handle(s.notFound))
 	r.MethodNotAllowed(s.handle(s.methodNotAllowed))
-	r.Use(s.standardHeaders, s.measure)
 	if len(s.TrustedProxies) > 0 {
 		r.Use(middleware.ClientIPFromXFF(s.TrustedProxies...))
 	}
-	r.Use(s.logAccess(), s.noteRequest, s.recoverPanic)
+	r.Use(s.account, s.recoverPanic)
 	if share != nil {
 		r.Use(share) // before routing: OPTIONS is no route's method
 	}
-
-	r.Use(s.checkQuery, protect)
+	r.Use(guard(s, checkQuery), protect)
 
 	r.Post("/api/session", s.handle(s.createSession))
 	r.Get("/api/session", s.handle(s.getSession))
@@ -101,13 +127,34 @@ func (s *Server) routes() (chi.Router, error) {
 	r.Post("/api/session/regenerate", s.handle(s.regenerateSession))
 	r.Get("/api/session/stats", s.handle(s.getStats))
 	r.Get("/stats", s.handle(s.getStats))
+	r.HandleFunc(verifyPath, s.verify) // for the list: ServeHTTP is faster, and knows more methods
+	r.HandleFunc(verifyPath+"/*", s.verify)
 
-	r.With(s.requireService).Post("/api/cleanup", s.handle(s.runCleanup))
+	r.Group(func(r chi.Router) {
+		r.Use(guard(s, s.requireService))
+		r.Post("/api/sessions", s.handle(s.createSessionFor))
+		r.Get("/api/sessions", s.handle(s.listSessions))
+		r.Delete("/api/sessions", s.handle(s.deleteSessions))
+		r.Get("/api/sessions/count", s.handle(s.countSessions))
+		r.Get("/api/sessions/{id}", s.handle(s.getSessionByID))
+		r.Head("/api/sessions/{id}", s.handle(s.headSessionByID))
+		r.Put("/api/sessions/{id}", s.handle(s.putSessionByID))
+		r.Patch("/api/sessions/{id}", s.handle(s.patchSessionByID))
+		r.Delete("/api/sessions/{id}", s.handle(s.deleteSessionByID))
+		r.Post("/api/sessions/{id}/touch", s.handle(s.touchSessionByID))
+		r.Post("/api/sessions/{id}/regenerate", s.handle(s.regenerateSessionByID))
+		r.Get("/api/events", s.handle(s.streamEvents))
+		r.Get("/api/export", s.handle(s.exportSessions))
+		r.Post("/api/import", s.handle(s.importSessions))
+		r.Post("/api/cleanup", s.handle(s.runCleanup))
+	})
 
 	r.Get("/healthz", s.handle(s.getHealth))
 	r.Get("/readyz", s.handle(s.getReadiness))
 	r.Method(http.MethodGet, "/metrics", s.metrics.handler())
 	r.Get("/openapi.yaml", s.handle(s.getContract))
+	r.Get("/docs", s.handle(s.getDocs))
+	r.Get("/docs/{file}", s.handle(s.getDocsFile))
 	return r, nil
 }
 
@@ -117,8 +164,11 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (s *Server) handle(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			s.writeProblem(w, r, err)
+		x := &scopeOf(r).exchange
+		x.ResponseWriter, x.s, x.r = w, s, r
+		defer x.end()
+		if err := h(x, r); err != nil {
+			s.writeProblem(x, r, err)
 		}
 	}
 }

@@ -20,26 +20,20 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.readBody(w, r, jsonTypes)
+	in, err := s.readInput(w, r)
 	if err != nil {
 		return err
-	}
-	in := &schema.Input{}
-	if len(body) > 0 {
-		if in, err = s.Rules.DecodeInput(body); err != nil {
-			return err
-		}
 	}
 	if s.limitCreation(w, r, cred) {
 		return errRateLimited
 	}
 	now := s.Now()
-	sess, err := s.Sessions.Create(r.Context(), now, schema.DefaultNamespace, in, allowUser(cred))
+	sess, err := s.Sessions.CreateInPlace(r.Context(), now, key(cred.id), in, allowUser(cred))
 	if err != nil {
 		return err
 	}
 	if cred.id != "" {
-		if err := s.end(r, cred.id, nil); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := s.end(r, key(cred.id), nil); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
@@ -70,12 +64,7 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	if moved && !cred.bearer {
 		s.setCookie(w, s.Now(), &sess)
 	}
-	if match.present && match.matchWeak(sess.ETag()) {
-		w.Header()["Etag"] = []string{sess.ETag()}
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	writeSession(w, http.StatusOK, &sess)
+	writeUnlessKnown(w, &sess, match)
 	return nil
 }
 
@@ -83,12 +72,8 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 // must be sent again.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, cred credential, touch bool) (sess schema.Session, moved bool, err error) {
 	err = store.ErrNotFound
-	switch {
-	case cred.id == "":
-	case touch:
-		sess, moved, err = s.Sessions.Access(r.Context(), s.Now(), key(cred.id))
-	default:
-		sess, err = s.Sessions.Get(r.Context(), s.Now(), key(cred.id))
+	if cred.id != "" {
+		sess, moved, err = s.fetch(r, key(cred.id), touch)
 	}
 	if errors.Is(err, store.ErrNotFound) && s.autoCreates(cred) {
 		sess, err = s.autoCreate(w, r, cred, &schema.Input{})
@@ -99,6 +84,15 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, cred credential, t
 	}
 	noteSession(r, sess.ID)
 	return sess, moved, nil
+}
+
+// fetch reads the session of the key, as a use that moves its deadline or not.
+func (s *Server) fetch(r *http.Request, key store.Key, touch bool) (sess schema.Session, moved bool, err error) {
+	if touch {
+		return s.Sessions.Access(r.Context(), s.Now(), key)
+	}
+	sess, err = s.Sessions.Get(r.Context(), s.Now(), key)
+	return sess, false, err
 }
 
 // headSession tells whether there is a session, and touches nothing.
@@ -118,22 +112,22 @@ func (s *Server) headSession(w http.ResponseWriter, r *http.Request) error {
 
 // putSession replaces the sections that the body names.
 func (s *Server) putSession(w http.ResponseWriter, r *http.Request) error {
-	return s.change(w, r, jsonTypes, true, func(body []byte) (schema.Change, error) { return s.Rules.DecodeInput(body) })
+	return s.change(w, r, jsonTypes, true, s.decodeInput)
 }
 
 // patchSession applies a JSON Merge Patch (RFC 7396).
 func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
-	return s.change(w, r, mergePatchTypes, true, func(body []byte) (schema.Change, error) { return s.Rules.DecodeMergePatch(body) })
+	return s.change(w, r, mergePatchTypes, true, s.decodeMergePatch)
 }
 
 // applyOperations applies a JSON Patch (RFC 6902). It creates nothing: a patch
 // edits what is there.
 func (s *Server) applyOperations(w http.ResponseWriter, r *http.Request) error {
-	return s.change(w, r, jsonPatchTypes, false, func(body []byte) (schema.Change, error) { return s.Rules.DecodeOperations(body) })
+	return s.change(w, r, jsonPatchTypes, false, s.decodeOperations)
 }
 
 // change is what PUT, PATCH and operations have in common.
-func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, creates bool, decode func([]byte) (schema.Change, error)) error {
+func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, creates bool, decode decoder) error {
 	cred, err := s.credential(r)
 	if err != nil {
 		return err
@@ -146,11 +140,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	if err != nil {
 		return err
 	}
-	body, err := s.requireBody(w, r, types)
-	if err != nil {
-		return err
-	}
-	change, err := decode(body)
+	change, err := s.readChange(w, r, types, decode)
 	if err != nil {
 		return err
 	}
@@ -191,7 +181,7 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := s.end(r, cred.id, cond); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := s.end(r, key(cred.id), cond); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		noteSession(r, cred.id)
@@ -207,11 +197,7 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.readBody(w, r, jsonTypes)
-	if err != nil {
-		return err
-	}
-	ttl, err := s.decodeTTL(body)
+	ttl, err := s.readTTL(w, r)
 	if err != nil {
 		return err
 	}
@@ -238,17 +224,11 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	body, err := s.readBody(w, r, jsonTypes)
+	grace, err := s.readGrace(w, r)
 	if err != nil {
 		return err
 	}
-	grace, err := s.Rules.DecodeGrace(body)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := revocation(r)
-	defer cancel()
-	sess, made, err := s.Sessions.Renew(ctx, s.Now(), key(cred.id), min(grace, s.MaxGrace))
+	sess, made, err := s.renew(r, key(cred.id), grace)
 	if err != nil {
 		return err
 	}
@@ -282,11 +262,18 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred credent
 	return s.Sessions.Create(r.Context(), s.Now(), schema.DefaultNamespace, change, allowUser(cred))
 }
 
-// end ends a session even if its caller does not wait for it.
-func (s *Server) end(r *http.Request, id string, cond func(schema.Session) error) error {
+// renew gives a session a new id even if its caller does not wait for it.
+func (s *Server) renew(r *http.Request, key store.Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	ctx, cancel := revocation(r)
 	defer cancel()
-	return s.Sessions.End(ctx, s.Now(), key(id), cond)
+	return s.Sessions.Renew(ctx, s.Now(), key, grace)
+}
+
+// end ends a session even if its caller does not wait for it.
+func (s *Server) end(r *http.Request, key store.Key, cond func(schema.Session) error) error {
+	ctx, cancel := revocation(r)
+	defer cancel()
+	return s.Sessions.End(ctx, s.Now(), key, cond)
 }
 
 // allowUser keeps the user section from callers that may not write it. A user
@@ -302,12 +289,4 @@ func allowUser(cred credential) store.Allow {
 		}
 		return nil
 	}
-}
-
-func (s *Server) decodeTTL(body []byte) (ttl time.Duration, err error) {
-	if len(body) == 0 {
-		return 0, nil
-	}
-	ttl, _, err = s.Rules.DecodeTTL(body)
-	return ttl, err
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
-	"net/url"
 	"strings"
 	"sync"
 
@@ -26,10 +25,11 @@ const signatureLen = 43
 type keyring struct {
 	signers []*signer
 	service [][sha256.Size]byte
+	opened  *remembered
 }
 
 func newKeyring(secrets Secrets) *keyring {
-	k := &keyring{}
+	k := &keyring{opened: newRemembered()}
 	for _, secret := range secrets.Session {
 		k.signers = append(k.signers, newSigner(secret))
 	}
@@ -49,17 +49,31 @@ func (k *keyring) token(id string) string {
 }
 
 // open returns the id that a token names, or nothing unless one of the secrets
-// signed it. The signature is compared as text, so that each id has one
-// spelling of it.
+// signed it.
 func (k *keyring) open(token string) (id string) {
 	if len(token) > maxTokenLen {
 		return ""
 	}
+	id, hash := k.opened.find(token)
+	if id != "" {
+		return id
+	}
+	if id = k.verify(token); id != "" {
+		k.opened.add(hash, token, id)
+	}
+	return id
+}
+
+// verify is open for a token that nobody remembers. The signature is compared
+// as text, so that each id has one spelling of it.
+func (k *keyring) verify(token string) (id string) {
 	if strings.Contains(token, "%") {
-		var err error
-		if token, err = url.PathUnescape(token); err != nil {
+		var plain [maxTokenLen]byte
+		n, ok := percentDecode(plain[:], token)
+		if !ok {
 			return ""
 		}
+		token = string(plain[:n])
 	}
 	rest, ok := strings.CutPrefix(token, tokenPrefix)
 	if !ok {
@@ -77,6 +91,42 @@ func (k *keyring) open(token string) (id string) {
 		}
 	}
 	return ""
+}
+
+// percentDecode writes what s stands for to dst, which is at least as long, and
+// returns how much that is; ok is false where a % is not followed by two hex
+// digits.
+func percentDecode(dst []byte, s string) (n int, ok bool) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '%' {
+			if len(s)-i < 3 {
+				return 0, false
+			}
+			high, highOK := hexDigit(s[i+1])
+			low, lowOK := hexDigit(s[i+2])
+			if !highOK || !lowOK {
+				return 0, false
+			}
+			c = high<<4 | low
+			i += 2
+		}
+		dst[n] = c
+		n++
+	}
+	return n, true
+}
+
+func hexDigit(c byte) (value byte, ok bool) {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0', true
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10, true
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
 }
 
 // isService reports whether token is a service token. Hashes are compared, so

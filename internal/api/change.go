@@ -1,0 +1,85 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// decoder makes a change of a request's body.
+type decoder func(body []byte) (schema.Change, error)
+
+func (s *Server) decodeInput(body []byte) (schema.Change, error) { return s.Rules.DecodeInput(body) }
+
+func (s *Server) decodeMergePatch(body []byte) (schema.Change, error) {
+	return s.Rules.DecodeMergePatch(body)
+}
+
+func (s *Server) decodeOperations(body []byte) (schema.Change, error) {
+	return s.Rules.DecodeOperations(body)
+}
+
+// readChange reads the change that the request asks for; it must ask for one.
+func (s *Server) readChange(w http.ResponseWriter, r *http.Request, types []string, decode decoder) (schema.Change, error) {
+	body, err := s.requireBody(w, r, types)
+	if err != nil {
+		return nil, err
+	}
+	return s.decodeInTurn(r, body, decode)
+}
+
+// decodeInTurn decodes the body, and makes the change wait for its turn too.
+func (s *Server) decodeInTurn(r *http.Request, body []byte, decode decoder) (schema.Change, error) {
+	var change schema.Change
+	turn := func(bytes int, work func() error) error { return s.inTurn(r.Context(), bytes, work) }
+	err := turn(len(body), func() (err error) {
+		change, err = decode(body)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &turnTaker{Change: change, bytes: len(body), turn: turn}, nil
+}
+
+// readInput reads what a new session starts with: nothing, where there is no
+// body.
+func (s *Server) readInput(w http.ResponseWriter, r *http.Request) (schema.Change, error) {
+	body, err := s.readBody(w, r, jsonTypes)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 {
+		return &schema.Input{}, nil
+	}
+	return s.decodeInTurn(r, body, s.decodeInput)
+}
+
+// readTTL reads the idle life that a touch asks for, 0 for none.
+func (s *Server) readTTL(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
+	body, err := s.readBody(w, r, jsonTypes)
+	if err != nil || len(body) == 0 {
+		return 0, err
+	}
+	var ttl time.Duration
+	err = s.inTurn(r.Context(), len(body), func() (err error) {
+		ttl, _, err = s.Rules.DecodeTTL(body)
+		return err
+	})
+	return ttl, err
+}
+
+// readGrace reads how long the old id of a regenerated session may lead to it.
+func (s *Server) readGrace(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
+	body, err := s.readBody(w, r, jsonTypes)
+	if err != nil {
+		return 0, err
+	}
+	var grace time.Duration
+	err = s.inTurn(r.Context(), len(body), func() (err error) {
+		grace, err = s.Rules.DecodeGrace(body)
+		return err
+	})
+	return min(grace, s.MaxGrace), err
+}

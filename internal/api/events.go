@@ -1,0 +1,177 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"session-api/internal/store"
+)
+
+const (
+	// defaultHeartbeat is how long a stream is silent at most: proxies end
+	// connections on which nothing comes, many after a minute.
+	defaultHeartbeat = 15 * time.Second
+
+	// settleTime is how long a stream waits before it begins. What Follow fails
+	// at once with is still answered as a problem then, and what happens after
+	// a client has read the headers is among the events.
+	settleTime = 50 * time.Millisecond
+
+	// maxEventID is more than the ID of an event has, in bytes.
+	maxEventID = 128
+)
+
+var errManyStreams = &problem{codeTooManyStreams, "This instance has as many event streams open as it may have. Try again later."}
+
+// streamEvents sends what happens to sessions until one side ends it, in the
+// format of https://html.spec.whatwg.org/multipage/server-sent-events.html.
+func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	filter, err := newEventFilter(q)
+	if err != nil {
+		return err
+	}
+	if !s.streams.enter() {
+		return errManyStreams
+	}
+	defer s.streams.leave()
+	if err := s.reachStore(r.Context()); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(r.Context())
+	out := newOutbox(filter)
+	var follower sync.WaitGroup
+	follower.Go(func() { out.finish(s.follow(ctx, r.Header["Last-Event-Id"], out)) })
+	defer follower.Wait() // nobody asks the store for a request that is over
+	defer cancel()
+	settled := time.NewTimer(settleTime)
+	defer settled.Stop()
+	select {
+	case <-settled.C:
+	case <-s.streams.ended:
+	case <-out.finished:
+		if !errors.Is(out.err, store.ErrEventsLost) {
+			return out.err
+		}
+	}
+
+	h := w.Header()
+	h["Content-Type"] = []string{"text/event-stream"}
+	h["X-Accel-Buffering"] = []string{"no"} // nginx passes on what comes as it comes
+	s.sendEvents(ctx, newPatience(w, r), out)
+	cancel()
+	follower.Wait()
+	if !errors.Is(out.err, context.Canceled) {
+		s.Logger.WarnContext(r.Context(), "event stream cut off", "error", out.err, "requestId", w.Header().Get(headerRequestID))
+	}
+	return nil
+}
+
+// reachStore asks the store for a sign of life: following one that is away can
+// wait for it, and the client is told sooner that way.
+func (s *Server) reachStore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := s.Sessions.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// follow puts events into out, those after the last one that the client has
+// seen, and returns why there are no more.
+func (s *Server) follow(ctx context.Context, last []string, out *outbox) error {
+	yield := func(ev store.Event) error { return out.put(ctx, &ev) }
+	if id, ok := lastEventID(last); ok {
+		err := s.Sessions.Follow(ctx, id, yield)
+		if !errors.Is(err, store.ErrEventsLost) || out.begun() {
+			return err
+		}
+		out.reset()
+	} else if len(last) > 0 {
+		out.reset()
+	}
+	return s.Sessions.Follow(ctx, "", yield)
+}
+
+// lastEventID returns the ID that a client came back with, if it may be one.
+// Whether it is, the store knows.
+func lastEventID(values []string) (id string, ok bool) {
+	if len(values) != 1 || values[0] == "" || len(values[0]) > maxEventID {
+		return "", false
+	}
+	for _, c := range []byte(values[0]) {
+		if c <= ' ' || c >= 0x7f {
+			return "", false
+		}
+	}
+	return values[0], true
+}
+
+// sendEvents sends what comes into out until the stream has to end.
+func (s *Server) sendEvents(ctx context.Context, to *patience, out *outbox) {
+	defer to.beforeWrite() // net/http ends the answer
+	heartbeat := time.NewTicker(cmp.Or(s.Heartbeat, defaultHeartbeat))
+	defer heartbeat.Stop()
+	for last := false; ; {
+		if _, err := to.Write(out.take()); err != nil {
+			return
+		}
+		to.flush()
+		if last {
+			return
+		}
+		select {
+		case <-out.ready:
+		case <-heartbeat.C:
+			out.beat()
+		case <-out.finished:
+			last = true
+		case <-s.streams.ended:
+			return
+		case <-ctx.Done(): // the client left, or did not read in time
+			return
+		}
+	}
+}
+
+// eventFilter says which events a client wants.
+type eventFilter struct {
+	namespace string
+	userID    string            // empty for everybody's
+	types     []store.EventType // empty for all
+}
+
+func newEventFilter(q url.Values) (f eventFilter, err error) {
+	if f.namespace, err = namespace(q); err != nil {
+		return f, err
+	}
+	if f.userID, err = userID(q); err != nil {
+		return f, err
+	}
+	for _, name := range q["type"] {
+		kind := store.EventType(name)
+		if !slices.Contains(store.EventTypes, kind) {
+			return f, &problem{codeInvalidQuery, "type is created, updated, touched, regenerated, deleted, expired or evicted."}
+		}
+		f.types = append(f.types, kind)
+	}
+	return f, nil
+}
+
+func (f *eventFilter) match(ev *store.Event) bool {
+	return ev.Session.Namespace == f.namespace &&
+		(f.userID == "" || ev.UserID == f.userID) &&
+		(len(f.types) == 0 || slices.Contains(f.types, ev.Type))
+}

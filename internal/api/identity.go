@@ -1,0 +1,86 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+)
+
+// The headers that tell a gateway who it is. All four are always set, so that
+// a gateway which copies them leaves none of its client's.
+const (
+	headerSessionID = "X-Session-Id"
+	headerUserID    = "X-User-Id"
+	headerUserEmail = "X-User-Email"
+	headerUserRoles = "X-User-Roles"
+)
+
+// nobody is the value of a header about a user that there is not.
+var nobody = []string{""}
+
+// setIdentity sets the headers of an answer that lets a request pass.
+func setIdentity(h http.Header, v *verdict) {
+	values := make([]string, 4)
+	values[0] = v.sess.ID
+	h[headerSessionID] = values[0:1:1]
+	h[headerUserID], h[headerUserEmail], h[headerUserRoles] = nobody, nobody, nobody
+	if u := v.user; u != nil {
+		values[1], values[2], values[3] = headerValue(u.ID), headerValue(u.Email), roleList(u.Roles)
+		h[headerUserID], h[headerUserEmail], h[headerUserRoles] = values[1:2:2], values[2:3:3], values[3:4:4]
+	}
+}
+
+// headerValue returns text in visible ASCII: all else, and what would make it
+// ambiguous, percent-encoded byte by byte.
+func headerValue(text string) string {
+	if !needsEscape(text, false) {
+		return text
+	}
+	return string(appendEscaped(nil, text, false))
+}
+
+// roleList returns the roles as one value.
+func roleList(roles []string) string {
+	if len(roles) == 1 && !needsEscape(roles[0], true) {
+		return roles[0]
+	}
+	var b strings.Builder
+	for i, role := range roles {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if needsEscape(role, true) {
+			b.Write(appendEscaped(nil, role, true))
+			continue
+		}
+		b.WriteString(role)
+	}
+	return b.String()
+}
+
+// escaped reports whether a byte is percent-encoded in a header's value; in a
+// list a comma is, too.
+func escaped(c byte, inList bool) bool {
+	return c <= ' ' || c > '~' || c == '%' || inList && c == ','
+}
+
+func needsEscape(text string, inList bool) bool {
+	for i := range len(text) {
+		if escaped(text[i], inList) {
+			return true
+		}
+	}
+	return false
+}
+
+func appendEscaped(dst []byte, text string, inList bool) []byte {
+	const hexDigits = "0123456789ABCDEF"
+	for i := range len(text) {
+		c := text[i]
+		if escaped(c, inList) {
+			dst = append(dst, '%', hexDigits[c>>4], hexDigits[c&15])
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const sid = "validator_session_id"
+
+func TestPlainCookie(t *testing.T) {
+	for name, c := range map[string]struct {
+		lines []string
+		want  string
+		plain bool
+	}{
+		"alone":                    {[]string{sid + "=s%3Aabc.d-e_f"}, "s%3Aabc.d-e_f", true},
+		"with others":              {[]string{"a=1; " + sid + "=s:abc.d+/; b=2"}, "s:abc.d+/", true},
+		"empty":                    {[]string{sid + "="}, "", true},
+		"none":                     {[]string{"a=1"}, "", false},
+		"no cookies":               {nil, "", false},
+		"two lines":                {[]string{sid + "=a", "b=1"}, "", false},
+		"twice":                    {[]string{sid + "=a; " + sid + "=a"}, "", false},
+		"quoted":                   {[]string{sid + `="a"`}, "", false},
+		"space":                    {[]string{sid + "=a b"}, "", false},
+		"end of another name":      {[]string{"my_" + sid + "=a"}, "", false},
+		"start of another name":    {[]string{sid + "2=a"}, "", false},
+		"in another's value":       {[]string{"a=" + sid + "=b"}, "", false},
+		"without a space between":  {[]string{"a=1;" + sid + "=b"}, "", false},
+		"a space before the sign":  {[]string{sid + " =b"}, "", false},
+		"no value and another one": {[]string{sid + "; " + "x=1"}, "", false},
+	} {
+		value, ok := plainCookie(http.Header{"Cookie": c.lines}, sid)
+		assert.Equal(t, c.plain, ok, name)
+		assert.Equal(t, c.want, value, name)
+	}
+}
+
+// FuzzPlainCookie: what is read the short way, net/http reads the same way.
+func FuzzPlainCookie(f *testing.F) {
+	f.Add(sid+"=s%3Aabc.def", "")
+	f.Add("a=1; "+sid+"=s:abc; b=2", "c=3")
+	f.Add(sid+"=;"+sid, sid)
+	f.Fuzz(func(t *testing.T, line, another string) {
+		r := &http.Request{Header: http.Header{"Cookie": {line}}}
+		if another != "" {
+			r.Header["Cookie"] = append(r.Header["Cookie"], another)
+		}
+		value, ok := plainCookie(r.Header, sid)
+		if !ok || strings.Count(line, ";") > 1000 { // of very many cookies net/http reads none
+			return
+		}
+		cookies := r.CookiesNamed(sid)
+		require.Len(t, cookies, 1)
+		require.Equal(t, cookies[0].Value, value)
+		require.False(t, cookies[0].Quoted)
+	})
+}
+
+// FuzzPercentDecode: it is url.PathUnescape.
+func FuzzPercentDecode(f *testing.F) {
+	for _, s := range []string{"", "s%3Aabc.d%2Be", "%", "%3", "%zz", "%00%fF", "a+b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		want, err := url.PathUnescape(s)
+		dst := make([]byte, len(s))
+		n, ok := percentDecode(dst, s)
+		require.Equal(t, err == nil, ok)
+		if ok {
+			require.Equal(t, want, string(dst[:n]))
+		}
+	})
+}

@@ -1,0 +1,66 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// scope is what the service keeps of one request while it is handled. It is
+// the request's context, router's part included: a value of a context of its
+// own for each would be a copy of the request for each.
+type scope struct {
+	context.Context
+	route *chi.Context
+	start time.Time
+
+	requestID [1]string // the header's value
+	exchange  exchange
+	answer    answer
+
+	// What the access log tells of the request once it is answered.
+	took     time.Duration
+	session  string // the id
+	panicked any    // what has to be panicked with again
+}
+
+// scopeKey finds the scope of a request in its context.
+type scopeKey struct{}
+
+// Value implements context.Context.
+func (c *scope) Value(key any) any {
+	switch key {
+	case scopeKey{}:
+		return c
+	case chi.RouteCtxKey:
+		return c.route
+	}
+	return c.Context.Value(key)
+}
+
+// scopeOf returns the scope of a request that ServeHTTP has begun.
+func scopeOf(r *http.Request) *scope {
+	return r.Context().Value(scopeKey{}).(*scope) //nolint:forcetypeassert // every route is behind ServeHTTP
+}
+
+// routeContexts are chi's, used again as chi itself does it.
+var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
+
+// route hands the request to its route.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	c := &scope{Context: r.Context(), start: time.Now()}
+	s.begin(w, r, readsBody(r.Method), &c.requestID)
+	r = r.WithContext(c)
+	if c.route = chi.RouteContext(c.Context); c.route != nil { // somebody wants to know the route
+		s.handler.ServeHTTP(w, r)
+		return
+	}
+	c.route = routeContexts.Get().(*chi.Context) //nolint:forcetypeassert // the pool holds nothing else
+	c.route.Reset()
+	c.route.Routes = s.router
+	s.handler.ServeHTTP(w, r)
+	routeContexts.Put(c.route)
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"session-api/internal/schema"
+	"session-api/internal/transfer"
+)
+
+// recordTypes are the media types of records, a line of JSON each.
+var recordTypes = []string{"application/x-ndjson", "application/jsonl"}
+
+// exportSessions sends the records of all live sessions. What fails once the
+// first is sent cuts the connection, so that nobody takes it for all of them.
+func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
+	q, err := query(r)
+	if err != nil {
+		return err
+	}
+	work := transfer.Export{Store: s.Sessions.Store, Now: s.Now}
+	if q.Has("namespace") {
+		if work.Only, err = namespace(q); err != nil {
+			return err
+		}
+	}
+	out := newPatience(w, r)
+	defer out.beforeWrite() // net/http ends the answer
+	w.Header()["Content-Type"] = recordTypes[:1]
+	begun := false
+	err = work.Run(r.Context(), writerFunc(func(p []byte) (int, error) {
+		begun = true
+		return out.Write(p)
+	}))
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusOK) // of none, nothing is written
+		return nil
+	case begun:
+		s.Logger.WarnContext(r.Context(), "export cut off",
+			"error", err, "sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
+		panic(http.ErrAbortHandler)
+	case errors.Is(err, transfer.ErrInterrupted):
+		return r.Context().Err()
+	}
+	return err
+}
+
+// writerFunc is a function that writes.
+type writerFunc func(p []byte) (int, error)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// importReport is the answer to an import.
+type importReport struct {
+	Imported int64 `json:"imported"`
+	Existing int64 `json:"existing"`
+	Ended    int64 `json:"ended"`
+	Expired  int64 `json:"expired"`
+}
+
+// importSessions stores the sessions of the records in the body, up to the
+// first that is not right.
+func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
+	limits := newPatience(w, r)
+	defer limits.beforeWrite() // it may have taken long
+	body := bufio.NewReader(limits.body(r))
+	if r.ContentLength <= 0 { // perhaps nothing, as an empty store exports it
+		if _, err := body.Peek(1); errors.Is(err, io.EOF) {
+			return writeJSON(w, importReport{})
+		}
+	}
+	if err := checkMediaType(r, recordTypes); err != nil {
+		return err
+	}
+	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
+	err := work.Run(r.Context(), body)
+	n := work.Counts()
+	if err != nil {
+		w.Header().Set("Connection", "close") // the rest of the body is not read
+		return stoppedImport(r, err, n.Stored)
+	}
+	return writeJSON(w, importReport{Imported: n.Stored, Existing: n.Existing, Ended: n.Ended, Expired: n.Expired})
+}
+
+// stoppedImport returns the error of an import that stopped: what it would be
+// of a single session, and where.
+func stoppedImport(r *http.Request, err error, stored int64) error {
+	at, ok := errors.AsType[*transfer.LineError](err)
+	if !ok {
+		return r.Context().Err() // nobody waits for the answer
+	}
+	code, detail, fields := describe(at.Err)
+	if errors.Is(at.Err, transfer.ErrLongLine) {
+		code, detail = schema.CodeTooLarge, at.Err.Error()
+	}
+	if at.Cut {
+		detail += "; it is the last line and does not end with a line break, so the file may have been cut off"
+	}
+	detail = fmt.Sprintf("Line %d: %s. Before it, %d sessions were stored.", at.Line, strings.TrimSuffix(detail, "."), stored)
+	if at.Bad {
+		return &schema.Error{Code: code, Detail: detail, Fields: fields}
+	}
+	return fmt.Errorf("%w: %w", &problem{code, detail}, at)
+}

@@ -1,0 +1,41 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/api"
+	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/redistest"
+)
+
+// A real Redis that says nothing any more: the gateway is answered long before
+// the store itself would give up, and passes again once Redis answers.
+func TestVerifyOnARedisThatHangs(t *testing.T) {
+	const patienceOfStore = 20 * time.Second
+	proxy := redistest.StartProxy(t, redistest.Start(t).Addr())
+	kept, err := redis.Open(t.Context(), redis.Options{Addresses: []string{proxy.Addr()}, Timeout: patienceOfStore})
+	require.NoError(t, err)
+	s := start(t, func(set *settings) {
+		set.store = kept
+		set.Now = time.Now // it is the time of Redis, too
+	})
+	c := s.client()
+	made := c.create(ada)
+	assert.Equal(t, made.ID, identity(t, c.do("GET", verify, "").expect(200).Header)[0])
+
+	proxy.Stall(redistest.Down)
+	for range 3 {
+		began := time.Now()
+		c.do("GET", verify, "").problem(503, "store_unavailable")
+		took := time.Since(began)
+		assert.GreaterOrEqual(t, took, api.DefaultVerifyTimeout)
+		assert.Less(t, took, patienceOfStore/4)
+	}
+	proxy.Flow(redistest.Down)
+	require.Eventually(t, func() bool { return c.do("GET", verify, "").StatusCode == http.StatusOK }, patience, 10*time.Millisecond)
+}

@@ -1,0 +1,25 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// logVerify writes the line of a gateway's question. What a gateway appended to
+// the path is left out: the paths of other services can hold anything.
+func (s *Server) logVerify(w http.ResponseWriter, r *http.Request, c *scope) {
+	if r.Method != http.MethodHead {
+		c.answer.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
+	}
+	shown := r.WithContext(c)
+	shown.URL = &url.URL{Path: verifyPath}
+	if len(s.TrustedProxies) == 0 {
+		s.writeLine(shown, c)
+		return
+	}
+	write := func(_ http.ResponseWriter, r *http.Request) { s.writeLine(r, c) }
+	middleware.ClientIPFromXFF(s.TrustedProxies...)(http.HandlerFunc(write)).ServeHTTP(w, shown)
+}
