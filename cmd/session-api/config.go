@@ -33,6 +33,8 @@ type config struct {
 	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. X-Forwarded-* headers count from these only."`
 	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit."`
 
+	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Most connections that are open at once. One more closes that which has waited longest for a request; where all have one, it waits."`
+	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
 	ReadHeaderTimeout time.Duration `env:"READ_HEADER_TIMEOUT_MS" envDefault:"5000" min:"1" doc:"Longest wait for the headers of a request."`
 	ReadTimeout       time.Duration `env:"READ_TIMEOUT_MS" envDefault:"15000" min:"1" doc:"Longest wait for a whole request, body included."`
 	WriteTimeout      time.Duration `env:"WRITE_TIMEOUT_MS" envDefault:"30000" min:"1" doc:"Longest time from the end of a request's headers to the end of its answer."`
@@ -54,15 +56,22 @@ type config struct {
 	AutoCreate     bool                     `env:"SESSION_AUTO_CREATE" envDefault:"false" doc:"Whether GET, PUT and PATCH without a live session start one in place of answering 401."`
 	RequireIfMatch bool                     `env:"SESSION_REQUIRE_IF_MATCH" envDefault:"false" doc:"Whether PUT, PATCH and DELETE must carry If-Match (428 without)."`
 	MaxGrace       time.Duration            `env:"SESSION_MAX_GRACE_MS" envDefault:"60000" min:"0" doc:"Longest time that the old token of a regenerated session may go on leading to the new one."`
+	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of an ended session stays taken, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
+	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Most live sessions of one user in one namespace; 0 for no limit."`
+	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's oldest ends, or the new one gets 409."`
+	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
 	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
 	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
 
-	Store          string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory redis" group:"Store" doc:"Where sessions are kept; auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, and memory otherwise."`
+	Store          string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory bolt redis" group:"Store" doc:"Where sessions are kept: in memory; bolt, in memory and in a file as well; or in Redis. auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, bolt where SESSION_DATA_DIR is, and memory otherwise."`
+	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. It is made where there is none, and belongs to one process at a time."`
+	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
+	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
-	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"Memory store only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Redis has its own maxmemory-policy, which should be noeviction."`
-	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"Memory store only: most sessions that it holds. The other stores have no such limit."`
-	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"Memory store only: most bytes that the sessions take; 0 for no limit. Redis has its own maxmemory."`
+	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Redis has its own maxmemory-policy, which should be noeviction."`
+	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: most sessions that are held. Redis has no such limit."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. Redis has its own maxmemory."`
 
 	RedisURL                  secret        `env:"REDIS_URL" group:"Redis" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
 	RedisHost                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
@@ -100,8 +109,13 @@ type config struct {
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Form of the log lines; auto is json in production and text in development."`
 
+	TraceEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" group:"Tracing" values:"http:// or https:// address" doc:"OpenTelemetry collector that spans are sent to, by OTLP over HTTP: http://collector:4318. Without it nothing is traced. The variables of OpenTelemetry's SDK count as it defines them, such as OTEL_TRACES_SAMPLER and OTEL_SERVICE_NAME."`
+	TraceHeaders  secret `env:"OTEL_EXPORTER_OTLP_HEADERS" values:"list of name=value" doc:"Headers that go with them, such as a key of the collector."`
+
 	// dirIsDefault: AnalysisDir is what it is by default, so it may be made.
 	dirIsDefault bool
+	// storeIsOpen: the settings name two stores, and leave open which it is.
+	storeIsOpen bool
 	// secretIsRandom: nobody chose SessionSecret; it ends with the process.
 	secretIsRandom bool
 }
@@ -208,8 +222,12 @@ func (c *config) complete() {
 	}
 	if c.Store == "auto" {
 		c.Store = "memory"
-		if len(c.namesOfRedis()) > 0 {
+		switch inRedis := len(c.namesOfRedis()) > 0; {
+		case inRedis:
 			c.Store = "redis"
+			c.storeIsOpen = c.DataDir != ""
+		case c.DataDir != "":
+			c.Store = "bolt"
 		}
 	}
 	c.RedisHost = strings.TrimSuffix(strings.TrimPrefix(c.RedisHost, "["), "]")

@@ -48,14 +48,14 @@ func TestSweepLoop(t *testing.T) {
 func TestAwait_isBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogWatch()
-		s := &service{log: slog.New(slog.NewJSONHandler(log, nil))}
+		s := &service{log: slog.New(slog.NewJSONHandler(log, nil)), running: newHandlers()}
 		var loops sync.WaitGroup
 		hang := make(chan struct{})
 		loops.Go(func() { <-hang })
 		began := time.Now()
 		s.await(t.Context(), &loops)
-		assert.Equal(t, loopGrace, time.Since(began))
-		assert.Len(t, log.all("background work did not stop in time"), 1)
+		assert.Equal(t, endGrace, time.Since(began))
+		assert.Len(t, log.all("background work or requests did not stop in time"), 1)
 		close(hang)
 	})
 }

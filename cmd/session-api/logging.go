@@ -22,9 +22,25 @@ var logLevels = map[string]slog.Level{
 func newLogger(w io.Writer, c *config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: logLevels[c.LogLevel]}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(jsonHandler{slog.NewJSONHandler(w, options), w})
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// jsonHandler is slog's, and knows where it writes to.
+type jsonHandler struct {
+	*slog.JSONHandler
+	w io.Writer
+}
+
+// linesOf returns where lines of JSON may be written past the logger: the same
+// place, if the logger writes such lines. Each is one write, so they do not run
+// into one another.
+func linesOf(logger *slog.Logger) io.Writer {
+	if h, ok := logger.Handler().(jsonHandler); ok {
+		return h.w
+	}
+	return nil
 }
 
 // onTerminal reports whether a person reads what is written to w.
@@ -44,6 +60,9 @@ func banner(c *config, addr net.Addr) string {
 		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
 	}
 	kept := fmt.Sprintf("in memory, at most %d", c.MaxEntries)
+	if c.onBolt() {
+		kept += ", and in " + c.DataDir
+	}
 	if c.onRedis() {
 		kept = "in Redis"
 		if options, err := c.redis(); err == nil {

@@ -28,6 +28,8 @@ Commands:
   config -markdown    print the documentation of all settings
   export              write the sessions of the store, one a line
   import              read them into another store; -h tells more of both
+  check [DIR]         check the data file of a service that does not run; -h
+                      tells more
   healthcheck         ask the service on this machine whether it is alive
   version             print the version
 
@@ -62,7 +64,7 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return serve(ctx, environ, stdout)
 	}
 	command, rest := args[0], args[1:]
-	if len(rest) > 0 && !slices.Contains([]string{"config", "export", "import"}, command) {
+	if len(rest) > 0 && !slices.Contains([]string{"check", "config", "export", "import"}, command) {
 		return usageError(command + " takes no arguments")
 	}
 	switch command {
@@ -73,7 +75,9 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 	case "healthcheck":
 		return healthcheck(ctx, environ)
 	case "export", "import":
-		return transfer(ctx, command, rest, environ, streams{os.Stdin, stdout, stderr})
+		return runTransfer(ctx, command, rest, environ, streams{os.Stdin, stdout, stderr})
+	case "check":
+		return checkData(rest, environ, stdout)
 	case "config":
 		return showConfig(rest, environ, stdout)
 	}

@@ -12,10 +12,12 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"session-api/internal/api"
+	"session-api/internal/tracing"
 )
 
 // maxHeaderBytes lets net/http answer 431 to headers over 16 KiB: it reads
@@ -28,9 +30,13 @@ type service struct {
 	log     *slog.Logger
 	api     *api.Server
 	http    *http.Server
-	silent  silentConns
-	loops   []func(context.Context)
-	release func() error
+	conns   *connections
+	running *handlers
+	// draining: no connection is used for another request.
+	draining atomic.Bool
+	tracing  *tracing.Tracing // nil for none
+	loops    []func(context.Context)
+	release  func() error
 
 	// hungUp reports whether the terminal that the service was started on is
 	// gone: SIGHUP means that then, and to read secrets again otherwise.
@@ -47,7 +53,9 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.address())
+	var listen net.ListenConfig
+	listen.SetMultipathTCP(false) // where refuse cannot be had
+	listener, err := listen.Listen(ctx, "tcp", cfg.address())
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.address(), err)
 	}
@@ -78,14 +86,19 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 
 // newHTTP returns the server with every bound that it has.
 func (s *service) newHTTP() *http.Server {
+	var handler http.Handler = s.api
+	if s.tracing != nil {
+		handler = s.tracing.Handler(handler)
+	}
+	handler = s.running.count(s.lastOfItsConnection(handler))
 	return &http.Server{
-		Handler:           s.api,
+		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.cfg.WriteTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         s.silent.track,
+		ConnState:         s.conns.track,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		// OPTIONS * gets the API's headers and problems like everything else.
 		DisableGeneralOptionsHandler: true,
@@ -128,14 +141,15 @@ func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan
 		loops.Go(func() { loop(background) })
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(listener) }()
+	go func() { failed <- s.http.Serve(s.conns.limit(listener)) }()
 
 	err := s.untilEnd(ctx, signals, failed)
 	stop()
 	if err == nil {
-		err = s.shutdown(context.WithoutCancel(ctx), signals)
+		err = s.shutdown(context.WithoutCancel(ctx), listener, signals)
 	}
 	s.await(ctx, &loops)
+	s.sendLastTraces(ctx)
 	if closeErr := s.release(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("closing the store: %w", closeErr))
 	}
@@ -143,6 +157,20 @@ func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan
 		s.log.InfoContext(ctx, "stopped")
 	}
 	return err
+}
+
+// traceGrace is how long the last spans may take to reach the collector.
+const traceGrace = time.Second
+
+func (s *service) sendLastTraces(ctx context.Context) {
+	if s.tracing == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceGrace)
+	defer cancel()
+	if err := s.tracing.Close(ctx); err != nil {
+		s.log.WarnContext(ctx, "traces were lost", "error", err)
+	}
 }
 
 // untilEnd returns nil when it is time to shut down, or why serving failed.
@@ -184,56 +212,4 @@ func (s *service) reload(ctx context.Context) {
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
 		"sessionSecrets", len(fresh.SessionSecret), "serviceTokens", len(fresh.ServiceTokens))
-}
-
-// silentGrace is how long a shutdown waits for the first byte of connections
-// that are open but silent.
-const silentGrace = 250 * time.Millisecond
-
-// loopGrace is how long it waits for background work that was told to stop.
-const loopGrace = 500 * time.Millisecond
-
-// shutdown lets requests in flight finish: readiness fails at once, after the
-// delay no connection is accepted any more, and what is not done by the
-// timeout is cut off. A second signal ends it at once.
-func (s *service) shutdown(ctx context.Context, signals <-chan os.Signal) error {
-	s.api.Drain()
-	done := make(chan error, 1)
-	go func() { done <- s.drain(ctx) }()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case sig := <-signals:
-			if sig != syscall.SIGHUP {
-				_ = s.http.Close()
-				return fmt.Errorf("ended at once by a second signal (%v)", sig)
-			}
-		}
-	}
-}
-
-func (s *service) drain(ctx context.Context) error {
-	<-time.After(s.cfg.ShutdownDelay)
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
-	defer cancel()
-	hush := time.AfterFunc(silentGrace, s.silent.close)
-	defer hush.Stop()
-	err := s.http.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.WarnContext(ctx, "requests were cut off", "afterMs", s.cfg.ShutdownTimeout.Milliseconds())
-		return s.http.Close()
-	}
-	return err
-}
-
-// await waits for the background loops.
-func (s *service) await(ctx context.Context, loops *sync.WaitGroup) {
-	done := make(chan struct{})
-	go func() { loops.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(loopGrace):
-		s.log.WarnContext(ctx, "background work did not stop in time")
-	}
 }

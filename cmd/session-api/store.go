@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"session-api/internal/cleanup"
 	"session-api/internal/store"
+	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/redis"
 )
@@ -20,16 +22,17 @@ import (
 // and refuses what the settings say, is: no waiting mends a wrong password, and
 // a new version that is rolled out with one must not replace what works.
 func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
-	if !c.onRedis() {
-		return memory.New(memory.Options{
-			Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
-		}), nil
+	switch {
+	case c.onBolt():
+		return openBolt(ctx, c, logger)
+	case !c.onRedis():
+		return memory.New(c.memory()), nil
 	}
 	options, err := c.redis()
 	if err != nil {
 		return nil, err
 	}
-	options.Logger = logger
+	options.Logger, options.Tombstone, options.Events = logger, c.Tombstone, c.EventsBuffer
 	kept, err := redis.Open(ctx, options)
 	if err != nil {
 		if hint := hintAt(err); hint != "" {
@@ -40,6 +43,41 @@ func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store
 		return nil, err
 	}
 	return kept, nil
+}
+
+// memory are the settings of the store in memory.
+func (c *config) memory() memory.Options {
+	return memory.Options{
+		Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
+		Tombstone: c.Tombstone, Events: c.EventsBuffer,
+	}
+}
+
+// openBolt opens the store with the data file. What is wrong with that must be
+// decided by a person.
+func openBolt(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
+	options := bolt.Options{Dir: c.DataDir, Memory: c.memory(), Logger: logger}
+	if c.Sync == "interval" {
+		options.Interval = c.SyncInterval
+	}
+	kept, err := bolt.Open(time.Now(), options)
+	if err != nil {
+		err = fmt.Errorf("SESSION_DATA_DIR: %w%s", err, boltAdvice(err))
+		logger.ErrorContext(ctx, "the data directory cannot be used", "error", err)
+		return nil, err
+	}
+	return kept, nil
+}
+
+// boltAdvice says what to do about a data file that cannot be used.
+func boltAdvice(err error) string {
+	switch {
+	case errors.Is(err, bolt.ErrInUse):
+		return "; each instance needs a directory of its own, and instances that share sessions need Redis"
+	case errors.Is(err, bolt.ErrDamaged):
+		return "; put a copy of it in its place, or put it aside and start without: session-api check -move-aside"
+	}
+	return ""
 }
 
 // refusals are what Redis answers to wrong settings, and which these are.

@@ -24,7 +24,8 @@ const transferUsage = `Usage: session-api export [-namespace NAME] [-after PLACE
 export writes the sessions of a store to standard output, import puts them into
 another: namespaces, ids, revisions, times, deadlines and idle lives stay as
 they are, so tokens and ETags stay valid. The store is that of the environment,
-by the same variables as the service's. Both may run while services use it.
+by the same variables as the service's. Both may run while services use it, if it
+is Redis; a data directory belongs to one process at a time.
 
 export
   -namespace NAME  only this namespace
@@ -34,9 +35,10 @@ import
   -dry-run         change nothing; say what would be done
   -skip N          leave out the first N lines, which are done
 
-A session that is in the store already is left as it is there, one that has
-expired is left out; both are counted. So an import may be repeated. It stops at
-the first line that is not right, and says which and how to go on.
+A session that is in the store already is left as it is there; one that was
+ended there within the last minutes, or has expired, is left out. All are
+counted. So an import may be repeated. It stops at the first line that is not
+right, and says which and how to go on.
 
 What is written is UTF-8, one JSON object a line, in no order to rely on:
 
@@ -56,11 +58,8 @@ type streams struct {
 	out, errOut io.Writer
 }
 
-// errInterrupted: a signal ended the command.
-var errInterrupted = errors.New("interrupted")
-
-// transfer runs the command export or import.
-func transfer(ctx context.Context, command string, args []string, environ map[string]string, std streams) error {
+// runTransfer runs the command export or import.
+func runTransfer(ctx context.Context, command string, args []string, environ map[string]string, std streams) error {
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	prepare := exporting
@@ -113,7 +112,7 @@ func transfer(ctx context.Context, command string, args []string, environ map[st
 type transferJob interface {
 	// check returns what is wrong with the arguments.
 	check() error
-	// run does the work. It returns errInterrupted if ctx ended it.
+	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
 	run(ctx context.Context, kept store.Store, c *config) error
 	// progress is how much is done, and in a few words what.
 	progress() (count int64, what string)
@@ -129,7 +128,7 @@ func loadForTransfer(environ map[string]string) (config, error) {
 	if found, ok := errors.AsType[problems](err); ok {
 		err = found.ofStore()
 	}
-	if err != nil || c.onRedis() {
+	if err != nil || c.onRedis() || c.onBolt() {
 		return c, err
 	}
 	var hints strings.Builder
@@ -137,7 +136,7 @@ func loadForTransfer(environ map[string]string) (config, error) {
 		hints.WriteString("; " + t.name + " is no setting, did you mean " + t.meant + "?")
 	}
 	return c, errors.New("SESSION_STORE is memory, and the sessions of that store live in the process of a service, " +
-		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is" + hints.String())
+		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is, or SESSION_DATA_DIR" + hints.String())
 }
 
 // ofStore returns the problems with settings that say which store it is and
@@ -201,15 +200,3 @@ func counted(n int64, what string) string {
 
 // inAll writes a time as a person reads it.
 func inAll(took time.Duration) string { return took.Round(10 * time.Millisecond).String() }
-
-// place is where an export stopped: after a page of a namespace, or after all
-// of it where there is no cursor. The zero place is the beginning.
-type place struct{ namespace, cursor string }
-
-// String is what -after takes.
-func (p place) String() string { return p.namespace + "/" + p.cursor }
-
-func parsePlace(text string) (p place, ok bool) {
-	p.namespace, p.cursor, ok = strings.Cut(text, "/")
-	return p, ok
-}

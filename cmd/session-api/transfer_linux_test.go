@@ -20,7 +20,7 @@ func TestTransfer_progress(t *testing.T) {
 	status := make(chan error, 1)
 	environ := instanceOn(t, server)
 	go func() {
-		err := transfer(t.Context(), "import", nil, environ, streams{file, program, program})
+		err := runTransfer(t.Context(), "import", nil, environ, streams{file, program, program})
 		status <- err
 		_ = program.Close()
 	}()
@@ -48,6 +48,6 @@ func TestTransfer_progress(t *testing.T) {
 // Whoever forgets the file is told, and not left waiting.
 func TestImport_fromATerminal(t *testing.T) {
 	_, program := openTerminal(t)
-	err := transfer(t.Context(), "import", nil, nil, streams{program, program, program})
+	err := runTransfer(t.Context(), "import", nil, nil, streams{program, program, program})
 	require.ErrorContains(t, err, "session-api import < FILE")
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"session-api/internal/cleanup"
+	"session-api/internal/tracing"
 )
 
 // maxShutdown is what both phases of a shutdown may take together, so that the
@@ -75,6 +77,15 @@ var checks = []rule{
 	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *config) string {
 		return where(c.FileTTL < c.FileGrace, "%d is less than FILE_GRACE_MS (%d)", c.FileTTL.Milliseconds(), c.FileGrace.Milliseconds())
 	}},
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", nil, func(c *config) string {
+		u, err := url.Parse(c.TraceEndpoint)
+		return where(c.TraceEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == ""),
+			"is no http:// or https:// address")
+	}},
+	{"OTEL_EXPORTER_OTLP_HEADERS", nil, func(c *config) string {
+		_, err := tracing.ParseHeaders(string(c.TraceHeaders))
+		return where(err != nil, "is %v", err)
+	}},
 	{"ACCESS_LOG", nil, func(c *config) string {
 		_, ok := parseAccessLog(c.AccessLog)
 		return where(!ok, "%s is not all, errors or sample:N with a whole N above 0", quoted(c.AccessLog))
@@ -84,7 +95,7 @@ var checks = []rule{
 // check runs the checks. found is what is wrong already.
 func (c *config) check(found problems) problems {
 	var more problems
-	for _, one := range slices.Concat(checks, redisChecks) {
+	for _, one := range slices.Concat(checks, boltChecks, redisChecks) {
 		if found.of(one.name) || found.of(one.needs...) {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/tracing"
 )
 
 // newService makes everything that the settings ask for on top of the store,
@@ -25,9 +26,17 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	rules := &schema.Rules{
 		MaxBytes: c.MaxBytes, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
 	}
-	sessions := store.NewSessions(kept, rules, store.Lifetimes{
+	tracer, err := startTracing(c, logger)
+	if err != nil {
+		return nil, err
+	}
+	asked := kept
+	if tracer != nil {
+		asked = tracer.Store(kept)
+	}
+	sessions := store.NewSessions(asked, rules, store.Lifetimes{
 		TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval,
-	})
+	}, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
 	files := c.cleanup()
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
 	var swept cleanup.Sweeper = kept
@@ -59,19 +68,33 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		AllowedOrigins:  c.AllowedOrigins,
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
+		MaxBodyMemory:   c.MaxBodyMemory,
 		StoreIsShared:   files.Locker != nil,
-		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text"},
+		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
 	s := &service{
-		cfg: c, log: logger, api: server,
+		cfg: c, log: logger, api: server, tracing: tracer,
+		conns: newConnections(c.MaxConnections), running: newHandlers(),
 		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), job.Loop},
 		release: kept.Close,
 	}
 	s.http = s.newHTTP()
 	return s, nil
+}
+
+// startTracing returns nil where no collector is configured.
+func startTracing(c config, logger *slog.Logger) (*tracing.Tracing, error) {
+	if c.TraceEndpoint == "" {
+		return nil, nil //nolint:nilnil // no collector, no tracing
+	}
+	headers, err := tracing.ParseHeaders(string(c.TraceHeaders))
+	if err != nil {
+		return nil, err
+	}
+	return tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
 }
 
 var sameSite = map[string]http.SameSite{
@@ -82,8 +105,10 @@ var sameSite = map[string]http.SameSite{
 
 // cleanup are the job's settings, without what it works on.
 func (c *config) cleanup() cleanup.Options {
+	began := time.Now()
 	return cleanup.Options{
-		Dir: c.AnalysisDir, Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL, Now: time.Now,
+		Dir: c.AnalysisDir, Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL,
+		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
 	}
 }
 

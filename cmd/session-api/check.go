@@ -1,0 +1,64 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"time"
+
+	"session-api/internal/store/bolt"
+)
+
+const checkUsage = `Usage: session-api check [-move-aside] [DIR]
+
+check reads the data file in DIR, or in SESSION_DATA_DIR, from beginning to end:
+every page and every session. It writes nothing. No service may be using it.
+
+  -move-aside      give a file that is damaged another name, so that the service
+                   starts without the sessions in it; leave any other as it is
+
+Exit status: 0 the file is in order, or is out of the way; 1 it is not, or could
+not be read; 2 wrong usage.
+`
+
+// checkData is the command check.
+func checkData(args []string, environ map[string]string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	moveAside := flags.Bool("move-aside", false, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(stdout, checkUsage)
+	case err != nil:
+		return usageError("check: " + err.Error())
+	case flags.NArg() > 1:
+		return usageError(fmt.Sprintf("check: unknown argument %q", flags.Arg(1)))
+	}
+	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
+	if dir == "" {
+		return usageError("check: which directory? SESSION_DATA_DIR is not set")
+	}
+	now := time.Now()
+	report, err := bolt.Check(now, dir)
+	if *moveAside && errors.Is(err, bolt.ErrDamaged) {
+		to, moved := bolt.MoveAside(now, dir)
+		if moved != nil {
+			return fmt.Errorf("check: %w; it could not be moved: %w", err, moved)
+		}
+		return write(stdout, fmt.Sprintf("%v\nIt is %s now.\n", err, to))
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("check: there is no data file: %w", err)
+	case err != nil:
+		return fmt.Errorf("check: %w", err)
+	}
+	return write(stdout, fmt.Sprintf("%s is in order: %d bytes, %d of them free\n"+
+		"%s, %d more expired; %s in a grace; %s remembered as ended; %s in its log\n",
+		report.Path, report.Bytes, report.Free,
+		counted(int64(report.Sessions), "session"), report.Expired, counted(int64(report.Graces), "id"),
+		counted(int64(report.Tombstones), "id"), counted(report.Entries, "record")))
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// refuse makes the kernel drop what would begin another connection, while
+// those that have begun are accepted as before. Closing the listener in their
+// place would reset them, and with them requests that a proxy may not repeat.
+// What is dropped is sent again after a second, when the listener is closed.
+//
+// The filter sees a segment from its TCP header on: byte 13 has the flags.
+func refuse(listener net.Listener) error {
+	const flags, syn, synOrAck, everything = 13, 0x02, 0x12, 1<<32 - 1
+	program := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synOrAck},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: everything},
+	}
+	return withSocket(listener, func(fd int) error {
+		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
+	})
+}
+
+// backlog is how many connections wait to be accepted. Of a socket that
+// listens, the kernel says it in place of what is not acknowledged.
+func backlog(listener net.Listener) (waiting int, err error) {
+	err = withSocket(listener, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			waiting = int(info.Unacked)
+		}
+		return err
+	})
+	return waiting, err
+}
+
+func withSocket(listener net.Listener, f func(fd int) error) error {
+	conn, ok := listener.(syscall.Conn)
+	if !ok {
+		return syscall.EOPNOTSUPP
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What has begun to connect is accepted, and nothing else begins.
+func TestRefuse(t *testing.T) {
+	var listen net.ListenConfig
+	listen.SetMultipathTCP(false)
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	addr := listener.Addr().String()
+	begun, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = begun.Close() })
+	waiting, err := backlog(listener)
+	require.NoError(t, err)
+	assert.Equal(t, 1, waiting)
+
+	require.NoError(t, refuse(listener))
+	_, err = net.DialTimeout("tcp", addr, 50*time.Millisecond)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	accepted, err := listener.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = accepted.Close() })
+	waiting, err = backlog(listener)
+	require.NoError(t, err)
+	assert.Zero(t, waiting)
+
+	_, err = begun.Write([]byte("x"))
+	require.NoError(t, err)
+	_, err = accepted.Read(make([]byte, 1))
+	require.NoError(t, err, "it works as any other")
+
+	require.NoError(t, listener.Close())
+	_, err = net.Dial("tcp", addr)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"net"
+)
+
+// refuse cannot be had here: connections that come while the listener is closed
+// are reset.
+func refuse(net.Listener) error { return errors.ErrUnsupported }
+
+func backlog(net.Listener) (int, error) { return 0, errors.ErrUnsupported }

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fate is what a client knows of a session of its own.
+type fate struct {
+	token   string
+	changes int
+	ended   bool
+}
+
+// live makes sessions, changes them, and ends every other one, until it cannot
+// connect any more. All that was answered is in the fates; what was not, the
+// service never got.
+func live(t *testing.T, base string) (fates []fate) {
+	t.Helper()
+	a := &attacker{
+		t: t, base: base, answers: make(map[int]int),
+		client: http.Client{Transport: &http.Transport{}, Timeout: patience},
+	}
+	defer a.client.CloseIdleConnections()
+	for n := 0; ; n++ {
+		status, answer, err := a.try(http.MethodPost, "/api/session?transport=bearer", asJSON, `{"inputs":{}}`)
+		if gone(t, status, err, http.StatusCreated) {
+			return fates
+		}
+		var created struct{ Token string }
+		if !assert.NoError(t, json.Unmarshal([]byte(answer), &created)) {
+			return fates
+		}
+		fates = append(fates, fate{token: created.Token})
+		one := &fates[len(fates)-1]
+		for range 3 {
+			status, _, err = a.try(http.MethodPatch, "/api/session", as(one.token, asMerge), fmt.Sprintf(`{"inputs":{"n":%d}}`, one.changes+1))
+			if gone(t, status, err, http.StatusOK) {
+				return fates
+			}
+			one.changes++
+		}
+		if n%2 == 1 {
+			status, _, err = a.try(http.MethodDelete, "/api/session", as(one.token, http.Header{}), "")
+			if gone(t, status, err, http.StatusNoContent) {
+				return fates
+			}
+			one.ended = true
+		}
+	}
+}
+
+// gone reports whether the service is gone. Until then it gives the right
+// answer, and when it is, nobody can connect: no request is left without one.
+func gone(t *testing.T, status int, err error, want int) bool {
+	t.Helper()
+	if err != nil {
+		assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+		return true
+	}
+	return !assert.Equal(t, want, status)
+}
+
+// A service that is told to end under load has answered every request that it
+// was sent, and has kept all that it answered.
+func TestSIGTERM_losesNothing(t *testing.T) {
+	const clients = 16
+	path := build(t)
+	for _, sync := range []string{"always", "interval"} {
+		t.Run(sync, func(t *testing.T) {
+			dir := t.TempDir()
+			environ := func() map[string]string {
+				return environment(t, "SESSION_DATA_DIR", dir, "SESSION_SYNC", sync, "SESSION_SECRET", sessionSecret, "SHUTDOWN_DELAY_MS", "200",
+					"CREATE_RATE_PER_MINUTE", "0", "SESSION_MAX_ENTRIES", "1000000", "ACCESS_LOG", "errors")
+			}
+			times := rounds(t, "ROLLS", 4)
+			changes, ended := 0, 0
+			for range times {
+				p := launch(t, path, environ())
+				fates := begin(t, p, clients)
+				p.signal(t, syscall.SIGTERM)
+				require.Zero(t, p.end(t), p.errOut)
+				require.Empty(t, p.log.all("requests were cut off"))
+
+				p = launch(t, path, environ())
+				for _, one := range fates() {
+					resp := visitor{t, one.token}.ask(http.MethodGet, "http://"+p.addr+"/api/session", "")
+					if one.ended {
+						ended++
+						require.Equal(t, http.StatusUnauthorized, resp.status)
+						continue
+					}
+					changes += one.changes
+					require.Equal(t, http.StatusOK, resp.status)
+					var d document
+					require.NoError(t, json.Unmarshal([]byte(resp.body), &d))
+					require.Equal(t, 1+one.changes, d.Revision, resp.body)
+				}
+				p.signal(t, syscall.SIGTERM)
+				require.Zero(t, p.end(t), p.errOut)
+			}
+			t.Logf("%d times: %d changes and %d ends, all kept", times, changes, ended)
+			require.Positive(t, changes)
+			require.Positive(t, ended)
+		})
+	}
+}
+
+// begin lets clients live at the service, and returns when they have some
+// sessions. What it returns waits for their end.
+func begin(t *testing.T, p *process, clients int) (fates func() []fate) {
+	t.Helper()
+	var all sync.WaitGroup
+	lives := make([][]fate, clients)
+	for i := range clients {
+		all.Go(func() { lives[i] = live(t, "http://"+p.addr) })
+	}
+	untilTrue(t, "there are sessions", func() bool { return created(t, p) > 10*clients })
+	return func() (fates []fate) {
+		all.Wait()
+		for _, some := range lives {
+			fates = append(fates, some...)
+		}
+		return fates
+	}
+}

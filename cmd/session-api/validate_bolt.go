@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// onBolt reports whether the settings of the data file count.
+func (c *config) onBolt() bool { return c.Store == "bolt" }
+
+// boltChecks are the rules of the data file, and of which store it is.
+var boltChecks = []rule{
+	{"SESSION_STORE", nil, func(c *config) string {
+		return where(c.storeIsOpen, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.namesOfRedis(), ", "))
+	}},
+	{"SESSION_DATA_DIR", []string{"SESSION_STORE", "ANALYSIS_TMP_DIR"}, func(c *config) string {
+		if !c.onBolt() {
+			return ""
+		}
+		return c.checkDataDir()
+	}},
+}
+
+func (c *config) checkDataDir() string {
+	switch {
+	case c.DataDir == "":
+		return "bolt needs a directory for its data file"
+	case !filepath.IsAbs(c.DataDir):
+		return quoted(c.DataDir) + " is not an absolute path"
+	case within(c.DataDir, c.AnalysisDir):
+		return quoted(c.DataDir) + " is within ANALYSIS_TMP_DIR, where files are deleted"
+	}
+	info, err := os.Stat(c.DataDir)
+	return where(err == nil && !info.IsDir(), "%s is not a directory", quoted(c.DataDir))
+}
+
+// within reports whether a path is that of the directory or below it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
