@@ -1,0 +1,141 @@
+// Package node_test runs the tests of the npm package here against the service
+// itself.
+package node_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestPackage compiles the package, checks its types and runs its tests. They
+// work with two services: one as it is by default, and one that insists on
+// preconditions.
+func TestPackage(t *testing.T) {
+	install(t)
+	service := filepath.Join(t.TempDir(), "session-api")
+	run(t, nil, "go", "build", "-o", service, "session-api/cmd/session-api")
+	token := rand.Text() + rand.Text()
+
+	out := run(t, []string{
+		"SESSION_API_TOKEN=" + token,
+		"SESSION_API_URL=" + serve(t, service, "SERVICE_TOKENS="+token),
+		"SESSION_API_STRICT_URL=" + serve(t, service, "SERVICE_TOKENS="+token, "SESSION_REQUIRE_IF_MATCH=true"),
+	}, "npm", "test", "--silent")
+
+	assert.Contains(t, out, "fail 0\n")
+	assert.Contains(t, out, "skipped 0\n")
+	assert.NotContains(t, out, "pass 0\n")
+	contents(t)
+}
+
+// contents holds what would be published against what should be: the compiled
+// package, whole and nothing else, which needs nothing at run time.
+func contents(t *testing.T) {
+	t.Helper()
+	var packs []struct {
+		Files []struct{ Path string }
+	}
+	out := run(t, nil, "npm", "pack", "--dry-run", "--json", "--silent", "--ignore-scripts")
+	require.NoError(t, json.Unmarshal([]byte(out), &packs), out)
+	require.Len(t, packs, 1)
+	var files []string
+	for _, file := range packs[0].Files {
+		files = append(files, file.Path)
+	}
+	assert.ElementsMatch(t, []string{
+		"README.md", "package.json",
+		"dist/client.d.ts", "dist/client.js", "dist/express.d.ts", "dist/express.js", "dist/unstorage.d.ts", "dist/unstorage.js",
+	}, files)
+
+	var manifest struct {
+		Dependencies map[string]string
+		Scripts      struct{ Prepack string }
+	}
+	content, err := os.ReadFile("package.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &manifest))
+	assert.Empty(t, manifest.Dependencies)
+	assert.Equal(t, "npm run build", manifest.Scripts.Prepack, "what is packed is compiled anew")
+
+	lock, err := os.ReadFile("package-lock.json")
+	require.NoError(t, err)
+	assert.NotContains(t, string(lock), `"resolved"`, "it names the registry that it was made with")
+}
+
+// install brings in the pinned packages, unless they are there.
+func install(t *testing.T) {
+	t.Helper()
+	for _, program := range []string{"node", "npm"} {
+		_, err := exec.LookPath(program)
+		require.NoError(t, err, "This test needs Node.js 20.19 or newer, with npm.")
+	}
+	version := run(t, nil, "node", "-p", `const [major, minor] = process.versions.node.split("."); major > 20 || (major == 20 && minor >= 19) || process.version`)
+	require.Equal(t, "true\n", version, "This test needs Node.js 20.19 or newer.")
+
+	lock, err := os.Stat("package-lock.json")
+	require.NoError(t, err)
+	installed, err := os.Stat(filepath.Join("node_modules", ".package-lock.json"))
+	if err != nil || installed.ModTime().Before(lock.ModTime()) {
+		run(t, nil, "npm", "ci", "--loglevel=error")
+	}
+}
+
+// run returns what a command prints, and fails the test where it does.
+func run(t *testing.T, environ []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append(os.Environ(), environ...)
+	var mistakes bytes.Buffer
+	cmd.Stderr = &mistakes
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %s\n%s%s", name, strings.Join(args, " "), out, &mistakes)
+	return string(out)
+}
+
+// serve runs the service on a free port, with sessions in memory and nothing
+// else set, and returns its address.
+func serve(t *testing.T, program string, environ ...string) string {
+	t.Helper()
+	cmd := exec.Command(program)
+	cmd.Env = append([]string{"PORT=0", "LOG_FORMAT=json", "ACCESS_LOG=errors", "ANALYSIS_TMP_DIR=" + t.TempDir()}, environ...)
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var mistakes bytes.Buffer
+	cmd.Stderr = &mistakes
+	require.NoError(t, cmd.Start())
+	ended := make(chan struct{})
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = cmd.Wait() })
+
+	addr := make(chan string, 1)
+	go func() {
+		defer close(ended)
+		defer close(addr)
+		lines := bufio.NewScanner(output)
+		for lines.Scan() {
+			var entry struct{ Msg, Addr string }
+			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
+				addr <- entry.Addr
+				break
+			}
+		}
+		_, _ = io.Copy(io.Discard, output) // what stays unread stops the service
+	}()
+	listening, ok := <-addr
+	if !ok {
+		<-ended
+		_ = cmd.Wait()
+	}
+	require.True(t, ok, "the service does not start: %s", &mistakes)
+	return "http://" + listening
+}

@@ -1,0 +1,47 @@
+// Compiled, never run: what an app writes, as strictly as TypeScript can look at it.
+import express from 'express'
+import session from 'express-session'
+import { createStorage, type Driver } from 'unstorage'
+import { SessionApiStore, SessionApiError, type SessionApiStoreOptions } from 'session-api-store/express'
+import DefaultStore from 'session-api-store/express'
+import sessionApiDriver, { type SessionApiDriverOptions } from 'session-api-store/unstorage'
+
+declare module 'express-session' {
+  interface SessionData {
+    login: string
+  }
+}
+
+const options: SessionApiStoreOptions = {
+  url: process.env.SESSION_API_URL,
+  token: process.env.SESSION_API_TOKEN,
+  namespace: 'shop',
+  ttl: 3600,
+  maxTtl: 86400,
+  timeout: 2000,
+  fetch: globalThis.fetch,
+  user: (data) => (data.login ? { id: data.login, roles: ['editor'] } : null),
+}
+const store: session.Store = new SessionApiStore(options)
+export const app = express().use(session({ store, secret: 'x', resave: false, saveUninitialized: false }))
+export const same: SessionApiStore = new DefaultStore()
+
+new SessionApiStore().all((error, sessions) => {
+  if (error instanceof SessionApiError && error.code === 'timeout') return
+  for (const { id, cookie, login } of sessions ?? []) console.log(id.length, cookie.maxAge, login.length)
+})
+new SessionApiStore().length((_, length) => length?.toFixed())
+
+const driverOptions: SessionApiDriverOptions = { namespace: 'shop', revive: false }
+const driver: Driver = sessionApiDriver(driverOptions)
+export const storage = createStorage<{ visits: number }>({ driver })
+export const meta: Promise<{ ttl: number } | null> = sessionApiDriver().getMeta('a')
+
+// @ts-expect-error a misspelt option
+new SessionApiStore({ namepsace: 'shop' })
+// @ts-expect-error seconds are a number
+sessionApiDriver({ ttl: '1h' })
+// @ts-expect-error a user has an id
+new SessionApiStore({ user: () => ({ email: 'ada@example.org' }) })
+// @ts-expect-error set takes a session
+new SessionApiStore().set('id', 'no session')

@@ -1,0 +1,16 @@
+import createFetchClient from 'openapi-fetch'
+
+/** Makes a client of the service. The types are in index.d.ts. */
+export function createSessionClient({ token, headers, ...options } = {}) {
+  return createFetchClient({
+    // A browser sends and keeps the cookie, on another origin too.
+    credentials: 'include',
+    ...options,
+    headers: token === undefined ? headers : { Authorization: `Bearer ${token}`, ...headers },
+  })
+}
+
+/** The ETag of a session, for If-Match. */
+export function etag(session) {
+  return `"${session.revision}"`
+}
