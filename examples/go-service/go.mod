@@ -1,0 +1,14 @@
+module session-api/examples/go-service
+
+go 1.26.0
+
+require session-api/clients/go v0.0.0
+
+require (
+	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/oapi-codegen/nullable v1.1.0 // indirect
+	github.com/oapi-codegen/runtime v1.8.0 // indirect
+)
+
+replace session-api/clients/go => ../../clients/go
