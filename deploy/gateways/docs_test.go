@@ -1,0 +1,57 @@
+package gateways_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What the documentation shows is what is here, and what the tests run.
+func TestDocumentationShowsTheseFiles(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "gateways.md"))
+	require.NoError(t, err)
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	shown := 0
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".go") {
+			continue
+		}
+		content, err := os.ReadFile(entry.Name())
+		require.NoError(t, err)
+		assert.Regexp(t, "(?s)\n```[a-z]+\n"+regexp.QuoteMeta(string(content))+"```\n", string(doc), "%s is not in docs/gateways.md as it is", entry.Name())
+		shown++
+	}
+	assert.Equal(t, 5, shown)
+}
+
+// What no test can run says the same as what the tests send and expect.
+func TestConfigurationsThatAreNotRun(t *testing.T) {
+	read := func(name string) string {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		return string(content)
+	}
+	traefik := read("traefik-routes.yaml")
+	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles]\n")
+	assert.Contains(t, traefik, "address: http://127.0.0.1:8080/api/session/verify\n")
+	assert.Contains(t, traefik, "addAuthCookiesToResponse: ["+cookieName+"]\n")
+	assert.NotContains(t, traefik, "trustForwardHeader")
+	assert.NotContains(t, traefik, "forwardBody")
+	assert.Contains(t, read("traefik.yaml"), "aliasHeadersStrategy: delete\n")
+
+	envoy := read("envoy.yaml")
+	assert.Contains(t, envoy, "path_prefix: /api/session/verify\n", "and no query")
+	assert.Contains(t, envoy, "timeout: 0.2s\n")
+	assert.Contains(t, envoy, "failure_mode_allow: false\n")
+	for _, name := range []string{"x-session-id", "x-user-id", "x-user-email", "x-user-roles"} {
+		assert.Contains(t, envoy, "- remove: "+name+"\n")
+		assert.Contains(t, envoy, "- { exact: "+name+" }\n")
+	}
+	assert.Contains(t, read("Caddyfile"), "header Session-Set-Cookie "+cookieName+"=*")
+}
