@@ -13,14 +13,14 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	o, err := parse([]string{"-rounds", "2", "-rows", "^GET", "-million"}, io.Discard)
+	o, err := parse([]string{"-rounds", "2", "-rows", "^GET"}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, 2, o.rounds)
 	var names []string
 	for _, r := range o.chosen() {
 		names = append(names, r.name)
 	}
-	assert.Equal(t, []string{"GET", "GET, logged", "GET, 1 million", "GET, Redis", "GET, Redis, cached"}, names)
+	assert.Equal(t, []string{"GET", "GET, logged", "GET, Redis", "GET, Redis, cached", "GET, 1 million", "GET, cleanup"}, names)
 
 	for name, args := range map[string][]string{
 		"argument":            {"GET"},
@@ -32,6 +32,9 @@ func TestParse(t *testing.T) {
 		"no expression":       {"-rows", "("},
 		"no such row":         {"-rows", "DELETE"},
 		"part of a page":      {"-rows", "GET", "-write", "performance.md"},
+		"row left out":        {"-rows", "1 million", "-million=false"},
+		"nothing to profile":  {"-profile", "store in memory"},
+		"part of a name":      {"-profile", "GE"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(args, io.Discard)
@@ -40,11 +43,34 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestMillionOnRequest(t *testing.T) {
-	o, err := parse(nil, io.Discard)
+func TestMillionCanBeLeftOut(t *testing.T) {
+	o, err := parse([]string{"-million=false"}, io.Discard)
 	require.NoError(t, err)
+	require.NotEmpty(t, o.chosen())
 	for _, r := range o.chosen() {
 		assert.Less(t, r.sessions, million, r.name)
+		assert.NotEqual(t, treeMark, r.env["ANALYSIS_TMP_DIR"], r.name)
+	}
+}
+
+func TestProfileIsOfOneName(t *testing.T) {
+	o, err := parse([]string{"-profile", "PATCH"}, io.Discard)
+	require.NoError(t, err)
+	require.Len(t, o.chosen(), 1)
+	assert.Equal(t, "PATCH", o.chosen()[0].name)
+}
+
+// Each row has what its claims are about, and a name of its own.
+func TestRows(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range rows() {
+		assert.NotContains(t, names, r.name)
+		names[r.name] = true
+		assert.NotEmpty(t, r.doc, r.name)
+		assert.NotEmpty(t, r.claims, r.name)
+		for _, c := range r.claims {
+			assert.True(t, c.alone || len(r.against) > 0, "%s: %s has no yardstick", r.name, c.what)
+		}
 	}
 }
 
@@ -80,10 +106,10 @@ func TestAnswer(t *testing.T) {
 // load.lua and the program agree on how long a number is: the length of a body
 // is fixed before its number is.
 func TestStepsHaveTheLengthOfTheirMark(t *testing.T) {
-	for _, r := range rows {
+	for _, r := range rows() {
 		assert.Len(t, step(r.body, 0), len(r.body), r.name)
 		assert.Len(t, step(r.body, million-1), len(r.body), r.name)
-		if r.writes {
+		if r.did == sets {
 			assert.NotEqual(t, step(r.body, 0), step(r.body, 1), r.name)
 		}
 	}

@@ -38,11 +38,11 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 		options: o, dir: dir, programs: programs, progress: progress,
 		secret: rand.Text() + rand.Text(), token: rand.Text() + rand.Text(),
 		client: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: seeders},
+			Transport: &http.Transport{MaxIdleConnsPerHost: 4},
 			Timeout:   time.Minute,
 		},
 	}
-	if err := errors.Join(os.Mkdir(l.files(), 0o700), l.build(ctx)); err != nil {
+	if err := errors.Join(os.Mkdir(l.files(), 0o700), os.Mkdir(l.tree(), 0o700), l.build(ctx)); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -52,11 +52,15 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 // programs returns what measures the rows that the options ask for.
 func (o *options) programs(ctx context.Context) ([]string, error) {
 	wrk, err := wrkVersion(ctx)
-	if err != nil || !o.onRedis() {
+	if err != nil || !o.onRedis() && !o.peers {
 		return []string{"wrk " + wrk}, err
 	}
 	redis, err := redisVersion(ctx)
-	return []string{"wrk " + wrk, "Redis " + redis}, err
+	if err != nil || !o.peers {
+		return []string{"wrk " + wrk, "Redis " + redis}, err
+	}
+	others, err := peerVersions(ctx)
+	return append([]string{"wrk " + wrk, "Redis " + redis}, others...), err
 }
 
 // close removes the directory.
@@ -84,11 +88,16 @@ func (l *lab) file(name string, content []byte) (string, error) {
 // the lab's own, because the service refuses one that holds its binary.
 func (l *lab) files() string { return l.path("files") }
 
-// build makes the service as make build does.
+// build makes the service as make build does; to be profiled, with what that
+// takes.
 func (l *lab) build(ctx context.Context) error {
 	l.say("building cmd/session-api")
 	l.binary = l.path("session-api")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", l.binary, "session-api/cmd/session-api")
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.binary}
+	if l.profile != nil {
+		args = append(args, "-tags", profileTag)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "session-api/cmd/session-api")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the service: %w\n%s", err, out)

@@ -1,9 +1,9 @@
 -- The load of every row, for wrk. Arguments after --: method, path, number of
 -- threads, round, file of callers, file of common headers, file of the body.
 --
--- A caller is one header line, such as its cookie; callers take turns. A body
--- in which STEPSTEPS stands gets another number of nine digits there in every
--- request.
+-- A caller is a line: its own path, or nothing for the common one, a tab, and a
+-- header line such as its cookie. Callers take turns. A body in which STEPSTEPS
+-- stands gets another number of nine digits there in every request.
 
 local mark = "STEPSTEPS"
 local threads = 0
@@ -36,7 +36,11 @@ function init(args)
     body = nil
   end
   for caller in io.lines(args[5]) do
-    local request = wrk.format(method, path, headers(caller, headers(common, {})), body)
+    local own, line = caller:match("^([^\t]*)\t(.*)$")
+    if own == "" then
+      own = path
+    end
+    local request = wrk.format(method, own, headers(line, headers(common, {})), body)
     local from, to = request:find(mark, 1, true)
     if from then
       before[#before + 1] = request:sub(1, from - 1)
@@ -64,7 +68,7 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    'result {"requests":%d,"micros":%d,"p50":%.1f,"p99":%.1f,"max":%.1f,"failed":{"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d}}\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
+    'result {"requests":%d,"micros":%d,"p50":%.1f,"p99":%.1f,"p999":%.1f,"max":%.1f,"failed":{"connect":%d,"read":%d,"write":%d,"timeout":%d,"status":%d}}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency:percentile(99.9), latency.max,
     errors.connect, errors.read, errors.write, errors.timeout, errors.status))
 end

@@ -1,8 +1,9 @@
 // Command bench measures session-api under load, next to a yardstick that gets
 // the same load in turn with it: a server made of nothing but net/http that
-// answers the same bytes or, where sessions are in Redis, the service with
-// sessions in memory. What counts is the ratio of the two; the figures
-// themselves belong to the machine that they were taken on.
+// answers the same bytes; where sessions are in Redis or in a file, the service
+// with sessions in memory or the disk alone; and so on. What counts is the ratio
+// of the two; the figures themselves belong to the machine that they were taken
+// on.
 //
 // It needs Linux, wrk and redis-server with its tools, uses the loopback
 // interface alone, and ends by itself.
@@ -17,6 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,6 +41,9 @@ type options struct {
 	rows        *regexp.Regexp
 	million     bool
 	write       string
+	profile     *regexp.Regexp // nil to measure
+	out         string
+	peers       bool
 }
 
 func parse(args []string, output io.Writer) (options, error) {
@@ -46,14 +51,21 @@ func parse(args []string, output io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(output)
 	flags.IntVar(&o.rounds, "rounds", 5, "how often service and yardstick take turns in a row")
-	flags.DurationVar(&o.duration, "duration", 3*time.Second, "length of one turn, in whole seconds")
+	flags.DurationVar(&o.duration, "duration", time.Second, "length of one turn, in whole seconds")
 	flags.IntVar(&o.connections, "connections", 32, "connections to keep busy")
 	flags.Func("rows", "measure only the rows whose name matches this `regexp`", func(s string) (err error) {
 		o.rows, err = regexp.Compile(s)
 		return err
 	})
-	flags.BoolVar(&o.million, "million", false, "add the rows with a million live sessions (4 GB of memory, two minutes)")
+	flags.BoolVar(&o.million, "million", true, "also the rows with a million live sessions, or files (6 GB of memory, half of the time)")
 	flags.StringVar(&o.write, "write", "", "write the report to this `file`, as Markdown")
+	flags.Func("profile", "in place of measuring, profile the service in the rows whose whole name matches this `regexp`", func(s string) (err error) {
+		o.profile, err = regexp.Compile("^(?:" + s + ")$")
+		o.rows = o.profile
+		return err
+	})
+	flags.StringVar(&o.out, "out", ".", "`directory` for the profiles")
+	flags.BoolVar(&o.peers, "peers", false, "in place of measuring, compare with what else keeps sessions (see bench/peers)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -64,8 +76,8 @@ func parse(args []string, output io.Writer) (options, error) {
 		return o, fmt.Errorf("-rounds is between 1 and %d", maxRounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return o, errors.New("-duration is a whole number of seconds: wrk knows no fractions")
-	case len(o.chosen()) == 0:
-		return o, errors.New("-rows matches no row, or only some that need -million")
+	case len(o.chosen()) == 0 && (o.profile != nil || !o.wants(storeRow)):
+		return o, fmt.Errorf("no such row, or only with -million; there are: %s", strings.Join(names(), "; "))
 	case o.write != "" && o.rows.String() != "":
 		return o, errors.New("-write is for all rows, not for those of -rows")
 	case o.connections < threads():
@@ -75,8 +87,13 @@ func parse(args []string, output io.Writer) (options, error) {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == bareCommand {
-		return serveBare(ctx, args[1:], stdout)
+	if len(args) > 0 {
+		switch args[0] { // what it starts itself as
+		case bareCommand:
+			return serveBare(ctx, args[1:], stdout)
+		case storeCommand:
+			return measureStoreHere(ctx, args[1:], stdout)
+		}
 	}
 	o, err := parse(args, stderr)
 	if err != nil {
@@ -87,6 +104,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer l.close()
+	switch {
+	case o.profile != nil:
+		return l.profileRows(ctx, stdout)
+	case o.peers:
+		return l.comparePeers(ctx, stdout)
+	}
 	rep, err := l.measure(ctx)
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -101,4 +124,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return nil
 	}
 	return rep.write(o.write)
+}
+
+// names are those of all rows.
+func names() []string {
+	list := []string{}
+	for _, r := range rows() {
+		list = append(list, r.name)
+	}
+	return append(list, storeRow)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,6 +13,14 @@ type turn struct {
 	rate     float64 // requests per second
 	cpu      float64 // processor time per request, in microseconds
 	p50, p99 float64 // latency, in milliseconds
+	p999     float64
+	// took is how long something took that is done once in a turn.
+	took time.Duration
+	// memory is by how much the server grew, in bytes.
+	memory int64
+	// perFlush is how many requests came to one time that a disk was told to write
+	// what it has; 0 where that is not known.
+	perFlush float64
 	// behind is the processor time of the Redis behind the server, per request,
 	// in microseconds.
 	behind float64
@@ -22,8 +31,13 @@ type result struct {
 	row
 	service []turn
 	rivals  []rival
-	// memory is what the service had resident before the load, in bytes.
-	memory int64
+	// memory is what the service had resident before the load, and loaded what
+	// it had after it, in bytes.
+	memory, loaded int64
+	// document is the length of a session's document, where an answer is one.
+	document int
+	// fileBytes is what the sessions take on disk, where they are on one.
+	fileBytes int64
 	// asks is what a request asks of Redis; nothing where it asks nothing.
 	asks asks
 }
@@ -37,6 +51,7 @@ type rival struct {
 // measure runs everything.
 func (l *lab) measure(ctx context.Context) (*report, error) {
 	rep := &report{options: l.options, machine: describeMachine(l.programs)}
+	began := time.Now()
 	var err error
 	if rep.start, err = l.measureStart(ctx); err != nil {
 		return nil, err
@@ -53,6 +68,12 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 			return nil, fmt.Errorf("sessions in Redis: %w", err)
 		}
 	}
+	if l.wants(storeRow) {
+		if rep.store, err = l.measureStore(ctx); err != nil {
+			return nil, fmt.Errorf("row %s: %w", storeRow, err)
+		}
+	}
+	l.say("%v in all", time.Since(began).Round(time.Second))
 	return rep, nil
 }
 
@@ -60,13 +81,12 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 // take turns.
 func (l *lab) measureRow(ctx context.Context, r *row) (result, error) {
 	res := result{row: *r}
-	l.say("%s: making %d sessions", r.name, r.sessions)
-	service, err := l.open(ctx, r, "service")
+	service, ours, err := l.prepareRow(ctx, r)
 	if err != nil {
 		return res, err
 	}
 	defer service.stop()
-	res.memory = service.memory
+	res.memory, res.document = service.memory, len(service.answer.Body)
 	if r.onRedis {
 		if res.asks, err = l.countAsks(ctx, r, service); err != nil {
 			return res, err
@@ -86,27 +106,56 @@ func (l *lab) measureRow(ctx context.Context, r *row) (result, error) {
 		rivals, res.rivals = append(rivals, against), append(res.rivals, rival{name: y.name})
 	}
 	l.say("%s: %d rounds", r.name, l.rounds)
-	err = l.takeTurns(ctx, &res, service, rivals)
+	if err := l.takeTurns(ctx, &res, service, ours, rivals); err != nil {
+		return res, err
+	}
+	res.fileBytes = service.fileBytes
+	res.loaded, err = resident(service.server.pid())
 	return res, err
 }
 
+// prepareRow returns the service for a row, and what it does in its turns. It
+// is the service that is to be stopped.
+func (l *lab) prepareRow(ctx context.Context, r *row) (*subject, side, error) {
+	l.say("%s: making %d sessions", r.name, r.sessions)
+	service, err := l.open(ctx, r, "service")
+	if err != nil || r.prepare == nil {
+		return service, service, err
+	}
+	ours, err := r.prepare(ctx, l, r, service)
+	if err != nil {
+		service.stop()
+		return nil, nil, err
+	}
+	return service, ours, nil
+}
+
 // takeTurns measures the rounds: first the service, then the yardsticks. It
-// holds what the service says that it did against what wrk counted.
-func (l *lab) takeTurns(ctx context.Context, res *result, service *subject, rivals []side) error {
-	for _, s := range append([]side{service}, rivals...) {
+// holds what the service says that it did against what wrk counted; a side that
+// is more than wrk's requests has proofs of its own.
+func (l *lab) takeTurns(ctx context.Context, res *result, service *subject, ours side, rivals []side) error {
+	for _, s := range append([]side{ours}, rivals...) {
 		if _, _, err := s.take(ctx, l, time.Second, 0); err != nil { // to warm up
 			return err
 		}
 	}
-	before, err := l.counters(ctx, service.server)
-	if err != nil {
-		return err
+	plain := res.prepare == nil
+	var before, after counters
+	var err error
+	if plain {
+		if before, err = l.counters(ctx, service.server); err != nil {
+			return err
+		}
 	}
 	var sent int64
 	for round := range l.rounds {
-		t, n, err := service.take(ctx, l, l.duration, round+1)
+		toldBefore := flushes(service.data)
+		t, n, err := ours.take(ctx, l, l.duration, round+1)
 		if err != nil {
 			return fmt.Errorf("service: %w", err)
+		}
+		if told := flushes(service.data) - toldBefore; told > 0 {
+			t.perFlush = float64(n) / float64(told)
 		}
 		res.service, sent = append(res.service, t), sent+n
 		for i, rival := range rivals {
@@ -116,21 +165,23 @@ func (l *lab) takeTurns(ctx context.Context, res *result, service *subject, riva
 			res.rivals[i].turns = append(res.rivals[i].turns, t)
 		}
 	}
-	after, err := l.counters(ctx, service.server)
-	if err != nil {
+	if !plain {
+		return nil
+	}
+	if after, err = l.counters(ctx, service.server); err != nil {
 		return err
 	}
-	return res.prove(before, after, sent, int64(l.rounds*l.connections))
+	return res.prove(before, after, sent, int64(l.rounds*cmp.Or(res.connections, l.connections)))
 }
 
 // startup is what a service that does nothing takes.
 type startup struct {
-	binary int64         // size of the binary, in bytes
-	answer time.Duration // from its start to its first answer
-	memory int64         // resident after that, in bytes
+	binary int64  // size of the binary, in bytes
+	answer spread // from its start to its first answer, in milliseconds
+	memory spread // resident after that, in megabytes
 }
 
-// measureStart starts the service a few times and returns the medians.
+// measureStart starts the service a few times.
 func (l *lab) measureStart(ctx context.Context) (startup, error) {
 	info, err := os.Stat(l.binary)
 	if err != nil {
@@ -142,17 +193,13 @@ func (l *lab) measureStart(ctx context.Context) (startup, error) {
 		if err != nil {
 			return startup{}, fmt.Errorf("starting the service: %w", err)
 		}
-		answers, memories = append(answers, float64(answer)), append(memories, float64(memory))
+		answers, memories = append(answers, float64(answer.Microseconds())/1e3), append(memories, float64(memory)/1e6)
 	}
-	return startup{
-		binary: info.Size(),
-		answer: time.Duration(spreadOf(answers).median),
-		memory: int64(spreadOf(memories).median),
-	}, nil
+	return startup{binary: info.Size(), answer: spreadOf(answers), memory: spreadOf(memories)}, nil
 }
 
 func (l *lab) startOnce(ctx context.Context) (answer time.Duration, memory int64, err error) {
-	p, err := l.startService(ctx, &row{env: errorsOnly}, "service", nil)
+	p, err := l.startService(ctx, &row{env: errorsOnly}, "service", &subject{})
 	if err != nil {
 		return 0, 0, err
 	}

@@ -18,9 +18,9 @@ const (
 	// listening is the message of the log line that says where a server is.
 	listening = "listening"
 	// startPatience is how long a server may take until it listens.
-	startPatience = 20 * time.Second
+	startPatience = time.Minute
 	// endPatience is how long a process may take to end when it is told to.
-	endPatience = 5 * time.Second
+	endPatience = 20 * time.Second
 )
 
 // process is a server that was started, and that says in its log when it
@@ -93,10 +93,13 @@ func (p *process) awaitAddr(ctx context.Context, find func(io.Reader) string) er
 
 // findAddr returns the address in the line of the log that names it, or
 // nothing.
-func findAddr(log io.Reader) string {
+func findAddr(log io.Reader) string { return findMessage(log, listening) }
+
+// findMessage does, for the line with that message.
+func findMessage(log io.Reader, message string) string {
 	for lines := bufio.NewScanner(log); lines.Scan(); {
 		var line struct{ Msg, Addr string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == listening {
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == message {
 			return line.Addr
 		}
 	}

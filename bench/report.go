@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"text/template"
-	"time"
 )
 
 // report is everything that was measured.
@@ -17,6 +16,7 @@ type report struct {
 	start   startup
 	results []result
 	space   space // nothing where no row is on Redis
+	store   *storeFigures
 }
 
 // print writes the figures.
@@ -39,52 +39,75 @@ func (rep *report) write(path string) error {
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }
 
-func rate(t turn) float64   { return t.rate }
-func cpu(t turn) float64    { return t.cpu }
-func behind(t turn) float64 { return t.behind }
-func p50(t turn) float64    { return t.p50 }
-func p99(t turn) float64    { return t.p99 }
-
-// Table is the table of rows, each with its first yardstick.
+// Table is the table of figures.
 func (rep *report) Table() string {
-	cells := [][]string{{
-		"row", "req/s", "yardstick", "ratio", "CPU/request", "yardstick", "ratio",
-		"p50 ms", "yardstick", "p99 ms", "yardstick",
-	}}
-	median := func(format string, turns []turn, value func(turn) float64) string {
-		return fmt.Sprintf(format, over(turns, value).median)
+	cells := [][]string{{"row", "what", "figure", "yardstick", "ratio", "target", "reached"}}
+	for _, f := range rep.figures() {
+		cells = append(cells, f.cells())
 	}
-	for _, r := range rep.results {
-		against := r.rivals[0].turns
-		cells = append(cells, []string{
-			r.name,
-			median("%.0f", r.service, rate), median("%.0f", against, rate), ratio(r.service, against, rate).String(),
-			median("%.1f µs", r.service, cpu), median("%.1f µs", against, cpu), ratio(r.service, against, cpu).String(),
-			median("%.2f", r.service, p50), median("%.2f", against, p50),
-			median("%.2f", r.service, p99), median("%.2f", against, p99),
-		})
+	return table(2, cells)
+}
+
+// figures are all that stand in the table.
+func (rep *report) figures() []figure {
+	list := []figure{
+		lone("service, idle", "binary", once(float64(rep.start.binary)/1e6), inMegabytes, target{atMost: 30}),
+		lone("service, idle", "start to first answer", rep.start.answer, millis, target{atMost: 100}),
+		lone("service, idle", "resident memory", rep.start.memory, inMegabytes, target{atMost: 25}),
 	}
-	return table(cells)
+	for _, res := range rep.results {
+		for _, c := range res.claims {
+			if !c.ifKnown || over(res.service, c.value).median > 0 {
+				list = append(list, c.figure(&res))
+			}
+		}
+		if res.single != nil {
+			list = append(list, res.single(rep, &res)...)
+		}
+	}
+	if rep.store != nil {
+		list = append(list, rep.store.figures()...)
+	}
+	return list
+}
+
+// residentFigures are what the sessions take of the service's memory.
+func residentFigures(rep *report, res *result) []figure {
+	documents := float64(res.sessions * res.document)
+	most := float64(max(res.memory, res.loaded))
+	beside := most / documents
+	t := target{atMost: 1.5}
+	return []figure{
+		{
+			row: res.name, what: "resident memory, beside the documents", value: inMegabytes(most / 1e6),
+			yardstick: inMegabytes(documents / 1e6), ratio: once(beside).String(), target: t.String(), reached: t.verdict(beside),
+		},
+		lone(res.name, "the same, per session beyond its document and the idle service",
+			once((most-rep.start.memory.median*1e6-documents)/float64(res.sessions)), inBytes, target{}),
+	}
 }
 
 // Facts are the figures that are not in the table, as a list.
 func (rep *report) Facts() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "- binary: %s\n", megabytes(rep.start.binary))
-	fmt.Fprintf(&b, "- start to first answer: %.0f ms\n", float64(rep.start.answer)/float64(time.Millisecond))
-	fmt.Fprintf(&b, "- resident memory, idle: %s\n", megabytes(rep.start.memory))
 	for _, r := range rep.results {
-		if r.sessions >= million {
-			fmt.Fprintf(&b, "- resident memory, %d sessions of 1 KB: %s, %d bytes a session\n",
-				r.sessions, megabytes(r.memory), (r.memory-rep.start.memory)/int64(r.sessions))
+		if over(r.service, p50).median == 0 {
+			continue // no latencies
 		}
+		fmt.Fprintf(&b, "- %s, latencies of p50, p99 and p99.9: %s", r.name, latencies(r.service))
+		for _, other := range r.rivals {
+			if over(other.turns, p50).median != 0 {
+				fmt.Fprintf(&b, "; %s %s", other.name, latencies(other.turns))
+			}
+		}
+		b.WriteString("\n")
 	}
 	for _, r := range rep.results {
 		if r.onRedis {
 			fmt.Fprintf(&b, "- %s, each request: %v; %.1f µs of redis-server's processor time under load\n",
 				r.name, r.asks, over(r.service, behind).median)
 		}
-		for _, other := range r.rivals[1:] {
+		for _, other := range r.rivals[min(1, len(r.rivals)):] {
 			fmt.Fprintf(&b, "- %s, beside %s: %.0f requests/s, %.1f µs of redis-server each; ratio of requests/s %v\n",
 				r.name, other.name, over(other.turns, rate).median, over(other.turns, cpu).median, ratio(r.service, other.turns, rate))
 		}
@@ -96,13 +119,24 @@ func (rep *report) Facts() string {
 	return b.String()
 }
 
-func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+// latencies are medians in milliseconds; redis-benchmark tells no p99.9.
+func latencies(turns []turn) string {
+	text := fmt.Sprintf("%.2f, %.2f", over(turns, p50).median, over(turns, p99).median)
+	if far := over(turns, p999).median; far != 0 {
+		text += fmt.Sprintf(", %.2f", far)
+	}
+	return text + " ms"
+}
 
 // Rows says what each row is.
 func (rep *report) Rows() string {
 	var b strings.Builder
 	for _, r := range rep.results {
-		fmt.Fprintf(&b, "- **%s**: %s. Yardstick: %s.\n", r.name, r.doc, r.rivals[0].name)
+		fmt.Fprintf(&b, "- **%s**: %s.", r.name, r.doc)
+		if len(r.rivals) > 0 {
+			fmt.Fprintf(&b, " Yardstick: %s.", r.rivals[0].name)
+		}
+		b.WriteString("\n")
 	}
 	return b.String()
 }
@@ -113,8 +147,8 @@ func (rep *report) Machine() string { return "Measured on " + rep.machine + "." 
 // Command is how to measure it again.
 func (rep *report) Command() string {
 	command := fmt.Sprintf("go run ./bench -rounds %d -duration %v -connections %d", rep.rounds, rep.duration, rep.connections)
-	if rep.million {
-		command += " -million"
+	if !rep.million {
+		command += " -million=false"
 	}
 	return command
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -11,6 +12,8 @@ type served struct {
 	server *process
 	load   *load
 	behind *process // its Redis, or nil
+	// connections are kept busy; 0 for as many as the options say.
+	connections int
 }
 
 // stop implements side.
@@ -23,14 +26,14 @@ func (s *served) take(ctx context.Context, l *lab, length time.Duration, round i
 	}
 	var f figures
 	spent, err := spending([]*process{s.server, s.behind}, func() (err error) {
-		f, err = s.load.fire(ctx, s.server.addr, l.connections, length, round)
+		f, err = s.load.fire(ctx, s.server.addr, cmp.Or(s.connections, l.connections), length, round)
 		return err
 	})
 	if err != nil {
 		return turn{}, 0, err
 	}
 	return turn{
-		rate: f.rate(), p50: f.P50 / 1e3, p99: f.P99 / 1e3,
+		rate: f.rate(), p50: f.P50 / 1e3, p99: f.P99 / 1e3, p999: f.P999 / 1e3,
 		cpu:    float64(spent[0].Microseconds()) / float64(f.Requests),
 		behind: float64(spent[1].Microseconds()) / float64(f.Requests),
 	}, f.Requests, nil
@@ -67,15 +70,19 @@ func spending(processes []*process, do func() error) ([]time.Duration, error) {
 }
 
 // load writes the files that wrk reads. They have the name in theirs.
-func (l *lab) load(r *row, name string, callers []string) (*load, error) {
+func (l *lab) load(r *row, name string, callers []caller) (*load, error) {
 	ld := &load{method: r.method, path: r.path}
+	var who strings.Builder
+	for _, c := range callers {
+		who.WriteString(c.path + "\t" + c.header + "\n")
+	}
 	for _, f := range []struct {
 		path    *string
 		name    string
 		content string
 	}{
 		{&ld.script, "load.lua", string(loadScript)},
-		{&ld.callers, "callers", strings.Join(callers, "\n")},
+		{&ld.callers, "callers", who.String()},
 		{&ld.common, "headers", strings.Join(lines(r.header), "\n")},
 		{&ld.body, "body", r.body},
 	} {

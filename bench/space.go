@@ -1,9 +1,6 @@
 package main
 
-import (
-	"context"
-	"net/http"
-)
+import "context"
 
 // space is what sessions take in Redis.
 type space struct {
@@ -19,10 +16,8 @@ const counted = 10_000
 func (l *lab) measureSpace(ctx context.Context) (space, error) {
 	l.say("making %d sessions in Redis", counted)
 	// Some come before, for what the first ones cost beside their own space.
-	s, err := l.open(ctx, &row{
-		env: errorsOnly, onRedis: true, sessions: thousand,
-		method: http.MethodGet, path: "/api/session", status: http.StatusOK, callers: cookies,
-	}, "space")
+	plain := get(row{env: errorsOnly, onRedis: true, sessions: thousand})
+	s, err := l.open(ctx, &plain, "space")
 	if err != nil {
 		return space{}, err
 	}

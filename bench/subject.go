@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"maps"
+	"os"
 	"time"
 )
 
@@ -17,10 +18,15 @@ type side interface {
 type subject struct {
 	served
 	redis   *process // nil where sessions are in memory
-	callers []string
+	data    string   // its directory, where sessions are in a file
+	callers []caller
 	answer  answer // to the first request of the load
 	// memory is what the service had resident before the load, in bytes.
 	memory int64
+	// backlog is what a client missed, once there is such a client.
+	backlog *backlog
+	// fileBytes is what the directory holds, once somebody has looked.
+	fileBytes int64
 }
 
 // stop implements side.
@@ -30,6 +36,9 @@ func (s *subject) stop() {
 	}
 	if s.redis != nil {
 		s.redis.stop()
+	}
+	if s.data != "" {
+		_ = os.RemoveAll(s.data) // the lab's directory goes in any case
 	}
 }
 
@@ -47,10 +56,15 @@ func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err er
 			return nil, err
 		}
 	}
-	if s.server, err = l.startService(ctx, r, name, s.redis); err != nil {
+	if r.onDisk {
+		if s.data, err = os.MkdirTemp(l.dir, name+".data-"); err != nil {
+			return nil, err
+		}
+	}
+	if s.server, err = l.startService(ctx, r, name, s); err != nil {
 		return nil, err
 	}
-	s.behind = s.redis
+	s.behind, s.connections = s.redis, r.connections
 	sessions, err := l.seed(ctx, s.server.addr, r.sessions)
 	if err != nil {
 		return nil, err
@@ -73,14 +87,14 @@ func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err er
 	}
 }
 
-// startService runs the service as the row wants it.
-func (l *lab) startService(ctx context.Context, r *row, name string, redis *process) (*process, error) {
-	return start(ctx, l.path(name+".log"), r.environ(l, redis), findAddr, l.binary)
+// startService runs the service as the row wants it, over what the subject has.
+func (l *lab) startService(ctx context.Context, r *row, name string, s *subject) (*process, error) {
+	return start(ctx, l.path(name+".log"), r.environ(l, s), findAddr, l.binary)
 }
 
 // environ is what the service runs with in this row: production, with room for
 // everything, and the settings of the row.
-func (r *row) environ(l *lab, redis *process) []string {
+func (r *row) environ(l *lab, s *subject) []string {
 	env := map[string]string{
 		"APP_ENV":                "production",
 		"HOST":                   "127.0.0.1",
@@ -91,10 +105,16 @@ func (r *row) environ(l *lab, redis *process) []string {
 		"CREATE_RATE_PER_MINUTE": "0",
 		"ANALYSIS_TMP_DIR":       l.files(),
 	}
-	if redis != nil {
-		env["REDIS_URL"] = "redis://" + redis.addr
+	if s.redis != nil {
+		env["REDIS_URL"] = "redis://" + s.redis.addr
+	}
+	if s.data != "" {
+		env["SESSION_DATA_DIR"] = s.data
 	}
 	maps.Copy(env, r.env)
+	if env["ANALYSIS_TMP_DIR"] == treeMark {
+		env["ANALYSIS_TMP_DIR"] = l.tree()
+	}
 	list := make([]string, 0, len(env))
 	for name, value := range env {
 		list = append(list, name+"="+value)

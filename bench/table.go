@@ -6,8 +6,9 @@ import (
 )
 
 // table writes cells as Markdown that also reads well as it is. The first row
-// is the heading; all columns but the first are aligned to the right.
-func table(rows [][]string) string {
+// is the heading; the first columns, so many, are aligned to the left and the
+// others to the right.
+func table(left int, rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, cells := range rows {
 		for i, cell := range cells {
@@ -18,17 +19,20 @@ func table(rows [][]string) string {
 	for n, cells := range rows {
 		for i, cell := range cells {
 			fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
-				b.WriteString("| " + cell + fill)
+			if i < left {
+				b.WriteString("| " + cell + fill + " ")
 			} else {
-				b.WriteString(" | " + fill + cell)
+				b.WriteString("| " + fill + cell + " ")
 			}
 		}
-		b.WriteString(" |\n")
+		b.WriteString("|\n")
 		if n == 0 {
-			b.WriteString("|" + strings.Repeat("-", widths[0]+2))
-			for _, w := range widths[1:] {
-				b.WriteString("|" + strings.Repeat("-", w+1) + ":")
+			for i, w := range widths {
+				end := ":"
+				if i < left {
+					end = "-"
+				}
+				b.WriteString("|" + strings.Repeat("-", w+1) + end)
 			}
 			b.WriteString("|\n")
 		}

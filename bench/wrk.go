@@ -30,6 +30,9 @@ const patience = "10s"
 // the server's.
 func threads() int { return max(1, runtime.NumCPU()/2) }
 
+// threadsFor is how many of them so many connections keep busy.
+func threadsFor(connections int) int { return min(threads(), connections) }
+
 // load is what wrk sends, as files.
 type load struct {
 	script, method, path  string
@@ -41,16 +44,18 @@ type figures struct {
 	Requests int64
 	Micros   int64   // how long it took
 	P50, P99 float64 // latency, in microseconds
+	P999     float64
 	Max      float64
 	Failed   struct{ Connect, Read, Write, Timeout, Status int64 }
 }
 
 // fire runs wrk for one turn against an address.
 func (ld *load) fire(ctx context.Context, addr string, connections int, length time.Duration, round int) (figures, error) {
+	threads := strconv.Itoa(threadsFor(connections))
 	cmd := exec.CommandContext(ctx, "wrk",
-		"--threads", strconv.Itoa(threads()), "--connections", strconv.Itoa(connections),
+		"--threads", threads, "--connections", strconv.Itoa(connections),
 		"--duration", fmt.Sprintf("%ds", length/time.Second), "--timeout", patience, "--latency", "--script", ld.script, "http://"+addr+ld.path,
-		"--", ld.method, ld.path, strconv.Itoa(threads()), strconv.Itoa(round), ld.callers, ld.common, ld.body)
+		"--", ld.method, ld.path, threads, strconv.Itoa(round), ld.callers, ld.common, ld.body)
 	endWithParent(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -14,7 +14,7 @@ func TestParseFigures(t *testing.T) {
 	f, err := parseFigures(string(output))
 	require.NoError(t, err)
 
-	want := figures{Requests: 98764, Micros: 3004512, P50: 241, P99: 1530.5, Max: 20110}
+	want := figures{Requests: 98764, Micros: 3004512, P50: 241, P99: 1530.5, P999: 4020, Max: 20110}
 	assert.Equal(t, want, f)
 	assert.NoError(t, f.check())
 	assert.InDelta(t, 32872.0, f.rate(), 1)

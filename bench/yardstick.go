@@ -29,8 +29,18 @@ var inMemory = yardstick{name: "the service in memory", start: startInMemory}
 
 func startInMemory(ctx context.Context, l *lab, r *row, _ *subject) (side, error) {
 	same := *r
-	same.onRedis, same.rest = false, 0 // in memory, settings of Redis do not count
+	// In memory, settings of the other stores do not count.
+	same.env, same.onRedis, same.onDisk, same.rest = errorsOnly, false, false, 0
 	return l.open(ctx, &same, "memory")
+}
+
+// withThousand is the service once more, with fewer sessions.
+var withThousand = yardstick{name: "the service with 1 thousand sessions", start: startWithThousand}
+
+func startWithThousand(ctx context.Context, l *lab, r *row, _ *subject) (side, error) {
+	same := *r
+	same.sessions = thousand
+	return l.open(ctx, &same, "thousand")
 }
 
 // bareCommand makes this program the bare server.
@@ -57,8 +67,17 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body) // a client that left gets nothing more
 }
 
-func startBare(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
-	recorded, err := json.Marshal(s.answer)
+func startBare(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
+	server, err := l.startBareServer(ctx, &s.answer)
+	if err != nil {
+		return nil, err
+	}
+	return &served{server: server, load: s.load, connections: r.connections}, nil
+}
+
+// startBareServer runs this program as the bare server.
+func (l *lab) startBareServer(ctx context.Context, a *answer) (*process, error) {
+	recorded, err := json.Marshal(a)
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +89,7 @@ func startBare(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := start(ctx, l.path("bare.log"), nil, findAddr, self, bareCommand, path)
-	if err != nil {
-		return nil, err
-	}
-	return &served{server: server, load: s.load}, nil
+	return start(ctx, l.path("bare.log"), nil, findAddr, self, bareCommand, path)
 }
 
 // serveBare is the bare server: one answer, read from a file, to everything.

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+	memorystore "session-api/internal/store/memory"
+)
+
+const (
+	// storeRow is what the figures of the store alone are called.
+	storeRow = "store in memory"
+	// storeCommand makes this program measure it: in a process of its own, so
+	// that its gigabytes go when it ends.
+	storeCommand = "measure-store"
+	// docBytes is the length of a document there.
+	docBytes = 1024
+)
+
+// storeFigures are what the store in memory takes without the service.
+type storeFigures struct {
+	Sessions int
+	// Beyond is what a session has beyond its document, in bytes.
+	Beyond float64
+	// Insert and Evict are the times of a new session, in nanoseconds by round:
+	// with room left, and at the cap, where each makes another one go.
+	Insert, Evict []float64
+	// Reads are the times of a read in nanoseconds, by round, for each of
+	// readCores.
+	Reads [len(readCores)][]float64
+}
+
+// readCores are how many cores read at once, or as many threads as there would
+// be, where the machine has fewer.
+var readCores = [...]int{1, 2, 8, 32}
+
+// measureStore runs the command.
+func (l *lab) measureStore(ctx context.Context) (*storeFigures, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	sessions := 100 * thousand
+	if l.million {
+		sessions = million
+	}
+	l.say("%s: %d sessions, %d rounds", storeRow, sessions, l.rounds)
+	cmd := exec.CommandContext(ctx, self, storeCommand, strconv.Itoa(sessions), strconv.Itoa(l.rounds))
+	endWithParent(cmd)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, &stderr)
+	}
+	f := &storeFigures{}
+	return f, json.Unmarshal(out, f)
+}
+
+// figures are the lines of the table.
+func (f *storeFigures) figures() []figure {
+	name := fmt.Sprintf("%s, %d sessions", storeRow, f.Sessions)
+	list := []figure{
+		lone(name, "a session beyond its document", once(f.Beyond), inBytes, target{atMost: 250}),
+		beside(name, "insert at the cap, beside one with room", f.Evict, f.Insert, target{atMost: 2}),
+	}
+	for i, cores := range readCores[1:] {
+		t := target{}
+		if cores >= 8 {
+			t.atMost = 1
+		}
+		list = append(list, beside(name, fmt.Sprintf("read on %d cores, beside 1", cores), f.Reads[i+1], f.Reads[0], t))
+	}
+	return list
+}
+
+// beside is a figure with its yardstick, by round.
+func beside(row, what string, ours, theirs []float64, t target) figure {
+	ratios := make([]float64, len(ours))
+	for i := range ours {
+		ratios[i] = ours[i] / theirs[i]
+	}
+	r := spreadOf(ratios)
+	return figure{
+		row: row, what: what, value: nanos(spreadOf(ours).median), yardstick: nanos(spreadOf(theirs).median),
+		ratio: r.String(), target: t.String(), reached: t.verdict(r.median),
+	}
+}
+
+// measureStoreHere is the command: it writes the figures as JSON.
+func measureStoreHere(ctx context.Context, args []string, stdout io.Writer) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%s takes the numbers of sessions and of rounds", storeCommand)
+	}
+	sessions, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	rounds, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	f, err := measureStoreIn(ctx, sessions, rounds)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(stdout).Encode(f)
+}
+
+func measureStoreIn(ctx context.Context, sessions, rounds int) (*storeFigures, error) {
+	debug.SetGCPercent(50) // two stores are a lot to have twice
+	m, err := newStoreMeter()
+	if err != nil {
+		return nil, err
+	}
+	f := &storeFigures{Sessions: sessions}
+	before := heap()
+	full := memorystore.New(memorystore.Options{Policy: memorystore.LRU, MaxEntries: sessions})
+	if _, err := m.insert(ctx, full, sessions); err != nil {
+		return nil, err
+	}
+	f.Beyond = (heap()-before)/float64(sessions) - docBytes
+
+	keys := make([]store.Key, sessions)
+	for n := range keys {
+		keys[n] = store.Key{Namespace: schema.DefaultNamespace, ID: nthID(n)}
+	}
+	for range rounds {
+		for i, cores := range readCores {
+			ns, err := m.read(ctx, full, keys, cores)
+			if err != nil {
+				return nil, err
+			}
+			f.Reads[i] = append(f.Reads[i], ns)
+		}
+	}
+
+	roomy := memorystore.New(memorystore.Options{Policy: memorystore.LRU, MaxEntries: 2*sessions + rounds*storeInserts})
+	if _, err := m.insert(ctx, roomy, sessions); err != nil {
+		return nil, err
+	}
+	for range rounds {
+		ns, err := m.insert(ctx, roomy, storeInserts)
+		if err != nil {
+			return nil, err
+		}
+		f.Insert = append(f.Insert, ns)
+		if ns, err = m.insert(ctx, full, storeInserts); err != nil {
+			return nil, err
+		}
+		f.Evict = append(f.Evict, ns)
+	}
+	st, err := full.Stats(ctx, m.now)
+	if err == nil && st.Evictions != int64(rounds*storeInserts) {
+		err = fmt.Errorf("%d sessions were evicted in place of %d", st.Evictions, rounds*storeInserts)
+	}
+	return f, err
+}
+
+const (
+	// storeInserts are how many sessions come in a round.
+	storeInserts = 20 * thousand
+	// storeReading is how long a round of reads takes.
+	storeReading = 100 * time.Millisecond
+)
+
+// storeMeter has what all of it needs.
+type storeMeter struct {
+	now   time.Time
+	model schema.Session
+	made  int // so many ids are taken
+}
+
+// nthID is an id that is like any other.
+func nthID(n int) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	return hex.EncodeToString(sum[:])
+}
+
+func newStoreMeter() (*storeMeter, error) {
+	m := &storeMeter{now: schema.Now(time.Now())}
+	build := func(filler int) (schema.Session, error) {
+		sections := schema.EmptySections()
+		sections.Inputs = []byte(`{"text":"` + strings.Repeat("x", filler) + `"}`)
+		return new(schema.Rules).Build(schema.Session{
+			Namespace: schema.DefaultNamespace, ID: schema.NewID(), Revision: 1,
+			CreatedAt: m.now, UpdatedAt: m.now, ExpiresAt: m.now.Add(time.Hour), TTL: time.Hour,
+		}, sections)
+	}
+	bare, err := build(0)
+	if err != nil {
+		return nil, err
+	}
+	m.model, err = build(docBytes - len(bare.Doc))
+	return m, err
+}
+
+// insert makes new sessions and returns the time of one, in nanoseconds. What
+// the sessions themselves take to make is not in it.
+func (m *storeMeter) insert(ctx context.Context, s *memorystore.Store, count int) (float64, error) {
+	const batch = 1000
+	sessions := make([]schema.Session, 0, batch)
+	var spent time.Duration
+	for done := 0; done < count && ctx.Err() == nil; done += len(sessions) {
+		sessions = sessions[:0]
+		for range min(batch, count-done) {
+			next := m.model.WithID(nthID(m.made))
+			next.CreatedAt = m.now.Add(time.Duration(m.made/perMilli) * time.Millisecond)
+			sessions = append(sessions, next)
+			m.made++
+		}
+		began := time.Now()
+		for i := range sessions {
+			if err := s.Create(ctx, m.now, sessions[i]); err != nil {
+				return 0, err
+			}
+		}
+		spent += time.Since(began)
+	}
+	return float64(spent.Nanoseconds()) / float64(count), ctx.Err()
+}
+
+// read reads with as many goroutines as cores, each of its own choice, and
+// returns the time of one read: what passes from one to the next, over all of
+// them.
+func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []store.Key, cores int) (float64, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+	var work sync.WaitGroup
+	counts, failed := make([]int, cores), make([]error, cores)
+	began := time.Now()
+	for c := range cores {
+		work.Go(func() {
+			var n int
+			for time.Since(began) < storeReading && failed[c] == nil {
+				for range 100 {
+					if _, err := s.Get(ctx, m.now, keys[rand.IntN(len(keys))]); err != nil {
+						failed[c] = err
+					}
+					n++
+				}
+			}
+			counts[c] = n
+		})
+	}
+	work.Wait()
+	took, sum := time.Since(began), 0
+	for c, n := range counts {
+		if failed[c] != nil {
+			return 0, failed[c]
+		}
+		sum += n
+	}
+	return float64(took.Nanoseconds()) / float64(sum), nil
+}
+
+// heap is the memory of what is reachable, and of what the allocator rounds it
+// up to, in bytes.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return float64(sample[0].Value.Uint64())
+}
