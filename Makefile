@@ -11,7 +11,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
-SCRIPTS  := .ci/run $(wildcard tools/*.sh)
+SCRIPTS  := .ci/run $(wildcard tools/*.sh) examples/shell/session.sh
+# Modules of their own, so that who uses one does not get what the service needs.
+MODULES  := clients/go examples/go-service
 
 .PHONY: help
 help: ## List the targets
@@ -33,7 +35,7 @@ build: ## Build the static binary bin/session-api
 
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
-	tools/need.sh cc curl jq nginx redis-server
+	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server
 	$(GO) test -race -shuffle=on -count=1 ./...
 
 .PHONY: fmt
@@ -45,6 +47,11 @@ docs: ## Write the generated documentation anew
 	$(GO) run ./cmd/session-api config -markdown > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 
+.PHONY: clients
+clients: ## Generate the clients from openapi.yaml
+	tools/need.sh node npm
+	GO=$(GO) tools/clients.sh
+
 ## Checking
 
 .PHONY: lint
@@ -53,16 +60,18 @@ lint: vet golangci tidy openapi-lint shellcheck ## Run every check that is not a
 .PHONY: vet
 vet: ## Run go vet
 	$(GO) vet ./...
+	for module in $(MODULES); do $(GO) vet -C $$module ./...; done
 
 .PHONY: golangci
 golangci: ## Run the Go linters and the format check (.golangci.yml)
 	$(LINT) config verify
 	$(LINT) run ./...
+	for module in $(MODULES); do (cd $$module && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...); done
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
-	cd tools && $(GO) mod tidy -diff
+	for module in tools $(MODULES); do (cd $$module && $(GO) mod tidy -diff); done
 
 .PHONY: openapi-lint
 openapi-lint: tools/node_modules/.package-lock.json ## Check openapi.yaml by Redocly's recommended rules
@@ -80,10 +89,30 @@ shellcheck: ## Check the shell scripts
 
 ## Measuring
 
+# Flags for go run ./bench, which -h lists: BENCH='-rounds 7 -million=false'.
+BENCH ?=
+# What make profile looks at, and where it puts the profiles.
+ROW   ?= GET
+OUT   ?= bin/profiles
+
 .PHONY: bench
-bench: ## Measure the service under load, and the stores
+bench: ## Measure the service beside yardsticks, and write docs/performance.md
 	tools/need.sh wrk redis-server
-	$(GO) run ./bench
+	$(GO) run ./bench -write docs/performance.md $(BENCH)
+
+.PHONY: profile
+profile: ## Profile one row of the table of make bench: ROW='GET, Redis'
+	tools/need.sh wrk redis-server
+	$(GO) run ./bench -profile '$(ROW)' -out '$(OUT)' $(BENCH)
+
+.PHONY: peers
+peers: ## Compare with what else keeps sessions, and write docs/peers.md
+	tools/need.sh wrk redis-server npm webdis
+	tools/npm-ci.sh bench/peers/express
+	$(GO) run ./bench -peers -write docs/peers.md $(BENCH)
+
+.PHONY: bench-stores
+bench-stores: ## Run the Go benchmarks of the stores
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/store/...
 
 .PHONY: fuzz

@@ -13,6 +13,7 @@ packages_of() {
   case "$1" in
     cc) echo gcc libc6-dev ;; # the race detector links with it
     npm) echo nodejs npm ;;
+    node) echo nodejs ;;
     curl) echo curl ca-certificates ;;
     *) echo "$1" ;;
   esac
@@ -25,12 +26,37 @@ for command in "$@"; do
   # shellcheck disable=SC2207 # package names hold no spaces
   packages+=($(packages_of "$command"))
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo -n)
 fi
+
+# Of Node.js a version that is still maintained. Where the distribution's is
+# older, a newer one comes from npm.
+oldest_node=20.19.0
+node_is_old() {
+  [ "$(printf '%s\n' "v$oldest_node" "$(node --version)" | sort --version-sort | head -n 1)" != "v$oldest_node" ]
+}
+check_node() {
+  case " $* " in
+    *" node "*) node_is_old || return 0 ;;
+    *) return 0 ;;
+  esac
+  echo "Node.js is $(node --version), at least $oldest_node is needed: installing one from npm ..."
+  "${as_root[@]}" npm install --global --loglevel=error node@22 || true
+  hash -r
+  if node_is_old; then
+    echo "Install Node.js $oldest_node or newer: https://nodejs.org/en/download" >&2
+    exit 1
+  fi
+}
+
+if [ ${#missing[@]} -eq 0 ]; then
+  check_node "$@"
+  exit 0
+fi
+
 if ! command -v apt-get >/dev/null || ! "${as_root[@]}" true 2>/dev/null; then
   echo "Missing: ${missing[*]}. Install them first; on Debian or Ubuntu:" >&2
   echo "  sudo apt-get install ${packages[*]}" >&2
@@ -45,3 +71,4 @@ if ! { apt update && apt install -y --no-install-recommends "${packages[@]}"; };
   cat "$log" >&2
   exit 1
 fi
+check_node "$@"
