@@ -71,7 +71,7 @@ golangci: ## Run the Go linters and the format check (.golangci.yml)
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
-	for module in tools $(MODULES); do (cd $$module && $(GO) mod tidy -diff); done
+	for module in tools bench/peers/scs $(MODULES); do (cd $$module && $(GO) mod tidy -diff); done
 
 .PHONY: openapi-lint
 openapi-lint: tools/node_modules/.package-lock.json ## Check openapi.yaml by Redocly's recommended rules

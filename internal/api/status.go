@@ -113,6 +113,7 @@ func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	report, err := s.Cleaner.Run(r.Context(), dryRun)
+	newPatience(w, r).beforeWrite() // a run may have taken longer than an answer usually may
 	if err != nil {
 		return err
 	}
