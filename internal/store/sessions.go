@@ -253,6 +253,12 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		next = old.WithID(schema.NewID())
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, old.TTL)
+		// Nobody counts the user's sessions between the two keys.
+		unlock, err := s.takeUserTurn(ctx, &next)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		return s.Store.Regenerate(ctx, now, old, next, now.Add(grace))
 	})
 	var moved *movedError

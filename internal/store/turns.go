@@ -13,6 +13,8 @@ import (
 type turns[K comparable] struct {
 	seed   maphash.Seed
 	shards [32]turnShard[K]
+	// free are turns that nobody wants at present.
+	free sync.Pool
 }
 
 type turnShard[K comparable] struct {
@@ -27,10 +29,9 @@ type turn struct {
 	by int
 }
 
-var freeTurns = sync.Pool{New: func() any { return &turn{slot: make(chan struct{}, 1)} }}
-
 func newTurns[K comparable]() *turns[K] {
 	t := &turns[K]{seed: maphash.MakeSeed()}
+	t.free.New = func() any { return &turn{slot: make(chan struct{}, 1)} }
 	for i := range t.shards {
 		t.shards[i].wanted = make(map[K]*turn)
 	}
@@ -44,25 +45,25 @@ func (t *turns[K]) take(ctx context.Context, key K) (done func(), err error) {
 	shard.mu.Lock()
 	one, ok := shard.wanted[key]
 	if !ok {
-		one, _ = freeTurns.Get().(*turn) // New makes nothing else
+		one, _ = t.free.Get().(*turn) // New makes nothing else
 		shard.wanted[key] = one
 	}
 	one.by++
 	shard.mu.Unlock()
 	select {
 	case one.slot <- struct{}{}:
-		return func() { <-one.slot; shard.leave(key, one) }, nil
+		return func() { <-one.slot; t.leave(shard, key, one) }, nil
 	case <-ctx.Done():
-		shard.leave(key, one)
+		t.leave(shard, key, one)
 		return nil, ctx.Err()
 	}
 }
 
-func (s *turnShard[K]) leave(key K, one *turn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (t *turns[K]) leave(shard *turnShard[K], key K, one *turn) {
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
 	if one.by--; one.by == 0 {
-		delete(s.wanted, key)
-		freeTurns.Put(one)
+		delete(shard.wanted, key)
+		t.free.Put(one)
 	}
 }

@@ -88,6 +88,14 @@ func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []Key) (misse
 // userKey is a user of a namespace.
 type userKey struct{ namespace, user string }
 
+// takeUserTurn is lockUser where users are limited.
+func (s *Sessions) takeUserTurn(ctx context.Context, sess *schema.Session) (unlock func(), err error) {
+	if s.limit.Max == 0 || sess.UserID == "" {
+		return func() {}, nil
+	}
+	return s.lockUser(ctx, sess.Namespace, sess.UserID)
+}
+
 // lockUser takes the user's turn, in this process and among the instances.
 func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock func(), err error) {
 	done, err := s.userTurns.take(ctx, userKey{namespace, user})

@@ -127,7 +127,7 @@ func testCount(t *testing.T, open Open) {
 				}
 			})
 		}
-		for range 100 {
+		for range 25 {
 			for _, filter := range []store.Filter{
 				{},
 				{UserID: "ada"},
