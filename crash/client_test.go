@@ -291,6 +291,7 @@ func (c *client) note(op *operation, a *answer) {
 		c.told.ends += len(op.ends)
 	} else {
 		c.told.changes++
+		c.told.last = op.sent
 	}
 	var handed struct {
 		Session json.RawMessage `json:"session"`
@@ -314,7 +315,7 @@ func (c *client) note(op *operation, a *answer) {
 	switch {
 	case op.begets != nil:
 		if doc.content() != *op.begets {
-			c.report("%s makes another session than was asked for: %.300s", op.name, doc)
+			c.report("%s makes another session than was asked for: %.200s", op.name, doc)
 		}
 		born = c.born(op, doc, handed.Token)
 		if len(op.ends) == 0 && c.interval > 0 {
@@ -323,7 +324,7 @@ func (c *client) note(op *operation, a *answer) {
 		born.becomes(doc, a.got, c.interval > 0)
 	case op.becomes != nil || op.touches:
 		if !op.explains(doc) {
-			c.report("%s of %.300s is answered %.300s", op.name, op.on.now(), doc)
+			c.report("%s of %.200s is answered %.200s", op.name, op.on.now(), doc)
 		}
 		op.on.becomes(doc, a.got, c.interval > 0)
 	}

@@ -144,8 +144,16 @@ type told struct {
 	unknown, made int
 	// refused are changes that the service did not make in time.
 	refused int
-	// lost are changes that a crash has taken back within the interval, and
-	// oldest how long ago the oldest of them was told.
-	lost   int
-	oldest time.Duration
+	// lost are changes that a crash has taken back within the interval. The
+	// oldest was told so long before the crash, and span before the last change
+	// of all.
+	lost         int
+	oldest, span time.Duration
+	// last is when the last change was asked for that was made.
+	last time.Time
 }
+
+// crash is one that has happened. working is when the last change was asked for
+// that was made: where the disk is late, changes wait for it, so that no more of
+// them are lost than an interval brings.
+type crash struct{ at, working time.Time }

@@ -56,8 +56,8 @@ func (c *client) list(into map[key]document, space, user string) {
 }
 
 // verify compares what the service has with what clients were told before it
-// was taken down, at the time killed.
-func (w *world) verify(url string, killed time.Time) {
+// was taken down.
+func (w *world) verify(url string, last crash) {
 	first := w.clients[0]
 	for _, c := range w.clients {
 		c.url = url
@@ -74,13 +74,13 @@ func (w *world) verify(url string, killed time.Time) {
 	for k, doc := range found.docs {
 		n := doc.fields().Meta.Client
 		if n < 0 || n >= len(parts) {
-			w.report("a session of nobody: %.300s", doc)
+			w.report("a session of nobody: %.200s", doc)
 			continue
 		}
 		parts[n][k] = doc
 	}
 	for i, c := range w.clients {
-		c.reconcile(listing{parts[i], found.began, found.end}, killed)
+		c.reconcile(listing{parts[i], found.began, found.end}, last)
 	}
 	var running sync.WaitGroup
 	for _, c := range w.clients {
@@ -93,17 +93,17 @@ func (w *world) verify(url string, killed time.Time) {
 
 // reconcile compares the client's sessions with those that are listed, and
 // takes over what it could not know.
-func (c *client) reconcile(found listing, killed time.Time) {
+func (c *client) reconcile(found listing, last crash) {
 	if op := c.asked; op != nil {
 		c.told.unknown++
-		if c.resolve(op, found.docs, killed) {
+		if c.resolve(op, found.docs, last.at) {
 			c.told.made++
 		}
 		c.asked = nil
 	}
 	var live []*session
 	for _, s := range c.live {
-		s.settle(killed.Add(-c.interval))
+		s.settle(last.working.Add(-c.interval))
 		doc := found.docs[s.key]
 		delete(found.docs, s.key)
 		v, allowed := s.allows(doc)
@@ -111,12 +111,13 @@ func (c *client) reconcile(found listing, killed time.Time) {
 		case !allowed && doc == nil && s.over(found.end):
 			continue
 		case !allowed:
-			c.report("session %s should be %.500s\nbut is %.500s", s.id, s.now(), doc)
+			c.report("session %s should be, as was told %v and %v before the last change and the crash,\n%.200s\nbut is %.200s",
+				s.id, last.working.Sub(s.versions[0].at), last.at.Sub(s.versions[0].at), s.now(), doc)
 			v = version{doc: doc}
 		case doc != nil && !doc.fields().ExpiresAt.After(found.began):
-			c.report("session %s has expired, and is there: %.300s", s.id, doc)
+			c.report("session %s has expired, and is there: %.200s", s.id, doc)
 		}
-		c.countLost(s, v, killed)
+		c.countLost(s, v, last)
 		if doc != nil {
 			s.versions = []version{v}
 			live = append(live, s)
@@ -124,18 +125,19 @@ func (c *client) reconcile(found listing, killed time.Time) {
 	}
 	c.live = live
 	for k, doc := range found.docs {
-		c.report("session %s should not be there: %.300s", k.id, doc)
+		c.report("session %s should not be there: %.200s", k.id, doc)
 	}
 }
 
 // countLost counts the versions after the one that is left.
-func (c *client) countLost(s *session, left version, killed time.Time) {
+func (c *client) countLost(s *session, left version, last crash) {
 	for _, v := range slices.Backward(s.versions) {
 		if string(v.doc) == string(left.doc) {
 			return
 		}
 		c.told.lost++
-		c.told.oldest = max(c.told.oldest, killed.Sub(v.at))
+		c.told.oldest = max(c.told.oldest, last.at.Sub(v.at))
+		c.told.span = max(c.told.span, last.working.Sub(v.at))
 	}
 }
 
@@ -204,7 +206,7 @@ func (c *client) expect(status int, method, path, body string, header ...string)
 	case err != nil:
 		c.report("%s %s: %v", method, path, err)
 	case a.status != status:
-		c.report("%s %s is answered %d, not %d: %.300s", method, path, a.status, status, a.body)
+		c.report("%s %s is answered %d, not %d: %.200s", method, path, a.status, status, a.body)
 	default:
 		return a
 	}
@@ -220,7 +222,7 @@ func (c *client) verifyLive(s *session) {
 		case err != nil:
 			c.report("reading session %s: %v", s.id, err)
 		case a.status == http.StatusOK && !a.sent.Before(expires):
-			c.report("session %s has expired, and is there: %.300s", s.id, a.body)
+			c.report("session %s has expired, and is there: %.200s", s.id, a.body)
 		case a.status != http.StatusOK && a.got.Before(expires):
 			c.report("session %s has not expired, and is gone: %d", s.id, a.status)
 		}
@@ -229,7 +231,7 @@ func (c *client) verifyLive(s *session) {
 	tag := fmt.Sprintf(`"%d"`, doc.fields().Revision)
 	check := func(a *answer) {
 		if a != nil && (string(a.body) != string(doc) || a.header.Get("ETag") != tag) {
-			c.report("session %s is listed as %.500s\nand read as %s %.500s", s.id, doc, a.header.Get("ETag"), a.body)
+			c.report("session %s is listed as %.200s\nand read as %s %.200s", s.id, doc, a.header.Get("ETag"), a.body)
 		}
 	}
 	check(c.expect(http.StatusOK, http.MethodGet, c.pathOf(s.key, ""), ""))
@@ -248,7 +250,7 @@ func (c *client) verifyEnded(gone *endedSession) {
 	if g := gone.grace; g != nil && slices.Contains(c.live, g.to) && a.sent.Before(g.till) {
 		switch {
 		case a.status == http.StatusOK && string(a.body) != string(g.to.now()):
-			c.report("session %s leads to %.300s\nnot to %.300s", gone.id, a.body, g.to.now())
+			c.report("session %s leads to %.200s\nnot to %.200s", gone.id, a.body, g.to.now())
 		case a.status != http.StatusOK && a.got.Before(g.from):
 			c.report("session %s is within its grace, and leads nowhere: %d %s", gone.id, a.status, a.body)
 		}
@@ -256,7 +258,7 @@ func (c *client) verifyEnded(gone *endedSession) {
 	}
 	gone.grace = nil
 	if a.status != http.StatusNotFound {
-		c.report("session %s was ended and is back: %d %.300s", gone.id, a.status, a.body)
+		c.report("session %s was ended and is back: %d %.200s", gone.id, a.status, a.body)
 	}
 	if gone.token != "" {
 		c.expect(http.StatusUnauthorized, http.MethodGet, "/api/session", "", "Authorization", "Bearer "+gone.token)
@@ -277,7 +279,7 @@ func (c *client) verifyUser(space, user string) {
 			continue
 		}
 		if doc := found[s.key]; string(doc) != string(s.now()) && !s.over(time.Now()) {
-			c.report("the list of %s has %.300s\nnot %.300s", user, doc, s.now())
+			c.report("the list of %s has %.200s\nnot %.200s", user, doc, s.now())
 		}
 		if s.over(began) {
 			continue
@@ -330,10 +332,12 @@ func (w *world) verifyFiles() {
 	sure, maybe := map[string]bool{}, map[string]bool{}
 	for _, c := range w.clients {
 		for _, s := range c.live {
-			if file := s.now().content().file; !s.over(a.got) {
-				sure[file] = true
-			} else if !s.over(began) {
+			switch file := s.now().content().file; {
+			case file == "", s.over(began):
+			case s.over(a.got):
 				maybe[file] = true
+			default:
+				sure[file] = true
 			}
 		}
 	}
@@ -346,7 +350,7 @@ func (w *world) verifyFiles() {
 		} `json:"entries"`
 	}
 	if err := json.Unmarshal(a.body, &report); err != nil || report.Errors > 0 {
-		w.report("the cleanup says %.300s", a.body)
+		w.report("the cleanup says %.200s", a.body)
 		return
 	}
 	for _, entry := range report.Entries {

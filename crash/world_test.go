@@ -27,8 +27,10 @@ type world struct {
 	interval time.Duration
 	clients  []*client
 
-	// command makes the command that runs the service.
+	// command makes the command that runs the service; started is called once
+	// it runs.
 	command func() *exec.Cmd
+	started func()
 	// lose happens to the data once the service has been killed.
 	lose func()
 
@@ -43,6 +45,7 @@ func newWorld(t *testing.T, interval time.Duration) *world {
 		t: t, random: newRandom(t), root: root, interval: interval,
 		data: filepath.Join(root, "data"), files: filepath.Join(root, "files"),
 		command: func() *exec.Cmd { return exec.Command(binary) },
+		started: func() {},
 		lose:    func() {},
 	}
 	require.NoError(t, os.Mkdir(w.files, 0o700))
@@ -102,7 +105,9 @@ func (w *world) start() *service {
 	if w.interval > 0 {
 		settings = append(settings, "SESSION_SYNC=interval", fmt.Sprintf("SESSION_SYNC_INTERVAL_MS=%d", w.interval.Milliseconds()))
 	}
-	return launch(w.t, w.command(), settings)
+	s := launch(w.t, w.command(), settings)
+	w.started()
+	return s
 }
 
 // serve starts the service, and waits until it serves.
@@ -121,21 +126,26 @@ func (w *world) between(least, most time.Duration) {
 
 // load lets all clients work until the service is killed, at some moment, and
 // returns when that was.
-func (w *world) load(s *service) (killed time.Time) {
+func (w *world) load(s *service) crash {
 	var running sync.WaitGroup
 	for _, c := range w.clients {
 		running.Go(c.work)
 	}
 	w.between(10*time.Millisecond, 500*time.Millisecond)
-	killed = time.Now()
+	over := crash{at: time.Now()}
 	s.kill()
 	running.Wait()
-	return killed
+	for _, c := range w.clients {
+		if c.told.last.After(over.working) {
+			over.working = c.told.last
+		}
+	}
+	return over
 }
 
 // crash starts the service, compares what it has with what clients were told
 // until the last crash, puts it under load and kills it.
-func (w *world) crash(last time.Time) (killed time.Time) {
+func (w *world) crash(last crash) crash {
 	w.t.Helper()
 	if chance(w.random, 6) { // one that does not get far
 		s := w.start()
@@ -145,16 +155,16 @@ func (w *world) crash(last time.Time) (killed time.Time) {
 	}
 	s, url := w.serve()
 	w.verify(url, last)
-	killed = w.load(s)
+	last = w.load(s)
 	w.lose()
 	if err := checkFile(w.data); err != nil {
 		w.report("%v", err)
 	}
-	return killed
+	return last
 }
 
 // finish compares once more, after the last crash, and says what there was.
-func (w *world) finish(crashes int, last time.Time) {
+func (w *world) finish(crashes int, last crash) {
 	w.t.Helper()
 	s, url := w.serve()
 	w.verify(url, last)
@@ -168,12 +178,13 @@ func (w *world) finish(crashes int, last time.Time) {
 		all.made += c.told.made
 		all.refused += c.told.refused
 		all.lost += c.told.lost
-		all.oldest = max(all.oldest, c.told.oldest)
+		all.oldest, all.span = max(all.oldest, c.told.oldest), max(all.span, c.told.span)
 	}
 	w.t.Logf("%d crashes: %d changes and %d ends of sessions acknowledged; %d requests without an answer, %d of them made; %d refused",
 		crashes, all.changes, all.ends, all.unknown, all.made, all.refused)
 	if w.interval > 0 {
-		w.t.Logf("of an interval of %v: %d changes lost, the oldest %v old; no end of a session", w.interval, all.lost, all.oldest.Round(time.Millisecond))
+		w.t.Logf("of an interval of %v: %d changes lost, the oldest %v before the crash and %v before the last change; no end of a session",
+			w.interval, all.lost, all.oldest.Round(time.Millisecond), all.span.Round(time.Millisecond))
 	} else {
 		w.t.Log("nothing is lost")
 	}
@@ -185,7 +196,7 @@ func (w *world) finish(crashes int, last time.Time) {
 // crashes lets that many happen.
 func (w *world) crashes(n int) {
 	w.t.Helper()
-	began, last := time.Now(), time.Now()
+	began, last := time.Now(), crash{}
 	for i := range n {
 		last = w.crash(last)
 		w.requireRight(fmt.Sprintf("crash %d", i+1))

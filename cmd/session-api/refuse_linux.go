@@ -15,7 +15,7 @@ import (
 // The filter sees a segment from its TCP header on: byte 13 has the flags.
 func refuse(listener net.Listener) error {
 	const flags, syn, synOrAck, everything = 13, 0x02, 0x12, 1<<32 - 1
-	program := []unix.SockFilter{
+	program := [...]unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
 		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: synOrAck},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jt: 0, Jf: 1},

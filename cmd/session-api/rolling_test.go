@@ -116,7 +116,7 @@ func proxy(t *testing.T, addr string, name string, args ...string) {
 		}
 	})
 	untilTrue(t, name+" answers", func() bool {
-		resp, err := http.Get("http://" + addr + "/healthz") //nolint:usetesting // within patience
+		resp, err := http.Get("http://" + addr + "/healthz")
 		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 	})
 }
@@ -327,7 +327,8 @@ func created(t *testing.T, p *process) int {
 func startComings(t *testing.T, addr string, visitors int) (c *comings, stop func()) {
 	t.Helper()
 	c = newComings(t, addr, visitors)
-	return c, c.start(func(visitor int) { c.visit(visitor, 5) })
+	stop = c.start(func(visitor int) { c.visit(visitor, 5) })
+	return c, stop
 }
 
 // startStaying is startComings of visitors that are there already.
@@ -338,7 +339,8 @@ func startStaying(t *testing.T, addr string, visitors int) (c *comings, stop fun
 	for i := range tokens {
 		tokens[i] = visit(t, c.base, "").token
 	}
-	return c, c.start(func(visitor int) { c.stay(visitor, tokens[visitor]) })
+	stop = c.start(func(visitor int) { c.stay(visitor, tokens[visitor]) })
+	return c, stop
 }
 
 func newComings(t *testing.T, addr string, visitors int) *comings {
@@ -374,8 +376,8 @@ func TestRollingRestart(t *testing.T) {
 		delay string
 	}{
 		"nginx of docker-compose.yml":   {composeProxy, "50"},
-		"nginx with kept connections":   {keepAlive, "400"},
-		"Caddy that asks for readiness": {asksReadiness, "300"},
+		"nginx with kept connections":   {keepAlive, "1000"},
+		"Caddy that asks for readiness": {asksReadiness, "600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
@@ -387,7 +389,7 @@ func TestRollingRestart(t *testing.T) {
 			instances := []*process{launch(t, path, environ(0)), launch(t, path, environ(1))}
 			load, stop := startComings(t, tc.front(t, hosts, port), visitors)
 
-			times := rounds(t, "ROLLS", 4)
+			times := rounds(t, "ROLLS", 3)
 			for range times {
 				for i, p := range instances {
 					p.signal(t, syscall.SIGTERM)

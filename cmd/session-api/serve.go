@@ -61,6 +61,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	defer func() { _ = listener.Close() }()
 
+	defer tuneGC(environ)()
 	logger := newLogger(stdout, &cfg)
 	kept, err := openStore(ctx, &cfg, logger)
 	if err != nil {

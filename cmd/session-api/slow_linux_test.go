@@ -101,13 +101,11 @@ func latencies(t *testing.T, p *process, token string, count int) []time.Duratio
 	took := make([]time.Duration, 0, count)
 	for n := range count {
 		began := time.Now()
-		status, answer := 0, ""
-		switch n % 3 {
-		case 0:
-			status, answer = a.send(http.MethodPatch, "/api/session", as(token, asMerge), `{"meta":{"n":`+strconv.Itoa(n)+`}}`)
-		default:
-			status, answer = a.send(http.MethodGet, "/api/session", as(token, http.Header{}), "")
+		method, header, body := http.MethodGet, http.Header{}, ""
+		if n%3 == 0 {
+			method, header, body = http.MethodPatch, asMerge, `{"meta":{"n":`+strconv.Itoa(n)+`}}`
 		}
+		status, answer := a.send(method, "/api/session", as(token, header), body)
 		took = append(took, time.Since(began))
 		require.Equal(t, http.StatusOK, status, answer)
 	}

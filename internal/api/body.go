@@ -23,7 +23,8 @@ var (
 )
 
 // readBody returns the request's body, which must be in one of the media
-// types. An empty body needs no type and is returned as it is: nothing.
+// types, until the request has been answered. An empty body needs no type and
+// is returned as it is: nothing.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
@@ -38,8 +39,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 		w.Header().Set("Connection", "close")
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	var buf bytes.Buffer
-	if err := readInto(&buf, w, r, limit); err != nil {
+	buf := new(bytes.Buffer)
+	if x, ok := w.(*exchange); ok {
+		buf = x.buffer()
+	}
+	if err := readInto(buf, w, r, limit); err != nil {
 		if errors.Is(err, errOverloaded) {
 			w.Header().Set("Connection", "close") // the rest of the body is not read
 			return nil, err
@@ -66,6 +70,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 // as it comes, and a large one its part of the budget once it is more than
 // small.
 func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) error {
+	if r.ContentLength > 0 && r.ContentLength <= smallBody { // net/http reads no more than that
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		_, err := buf.ReadFrom(r.Body)
+		return err
+	}
 	body := http.MaxBytesReader(w, r.Body, limit)
 	total := limit
 	if r.ContentLength > 0 {
@@ -107,7 +116,7 @@ func checkMediaType(r *http.Request, types []string) error {
 	unsupported := func(format string, args ...any) error {
 		return &problem{codeUnsupportedMediaType, fmt.Sprintf(format, args...)}
 	}
-	if c := r.Header.Get("Content-Encoding"); c != "" && !strings.EqualFold(c, "identity") {
+	if c := r.Header["Content-Encoding"]; len(c) > 0 && c[0] != "" && !strings.EqualFold(c[0], "identity") {
 		return unsupported("Send the body without a Content-Encoding.")
 	}
 	values := r.Header["Content-Type"]

@@ -31,6 +31,7 @@ type budget struct {
 	left    int64
 	waiting list.List // *hold, in the order in which they came
 	holding list.List // *hold, in the order in which they got theirs
+	watched bool      // somebody hurries those that hold
 }
 
 // hold is a part of a budget. Nil is of none.
@@ -53,6 +54,10 @@ func (b *budget) enter(ctx context.Context, bytes int64, cut func()) (*hold, err
 	b.mu.Lock()
 	h.place = b.waiting.PushBack(h)
 	b.admit()
+	if b.waiting.Len() > 0 && !b.watched {
+		b.watched = true
+		go b.watch()
+	}
 	b.mu.Unlock()
 	select {
 	case <-h.got:
@@ -62,25 +67,35 @@ func (b *budget) enter(ctx context.Context, bytes int64, cut func()) (*hold, err
 
 	ctx, cancel := context.WithTimeout(ctx, budgetPatience)
 	defer cancel()
+	select {
+	case <-h.got:
+		return h, nil
+	case <-ctx.Done():
+		return h.giveUp()
+	}
+}
+
+// giveUp leaves the line, unless it is over at the last moment.
+func (h *hold) giveUp() (*hold, error) {
+	h.of.mu.Lock()
+	defer h.of.mu.Unlock()
+	select {
+	case <-h.got:
+		return h, nil
+	default:
+	}
+	h.of.waiting.Remove(h.place)
+	h.of.admit() // those behind it may need less
+	return nil, errOverloaded
+}
+
+// watch hurries those that hold things up, as long as somebody waits.
+func (b *budget) watch() {
 	look := time.NewTicker(budgetTurn / 10)
 	defer look.Stop()
-	for {
-		select {
-		case <-h.got:
-			return h, nil
-		case <-look.C:
-			b.hurry(time.Now())
-		case <-ctx.Done():
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			select {
-			case <-h.got: // at the last moment
-				return h, nil
-			default:
-			}
-			b.waiting.Remove(h.place)
-			b.admit() // those behind it may need less
-			return nil, errOverloaded
+	for now := range look.C {
+		if !b.hurry(now) {
+			return
 		}
 	}
 }
@@ -101,20 +116,21 @@ func (b *budget) admit() {
 }
 
 // hurry cuts off so many of those whose turn is over that the first in line
-// will get its part.
-func (b *budget) hurry(now time.Time) {
+// will get its part. It reports whether anybody waits.
+func (b *budget) hurry(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	first := b.waiting.Front()
 	if first == nil {
-		return
+		b.watched = false
+		return false
 	}
 	h, _ := first.Value.(*hold)
 	missing := h.bytes - b.left
 	for e := b.holding.Front(); e != nil && missing > 0; e = e.Next() {
 		h, _ := e.Value.(*hold)
 		if now.Sub(h.since) < budgetTurn {
-			return
+			break
 		}
 		missing -= h.bytes
 		if h.cut != nil {
@@ -122,6 +138,7 @@ func (b *budget) hurry(now time.Time) {
 			h.cut = nil
 		}
 	}
+	return true
 }
 
 // keep lets nobody cut it off any more. It reports whether nobody has.

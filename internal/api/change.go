@@ -31,16 +31,15 @@ func (s *Server) readChange(w http.ResponseWriter, r *http.Request, types []stri
 
 // decodeInTurn decodes the body, and makes the change wait for its turn too.
 func (s *Server) decodeInTurn(r *http.Request, body []byte, decode decoder) (schema.Change, error) {
-	var change schema.Change
-	turn := func(bytes int, work func() error) error { return s.inTurn(r.Context(), bytes, work) }
-	err := turn(len(body), func() (err error) {
-		change, err = decode(body)
+	c := &turnTaker{bytes: len(body), s: s, ctx: r.Context()}
+	err := s.inTurn(c.ctx, len(body), func() (err error) {
+		c.Change, err = decode(body)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &turnTaker{Change: change, bytes: len(body), turn: turn}, nil
+	return c, nil
 }
 
 // readInput reads what a new session starts with: nothing, where there is no

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"session-api/internal/schema"
@@ -17,6 +19,7 @@ type exchange struct {
 	s            *Server
 	r            *http.Request
 	body, answer *hold
+	read         *bytes.Buffer // nil for nothing
 	// refused: there was no room for the answer, and a problem was sent.
 	refused bool
 }
@@ -29,6 +32,20 @@ func (x *exchange) end() {
 	x.body.leave()
 	x.answer.leave()
 	x.body, x.answer = nil, nil
+	if x.read != nil && x.read.Cap() <= maxPooled {
+		x.read.Reset()
+		bodyBuffers.Put(x.read)
+	}
+	x.read = nil
+}
+
+// bodyBuffers are for bodies: nothing that is made of one refers to its bytes.
+var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// buffer returns a buffer for the body, which is the exchange's until its end.
+func (x *exchange) buffer() *bytes.Buffer {
+	x.read = bodyBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
+	return x.read
 }
 
 // holdBody makes room for a body of that size.
@@ -113,13 +130,17 @@ func (s *Server) inTurn(ctx context.Context, bytes int, work func() error) error
 type turnTaker struct {
 	schema.Change
 	bytes int // of the body
-	turn  func(bytes int, work func() error) error
+	s     *Server
+	ctx   context.Context //nolint:containedctx // the request's, which Apply is a part of
 }
 
 // Apply implements schema.Change. Its error may also be errOverloaded.
 func (c *turnTaker) Apply(cur schema.Sections) (next schema.Sections, err error) {
 	bytes := c.bytes + len(cur.Inputs) + len(cur.APIConfig) + len(cur.Results) + len(cur.Meta)
-	err = c.turn(bytes, func() (err error) {
+	if bytes <= smallBody {
+		return c.Change.Apply(cur)
+	}
+	err = c.s.inTurn(c.ctx, bytes, func() (err error) {
 		next, err = c.Change.Apply(cur)
 		return err
 	})

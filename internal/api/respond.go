@@ -14,6 +14,7 @@ var (
 	contentTypeJSON = []string{"application/json"}
 	noStore         = []string{"no-store"}
 	nosniff         = []string{"nosniff"}
+	ownLocation     = []string{"/api/session"}
 )
 
 // buffers are for bodies that are put together before they are written.

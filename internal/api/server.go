@@ -22,16 +22,17 @@ import (
 // Server answers the routes of the contract.
 type Server struct {
 	Options
-	handler   http.Handler
-	router    chi.Routes
-	keys      atomic.Pointer[keyring]
-	metrics   *metrics
-	lines     sampler
-	httplog   http.Handler
-	creations *httprate.RateLimiter // nil for no limit
-	startedAt time.Time
-	draining  atomic.Bool
-	streams   *streams
+	handler    http.Handler
+	router     chi.Routes
+	keys       atomic.Pointer[keyring]
+	metrics    *metrics
+	lines      sampler
+	cookieForm cookieForm
+	httplog    http.Handler
+	creations  *httprate.RateLimiter // nil for no limit
+	startedAt  time.Time
+	draining   atomic.Bool
+	streams    *streams
 	// bodies and answers bound the bytes of large ones that are held at once.
 	bodies, answers *budget
 	// turns are taken by what keeps a processor busy.
@@ -58,6 +59,7 @@ func New(o Options) (*Server, error) {
 	s.bodies, s.answers = newBudget(size), newBudget(size)
 	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
+	s.cookieForm = s.newCookieForm()
 	s.httplog = s.newHTTPLog()
 	if o.CreatePerMinute > 0 {
 		s.creations = s.newCreationLimiter()

@@ -38,7 +38,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	noteSession(r, sess.ID)
-	w.Header().Set("Location", "/api/session")
+	w.Header()["Location"] = ownLocation
 	s.issue(w, http.StatusCreated, &sess, bearer)
 	return nil
 }

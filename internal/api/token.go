@@ -48,6 +48,25 @@ func (k *keyring) token(id string) string {
 	return tokenPrefix + id + "." + string(sig[:])
 }
 
+// appendEscapedToken appends the token of the id as url.QueryEscape spells it:
+// only these three of its characters need an escape.
+func (k *keyring) appendEscapedToken(b []byte, id string) []byte {
+	var sig [signatureLen]byte
+	k.signers[0].sign(&sig, id)
+	b = append(append(append(b, "s%3A"...), id...), '.')
+	for _, c := range sig {
+		switch c {
+		case '+':
+			b = append(b, "%2B"...)
+		case '/':
+			b = append(b, "%2F"...)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
 // open returns the id that a token names, or nothing unless one of the secrets
 // signed it.
 func (k *keyring) open(token string) (id string) {

@@ -70,6 +70,7 @@ type parts struct {
 	sections [sectionCount]jsontext.Value
 	ttl      time.Duration
 	mistakes
+	steps [8]step // of the path, for as far as they go
 }
 
 // decodeParts reads a body that holds sections, as far as all of them have in
@@ -79,7 +80,7 @@ func (r *Rules) decodeParts(body []byte) (*parts, error) {
 		return nil, err
 	}
 	p := new(parts)
-	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: make(path, 0, 8)}
+	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: p.steps[:0]}
 	n.space()
 	for m := range n.members() {
 		i := sectionOf(m)

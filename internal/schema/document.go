@@ -13,7 +13,18 @@ var errDocument = errors.New("session document: unexpected layout")
 // fields must be set. The error is an *Error of CodeTooLarge if the document
 // is over MaxBytes.
 func (r *Rules) Build(s Session, sec Sections) (Session, error) {
-	doc := make([]byte, 0, expiresAtOffset(s.ID)+len(headVersion)+64+sec.size())
+	var short [512]byte // what nearly all users fit in
+	user := sec.User.appendJSON(short[:0])
+	var digits [20]byte
+	revision := strconv.AppendInt(digits[:0], s.Revision, 10)
+	size := expiresAtOffset(s.ID) + timeLen + len(headVersion) + len(revision) + len(",") + sec.size(user) + len("}")
+	if r.MaxBytes > 0 && size > r.MaxBytes {
+		return Session{}, &Error{
+			Code:   CodeTooLarge,
+			Detail: "the session document would be larger than " + strconv.Itoa(r.MaxBytes) + " bytes",
+		}
+	}
+	doc := make([]byte, 0, size) // exactly: a store keeps it as it is
 	doc = append(doc, headID...)
 	doc = append(doc, s.ID...)
 	doc = append(doc, headCreatedAt...)
@@ -23,16 +34,10 @@ func (r *Rules) Build(s Session, sec Sections) (Session, error) {
 	doc = append(doc, headExpiresAt...)
 	doc = appendTime(doc, s.ExpiresAt)
 	doc = append(doc, headVersion...)
-	doc = strconv.AppendInt(doc, s.Revision, 10)
+	doc = append(doc, revision...)
 	doc = append(doc, ',')
-	doc = sec.appendMembers(doc)
+	doc = sec.appendMembers(doc, user)
 	doc = append(doc, '}')
-	if r.MaxBytes > 0 && len(doc) > r.MaxBytes {
-		return Session{}, &Error{
-			Code:   CodeTooLarge,
-			Detail: "the session document would be larger than " + strconv.Itoa(r.MaxBytes) + " bytes",
-		}
-	}
 	s.Doc = doc
 	s.Files = FileRefs(sec.Results)
 	s.UserID = ""

@@ -80,24 +80,17 @@ func (s Sections) Roles() []string {
 	return s.User.Roles
 }
 
-// size is roughly how many bytes the sections take as JSON.
-func (s Sections) size() int {
-	size := len(`"user":,"inputs":,"apiConfig":,"results":,"meta":`)
-	size += len(s.Inputs) + len(s.APIConfig) + len(s.Results) + len(s.Meta)
-	if s.User == nil {
-		return size + len("null")
-	}
-	size += len(`{"id":"","email":"","roles":[]}`) + len(s.User.ID) + len(s.User.Email)
-	for _, role := range s.User.Roles {
-		size += len(role) + len(`"",`)
-	}
-	return size
+// size is how many bytes appendMembers appends.
+func (s Sections) size(user []byte) int {
+	const names = len(`"user":,"inputs":,"apiConfig":,"results":,"meta":`)
+	return names + len(user) + len(s.Inputs) + len(s.APIConfig) + len(s.Results) + len(s.Meta)
 }
 
-// appendMembers appends the sections as members of a document.
-func (s Sections) appendMembers(dst []byte) []byte {
+// appendMembers appends the sections as members of a document; user is s.User
+// as JSON.
+func (s Sections) appendMembers(dst, user []byte) []byte {
 	dst = append(dst, `"user":`...)
-	dst = s.User.appendJSON(dst)
+	dst = append(dst, user...)
 	for i := sectionInputs; i < sectionCount; i++ {
 		dst = append(dst, ',', '"')
 		dst = append(dst, sectionNames[i]...)

@@ -36,7 +36,7 @@ const (
 	spareLog = 16 << 20
 	// collectStep is how much is collected with a transaction, beside twice
 	// what the one before has added.
-	collectStep = 256 << 10
+	collectStep = 1 << 20
 )
 
 // committer is what writes the file. All but the signals belongs to the one
@@ -193,7 +193,8 @@ func (c *committer) takeMarks() {
 	}
 	c.backlog = c.queue.takeMarks(c.backlog)
 	if c.waits && c.late == nil && len(c.backlog) > 0 {
-		c.late = time.AfterFunc(c.delay, c.behind.set)
+		set := c.behind.setter()
+		c.late = time.AfterFunc(c.delay, func() { set() })
 	}
 }
 
@@ -235,11 +236,10 @@ func (c *committer) overfull() bool {
 
 // commit writes a batch in one transaction.
 func (c *committer) commit(b *batch) (err error) {
-	slow := time.AfterFunc(patience, c.stall)
+	slow := time.AfterFunc(patience, c.stall())
 	defer func() {
 		slow.Stop()
-		if c.stuck.isOn() {
-			c.stuck.clear()
+		if c.stuck.clear() {
 			c.log.Info("the disk has written what it had")
 		}
 	}()
@@ -279,9 +279,14 @@ func (c *committer) commit(b *batch) (err error) {
 	return tx.Commit()
 }
 
-func (c *committer) stall() {
-	c.stuck.set()
-	c.log.Warn("the disk is slow: nothing can be changed until it has written what it has")
+// stall returns what tells that the present transaction takes too long.
+func (c *committer) stall() func() {
+	set := c.stuck.setter()
+	return func() {
+		if set() {
+			c.log.Warn("the disk is slow: nothing can be changed until it has written what it has")
+		}
+	}
 }
 
 // drop closes the file after a failure: what bbolt knows of it may be wrong.
@@ -348,8 +353,7 @@ func (c *committer) settle(b *batch, err error) bool {
 	if err != nil {
 		return c.fail(b, fmt.Errorf("writing the data file: %w", err))
 	}
-	if c.failed.isOn() {
-		c.failed.clear()
+	if c.failed.clear() {
 		c.log.Info("the data file can be written again")
 	}
 	if c.backlog = c.backlog[b.marks:]; len(c.backlog) == 0 {

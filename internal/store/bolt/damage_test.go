@@ -49,7 +49,7 @@ func TestDamage_isRefused(t *testing.T) {
 		"cut to heads":   func(b []byte) []byte { return b[:2*pageSize()] },
 		"cut short":      func(b []byte) []byte { return b[:7] },
 		"a letter of some documents": func(b []byte) []byte {
-			for at := int64(len(b) / 2); at < int64(len(b)); at += pageSize() {
+			for at := pageSize() / 2; at < int64(len(b)); at += pageSize() {
 				if b[at] == 'x' {
 					b[at] = 'y'
 				}

@@ -20,7 +20,7 @@
 // yet, it is withdrawn, and has not happened.
 //
 // With Options.Interval, Create, Revive, Swap and Touch change memory at once
-// and only mark the key: see below. What ends sessions, Delete, Clear and
+// and only mark the key, see below. What ends sessions, Delete, Clear and
 // Regenerate, waits for the disk all the same.
 //
 // # Marked keys
@@ -43,48 +43,48 @@
 //     then writes the session that there is.
 //   - Memory refuses for another reason, no room for one. As above.
 //   - A transaction fails. It may have reached the disk all the same. Its
-//     operations have failed and are not applied; their keys are marked, so
-//     that the file becomes what memory is, once it can be written.
+//     operations have failed and are not applied; all keys that it was about
+//     are marked, so that the file becomes what memory is, once it can be
+//     written.
 //
 // A crash before a mark is written can bring back a session that was evicted in
-// the last tenth of a second, or since the last interval: nobody ended it, and
-// nobody was told that it is gone for good. An expired one is not loaded.
+// the last tenth of a second, or since the last interval: nobody ended it. An
+// expired one is not loaded.
 //
-// # Failure
+// Of the interval, marked keys wait for one half, and the disk has the other
+// one for them. Where it does not keep up, whoever would mark more has to wait.
 //
-// When a transaction fails, its writers get store.ErrReadOnly, and from then on
-// all writers do, at once. Reads go on. The committer closes the file, and
-// tries again to open it and to write the marked keys, every half second or, where
-// a try takes long, less often. The first try that succeeds ends the failure.
-// A transaction that takes longer than patience makes writers fail as well,
-// until it is done.
+// # The log
 //
-// Opening writes the file's two head pages anew, as they are read, and syncs
-// them. After a failed fsync of such a page the kernel shows what it holds and
-// may never write it: the next transaction would then overwrite pages that the
-// head on the disk still needs.
+// sessions.db is a bbolt file whose bucket "log" has entries under ascending
+// numbers. An entry says that there is a session, and all of it; or that there
+// is none, perhaps for a while; or where an old key leads. Of each key the last
+// entry counts. The alternative, a bucket that has each session under its key,
+// changes a page for each session that a transaction writes, somewhere in the
+// file; here it is a few pages in a row.
 //
-// A page that bbolt cannot read from the disk is a fault in its memory map,
-// which ends the process; bbolt does not read pages on behalf of readers here,
-// only of the committer.
+// Where the log holds more than twice what memory does, each transaction takes
+// some entries from its beginning, and writes those again that still count.
+// Which ones that are, an index in memory tells. It knows each key's last entry
+// by a hash of the key. Collecting comes first in a transaction: what the
+// transaction writes of the same keys is later then, and counts.
 //
-// # The file
+// Keys of the log are numbers, 8 bytes, big endian. A value starts with its
+// format, the byte 1, and ends with the CRC-32C (Castagnoli, big endian) of the
+// key and of all that stands before. Numbers within are varints as package
+// encoding/binary has them, signed but for lengths; times are Unix
+// milliseconds; texts have their lengths in front.
 //
-// sessions.db is a bbolt file with four buckets. Keys are namespace, NUL, id,
-// but for those of meta. A value starts with its format, the byte 1, and ends
-// with the CRC-32C (Castagnoli, big endian) of the key and of all that stands
-// before. Numbers are varints, signed ones as package encoding/binary has them.
-// Times are Unix milliseconds.
+//	's', namespace, id  createdAt, updatedAt, expiresAt, revision, TTL and
+//	                    OwnTTL in ns, user id, number of files, the files, and
+//	                    the document, up to the CRC
+//	'e', namespace, id  until when there must be no session; 0 for no such time
+//	'g', namespace, id  until when the key leads to another, and that one's id;
+//	                    0 and nothing where it does not any more
 //
-//	sessions  createdAt, updatedAt, expiresAt, revision, TTL and OwnTTL (in ns),
-//	          length of the user id, user id,
-//	          number of files, and of each: length, path,
-//	          the document, up to the CRC
-//	graces    until when reads of the key lead to another, that one's id
-//	ended     until when the key of an ended session is taken
-//	meta      "format": nothing more
+// The bucket "meta" has under "format" a value of nothing but format and CRC.
 //
-// bbolt itself keeps sums of its head pages alone, and trusts all others. So
+// bbolt itself keeps sums of its two head pages alone, and trusts all others. So
 // before it gets to see the file, every page in use is checked here, without
 // it, and every value: see image.go. A damaged file is not opened.
 //
@@ -92,4 +92,22 @@
 // as it does. Free pages are not listed in the file; they are what no page
 // leads to. The file does not shrink while it is in use; where more than half
 // of it is free at opening, and that is worth it, it is written anew.
+//
+// # Failure
+//
+// When a transaction fails, its writers get store.ErrReadOnly, and from then on
+// all writers do, at once. Reads go on. The committer closes the file, and
+// tries again to open it and to write the marked keys, every half second or,
+// where a try takes long, less often. The first try that succeeds ends the
+// failure. A transaction that takes longer than patience makes writers fail as
+// well, until it is done.
+//
+// Opening writes the file's two head pages anew, as they are read, and syncs
+// them. After a failed fsync of such a page the kernel shows what it holds and
+// may never write it: the next transaction would then overwrite pages that the
+// head on the disk still needs.
+//
+// A page that cannot be read from the disk is a fault in bbolt's memory map.
+// Where bbolt meets it on the committer's goroutine, that is one more failure;
+// elsewhere it ends the process. Readers never cause one.
 package bolt

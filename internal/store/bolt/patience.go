@@ -15,6 +15,7 @@ const patience = 900 * time.Millisecond
 type signal struct {
 	mu      sync.Mutex
 	on, off atomic.Pointer[chan struct{}]
+	cleared int // how often
 }
 
 func (s *signal) init() {
@@ -36,25 +37,41 @@ func (s *signal) whenOff() <-chan struct{} {
 	return nil
 }
 
-func (s *signal) set() {
+// set switches it on.
+func (s *signal) set() { s.setter()() }
+
+// setter returns what switches it on, unless it has been cleared since: a timer
+// may be late. That returns whether it did.
+func (s *signal) setter() func() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isOn() {
-		return
+	cleared := s.cleared
+	return func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.isOn() || s.cleared != cleared {
+			return false
+		}
+		off := make(chan struct{})
+		s.off.Store(&off)
+		close(*s.on.Load())
+		return true
 	}
-	off := make(chan struct{})
-	s.off.Store(&off)
-	close(*s.on.Load())
 }
 
-func (s *signal) clear() {
+// clear switches it off. It reports whether it was on.
+func (s *signal) clear() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if off := s.off.Load(); off != nil {
-		s.init()
-		s.off.Store(nil)
-		close(*off)
+	s.cleared++
+	off := s.off.Load()
+	if off == nil {
+		return false
 	}
+	s.init()
+	s.off.Store(nil)
+	close(*off)
+	return true
 }
 
 // pass waits until the disk keeps up with those who do not wait for it. Returns

@@ -25,13 +25,13 @@ var habits = []struct {
 	share int
 }{
 	{get, 20},
-	{peek, 15},
+	{peek, 10},
 	{create, 8},
-	{revive, 4},
+	{revive, 10},
 	{swap, 25},
 	{touch, 10},
-	{remove, 8},
-	{regenerate, 10},
+	{remove, 5},
+	{regenerate, 12},
 }
 
 // life is the idle life of all sessions. Deadlines are far from the time of the
@@ -85,15 +85,19 @@ func (c *client) pick(f *family) int8 {
 	return f.known[c.rand.IntN(len(f.known))]
 }
 
-// pickSeen returns a state that the session of the key has, or had.
-func (c *client) pickSeen(f *family, key int8) (schema.Session, bool) {
+// pickSeen returns a state that the session of the key has, or had; often it
+// looks first.
+func (c *client) pickSeen(ctx context.Context, f *family, key int8) (schema.Session, bool) {
+	if c.rand.IntN(2) == 0 {
+		c.read(ctx, f, peek, key)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	seen := f.seen[key]
 	switch {
 	case len(seen) == 0:
 		return schema.Session{}, false
-	case c.rand.IntN(3) > 0:
+	case c.rand.IntN(4) > 0:
 		return seen[len(seen)-1], true
 	}
 	return seen[c.rand.IntN(len(seen))], true
@@ -142,7 +146,7 @@ func (c *client) touch(ctx context.Context, f *family, key int8) {
 func (c *client) remove(ctx context.Context, f *family, key int8) {
 	name := f.key(key)
 	var revision int64
-	if sess, ok := c.pickSeen(f, key); ok && c.rand.IntN(2) == 0 {
+	if sess, ok := c.pickSeen(ctx, f, key); ok && c.rand.IntN(2) == 0 {
 		revision = sess.Revision
 	}
 	c.do(f, call{kind: remove, key: key, revision: int32(revision)},
@@ -152,7 +156,7 @@ func (c *client) remove(ctx context.Context, f *family, key int8) {
 }
 
 func (c *client) swap(ctx context.Context, f *family, key int8) {
-	old, ok := c.pickSeen(f, key)
+	old, ok := c.pickSeen(ctx, f, key)
 	if !ok {
 		c.read(ctx, f, peek, key)
 		return
@@ -170,7 +174,7 @@ func (c *client) swap(ctx context.Context, f *family, key int8) {
 }
 
 func (c *client) regenerate(ctx context.Context, f *family, key int8) {
-	old, ok := c.pickSeen(f, key)
+	old, ok := c.pickSeen(ctx, f, key)
 	if !ok {
 		c.read(ctx, f, peek, key)
 		return
@@ -185,7 +189,7 @@ func (c *client) regenerate(ctx context.Context, f *family, key int8) {
 	_, was := f.version(old)
 	_, v := f.version(next)
 	var graceUntil time.Time
-	grace := c.rand.IntN(2) == 0
+	grace := c.rand.IntN(3) > 0
 	if grace {
 		graceUntil = c.run.now.Add(life)
 	}

@@ -38,29 +38,34 @@ func (s *Store) Peek(_ context.Context, now time.Time, key store.Key) (schema.Se
 func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RLock()
 	e := sh.table.find(hash, key)
-	if e != nil {
-		rec := e.rec.Load()
-		live := rec.live(now)
-		if live && isUse {
-			s.use(e)
-		}
+	if e == nil {
+		g, over, ok := sh.graces.find(key, now)
 		sh.mu.RUnlock()
-		if live {
-			return rec.session(key.ID), true
+		switch {
+		case over:
+			sh.graces.drop(key, g.to)
+			return schema.Session{}, false
+		case !ok:
+			return schema.Session{}, false
 		}
-		s.expireKey(sh, hash, key, now)
-		return schema.Session{}, false
+		sess, ok := s.follow(g, now, isUse)
+		// That was another shard: does the key still lead there?
+		if still, _, _ := sh.graces.find(key, now); still != g {
+			return s.read(sh, hash, key, now, isUse)
+		}
+		return sess, ok
 	}
-	g, over, ok := sh.graces.find(key, now)
+	rec := e.rec.Load()
+	live := rec.live(now)
+	if live && isUse {
+		s.use(e)
+	}
 	sh.mu.RUnlock()
-	switch {
-	case over:
-		sh.graces.drop(key, g.to)
-		return schema.Session{}, false
-	case !ok:
-		return schema.Session{}, false
+	if live {
+		return rec.session(key.ID), true
 	}
-	return s.follow(g, now, isUse)
+	s.expireKey(sh, hash, key, now)
+	return schema.Session{}, false
 }
 
 // follow returns the live session that a grace leads to. It is read under its
