@@ -44,7 +44,10 @@ func run(m *testing.M) int {
 }
 
 // kills is how many times a test takes the service down.
-func kills(t *testing.T) int { return int(number(t, "KILLS", 20)) }
+func kills(t *testing.T) int {
+	t.Helper()
+	return int(number(t, "KILLS", 20))
+}
 
 // newRandom returns what decides all that the test leaves to chance. When
 // requests meet, and where a kill meets them, is beyond it.
@@ -80,7 +83,7 @@ func onDisk(t *testing.T) string {
 			continue
 		}
 		t.Logf("the data is in %s, on %s", place, kind)
-		dir, err := os.MkdirTemp(place, "crash-")
+		dir, err := os.MkdirTemp(place, "crash-") //nolint:usetesting // on the disk, wherever TempDir is
 		require.NoError(t, err)
 		t.Cleanup(func() {
 			if t.Failed() && os.Getenv("CRASH_DIR") != "" {

@@ -94,6 +94,9 @@ func (w *world) verify(url string, last crash) {
 // reconcile compares the client's sessions with those that are listed, and
 // takes over what it could not know.
 func (c *client) reconcile(found listing, last crash) {
+	for _, s := range c.live {
+		s.settle(last.working.Add(-c.interval))
+	}
 	if op := c.asked; op != nil {
 		c.told.unknown++
 		if c.resolve(op, found.docs, last.at) {
@@ -103,7 +106,6 @@ func (c *client) reconcile(found listing, last crash) {
 	}
 	var live []*session
 	for _, s := range c.live {
-		s.settle(last.working.Add(-c.interval))
 		doc := found.docs[s.key]
 		delete(found.docs, s.key)
 		v, allowed := s.allows(doc)

@@ -44,6 +44,7 @@ func (e CleanupEntryAction) Valid() bool {
 
 // Defines values for CleanupEntryReason.
 const (
+	CleanupEntryReasonClockSet       CleanupEntryReason = "clock_set"
 	CleanupEntryReasonEmptyDirectory CleanupEntryReason = "empty_directory"
 	CleanupEntryReasonError          CleanupEntryReason = "error"
 	CleanupEntryReasonFutureTime     CleanupEntryReason = "future_time"
@@ -55,6 +56,8 @@ const (
 // Valid indicates whether the value is a known member of the CleanupEntryReason enum.
 func (e CleanupEntryReason) Valid() bool {
 	switch e {
+	case CleanupEntryReasonClockSet:
+		return true
 	case CleanupEntryReasonEmptyDirectory:
 		return true
 	case CleanupEntryReasonError:
@@ -163,6 +166,7 @@ const (
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
+	ProblemCodeOverloaded             ProblemCode = "overloaded"
 	ProblemCodePatchFailed            ProblemCode = "patch_failed"
 	ProblemCodePatchTestFailed        ProblemCode = "patch_test_failed"
 	ProblemCodePreconditionFailed     ProblemCode = "precondition_failed"
@@ -207,6 +211,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeNotFound:
 		return true
 	case ProblemCodeNotReady:
+		return true
+	case ProblemCodeOverloaded:
 		return true
 	case ProblemCodePatchFailed:
 		return true
@@ -332,14 +338,14 @@ type CleanupEntry struct {
 	// Path Where it is, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`.
 	Path string `json:"path"`
 
-	// Reason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it is no regular file, or the failure in `detail`.
+	// Reason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
 	Reason CleanupEntryReason `json:"reason"`
 }
 
 // CleanupEntryAction What happened to it.
 type CleanupEntryAction string
 
-// CleanupEntryReason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it is no regular file, or the failure in `detail`.
+// CleanupEntryReason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
 type CleanupEntryReason string
 
 // CleanupReport What a run of the cleanup did, or in a dry run would have done.

@@ -1068,10 +1068,10 @@ export interface components {
              */
             action: "deleted" | "kept" | "skipped" | "failed";
             /**
-             * @description Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it is no regular file, or the failure in `detail`.
+             * @description Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
              * @enum {string}
              */
-            reason: "unreferenced" | "too_old" | "empty_directory" | "future_time" | "not_regular" | "error";
+            reason: "unreferenced" | "too_old" | "empty_directory" | "future_time" | "clock_set" | "not_regular" | "error";
             /**
              * Format: int64
              * @description Its size.
@@ -1126,7 +1126,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */

@@ -69,13 +69,15 @@ func (c *connections) makeRoom() {
 	c.open++
 }
 
-// closeSilent closes those that have never had a request. A shutdown would wait
-// seconds for them.
+// closeSilent closes those that have never had a request, unless one has come
+// by now and is only not read yet. A shutdown would wait seconds for them.
 func (c *connections) closeSilent() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for conn := range c.silent {
-		_ = conn.Close()
+		if !unread(conn) {
+			_ = conn.Close()
+		}
 	}
 }
 

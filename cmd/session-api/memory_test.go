@@ -45,7 +45,7 @@ func TestTuneGCFollowsTheHeap(t *testing.T) {
 	}
 	eventually(func(percent int) bool { return percent == 100 })
 	runtime.KeepAlive(held)
-	held = nil
+	held = nil //nolint:ineffassign,wastedassign // lets go of it
 	eventually(func(percent int) bool { return percent > 100 })
 	stop()
 	assert.Equal(t, before, percentNow())

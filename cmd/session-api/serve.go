@@ -61,7 +61,8 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	defer func() { _ = listener.Close() }()
 
-	defer tuneGC(environ)()
+	untune := tuneGC(environ)
+	defer untune()
 	logger := newLogger(stdout, &cfg)
 	kept, err := openStore(ctx, &cfg, logger)
 	if err != nil {

@@ -64,14 +64,29 @@ func (s *service) drain(ctx context.Context, listener net.Listener) error {
 	if refuse(listener) == nil {
 		awaitLast(ctx, listener)
 	}
-	hush := time.AfterFunc(silentGrace, s.conns.closeSilent)
-	defer hush.Stop()
+	over := make(chan struct{})
+	defer close(over)
+	go s.hush(over)
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.WarnContext(ctx, "requests were cut off", "afterMs", s.cfg.ShutdownTimeout.Milliseconds())
 		return s.http.Close()
 	}
 	return err
+}
+
+// hush closes silent connections again and again until it is over.
+func (s *service) hush(over <-chan struct{}) {
+	grace := time.NewTicker(silentGrace)
+	defer grace.Stop()
+	for {
+		select {
+		case <-grace.C:
+			s.conns.closeSilent()
+		case <-over:
+			return
+		}
+	}
 }
 
 // awaitLast returns when the connections that have begun are accepted.

@@ -120,7 +120,7 @@ func percentile(took []time.Duration, p float64) time.Duration {
 // 5,000 connections that do nothing or little hold up neither the others nor
 // the end. SLOW_ROUNDS says how often it is measured with and without them.
 func TestSlowConnections(t *testing.T) {
-	const count = 5000
+	const count, each = 5000, 4000
 	var files unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &files)) // which Go raises as far as it goes
 	require.Greater(t, files.Max, uint64(count+500), "the limit of open files (ulimit -Hn) is too low")
@@ -134,12 +134,12 @@ func TestSlowConnections(t *testing.T) {
 	var without, with []time.Duration
 	var slow *dawdlers
 	for range rounds(t, "SLOW_ROUNDS", 1) {
-		without = append(without, latencies(t, p, small.token, 2000)...)
+		without = append(without, latencies(t, p, small.token, each)...)
 		if slow != nil {
 			slow.leave()
 		}
 		slow = dawdle(t, p, large.token, count)
-		with = append(with, latencies(t, p, small.token, 2000)...)
+		with = append(with, latencies(t, p, small.token, each)...)
 	}
 	before, beside := percentile(without, 0.99), percentile(with, 0.99)
 	t.Logf("p99 %v without, %v with %d slow connections: %.2f times; p50 %v and %v; %d MiB",

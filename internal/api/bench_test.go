@@ -46,7 +46,7 @@ type load struct {
 	w       discard
 }
 
-func newLoad(b *testing.B, log api.AccessLog) *load {
+func newLoad(b testing.TB, log api.AccessLog) *load {
 	b.Helper()
 	rules := &schema.Rules{MaxBytes: 1 << 20, MaxTTL: 30 * 24 * time.Hour, Sanitize: schema.SanitizeControls}
 	kept := memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000})
@@ -60,7 +60,7 @@ func newLoad(b *testing.B, log api.AccessLog) *load {
 }
 
 // prepare makes the request that is sent from now on.
-func (l *load) prepare(b *testing.B, method, contentType, body string) {
+func (l *load) prepare(b testing.TB, method, contentType, body string) {
 	b.Helper()
 	r, err := http.NewRequestWithContext(b.Context(), method, "http://127.0.0.1:8080/api/session", http.NoBody)
 	require.NoError(b, err)
@@ -84,7 +84,7 @@ func (l *load) send() int {
 }
 
 // signIn makes a session, whose cookie the next requests carry.
-func (l *load) signIn(b *testing.B) {
+func (l *load) signIn(b testing.TB) {
 	b.Helper()
 	l.prepare(b, http.MethodPost, "application/json", benchSession)
 	require.Equal(b, http.StatusCreated, l.send())

@@ -33,7 +33,7 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 // signInAs is signIn with a document of its own.
-func (l *load) signInAs(b *testing.B, document string) {
+func (l *load) signInAs(b testing.TB, document string) {
 	b.Helper()
 	l.prepare(b, http.MethodPost, "application/json", document)
 	if status := l.send(); status != http.StatusCreated {

@@ -88,10 +88,17 @@ func expiresAtOffset(id string) int {
 // AppendJSON appends the document as a client gets it, with the present
 // ExpiresAt.
 func (s *Session) AppendJSON(dst []byte) []byte {
+	dst, rest := s.AppendHead(dst)
+	return append(dst, rest...)
+}
+
+// AppendHead is AppendJSON of the document's beginning, and returns the rest,
+// which is the document's own.
+func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 	at := expiresAtOffset(s.ID)
 	dst = append(dst, s.Doc[:at]...)
 	dst = appendTime(dst, s.ExpiresAt)
-	return append(dst, s.Doc[at+timeLen:]...)
+	return dst, s.Doc[at+timeLen:]
 }
 
 // WithID returns s under another id, for a regenerated session: same data,
@@ -142,7 +149,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 
 // appendTwoDigits appends n, which is 0 to 99.
 func appendTwoDigits(dst []byte, n int) []byte {
-	return append(dst, byte('0'+n/10), byte('0'+n%10))
+	return append(dst, byte('0'+n/10), byte('0'+n%10)) //nolint:gosec // digits
 }
 
 // Now cuts t to what a document can express: UTC, whole milliseconds, no

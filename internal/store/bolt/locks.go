@@ -10,7 +10,7 @@ import (
 
 // lockCount is how many locks all keys share: so many that two writers of two
 // sessions rarely meet.
-const lockCount = 4096
+const lockCount = 1024
 
 // keyLocks are locks of keys, each taken by filling the one slot of a channel:
 // they are waited for only so long, and released by another goroutine than the

@@ -70,8 +70,8 @@ func (r *reopened) stats(now time.Time) store.Stats {
 
 // A case with hundreds of changes does not see all of them through.
 const (
-	eachChange = 100
-	thenEach   = 25
+	eachChange = 40
+	thenEach   = 50
 )
 
 // again replaces the store, once nobody uses it.

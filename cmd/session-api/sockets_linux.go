@@ -41,8 +41,19 @@ func backlog(listener net.Listener) (waiting int, err error) {
 	return waiting, err
 }
 
-func withSocket(listener net.Listener, f func(fd int) error) error {
-	conn, ok := listener.(syscall.Conn)
+// unread reports whether bytes have come that nobody has read yet.
+func unread(conn net.Conn) bool {
+	pending := 0
+	err := withSocket(conn, func(fd int) (err error) {
+		pending, err = unix.IoctlGetInt(fd, unix.TIOCINQ)
+		return err
+	})
+	return err == nil && pending > 0
+}
+
+// withSocket calls f with the descriptor of a listener or connection.
+func withSocket(of any, f func(fd int) error) error {
+	conn, ok := of.(syscall.Conn)
 	if !ok {
 		return syscall.EOPNOTSUPP
 	}

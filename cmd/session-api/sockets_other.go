@@ -12,3 +12,5 @@ import (
 func refuse(net.Listener) error { return errors.ErrUnsupported }
 
 func backlog(net.Listener) (int, error) { return 0, errors.ErrUnsupported }
+
+func unread(net.Conn) bool { return false }

@@ -37,8 +37,10 @@ func TestRefuse(t *testing.T) {
 
 	_, err = begun.Write([]byte("x"))
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { return unread(accepted) }, patience, time.Millisecond)
 	_, err = accepted.Read(make([]byte, 1))
 	require.NoError(t, err, "it works as any other")
+	assert.False(t, unread(accepted))
 
 	require.NoError(t, listener.Close())
 	_, err = net.Dial("tcp", addr)
