@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -175,13 +176,13 @@ func TestBrowser(t *testing.T) {
 	run(t, "..", nil, "tools/npm-ci.sh", "examples/browser")
 	// The page has to know the service's address, and the service the page's
 	// origin: this is the origin, in front of the page's server.
-	var page *httputil.ReverseProxy
-	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { page.ServeHTTP(w, r) }))
+	var page atomic.Pointer[httputil.ReverseProxy]
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { page.Load().ServeHTTP(w, r) }))
 	t.Cleanup(origin.Close)
 	api := servicetest.Start(t, "ALLOWED_ORIGINS="+origin.URL)
 	address, err := url.Parse(serve(t, "browser", []string{"SESSION_API=" + api, "PORT=0"}, "node", "serve.js"))
 	require.NoError(t, err)
-	page = httputil.NewSingleHostReverseProxy(address)
+	page.Store(httputil.NewSingleHostReverseProxy(address))
 
 	browser, err := exec.LookPath("chromium")
 	require.NoError(t, err, "the page is tried in Chromium")

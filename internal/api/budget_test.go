@@ -10,9 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBudget_givesWhatIsLeft(t *testing.T) {
+// inBubble tests a budget by a clock of its own, to the end of its watch.
+func inBubble(t *testing.T, test func(t *testing.T, b *budget)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(100)
+		test(t, newBudget(100))
+		<-time.After(budgetTurn)
+	})
+}
+
+func TestBudget_givesWhatIsLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *budget) {
 		one, err := b.enter(t.Context(), 60, nil)
 		require.NoError(t, err)
 		other, err := b.enter(t.Context(), 40, nil)
@@ -50,8 +58,7 @@ func TestBudget_whatIsLargerThanAllOfItGoesAlone(t *testing.T) {
 
 // Who holds things up is cut off after a turn, and only while somebody waits.
 func TestBudget_cutsOffWhoHoldsThingsUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(100)
+	inBubble(t, func(t *testing.T, b *budget) {
 		cut := make(chan struct{})
 		slow, err := b.enter(t.Context(), 100, func() { close(cut) })
 		require.NoError(t, err)
@@ -76,8 +83,7 @@ func TestBudget_cutsOffWhoHoldsThingsUp(t *testing.T) {
 }
 
 func TestBudget_patienceEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBudget(100)
+	inBubble(t, func(t *testing.T, b *budget) {
 		kept, err := b.enter(t.Context(), 50, func() {})
 		require.NoError(t, err)
 		require.True(t, kept.keep(), "so nobody cuts it off")

@@ -201,13 +201,13 @@ func TestDiskFailures(t *testing.T) {
 			func(d *disktest.Disk) { d.FailWrites(0) },
 		},
 		"EIO of syncs": {
-			func(d *disktest.Disk) { d.FailSyncs(0, syscall.EIO) },
-			func(d *disktest.Disk) { d.FailSyncs(0, 0) },
+			func(d *disktest.Disk) { d.FailSyncs(syscall.EIO) },
+			func(d *disktest.Disk) { d.FailSyncs(0) },
 		},
-		// The transaction's own pages are synced, its head is not.
-		"EIO of the second sync": {
-			func(d *disktest.Disk) { d.FailSyncs(1, syscall.EIO) },
-			func(d *disktest.Disk) { d.FailSyncs(0, 0) },
+		// The transaction is in the file, and perhaps on the disk.
+		"EIO of the last sync": {
+			func(d *disktest.Disk) { d.FailSyncsOfHead(2*pageSize(), syscall.EIO) },
+			func(d *disktest.Disk) { d.FailSyncs(0) },
 		},
 		"slow": {
 			func(d *disktest.Disk) { d.SlowSyncs(2 * time.Second) },
@@ -249,6 +249,89 @@ func (w *world) settleUnknown() {
 		if sess := page.Sessions[i]; sess.Revision == 1 || w.held[sess.Key()].Revision > 0 {
 			w.held[sess.Key()] = sess
 		}
+	}
+}
+
+// What a transaction was to do that failed, and that is in the file all the
+// same, has not happened.
+func TestFailure_leavesNothingBehind(t *testing.T) {
+	for name, act := range map[string]func(w *world, sess, ended schema.Session) error{
+		"Create": func(w *world, _, _ schema.Session) error {
+			return w.Create(w.t.Context(), now, template(w.t).WithID(schema.NewID()))
+		},
+		"Revive": func(w *world, _, ended schema.Session) error { return w.Revive(w.t.Context(), now, ended) },
+		"Swap": func(w *world, sess, _ schema.Session) error {
+			_, err := w.Swap(w.t.Context(), now, sess, changed(sess))
+			return err
+		},
+		"Delete": func(w *world, sess, _ schema.Session) error { return w.Delete(w.t.Context(), now, sess.Key(), 0) },
+		"Regenerate": func(w *world, sess, _ schema.Session) error {
+			return w.Regenerate(w.t.Context(), now, sess, sess.WithID(schema.NewID()), now.Add(time.Hour))
+		},
+		"Clear": func(w *world, sess, _ schema.Session) error {
+			_, err := w.Clear(w.t.Context(), now, store.Filter{Namespace: sess.Namespace})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := disktest.Mount(t)
+			w := newWorld(t, disk.Dir, 0)
+			old := w.create()
+			sess := old.WithID(schema.NewID())
+			require.NoError(t, w.Regenerate(t.Context(), now, old, sess, now.Add(time.Hour)))
+			delete(w.held, old.Key())
+			w.held[sess.Key()] = sess
+			ended := w.create()
+			w.end(ended)
+			disk.FailSyncsOfHead(2*pageSize(), syscall.EIO)
+			require.ErrorIs(t, act(w, sess, ended), store.ErrReadOnly)
+			disk.FailSyncs(0)
+			w.heals()
+			w.requireAll()
+			w.reopen()
+			w.requireAll()
+			led, err := w.Get(t.Context(), now, old.Key())
+			require.NoError(t, err)
+			require.Equal(t, sess.ID, led.ID)
+			require.NoError(t, w.Close())
+		})
+	}
+}
+
+// A session that ends by itself while the disk is at work on it has ended.
+func TestSlowDisk_sessionsThatEnd(t *testing.T) {
+	later := now.Add(2 * time.Hour)
+	for name, act := range map[string]func(w *world, sess, next schema.Session) error{
+		"Swap": func(w *world, sess, _ schema.Session) error {
+			_, err := w.Swap(w.t.Context(), now, sess, changed(sess))
+			return err
+		},
+		"Regenerate": func(w *world, sess, next schema.Session) error {
+			return w.Regenerate(w.t.Context(), now, sess, next, now)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := disktest.Mount(t)
+			w := newWorld(t, disk.Dir, 0)
+			sess := w.create()
+			next := sess.WithID(schema.NewID())
+			disk.SlowSyncs(300 * time.Millisecond)
+			done := make(chan error)
+			go func() { done <- act(w, sess, next) }()
+			<-time.After(100 * time.Millisecond)
+			n, err := w.Sweep(t.Context(), later)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.ErrorIs(t, <-done, store.ErrNotFound)
+			disk.SlowSyncs(0)
+			delete(w.held, sess.Key())
+			w.requireAll()
+			w.reopen()
+			w.requireAll()
+			require.NoError(t, w.Close())
+		})
 	}
 }
 

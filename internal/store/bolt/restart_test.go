@@ -2,6 +2,7 @@ package bolt_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -91,6 +92,52 @@ func TestRestart(t *testing.T) {
 			assert.Equal(t, info.Size(), report.Bytes)
 			assert.EqualValues(t, 0o600, info.Mode().Perm())
 		})
+	}
+}
+
+// A grace ends with its successor, whatever takes the successor's id later.
+func TestRestart_endedGraces(t *testing.T) {
+	ctx := t.Context()
+	for name, act := range map[string]func(w *world, old, next schema.Session){
+		"expired": func(w *world, _, next schema.Session) {
+			_, err := w.Sweep(ctx, now.Add(2*time.Hour))
+			require.NoError(t, err)
+			w.create() // by when that is written
+			require.NoError(t, w.Create(ctx, now, next))
+		},
+		"expired, and not noticed": func(w *world, _, next schema.Session) {
+			next.ExpiresAt = now.Add(3 * time.Hour)
+			require.NoError(t, w.Create(ctx, now.Add(2*time.Hour), next))
+		},
+		"deleted": func(w *world, _, next schema.Session) {
+			require.NoError(t, w.Delete(ctx, now, next.Key(), 0))
+			require.NoError(t, w.Revive(ctx, now, next))
+		},
+		"regenerated": func(w *world, _, next schema.Session) {
+			third := next.WithID(schema.NewID())
+			require.NoError(t, w.Regenerate(ctx, now, next, third, now))
+			require.NoError(t, w.Revive(ctx, now, next))
+		},
+		"its id is taken": func(w *world, old, _ schema.Session) {
+			require.NoError(t, w.Revive(ctx, now, old))
+			require.NoError(t, w.Delete(ctx, now, old.Key(), 0))
+		},
+	} {
+		for _, interval := range []time.Duration{0, time.Hour} {
+			t.Run(fmt.Sprint(name, ", interval ", interval), func(t *testing.T) {
+				w := newWorld(t, scratch(t), interval)
+				old := w.create()
+				next := old.WithID(schema.NewID())
+				require.NoError(t, w.Regenerate(ctx, now, old, next, now.Add(5*time.Hour)))
+				act(w, old, next)
+				_, err := w.Get(ctx, now, old.Key())
+				require.ErrorIs(t, err, store.ErrNotFound)
+				w.reopen()
+				_, err = w.Get(ctx, now, old.Key())
+				require.ErrorIs(t, err, store.ErrNotFound)
+				require.NoError(t, w.Close())
+			})
+		}
 	}
 }
 

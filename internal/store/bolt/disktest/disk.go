@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,11 +97,17 @@ func (d *Disk) tell(format string, args ...any) {
 // FailWrites makes every write fail from now on; 0 makes them succeed.
 func (d *Disk) FailWrites(errno syscall.Errno) { d.t.Helper(); d.tell("write %d", errno) }
 
-// FailSyncs makes every sync fail that comes after so many more; 0 as errno
-// makes them succeed.
-func (d *Disk) FailSyncs(after int, errno syscall.Errno) {
+// FailSyncs makes every sync fail from now on; 0 makes them succeed.
+func (d *Disk) FailSyncs(errno syscall.Errno) {
 	d.t.Helper()
-	d.tell("sync %d %d", after, errno)
+	d.tell("sync %d %d", int64(math.MaxInt64), errno)
+}
+
+// FailSyncsOfHead makes every sync fail if the last write was to the first so
+// many bytes of a file; 0 as errno makes them succeed.
+func (d *Disk) FailSyncsOfHead(size int64, errno syscall.Errno) {
+	d.t.Helper()
+	d.tell("sync %d %d", size, errno)
 }
 
 // SlowSyncs makes every sync take that long.

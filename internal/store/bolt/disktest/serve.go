@@ -21,7 +21,8 @@ type faults struct {
 	mu     sync.Mutex
 	write  syscall.Errno
 	sync   syscall.Errno
-	after  int
+	below  int64 // only syncs after a write below that fail
+	wrote  int64 // where the last write was
 	slow   time.Duration
 	record string
 	events []byte
@@ -62,7 +63,7 @@ func (d *faults) obey(command []string) error {
 	case "write":
 		d.write = syscall.Errno(n[0])
 	case "sync":
-		d.after, d.sync = n[0], syscall.Errno(n[1])
+		d.below, d.sync = int64(n[0]), syscall.Errno(n[1])
 	case "slow":
 		d.slow = time.Duration(n[0])
 	case "record":
@@ -166,6 +167,7 @@ func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, sysca
 	if f.disk.write != 0 {
 		return 0, f.disk.write
 	}
+	f.disk.wrote = off
 	n, errno := f.LoopbackFile.Write(ctx, data, off)
 	if errno == 0 {
 		f.disk.note(f.name(), off, data[:n])
@@ -181,11 +183,8 @@ func (f *file) Fsync(context.Context, uint32) syscall.Errno {
 	<-time.After(slow)
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	if f.disk.sync != 0 {
-		if f.disk.after == 0 {
-			return f.disk.sync
-		}
-		f.disk.after--
+	if f.disk.sync != 0 && f.disk.wrote < f.disk.below {
+		return f.disk.sync
 	}
 	f.disk.note(f.name(), -1, nil)
 	return 0 // nothing here outlives the test
