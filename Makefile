@@ -52,6 +52,19 @@ clients: ## Generate the clients from openapi.yaml
 	tools/need.sh node npm
 	GO=$(GO) tools/clients.sh
 
+# How often make crash kills the service, and make rolling restarts it.
+KILLS ?= 1000
+ROLLS ?= 100
+
+.PHONY: crash
+crash: ## Kill the service KILLS times under load, cut its power, and check what it kept
+	KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 ./crash
+
+.PHONY: rolling
+rolling: ## Restart instances ROLLS times under load, and check that nobody notices
+	tools/need.sh caddy nginx redis-server
+	ROLLS=$(ROLLS) $(GO) test -v -count=1 -timeout 0 -run 'RollingRestart|SIGTERM' ./cmd/session-api
+
 ## Checking
 
 .PHONY: lint

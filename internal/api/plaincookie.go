@@ -10,21 +10,29 @@ import (
 // have. What is not that plain is for net/http to read.
 func plainCookie(h http.Header, name string) (value string, ok bool) {
 	lines := h["Cookie"]
-	if len(lines) != 1 || strings.Count(lines[0], name) != 1 {
+	if len(lines) != 1 {
 		return "", false
 	}
-	before, after, _ := strings.Cut(lines[0], name)
-	if before != "" && !strings.HasSuffix(before, "; ") || !strings.HasPrefix(after, "=") {
+	before, after, found := strings.Cut(lines[0], name)
+	if !found || before != "" && !strings.HasSuffix(before, "; ") || !strings.HasPrefix(after, "=") {
 		return "", false
 	}
-	value, _, _ = strings.Cut(after[1:], ";")
+	value, others, _ := strings.Cut(after[1:], ";")
+	if strings.Contains(others, name) {
+		return "", false
+	}
 	for i := range len(value) {
-		switch c := value[i]; {
-		case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z':
-		case c == '%', c == '.', c == ':', c == '-', c == '_', c == '+', c == '/':
-		default:
+		if !ofToken[value[i]] {
 			return "", false
 		}
 	}
 	return value, true
 }
+
+// ofToken are the bytes that a token can have, percent-encoded or not.
+var ofToken = func() (set [256]bool) {
+	for _, c := range "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz%.:-_+/" {
+		set[c] = true
+	}
+	return set
+}()
