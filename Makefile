@@ -58,7 +58,8 @@ ROLLS ?= 100
 
 .PHONY: crash
 crash: ## Kill the service KILLS times under load, cut its power, and check what it kept
-	KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 ./crash
+	tools/need.sh strace
+	KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -tags power ./crash
 
 .PHONY: rolling
 rolling: ## Restart instances ROLLS times under load, and check that nobody notices

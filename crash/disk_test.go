@@ -1,3 +1,5 @@
+//go:build power
+
 package crash_test
 
 import (

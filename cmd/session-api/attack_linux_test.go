@@ -303,6 +303,7 @@ func TestAttacks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := launch(t, path, environment(t, append([]string{
 				"CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
+				"GOMAXPROCS", "2", // large documents are worked on by so many at once
 			}, tc.environ...)...))
 			before := p.peak(t)
 			others, stop := startStaying(t, p.addr, 3)
