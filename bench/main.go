@@ -114,14 +114,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
-	if err != nil {
+	if rep == nil {
 		return err
 	}
-	if err := rep.print(stdout); err != nil {
+	if err := errors.Join(err, rep.print(stdout)); err != nil || o.write == "" {
 		return err
-	}
-	if o.write == "" {
-		return nil
 	}
 	return rep.write(o.write)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -48,20 +49,25 @@ type rival struct {
 	turns []turn
 }
 
-// measure runs everything.
+// measure runs everything. Rows that fail are missing in the report, and in the
+// error.
 func (l *lab) measure(ctx context.Context) (*report, error) {
 	rep := &report{options: l.options, machine: describeMachine(l.programs)}
 	began := time.Now()
-	var err error
+	var failed, err error
 	if rep.start, err = l.measureStart(ctx); err != nil {
 		return nil, err
 	}
 	for _, r := range l.chosen() {
 		res, err := l.measureRow(ctx, &r)
-		if err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.name, err)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err != nil:
+			failed = errors.Join(failed, fmt.Errorf("row %s: %w", r.name, err))
+		default:
+			rep.results = append(rep.results, res)
 		}
-		rep.results = append(rep.results, res)
 	}
 	if l.onRedis() {
 		if rep.space, err = l.measureSpace(ctx); err != nil {
@@ -74,7 +80,7 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 		}
 	}
 	l.say("%v in all", time.Since(began).Round(time.Second))
-	return rep, nil
+	return rep, failed
 }
 
 // measureRow runs the service and the yardsticks side by side, and lets them

@@ -146,7 +146,7 @@ var attacks = map[string]struct {
 		},
 	},
 	"1 MiB of nesting": {
-		384, nil,
+		512, nil,
 		func(t *testing.T, p *process) {
 			a := newAttacker(t, p, 50)
 			open := `{"inputs":{"a":` + strings.Repeat("[", 1<<20-1000)

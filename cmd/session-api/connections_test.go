@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -31,19 +32,15 @@ func healthy(t *testing.T, conn net.Conn, r *bufio.Reader) {
 func TestConnections_oneMoreClosesWhichWaitsLongest(t *testing.T) {
 	s := start(t, environment(t, "MAX_CONNECTIONS", "3"))
 	busy, answers := inFlight(t, s.addr)
-	rests, resting := dial(t, s.addr)
-	healthy(t, rests, resting)
 	_, silent := dial(t, s.addr)
+	rests, resting := dial(t, s.addr)
+	healthy(t, rests, resting) // accepted after the silent one
 
 	fourth, fromFourth := dial(t, s.addr)
 	healthy(t, fourth, fromFourth)
-	_, err := resting.ReadByte()
-	require.ErrorIs(t, err, io.EOF, "it rested longest")
-	fifth, fromFifth := dial(t, s.addr)
-	healthy(t, fifth, fromFifth)
-	_, err = silent.ReadByte()
-	require.ErrorIs(t, err, io.EOF)
-	healthy(t, fourth, fromFourth)
+	_, err := silent.ReadByte()
+	require.ErrorIs(t, err, io.EOF, "it waited longest")
+	healthy(t, rests, resting)
 
 	_, err = io.WriteString(busy, "}")
 	require.NoError(t, err)
@@ -51,6 +48,34 @@ func TestConnections_oneMoreClosesWhichWaitsLongest(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusCreated, resp.StatusCode, "what has a request is left alone")
+}
+
+// The time that counts is that since the last request, and one with a request
+// does not wait.
+func TestConnections_order(t *testing.T) {
+	const most = 3
+	c := newConnections(most)
+	var conns, others []net.Conn
+	for range most {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { _ = theirs.Close() })
+		require.NoError(t, theirs.SetReadDeadline(time.Now().Add(patience)))
+		c.makeRoom()
+		c.track(ours, http.StateNew)
+		conns, others = append(conns, ours), append(others, theirs)
+	}
+	c.track(conns[0], http.StateActive)
+	c.track(conns[0], http.StateIdle) // behind 1 and 2
+	c.track(conns[1], http.StateActive)
+	for _, next := range []int{2, 0} {
+		c.makeRoom() // for one more
+		_, err := others[next].Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "connection %d", next)
+		c.track(conns[next], http.StateClosed)
+	}
+	require.NoError(t, others[1].SetReadDeadline(time.Now()))
+	_, err := others[1].Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it has a request")
 }
 
 // Where all have a request, one more waits.
