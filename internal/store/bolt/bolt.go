@@ -77,11 +77,10 @@ func Open(now time.Time, o Options) (*Store, error) {
 		queue: &s.queue, mem: s.Store, graces: &s.graces, locks: &s.locks, log: o.Logger,
 		delay: markDelay, waits: s.lazy, stopped: make(chan struct{}),
 	}
-	for _, one := range []*signal{&s.committer.failed, &s.committer.stuck, &s.committer.behind} {
-		one.init()
-	}
-	if s.lazy {
-		s.committer.delay = o.Interval / 2 // the other half is for the disk
+	s.committer.failed.init()
+	s.committer.stuck.init()
+	if s.lazy { // the rest of the interval is for the disk, and for clocks that are late
+		s.committer.delay, s.committer.holdBack = 2*o.Interval/5, 4*o.Interval/5
 	}
 	if err := s.open(now, &o); err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", o.Dir, err)
@@ -123,14 +122,11 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	if c.info, err = file.Stat(); err != nil {
 		return fmt.Errorf("opening the data file: %w", err)
 	}
-	if c.db, err = openData(c.path, c.info); err != nil {
-		return err
+	c.index, c.logBytes, c.over = held.index, held.logBytes, held.over
+	for _, e := range held.ended {
+		c.buried += int64(e.size) + entryBytes
 	}
-	c.index, c.logBytes = held.index, held.logBytes
-	if err := (&loader{s, file, held, now}).load(&o.Memory, o.Logger); err != nil {
-		return errors.Join(err, c.db.Close())
-	}
-	return nil
+	return (&loader{s, file, held, now}).load(&o.Memory, o.Logger)
 }
 
 // compact writes the file anew, if there is room for that.
@@ -156,7 +152,9 @@ func (s *Store) Name() string { return "bolt" }
 // Sweep implements store.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	n, err := s.Store.Sweep(ctx, now)
-	s.graces.sweep(now.UnixMilli())
+	if over := s.graces.sweep(now.UnixMilli()); len(over) > 0 {
+		s.queue.markLed(over)
+	}
 	s.committer.now.Store(now.UnixMilli())
 	return n, err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sync"
@@ -25,11 +24,15 @@ type content struct {
 	// entries is how many the log has, logBytes what they take.
 	entries, logBytes int64
 
-	// live are the sessions that have not expired, in no order, and ended the
-	// tombstones, in that of their ends. expired is how many sessions have.
+	// live are the sessions that have not expired, in the order of their
+	// entries, and ended the tombstones, in that of their ends. expired is how
+	// many sessions have.
 	live, ended []place
 	expired     int
 	graces      map[store.Key]grace
+	// over are the numbers of the last entries of sessions and of graces whose
+	// time is over, in no order.
+	over []uint64
 
 	hasFormat bool
 }
@@ -46,6 +49,7 @@ type place struct {
 	off     int64 // of the value
 	size    uint32
 	kind    byte
+	counts  bool // it is its key's last
 }
 
 // readContent checks all of a file, and returns what it holds at now.
@@ -73,15 +77,15 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	return all, nil
 }
 
-// collector makes the visits that read a file, one for each goroutine.
+// collector makes the visits that read a file.
 type collector struct {
 	index *index
 	mu    sync.Mutex
-	parts []*part
+	parts []*section
 }
 
-// part is what one visit has seen.
-type part struct {
+// section is what one visit has seen, in order.
+type section struct {
 	of        *collector
 	places    []place
 	graces    []numberedGrace
@@ -95,14 +99,14 @@ type numberedGrace struct {
 }
 
 func (c *collector) bucket(name string) (func() visit, error) {
-	add := map[string]func(*part, []byte, []byte, int64) error{
-		logBucket: (*part).entry, metaBucket: (*part).meta,
+	add := map[string]func(*section, []byte, []byte, int64) error{
+		logBucket: (*section).entry, metaBucket: (*section).meta,
 	}[name]
 	if add == nil {
 		return nil, damaged("it has a bucket that is not known, %q", name)
 	}
 	return func() visit {
-		p := &part{of: c}
+		p := &section{of: c}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.parts = append(c.parts, p)
@@ -115,14 +119,14 @@ func (c *collector) bucket(name string) (func() visit, error) {
 	}, nil
 }
 
-func (p *part) meta(key, value []byte, _ int64) error {
+func (p *section) meta(key, value []byte, _ int64) error {
 	_, err := unseal(key, value)
 	p.hasFormat = p.hasFormat || string(key) == formatKey
 	return err
 }
 
 // entry notes where an entry of the log is.
-func (p *part) entry(key, value []byte, off int64) error {
+func (p *section) entry(key, value []byte, off int64) error {
 	number, ok := parseNumber(key)
 	if !ok {
 		return errContent
@@ -156,45 +160,67 @@ func (p *part) entry(key, value []byte, off int64) error {
 	return err
 }
 
-// sum puts the parts together: of each key the last entry counts.
+// sum puts the sections together: of each key the last entry counts.
 func (c *collector) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace)}
-	total := 0
 	for _, p := range c.parts {
-		total += len(p.places)
 		all.hasFormat = all.hasFormat || p.hasFormat
 	}
-	last := make(map[uint64]position, total)
+	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
+	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })
+	var running sync.WaitGroup
+	for i := range indexParts {
+		running.Go(func() { c.findLast(i, now) })
+	}
+	running.Wait()
 	for _, p := range c.parts {
-		for _, e := range p.places {
+		for i := range p.places {
+			e := &p.places[i]
 			all.entries++
 			all.logBytes += int64(e.size) + entryBytes
-			if e.kind != graceKind {
-				last[e.hash] = max(last[e.hash], at(e.number, e.kind == sessionKind))
-			}
-		}
-	}
-	for _, p := range c.parts {
-		for _, e := range p.places {
-			live := e.kind == sessionKind
-			switch {
-			case e.kind == graceKind || last[e.hash] != at(e.number, live):
-			case e.expires <= now:
-				delete(last, e.hash)
-				if live {
-					all.expired++
-				}
+			switch live := e.kind == sessionKind; {
+			case !e.counts:
+			case e.expires > now && live:
+				all.live = append(all.live, *e)
+			case e.expires > now:
+				all.ended = append(all.ended, *e)
 			case live:
-				all.live = append(all.live, e)
-			default:
-				all.ended = append(all.ended, e)
+				all.over = append(all.over, e.number)
 			}
 		}
+		p.places = nil
 	}
-	all.index.last = last
+	all.expired = len(all.over)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	c.sumGraces(all, now)
 	return all
+}
+
+// findLast finds the last entries of the keys of one part of the index. It
+// learns all but those of tombstones whose time is over.
+func (c *collector) findLast(i int, now int64) {
+	last := c.index.last[i]
+	var free []uint64 // keys
+	for _, p := range slices.Backward(c.parts) {
+		for j := len(p.places) - 1; j >= 0; j-- {
+			e := &p.places[j]
+			if part(e.hash) != i || e.kind == graceKind {
+				continue
+			}
+			if _, later := last[e.hash]; later {
+				continue
+			}
+			e.counts = true
+			live := e.kind == sessionKind
+			last[e.hash] = at(e.number, live)
+			if !live && e.expires <= now {
+				free = append(free, e.hash)
+			}
+		}
+	}
+	for _, hash := range free {
+		delete(last, hash)
+	}
 }
 
 func (c *collector) sumGraces(all *content, now int64) {
@@ -203,23 +229,27 @@ func (c *collector) sumGraces(all *content, now int64) {
 		graces = append(graces, p.graces...)
 	}
 	slices.SortFunc(graces, func(a, b numberedGrace) int { return cmp.Compare(a.number, b.number) })
+	over := make(map[store.Key]uint64) // the last entries that are
 	for _, g := range graces {
-		if g.to.until > now {
+		delete(all.graces, g.old)
+		delete(over, g.old)
+		switch {
+		case g.to.until > now:
 			all.graces[g.old] = g.to
-		} else {
-			delete(all.graces, g.old)
+		case g.to.until > 0:
+			over[g.old] = g.number
 		}
+	}
+	for _, number := range over {
+		all.over = append(all.over, number)
 	}
 }
 
-// read reads the entry. It uses the buffer, or a larger one.
-func (p place) read(file io.ReaderAt, buf *[]byte) (entry, error) {
-	if cap(*buf) < int(p.size) {
-		*buf = make([]byte, p.size)
-	}
-	value := (*buf)[:p.size]
-	if _, err := file.ReadAt(value, p.off); err != nil {
-		return entry{}, fmt.Errorf("reading the data file: %w", err)
+// read reads the entry, which is good until the next one is read.
+func (p *place) read(w *window) (entry, error) {
+	value, err := w.read(p.off, int64(p.size))
+	if err != nil {
+		return entry{}, err
 	}
 	content, err := unseal(appendNumber(make([]byte, 0, 8), p.number), value)
 	if err != nil {
@@ -229,8 +259,8 @@ func (p place) read(file io.ReaderAt, buf *[]byte) (entry, error) {
 }
 
 // session reads the session of a place.
-func (p place) session(file io.ReaderAt, buf *[]byte) (schema.Session, error) {
-	e, err := p.read(file, buf)
+func (p *place) session(w *window) (schema.Session, error) {
+	e, err := p.read(w)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -238,5 +268,6 @@ func (p place) session(file io.ReaderAt, buf *[]byte) (schema.Session, error) {
 	if err != nil {
 		return schema.Session{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	s.Doc = append(make([]byte, 0, len(s.Doc)), s.Doc...)
 	return s, nil
 }

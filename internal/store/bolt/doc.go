@@ -49,10 +49,14 @@
 //
 // A crash before a mark is written can bring back a session that was evicted in
 // the last tenth of a second, or since the last interval: nobody ended it. An
-// expired one is not loaded.
+// expired one is not loaded, and the first transactions say that it is gone: if
+// the clock was wrong, and is set back, it stays so.
 //
-// Of the interval, marked keys wait for one half, and the disk has the other
-// one for them. Where it does not keep up, whoever would mark more has to wait.
+// The first mark starts the interval. When two fifths of it are over, the marked
+// keys are written. Where that takes longer than another two, because the disk is
+// slow or there are many, whoever would mark more has to wait until they are
+// written: what is acknowledged then is never more than an interval younger than
+// what is not on the disk. The last fifth is for a process that gets no processor.
 //
 // # The log
 //
@@ -63,8 +67,9 @@
 // changes a page for each session that a transaction writes, somewhere in the
 // file; here it is a few pages in a row.
 //
-// Where the log holds more than twice what memory does, each transaction takes
-// some entries from its beginning, and writes those again that still count.
+// Where the log holds more than twice what memory and the tombstones do, each
+// transaction takes some entries from its beginning, about twice as many bytes as
+// it adds besides, and writes those again that still count.
 // Which ones that are, an index in memory tells. It knows each key's last entry
 // by a hash of the key. Collecting comes first in a transaction: what the
 // transaction writes of the same keys is later then, and counts.
@@ -99,8 +104,8 @@
 // all writers do, at once. Reads go on. The committer closes the file, and
 // tries again to open it and to write the marked keys, every half second or,
 // where a try takes long, less often. The first try that succeeds ends the
-// failure. A transaction that takes longer than patience makes writers fail as
-// well, until it is done.
+// failure. A transaction for which the disk takes longer than patience makes
+// writers fail as well, until it is done.
 //
 // Opening writes the file's two head pages anew, as they are read, and syncs
 // them. After a failed fsync of such a page the kernel shows what it holds and

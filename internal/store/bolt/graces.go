@@ -84,13 +84,15 @@ func (g *graces) drop(old store.Key) {
 	}
 }
 
-// sweep ends the graces that have run out at now.
-func (g *graces) sweep(now int64) {
+// sweep ends the graces that have run out at now, and returns their keys.
+func (g *graces) sweep(now int64) (ended []store.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for old, at := range g.byOld {
 		if now >= at.until {
 			g.drop(old)
+			ended = append(ended, old)
 		}
 	}
+	return ended
 }

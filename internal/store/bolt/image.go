@@ -132,17 +132,20 @@ func parsePage(data []byte, off int64) (p page, id uint64, overflow uint32) {
 	return p, native.Uint64(data), native.Uint32(data[12:])
 }
 
-// read reads the page and claims it. It uses the buffer, or a larger one.
-func (im *image) read(id uint64, buf *[]byte) (page, error) {
+// window returns one to read pages through.
+func (im *image) window() *window {
+	return &window{file: im.file, size: int64(im.end) * im.pageSize} //nolint:gosec // within the file
+}
+
+// read reads the page and claims it. The page is good until the next one is
+// read.
+func (im *image) read(id uint64, w *window) (page, error) {
 	if id < 2 || id >= im.end {
 		return page{}, damaged("page %d is not one of those from 2 to %d", id, im.end)
 	}
-	if int64(cap(*buf)) < im.pageSize {
-		*buf = make([]byte, im.pageSize)
-	}
 	off := int64(id) * im.pageSize //nolint:gosec // within the file
-	data := (*buf)[:im.pageSize]
-	if err := im.readAt(data, off); err != nil {
+	data, err := w.read(off, im.pageSize)
+	if err != nil {
 		return page{}, err
 	}
 	_, self, overflow := parsePage(data, off)
@@ -160,23 +163,12 @@ func (im *image) read(id uint64, buf *[]byte) (page, error) {
 	}
 	if more > 0 {
 		size := int64(more+1) * im.pageSize //nolint:gosec // at most maxPageBytes
-		if int64(cap(*buf)) < size {
-			*buf = make([]byte, size)
-		}
-		data = (*buf)[:size]
-		if err := im.readAt(data, off); err != nil {
+		if data, err = w.read(off, size); err != nil {
 			return page{}, err
 		}
 	}
 	p, _, _ := parsePage(data, off)
 	return p, nil
-}
-
-func (im *image) readAt(b []byte, off int64) error {
-	if _, err := im.file.ReadAt(b, off); err != nil {
-		return fmt.Errorf("reading the data file: %w", err)
-	}
-	return nil
 }
 
 // used returns how many pages are claimed, the two heads included.
@@ -225,14 +217,13 @@ type subtree struct {
 	depth  int
 }
 
-// walk visits the elements of a bucket, on many goroutines at once. Each has
-// its own visit.
+// walk visits the elements of a bucket, on many goroutines at once. Each part of
+// the bucket has its own visit, which gets its elements in order.
 func (im *image) walk(root uint64, visitor func() visit) error {
-	var buf []byte
-	first := visitor()
+	window := im.window()
 	todo := []subtree{{id: root}}
 	for len(todo) > 0 && len(todo) < leastSubtrees {
-		next, err := im.step(todo[0], &buf, first)
+		next, err := im.step(todo[0], window, visitor())
 		if err != nil {
 			return err
 		}
@@ -243,11 +234,10 @@ func (im *image) walk(root uint64, visitor func() visit) error {
 	var running sync.WaitGroup
 	var taken atomic.Int64
 	for w := range workers {
-		visit := visitor()
 		running.Go(func() {
-			var buf []byte
+			window := im.window()
 			for i := taken.Add(1) - 1; i < int64(len(todo)) && errs[w] == nil; i = taken.Add(1) - 1 {
-				errs[w] = im.descend(todo[i], &buf, visit)
+				errs[w] = im.descend(todo[i], window, visitor())
 			}
 		})
 	}
@@ -256,20 +246,20 @@ func (im *image) walk(root uint64, visitor func() visit) error {
 }
 
 // descend visits the elements of a subtree.
-func (im *image) descend(t subtree, buf *[]byte, visit visit) error {
-	below, err := im.step(t, buf, visit)
+func (im *image) descend(t subtree, w *window, visit visit) error {
+	below, err := im.step(t, w, visit)
 	for i := 0; i < len(below) && err == nil; i++ {
-		err = im.descend(below[i], buf, visit)
+		err = im.descend(below[i], w, visit)
 	}
 	return err
 }
 
 // step visits the elements of a leaf, or returns the subtrees of a branch.
-func (im *image) step(t subtree, buf *[]byte, visit visit) ([]subtree, error) {
+func (im *image) step(t subtree, w *window, visit visit) ([]subtree, error) {
 	if t.depth > maxDepth {
 		return nil, damaged("page %d is %d levels below its root", t.id, t.depth)
 	}
-	p, err := im.read(t.id, buf)
+	p, err := im.read(t.id, w)
 	if err != nil {
 		return nil, err
 	}
@@ -376,8 +366,7 @@ func (im *image) checkFreelist() error {
 	if im.freelist == noFreelist {
 		return nil
 	}
-	var buf []byte
-	p, err := im.read(im.freelist, &buf)
+	p, err := im.read(im.freelist, im.window())
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,13 @@ import (
 // them may be missing after a restart.
 type index struct {
 	seed maphash.Seed
-	last map[uint64]position
+	// last has a map for each part of the hashes, so that several goroutines
+	// can fill it.
+	last [indexParts]map[uint64]position
 }
+
+// indexParts is how many parts an index has.
+const indexParts = 8
 
 // position is an entry's number times two, plus one where it is a session's.
 type position uint64
@@ -33,18 +38,29 @@ func (p position) number() uint64 { return uint64(p >> 1) }
 func (p position) live() bool     { return p&1 != 0 }
 
 func newIndex() *index {
-	return &index{seed: maphash.MakeSeed(), last: make(map[uint64]position)}
+	x := &index{seed: maphash.MakeSeed()}
+	for i := range x.last {
+		x.last[i] = make(map[uint64]position)
+	}
+	return x
 }
 
 func (x *index) hash(key store.Key) uint64 { return maphash.Comparable(x.seed, key) }
 
-func (x *index) of(key store.Key) position { return x.last[x.hash(key)] }
+// part is the number of the part that a hash belongs to.
+func part(hash uint64) int { return int(hash % indexParts) }
+
+func (x *index) of(key store.Key) position {
+	hash := x.hash(key)
+	return x.last[part(hash)][hash]
+}
 
 // set notes the last entry of the key; noPosition for none.
 func (x *index) set(key store.Key, p position) {
-	if hash := x.hash(key); p == noPosition {
-		delete(x.last, hash)
+	hash := x.hash(key)
+	if last := x.last[part(hash)]; p == noPosition {
+		delete(last, hash)
 	} else {
-		x.last[hash] = p
+		last[hash] = p
 	}
 }

@@ -25,7 +25,22 @@ type loader struct {
 	now  time.Time
 }
 
+// load opens the data file for writing as well: bbolt looks through all of it,
+// too, and that may take as long.
 func (l *loader) load(limits *memory.Options, log *slog.Logger) error {
+	c := &l.s.committer
+	var opened error
+	var opening sync.WaitGroup
+	opening.Go(func() { c.db, opened = openData(c.path, c.info) })
+	err := l.fillMemory(limits, log)
+	opening.Wait()
+	if err = errors.Join(opened, err); err != nil && c.db != nil {
+		err = errors.Join(err, c.db.Close())
+	}
+	return err
+}
+
+func (l *loader) fillMemory(limits *memory.Options, log *slog.Logger) error {
 	if err := l.sessions(limits); err != nil {
 		return err
 	}
@@ -49,33 +64,21 @@ func (l *loader) load(limits *memory.Options, log *slog.Logger) error {
 // sessions restores the sessions in an order that suits the limits.
 func (l *loader) sessions(limits *memory.Options) error {
 	live := l.held.live
-	ordered := limits.Policy == memory.LRU && (limits.MaxEntries > 0 || limits.MaxBytes > 0)
-	byUse := func(a, b int) int {
-		return cmp.Or(cmp.Compare(live[a].used, live[b].used), cmp.Compare(live[a].number, live[b].number))
-	}
 	switch {
+	case l.fits(limits):
+		return l.fill()
 	case limits.Policy == memory.None:
 		// What does not fit is refused: the youngest.
 		slices.SortFunc(live, func(a, b place) int { return cmp.Compare(a.created, b.created) })
-		return l.restore(nil)
-	case l.fits(limits):
-		// In the order of lists it goes fastest.
-		slices.SortFunc(live, func(a, b place) int { return cmp.Compare(b.created, a.created) })
-		if !ordered {
-			return l.restore(nil)
-		}
-		keys := make([]store.Key, len(live))
-		if err := l.restore(keys); err != nil {
-			return err
-		}
-		l.use(keys, byUse)
-		return nil
+	default:
+		// What was used longest ago gives way to the others.
+		slices.SortFunc(live, byUse)
 	}
-	// What was used longest ago gives way to the others.
-	slices.SortFunc(live, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.number, b.number))
-	})
-	return l.restore(nil)
+	return l.restore()
+}
+
+func byUse(a, b place) int {
+	return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.number, b.number))
 }
 
 // sessionBytes is more than what memory counts for a session beside its entry.
@@ -92,19 +95,21 @@ func (l *loader) fits(limits *memory.Options) bool {
 // in their order.
 const run = 256
 
-// eachRun calls do with the bounds of all runs, on many goroutines.
-func eachRun(n int, do func(from, to int) error) error {
+// eachRun calls do with all runs, on many goroutines, each with a window of its
+// own.
+func (l *loader) eachRun(do func(w *window, places []place) error) error {
 	errs := make([]error, runtime.GOMAXPROCS(0))
 	var taken atomic.Int64
 	var running sync.WaitGroup
-	for w := range errs {
+	for i := range errs {
 		running.Go(func() {
-			for errs[w] == nil {
+			w := l.window()
+			for errs[i] == nil {
 				from := int(taken.Add(run)) - run
-				if from >= n {
+				if from >= len(l.held.live) {
 					return
 				}
-				errs[w] = do(from, min(from+run, n))
+				errs[i] = do(w, l.held.live[from:min(from+run, len(l.held.live))])
 			}
 		})
 	}
@@ -112,21 +117,43 @@ func eachRun(n int, do func(from, to int) error) error {
 	return errors.Join(errs...)
 }
 
-// restore puts the sessions into memory, and their keys into keys, unless that
-// is nil.
-func (l *loader) restore(keys []store.Key) error {
+func (l *loader) window() *window {
+	return &window{file: l.file, size: int64(l.held.pages) * l.held.pageSize} //nolint:gosec // within the file
+}
+
+// fill puts all sessions into memory at once.
+func (l *loader) fill() error {
 	live := l.held.live
-	var full atomic.Int64
-	err := eachRun(len(live), func(from, to int) error {
-		var buf []byte
-		for i := from; i < to; i++ {
-			sess, err := live[i].session(l.file, &buf)
+	slices.SortFunc(live, byUse)
+	for i := range live {
+		live[i].used = int64(i) + 1
+	}
+	// In the order of the file they are read fastest.
+	slices.SortFunc(live, func(a, b place) int { return cmp.Compare(a.off, b.off) })
+	filling := l.s.Store.Fill(len(live))
+	err := l.eachRun(func(w *window, places []place) error {
+		sessions := make([]memory.Restored, len(places))
+		for i := range places {
+			sess, err := places[i].session(w)
 			if err != nil {
 				return err
 			}
-			sess.Doc = append(make([]byte, 0, len(sess.Doc)), sess.Doc...)
-			if keys != nil {
-				keys[i] = sess.Key()
+			sessions[i] = memory.Restored{Session: sess, Use: places[i].used}
+		}
+		return filling.Add(sessions)
+	})
+	filling.Done()
+	return err
+}
+
+// restore puts the sessions into memory, as many as fit.
+func (l *loader) restore() error {
+	var full atomic.Int64
+	err := l.eachRun(func(w *window, places []place) error {
+		for i := range places {
+			sess, err := places[i].session(w)
+			if err != nil {
+				return err
 			}
 			switch err := l.s.Store.Restore(l.now, sess); {
 			case errors.Is(err, store.ErrFull):
@@ -141,34 +168,18 @@ func (l *loader) restore(keys []store.Key) error {
 	// A create that was under way when the process ended may be one too many,
 	// with as many others as there were at once.
 	if n := full.Load(); n > batchOps {
-		return fmt.Errorf("%d of its %d sessions do not fit: raise the limits, or let sessions be evicted", n, len(live))
+		return fmt.Errorf("%d of its %d sessions do not fit: raise the limits, or let sessions be evicted", n, len(l.held.live))
 	}
 	return err
-}
-
-// use makes the sessions used in the order of their uses.
-func (l *loader) use(keys []store.Key, byUse func(a, b int) int) {
-	order := make([]int, len(keys))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, byUse)
-	_ = eachRun(len(order), func(from, to int) error {
-		for _, i := range order[from:to] {
-			// It moves no deadline, so that is all it does.
-			_, _ = l.s.Store.Touch(context.Background(), l.now, keys[i], time.UnixMilli(0))
-		}
-		return nil
-	})
 }
 
 func (l *loader) tombstones() error {
 	if l.s.tombstone == 0 {
 		return nil
 	}
-	var buf []byte
+	w := l.window()
 	for _, p := range l.held.ended {
-		e, err := p.read(l.file, &buf)
+		e, err := p.read(w)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 // lockCount is how many locks all keys share: so many that two writers of two
 // sessions rarely meet.
-const lockCount = 1024
+const lockCount = 4096
 
 // keyLocks are locks of keys, each taken by filling the one slot of a channel:
 // they are waited for only so long, and released by another goroutine than the
@@ -38,9 +38,9 @@ func (l *keyLocks) places(keys ...store.Key) []int {
 	return slices.Compact(places)
 }
 
-// lock takes the locks. It returns false if one was not free before the disk
-// was found to be stuck.
-func (l *keyLocks) lock(ctx context.Context, stuck *signal, places []int) bool {
+// lock takes the locks. It fails if one was not free before the disk was found
+// to be stuck, or the context ended.
+func (l *keyLocks) lock(ctx context.Context, stuck *signal, places []int) error {
 	for n, i := range places {
 		select {
 		case l.slots[i] <- struct{}{}:
@@ -51,13 +51,13 @@ func (l *keyLocks) lock(ctx context.Context, stuck *signal, places []int) bool {
 		case l.slots[i] <- struct{}{}:
 		case <-stuck.whenOn():
 			l.unlock(places[:n])
-			return false
+			return errStuck
 		case <-ctx.Done():
 			l.unlock(places[:n])
-			return false
+			return ctx.Err()
 		}
 	}
-	return true
+	return nil
 }
 
 func (l *keyLocks) unlock(places []int) {

@@ -1,7 +1,10 @@
 package bolt
 
 import (
+	"cmp"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"session-api/internal/store"
 )
@@ -47,16 +50,29 @@ type queue struct {
 	// ready gets a token when there may be something new for the committer.
 	ready chan struct{}
 
+	// clock is what the ages of marks go by.
+	clock clock
+
 	mu     sync.Mutex
 	ops    []*operation
 	enough int // how many operations are worth a token
 	marks  map[store.Key]mark
+	// since is when the first of the marks was made, taken when the first of
+	// those was that the committer has and that are not written; 0 for none.
+	since, taken time.Duration
+	// done is closed when the committer has written all marks that it had.
+	done   chan struct{}
 	closed bool
+
+	// oldest is when the first mark was made that is not written; 0 for none.
+	oldest atomic.Int64
 }
 
 func (q *queue) init() {
+	q.clock = startClock()
 	q.ready = make(chan struct{}, 1)
 	q.marks = make(map[store.Key]mark)
+	q.done = make(chan struct{})
 	q.enough = 1
 }
 
@@ -90,10 +106,24 @@ func (q *queue) withdraw(op *operation) bool {
 	return false
 }
 
+// age brings oldest up to date.
+func (q *queue) age() { q.oldest.Store(int64(cmp.Or(q.taken, q.since))) }
+
+// begin notes when marks are made where there are none yet. It reports whether
+// there were none.
+func (q *queue) begin(marks int) bool {
+	if marks == 0 || q.since > 0 {
+		return false
+	}
+	q.since = q.clock.now()
+	q.age()
+	return true
+}
+
 // mark notes keys of which file and memory may differ.
 func (q *queue) mark(keys ...store.Key) {
 	q.mu.Lock()
-	first := len(q.marks) == 0
+	first := q.begin(len(keys))
 	for _, key := range keys {
 		if _, ok := q.marks[key]; !ok {
 			q.marks[key] = mark{}
@@ -108,6 +138,7 @@ func (q *queue) mark(keys ...store.Key) {
 // markLed notes keys that led to a session, and do not any more.
 func (q *queue) markLed(keys []store.Key) {
 	q.mu.Lock()
+	q.begin(len(keys))
 	for _, key := range keys {
 		m := q.marks[key]
 		m.led = true
@@ -121,6 +152,7 @@ func (q *queue) markLed(keys []store.Key) {
 // it has reached the disk.
 func (q *queue) markUnsure(lost map[store.Key]news) {
 	q.mu.Lock()
+	q.begin(len(lost))
 	for key, n := range lost {
 		m := q.marks[key]
 		m.unsure, m.until = true, max(n.until, m.until)
@@ -137,16 +169,17 @@ func (q *queue) close() {
 	q.tell()
 }
 
-// state is what the queue holds.
+// state is what the queue holds. since is when the first of the marks was made.
 type state struct {
 	ops, marks int
+	since      time.Duration
 	closed     bool
 }
 
 func (q *queue) look() state {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return state{len(q.ops), len(q.marks), q.closed}
+	return state{len(q.ops), len(q.marks), q.since, q.closed}
 }
 
 // await sets how many operations are worth a token, and reports whether there
@@ -179,11 +212,42 @@ func (q *queue) takeOps() []*operation {
 func (q *queue) takeMarks(before []marked) []marked {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.marks) == 0 {
+		return before
+	}
 	for key, m := range q.marks {
 		before = append(before, marked{key, m})
 	}
-	if len(q.marks) > 0 {
-		q.marks = make(map[store.Key]mark)
+	q.marks = make(map[store.Key]mark)
+	if q.taken == 0 {
+		q.taken = q.since
 	}
+	q.since = 0
+	q.age()
 	return before
+}
+
+// written notes that all marks are that were taken.
+func (q *queue) written() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.taken == 0 {
+		return
+	}
+	q.taken = 0
+	q.age()
+	close(q.done)
+	q.done = make(chan struct{})
+}
+
+// overdue reports whether a mark is older than that and not written, and what
+// is closed when that has changed.
+func (q *queue) overdue(age time.Duration) (later <-chan struct{}, overdue bool) {
+	if oldest := q.oldest.Load(); oldest == 0 || q.clock.now()-time.Duration(oldest) < age {
+		return nil, false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	oldest := time.Duration(q.oldest.Load()) // which may just have been written
+	return q.done, oldest > 0 && q.clock.now()-oldest >= age
 }

@@ -1,7 +1,10 @@
 package bolt
 
 import (
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 )
@@ -18,24 +21,42 @@ func TestSignal(t *testing.T) {
 		}
 	}
 	on := s.whenOn()
-	late := s.setter()
 	assert.False(t, s.isOn())
 	assert.False(t, closed(on))
-	assert.Nil(t, s.whenOff())
 	assert.False(t, s.clear())
-	assert.False(t, late(), "it was cleared since")
-	assert.False(t, s.isOn())
 
-	s.set()
+	assert.True(t, s.set())
 	assert.True(t, s.isOn())
 	assert.True(t, closed(on))
 	assert.True(t, closed(s.whenOn()))
-	off := s.whenOff()
-	assert.False(t, closed(off))
-	assert.False(t, s.setter()(), "it is on")
+	assert.False(t, s.set(), "it is on")
 	assert.True(t, s.clear())
-	assert.True(t, closed(off))
+	assert.False(t, s.isOn())
 	assert.False(t, closed(s.whenOn()))
-	assert.True(t, s.setter()())
-	assert.True(t, s.isOn())
+	assert.True(t, s.set())
+}
+
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		after := func(d time.Duration) { <-time.After(d); synctest.Wait() }
+		var late atomic.Int64
+		w := newWatch(func() { late.Add(1) })
+		after(patience - time.Millisecond)
+		assert.Zero(t, late.Load())
+		w.again()
+		after(patience - tick)
+		assert.Zero(t, late.Load(), "it has begun anew")
+		after(tick)
+		assert.EqualValues(t, 1, late.Load())
+		w.again()
+		after(2 * patience)
+		assert.EqualValues(t, 1, late.Load(), "once is all")
+		w.end()
+
+		w = newWatch(func() { late.Add(1) })
+		after(patience - time.Millisecond)
+		w.end()
+		after(2 * patience)
+		assert.EqualValues(t, 1, late.Load(), "it has ended")
+	})
 }

@@ -17,16 +17,28 @@ type turn struct {
 }
 
 // begin takes the locks of the keys. It fails at once while the file cannot be
-// written. Where the change may wait for the disk, it must not wait for too
-// long: then its writer waits instead.
+// written. A change that may wait for the disk must not wait for too long: then
+// its writer waits instead. It does so before it has the locks, which others may
+// want that need not wait, and looks once more when it has them.
 func (s *Store) begin(ctx context.Context, mayWait bool, keys ...store.Key) (*turn, error) {
 	c := &s.committer
 	if c.failed.isOn() || c.stuck.isOn() {
 		return nil, store.ErrReadOnly
 	}
+	if mayWait {
+		if err := c.pass(ctx); err != nil {
+			return nil, err
+		}
+	}
 	t := &turn{s, s.locks.places(keys...)}
-	if mayWait && !c.pass(ctx) || !s.locks.lock(ctx, &c.stuck, t.places) {
-		return nil, fmt.Errorf("%w: waiting for other writers", store.ErrReadOnly)
+	if err := s.locks.lock(ctx, &c.stuck, t.places); err != nil {
+		return nil, fmt.Errorf("%w: waiting for other writers: %w", store.ErrReadOnly, err)
+	}
+	if mayWait {
+		if err := c.pass(ctx); err != nil {
+			t.end()
+			return nil, err
+		}
 	}
 	return t, nil
 }
@@ -60,8 +72,6 @@ func (t *turn) run(ctx context.Context, op *operation) error {
 		return fmt.Errorf("%w: whether it is made will show: %w", store.ErrReadOnly, cause)
 	}
 }
-
-var errStuck = errors.New("the disk takes too long")
 
 // changed notes a change that may wait for the disk, if there was no error.
 func (s *Store) changed(key store.Key, err error) error {

@@ -89,6 +89,15 @@ func (w *writer) bury(key store.Key, until int64) {
 	w.put(from)
 }
 
+// buriedBytes is about what the entry of a key takes if it is a tombstone.
+func buriedBytes(key store.Key, p position) int64 {
+	if p == noPosition || p.live() {
+		return 0
+	}
+	const rest = 14 // format, kind, two lengths, a time and the sum
+	return int64(len(key.Namespace)) + int64(len(key.ID)) + rest + entryBytes
+}
+
 // lead writes that the old key leads to another.
 func (w *writer) lead(old store.Key, to grace) {
 	from := len(w.values)
@@ -134,21 +143,31 @@ func (w *writer) buried(key store.Key) int64 {
 	return until
 }
 
-// collect takes the first entries out of the log, up to about that many bytes,
-// and writes again what still counts: it is the only way in which the log gets
-// shorter. It comes first in a transaction: what that writes besides is later
-// than what this one writes again. now is a time that has come.
-func (w *writer) collect(bytes int64, now int64, write func(key store.Key)) {
-	var numbers [][]byte
-	cursor := w.log.Cursor()
-	for number, value := cursor.First(); number != nil && w.dropped < bytes; number, value = cursor.Next() {
-		numbers = append(numbers, append([]byte(nil), number...))
-		w.dropped += int64(len(value)) + entryBytes
+// collect takes the first entries out of the log, up to about that many bytes
+// and as long as there is time, and writes again what still counts: it is the
+// only way in which the log gets shorter. It comes first in a transaction: what
+// that writes besides is later than what this one writes again. now is a time
+// that has come.
+func (w *writer) collect(bytes, now int64, soon func() bool, write func(key store.Key)) {
+	type entry struct {
+		number []byte
+		size   int64
 	}
-	for _, number := range numbers { // a cursor skips entries when one is deleted under it
-		w.again(number, now, write)
+	var first []entry
+	cursor := w.log.Cursor()
+	for number, value := cursor.First(); number != nil && bytes > 0; number, value = cursor.Next() {
+		e := entry{append([]byte(nil), number...), int64(len(value)) + entryBytes}
+		first = append(first, e)
+		bytes -= e.size
+	}
+	for _, e := range first { // a cursor skips entries when one is deleted under it
+		if !soon() || w.err != nil {
+			return
+		}
+		w.again(e.number, now, write)
+		w.dropped += e.size
 		if w.err == nil {
-			w.err = w.log.Delete(number)
+			w.err = w.log.Delete(e.number)
 		}
 	}
 }

@@ -57,8 +57,7 @@ func (n *namespace) count(user string) int {
 	// index knows what is at which place.
 	place := func(reached func(name string) bool) int {
 		return sort.Search(n.users.Len(), func(i int) bool {
-			e, _ := n.users.GetAt(i)
-			return reached(e.rec.Load().user)
+			return reached(n.users.at(i).rec.Load().user)
 		})
 	}
 	from := place(func(name string) bool { return name >= user })

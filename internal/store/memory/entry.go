@@ -39,12 +39,17 @@ type record struct {
 	*terms
 }
 
-// terms is what a record has in common with many others, and shares with some
-// of them.
+// terms is what a record has in common with others of its session, and without
+// files with others at all.
 type terms struct {
+	*life
+	files []string
+}
+
+// life is what many sessions share.
+type life struct {
 	space       *namespace
 	ttl, ownTTL time.Duration
-	files       []string
 }
 
 // newEntry returns an entry that is in no shard yet.
@@ -71,8 +76,8 @@ func checkDocument(doc []byte, id string) error {
 // pack returns s as a record. Strings are copied, lest they hold on to the
 // request body that they were cut from.
 func pack(s *schema.Session, space *namespace) *record {
-	rec := &record{
-		doc:      s.Doc,
+	return &record{
+		doc:      docToKeep(s),
 		expires:  s.ExpiresAt.UnixMilli(),
 		created:  s.CreatedAt.UnixMilli(),
 		updated:  s.UpdatedAt.UnixMilli(),
@@ -80,33 +85,44 @@ func pack(s *schema.Session, space *namespace) *record {
 		user:     strings.Clone(s.UserID),
 		terms:    space.termsOf(s),
 	}
-	if spare := cap(s.Doc) - len(s.Doc); spare > len(s.Doc)/32 {
-		rec.doc = bytes.Clone(s.Doc)
-	}
-	return rec
 }
 
-// termsOf returns the terms of s: those of the session before, where they are
-// the same.
+// docToKeep returns the document, without the room that it does not need.
+func docToKeep(s *schema.Session) []byte {
+	if spare := cap(s.Doc) - len(s.Doc); spare > len(s.Doc)/32 {
+		return bytes.Clone(s.Doc)
+	}
+	return s.Doc
+}
+
+// termsOf returns the terms of s: with as much of those of the session before as
+// is the same.
 func (n *namespace) termsOf(s *schema.Session) *terms {
 	last := n.lastTerms.Load()
-	if last != nil && len(s.Files) == 0 && last.same(s) {
+	if last == nil || !last.same(s) {
+		last = &terms{life: &life{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}}
+		n.lastTerms.Store(last)
+	}
+	switch len(s.Files) {
+	case 0:
 		return last
+	case 1: // as most have that have any: in one piece
+		own := &struct {
+			terms
+			file [1]string
+		}{file: [1]string{strings.Clone(s.Files[0])}}
+		own.terms = terms{last.life, own.file[:]}
+		return &own.terms
 	}
-	own := &terms{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}
-	if len(s.Files) == 0 {
-		n.lastTerms.Store(own)
-		return own
-	}
-	own.files = make([]string, len(s.Files))
+	own := &terms{last.life, make([]string, len(s.Files))}
 	for i, path := range s.Files {
 		own.files[i] = strings.Clone(path)
 	}
 	return own
 }
 
-// same reports whether s lives as long as the terms say.
-func (t *terms) same(s *schema.Session) bool { return t.ttl == s.TTL && t.ownTTL == s.OwnTTL }
+// same reports whether s lives as long as the session does.
+func (l *life) same(s *schema.Session) bool { return l.ttl == s.TTL && l.ownTTL == s.OwnTTL }
 
 // session returns the record as a session of that id.
 func (r *record) session(id string) schema.Session {
@@ -158,9 +174,9 @@ func (e *entry) use(tick int64) {
 const (
 	// sessionOverhead is for an entry, its record, and its places in the
 	// table, the queues and the index.
-	sessionOverhead = 190
+	sessionOverhead = 195
 	// userOverhead is for a user's name and its place in the index.
-	userOverhead = 24
+	userOverhead = 40
 	// fileOverhead is for a reference to a file.
 	fileOverhead = 80
 )

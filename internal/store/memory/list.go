@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"session-api/internal/schema"
 	"session-api/internal/store"
 )
 
@@ -44,31 +45,46 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	if space == nil {
 		return store.Page{}, nil
 	}
-	var page store.Page
+	found := make([]*record, 0, min(limit, batch/8))
 	for {
 		if err := cancelled(ctx); err != nil {
 			return store.Page{}, err
 		}
 		var last *record
-		seen := 0
+		seen, more := 0, false
 		space.scan(q.UserID, after, func(rec *record) bool {
 			if rec.live(now.UnixMilli()) {
-				if len(page.Sessions) == limit {
-					end := &page.Sessions[limit-1]
-					page.Next = store.EncodeCursor(q, end.CreatedAt.UnixMilli(), end.ID)
+				if more = len(found) == limit; more {
 					return false
 				}
-				page.Sessions = append(page.Sessions, rec.session(string(rec.id())))
+				found = append(found, rec)
 			}
 			last = rec
 			seen++
 			return seen < batch
 		})
-		if seen < batch || page.Next != "" {
-			return page, nil
+		if seen < batch || more {
+			return pageOf(found, more, q), nil
 		}
 		after = position{last.created, string(last.id())}
 	}
+}
+
+// pageOf returns the page with the records that were found for the query, and
+// whether there are more.
+func pageOf(found []*record, more bool, q store.Query) (page store.Page) {
+	if len(found) == 0 {
+		return page
+	}
+	page.Sessions = make([]schema.Session, len(found))
+	for i, rec := range found {
+		page.Sessions[i] = rec.session(string(rec.id()))
+	}
+	if more {
+		end := found[len(found)-1]
+		page.Next = store.EncodeCursor(q, end.created, string(end.id()))
+	}
+	return page
 }
 
 // Namespaces implements store.Store. Among those that it names are some whose

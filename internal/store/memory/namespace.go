@@ -1,12 +1,9 @@
 package memory
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"github.com/tidwall/btree"
 )
 
 // namespaces are those that have a session, by name.
@@ -21,13 +18,14 @@ type namespace struct {
 	// refs counts the entries that belong here, or are about to. It rises only
 	// under the lock of the namespaces.
 	refs atomic.Int64
-	// lastTerms are those of a session without files that was written lately.
+	// lastTerms are those that a session which was written lately has, or would
+	// have without its files.
 	lastTerms atomic.Pointer[terms]
 
-	mu sync.RWMutex
-	// all is ordered by age, users by user and age; sessions without a user
-	// are not in it.
-	all, users *btree.BTreeG[*entry]
+	mu  sync.RWMutex
+	all ageIndex
+	// users has no sessions without a user.
+	users userIndex
 }
 
 // acquire returns the namespace, which then stays until it is released.
@@ -84,17 +82,7 @@ func (n *namespaces) sweep() {
 }
 
 func newNamespace(name string) *namespace {
-	options := btree.Options{NoLocks: true}
-	return &namespace{
-		name:  name,
-		all:   btree.NewBTreeGOptions(func(a, b *entry) bool { return compareAge(a.rec.Load(), b.rec.Load()) < 0 }, options),
-		users: btree.NewBTreeGOptions(lessUser, options),
-	}
-}
-
-func lessUser(a, b *entry) bool {
-	ra, rb := a.rec.Load(), b.rec.Load()
-	return cmp.Or(cmp.Compare(ra.user, rb.user), compareAge(ra, rb)) < 0
+	return &namespace{name: name, all: newAgeIndex(), users: newUserIndex()}
 }
 
 func (n *namespace) release() { n.refs.Add(-1) }

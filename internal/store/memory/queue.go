@@ -29,6 +29,22 @@ func (b *bounds) min() int64 {
 	return lowest
 }
 
+// first returns the first shard with the smallest bound.
+func (b *bounds) first() (shard int, lowest int64) {
+	lowest = never
+	for i := range b {
+		if at := b[i].Load(); at < lowest {
+			shard, lowest = i, at
+		}
+	}
+	return shard, lowest
+}
+
+// fan is how many children a place of a queue has. What moves down a queue
+// touches an entry on each level, which is most of what it costs: four make half
+// as many levels as two, and lie together.
+const fan = 4
+
 // queue is a heap of a shard's entries, smallest value first. It is guarded by
 // the shard.
 type queue struct {
@@ -131,7 +147,7 @@ func (q *queue) refresh(i int) bool {
 func (q *queue) up(i int) int {
 	moving := q.items[i]
 	for i > 0 {
-		parent := (i - 1) / 2
+		parent := (i - 1) / fan
 		if !q.less(moving, q.items[parent]) {
 			break
 		}
@@ -145,20 +161,28 @@ func (q *queue) up(i int) int {
 func (q *queue) down(i int) {
 	moving := q.items[i]
 	for {
-		child := 2*i + 1
-		if child >= len(q.items) {
-			break
-		}
-		if right := child + 1; right < len(q.items) && q.less(q.items[right], q.items[child]) {
-			child = right
-		}
-		if !q.less(q.items[child], moving) {
+		child := q.firstChild(i)
+		if child < 0 || !q.less(q.items[child], moving) {
 			break
 		}
 		q.place(i, q.items[child])
 		i = child
 	}
 	q.place(i, moving)
+}
+
+// firstChild returns the child of i that comes first, -1 where it has none.
+func (q *queue) firstChild(i int) int {
+	child := fan*i + 1
+	if child >= len(q.items) {
+		return -1
+	}
+	for next := child + 1; next < min(fan*i+fan+1, len(q.items)); next++ {
+		if q.less(q.items[next], q.items[child]) {
+			child = next
+		}
+	}
+	return child
 }
 
 func (q *queue) place(i int, it item) {

@@ -98,65 +98,86 @@ func (s *Store) evictExcept(spare *store.Key, now int64) {
 // evict evicts the first session in the policy's order, if there is any: the
 // package comment says why it is the first. The caller holds room.
 func (s *Store) evict(now int64) {
-	lows := &s.lastUses
 	if s.policy == TTL {
-		lows = &s.nextEnds
+		s.evictSoonest(now)
+		return
 	}
 	for {
-		lowest := lows.min()
+		i, lowest := s.lastUses.first()
+		if lowest == never || s.evictUnused(&s.shards[i], now) {
+			return
+		}
+	}
+}
+
+// evictUnused evicts the entry of a shard that was used least recently, unless
+// another shard may have an earlier one.
+func (s *Store) evictUnused(sh *shard, now int64) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.uses.settle()
+	if len(sh.uses.items) == 0 || s.lastUses.min() < sh.uses.items[0].at {
+		return false
+	}
+	s.evictEntry(sh, sh.uses.items[0].e, now)
+	return true
+}
+
+// evictEntry evicts an entry of a shard, which is locked.
+func (s *Store) evictEntry(sh *shard, e *entry, now int64) {
+	key := e.rec.Load().key()
+	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
+}
+
+// evictSoonest evicts the session that expires first. Several shards can start
+// with the same deadline: then the ticks decide.
+func (s *Store) evictSoonest(now int64) {
+	for {
+		lowest := s.nextEnds.min()
 		if lowest == never {
 			return
 		}
-		// Several shards can start with the same deadline: then the ticks
-		// decide. Uses are unique.
 		var first *shard
 		var firstTick int64
-		for i := range lows {
-			if lows[i].Load() != lowest {
+		for i := range s.nextEnds {
+			if s.nextEnds[i].Load() != lowest {
 				continue
 			}
-			if tick, ok := s.first(&s.shards[i], lowest); ok && (first == nil || tick < firstTick) {
+			if tick, ok := s.shards[i].soonest(lowest); ok && (first == nil || tick < firstTick) {
 				first, firstTick = &s.shards[i], tick
 			}
 		}
-		if first != nil && s.evictFrom(first, lows, lowest, firstTick, now) {
+		if first != nil && s.evictAt(first, lowest, firstTick, now) {
 			return
 		}
 	}
 }
 
-// first returns the tick of the first entry of a shard, if it stands at the
-// value. Otherwise the shard's bound was too low; it is right now.
-func (s *Store) first(sh *shard, at int64) (tick int64, ok bool) {
+// soonest returns the tick of the entry that expires first in a shard, if it
+// does so at that time. Otherwise the shard's bound was too low; it is right now.
+func (sh *shard) soonest(at int64) (tick int64, ok bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return s.settled(sh, at)
+	return sh.soonestLocked(at)
 }
 
-// settled is first for a shard that is locked.
-func (s *Store) settled(sh *shard, at int64) (tick int64, ok bool) {
-	q := s.order(sh)
-	if s.policy == LRU {
-		q.settle()
-	}
-	q.publish()
-	if len(q.items) == 0 || q.items[0].at != at {
+func (sh *shard) soonestLocked(at int64) (tick int64, ok bool) {
+	sh.ends.publish()
+	if len(sh.ends.items) == 0 || sh.ends.items[0].at != at {
 		return 0, false
 	}
-	return q.items[0].e.used.Load(), true
+	return sh.ends.items[0].e.used.Load(), true
 }
 
-// evictFrom evicts the first entry of a shard if it still is the one at the
-// value and of the tick, and no other shard has an earlier one.
-func (s *Store) evictFrom(sh *shard, lows *bounds, at, tick, now int64) bool {
+// evictAt evicts the entry of a shard that expires first, if it still is the one
+// of that time and tick, and no other shard has an earlier one.
+func (s *Store) evictAt(sh *shard, at, tick, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if cur, ok := s.settled(sh, at); !ok || cur != tick || lows.min() < at {
+	if cur, ok := sh.soonestLocked(at); !ok || cur != tick || s.nextEnds.min() < at {
 		return false
 	}
-	e := s.order(sh).items[0].e
-	key := e.rec.Load().key()
-	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
+	s.evictEntry(sh, sh.ends.items[0].e, now)
 	return true
 }
 

@@ -18,7 +18,6 @@ func TestEvictionLooksAgain(t *testing.T) {
 	s := New(Options{Policy: LRU, MaxEntries: 100})
 	// Two sessions of different shards, the second used later.
 	var shards []*shard
-	var ticks []int64
 	var sessions []schema.Session
 	for len(shards) < 2 {
 		sess := newSession(t, schema.DefaultNamespace, now)
@@ -27,9 +26,9 @@ func TestEvictionLooksAgain(t *testing.T) {
 			continue
 		}
 		require.NoError(t, s.Create(t.Context(), now, sess))
-		shards, ticks, sessions = append(shards, sh), append(ticks, s.clock.Load()), append(sessions, sess)
+		shards, sessions = append(shards, sh), append(sessions, sess)
 	}
-	evict := func(i int) bool { return s.evictFrom(shards[i], &s.lastUses, ticks[i], ticks[i], now.UnixMilli()) }
+	evict := func(i int) bool { return s.evictUnused(shards[i], now.UnixMilli()) }
 
 	assert.False(t, evict(1), "another shard's is used less recently")
 	_, err := s.Get(t.Context(), now, sessions[0].Key())

@@ -37,7 +37,7 @@ func TestTable(t *testing.T) {
 			}
 			want[n] = newEntry(&record{
 				doc:   []byte(`{"id":"` + key.ID + `"`),
-				terms: &terms{space: space},
+				terms: &terms{life: &life{space: space}},
 			})
 			table.put(hashes(n), want[n])
 		}

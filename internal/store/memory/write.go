@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"session-api/internal/schema"
@@ -28,7 +29,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		case !was.unchanged(&old):
 			return store.ErrConflict
 		}
-		rec = pack(&next, was.space)
+		rec = repack(&next, was)
 		rec.created = was.created
 		if was.same(&next) {
 			rec.expires = max(rec.expires, was.expires)
@@ -45,6 +46,27 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	}
 	s.sets.Add(1)
 	return rec.session(key.ID), nil
+}
+
+// repack is pack for a session that was another record: what is as it was, they
+// share.
+func repack(s *schema.Session, was *record) *record {
+	rec := &record{
+		doc:      docToKeep(s),
+		expires:  s.ExpiresAt.UnixMilli(),
+		created:  s.CreatedAt.UnixMilli(),
+		updated:  s.UpdatedAt.UnixMilli(),
+		revision: s.Revision,
+		user:     was.user,
+		terms:    was.terms,
+	}
+	if s.UserID != was.user {
+		rec.user = strings.Clone(s.UserID)
+	}
+	if !was.same(s) || !slices.Equal(s.Files, was.files) {
+		rec.terms = was.space.termsOf(s)
+	}
+	return rec
 }
 
 // Touch implements store.Store.

@@ -116,16 +116,27 @@ func (d *Disk) SlowSyncs(by time.Duration) { d.t.Helper(); d.tell("slow %d", by)
 // Record begins to record what happens to the file.
 func (d *Disk) Record(name string) { d.t.Helper(); d.tell("record %s", name) }
 
-// Event is a write, a change of the size, or a sync.
+// Mark notes in the recording that the test has come so far.
+func (d *Disk) Mark() { d.t.Helper(); d.tell("mark") }
+
+// Event is a write, a change of the size, a sync or a mark.
 type Event struct {
-	// Data was written at Off. Without data, Off is the new size, or -1 for a
-	// sync that has succeeded.
+	// Data was written at Off. Without data, Off is the new size, or one of the
+	// following.
 	Off  int64
 	Data []byte
 }
 
+const (
+	syncEvent = -1 // it has succeeded
+	markEvent = -2
+)
+
 // Sync reports whether the event is a sync.
-func (e Event) Sync() bool { return e.Off < 0 }
+func (e Event) Sync() bool { return e.Off == syncEvent }
+
+// Mark reports whether the event is a mark.
+func (e Event) Mark() bool { return e.Off == markEvent }
 
 // Recorded ends recording and returns what happened, in order.
 func (d *Disk) Recorded() []Event {
@@ -152,7 +163,7 @@ func Image(events []Event) []byte {
 	for _, e := range events {
 		end := e.Off + int64(len(e.Data))
 		switch {
-		case e.Sync():
+		case e.Off < 0:
 			continue
 		case e.Data == nil && e.Off < int64(len(b)):
 			b = b[:e.Off]

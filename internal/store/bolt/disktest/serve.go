@@ -68,6 +68,8 @@ func (d *faults) obey(command []string) error {
 		d.slow = time.Duration(n[0])
 	case "record":
 		d.record, d.events = command[1], nil
+	case "mark":
+		d.note(d.record, markEvent, nil)
 	case "save":
 		d.record = ""
 		return os.WriteFile(command[1], d.events, 0o600)
@@ -186,6 +188,6 @@ func (f *file) Fsync(context.Context, uint32) syscall.Errno {
 	if f.disk.sync != 0 && f.disk.wrote < f.disk.below {
 		return f.disk.sync
 	}
-	f.disk.note(f.name(), -1, nil)
+	f.disk.note(f.name(), syncEvent, nil)
 	return 0 // nothing here outlives the test
 }

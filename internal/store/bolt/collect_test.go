@@ -1,0 +1,100 @@
+package bolt
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store/memory"
+)
+
+// opened opens a store where that is possible in memory: none of this is about
+// disks.
+func opened(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(midnight, Options{Dir: dir, Memory: memory.Options{Tombstone: time.Hour}})
+	require.NoError(t, err)
+	return s
+}
+
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "bolt-test-") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// A log that begins with much that still counts is collected bit by bit: who
+// changes a session meanwhile does not wait for all of it.
+func TestCollecting_bitByBit(t *testing.T) {
+	const size = 200_000
+	s := opened(t, inMemory(t))
+	sections := schema.EmptySections()
+	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", size) + `"}`)
+	var sess schema.Session
+	for range 60 {
+		var err error
+		sess, err = new(schema.Rules).Build(made(t), sections)
+		require.NoError(t, err)
+		require.NoError(t, s.Create(t.Context(), midnight, sess))
+	}
+	var most, sum int64
+	for sum < 100*size {
+		require.NoError(t, s.revised(t.Context(), &sess))
+		done := make(chan error, 1)
+		s.queue.put(&operation{
+			write: func(w *writer) error {
+				most, sum = max(most, w.dropped), sum+w.dropped
+				return nil
+			},
+			apply: func() error { return nil },
+			done:  done,
+		})
+		require.NoError(t, <-done)
+	}
+	require.NoError(t, s.Close())
+	assert.Less(t, most, int64(2*size+collectStep+2*size), "in one transaction")
+	assert.Less(t, s.committer.logBytes, int64(80<<20))
+}
+
+// What of the log are tombstones is known, whatever has become of their keys:
+// they count, and are not to be collected for ever.
+func TestBuried(t *testing.T) {
+	dir := inMemory(t)
+	s := opened(t, dir)
+	for n := range 20 {
+		sess := s.created(t)
+		require.NoError(t, s.Delete(t.Context(), midnight, sess.Key(), 0))
+		if n%2 == 0 {
+			require.NoError(t, s.Revive(t.Context(), midnight, sess))
+		}
+		if n%4 == 0 {
+			require.NoError(t, s.Regenerate(t.Context(), midnight, sess, sess.WithID(schema.NewID()), midnight))
+		}
+	}
+	require.NoError(t, s.Close())
+	buried := s.committer.buried
+	one := made(t)
+	tombstone := buriedBytes(one.Key(), at(1, false))
+	assert.Equal(t, 15*tombstone, buried)
+	s = opened(t, dir)
+	require.NoError(t, s.Close())
+	assert.Equal(t, buried, s.committer.buried)
+
+	c := &s.committer
+	st, err := s.Stats(t.Context(), midnight)
+	require.NoError(t, err)
+	c.logBytes = 2*st.Bytes + spareLog + 1
+	assert.False(t, c.overfull())
+	c.logBytes += 2 * buried
+	assert.True(t, c.overfull())
+}

@@ -1,0 +1,39 @@
+package bolt
+
+// What had expired before the file was opened is not loaded; it is taken back
+// all the same, in the first transactions: if the clock was wrong, and is set
+// back, it must not come to life at the next opening.
+
+// batchOver is how many entries are taken back with a transaction.
+const batchOver = 4096
+
+// takeBack takes back what the entries of these numbers say, unless a later
+// one has done so, of sessions and of graces. It returns how many of them are
+// done. It comes early in a transaction, like collect.
+func (w *writer) takeBack(numbers []uint64) int {
+	numbers = numbers[:min(len(numbers), batchOver)]
+	for _, n := range numbers {
+		number := appendNumber(w.scratch[:0], n)
+		value := w.log.Get(number)
+		if value == nil {
+			continue // it was collected
+		}
+		content, err := unseal(number, value)
+		if err != nil {
+			w.fail(err)
+			break
+		}
+		e, err := parseEntry(content)
+		if err != nil {
+			w.fail(err)
+			break
+		}
+		switch {
+		case e.kind == sessionKind && w.index.of(e.key) == at(n, true):
+			w.bury(e.key, 0)
+		case e.kind == graceKind && !w.graces.leads(e.key):
+			w.leadNowhere(e.key)
+		}
+	}
+	return len(numbers)
+}
