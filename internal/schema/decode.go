@@ -22,9 +22,16 @@ type Input struct {
 
 // DecodeInput reads the body of a request that creates or replaces. The error
 // is an *Error.
-func (r *Rules) DecodeInput(body []byte) (*Input, error) {
-	p, err := r.decodeParts(body)
-	if err != nil {
+func (r *Rules) DecodeInput(body []byte) (*Input, error) { return r.decodeInput(body, false) }
+
+// DecodeInputInPlace is DecodeInput for a body that stays as it is for as long
+// as the input, and the sections that it makes, are used: they may share its
+// bytes. Build copies them.
+func (r *Rules) DecodeInputInPlace(body []byte) (*Input, error) { return r.decodeInput(body, true) }
+
+func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
+	var p parts
+	if err := r.decodeParts(body, &p, inPlace); err != nil {
 		return nil, err
 	}
 	in := &Input{ttl: p.ttl}
@@ -33,9 +40,7 @@ func (r *Rules) DecodeInput(body []byte) (*Input, error) {
 		case value == nil:
 		case section(i) == sectionUser:
 			in.setUser = true
-			if !isNull(value) {
-				in.user = readUserPatch(value, &p.mistakes).whole(&p.mistakes)
-			}
+			in.user = readWholeUser(value, &p.mistakes)
 		case isNull(value):
 			in.free[i] = emptyObject
 		default:
@@ -70,24 +75,32 @@ type parts struct {
 	sections [sectionCount]jsontext.Value
 	ttl      time.Duration
 	mistakes
-	steps [8]step // of the path, for as far as they go
 }
 
 // decodeParts reads a body that holds sections, as far as all of them have in
-// common. The mistakes are not judged yet, so that the caller can add to them.
-func (r *Rules) decodeParts(body []byte) (*parts, error) {
-	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
-		return nil, err
+// common, into empty parts. In place these may share the body's bytes. The
+// mistakes are not judged yet, so that the caller can add to them.
+func (r *Rules) decodeParts(body []byte, p *parts, inPlace bool) error {
+	if r.plainParts(body, p, inPlace) {
+		return nil
 	}
-	p := new(parts)
-	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: p.steps[:0]}
+	*p = parts{}
+	return r.anyParts(body, p)
+}
+
+// anyParts is decodeParts for a body of any form.
+func (r *Rules) anyParts(body []byte, p *parts) error {
+	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
+		return err
+	}
+	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: make(path, 0, 8)}
 	n.space()
 	for m := range n.members() {
 		i := sectionOf(m)
 		n.clean, n.anyName = i == sectionInputs, i == sectionUser
 		value, err := n.value(2)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		switch {
 		case i == sectionUser:
@@ -104,7 +117,7 @@ func (r *Rules) decodeParts(body []byte) (*parts, error) {
 		}
 	}
 	p.mistakes = n.mistakes
-	return p, nil
+	return nil
 }
 
 // isReadOnly reports whether a top-level member is the service's own: those of

@@ -13,6 +13,32 @@ var errDocument = errors.New("session document: unexpected layout")
 // fields must be set. The error is an *Error of CodeTooLarge if the document
 // is over MaxBytes.
 func (r *Rules) Build(s Session, sec Sections) (Session, error) {
+	s, err := r.withDoc(s, sec)
+	if err != nil {
+		return Session{}, err
+	}
+	s.UserID, s.Files = sec.User.id(), FileRefs(sec.Results)
+	return s, nil
+}
+
+// Rebuild is Build for a session that had the sections before. What follows from
+// a section that stays as it was is not worked out again.
+func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
+	s, err := r.withDoc(s, after)
+	if err != nil {
+		return Session{}, err
+	}
+	if after.User != before.User {
+		s.UserID = after.User.id()
+	}
+	if !bytes.Equal(after.Results, before.Results) {
+		s.Files = FileRefs(after.Results)
+	}
+	return s, nil
+}
+
+// withDoc returns s with the sections in its document.
+func (r *Rules) withDoc(s Session, sec Sections) (Session, error) {
 	var short [512]byte // what nearly all users fit in
 	user := sec.User.appendJSON(short[:0])
 	var digits [20]byte
@@ -39,11 +65,6 @@ func (r *Rules) Build(s Session, sec Sections) (Session, error) {
 	doc = sec.appendMembers(doc, user)
 	doc = append(doc, '}')
 	s.Doc = doc
-	s.Files = FileRefs(sec.Results)
-	s.UserID = ""
-	if sec.User != nil {
-		s.UserID = sec.User.ID
-	}
 	return s, nil
 }
 
@@ -61,7 +82,7 @@ func (s *Session) Sections() (Sections, error) {
 	}
 	for name := sectionInputs; name < sectionCount; name++ {
 		m, ok := nextMember(s.Doc, i)
-		if !ok || string(unquoted(m.name(s.Doc))) != sectionNames[name] || m.end == m.colon+1 || s.Doc[m.colon+1] != '{' {
+		if !ok || string(m.name(s.Doc)) != quotedNames[name] || m.end == m.colon+1 || s.Doc[m.colon+1] != '{' {
 			return Sections{}, errDocument
 		}
 		*sec.freeForm(name) = m.value(s.Doc)
@@ -98,14 +119,8 @@ func (s *Session) userValue() (value []byte, end int, err error) {
 
 // readUser reads the user of a document.
 func readUser(value []byte) (*User, error) {
-	if isNull(value) {
-		return nil, nil
-	}
-	if user, ok := plainUser(value); ok {
-		return user, nil
-	}
 	var m mistakes
-	user := readUserPatch(value, &m).whole(&m)
+	user := readWholeUser(value, &m)
 	if m.err() != nil {
 		return nil, errDocument
 	}

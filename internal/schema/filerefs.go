@@ -38,13 +38,14 @@ func FileRefs(results jsontext.Value) []string {
 			}
 		}
 	}
-	files := lookUp(lookUp(results, "analysis"), "files")
+	analysis, report := lookUpTwo(results, "analysis", "report")
+	files := lookUp(analysis, "files")
 	if kindOf(files) == jsontext.KindBeginArray {
 		for start, end, ok := nextElement(files, 1); ok; start, end, ok = nextElement(files, end) {
 			add(files[start:end])
 		}
 	}
-	add(lookUp(results, "report"))
+	add(report)
 	return refs
 }
 
@@ -67,13 +68,27 @@ func fileRef(value []byte) string {
 // lookUp returns the member of a compact object; nil where there is none, or
 // no object.
 func lookUp(object []byte, name string) []byte {
+	value, _ := lookUpTwo(object, name, "")
+	return value
+}
+
+// lookUpTwo is lookUp for two names, the second not needed if it is empty.
+func lookUpTwo(object []byte, one, two string) (first, second []byte) {
 	if kindOf(object) != jsontext.KindBeginObject {
-		return nil
+		return nil, nil
 	}
 	for m, ok := nextMember(object, 1); ok; m, ok = nextMember(object, m.end) {
-		if string(unquoted(m.name(object))) == name {
-			return m.value(object)
+		switch name := unquoted(m.name(object)); {
+		case string(name) == one && first == nil:
+			first = m.value(object)
+		case two != "" && string(name) == two && second == nil:
+			second = m.value(object)
+		default:
+			continue
+		}
+		if first != nil && (two == "" || second != nil) {
+			break
 		}
 	}
-	return nil
+	return first, second
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -15,12 +16,30 @@ type MergePatch struct {
 	user    *userPatch // nil: null
 	// free holds the patches by section; nil where the section is absent.
 	free [sectionCount]jsontext.Value
+	// room is for what Apply makes, as far as it goes. It is empty.
+	room []byte
 }
 
 // DecodeMergePatch reads a merge patch. The error is an *Error.
 func (r *Rules) DecodeMergePatch(body []byte) (*MergePatch, error) {
-	p, err := r.decodeParts(body)
+	return r.decodeMergePatch(body, false)
+}
+
+// DecodeMergePatchInPlace is to DecodeMergePatch as DecodeInputInPlace is to
+// DecodeInput. The room between the body's length and its capacity is the
+// patch's too: of the sections that it makes, only the last ones are good.
+func (r *Rules) DecodeMergePatchInPlace(body []byte) (*MergePatch, error) {
+	p, err := r.decodeMergePatch(body, true)
 	if err != nil {
+		return nil, err
+	}
+	p.room = body[len(body):]
+	return p, nil
+}
+
+func (r *Rules) decodeMergePatch(body []byte, inPlace bool) (*MergePatch, error) {
+	var p parts
+	if err := r.decodeParts(body, &p, inPlace); err != nil {
 		return nil, err
 	}
 	patch := &MergePatch{ttl: p.ttl, free: p.sections}
@@ -42,7 +61,7 @@ func (p *MergePatch) TTL() (time.Duration, bool) { return p.ttl, p.ttl > 0 }
 
 // Apply implements Change.
 func (p *MergePatch) Apply(cur Sections) (Sections, error) {
-	next := cur
+	next, room := cur, p.room
 	if p.setUser {
 		next.User = nil
 		if p.user != nil {
@@ -62,7 +81,11 @@ func (p *MergePatch) Apply(cur Sections) (Sections, error) {
 			*place = emptyObject
 			continue
 		}
-		*place = appendMerged(make([]byte, 0, len(*place)+len(patch)), *place, patch)
+		if most := len(*place) + len(patch); cap(room) < most {
+			room = make([]byte, 0, most)
+		}
+		merged := appendMerged(room, *place, patch)
+		*place, room = slices.Clip(merged), merged[len(merged):]
 	}
 	return next, nil
 }

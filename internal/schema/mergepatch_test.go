@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"session-api/internal/schema"
 )
@@ -187,4 +188,27 @@ func TestMergePatchAtTheDepthLimit(t *testing.T) {
 	patch := strings.Replace(deep, "{}", `{"z":1}`, 1)
 	got := patched(t, r, inputsOf(t, r, deep), `{"inputs":`+patch+`}`)
 	assert.Equal(t, patch, string(got.Inputs))
+}
+
+// However much room there is behind the body, a patch in place makes what it
+// makes elsewhere, and leaves alone what is in use.
+func TestMergePatchInPlace(t *testing.T) {
+	r := defaultRules()
+	rapid.Check(t, func(t *rapid.T) {
+		cur, sent := sectionsOf(t, r, drawBody(t)), drawBody(t)
+		room := rapid.IntRange(0, 2*len(sent)).Draw(t, "room")
+		body := append(make([]byte, 0, len(sent)+room), sent...)
+		patch, err := r.DecodeMergePatchInPlace(body)
+		require.NoError(t, err)
+		before := cur
+		before.Inputs, before.Meta = cur.Inputs.Clone(), cur.Meta.Clone()
+		for range 2 {
+			got, err := patch.Apply(cur)
+			require.NoError(t, err)
+			want := patched(t, r, cur, sent)
+			assert.True(t, want.Equal(got), "%s", sent)
+		}
+		assert.Equal(t, sent, string(body))
+		assert.True(t, before.Equal(cur), "the present sections stay as they are")
+	})
 }

@@ -2,9 +2,9 @@ package schema
 
 import "strings"
 
-// plainUser reads the user of a document in the form in which Build writes it,
-// as long as no text in it has an escape. It is readUser for nearly all users,
-// at a fraction of the cost; ok is false where it does not know the form.
+// plainUser reads a user in the form in which Build writes it, as long as no
+// text in it has an escape. It is readWholeUser for nearly all users, at a
+// fraction of the cost; ok is false where it does not know the form.
 func plainUser(value []byte) (u *User, ok bool) {
 	for _, c := range value {
 		if c == '\\' || c < ' ' || c == 0x7f {

@@ -74,6 +74,37 @@ func TestDocumentRoundTrip(t *testing.T) {
 	})
 }
 
+func TestRebuildIsBuild(t *testing.T) {
+	r := defaultRules()
+	files := rapid.SampledFrom([]string{`{}`, `{"report":"a"}`, `{"report":"b","analysis":{"files":["a"]}}`})
+	rapid.Check(t, func(t *rapid.T) {
+		var sections [2]schema.Sections
+		for i := range sections {
+			sections[i] = sectionsOf(t, r, drawBody(t))
+			if rapid.Bool().Draw(t, "files") {
+				sections[i].Results = jsontext.Value(files.Draw(t, "results"))
+			}
+		}
+		s, err := r.Build(schema.Session{ID: schema.NewID(), CreatedAt: created, UpdatedAt: created, ExpiresAt: created, Revision: 1}, sections[0])
+		require.NoError(t, err)
+		before, err := s.Sections()
+		require.NoError(t, err)
+		after := before
+		if rapid.Bool().Draw(t, "user") {
+			after.User = sections[1].User
+		}
+		if rapid.Bool().Draw(t, "results") {
+			after.Results = sections[1].Results
+		}
+		s.Revision++
+		want, err := r.Build(s, after)
+		require.NoError(t, err)
+		got, err := r.Rebuild(s, before, after)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	})
+}
+
 // mergeModel is the algorithm of RFC 7396 section 2 as it stands there.
 func mergeModel(target, patch any) any {
 	p, ok := patch.(map[string]any)

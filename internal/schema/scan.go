@@ -2,6 +2,8 @@ package schema
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,17 +16,22 @@ import (
 
 // stringEnd returns the offset after the string whose opening quote is b[i].
 func stringEnd(b []byte, i int) int {
-	const short = 32 // up to here a plain loop beats IndexByte
-	for stop := min(len(b), i+short); i+1 < stop; {
-		i++
-		switch b[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			i++
+	const short = 64 // from here on IndexByte is faster
+	i++
+	for stop := min(len(b), i+short) - 8; i <= stop; {
+		eight := binary.LittleEndian.Uint64(b[i:])
+		found := zeros(eight^everywhere*'"') | zeros(eight^everywhere*'\\')
+		if found == 0 {
+			i += 8
+			continue
 		}
+		i += bits.TrailingZeros64(found) / 8
+		if b[i] == '"' {
+			return i + 1
+		}
+		i += 2 // past what is escaped
 	}
-	for i++; i < len(b); i++ {
+	for i < len(b) {
 		n := bytes.IndexByte(b[i:], '"')
 		if n < 0 {
 			break
@@ -33,9 +40,9 @@ func stringEnd(b []byte, i int) int {
 		for escapes < n && b[i+n-1-escapes] == '\\' {
 			escapes++
 		}
-		i += n
+		i += n + 1
 		if escapes%2 == 0 {
-			return i + 1
+			return i
 		}
 	}
 	return len(b)
@@ -136,3 +143,16 @@ func kindOf(value []byte) jsontext.Kind { return jsontext.Value(value).Kind() }
 
 // isNull reports whether a value is the literal null.
 func isNull(value []byte) bool { return string(value) == "null" }
+
+// The functions below look at the eight bytes of a number at once. Of the high
+// bits that they return, the lowest is right, and those above it may not be.
+const (
+	everywhere = 0x0101010101010101
+	highBits   = 0x80 * everywhere
+)
+
+// zeros has the high bit of each byte that is 0.
+func zeros(eight uint64) uint64 { return (eight - everywhere) &^ eight & highBits }
+
+// below has the high bit of each byte that is below limit, which is at most 128.
+func below(eight, limit uint64) uint64 { return (eight - everywhere*limit) &^ eight & highBits }

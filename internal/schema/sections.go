@@ -33,6 +33,9 @@ const (
 // sectionNames are the member names of the sections.
 var sectionNames = [sectionCount]string{"user", "inputs", "apiConfig", "results", "meta"}
 
+// quotedNames are the names as documents spell them.
+var quotedNames = [sectionCount]string{`"user"`, `"inputs"`, `"apiConfig"`, `"results"`, `"meta"`}
+
 // sectionOf returns the section of that name, or noSection.
 func sectionOf(name []byte) section {
 	for i, known := range sectionNames {

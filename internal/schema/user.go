@@ -30,6 +30,14 @@ func (u *User) Equal(o *User) bool {
 	return u.ID == o.ID && u.Email == o.Email && slices.Equal(u.Roles, o.Roles)
 }
 
+// id is the user's id; empty for nil.
+func (u *User) id() string {
+	if u == nil {
+		return ""
+	}
+	return u.ID
+}
+
 // appendJSON appends the user as a document has it; null for nil.
 func (u *User) appendJSON(dst []byte) []byte {
 	if u == nil {
@@ -160,6 +168,18 @@ func readRoles(value []byte, m *mistakes) (roles []string, problem string) {
 		roles = append(roles, role)
 	}
 	return roles, ""
+}
+
+// readWholeUser reads the compact value of a user member that is all that is
+// said of the user. Mistakes go to m; nil for null, and where it is no object.
+func readWholeUser(value []byte, m *mistakes) *User {
+	if isNull(value) {
+		return nil
+	}
+	if user, ok := plainUser(value); ok {
+		return user
+	}
+	return readUserPatch(value, m).whole(m)
 }
 
 // whole returns the user that the patch makes by itself, for a body that

@@ -216,7 +216,7 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 		next.Revision++
 		next.UpdatedAt = now
 	}
-	next, err = s.rules.Build(next, after)
+	next, err = s.rules.Rebuild(next, before, after)
 	return next, changed, err
 }
 
@@ -308,11 +308,11 @@ func (*movedError) Unwrap() error { return ErrNotFound }
 // compareAndSet reads the session and hands it to write until that no longer
 // fails with ErrConflict.
 func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
-	done, err := s.turns.take(ctx, key)
+	turn, err := s.turns.enter(ctx, key)
 	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
 		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, err)
 	}
-	defer done()
+	defer turn.end()
 	for try := 0; ; try++ {
 		old, err := s.Peek(ctx, now, key)
 		if err != nil {

@@ -12,14 +12,16 @@ import (
 // no room.
 type turns[K comparable] struct {
 	seed   maphash.Seed
-	shards [32]turnShard[K]
+	shards [32]turnShard
 	// free are turns that nobody wants at present.
 	free sync.Pool
 }
 
-type turnShard[K comparable] struct {
-	mu     sync.Mutex
-	wanted map[K]*turn
+type turnShard struct {
+	mu sync.Mutex
+	// wanted are by the keys' hashes. Two keys of one hash would take turns with
+	// each other, which does no harm; nobody will see it happen.
+	wanted map[uint64]*turn
 }
 
 type turn struct {
@@ -33,37 +35,65 @@ func newTurns[K comparable]() *turns[K] {
 	t := &turns[K]{seed: maphash.MakeSeed()}
 	t.free.New = func() any { return &turn{slot: make(chan struct{}, 1)} }
 	for i := range t.shards {
-		t.shards[i].wanted = make(map[K]*turn)
+		t.shards[i].wanted = make(map[uint64]*turn)
 	}
 	return t
 }
 
-// take returns when it is the caller's turn, which then lasts until done is
-// called. Returns the context's error if it ends first.
+// heldTurn is a turn that somebody has.
+type heldTurn struct {
+	shard *turnShard
+	hash  uint64
+	one   *turn
+	free  *sync.Pool
+}
+
+// take is enter for who wants a function that ends the turn.
 func (t *turns[K]) take(ctx context.Context, key K) (done func(), err error) {
-	shard := &t.shards[maphash.Comparable(t.seed, key)%uint64(len(t.shards))]
-	shard.mu.Lock()
-	one, ok := shard.wanted[key]
-	if !ok {
-		one, _ = t.free.Get().(*turn) // New makes nothing else
-		shard.wanted[key] = one
+	held, err := t.enter(ctx, key)
+	if err != nil {
+		return nil, err
 	}
-	one.by++
-	shard.mu.Unlock()
+	return held.end, nil
+}
+
+// enter returns when it is the caller's turn, which then lasts until it is
+// ended. Returns the context's error if it ends first.
+func (t *turns[K]) enter(ctx context.Context, key K) (heldTurn, error) {
+	hash := maphash.Comparable(t.seed, key)
+	h := heldTurn{shard: &t.shards[hash%uint64(len(t.shards))], hash: hash, free: &t.free}
+	h.shard.mu.Lock()
+	if h.one = h.shard.wanted[hash]; h.one == nil {
+		h.one, _ = t.free.Get().(*turn) // New makes nothing else
+		h.shard.wanted[hash] = h.one
+	}
+	h.one.by++
+	h.shard.mu.Unlock()
 	select {
-	case one.slot <- struct{}{}:
-		return func() { <-one.slot; t.leave(shard, key, one) }, nil
+	case h.one.slot <- struct{}{}: // without asking for ctx.Done, which is made when it is asked for
+		return h, nil
+	default:
+	}
+	select {
+	case h.one.slot <- struct{}{}:
+		return h, nil
 	case <-ctx.Done():
-		t.leave(shard, key, one)
-		return nil, ctx.Err()
+		h.leave()
+		return heldTurn{}, ctx.Err()
 	}
 }
 
-func (t *turns[K]) leave(shard *turnShard[K], key K, one *turn) {
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if one.by--; one.by == 0 {
-		delete(shard.wanted, key)
-		t.free.Put(one)
+// end ends the turn.
+func (h heldTurn) end() {
+	<-h.one.slot
+	h.leave()
+}
+
+func (h heldTurn) leave() {
+	h.shard.mu.Lock()
+	defer h.shard.mu.Unlock()
+	if h.one.by--; h.one.by == 0 {
+		delete(h.shard.wanted, h.hash)
+		h.free.Put(h.one)
 	}
 }

@@ -36,14 +36,22 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 	if err != nil {
 		return schema.Session{}, err
 	}
+	name := s.session(key)
+	if !cached {
+		return s.ask(ctx, client, now, key, name)
+	}
+	late := &lateTimeout{Context: ctx, timeout: s.opts.Timeout}
+	defer late.release()
+	if sess, ok := s.readCached(late, client, now, key, name); ok {
+		return sess, nil
+	}
+	return s.ask(late, client, now, key, name)
+}
+
+// ask is read without the cache.
+func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (schema.Session, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	name := s.session(key)
-	if cached {
-		if sess, ok := s.readCached(ctx, client, now, key, name); ok {
-			return sess, nil
-		}
-	}
 	st, to, err := s.fetch(ctx, client, now, key, name)
 	switch {
 	case err != nil:
