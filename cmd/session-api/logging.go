@@ -34,13 +34,17 @@ type jsonHandler struct {
 }
 
 // linesOf returns where lines of JSON may be written past the logger: the same
-// place, if the logger writes such lines. Each is one write, so they do not run
-// into one another.
+// place, if the logger writes such lines, and in the same order, but not always
+// at once.
 func linesOf(logger *slog.Logger) io.Writer {
-	if h, ok := logger.Handler().(jsonHandler); ok {
-		return h.w
+	h, ok := logger.Handler().(jsonHandler)
+	if !ok {
+		return nil
 	}
-	return nil
+	if lines, ok := h.w.(*logLines); ok {
+		return lines.soon()
+	}
+	return h.w
 }
 
 // onTerminal reports whether a person reads what is written to w.

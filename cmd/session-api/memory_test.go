@@ -11,16 +11,30 @@ import (
 )
 
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{
-		0:         1000,
-		1 << 20:   1000,
-		8 << 20:   400,
-		16 << 20:  200,
-		growth:    100,
-		64 << 20:  100,
-		100 << 30: 100,
+	const mib, gib = 1 << 20, 1 << 30
+	for _, tt := range []struct {
+		live, rate uint64
+		want       int
+	}{
+		// Little is live: what is allocated does not matter.
+		{0, 0, 1000},
+		{mib, 0, 1000},
+		{8 * mib, 0, 400},
+		{8 * mib, gib, 400},
+		{growth, 0, 100},
+		{growth, gib, 100},
+		// Much is live: it does.
+		{128 * mib, 0, 25},
+		{128 * mib, 2 * mib, 31},
+		{128 * mib, gib, 58},
+		{gib, 0, 6},
+		{gib, 10 * mib, 19},
+		{gib, gib, 36},
+		{100 * gib, 0, 6},
+		{100 * gib, gib, 20},
+		{100 * gib, 100 * gib, 33},
 	} {
-		assert.Equal(t, want, gcPercent(live), live)
+		assert.Equal(t, tt.want, gcPercent(tt.live, tt.rate), "%+v", tt)
 	}
 }
 
@@ -43,12 +57,31 @@ func TestTuneGCFollowsTheHeap(t *testing.T) {
 			return cond(percentNow())
 		}, patience, time.Millisecond)
 	}
-	eventually(func(percent int) bool { return percent == 100 })
+	eventually(func(percent int) bool { return percent <= 100 })
 	runtime.KeepAlive(held)
 	held = nil //nolint:ineffassign,wastedassign // lets go of it
 	eventually(func(percent int) bool { return percent > 100 })
 	stop()
 	assert.Equal(t, before, percentNow())
+}
+
+// TestMemoryGoesBack checks that what the load took is given back once it is
+// over, and not in each of its pauses. One look is one second here.
+func TestMemoryGoesBack(t *testing.T) {
+	tuner := &gcTuner{allocated: readHeap().allocated}
+	held := make([]byte, 8*growth)
+	runtime.KeepAlive(held)
+	held = nil //nolint:ineffassign,wastedassign // lets go of it
+	runtime.GC()
+	seconds := 1
+	for ; !tuner.look(); seconds++ {
+		require.Less(t, seconds, 100, "it keeps %d bytes, of which %d are live", readHeap().held, readHeap().live)
+	}
+	assert.Greater(t, seconds, 3, "a pause")
+	before := readHeap().held
+	debug.FreeOSMemory()
+	assert.Less(t, readHeap().held, before-4*growth)
+	assert.False(t, tuner.look(), "there is nothing left to give back")
 }
 
 func TestTuneGCLeavesTheOperatorsSetting(t *testing.T) {

@@ -63,7 +63,9 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 
 	untune := tuneGC(environ)
 	defer untune()
-	logger := newLogger(stdout, &cfg)
+	lines := newLogLines(stdout)
+	defer func() { _ = lines.flush() }()
+	logger := newLogger(lines, &cfg)
 	kept, err := openStore(ctx, &cfg, logger)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -86,26 +87,35 @@ func noteSession(r *http.Request, id string) { scopeOf(r).session = id }
 
 // idHash is a session id in the log: enough to find the lines of one session,
 // not to name it.
-func idHash(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:6])
+func idHash(id string) string { return string(appendIDHash(nil, id)) }
+
+func appendIDHash(b []byte, id string) []byte {
+	var room [128]byte // most ids have less
+	sum := sha256.Sum256(append(room[:0], id...))
+	return hex.AppendEncode(b, sum[:6])
 }
 
-// writeLine writes the line of a request that has been answered. Lines of
-// successes, of which there are many, are put together here; what goes wrong,
-// and lines for persons, are left to httplog.
+// writeLine writes the line of a request that has been answered.
 func (s *Server) writeLine(r *http.Request, c *scope) {
-	if s.AccessLog.Lines == nil || c.answer.status >= http.StatusBadRequest || c.panicked != nil || r.Context().Err() != nil {
+	if !s.writeLean(r, r.URL, c) {
 		s.httplog.ServeHTTP(unsent{}, r)
-		return
 	}
-	if level := levelOf(r.Method); s.Logger.Enabled(r.Context(), level) {
+}
+
+// writeLean writes the line of a request for u if it went well: of such lines
+// there are many. What goes wrong, and lines for persons, are left to httplog.
+func (s *Server) writeLean(r *http.Request, u *url.URL, c *scope) bool {
+	if s.AccessLog.Lines == nil || c.answer.status >= http.StatusBadRequest || c.panicked != nil || c.Err() != nil {
+		return false
+	}
+	if level := levelOf(r.Method); s.Logger.Enabled(c, level) {
 		withBuffer(func(b []byte) []byte {
-			b = s.appendLine(b, r, c, level)
+			b = s.appendLine(b, r, u, c, level)
 			_, _ = s.AccessLog.Lines.Write(b) // a log that cannot be written fails no request
 			return b
 		})
 	}
+	return true
 }
 
 // levelOf is the level of a line of success.

@@ -39,15 +39,15 @@ func TestAllocations(t *testing.T) {
 			l.request.URL.Path = "/api/session/verify"
 			return http.StatusOK
 		}},
-		// The patch, the merged section, the new document and its record.
-		"PATCH": {most: 14, setUp: func(l *load) int {
+		// The patch and its turn, the new document and its record.
+		"PATCH": {most: 10, setUp: func(l *load) int {
 			l.signIn(t)
 			l.prepare(t, http.MethodPatch, "application/merge-patch+json", `{"inputs":{"step":100000000}}`)
 			return http.StatusOK
 		}},
-		// The decoded body, the document, its record and entry, the id, the cookie,
-		// and what the store's tables grow by.
-		"POST": {most: 20, setUp: func(l *load) int {
+		// The input and its turn, the document, its record and entry, the id, the
+		// cookie, and what the store's tables grow by.
+		"POST": {most: 17, setUp: func(l *load) int {
 			l.prepare(t, http.MethodPost, "application/json", benchSession)
 			return http.StatusCreated
 		}},

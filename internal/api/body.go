@@ -16,6 +16,10 @@ import (
 // that is not stored, and members that are read-only.
 const bodySlack = 16 << 10
 
+// usualBuffer is the least that is taken for a body: behind a small merge patch
+// there is room for what it makes of a section.
+const usualBuffer = 2 << 10
+
 var (
 	jsonTypes       = []string{"application/json"}
 	mergePatchTypes = []string{"application/merge-patch+json", "application/json"}
@@ -71,7 +75,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 // small.
 func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.ContentLength > 0 && r.ContentLength <= smallBody { // net/http reads no more than that
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+		buf.Grow(max(int(r.ContentLength)+bytes.MinRead, usualBuffer))
 		_, err := buf.ReadFrom(r.Body)
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -260,4 +261,33 @@ func TestCrossSiteRequests(t *testing.T) {
 	assert.Equal(t, "PATCH", a.Header.Get("Access-Control-Allow-Methods"))
 	a = c.do("OPTIONS", "/api/session", "", append(preflight, "Origin", stranger)...)
 	assert.Empty(t, a.Header.Get("Access-Control-Allow-Origin"))
+}
+
+// The memory of a body is used again for the next one: no session may hold on
+// to it, however many are written at once.
+func TestNoSessionIsMadeOfAnothersBody(t *testing.T) {
+	s := start(t)
+	const writers, rounds = 8, 5
+	inputs := func(writer, round int) string {
+		return fmt.Sprintf(`{"text":"%s","writer":%d,"round":%d}`, strings.Repeat(string(rune('a'+writer)), 200+10*writer), writer, round)
+	}
+	clients := make([]*client, writers)
+	var wg sync.WaitGroup
+	for i := range clients {
+		clients[i] = s.client()
+		wg.Go(func() {
+			c := clients[i]
+			c.do("POST", "/api/session", `{"inputs":`+inputs(i, 0)+`}`).expect(201)
+			for round := 1; round < rounds; round++ {
+				method := []string{"PATCH", "PUT"}[round%2]
+				d := c.do(method, "/api/session", `{"inputs":`+inputs(i, round)+`}`).expect(200).document()
+				assert.Equal(t, inputs(i, round), string(d.Inputs))
+			}
+		})
+	}
+	wg.Wait()
+	for i, c := range clients {
+		d := c.do("GET", "/api/session", "").expect(200).document()
+		assert.Equal(t, inputs(i, rounds-1), string(d.Inputs))
+	}
 }

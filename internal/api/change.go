@@ -7,13 +7,16 @@ import (
 	"session-api/internal/schema"
 )
 
-// decoder makes a change of a request's body.
+// decoder makes a change of a request's body. The change may share the body's
+// bytes, which stay until the request has been answered.
 type decoder func(body []byte) (schema.Change, error)
 
-func (s *Server) decodeInput(body []byte) (schema.Change, error) { return s.Rules.DecodeInput(body) }
+func (s *Server) decodeInput(body []byte) (schema.Change, error) {
+	return s.Rules.DecodeInputInPlace(body)
+}
 
 func (s *Server) decodeMergePatch(body []byte) (schema.Change, error) {
-	return s.Rules.DecodeMergePatch(body)
+	return s.Rules.DecodeMergePatchInPlace(body)
 }
 
 func (s *Server) decodeOperations(body []byte) (schema.Change, error) {

@@ -39,7 +39,8 @@ func (x *exchange) end() {
 	x.read = nil
 }
 
-// bodyBuffers are for bodies: nothing that is made of one refers to its bytes.
+// bodyBuffers are for bodies. A change that is read from one may refer to its
+// bytes until the request is answered; no document does.
 var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // buffer returns a buffer for the body, which is the exchange's until its end.

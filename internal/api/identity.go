@@ -18,8 +18,8 @@ const (
 var nobody = []string{""}
 
 // setIdentity sets the headers of an answer that lets a request pass.
-func setIdentity(h http.Header, v *verdict) {
-	values := make([]string, 4)
+func setIdentity(h http.Header, q *question, v *verdict) {
+	values := &q.identity
 	values[0] = v.sess.ID
 	h[headerSessionID] = values[0:1:1]
 	h[headerUserID], h[headerUserEmail], h[headerUserRoles] = nobody, nobody, nobody

@@ -81,15 +81,17 @@ func scrub(s string) string {
 	return secretShaped.ReplaceAllString(s, redacted)
 }
 
+// beforeID is what the paths of service routes have before an id.
+const beforeID = "/api/sessions/"
+
 // scrubIDs takes the ids out of the paths of service routes. Those that callers
 // bring have no shape to know them by.
 func scrubIDs(s string) string {
-	const before = "/api/sessions/"
-	i := strings.Index(s, before)
+	i := strings.Index(s, beforeID)
 	if i < 0 {
 		return s
 	}
-	start := i + len(before)
+	start := i + len(beforeID)
 	end := start + strings.IndexAny(s[start:]+" ", "/? \"\t\n")
 	if s[start:end] == "count" {
 		return s

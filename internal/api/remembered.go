@@ -54,7 +54,12 @@ func (r *remembered) find(token string) (id string, hash uint64) {
 // add remembers a token that has verified.
 func (r *remembered) add(hash uint64, token, id string) {
 	// Copies: the strings of a request are parts of all that its head says.
-	t := &rememberedToken{hash: hash, token: strings.Clone(token), id: strings.Clone(id)}
+	t := &rememberedToken{hash: hash, token: strings.Clone(token)}
+	if at := strings.Index(token, id); at >= 0 { // nobody has to percent-encode an id
+		t.id = t.token[at : at+len(id)]
+	} else {
+		t.id = strings.Clone(id)
+	}
 	set := &r.sets[hash%rememberedSets]
 	set.tokens[set.next.Add(1)%rememberedWays].Store(t)
 }

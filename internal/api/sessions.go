@@ -60,18 +60,23 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, next, err := s.appendPage(r.Context(), []byte(`{"sessions":[`), q)
-	if err != nil {
-		return err
-	}
-	body = append(body, ']')
-	if next != "" {
-		body = append(body, `,"nextCursor":"`...)
-		body = append(body, next...) // base64url: nothing in it needs escaping
-		body = append(body, '"')
-	}
-	writeBody(w, append(body, '}'))
-	return nil
+	withBuffer(func(b []byte) []byte {
+		var body []byte
+		var next string
+		if body, next, err = s.appendPage(r.Context(), append(b, `{"sessions":[`...), q); err != nil {
+			return b
+		}
+		body = append(body, ']')
+		if next != "" {
+			body = append(body, `,"nextCursor":"`...)
+			body = append(body, next...) // base64url: nothing in it needs escaping
+			body = append(body, '"')
+		}
+		body = append(body, '}')
+		writeBody(w, body)
+		return body
+	})
+	return err
 }
 
 func listQuery(r *http.Request) (out store.Query, err error) {

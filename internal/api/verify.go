@@ -33,6 +33,14 @@ func isVerify(r *http.Request) bool {
 	return strings.HasPrefix(path, verifyPath)
 }
 
+// question is what others may keep of a gateway's question, in one piece.
+type question struct {
+	start     time.Time
+	requestID [1]string // the header's value
+	late      lateContext
+	identity  [4]string // the headers' values
+}
+
 // verdict is the answer to a gateway.
 type verdict struct {
 	status int
@@ -45,16 +53,17 @@ type verdict struct {
 // verify answers a gateway: 200 with the identity, 401, 403 or 503, whatever
 // was sent.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
-	start, id := time.Now(), new([1]string)
-	s.begin(w, r, false, id)
-	v := s.decide(r)
+	q := &question{start: time.Now()}
+	s.begin(w, r, false, &q.requestID)
+	var v verdict
+	s.decide(r, q, &v)
 	if v.cookie != "" {
 		w.Header()["Set-Cookie"] = []string{v.cookie}
 	}
 	counted := v.status
 	switch {
 	case v.err == nil:
-		setIdentity(w.Header(), &v)
+		setIdentity(w.Header(), q, &v)
 		w.WriteHeader(v.status)
 	case v.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
 		counted = statusClientClosed // whoever listens all the same must not read a success
@@ -62,45 +71,45 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.writeProblem(w, r, v.err)
 	}
-	took := time.Since(start)
+	took := time.Since(q.start)
 	s.metrics.observe(verifyPath, r.Method, counted, took)
 	if s.lines.wanted(counted) {
 		s.logVerify(w, r, &scope{
-			Context: r.Context(), requestID: *id, start: start, took: took, session: v.sess.ID, answer: answer{status: counted},
+			Context: r.Context(), requestID: q.requestID, start: q.start, took: took, session: v.sess.ID, answer: answer{status: counted},
 		})
 	}
 }
 
-// decide finds the answer, and writes nothing. What goes wrong is a 503: a
+// decide finds the verdict, and writes nothing. What goes wrong is a 503: a
 // gateway must not take it for a session, nor for a visitor who has none.
-func (s *Server) decide(r *http.Request) (v verdict) {
+func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 	defer func() {
 		if rec := recover(); rec != nil {
 			s.Logger.ErrorContext(r.Context(), "panic", "value", rec, "stack", string(debug.Stack()))
-			v = refuse(errors.New("panic"))
+			*v = refuse(errors.New("panic"))
 		}
 	}()
 	cred, err := s.credential(r)
 	if err != nil || cred.id == "" {
-		return verdict{status: http.StatusUnauthorized, err: errUnauthorized}
+		v.status, v.err = http.StatusUnauthorized, errUnauthorized
+		return
 	}
 	now := s.Now()
-	sess, moved, err := s.look(r.Context(), now, cred.id)
-	if err != nil {
-		return refuse(err)
+	var moved bool
+	if v.sess, moved, err = s.look(r.Context(), q, now, cred.id); err == nil {
+		v.user, err = v.sess.User()
 	}
-	user, err := sess.User()
 	if err != nil {
-		return refuse(err)
+		*v = refuse(err)
+		return
 	}
-	v = verdict{status: http.StatusOK, sess: sess, user: user}
-	if err := checkRoles(r.URL.RawQuery, user); err != nil {
+	v.status = http.StatusOK
+	if err := checkRoles(r.URL.RawQuery, v.user); err != nil {
 		v.status, v.err = http.StatusForbidden, err
 	}
 	if moved && !cred.bearer {
-		v.cookie = s.sessionCookie(now, &sess)
+		v.cookie = s.sessionCookie(now, &v.sess)
 	}
-	return v
 }
 
 // refuse is the verdict on an error of the store.
@@ -120,11 +129,12 @@ func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
 // look reads the session as its user does, within the time that a gateway
 // waits. That the deadline cannot be moved, or not in time, is no reason to
 // keep a visitor out: the last third of the time is for reading alone.
-func (s *Server) look(parent context.Context, now time.Time, id string) (sess schema.Session, moved bool, err error) {
-	end := time.Now().Add(s.VerifyTimeout)
+func (s *Server) look(parent context.Context, q *question, now time.Time, id string) (sess schema.Session, moved bool, err error) {
+	end := q.start.Add(s.VerifyTimeout)
 	read := s.Sessions.Get
 	if s.TouchOnAccess {
-		ctx := &lateContext{Context: parent, at: end.Add(-s.VerifyTimeout / 3)}
+		ctx := &q.late
+		ctx.Context, ctx.at = parent, end.Add(-s.VerifyTimeout/3)
 		sess, moved, err = s.Sessions.Access(ctx, now, key(id))
 		ctx.release()
 		if err == nil || errors.Is(err, store.ErrNotFound) {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// writes are what a writer was given, write by write.
+type writes struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, string(p))
+	return len(p), nil
+}
+
+func (w *writes) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.got)
+}
+
+func put(t *testing.T, w io.Writer, line string) {
+	t.Helper()
+	n, err := io.WriteString(w, line)
+	require.NoError(t, err)
+	require.Equal(t, len(line), n)
+}
+
+// A line that comes alone is written at once, others with those that come soon
+// after it, and what the logger says is written when it has said it.
+func TestLogLinesAreWrittenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out writes
+		lines := newLogLines(&out)
+		soon := lines.soon()
+		pass := func(d time.Duration) {
+			time.Sleep(d) //nolint:forbidigo // the clock of the bubble
+			synctest.Wait()
+		}
+		pass(gatherFor)
+
+		put(t, soon, "1\n")
+		assert.Equal(t, []string{"1\n"}, out.all())
+		put(t, soon, "2\n")
+		put(t, soon, "3\n")
+		assert.Len(t, out.all(), 1)
+		pass(gatherFor)
+		assert.Equal(t, []string{"1\n", "2\n3\n"}, out.all())
+
+		put(t, soon, "4\n")
+		put(t, lines, "5\n")
+		assert.Equal(t, "4\n5\n", out.all()[2])
+		put(t, lines, "6\n")
+		assert.Equal(t, "6\n", out.all()[3])
+
+		pass(2 * gatherFor)
+		put(t, soon, "7\n")
+		assert.Equal(t, []string{"1\n", "2\n3\n", "4\n5\n", "6\n", "7\n"}, out.all())
+		put(t, soon, "8\n")
+		require.NoError(t, lines.flush())
+		assert.Equal(t, "8\n", out.all()[5])
+		pass(2 * gatherFor)
+		assert.Len(t, out.all(), 6)
+	})
+}
+
+// Whoever reads the lines may be slow, and gets all of them, each in one piece
+// and in the order of who wrote them; what waits for it meanwhile is bounded.
+func TestLogLinesWaitForTheirReader(t *testing.T) {
+	read, write := io.Pipe()
+	lines := newLogLines(write)
+	const writers, each = 8, 2000
+	text := strings.Repeat("x", 100)
+	var all sync.WaitGroup
+	for i := range writers {
+		w := lines.soon()
+		if i%4 == 0 {
+			w = lines
+		}
+		all.Go(func() {
+			for n := range each {
+				_, err := fmt.Fprintf(w, "%d %d %s\n", i, n, text)
+				assert.NoError(t, err)
+				lines.mu.Lock()
+				waiting := len(lines.gathered)
+				lines.mu.Unlock()
+				assert.LessOrEqual(t, waiting, gatherMost+writers*2*len(text))
+			}
+		})
+	}
+	go func() {
+		all.Wait()
+		assert.NoError(t, lines.flush())
+		assert.NoError(t, write.Close())
+	}()
+	got, err := io.ReadAll(read)
+	require.NoError(t, err)
+	var next [writers]int
+	for line := range strings.Lines(string(got)) {
+		var i, n int
+		_, err := fmt.Sscanf(line, "%d %d "+text+"\n", &i, &n)
+		require.NoError(t, err, line)
+		require.Equal(t, next[i], n)
+		next[i]++
+	}
+	for _, n := range next {
+		assert.Equal(t, each, n)
+	}
+}
+
+// A log that cannot be written says so to who waits for it, and works again
+// when it can.
+func TestLogLinesSurviveAnError(t *testing.T) {
+	full := errors.New("no space left on device")
+	var out bytes.Buffer
+	fails := true
+	lines := newLogLines(writerFunc(func(p []byte) (int, error) {
+		if fails {
+			return 0, full
+		}
+		return out.Write(p)
+	}))
+	_, err := io.WriteString(lines, "1\n")
+	require.ErrorIs(t, err, full)
+	fails = false
+	put(t, lines, "2\n")
+	assert.Equal(t, "2\n", out.String())
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// The end of the service writes what is still to be written: there is a line for
+// each request.
+func TestNoLineIsLostAtTheEnd(t *testing.T) {
+	s := start(t, map[string]string{"PORT": "0", "ACCESS_LOG": "all"})
+	const clients, each = 8, 50
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for range each {
+				resp, err := http.Get(s.url("/healthz"))
+				if assert.NoError(t, err) {
+					assert.NoError(t, resp.Body.Close())
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, s.end(t))
+	assert.Equal(t, clients*each, strings.Count(s.log.String(), "GET /healthz => HTTP 200"))
+	assert.Len(t, s.log.all("stopped"), 1)
+}
