@@ -34,6 +34,10 @@ func (l *level) delete(ctx context.Context, d due) error {
 			return nil
 		}
 	}
+	if l.pass.rec.report.DryRun { // the last look is for what is deleted
+		l.pass.rec.deleted(path, d.info, d.reason)
+		return nil
+	}
 	switch now, err := l.look(d.name); {
 	case errors.Is(err, errReplaced):
 		return err

@@ -59,8 +59,9 @@ type references struct {
 	hashes map[uint64]struct{}
 }
 
-func (r *references) has(rel string) bool {
-	_, ok := r.hashes[maphash.String(r.seed, rel)]
+// has reports whether the file is among them that has the path rel.
+func (r *references) has(rel []byte) bool {
+	_, ok := r.hashes[maphash.Bytes(r.seed, rel)]
 	return ok
 }
 

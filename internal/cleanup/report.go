@@ -46,7 +46,9 @@ func (r *recorder) kept() {
 
 func (r *recorder) keptFor(reason schema.CleanupReason, path string, info fs.FileInfo) {
 	r.kept()
-	r.add(entry(path, info, schema.ActionKept, reason))
+	if r.hasRoom() {
+		r.add(entry(path, info, schema.ActionKept, reason))
+	}
 }
 
 func (r *recorder) skipped(path string, info fs.FileInfo) {
@@ -60,7 +62,9 @@ func (r *recorder) deleted(path string, info fs.FileInfo, reason schema.CleanupR
 	r.report.Scanned++
 	r.report.Deleted++
 	r.report.BytesFreed += info.Size()
-	r.add(entry(path, info, schema.ActionDeleted, reason))
+	if r.hasRoom() {
+		r.add(entry(path, info, schema.ActionDeleted, reason))
+	}
 }
 
 func (r *recorder) dirRemoved(path string, info fs.FileInfo) {
@@ -70,12 +74,21 @@ func (r *recorder) dirRemoved(path string, info fs.FileInfo) {
 	r.add(e)
 }
 
+// add adds an entry, if there is room.
 func (r *recorder) add(e schema.CleanupEntry) {
-	if len(r.report.Entries) == schema.MaxReportEntries-maxFailures {
-		r.report.Truncated = true
-		return
+	if r.hasRoom() {
+		r.report.Entries = append(r.report.Entries, e)
 	}
-	r.report.Entries = append(r.report.Entries, e)
+}
+
+// hasRoom reports whether the report takes another entry. It is asked before the
+// entry of a file is made: of a million there is room for few.
+func (r *recorder) hasRoom() bool {
+	if len(r.report.Entries) < schema.MaxReportEntries-maxFailures {
+		return true
+	}
+	r.report.Truncated = true
+	return false
 }
 
 // failure is something that a run could not do.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"time"
 
 	"session-api/internal/schema"
@@ -37,6 +38,32 @@ type pass struct {
 	started time.Time
 	// held: they are not to be trusted, so that nothing is deleted.
 	held bool
+	// steps are what the run has done.
+	steps int
+	// path is room for the path of the file that is looked at.
+	path []byte
+}
+
+const (
+	// yieldAfter is after how many steps a run lets others go first: a step
+	// takes microseconds, and what waits for a processor would wait until the
+	// scheduler takes it from the run.
+	yieldAfter = 64
+	// restAfter is after how many steps it leaves the processor for restFor, so
+	// that a long run never has one for itself.
+	restAfter = 2048
+	restFor   = time.Millisecond
+)
+
+// step is called for each entry that is looked at or dealt with.
+func (p *pass) step() {
+	p.steps++
+	switch {
+	case p.steps%restAfter == 0:
+		time.Sleep(restFor)
+	case p.steps%yieldAfter == 0:
+		runtime.Gosched()
+	}
 }
 
 // level is one directory of a pass.
@@ -91,6 +118,7 @@ func (l *level) read(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			l.pass.step()
 			l.see(ctx, name)
 		}
 		switch {
@@ -127,7 +155,7 @@ func (l *level) see(ctx context.Context, name string) {
 func (l *level) seeFile(name string, info fs.FileInfo) {
 	age := l.pass.started.Sub(info.ModTime())
 	tooOld := age > l.pass.job.ttl
-	unreferenced := age > l.pass.job.grace && !l.pass.refs.has(l.path(name))
+	unreferenced := age > l.pass.job.grace && !l.referenced(name)
 	switch {
 	case l.pass.held && (tooOld || unreferenced):
 		l.occupied = true
@@ -144,6 +172,19 @@ func (l *level) seeFile(name string, info fs.FileInfo) {
 	}
 }
 
+// referenced reports whether a session referred to a file of the directory when
+// the references were read.
+func (l *level) referenced(name string) bool {
+	path := l.pass.path[:0]
+	if l.rel != "" {
+		path = append(path, l.rel...)
+		path = append(path, '/')
+	}
+	path = append(path, name...)
+	l.pass.path = path
+	return l.pass.refs.has(path)
+}
+
 // settle does what is due: files first, then subdirectories.
 func (l *level) settle(ctx context.Context) error {
 	for _, step := range []struct {
@@ -157,6 +198,7 @@ func (l *level) settle(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			l.pass.step()
 			if err := step.do(ctx, d); err != nil {
 				return err
 			}
