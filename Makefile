@@ -52,9 +52,11 @@ clients: ## Generate the clients from openapi.yaml
 	tools/need.sh node npm
 	GO=$(GO) tools/clients.sh
 
-# How often make crash kills the service, and make rolling restarts it.
-KILLS ?= 1000
-ROLLS ?= 100
+# How often make crash kills the service, make rolling restarts it, and make
+# slow measures.
+KILLS       ?= 1000
+ROLLS       ?= 100
+SLOW_ROUNDS ?= 5
 
 .PHONY: crash
 crash: ## Kill the service KILLS times under load, cut its power, and check what it kept
@@ -65,6 +67,10 @@ crash: ## Kill the service KILLS times under load, cut its power, and check what
 rolling: ## Restart instances ROLLS times under load, and check that nobody notices
 	tools/need.sh caddy nginx redis-server
 	ROLLS=$(ROLLS) $(GO) test -v -count=1 -timeout 0 -run 'RollingRestart|SIGTERM' ./cmd/session-api
+
+.PHONY: slow
+slow: ## Measure what 5,000 slow connections cost the others
+	SLOW_ROUNDS=$(SLOW_ROUNDS) $(GO) test -v -count=1 -run SlowConnections ./cmd/session-api
 
 ## Checking
 

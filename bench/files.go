@@ -79,12 +79,34 @@ func (l *lab) plantPart(ctx context.Context, part int) error {
 
 // cleaner is the service's cleanup.
 type cleaner struct {
-	row    *row
 	server *process
+	// idle is what the service had resident before its first run, in bytes.
+	idle int64
 }
 
-func prepareCleanup(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
-	return &cleaner{r, s.server}, l.plant(ctx)
+// givenBack is when a service that has nothing to do has given back what it took
+// for what it did before.
+const givenBack = 15 * time.Second
+
+// rest lets it do so.
+func rest(ctx context.Context) error {
+	select {
+	case <-time.After(givenBack):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func prepareCleanup(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
+	if err := l.plant(ctx); err != nil {
+		return nil, err
+	}
+	if err := rest(ctx); err != nil {
+		return nil, err
+	}
+	idle, err := resident(s.server.pid())
+	return &cleaner{s.server, idle}, err
 }
 
 // stop implements side: the service is the row's.
@@ -92,10 +114,6 @@ func (*cleaner) stop() {}
 
 // take implements side: it is one dry run, which looks at all and leaves it.
 func (c *cleaner) take(ctx context.Context, l *lab, _ time.Duration, _ int) (t turn, requests int64, err error) {
-	idle, err := resident(c.server.pid())
-	if err != nil {
-		return turn{}, 0, err
-	}
 	watching, enough := context.WithCancel(ctx)
 	peak := make(chan int64)
 	go func() { peak <- watchMemory(watching, c.server) }()
@@ -103,7 +121,7 @@ func (c *cleaner) take(ctx context.Context, l *lab, _ time.Duration, _ int) (t t
 	err = c.run(ctx, l)
 	t.took = time.Since(began)
 	enough()
-	t.memory = max(0, <-peak-idle)
+	t.memory = max(0, <-peak-c.idle)
 	return t, 1, err
 }
 
@@ -180,8 +198,8 @@ type busy struct {
 	cleaner cleaner
 }
 
-func prepareBusy(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
-	return &busy{shared{s.served}, cleaner{r, s.server}}, l.plant(ctx)
+func prepareBusy(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
+	return &busy{shared{s.served}, cleaner{server: s.server}}, l.plant(ctx)
 }
 
 // take implements side. What it began is given up at the end.

@@ -32,9 +32,9 @@ type result struct {
 	row
 	service []turn
 	rivals  []rival
-	// memory is what the service had resident before the load, and loaded what
-	// it had after it, in bytes.
-	memory, loaded int64
+	// loaded is what the service had resident at the end of the load, and rested
+	// what it had some time later, in bytes: where the row wants it.
+	loaded, rested int64
 	// document is the length of a session's document, where an answer is one.
 	document int
 	// fileBytes is what the sessions take on disk, where they are on one.
@@ -92,7 +92,7 @@ func (l *lab) measureRow(ctx context.Context, r *row) (result, error) {
 		return res, err
 	}
 	defer service.stop()
-	res.memory, res.document = service.memory, len(service.answer.Body)
+	res.document = len(service.answer.Body)
 	if r.onRedis {
 		if res.asks, err = l.countAsks(ctx, r, service); err != nil {
 			return res, err
@@ -116,7 +116,16 @@ func (l *lab) measureRow(ctx context.Context, r *row) (result, error) {
 		return res, err
 	}
 	res.fileBytes = service.fileBytes
-	res.loaded, err = resident(service.server.pid())
+	if !r.rests {
+		return res, nil
+	}
+	if res.loaded, err = resident(service.server.pid()); err != nil {
+		return res, err
+	}
+	if err := rest(ctx); err != nil {
+		return res, err
+	}
+	res.rested, err = resident(service.server.pid())
 	return res, err
 }
 

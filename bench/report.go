@@ -74,16 +74,18 @@ func (rep *report) figures() []figure {
 // residentFigures are what the sessions take of the service's memory.
 func residentFigures(rep *report, res *result) []figure {
 	documents := float64(res.sessions * res.document)
-	most := float64(max(res.memory, res.loaded))
-	beside := most / documents
-	t := target{atMost: 1.5}
+	beside := func(what string, bytes int64, t target) figure {
+		ratio := float64(bytes) / documents
+		return figure{
+			row: res.name, what: what, value: inMegabytes(float64(bytes) / 1e6),
+			yardstick: inMegabytes(documents / 1e6), ratio: once(ratio).String(), target: t.String(), reached: t.verdict(ratio),
+		}
+	}
 	return []figure{
-		{
-			row: res.name, what: "resident memory, beside the documents", value: inMegabytes(most / 1e6),
-			yardstick: inMegabytes(documents / 1e6), ratio: once(beside).String(), target: t.String(), reached: t.verdict(beside),
-		},
-		lone(res.name, "the same, per session beyond its document and the idle service",
-			once((most-rep.start.memory.median*1e6-documents)/float64(res.sessions)), inBytes, target{}),
+		beside("resident memory at the end of the load, beside the documents", res.loaded, target{}),
+		beside(fmt.Sprintf("the same %v after the load", givenBack), res.rested, target{atMost: 1.5}),
+		lone(res.name, "that, per session beyond its document and the idle service",
+			once((float64(res.rested)-rep.start.memory.median*1e6-documents)/float64(res.sessions)), inBytes, target{}),
 	}
 }
 

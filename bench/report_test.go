@@ -81,7 +81,7 @@ func TestWrite(t *testing.T) {
 			row:     row{name: "GET", doc: "reads", sessions: million, claims: []claim{requests.least(0.85), processor}, single: residentFigures},
 			service: []turn{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
 			rivals:  []rival{{"net/http", []turn{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}}},
-			memory:  1_413_000_000, loaded: 1_513_000_000, document: 1000,
+			loaded:  1_813_000_000, rested: 1_513_000_000, document: 1000,
 		}, {
 			row:     row{name: "PATCH, bolt", doc: "writes", onDisk: true, claims: []claim{perSync.least(20), perFlush}},
 			service: []turn{{rate: 10_000, perFlush: 25}},
@@ -109,8 +109,9 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{
 		"| GET | requests/s | 20000 | 40000 | 0.50 [0.50..0.50] | ≥ 0.85 | **no** |\n",
 		"| GET | CPU/request | 30.0 µs | 20.0 µs | 1.50 [1.50..1.50] | | |\n",
-		"| GET | resident memory, beside the documents | 1513.0 MB | 1000.0 MB | 1.51 [1.51..1.51] | ≤ 1.5 | **no** |\n",
-		"| GET | the same, per session beyond its document and the idle service | 500 B | | | | |\n",
+		"| GET | resident memory at the end of the load, beside the documents | 1813.0 MB | 1000.0 MB | 1.81 [1.81..1.81] | | |\n",
+		"| GET | the same 15s after the load | 1513.0 MB | 1000.0 MB | 1.51 [1.51..1.51] | ≤ 1.5 | **no** |\n",
+		"| GET | that, per session beyond its document and the idle service | 500 B | | | | |\n",
 		"| PATCH, bolt | writes/s to fsyncs/s | 10000 | 1000 | 10.00 [10.00..10.00] | ≥ 20 | **no** |\n",
 		"| GET, Redis | requests/s | 10000 | 20000 | 0.50 [0.50..0.50] | ≥ 0.5 | yes |\n",
 		"| service, idle | binary | 11.3 MB | | | ≤ 30 | yes |\n",

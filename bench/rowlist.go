@@ -83,7 +83,7 @@ func rows() []row {
 		get(row{
 			name: "GET, 1 million", doc: "GET with 1 million live sessions of 1 KB",
 			env: errorsOnly, long: true, sessions: million, against: []yardstick{withThousand},
-			claims: []claim{tail.most(1.3), requests, processor}, single: residentFigures,
+			claims: []claim{tail.most(1.3), requests, processor}, rests: true, single: residentFigures,
 		}),
 		list(row{
 			name: "list, 1 million", doc: "`GET /api/sessions?userId=`: the 10 sessions of a user, with 1 million live ones",

@@ -50,6 +50,8 @@ type row struct {
 	against []yardstick
 	// claims are what stands in the table, in this order.
 	claims []claim
+	// rests: its memory is looked at, at the end of the load and some time later.
+	rests bool
 	// single are further figures for the table; nil for none.
 	single func(rep *report, res *result) []figure
 }

@@ -21,8 +21,6 @@ type subject struct {
 	data    string   // its directory, where sessions are in a file
 	callers []caller
 	answer  answer // to the first request of the load
-	// memory is what the service had resident before the load, in bytes.
-	memory int64
 	// backlog is what a client missed, once there is such a client.
 	backlog *backlog
 	// fileBytes is what the directory holds, once somebody has looked.
@@ -67,9 +65,6 @@ func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err er
 	s.behind, s.connections = s.redis, r.connections
 	sessions, err := l.seed(ctx, s.server.addr, r.sessions)
 	if err != nil {
-		return nil, err
-	}
-	if s.memory, err = resident(s.server.pid()); err != nil {
 		return nil, err
 	}
 	s.callers = r.callers(l, sessions)

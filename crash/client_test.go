@@ -287,9 +287,10 @@ func (c *client) regenerate(s *session) *operation {
 
 // note takes an answer to heart.
 func (c *client) note(op *operation, a *answer) {
-	if len(op.ends) > 0 {
+	switch {
+	case len(op.ends) > 0:
 		c.told.ends += len(op.ends)
-	} else {
+	case op.on != nil || op.begets != nil: // a user without sessions signs out at any time
 		c.told.changes++
 		c.told.last = op.sent
 	}

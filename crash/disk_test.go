@@ -24,6 +24,8 @@ import (
 type disk struct {
 	// ignores, if set, are syncs that do not reach the disk.
 	ignores func(path string, f *file) bool
+	// wrote, if set, is told of each write, when the system has it.
+	wrote func(path string, w *write)
 
 	files map[string]*file // as the system has them
 	kept  map[string]*file // as the disk has them, less the pending changes
@@ -213,6 +215,23 @@ func (d *disk) image(l luck) (image map[string][]byte, dropped int) {
 		dropped += n
 	}
 	return image, dropped
+}
+
+// alone is what the disk holds if the power is cut now and, of what is pending,
+// it has got one write to a file.
+func (d *disk) alone(path string, w *write) (image map[string][]byte) {
+	image = make(map[string][]byte)
+	for name, f := range d.kept {
+		switch {
+		case f.dir:
+			image[name] = nil
+		case f == d.files[path]:
+			image[name] = w.apply(append(make([]byte, 0, len(f.kept)), f.kept...), 0, len(w.data))
+		default:
+			image[name] = append(make([]byte, 0, len(f.kept)), f.kept...)
+		}
+	}
+	return image
 }
 
 func (f *file) remains(l luck) (b []byte, dropped int) {

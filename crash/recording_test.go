@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -24,8 +25,10 @@ type recording struct {
 	disk *disk
 	root string
 	open map[string]*call // by thread, calls that have begun
-	done chan error
-	out  *os.File // the end that strace writes to
+
+	begun chan struct{} // closed with the first line
+	done  chan error
+	out   *os.File // the end that strace writes to
 }
 
 // call is a system call that has begun.
@@ -43,18 +46,20 @@ type call struct {
 const calls = "openat,pwrite64,ftruncate,fallocate,fsync,fdatasync,renameat,renameat2,unlinkat,mkdirat"
 
 // record returns the command that runs the service, and records it until it
-// ends. What is below root now is taken to be on the disk.
-func record(t *testing.T, root string, d *disk) (*recording, *exec.Cmd) {
+// ends. What is below root now is taken to be on the disk. options are more of
+// strace's.
+func record(t *testing.T, root string, d *disk, options ...string) (*recording, *exec.Cmd) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	require.NoError(t, err, "a power cut takes strace to record what was written, and the right to trace")
-	r := &recording{disk: d, root: root, open: make(map[string]*call), done: make(chan error, 1)}
+	r := &recording{disk: d, root: root, open: make(map[string]*call), begun: make(chan struct{}), done: make(chan error, 1)}
 	in, out, err := os.Pipe()
 	require.NoError(t, err)
 	r.out = out
 	// With -D the service is our own child, so that a signal meets it and not
 	// strace.
-	cmd := exec.Command(strace, "-D", "-f", "-y", "-xx", "-s", "1000000000", "--seccomp-bpf", "-e", "trace="+calls, "-o", "/dev/fd/3", binary)
+	options = append([]string{"-D", "-f", "-y", "-xx", "-s", "1000000000", "--seccomp-bpf", "-e", "trace=" + calls, "-o", "/dev/fd/3"}, options...)
+	cmd := exec.Command(strace, append(options, binary)...)
 	cmd.ExtraFiles = []*os.File{out}
 	go func() {
 		err := r.read(in)
@@ -65,16 +70,28 @@ func record(t *testing.T, root string, d *disk) (*recording, *exec.Cmd) {
 	return r, cmd
 }
 
-// started must be called once the command runs.
-func (r *recording) started() { _ = r.out.Close() }
+// started must be called once the command runs. It waits until strace has got
+// hold of the service: killed before that, both are never done.
+func (r *recording) started() error {
+	_ = r.out.Close() // strace has its own
+	select {
+	case <-r.begun:
+		return nil
+	case <-time.After(patience):
+		return errors.New("strace has nothing to say of the service: may it trace?")
+	}
+}
 
 // wait waits until all is read, after the service has ended.
 func (r *recording) wait() error { return <-r.done }
 
 func (r *recording) read(in io.Reader) error {
 	lines := bufio.NewReaderSize(in, 1<<20)
-	for {
+	for first := true; ; first = false {
 		line, err := lines.ReadString('\n')
+		if first {
+			close(r.begun)
+		}
 		if errors.Is(err, io.EOF) && line == "" {
 			return nil
 		}
@@ -198,7 +215,12 @@ func (r *recording) prepare(c *call) (err error) {
 			return nil
 		}
 		w := d.write(path, number64(c.args[3]), unhex(c.args[1]))
-		c.finish = func() { w.done = true }
+		c.finish = func() {
+			w.done = true
+			if d.wrote != nil {
+				d.wrote(path, w)
+			}
+		}
 		c.undo = func() { w.data = nil }
 	case "ftruncate":
 		path, ok := r.below(c.args[0], "")

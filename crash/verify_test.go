@@ -97,7 +97,9 @@ func (c *client) reconcile(found listing, last crash) {
 	for _, s := range c.live {
 		s.settle(last.working.Add(-c.interval))
 	}
+	var perhapsEnded []*session
 	if op := c.asked; op != nil {
+		perhapsEnded = op.ends
 		c.told.unknown++
 		if c.resolve(op, found.docs, last.at) {
 			c.told.made++
@@ -110,7 +112,7 @@ func (c *client) reconcile(found listing, last crash) {
 		delete(found.docs, s.key)
 		v, allowed := s.allows(doc)
 		switch {
-		case !allowed && doc == nil && s.over(found.end):
+		case doc == nil && s.over(found.end): // expired, or lost before that
 			continue
 		case !allowed:
 			c.report("session %s should be, as was told %v and %v before the last change and the crash,\n%.200s\nbut is %.200s",
@@ -119,7 +121,9 @@ func (c *client) reconcile(found listing, last crash) {
 		case doc != nil && !doc.fields().ExpiresAt.After(found.began):
 			c.report("session %s has expired, and is there: %.200s", s.id, doc)
 		}
-		c.countLost(s, v, last)
+		if doc != nil || !slices.Contains(perhapsEnded, s) {
+			c.countLost(s, v, last)
+		}
 		if doc != nil {
 			s.versions = []version{v}
 			live = append(live, s)

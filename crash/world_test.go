@@ -25,6 +25,7 @@ type world struct {
 	data     string // the data directory
 	files    string
 	interval time.Duration
+	busy     time.Duration // the longest time between start and kill
 	clients  []*client
 
 	// command makes the command that runs the service; started is called once
@@ -42,7 +43,7 @@ func newWorld(t *testing.T, interval time.Duration) *world {
 	t.Helper()
 	root := onDisk(t)
 	w := &world{
-		t: t, random: newRandom(t), root: root, interval: interval,
+		t: t, random: newRandom(t), root: root, interval: interval, busy: 500 * time.Millisecond,
 		data: filepath.Join(root, "data"), files: filepath.Join(root, "files"),
 		command: func() *exec.Cmd { return exec.Command(binary) },
 		started: func() {},
@@ -131,7 +132,7 @@ func (w *world) load(s *service) crash {
 	for _, c := range w.clients {
 		running.Go(c.work)
 	}
-	w.between(10*time.Millisecond, 500*time.Millisecond)
+	w.between(10*time.Millisecond, w.busy)
 	over := crash{at: time.Now()}
 	s.kill()
 	running.Wait()
