@@ -91,7 +91,7 @@ func (t *gcTuner) watch() {
 	for {
 		select {
 		case <-second.C:
-			if t.look() {
+			if t.look(readHeap()) {
 				debug.FreeOSMemory()
 			}
 		case <-t.ended:
@@ -100,13 +100,12 @@ func (t *gcTuner) watch() {
 	}
 }
 
-// look is called each second. It reports whether there is memory to give back:
+// look is called each second with the state of the heap. It reports whether there is memory to give back:
 // a lot is free or garbage, and it would take long until that is used or
 // collected.
-func (t *gcTuner) look() bool {
+func (t *gcTuner) look(heap heapState) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	heap := readHeap()
 	t.rate = max(heap.allocated-t.allocated, t.rate/4*3)
 	t.allocated = heap.allocated
 	least := leastRoom(heap.live)
