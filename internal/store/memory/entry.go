@@ -21,9 +21,6 @@ type entry struct {
 	// used is the tick of the last use, or under the policy TTL of the last
 	// write. It only grows.
 	used atomic.Int64
-	// pos is the entry's place in each of the shard's queues, -1 for none.
-	// Guarded by the shard.
-	pos [queueCount]int32
 }
 
 // record is one state of a session, never changed. It is kept small: a million
@@ -55,9 +52,6 @@ type life struct {
 // newEntry returns an entry that is in no shard yet.
 func newEntry(rec *record) *entry {
 	e := &entry{}
-	for i := range e.pos {
-		e.pos[i] = -1
-	}
 	e.rec.Store(rec)
 	return e
 }

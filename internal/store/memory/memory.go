@@ -15,9 +15,10 @@
 // the tick that the heap last saw of each. An entry's own tick only grows, so
 // what the heap has seen is a lower bound of it. To find the shard's least
 // recently used entry, the tick at the top is compared with the entry's own:
-// where it is behind, it is set right and the entry sinks; where it is not, no
-// other entry can have a smaller one, and the top is the one. Each shard
-// publishes the tick at its top, a lower bound for the whole shard.
+// where it is behind, it is set right and sinks; where the entry has ended, it
+// goes; otherwise no other entry can have a smaller one, and the top is the one.
+// Each shard publishes the tick at its top, a lower bound for the whole shard.
+// Deadlines are kept in the same way.
 //
 // An eviction takes the shard with the smallest bound, locks it, settles its
 // top, and evicts it if no other shard's bound is smaller at that moment;

@@ -2,15 +2,7 @@ package memory
 
 import (
 	"math"
-	"slices"
 	"sync/atomic"
-)
-
-// The queues of a shard, as places in entry.pos.
-const (
-	usesQueue = iota
-	endsQueue
-	queueCount
 )
 
 // never is above every tick and every time.
@@ -40,33 +32,53 @@ func (b *bounds) first() (shard int, lowest int64) {
 	return shard, lowest
 }
 
-// fan is how many children a place of a queue has. What moves down a queue
-// touches an entry on each level, which is most of what it costs: four make half
-// as many levels as two, and lie together.
+// fan is how many children an item has: with four they lie together, and there
+// are half as many levels as with two.
 const fan = 4
 
-// queue is a heap of a shard's entries, smallest value first. It is guarded by
+// queue orders a shard's entries by a value, smallest first. It is guarded by
 // the shard.
+//
+// It is a heap of items, each with the value that it last saw. An entry's value
+// may grow, and an entry may end, without it being told: that shows when the
+// item has come to the top. So an item's value is at or below its entry's; where
+// it is above, the entry has another item, because moved says when a value falls.
+// Entries know nothing of their items: to keep that up would be most of what a
+// queue costs, because entries lie all over the memory.
 type queue struct {
 	items []item
-	which int // the queue's place in entry.pos
-	// ties orders equal values by entry.used, which then changes only together
-	// with a call of set.
+	// ticks are those of the items, where these order equal values.
+	ticks []int64
 	ties  bool
-	bound *atomic.Int64
+	// byUse: the value is the tick of the last use, otherwise the deadline.
+	byUse bool
+	// entries is how many there are; there may be more items.
+	entries int
+	// spared counts as ended for the moment.
+	spared *entry
+	bound  *atomic.Int64
 }
 
-// item is an entry and the value by which it was put where it is.
+// item is an entry and the value that was last seen of it.
 type item struct {
 	at int64
 	e  *entry
 }
 
-func (q *queue) less(a, b item) bool {
-	if a.at != b.at {
-		return a.at < b.at
+// value returns an entry's value, with the tick that orders equal ones; false
+// if it has ended.
+func (q *queue) value(e *entry) (at, tick int64, ok bool) {
+	rec := e.rec.Load()
+	if rec == nil || e == q.spared {
+		return 0, 0, false
 	}
-	return q.ties && a.e.used.Load() < b.e.used.Load()
+	if q.byUse {
+		return e.used.Load(), 0, true
+	}
+	if q.ties {
+		tick = e.used.Load()
+	}
+	return rec.expires, tick, true
 }
 
 // announce lowers the bound to at, for an entry that is about to come in or to
@@ -89,86 +101,127 @@ func (q *queue) publish() {
 }
 
 // push adds e, which is not in the queue.
-func (q *queue) push(e *entry, at int64) {
-	q.items = append(q.items, item{at, e})
-	q.up(len(q.items) - 1)
+func (q *queue) push(e *entry) {
+	q.entries++
+	q.moved(e)
+}
+
+// moved must be called when the value of e has fallen.
+func (q *queue) moved(e *entry) {
+	at, tick, _ := q.value(e)
+	q.items = append(q.items, item{})
+	if q.ties {
+		q.ticks = append(q.ticks, 0)
+	}
+	q.up(len(q.items)-1, item{at, e}, tick)
 	q.publish()
 }
 
-// set gives e another value. Does nothing where e is not in the queue.
-func (q *queue) set(e *entry, at int64) {
-	if i := int(e.pos[q.which]); i >= 0 {
-		q.items[i].at = at
-		q.down(q.up(i))
+// ended must be called when one of the entries has.
+func (q *queue) ended() {
+	if q.entries--; q.entries == 0 {
+		q.items, q.ticks = nil, nil
+		q.publish()
+	}
+}
+
+// wasteful reports whether there are many items that stand for nothing.
+func (q *queue) wasteful() bool { return len(q.items) > q.entries+q.entries/4+32 }
+
+// renew makes the queue anew from all of its shard's entries.
+func (q *queue) renew(entries []*entry) {
+	q.items, q.ticks = make([]item, 0, q.entries+q.entries/8), nil
+	for _, e := range entries {
+		if e == nil {
+			continue
+		}
+		if at, tick, ok := q.value(e); ok {
+			q.items = append(q.items, item{at, e})
+			if q.ties {
+				q.ticks = append(q.ticks, tick)
+			}
+		}
+	}
+	for i := (len(q.items) - 2) / fan; i >= 0 && len(q.items) > 1; i-- {
+		q.down(i, q.items[i], q.tick(i))
 	}
 	q.publish()
 }
 
-// remove takes e out, if it is in the queue.
-func (q *queue) remove(e *entry) {
-	i := int(e.pos[q.which])
-	if i < 0 {
-		return
-	}
-	e.pos[q.which] = -1
-	last := len(q.items) - 1
-	moved := q.items[last]
-	q.items[last] = item{}
-	q.items = q.items[:last]
-	if i < last {
-		q.items[i] = moved
-		q.down(q.up(i))
-	}
-	if cap(q.items) > 64 && len(q.items) < cap(q.items)/4 {
-		q.items = slices.Clone(q.items)
-	}
-	q.publish()
-}
-
-// settle makes the values at the top those that the entries have: it is for
-// the queue of uses, whose entries' values grow without it being told.
+// settle makes the top right, and publishes it.
 func (q *queue) settle() {
-	for len(q.items) > 0 && q.refresh(0) {
+	for len(q.items) > 0 && q.right(0) {
 	}
 	q.publish()
 }
 
-// refresh sets the value at i right and reports whether it was behind.
-func (q *queue) refresh(i int) bool {
-	used := q.items[i].e.used.Load()
-	if q.items[i].at == used {
+// right sets the item at i right and reports whether it was not. One that stands
+// for nothing goes if it is at the top, and stays elsewhere.
+func (q *queue) right(i int) bool {
+	it := q.items[i]
+	at, tick, ok := q.value(it.e)
+	switch {
+	case ok && at == it.at && tick == q.tick(i):
+		return false
+	case ok && (at > it.at || at == it.at && tick > q.tick(i)):
+		q.down(i, item{at, it.e}, tick)
+		return true
+	case i > 0:
 		return false
 	}
-	q.items[i].at = used
-	q.down(i)
+	last := len(q.items) - 1
+	moved, tick := q.items[last], q.tick(last)
+	q.items[last] = item{}
+	q.items = q.items[:last]
+	if q.ties {
+		q.ticks = q.ticks[:last]
+	}
+	if last > 0 {
+		q.down(0, moved, tick)
+	}
 	return true
 }
 
-func (q *queue) up(i int) int {
-	moving := q.items[i]
-	for i > 0 {
-		parent := (i - 1) / fan
-		if !q.less(moving, q.items[parent]) {
-			break
-		}
-		q.place(i, q.items[parent])
-		i = parent
+// tick returns that of the item at i; 0 where ticks do not matter.
+func (q *queue) tick(i int) int64 {
+	if !q.ties {
+		return 0
 	}
-	q.place(i, moving)
-	return i
+	return q.ticks[i]
 }
 
-func (q *queue) down(i int) {
-	moving := q.items[i]
-	for {
-		child := q.firstChild(i)
-		if child < 0 || !q.less(q.items[child], moving) {
+// before reports whether the item at i comes before the value.
+func (q *queue) before(i int, at, tick int64) bool {
+	if q.items[i].at != at || !q.ties {
+		return q.items[i].at < at
+	}
+	return q.ticks[i] < tick
+}
+
+// up puts the item at i, or where it belongs above.
+func (q *queue) up(i int, it item, tick int64) {
+	for i > 0 {
+		parent := (i - 1) / fan
+		if q.before(parent, it.at, tick) {
 			break
 		}
-		q.place(i, q.items[child])
+		q.place(i, q.items[parent], q.tick(parent))
+		i = parent
+	}
+	q.place(i, it, tick)
+}
+
+// down puts the item at i, or where it belongs below.
+func (q *queue) down(i int, it item, tick int64) {
+	for {
+		child := q.firstChild(i)
+		if child < 0 || !q.before(child, it.at, tick) {
+			break
+		}
+		q.place(i, q.items[child], q.tick(child))
 		i = child
 	}
-	q.place(i, moving)
+	q.place(i, it, tick)
 }
 
 // firstChild returns the child of i that comes first, -1 where it has none.
@@ -178,14 +231,16 @@ func (q *queue) firstChild(i int) int {
 		return -1
 	}
 	for next := child + 1; next < min(fan*i+fan+1, len(q.items)); next++ {
-		if q.less(q.items[next], q.items[child]) {
+		if q.before(next, q.items[child].at, q.tick(child)) {
 			child = next
 		}
 	}
 	return child
 }
 
-func (q *queue) place(i int, it item) {
+func (q *queue) place(i int, it item, tick int64) {
 	q.items[i] = it
-	it.e.pos[q.which] = int32(i) //nolint:gosec // a shard with 2^31 entries does not fit in any memory
+	if q.ties {
+		q.ticks[i] = tick
+	}
 }

@@ -110,9 +110,9 @@ func (s *Store) fill(key store.Key, e *entry) error {
 		return store.ErrExists
 	}
 	sh.table.put(hash, e)
-	sh.ends.push(e, rec.expires)
+	sh.ends.push(e)
 	if s.policy == LRU {
-		sh.uses.push(e, e.used.Load())
+		sh.uses.push(e)
 	}
 	s.files.add(e, rec.files)
 	return nil

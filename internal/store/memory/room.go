@@ -39,29 +39,33 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 // reclaim frees one session that has expired at now, if there is one.
 func (s *Store) reclaim(now int64) bool {
 	for i := range s.nextEnds {
-		if s.nextEnds[i].Load() <= now && s.expire(&s.shards[i], now, 1) > 0 {
-			return true
+		for s.nextEnds[i].Load() <= now {
+			if s.expire(&s.shards[i], now, 1) > 0 {
+				return true
+			}
 		}
 	}
 	return false
 }
 
 // expire frees up to limit of the shard's sessions that have expired at now,
-// and returns how many.
-func (s *Store) expire(sh *shard, now int64, limit int) int {
+// and returns how many. It looks at a batch at most of those that seem to have:
+// while the shard's bound is not above now, there may be more.
+func (s *Store) expire(sh *shard, now int64, limit int) (freed int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	n := 0
-	for ; n < limit && len(sh.ends.items) > 0; n++ {
-		e := sh.ends.items[0].e
-		rec := e.rec.Load()
-		if rec.live(now) {
-			break
+	ends := &sh.ends
+	for looks := 0; looks < batch && freed < limit && len(ends.items) > 0 && ends.items[0].at <= now; looks++ {
+		if ends.right(0) {
+			continue
 		}
-		key := rec.key()
+		e := ends.items[0].e
+		key := e.rec.Load().key()
 		s.end(sh, s.hash(key), key, e, store.EventExpired, now)
+		freed++
 	}
-	return n
+	ends.publish()
+	return freed
 }
 
 // evictExcept evicts the first session in the policy's order other than the
@@ -76,9 +80,8 @@ func (s *Store) evictExcept(spare *store.Key, now int64) {
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	e := sh.table.find(hash, *spare)
-	if e != nil {
-		s.order(sh).remove(e)
-	}
+	order := s.order(sh)
+	order.spared = e
 	sh.mu.Unlock()
 	s.evict(now)
 	if e == nil {
@@ -86,12 +89,10 @@ func (s *Store) evictExcept(spare *store.Key, now int64) {
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if rec := e.rec.Load(); rec != nil {
-		at := rec.expires
-		if s.policy == LRU {
-			at = e.used.Load()
-		}
-		s.order(sh).push(e, at)
+	order.spared = nil
+	if e.rec.Load() != nil {
+		order.moved(e) // its item may have gone
+		sh.tidy()
 	}
 }
 
@@ -120,6 +121,7 @@ func (s *Store) evictUnused(sh *shard, now int64) bool {
 		return false
 	}
 	s.evictEntry(sh, sh.uses.items[0].e, now)
+	sh.uses.settle() // so that the next eviction finds the right shard at once
 	return true
 }
 
@@ -162,11 +164,11 @@ func (sh *shard) soonest(at int64) (tick int64, ok bool) {
 }
 
 func (sh *shard) soonestLocked(at int64) (tick int64, ok bool) {
-	sh.ends.publish()
+	sh.ends.settle()
 	if len(sh.ends.items) == 0 || sh.ends.items[0].at != at {
 		return 0, false
 	}
-	return sh.ends.items[0].e.used.Load(), true
+	return sh.ends.ticks[0], true
 }
 
 // evictAt evicts the entry of a shard that expires first, if it still is the one

@@ -33,8 +33,8 @@ type shard struct {
 
 func (sh *shard) init(number int, s *Store) {
 	sh.number = number
-	sh.uses = queue{which: usesQueue, bound: &s.lastUses[number]}
-	sh.ends = queue{which: endsQueue, bound: &s.nextEnds[number], ties: s.policy == TTL}
+	sh.uses = queue{byUse: true, bound: &s.lastUses[number]}
+	sh.ends = queue{ties: s.policy == TTL, bound: &s.nextEnds[number]}
 	sh.uses.publish()
 	sh.ends.publish()
 }
@@ -47,6 +47,15 @@ func (sh *shard) live(hash uint64, key store.Key, now int64) (*entry, *record) {
 		}
 	}
 	return nil, nil
+}
+
+// tidy makes a queue anew that has many items for nothing.
+func (sh *shard) tidy() {
+	for _, q := range []*queue{&sh.uses, &sh.ends} {
+		if q.wasteful() {
+			q.renew(sh.table.entries)
+		}
+	}
 }
 
 // lockBoth locks two shards, which may be the same.

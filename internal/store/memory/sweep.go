@@ -17,14 +17,14 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 		sh := &s.shards[i]
 		s.sweepGraces(sh, at)
 		sh.sweepTombs(at)
-		if s.policy != LRU {
+		if s.policy == None {
 			continue
 		}
 		for next := never; next > 0; {
 			if err := cancelled(ctx); err != nil {
 				return freed, err
 			}
-			next = sh.refreshUses(next)
+			next = sh.refresh(s.order(sh), next)
 		}
 	}
 	s.spaces.sweep()
@@ -63,17 +63,17 @@ func (s *Store) sweepGraces(sh *shard, now int64) {
 	}
 }
 
-// refreshUses sets right a batch of the queue of uses: that below index end,
-// going down, because an entry that is set right only sinks. It returns the
-// end of the next batch; 0 when there is none.
-func (sh *shard) refreshUses(end int) (next int) {
+// refresh sets right a batch of one of the shard's queues: that below index end,
+// going down, because an item that is set right only sinks. It returns the end
+// of the next batch; 0 when there is none.
+func (sh *shard) refresh(q *queue, end int) (next int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	end = min(end, len(sh.uses.items))
+	end = min(end, len(q.items))
 	next = max(end-batch, 0)
 	for i := end - 1; i >= next; i-- {
-		sh.uses.refresh(i)
+		q.right(i)
 	}
-	sh.uses.publish()
+	q.publish()
 	return next
 }

@@ -84,11 +84,11 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 		until = limit
 	}
 	if at := until.UnixMilli(); at > rec.expires {
-		next := *rec
+		was, next := rec.expires, *rec
 		next.expires = at
 		rec = &next
 		e.rec.Store(rec)
-		s.requeue(sh, e, at)
+		s.requeue(sh, e, was, at)
 		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
 	}
 	return rec.session(key.ID), nil
@@ -205,9 +205,9 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 	sh.table.put(hash, e)
 	sh.tombs.lift(hash)
 	sh.graces.forget(key)
-	sh.ends.push(e, e.rec.Load().expires)
+	sh.ends.push(e)
 	if s.policy == LRU {
-		sh.uses.push(e, e.used.Load())
+		sh.uses.push(e)
 	}
 }
 
@@ -215,13 +215,16 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 // indexes must be gone by then.
 func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 	sh.table.drop(hash, e)
-	sh.ends.remove(e)
-	sh.uses.remove(e)
 	if old, ok := sh.olds.take(e); ok {
 		s.shardOf(s.hash(old)).graces.drop(old, e)
 	}
 	e.rec.Load().space.release()
 	e.rec.Store(nil)
+	sh.ends.ended()
+	if s.policy == LRU {
+		sh.uses.ended()
+	}
+	sh.tidy()
 }
 
 // end ends the session of the key, for the reason that the event names.
@@ -259,15 +262,18 @@ func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
 		was.space.setRecord(e, was, rec)
 		s.files.removeExcept(e, was.files, rec.files)
 	}
-	s.requeue(sh, e, rec.expires)
+	s.requeue(sh, e, was.expires, rec.expires)
 }
 
-// requeue puts e where its deadline belongs. Under TTL this is what decides
-// over evictions, and a write counts among equal deadlines.
-func (s *Store) requeue(sh *shard, e *entry, expires int64) {
+// requeue says that the deadline of e is another one. Under TTL this is what
+// decides over evictions, and a write counts among equal deadlines.
+func (s *Store) requeue(sh *shard, e *entry, was, expires int64) {
 	if s.policy == TTL {
 		sh.ends.announce(expires)
 		e.use(s.clock.Add(1))
 	}
-	sh.ends.set(e, expires)
+	if expires < was {
+		sh.ends.moved(e)
+		sh.tidy()
+	}
 }
