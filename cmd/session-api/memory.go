@@ -34,6 +34,18 @@ func gcPercent(live, rate uint64) int {
 	return int(min(room*100/max(live, 1), most))
 }
 
+// easeGC lets garbage be collected rarely, until it is called off: while a store
+// is opened nearly all that is allocated stays. Nothing is done where the
+// operator has set GOGC.
+func easeGC(environ map[string]string) (callOff func()) {
+	if environ["GOGC"] != "" {
+		return func() {}
+	}
+	const percent = 400
+	before := debug.SetGCPercent(percent)
+	return func() { debug.SetGCPercent(before) }
+}
+
 // tuneGC sets GOGC anew after each collection, and gives memory back when the
 // load is over, until stop. Where the operator has set GOGC, nothing of that is
 // done; GOMEMLIMIT holds in any case.

@@ -100,6 +100,16 @@ func TestReadHeap(t *testing.T) {
 	assert.Less(t, after.held, uint64(8*growth))
 }
 
+func TestEaseGC(t *testing.T) {
+	before := percentNow()
+	callOff := easeGC(map[string]string{})
+	assert.Greater(t, percentNow(), before)
+	callOff()
+	assert.Equal(t, before, percentNow())
+	easeGC(map[string]string{"GOGC": "70"})()
+	assert.Equal(t, before, percentNow())
+}
+
 func TestTuneGCLeavesTheOperatorsSetting(t *testing.T) {
 	before := percentNow()
 	stop := tuneGC(map[string]string{"GOGC": "70"})

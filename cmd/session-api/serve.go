@@ -61,15 +61,17 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	defer func() { _ = listener.Close() }()
 
-	untune := tuneGC(environ)
-	defer untune()
 	lines := newLogLines(stdout)
 	defer func() { _ = lines.flush() }()
 	logger := newLogger(lines, &cfg)
+	opened := easeGC(environ)
 	kept, err := openStore(ctx, &cfg, logger)
+	opened()
 	if err != nil {
 		return err
 	}
+	untune := tuneGC(environ)
+	defer untune()
 	s, err := newService(cfg, kept, logger)
 	if err != nil {
 		return errors.Join(err, kept.Close())
