@@ -1,7 +1,6 @@
 package main
 
 import (
-	"container/list"
 	"net"
 	"net/http"
 	"sync"
@@ -18,33 +17,58 @@ type connections struct {
 	open    int
 	closing bool // the listener is closed: nobody waits
 	// waiting are those without a whole request, in the order in which they
-	// came to wait; silent those of them that have never had one.
-	waiting list.List
-	places  map[net.Conn]*list.Element
-	silent  map[net.Conn]struct{}
+	// came to wait: a ring that begins and ends here.
+	waiting place
+}
+
+// place is that of a connection among those that wait.
+type place struct {
+	before, after *place // nil while it does not wait
+	conn          *connection
+	// silent: it waits for its first request.
+	silent bool
+}
+
+// connection has its own place with it, because each request moves it twice.
+// As a *net.TCPConn it has all that net/http looks for in one.
+type connection struct {
+	*net.TCPConn
+	place place
 }
 
 func newConnections(most int) *connections {
-	c := &connections{most: most, places: make(map[net.Conn]*list.Element), silent: make(map[net.Conn]struct{})}
+	c := &connections{most: most}
 	c.room.L = &c.mu
+	c.waiting.before, c.waiting.after = &c.waiting, &c.waiting
 	return c
 }
 
-// track is a http.Server's ConnState hook.
+// enter makes it the last of those that wait.
+func (c *connections) enter(p *place) {
+	p.before, p.after = c.waiting.before, &c.waiting
+	p.before.after, p.after.before = p, p
+}
+
+// leave ends the waiting, if it waits.
+func (p *place) leave() {
+	if p.after == nil {
+		return
+	}
+	p.before.after, p.after.before = p.after, p.before
+	p.before, p.after = nil, nil
+}
+
+// track is a http.Server's ConnState hook. It allocates nothing and looks
+// nothing up: each request calls it twice.
 func (c *connections) track(conn net.Conn, state http.ConnState) {
+	p := &conn.(*connection).place //nolint:forcetypeassert // the listener accepts nothing else
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.silent, conn)
-	if place, ok := c.places[conn]; ok {
-		c.waiting.Remove(place)
-		delete(c.places, conn)
-	}
+	p.leave()
+	p.silent = state == http.StateNew
 	switch state {
-	case http.StateNew:
-		c.silent[conn] = struct{}{}
-		c.places[conn] = c.waiting.PushBack(conn)
-	case http.StateIdle:
-		c.places[conn] = c.waiting.PushBack(conn)
+	case http.StateNew, http.StateIdle:
+		c.enter(p)
 	case http.StateClosed, http.StateHijacked:
 		c.open--
 	case http.StateActive:
@@ -58,10 +82,9 @@ func (c *connections) makeRoom() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.open >= c.most && !c.closing {
-		if first := c.waiting.Front(); first != nil {
-			conn, _ := c.waiting.Remove(first).(net.Conn) // it holds nothing else
-			delete(c.places, conn)
-			_ = conn.Close()
+		if first := c.waiting.after; first != &c.waiting {
+			first.leave()
+			_ = first.conn.Close()
 			break // it is as good as gone
 		}
 		c.room.Wait()
@@ -74,15 +97,15 @@ func (c *connections) makeRoom() {
 func (c *connections) closeSilent() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for conn := range c.silent {
-		if !unread(conn) {
-			_ = conn.Close()
+	for p := c.waiting.after; p != &c.waiting; p = p.after {
+		if p.silent && !unread(p.conn) {
+			_ = p.conn.Close()
 		}
 	}
 }
 
 // limit returns the listener, whose connections a http.Server with the hook
-// then has.
+// then has. It is one of TCP.
 func (c *connections) limit(listener net.Listener) net.Listener {
 	return &limitedListener{listener, c}
 }
@@ -94,11 +117,18 @@ type limitedListener struct {
 
 // Accept implements net.Listener.
 func (l *limitedListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err == nil {
-		l.conns.makeRoom()
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	l.conns.makeRoom()
+	return newConnection(accepted), nil
+}
+
+func newConnection(accepted net.Conn) *connection {
+	conn := &connection{TCPConn: accepted.(*net.TCPConn)} //nolint:forcetypeassert // the listener is one of TCP
+	conn.place.conn = conn
+	return conn
 }
 
 // Close implements net.Listener.

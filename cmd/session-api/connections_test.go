@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +51,25 @@ func TestConnections_oneMoreClosesWhichWaitsLongest(t *testing.T) {
 	assert.Equal(t, http.StatusCreated, resp.StatusCode, "what has a request is left alone")
 }
 
+// What each request calls twice allocates nothing.
+func TestConnections_trackAllocatesNothing(t *testing.T) {
+	c := newConnections(2)
+	conn, _ := connected(t)
+	c.track(conn, http.StateNew)
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		c.track(conn, http.StateActive)
+		c.track(conn, http.StateIdle)
+	}))
+}
+
+// net/http asks a connection for more than a net.Conn has.
+func TestConnections_areOfTCP(t *testing.T) {
+	conn, _ := connected(t)
+	assert.Implements(t, (*io.ReaderFrom)(nil), conn, "files are sent by the kernel")
+	assert.Implements(t, (*interface{ CloseWrite() error })(nil), conn, "the last answer is not cut off")
+	assert.Implements(t, (*syscall.Conn)(nil), conn, "a shutdown looks for what is unread")
+}
+
 // The time that counts is that since the last request, and one with a request
 // does not wait.
 func TestConnections_order(t *testing.T) {
@@ -57,9 +77,7 @@ func TestConnections_order(t *testing.T) {
 	c := newConnections(most)
 	var conns, others []net.Conn
 	for range most {
-		ours, theirs := net.Pipe()
-		t.Cleanup(func() { _ = theirs.Close() })
-		require.NoError(t, theirs.SetReadDeadline(time.Now().Add(patience)))
+		ours, theirs := connected(t)
 		c.makeRoom()
 		c.track(ours, http.StateNew)
 		conns, others = append(conns, ours), append(others, theirs)
@@ -76,6 +94,66 @@ func TestConnections_order(t *testing.T) {
 	require.NoError(t, others[1].SetReadDeadline(time.Now()))
 	_, err := others[1].Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "it has a request")
+}
+
+// One that was closed for another is not closed for the next as well, though
+// the server has not noticed yet.
+func TestConnections_twoMoreCloseTwo(t *testing.T) {
+	const most = 2
+	c := newConnections(most)
+	var others []net.Conn
+	for range most {
+		ours, theirs := connected(t)
+		c.makeRoom()
+		c.track(ours, http.StateNew)
+		others = append(others, theirs)
+	}
+	for i, other := range others {
+		c.makeRoom()
+		_, err := other.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "connection %d", i)
+	}
+}
+
+// Silent are those that have never had a request, not those that wait for the
+// next one.
+func TestConnections_closeSilent(t *testing.T) {
+	c := newConnections(3)
+	silent, fromSilent := connected(t)
+	rests, fromRests := connected(t)
+	busy, fromBusy := connected(t)
+	for _, conn := range []net.Conn{rests, silent, busy} {
+		c.makeRoom()
+		c.track(conn, http.StateNew)
+	}
+	c.track(rests, http.StateActive)
+	c.track(rests, http.StateIdle)
+	c.track(busy, http.StateActive)
+	c.closeSilent()
+	_, err := fromSilent.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF)
+	for name, ends := range map[string][2]net.Conn{"it rests": {rests, fromRests}, "it has a request": {busy, fromBusy}} {
+		_, err := ends[0].Write([]byte("x"))
+		require.NoError(t, err, name)
+		_, err = ends[1].Read(make([]byte, 1))
+		require.NoError(t, err, name)
+	}
+}
+
+// connected returns a connection as a http.Server has it, and its other end.
+func connected(t *testing.T) (ours, theirs net.Conn) {
+	t.Helper()
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	theirs, err = new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	accepted, err := listener.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _, _ = accepted.Close(), theirs.Close() })
+	require.NoError(t, theirs.SetReadDeadline(time.Now().Add(patience)))
+	return newConnection(accepted), theirs
 }
 
 // Where all have a request, one more waits.
