@@ -360,7 +360,8 @@ func (c *client) end(s *session, op *operation, successor *session, from, till t
 	c.live = slices.DeleteFunc(c.live, func(one *session) bool { return one == s })
 	gone := &endedSession{key: s.key, token: s.token}
 	if successor != nil && op.grace > 0 {
-		gone.grace = &grace{to: successor, from: from.Add(op.grace), till: till.Add(op.grace)}
+		const cut = time.Millisecond // a time has whole ones, and is cut to them
+		gone.grace = &grace{to: successor, from: from.Add(op.grace - cut), till: till.Add(op.grace)}
 	}
 	c.ended = append(c.ended, gone)
 	if len(c.ended) > manyEnded { // any but the last: some are to grow old

@@ -258,7 +258,7 @@ func (c *client) verifyEnded(gone *endedSession) {
 		case a.status == http.StatusOK && string(a.body) != string(g.to.now()):
 			c.report("session %s leads to %.200s\nnot to %.200s", gone.id, a.body, g.to.now())
 		case a.status != http.StatusOK && a.got.Before(g.from):
-			c.report("session %s is within its grace, and leads nowhere: %d %s", gone.id, a.status, a.body)
+			c.report("session %s is within its grace for %v, and leads nowhere: %d %s", gone.id, g.from.Sub(a.got), a.status, a.body)
 		}
 		return
 	}
