@@ -95,7 +95,9 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 			if lost != nil && gone {
 				return lost // it was published and ended, or never there
 			}
-			return err // somebody may have ended it by now
+			// What is gone was there a moment ago: a reader has published it, and
+			// somebody has ended it since. The old one was regenerated all the same.
+			return nil
 		}
 		lost = err
 		if pause(ctx, try) != nil {

@@ -122,7 +122,9 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, changed, got)
 	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
-	require.ErrorIs(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), store.ErrNotFound)
+	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), "it was made, and ended since")
+	_, err = h.Get(ctx, h.now, h.next.Key())
+	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
 func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
@@ -135,7 +137,9 @@ func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
 	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
 	_, err = h.Get(t.Context(), h.now, h.old.Key())
 	require.ErrorIs(t, err, store.ErrNotFound)
-	require.ErrorIs(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}), store.ErrNotFound)
+	require.NoError(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}))
+	_, err = h.Get(t.Context(), h.now, h.next.Key())
+	require.ErrorIs(t, err, store.ErrNotFound)
 
 	// Followers hear of it in this order, and once.
 	require.NoError(t, h.Create(t.Context(), h.now, h.old))
