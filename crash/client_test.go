@@ -43,6 +43,7 @@ type client struct {
 	files    string        // where analysis files are
 	interval time.Duration // how long changes may wait for the disk
 	report   func(format string, args ...any)
+	hangs    func() // is called when no answer comes
 
 	live   []*session
 	ended  []*endedSession
@@ -97,11 +98,14 @@ func (c *client) ask(method, path, body string, header ...string) (*answer, erro
 	}
 	a := &answer{sent: time.Now()}
 	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		a.body, err = io.ReadAll(resp.Body)
+		_ = resp.Body.Close() // it has been read, or cannot be
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if a.body, err = io.ReadAll(resp.Body); err != nil {
+	if err != nil {
+		if os.IsTimeout(err) {
+			c.hangs()
+		}
 		return nil, err
 	}
 	a.status, a.header, a.got = resp.StatusCode, resp.Header, time.Now()

@@ -43,28 +43,25 @@ func TestNoticesOldFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)
 	last := w.crash(crash{})
+	service, url := w.serve()
+	w.verify(url, last)
+	c := w.clients[0]
+	was := c.make(t)
+	service.kill()
 	data := filepath.Join(w.data, "sessions.db")
 	old, err := os.ReadFile(data)
 	require.NoError(t, err)
-	was := make(map[key]bool)
-	for _, c := range w.clients {
-		for _, s := range c.live {
-			was[s.key] = !s.fleeting
-		}
-	}
-	for ended := false; !ended; { // until one of these is
-		last = w.crash(last)
-		w.requireRight("before")
-		for _, c := range w.clients {
-			for _, gone := range c.ended {
-				gone.seen = 0
-				ended = ended || was[gone.key]
-			}
-		}
-	}
+
+	service, url = w.serve()
+	w.verify(url, crash{at: time.Now()})
+	c.endNow(t, was)
+	c.make(t)
+	w.requireRight("before")
+	last = crash{at: time.Now(), working: time.Now()}
+	service.kill()
 	require.NoError(t, os.WriteFile(data, old, 0o600))
 	require.NoError(t, checkFile(w.data), "nothing is wrong with the file itself")
-	_, url := w.serve()
+	_, url = w.serve()
 	w.verify(url, last)
 	w.requireWrong("(?s)should be.*was ended and is back")
 }
@@ -142,7 +139,13 @@ func (c *client) make(t *testing.T) *session {
 // finish makes a session and ends it.
 func (c *client) finish(t *testing.T) *endedSession {
 	t.Helper()
-	op := c.delete(c.make(t))
+	return c.endNow(t, c.make(t))
+}
+
+// endNow ends a session.
+func (c *client) endNow(t *testing.T, s *session) *endedSession {
+	t.Helper()
+	op := c.delete(s)
 	op.path, op.bearer = c.pathOf(op.on.key, ""), ""
 	c.perform(t, op)
 	return c.ended[len(c.ended)-1]

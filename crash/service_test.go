@@ -107,6 +107,17 @@ func (s *service) kill() {
 	<-s.ended
 }
 
+// quit ends it with SIGQUIT, and returns what it has said, the stacks of its
+// goroutines included.
+func (s *service) quit() string {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // it may be gone
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+	}
+	return s.output()
+}
+
 // checkFile runs session-api check on a data directory.
 func checkFile(dir string) error {
 	cmd := exec.Command(binary, "check")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -35,8 +36,9 @@ type world struct {
 	// lose happens to the data once the service has been killed.
 	lose func()
 
-	mu    sync.Mutex
-	wrong []string
+	mu      sync.Mutex
+	wrong   []string
+	serving *service
 }
 
 func newWorld(t *testing.T, interval time.Duration) *world {
@@ -53,7 +55,7 @@ func newWorld(t *testing.T, interval time.Duration) *world {
 	for n := range clients {
 		c := &client{
 			n: n, random: rand.New(rand.NewPCG(w.random.Uint64(), 0)), files: w.files, interval: interval,
-			report: w.report, http: &http.Client{Transport: &http.Transport{}, Timeout: patience},
+			report: w.report, hangs: w.hangs, http: &http.Client{Transport: &http.Transport{}, Timeout: patience},
 		}
 		t.Cleanup(c.http.CloseIdleConnections)
 		w.clients = append(w.clients, c)
@@ -66,6 +68,21 @@ func (w *world) report(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
+}
+
+// hangs ends a service that does not answer, which says what it was doing.
+func (w *world) hangs() {
+	w.mu.Lock()
+	s := w.serving
+	w.serving = nil
+	w.mu.Unlock()
+	if s == nil {
+		return
+	}
+	said := fmt.Sprintf("no answer within %v: %s", patience, s.quit())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrong = slices.Insert(w.wrong, 0, said)
 }
 
 // requireRight fails the test if anything was reported.
@@ -107,6 +124,9 @@ func (w *world) start() *service {
 		settings = append(settings, "SESSION_SYNC=interval", fmt.Sprintf("SESSION_SYNC_INTERVAL_MS=%d", w.interval.Milliseconds()))
 	}
 	s := launch(w.t, w.command(), settings)
+	w.mu.Lock()
+	w.serving = s
+	w.mu.Unlock()
 	w.started()
 	return s
 }
