@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // connections are those that are open: at most so many. When one more comes,
@@ -33,7 +34,8 @@ type place struct {
 // As a *net.TCPConn it has all that net/http looks for in one.
 type connection struct {
 	*net.TCPConn
-	place place
+	place         place
+	reads, writes deadline
 }
 
 func newConnections(most int) *connections {
@@ -126,8 +128,12 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 }
 
 func newConnection(accepted net.Conn) *connection {
-	conn := &connection{TCPConn: accepted.(*net.TCPConn)} //nolint:forcetypeassert // the listener is one of TCP
+	tcp := accepted.(*net.TCPConn) //nolint:forcetypeassert // the listener is one of TCP
+	now := time.Now()
+	conn := &connection{TCPConn: tcp}
 	conn.place.conn = conn
+	conn.reads.tell, conn.writes.tell = tcp.SetReadDeadline, tcp.SetWriteDeadline
+	conn.reads.since, conn.writes.since = now, now
 	return conn
 }
 
