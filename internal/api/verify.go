@@ -37,7 +37,7 @@ func isVerify(r *http.Request) bool {
 type question struct {
 	start     time.Time
 	requestID [1]string // the header's value
-	late      lateContext
+	late      store.LateContext
 	identity  [4]string // the headers' values
 }
 
@@ -134,16 +134,16 @@ func (s *Server) look(parent context.Context, q *question, now time.Time, id str
 	read := s.Sessions.Get
 	if s.TouchOnAccess {
 		ctx := &q.late
-		ctx.Context, ctx.at = parent, end.Add(-s.VerifyTimeout/3)
+		ctx.Context, ctx.At = parent, end.Add(-s.VerifyTimeout/3)
 		sess, moved, err = s.Sessions.Access(ctx, now, key(id))
-		ctx.release()
+		ctx.Release()
 		if err == nil || errors.Is(err, store.ErrNotFound) {
 			return sess, moved, err
 		}
 		read = s.Sessions.Peek // it was counted as a use
 	}
-	ctx := &lateContext{Context: parent, at: end}
-	defer ctx.release()
+	ctx := &store.LateContext{Context: parent, At: end}
+	defer ctx.Release()
 	sess, err = read(ctx, now, key(id))
 	return sess, false, err
 }

@@ -17,15 +17,17 @@ func (s *Server) logVerify(w http.ResponseWriter, r *http.Request, c *scope) {
 	if r.Method != http.MethodHead {
 		c.answer.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
 	}
-	if len(s.TrustedProxies) == 0 && s.writeLean(r, verifyURL, c) {
-		return
+	if len(s.TrustedProxies) > 0 {
+		write := func(_ http.ResponseWriter, r *http.Request) { s.writeLine(r, c) }
+		middleware.ClientIPFromXFF(s.TrustedProxies...)(http.HandlerFunc(write)).ServeHTTP(w, shown(r, c))
+	} else if !s.writeLean(r, verifyURL, c) {
+		s.httplog.ServeHTTP(unsent{}, shown(r, c))
 	}
-	shown := r.WithContext(c)
-	shown.URL = &url.URL{Path: verifyPath}
-	if len(s.TrustedProxies) == 0 {
-		s.writeLine(shown, c)
-		return
-	}
-	write := func(_ http.ResponseWriter, r *http.Request) { s.writeLine(r, c) }
-	middleware.ClientIPFromXFF(s.TrustedProxies...)(http.HandlerFunc(write)).ServeHTTP(w, shown)
+}
+
+// shown is a gateway's question as its line shows it.
+func shown(r *http.Request, c *scope) *http.Request {
+	r = r.WithContext(c)
+	r.URL = verifyURL
+	return r
 }

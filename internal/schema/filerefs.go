@@ -38,8 +38,18 @@ func FileRefs(results jsontext.Value) []string {
 			}
 		}
 	}
-	analysis, report := lookUpTwo(results, "analysis", "report")
-	files := lookUp(analysis, "files")
+	if kindOf(results) != jsontext.KindBeginObject {
+		return nil
+	}
+	var files, report []byte
+	for m, ok := nextMember(results, 1); ok && (files == nil || report == nil); m, ok = nextMember(results, m.end) {
+		switch string(unquoted(m.name(results))) {
+		case "analysis":
+			files = lookUp(m.value(results), "files")
+		case "report":
+			report = m.value(results)
+		}
+	}
 	if kindOf(files) == jsontext.KindBeginArray {
 		for start, end, ok := nextElement(files, 1); ok; start, end, ok = nextElement(files, end) {
 			add(files[start:end])
@@ -68,27 +78,13 @@ func fileRef(value []byte) string {
 // lookUp returns the member of a compact object; nil where there is none, or
 // no object.
 func lookUp(object []byte, name string) []byte {
-	value, _ := lookUpTwo(object, name, "")
-	return value
-}
-
-// lookUpTwo is lookUp for two names, the second not needed if it is empty.
-func lookUpTwo(object []byte, one, two string) (first, second []byte) {
 	if kindOf(object) != jsontext.KindBeginObject {
-		return nil, nil
+		return nil
 	}
 	for m, ok := nextMember(object, 1); ok; m, ok = nextMember(object, m.end) {
-		switch name := unquoted(m.name(object)); {
-		case string(name) == one && first == nil:
-			first = m.value(object)
-		case two != "" && string(name) == two && second == nil:
-			second = m.value(object)
-		default:
-			continue
-		}
-		if first != nil && (two == "" || second != nil) {
-			break
+		if string(unquoted(m.name(object))) == name {
+			return m.value(object)
 		}
 	}
-	return first, second
+	return nil
 }

@@ -131,11 +131,7 @@ func (p *section) entry(key, value []byte, off int64) error {
 	if !ok {
 		return errContent
 	}
-	content, err := unseal(key, value)
-	if err != nil {
-		return err
-	}
-	e, err := parseEntry(content)
+	e, err := openEntry(key, value)
 	if err != nil {
 		return err
 	}

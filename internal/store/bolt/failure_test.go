@@ -56,6 +56,13 @@ func newWorld(t *testing.T, dir string, interval time.Duration) *world {
 	return w
 }
 
+// newDiskWorld is newWorld on a disk that fails on demand.
+func newDiskWorld(t *testing.T, interval time.Duration) (*disktest.Disk, *world) {
+	t.Helper()
+	disk := disktest.Mount(t)
+	return disk, newWorld(t, disk.Dir, interval)
+}
+
 func (w *world) open() {
 	w.t.Helper()
 	s, err := bolt.Open(now, w.o)
@@ -93,6 +100,12 @@ func (w *world) change(sess schema.Session) schema.Session {
 	return got
 }
 
+// trySwap changes the first session, and returns how that went.
+func trySwap(w *world, sess, _ schema.Session) error {
+	_, err := w.Swap(w.t.Context(), now, sess, changed(sess))
+	return err
+}
+
 func changed(sess schema.Session) schema.Session {
 	sess.Revision++
 	return sess
@@ -116,6 +129,14 @@ func (w *world) requireAll() {
 	st, err := w.Stats(w.t.Context(), now)
 	require.NoError(w.t, err)
 	require.EqualValues(w.t, len(w.held), st.Entries)
+}
+
+// requireKept is requireAll, and once more after it was opened again.
+func (w *world) requireKept() {
+	w.t.Helper()
+	w.requireAll()
+	w.reopen()
+	w.requireAll()
 }
 
 // requireReadOnly checks that every kind of write is refused soon, and reads go
@@ -217,8 +238,7 @@ func TestDiskFailures(t *testing.T) {
 		for _, interval := range []time.Duration{0, 50 * time.Millisecond} {
 			t.Run(fmt.Sprintf("%s, interval %v", name, interval), func(t *testing.T) {
 				t.Parallel()
-				disk := disktest.Mount(t)
-				w := newWorld(t, disk.Dir, interval)
+				disk, w := newDiskWorld(t, interval)
 				sess, gone := w.change(w.create()), w.create()
 				w.end(gone)
 				fault.fail(disk)
@@ -228,9 +248,7 @@ func TestDiskFailures(t *testing.T) {
 				w.heals()
 				w.end(w.create())
 				w.settleUnknown()
-				w.requireAll()
-				w.reopen()
-				w.requireAll()
+				w.requireKept()
 				require.NoError(t, w.Close())
 				_, err := bolt.Check(now, w.dir)
 				require.NoError(t, err)
@@ -260,10 +278,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 			return w.Create(w.t.Context(), now, template(w.t).WithID(schema.NewID()))
 		},
 		"Revive": func(w *world, _, ended schema.Session) error { return w.Revive(w.t.Context(), now, ended) },
-		"Swap": func(w *world, sess, _ schema.Session) error {
-			_, err := w.Swap(w.t.Context(), now, sess, changed(sess))
-			return err
-		},
+		"Swap":   trySwap,
 		"Delete": func(w *world, sess, _ schema.Session) error { return w.Delete(w.t.Context(), now, sess.Key(), 0) },
 		"Regenerate": func(w *world, sess, _ schema.Session) error {
 			return w.Regenerate(w.t.Context(), now, sess, sess.WithID(schema.NewID()), now.Add(time.Hour))
@@ -275,8 +290,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			disk := disktest.Mount(t)
-			w := newWorld(t, disk.Dir, 0)
+			disk, w := newDiskWorld(t, 0)
 			old := w.create()
 			sess := old.WithID(schema.NewID())
 			require.NoError(t, w.Regenerate(t.Context(), now, old, sess, now.Add(time.Hour)))
@@ -288,9 +302,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 			require.ErrorIs(t, act(w, sess, ended), store.ErrReadOnly)
 			disk.FailSyncs(0)
 			w.heals()
-			w.requireAll()
-			w.reopen()
-			w.requireAll()
+			w.requireKept()
 			led, err := w.Get(t.Context(), now, old.Key())
 			require.NoError(t, err)
 			require.Equal(t, sess.ID, led.ID)
@@ -303,18 +315,14 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 	later := now.Add(2 * time.Hour)
 	for name, act := range map[string]func(w *world, sess, next schema.Session) error{
-		"Swap": func(w *world, sess, _ schema.Session) error {
-			_, err := w.Swap(w.t.Context(), now, sess, changed(sess))
-			return err
-		},
+		"Swap": trySwap,
 		"Regenerate": func(w *world, sess, next schema.Session) error {
 			return w.Regenerate(w.t.Context(), now, sess, next, now)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			disk := disktest.Mount(t)
-			w := newWorld(t, disk.Dir, 0)
+			disk, w := newDiskWorld(t, 0)
 			sess := w.create()
 			next := sess.WithID(schema.NewID())
 			disk.SlowSyncs(300 * time.Millisecond)
@@ -327,9 +335,7 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 			require.ErrorIs(t, <-done, store.ErrNotFound)
 			disk.SlowSyncs(0)
 			delete(w.held, sess.Key())
-			w.requireAll()
-			w.reopen()
-			w.requireAll()
+			w.requireKept()
 			require.NoError(t, w.Close())
 		})
 	}
@@ -367,8 +373,7 @@ func TestFullDisk(t *testing.T) {
 
 // A writer that leaves, or whose request is over, has not made half a change.
 func TestSlowDisk_impatientWriters(t *testing.T) {
-	disk := disktest.Mount(t)
-	w := newWorld(t, disk.Dir, 0)
+	disk, w := newDiskWorld(t, 0)
 	sess := w.create()
 	disk.SlowSyncs(300 * time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -386,16 +391,13 @@ func TestSlowDisk_impatientWriters(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, got.Revision, "the one that was on its way, and no other")
 	w.held[sess.Key()] = got
-	w.requireAll()
-	w.reopen()
-	w.requireAll()
+	w.requireKept()
 	require.NoError(t, w.Close())
 }
 
 // TestCrash opens what a file holds after each of the writes to it.
 func TestCrash(t *testing.T) {
-	disk := disktest.Mount(t)
-	w := newWorld(t, disk.Dir, 0)
+	disk, w := newDiskWorld(t, 0)
 	first := w.create()
 	require.NoError(t, w.Close())
 	before, err := os.ReadFile(filepath.Join(disk.Under, "sessions.db"))

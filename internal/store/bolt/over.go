@@ -18,12 +18,7 @@ func (w *writer) takeBack(numbers []uint64) int {
 		if value == nil {
 			continue // it was collected
 		}
-		content, err := unseal(number, value)
-		if err != nil {
-			w.fail(err)
-			break
-		}
-		e, err := parseEntry(content)
+		e, err := openEntry(number, value)
 		if err != nil {
 			w.fail(err)
 			break

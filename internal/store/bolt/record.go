@@ -122,6 +122,15 @@ type entry struct {
 	rest reader
 }
 
+// openEntry takes the value of the number apart.
+func openEntry(number, value []byte) (entry, error) {
+	content, err := unseal(number, value)
+	if err != nil {
+		return entry{}, err
+	}
+	return parseEntry(content)
+}
+
 // parseEntry takes what unseal returned apart.
 func parseEntry(content []byte) (entry, error) {
 	r := reader{rest: content}

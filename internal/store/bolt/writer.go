@@ -128,11 +128,7 @@ func (w *writer) buried(key store.Key) int64 {
 		return 0
 	}
 	number := appendNumber(w.scratch[:0], p.number())
-	content, err := unseal(number, w.log.Get(number))
-	if err != nil {
-		return 0
-	}
-	e, err := parseEntry(content)
+	e, err := openEntry(number, w.log.Get(number))
 	if err != nil || e.kind != endedKind || e.key != key {
 		return 0
 	}
@@ -175,12 +171,7 @@ func (w *writer) collect(bytes, now int64, soon func() bool, write func(key stor
 // again writes an entry once more, if it still counts.
 func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
 	n, _ := parseNumber(number)
-	content, err := unseal(number, w.log.Get(number))
-	if err != nil {
-		w.fail(err)
-		return
-	}
-	e, err := parseEntry(content)
+	e, err := openEntry(number, w.log.Get(number))
 	if err != nil {
 		w.fail(err)
 		return

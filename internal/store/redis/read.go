@@ -40,8 +40,8 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 	if !cached {
 		return s.ask(ctx, client, now, key, name)
 	}
-	late := &lateTimeout{Context: ctx, timeout: s.opts.Timeout}
-	defer late.release()
+	late := &store.LateContext{Context: ctx, Timeout: s.opts.Timeout}
+	defer late.Release()
 	if sess, ok := s.readCached(late, client, now, key, name); ok {
 		return sess, nil
 	}
