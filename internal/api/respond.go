@@ -31,19 +31,14 @@ func withBuffer(f func(b []byte) []byte) {
 	buffers.Put(p)
 }
 
-// writeSession answers with the document.
+// writeSession answers with the document, most of which is not copied for that.
 func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
 	writeSessionHead(w, status, sess, len(sess.Doc))
 	withBuffer(func(b []byte) []byte {
-		if len(sess.Doc) > maxPooled { // and not copied for as long as it is read
-			begun, rest := sess.AppendHead(b)
-			_, _ = w.Write(begun)
-			_, _ = w.Write(rest)
-			return begun
-		}
-		b = sess.AppendJSON(b)
-		_, _ = w.Write(b) // a client that left gets nothing more
-		return b
+		begun, rest := sess.AppendHead(b)
+		_, _ = w.Write(begun) // a client that left gets nothing more
+		_, _ = w.Write(rest)
+		return begun
 	})
 }
 
