@@ -19,8 +19,9 @@ type plainReader struct {
 	// anyName turns the check of member names off.
 	anyName bool
 
-	// spaced: there is whitespace between tokens.
-	spaced bool
+	// spaced: there is whitespace between the tokens of a value, gaps: of one
+	// that is kept.
+	spaced, gaps bool
 	// cleaned: there are escapes that sanitising might remove.
 	cleaned bool
 	// seen has a high bit where one of a string's bytes has it.
@@ -60,8 +61,8 @@ func (r *Rules) plainParts(body []byte, p *parts, inPlace bool) (ok bool) {
 	if d.at < len(body) || d.seen&highBits != 0 && !utf8.Valid(body) {
 		return false
 	}
-	if d.spaced || !inPlace {
-		p.compact(len(body), d.spaced)
+	if d.gaps || !inPlace {
+		p.compact(len(body), d.gaps)
 	}
 	return len(p.mistakes) == 0
 }
@@ -72,9 +73,11 @@ func (d *plainReader) member(name []byte, p *parts) (ok bool) {
 	d.anyName, d.cleaned = i == sectionUser, false
 	d.space()
 	start := d.at
+	d.spaced = false
 	if !d.value(2) {
 		return false
 	}
+	d.gaps = d.gaps || d.spaced && i != noSection
 	value := d.src[start:d.at:d.at]
 	switch {
 	case i == sectionUser:

@@ -23,6 +23,19 @@ func plainRules() []*schema.Rules {
 	return all
 }
 
+// Whitespace that no section has makes nobody copy one.
+func TestDecodeInPlaceCopiesNothing(t *testing.T) {
+	allocs := func(body string) float64 {
+		return testing.AllocsPerRun(10, func() {
+			_, err := defaultRules().DecodeInputInPlace([]byte(body))
+			require.NoError(t, err)
+		})
+	}
+	compact := allocs(`{"inputs":{"a":1},"id":[1,2],"ttlMs":60000}`)
+	assert.InDelta(t, compact, allocs("\n{ \"inputs\" : {\"a\":1} ,\r\n\"id\": [1, 2], \"ttlMs\" :60000 }\n"), 0)
+	assert.Greater(t, allocs(`{"inputs":{"a": 1},"id":[1,2],"ttlMs":60000}`), compact)
+}
+
 // requireSameParts requires that what the short way reads, it reads as the long
 // way does, and reports whether it does.
 func requireSameParts(t require.TestingT, r *schema.Rules, body []byte) (plain bool) {
@@ -45,6 +58,7 @@ func TestPlainParts(t *testing.T) {
 		`{}`, " {\r\n\t} ", `{"inputs":{}}`, `{"inputs":null,"user":null}`, `{"ttlMs":5000,"meta":{"a":1}}`,
 		`{"inputs":{"a":"as long as it takes to be more than eight","b":[true,false,null,-0,0.5,1e9,1E+9,2.50e-7]}}`,
 		`{ "inputs" : { "a" : [ 1 , "b  c" , { } , [ ] ] } , "ttlMs" : 7 }`, `{"meta":{"a":"\b\f\n\r\t\"\\\/"}}`, `{"inputs":{"a":"\n\r\t\"\\\/"}}`,
+		`{ "inputs" : {"a":1} , "meta":{"b" :2} }`, "\n{\"id\": \"x\",\t\"inputs\":\r{\"a\":[1, 2]}}\n",
 		`{"inputs":{"é":"日本😀"}}`, `{"user":{"id":"u","email":"e","roles":["r"],"constructor":1}}`, `{"inputs":` + deep + `}`,
 		`{"id":"x","createdAt":1,"updatedAt":[],"expiresAt":{},"version":1,"revision":2,"token":"t","results":{"a":{"a":{"a":{}}},"b":{"a":1}}}`,
 	} {
