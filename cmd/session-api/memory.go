@@ -112,9 +112,9 @@ func (t *gcTuner) watch() {
 	}
 }
 
-// look is called each second with the state of the heap. It reports whether there is memory to give back:
-// a lot is free or garbage, and it would take long until that is used or
-// collected.
+// look is called each second with the state of the heap. It reports whether
+// there is memory to give back: a lot is free or garbage, and it would take long
+// until that is used or collected.
 func (t *gcTuner) look(heap heapState) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -32,7 +32,7 @@ func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.
 	if err != nil {
 		return schema.Session{}, false
 	}
-	st, torn, err := s.live(now, key, deadline, value)
+	st, torn, err := s.live(now, key, deadline, value, s.known)
 	if err != nil || torn || st == nil || st.pending {
 		return schema.Session{}, false
 	}

@@ -104,7 +104,7 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 			return nil, failed(doing, err)
 		}
 		var torn bool
-		if found[i], torn, err = s.live(now, key, deadline, value); torn {
+		if found[i], torn, err = s.live(now, key, deadline, value, nil); torn {
 			found[i], _, err = s.fetchAtOnce(ctx, client, now, key, s.session(key))
 		}
 		// Something else under the key means that the session is gone.

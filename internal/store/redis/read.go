@@ -87,7 +87,7 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 	}
 	value, _ := values[0].ToString() // nil is "", which is no value
 	to, _ := values[1].ToString()
-	st, torn, err := s.live(now, key, deadline, value)
+	st, torn, err := s.live(now, key, deadline, value, s.known)
 	if torn {
 		return s.fetchAtOnce(ctx, client, now, key, name)
 	}
@@ -102,19 +102,25 @@ func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time
 		return nil, "", err
 	}
 	// What is still not as it would come about was stored so.
-	st, _, err := s.live(now, key, a.deadline(), a.text(1))
+	st, _, err := s.live(now, key, a.deadline(), a.text(1), nil)
 	return st, a.text(2), failed(doing, err)
 }
 
 // live returns the session of a value, if it is live by its deadline; nil if it
-// is not. torn says that the two may not belong together.
-func (s *Store) live(now time.Time, key store.Key, deadline int64, value string) (st *stored, torn bool, err error) {
+// is not. torn says that the two may not belong together. Where many sessions
+// are read once, k is nil.
+func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *stored, torn bool, err error) {
 	if value == "" || deadline <= now.UnixMilli() && deadline != noExpiry {
 		return nil, false, nil
 	}
 	st = new(stored)
-	if err := s.codec.decode(key, value, st); err != nil {
-		return nil, false, err
+	if k == nil || !k.find(key, value, st) {
+		if err := s.codec.decode(key, value, st); err != nil {
+			return nil, false, err
+		}
+		if k != nil && !st.pending {
+			k.add(key, value, st)
+		}
 	}
 	if deadline == noExpiry {
 		return nil, false, errForeign

@@ -23,6 +23,7 @@ type Store struct {
 
 	// conn is nil until the server was reached for the first time.
 	conn    atomic.Pointer[connection]
+	known   *known
 	written *recentKeys // nil without a client cache
 	outbox  *outbox     // nil but in a Cluster
 
@@ -54,7 +55,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{layout: layout{opts.Prefix}, opts: opts, codec: codec, log: opts.Logger}
+	s := &Store{layout: layout{opts.Prefix}, opts: opts, codec: codec, known: newKnown(), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()

@@ -1,0 +1,100 @@
+package redis
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// valueOf returns the key and the value of a session with a file.
+func valueOf(t *testing.T, c *codec, id, text string) (store.Key, string) {
+	t.Helper()
+	sess := newValueSession(t, id, func(_ *schema.Session, sec *schema.Sections) {
+		sec.Inputs = []byte(`{"text":"` + text + `"}`)
+		sec.Results = []byte(`{"report":"a.txt"}`)
+	})
+	return sess.Key(), string(c.encode(&sess).value(newStamp(created, sess.UserID, sess.Files), terms(sess.TTL, 0)))
+}
+
+func TestKnown(t *testing.T) {
+	c := newTestCodec(t, 0)
+	id := schema.NewID()
+	key, value := valueOf(t, c, id, "one")
+	_, other := valueOf(t, c, id, "two")
+	large, largeValue := valueOf(t, c, schema.NewID(), strings.Repeat("x", knownLargest))
+	k := newKnown()
+	add := func(key store.Key, value string) stored {
+		var st stored
+		require.NoError(t, c.decode(key, value, &st))
+		k.add(key, value, &st)
+		return st
+	}
+	find := func(key store.Key, value string) (st stored, ok bool) {
+		ok = k.find(key, value, &st)
+		return st, ok
+	}
+	_, ok := find(key, value)
+	require.False(t, ok, "nothing is known yet")
+
+	want := add(key, value)
+	got, ok := find(key, strings.Clone(value))
+	require.True(t, ok)
+	assert.Equal(t, want, got)
+	assert.Equal(t, []string{"a.txt"}, got.sess.Files)
+	_, ok = find(key, other)
+	assert.False(t, ok, "another value")
+	elsewhere := store.Key{Namespace: "another", ID: id}
+	k.place(elsewhere).Store(k.place(key).Load()) // as if the hashes agreed
+	_, ok = find(elsewhere, value)
+	assert.False(t, ok, "another key")
+
+	want = add(key, other)
+	got, ok = find(key, other)
+	require.True(t, ok)
+	assert.Equal(t, want, got)
+	_, ok = find(key, value)
+	assert.False(t, ok, "the last value is known alone")
+
+	add(large, largeValue)
+	_, ok = find(large, largeValue)
+	assert.False(t, ok, "a large one is not kept")
+}
+
+// A session that is as it was is not taken apart again.
+func TestLive_knownValue(t *testing.T) {
+	c := newTestCodec(t, 0)
+	s := &Store{codec: c, known: newKnown()}
+	key, value := valueOf(t, c, schema.NewID(), "text")
+	until := created.Add(30 * time.Minute)
+	read := func(k *known) *stored {
+		st, torn, err := s.live(created, key, until.UnixMilli(), value, k)
+		require.NoError(t, err)
+		require.True(t, torn, "nothing makes a deadline earlier")
+		return st
+	}
+	want := read(nil)
+	require.Equal(t, want, read(s.known))
+	require.Equal(t, want, read(s.known))
+	assert.Equal(t, until, want.sess.ExpiresAt)
+	assert.InDelta(t, 1, testing.AllocsPerRun(10, func() { read(s.known) }), 0)
+	assert.Greater(t, testing.AllocsPerRun(10, func() { read(nil) }), 1.0)
+}
+
+// What is no session's yet is taken apart each time: it becomes one without
+// another value in between.
+func TestLive_pending(t *testing.T) {
+	c := newTestCodec(t, 0)
+	s := &Store{codec: c, known: newKnown()}
+	key, value := valueOf(t, c, schema.NewID(), "text")
+	until := created.Add(time.Hour)
+	st, _, err := s.live(created, key, until.UnixMilli(), string(pending([]byte(value), until.UnixMilli())), s.known)
+	require.NoError(t, err)
+	require.True(t, st.pending)
+	assert.Nil(t, s.known.place(key).Load())
+}
