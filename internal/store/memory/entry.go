@@ -70,14 +70,19 @@ func checkDocument(doc []byte, id string) error {
 // pack returns s as a record. Strings are copied, lest they hold on to the
 // request body that they were cut from.
 func pack(s *schema.Session, space *namespace) *record {
+	return newRecord(s, strings.Clone(s.UserID), space.termsOf(s))
+}
+
+// newRecord returns s as a record with that user and those terms.
+func newRecord(s *schema.Session, user string, t *terms) *record {
 	return &record{
 		doc:      docToKeep(s),
 		expires:  s.ExpiresAt.UnixMilli(),
 		created:  s.CreatedAt.UnixMilli(),
 		updated:  s.UpdatedAt.UnixMilli(),
 		revision: s.Revision,
-		user:     strings.Clone(s.UserID),
-		terms:    space.termsOf(s),
+		user:     user,
+		terms:    t,
 	}
 }
 

@@ -8,29 +8,44 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// What stands in the indexes of a namespace has beside it what mostly decides
-// over its place, so that finding a place does not take a look at each entry on
-// the way: in a large store that would be most of what it costs.
-
-// ageIndex holds entries in the order of compareAge.
-type ageIndex struct{ tree *btree.BTreeG[agePlace] }
-
-type agePlace struct {
-	age uint64 // as ageOf has it
-	e   *entry
+// index holds entries in an order. What mostly decides over the place of one
+// stands beside it, so that finding a place does not take a look at each entry
+// on the way: in a large store that would be most of what it costs.
+type index struct {
+	tree *btree.BTreeG[place]
+	// start is the beginning of what the order goes by. It never changes while
+	// an entry is in the index.
+	start func(*record) uint64
 }
 
-func newAgeIndex() ageIndex {
-	less := func(a, b agePlace) bool {
-		if a.age != b.age || a.e == b.e {
-			return a.age < b.age
+type place struct {
+	start uint64
+	e     *entry
+}
+
+// newIndex returns an index in the order of compare, to which start belongs:
+// where that differs, its order is the same.
+func newIndex(start func(*record) uint64, compare func(a, b *record) int) index {
+	less := func(a, b place) bool {
+		if a.start != b.start || a.e == b.e {
+			return a.start < b.start
 		}
-		return compareAge(a.e.rec.Load(), b.e.rec.Load()) < 0
+		return compare(a.e.rec.Load(), b.e.rec.Load()) < 0
 	}
-	return ageIndex{btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
+	return index{btree.NewBTreeGOptions(less, btree.Options{NoLocks: true}), start}
 }
 
-func (x ageIndex) place(e *entry) agePlace { return agePlace{ageOf(e.rec.Load()), e} }
+// newAgeIndex returns an index in the order of compareAge.
+func newAgeIndex() index { return newIndex(ageOf, compareAge) }
+
+// newUserIndex returns an index by user, with the entries of one user in the
+// order of compareAge.
+func newUserIndex() index {
+	start := func(r *record) uint64 { return firstBytes(r.user) }
+	return newIndex(start, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(a.user, b.user), compareAge(a, b))
+	})
+}
 
 // ageOf returns a number by which records are ordered as compareAge orders them,
 // as far as it goes: equal numbers leave it open. It has the time, where that is
@@ -44,66 +59,34 @@ func ageOf(r *record) uint64 {
 	case r.created < 0:
 		return math.MaxUint64
 	}
-	var head [2]byte
-	copy(head[:], r.id())
-	return uint64(latest-r.created)<<16 | uint64(binary.BigEndian.Uint16(head[:]))
+	return uint64(latest-r.created)<<16 | firstBytes(r.id())>>48
 }
 
-func (x ageIndex) Len() int { return x.tree.Len() }
+// firstBytes returns how a text begins, so that it compares as the text does.
+func firstBytes[T string | []byte](text T) uint64 {
+	var first [8]byte
+	copy(first[:], text)
+	return binary.BigEndian.Uint64(first[:])
+}
 
-func (x ageIndex) Set(e *entry) { x.tree.Set(x.place(e)) }
+func (x index) place(e *entry) place { return place{x.start(e.rec.Load()), e} }
 
-func (x ageIndex) Delete(e *entry) { x.tree.Delete(x.place(e)) }
+func (x index) Len() int { return x.tree.Len() }
+
+func (x index) Set(e *entry) { x.tree.Set(x.place(e)) }
+
+func (x index) Delete(e *entry) { x.tree.Delete(x.place(e)) }
 
 // Load is Set, and faster for an entry that comes after all others.
-func (x ageIndex) Load(e *entry) { x.tree.Load(x.place(e)) }
+func (x index) Load(e *entry) { x.tree.Load(x.place(e)) }
 
 // Ascend calls yield with the entries from pivot on, until it returns false.
-func (x ageIndex) Ascend(pivot *entry, yield func(*entry) bool) {
-	x.tree.Ascend(x.place(pivot), func(p agePlace) bool { return yield(p.e) })
-}
-
-// userIndex holds entries by user, those of one user in the order of compareAge.
-type userIndex struct{ tree *btree.BTreeG[userPlace] }
-
-type userPlace struct {
-	start uint64 // of the user's name, so that it compares as that does
-	e     *entry
-}
-
-func newUserIndex() userIndex {
-	less := func(a, b userPlace) bool {
-		if a.start != b.start || a.e == b.e {
-			return a.start < b.start
-		}
-		ra, rb := a.e.rec.Load(), b.e.rec.Load()
-		return cmp.Or(cmp.Compare(ra.user, rb.user), compareAge(ra, rb)) < 0
-	}
-	return userIndex{btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})}
-}
-
-func (x userIndex) place(e *entry) userPlace {
-	var start [8]byte
-	copy(start[:], e.rec.Load().user)
-	return userPlace{binary.BigEndian.Uint64(start[:]), e}
-}
-
-func (x userIndex) Len() int { return x.tree.Len() }
-
-func (x userIndex) Set(e *entry) { x.tree.Set(x.place(e)) }
-
-func (x userIndex) Delete(e *entry) { x.tree.Delete(x.place(e)) }
-
-// Load is Set, and faster for an entry that comes after all others.
-func (x userIndex) Load(e *entry) { x.tree.Load(x.place(e)) }
-
-// Ascend calls yield with the entries from pivot on, until it returns false.
-func (x userIndex) Ascend(pivot *entry, yield func(*entry) bool) {
-	x.tree.Ascend(x.place(pivot), func(p userPlace) bool { return yield(p.e) })
+func (x index) Ascend(pivot *entry, yield func(*entry) bool) {
+	x.tree.Ascend(x.place(pivot), func(p place) bool { return yield(p.e) })
 }
 
 // at returns the i-th entry.
-func (x userIndex) at(i int) *entry {
+func (x index) at(i int) *entry {
 	p, _ := x.tree.GetAt(i)
 	return p.e
 }

@@ -23,9 +23,9 @@ type namespace struct {
 	lastTerms atomic.Pointer[terms]
 
 	mu  sync.RWMutex
-	all ageIndex
+	all index
 	// users has no sessions without a user.
-	users userIndex
+	users index
 }
 
 // acquire returns the namespace, which then stays until it is released.

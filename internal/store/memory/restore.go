@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"slices"
 	"strings"
 	"sync"
@@ -90,13 +89,6 @@ func (f *Filling) Add(sessions []Restored) error {
 	f.added = append(f.added, entries...)
 	f.last = max(f.last, last)
 	return nil
-}
-
-// firstBytes returns the first bytes of an id, so that they compare as it does.
-func firstBytes(id []byte) uint64 {
-	var first [8]byte
-	copy(first[:], id)
-	return binary.BigEndian.Uint64(first[:])
 }
 
 // fill makes e known by its key and to the queues.

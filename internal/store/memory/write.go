@@ -51,22 +51,14 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 // repack is pack for a session that was another record: what is as it was, they
 // share.
 func repack(s *schema.Session, was *record) *record {
-	rec := &record{
-		doc:      docToKeep(s),
-		expires:  s.ExpiresAt.UnixMilli(),
-		created:  s.CreatedAt.UnixMilli(),
-		updated:  s.UpdatedAt.UnixMilli(),
-		revision: s.Revision,
-		user:     was.user,
-		terms:    was.terms,
-	}
-	if s.UserID != was.user {
-		rec.user = strings.Clone(s.UserID)
+	user, terms := was.user, was.terms
+	if s.UserID != user {
+		user = strings.Clone(s.UserID)
 	}
 	if !was.same(s) || !slices.Equal(s.Files, was.files) {
-		rec.terms = was.space.termsOf(s)
+		terms = was.space.termsOf(s)
 	}
-	return rec
+	return newRecord(s, user, terms)
 }
 
 // Touch implements store.Store.
