@@ -14,14 +14,20 @@ import (
 // the value is the same is not guessed: all of it is compared, which takes no
 // time at all where the cache has handed out the very same bytes.
 type known struct {
-	seed   maphash.Seed
-	places [knownPlaces]atomic.Pointer[reading]
+	seed maphash.Seed
+	sets [knownSets]knownSet
 }
 
-// A place is that of the last session read whose key has its hash. Larger values
-// are not kept: all places take 40 MB at most.
+// knownSet has the last values of some keys whose hashes end alike: of those that
+// came in last. Larger values are not kept: all of them take 40 MB at most.
+type knownSet struct {
+	readings [knownWays]atomic.Pointer[reading]
+	next     atomic.Uint32
+}
+
 const (
-	knownPlaces  = 4096
+	knownSets    = 1024
+	knownWays    = 4
 	knownLargest = 4 << 10
 )
 
@@ -33,18 +39,20 @@ type reading struct {
 
 func newKnown() *known { return &known{seed: maphash.MakeSeed()} }
 
-func (k *known) place(key store.Key) *atomic.Pointer[reading] {
-	return &k.places[maphash.Comparable(k.seed, key)%knownPlaces]
+func (k *known) set(key store.Key) *knownSet {
+	return &k.sets[maphash.Comparable(k.seed, key)%knownSets]
 }
 
 // find reads the value of a key into st, and reports whether it is known.
 func (k *known) find(key store.Key, value string, st *stored) bool {
-	r := k.place(key).Load()
-	if r == nil || r.value != value || r.st.sess.Key() != key {
-		return false
+	set := k.set(key)
+	for i := range set.readings {
+		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.sess.Key() == key {
+			*st = r.st
+			return true
+		}
 	}
-	*st = r.st
-	return true
+	return false
 }
 
 // add makes known what the value of a key says.
@@ -53,7 +61,15 @@ func (k *known) add(key store.Key, value string, st *stored) {
 		return
 	}
 	r := &reading{value: value, st: *st}
+	set := k.set(key)
+	for i := range set.readings {
+		if old := set.readings[i].Load(); old != nil && old.st.sess.Key() == key {
+			r.st.sess.Namespace, r.st.sess.ID = old.st.sess.Namespace, old.st.sess.ID
+			set.readings[i].Store(r)
+			return
+		}
+	}
 	// Copies: the key may be a part of all that a request says.
 	r.st.sess.Namespace, r.st.sess.ID = strings.Clone(key.Namespace), strings.Clone(key.ID)
-	k.place(key).Store(r)
+	set.readings[set.next.Add(1)%knownWays].Store(r)
 }
