@@ -33,6 +33,7 @@ type config struct {
 	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. X-Forwarded-* headers count from these only."`
 	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit."`
 
+	HTTP2             bool          `env:"HTTP2" envDefault:"false" doc:"Whether HTTP/2 is spoken beside HTTP/1.1, without TLS and from the first byte on (h2c with prior knowledge), for gateways and services inside. A connection may have 100 requests at once then: lower MAX_CONNECTIONS accordingly."`
 	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Most connections that are open at once. One more closes that which has waited longest for a request; where all have one, it waits."`
 	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
 	ReadHeaderTimeout time.Duration `env:"READ_HEADER_TIMEOUT_MS" envDefault:"5000" min:"1" doc:"Longest wait for the headers of a request."`

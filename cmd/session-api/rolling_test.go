@@ -186,6 +186,17 @@ func nginx(t *testing.T, conf string) string {
 // instance that is not ready.
 func asksReadiness(t *testing.T, hosts []string, port string) string {
 	t.Helper()
+	return caddy(t, "http://"+hosts[0]+":"+port, "http://"+hosts[1]+":"+port)
+}
+
+// speaksH2C is one that speaks HTTP/2 to them.
+func speaksH2C(t *testing.T, hosts []string, port string) string {
+	t.Helper()
+	return caddy(t, "h2c://"+hosts[0]+":"+port, "h2c://"+hosts[1]+":"+port)
+}
+
+func caddy(t *testing.T, instances ...string) string {
+	t.Helper()
 	addr := "127.0.0.1:" + freePort(t, "127.0.0.1")
 	path := filepath.Join(t.TempDir(), "Caddyfile")
 	require.NoError(t, os.WriteFile(path, []byte(`{
@@ -193,7 +204,7 @@ func asksReadiness(t *testing.T, hosts []string, port string) string {
 	auto_https off
 }
 http://`+addr+` {
-	reverse_proxy `+hosts[0]+":"+port+" "+hosts[1]+":"+port+` {
+	reverse_proxy `+strings.Join(instances, " ")+` {
 		lb_try_duration 2s
 		health_uri /readyz
 		health_interval 50ms
@@ -378,13 +389,14 @@ func TestRollingRestart(t *testing.T) {
 		"nginx of docker-compose.yml":   {composeProxy, "50"},
 		"nginx with kept connections":   {keepAlive, "1000"},
 		"Caddy that asks for readiness": {asksReadiness, "600"},
+		"Caddy that speaks HTTP/2":      {speaksH2C, "600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			hosts := []string{"127.0.0.1", "127.0.0.2"}
 			port := freePort(t, hosts...)
 			environ := func(i int) map[string]string {
-				return instanceOn(t, server, "HOST", hosts[i], "PORT", port, "SHUTDOWN_DELAY_MS", tc.delay)
+				return instanceOn(t, server, "HOST", hosts[i], "PORT", port, "HTTP2", "true", "SHUTDOWN_DELAY_MS", tc.delay)
 			}
 			instances := []*process{launch(t, path, environ(0)), launch(t, path, environ(1))}
 			load, stop := startComings(t, tc.front(t, hosts, port), visitors)

@@ -97,7 +97,7 @@ func (s *service) newHTTP() *http.Server {
 		handler = s.tracing.Handler(handler)
 	}
 	handler = s.running.count(s.lastOfItsConnection(handler))
-	return &http.Server{
+	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
@@ -109,6 +109,10 @@ func (s *service) newHTTP() *http.Server {
 		// OPTIONS * gets the API's headers and problems like everything else.
 		DisableGeneralOptionsHandler: true,
 	}
+	if s.cfg.HTTP2 {
+		speakHTTP2(server)
+	}
+	return server
 }
 
 // warn says once what is fine for development only, and what looks like a slip.

@@ -26,10 +26,12 @@ const (
 
 // lastOfItsConnection tells clients, once the shutdown has begun, to send the
 // next request over another connection. One that is kept would be closed in
-// the end, perhaps just when a request is on its way.
+// the end, perhaps just when a request is on its way. Of HTTP/2, net/http says
+// so by itself in the end, and what comes too late is not begun: to say it with
+// each answer would only be another moment at which requests come too late.
 func (s *service) lastOfItsConnection(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
+		if s.draining.Load() && r.ProtoMajor == 1 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -66,7 +68,7 @@ func (s *service) drain(ctx context.Context, listener net.Listener) error {
 	}
 	over := make(chan struct{})
 	defer close(over)
-	go s.hush(over)
+	go s.hush(ctx, over)
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.WarnContext(ctx, "requests were cut off", "afterMs", s.cfg.ShutdownTimeout.Milliseconds())
@@ -75,14 +77,20 @@ func (s *service) drain(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
-// hush closes silent connections again and again until it is over.
-func (s *service) hush(over <-chan struct{}) {
+// hush closes silent connections again and again until it is over, and ends
+// those that have only now said that they speak HTTP/2.
+func (s *service) hush(ctx context.Context, over <-chan struct{}) {
 	grace := time.NewTicker(silentGrace)
 	defer grace.Stop()
 	for {
 		select {
 		case <-grace.C:
 			s.conns.closeSilent()
+			if s.cfg.HTTP2 {
+				once, cancel := context.WithCancel(ctx)
+				cancel()
+				_ = s.http.Shutdown(once) // which tells each of them, and does not wait
+			}
 		case <-over:
 			return
 		}

@@ -40,7 +40,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 	}
 	limit := int64(s.Rules.MaxBytes) + bodySlack
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
+		hangUp(w, r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	buf := new(bytes.Buffer)
@@ -49,14 +49,17 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 	}
 	if err := readInto(buf, w, r, limit); err != nil {
 		if errors.Is(err, errOverloaded) {
-			w.Header().Set("Connection", "close") // the rest of the body is not read
+			hangUp(w, r) // the rest of the body is not read
 			return nil, err
 		}
 		var tooLong *http.MaxBytesError
 		if errors.As(err, &tooLong) || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
-		w.Header().Set("Connection", "close")
+		hangUp(w, r)
+		if manyAtOnce(r) && r.Context().Err() != nil { // the client took the request back
+			return nil, r.Context().Err()
+		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, &problem{codeBadRequest, "The body ends before its announced length."}
 		}

@@ -45,6 +45,8 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return errManyStreams
 	}
 	defer s.streams.leave()
+	to := newPatience(w, r)
+	defer to.beforeWrite() // net/http ends the answer
 	if err := s.reachStore(r.Context()); err != nil {
 		return err
 	}
@@ -69,7 +71,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h["Content-Type"] = []string{"text/event-stream"}
 	h["X-Accel-Buffering"] = []string{"no"} // nginx passes on what comes as it comes
-	s.sendEvents(ctx, newPatience(w, r), out)
+	s.sendEvents(ctx, to, out)
 	cancel()
 	follower.Wait()
 	if !errors.Is(out.err, context.Canceled) {
@@ -121,7 +123,6 @@ func lastEventID(values []string) (id string, ok bool) {
 
 // sendEvents sends what comes into out until the stream has to end.
 func (s *Server) sendEvents(ctx context.Context, to *patience, out *outbox) {
-	defer to.beforeWrite() // net/http ends the answer
 	heartbeat := time.NewTicker(cmp.Or(s.Heartbeat, defaultHeartbeat))
 	defer heartbeat.Stop()
 	for last := false; ; {
@@ -139,7 +140,7 @@ func (s *Server) sendEvents(ctx context.Context, to *patience, out *outbox) {
 		case <-out.finished:
 			last = true
 		case <-s.streams.ended:
-			return
+			last = true
 		case <-ctx.Done(): // the client left, or did not read in time
 			return
 		}

@@ -23,12 +23,25 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, i
 		// before anybody sees it (RFC 9112 section 6.1 asks to close then).
 		h.Set("Connection", "close")
 	}
-	if r.ContentLength != 0 && !takesBody {
+	if r.ContentLength != 0 && !takesBody && !manyAtOnce(r) {
 		// An announced body that never comes, as in the requests of nginx's
 		// auth_request, would hold up the answer until the read timeout, and
 		// after it the connection's end. One that does come is drained.
 		h.Set("Connection", "close")
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTimeout)) // where it is not to be had, the read timeout remains
+	}
+}
+
+// manyAtOnce reports whether the request shares its connection with others,
+// perhaps of other clients of a gateway, as those of HTTP/2 do. Each is a stream
+// of its own: what is left of one stands in no other's way.
+func manyAtOnce(r *http.Request) bool { return r.ProtoMajor > 1 }
+
+// hangUp closes the connection after the answer, where the rest of the request
+// would come before the next one.
+func hangUp(w http.ResponseWriter, r *http.Request) {
+	if !manyAtOnce(r) {
+		w.Header().Set("Connection", "close")
 	}
 }
 

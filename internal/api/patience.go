@@ -20,10 +20,17 @@ type patience struct {
 	w           http.ResponseWriter
 	controller  *http.ResponseController
 	read, write time.Duration
+	// strict: a deadline that passes ends the request, whether or not anybody
+	// reads or writes then. So it is in HTTP/2.
+	strict bool
 }
 
 func newPatience(w http.ResponseWriter, r *http.Request) *patience {
-	p := &patience{w: w, controller: http.NewResponseController(w), read: defaultPatience, write: defaultPatience}
+	p := &patience{
+		w: w, controller: http.NewResponseController(w), read: defaultPatience, write: defaultPatience, strict: manyAtOnce(r),
+	}
+	p.afterRead()
+	p.afterWrite()
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
 		if server.ReadTimeout > 0 {
 			p.read = server.ReadTimeout
@@ -39,15 +46,31 @@ func newPatience(w http.ResponseWriter, r *http.Request) *patience {
 // tests, cannot hold anybody up.
 func (p *patience) beforeWrite() { _ = p.controller.SetWriteDeadline(time.Now().Add(p.write)) }
 
+// afterWrite gives what comes before the next write as long as it takes.
+func (p *patience) afterWrite() {
+	if p.strict {
+		_ = p.controller.SetWriteDeadline(time.Time{})
+	}
+}
+
+// afterRead is afterWrite for reads.
+func (p *patience) afterRead() {
+	if p.strict {
+		_ = p.controller.SetReadDeadline(time.Time{})
+	}
+}
+
 // Write implements io.Writer.
 func (p *patience) Write(b []byte) (int, error) {
 	p.beforeWrite()
+	defer p.afterWrite()
 	return p.w.Write(b)
 }
 
 // flush sends what is written. That it failed ends the request's context.
 func (p *patience) flush() {
 	p.beforeWrite()
+	defer p.afterWrite()
 	_ = p.controller.Flush()
 }
 
@@ -67,6 +90,7 @@ func (b *patientBody) Read(into []byte) (int, error) {
 	}
 	_ = b.p.controller.SetReadDeadline(time.Now().Add(b.p.read))
 	n, err := b.body.Read(into)
+	b.p.afterRead()
 	switch {
 	case errors.Is(err, io.EOF):
 		b.ended = true

@@ -193,7 +193,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusRequestTimeout:
-		h.Set("Connection", "close")
+		hangUp(w, r)
 	}
 	w.WriteHeader(t.status)
 	if r.Method != http.MethodHead {

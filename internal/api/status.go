@@ -112,8 +112,9 @@ func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	limits := newPatience(w, r)
 	report, err := s.Cleaner.Run(r.Context(), dryRun)
-	newPatience(w, r).beforeWrite() // a run may have taken longer than an answer usually may
+	limits.beforeWrite() // a run may have taken longer than an answer usually may
 	if err != nil {
 		return err
 	}

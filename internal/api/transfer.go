@@ -82,7 +82,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	if err != nil {
-		w.Header().Set("Connection", "close") // the rest of the body is not read
+		hangUp(w, r) // the rest of the body is not read
 		return stoppedImport(r, err, n.Stored)
 	}
 	return writeJSON(w, importReport{Imported: n.Stored, Existing: n.Existing, Ended: n.Ended, Expired: n.Expired})

@@ -1,0 +1,442 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
+)
+
+// send asks over a client, and returns the answer.
+func send(t *testing.T, client *http.Client, method, url, body string, headers ...string) (answer, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	for pair := range slices.Chunk(headers, 2) {
+		req.Header.Add(pair[0], pair[1])
+	}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	return read(t, resp), resp.Proto
+}
+
+// Nobody gets HTTP/2 who did not ask for it.
+func TestHTTP2_offUnlessSet(t *testing.T) {
+	s := start(t, environment(t))
+	assert.Equal(t, []int{http.StatusNotFound}, exchange(t, s.addr, http2.ClientPreface))
+	assert.Equal(t, []int{http.StatusOK}, exchange(t, s.addr, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\n"+
+		"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"))
+	resp, err := speaksHTTP2(t).Get(s.url("/healthz"))
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	assert.Error(t, err)
+}
+
+var (
+	anyID   = regexp.MustCompile(`[0-9a-f]{64}(\.[A-Za-z0-9+/%]{43,})?`)
+	anyTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:.]+Z`)
+)
+
+// With it on, both are spoken on one port, and say the same.
+func TestHTTP2_sameAnswers(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "SERVICE_TOKENS", serviceToken, "SESSION_TOMBSTONE_MS", "0", "CREATE_RATE_PER_MINUTE", "0"))
+	const service = "Bearer " + serviceToken
+	large := `{"inputs":{"text":"` + strings.Repeat("x", 60_000) + `"}}`
+	steps := []struct{ method, path, body, headers string }{
+		{"POST", "/api/session", `{"inputs":{"a":1}}`, "Content-Type: application/json"},
+		{"GET", "/api/session", "", ""},
+		{"GET", "/api/session?touch=false", "", `If-None-Match: "1"`},
+		{"HEAD", "/api/session", "", ""},
+		{"PATCH", "/api/session", `{"inputs":{"b":2}}`, "Content-Type: application/merge-patch+json"},
+		{"PATCH", "/api/session", `{"inputs":{"b":2}}`, `Content-Type: application/merge-patch+json, If-Match: "1"`},
+		{"POST", "/api/session/operations", `[{"op":"add","path":"/meta/x","value":[]}]`, "Content-Type: application/json-patch+json"},
+		{"PUT", "/api/session", large, "Content-Type: application/json"},
+		{"GET", "/api/session", "", "Accept-Encoding: identity"},
+		{"PUT", "/api/session", large[:len(large)-1], "Content-Type: application/json"},
+		{"PUT", "/api/session", `{"x":1}`, "Content-Type: application/json"},
+		{"PUT", "/api/session", `{}`, "Content-Type: text/plain"},
+		{"PUT", "/api/session", `{"user":{"id":"u"}}`, "Content-Type: application/json"},
+		{"PUT", "/api/session", "{" + strings.Repeat(" ", 2<<20) + "}", "Content-Type: application/json"},
+		{"POST", "/api/session/touch", "", ""},
+		{"POST", "/api/session/regenerate", "", ""},
+		{"GET", "/api/session/verify", "", ""},
+		{"PROPFIND", "/api/session/verify/x?y", "a body that nobody reads", ""},
+		{"GET", "/api/session/verify?role=admin", "", ""},
+		{"GET", "/api/session", "a body that nobody asked for", ""},
+		{"DELETE", "/api/session", "", ""},
+		{"GET", "/api/session", "", ""},
+		{"GET", "/api/session/verify", "", ""},
+		{"GET", "/api/session?touch=maybe", "", ""},
+		{"GET", "/api/sessions", "", ""},
+		{"PUT", "/api/sessions/a-session-of-its-own", `{"user":{"id":"u"}}`, "Content-Type: application/json, Authorization: " + service},
+		{"GET", "/api/sessions", "", "Authorization: " + service},
+		{"GET", "/api/export", "", "Authorization: " + service},
+		{"POST", "/api/import", "{}\n", "Content-Type: application/x-ndjson, Authorization: " + service},
+		{"POST", "/api/cleanup", "", "Authorization: " + service},
+		{"DELETE", "/api/sessions?all=true", "", "Authorization: " + service},
+		{"GET", "/nowhere", "", ""},
+		{"DELETE", "/healthz", "", ""},
+		{"OPTIONS", "/api/session", "", "Origin: https://elsewhere.example"},
+		{"PUT", "/api/session", "{}", "Origin: https://elsewhere.example, Content-Type: application/json"},
+		{"GET", "/openapi.yaml", "", ""},
+	}
+	walk := func(client *http.Client, proto string) (said []string) {
+		cookie := ""
+		for _, step := range steps {
+			headers := []string{"X-Request-Id", "r", "Cookie", "theme=dark; " + cookie}
+			for line := range strings.SplitSeq(step.headers, ", ") {
+				if name, value, ok := strings.Cut(line, ": "); ok {
+					headers = append(headers, name, value)
+				}
+			}
+			got, spoken := send(t, client, step.method, s.url(step.path), step.body, headers...)
+			require.Equal(t, proto, spoken)
+			if set := got.header.Get("Set-Cookie"); set != "" {
+				cookie, _, _ = strings.Cut(set, ";")
+			}
+			for _, name := range []string{"Date", "Connection", "Keep-Alive"} { // the protocol's
+				got.header.Del(name)
+			}
+			var b strings.Builder
+			b.WriteString(step.method + " " + step.path + " " + strconv.Itoa(got.status) + "\n")
+			require.NoError(t, got.header.Write(&b))
+			b.WriteString(regexp.MustCompile(`(DurationMs|durationMs)":\d+`).ReplaceAllString(got.body, ""))
+			said = append(said, anyTime.ReplaceAllString(anyID.ReplaceAllString(b.String(), "ID"), "TIME"))
+		}
+		return said
+	}
+	first := http.Client{Transport: &http.Transport{}, Timeout: patience}
+	t.Cleanup(first.CloseIdleConnections)
+	want := walk(&first, "HTTP/1.1")
+	got := walk(speaksHTTP2(t), "HTTP/2.0")
+	for i := range want {
+		assert.Equal(t, want[i], got[i])
+	}
+}
+
+// Clients may send each cookie in a field of its own (RFC 9113 section 8.2.3).
+func TestHTTP2_cookiesInPieces(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true"))
+	made, _ := send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), "")
+	cookie, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
+	f := dialHTTP2(t, s.addr)
+	f.request(1, false, "GET", "/api/session", "cookie", "theme=dark", "cookie", cookie, "cookie", "a=b")
+	assert.Equal(t, http.StatusOK, f.status(1))
+	f.request(3, false, "GET", "/api/session/verify", "cookie", cookie, "cookie", "theme=dark; a=b")
+	assert.Equal(t, http.StatusOK, f.status(3))
+	name, _, _ := strings.Cut(cookie, "=")
+	f.request(5, false, "GET", "/api/session", "cookie", cookie, "cookie", name+"=other")
+	assert.Equal(t, http.StatusBadRequest, f.status(5), "two that contradict each other")
+}
+
+// What a connection may take of the service is said at its beginning.
+func TestHTTP2_limitsOfAConnection(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true"))
+	f := dialHTTP2(t, s.addr)
+	frame, err := f.ReadFrame()
+	require.NoError(t, err)
+	settings, ok := frame.(*http2.SettingsFrame)
+	require.True(t, ok, frame)
+	for id, want := range map[http2.SettingID]uint32{
+		http2.SettingMaxConcurrentStreams: 100, http2.SettingInitialWindowSize: 65535, http2.SettingMaxFrameSize: 16384,
+	} {
+		got, ok := settings.Value(id)
+		assert.True(t, ok, id)
+		assert.Equal(t, want, got, id)
+	}
+	for i := range uint32(100) {
+		f.posts(2*i+1, 2)
+	}
+	f.request(201, false, "GET", "/healthz")
+	assert.Contains(t, []http2.ErrCode{http2.ErrCodeRefusedStream, http2.ErrCodeProtocol}, f.reset(201), "one more than may be")
+	for i := range uint32(100) {
+		require.NoError(t, f.WriteData(2*i+1, true, []byte("{}")))
+		require.Equal(t, http.StatusCreated, f.status(2*i+1))
+	}
+	f.request(203, false, "GET", "/healthz")
+	assert.Equal(t, http.StatusOK, f.status(203))
+}
+
+// What is sent before anybody reads it fits into the window of the connection,
+// however many requests there are.
+func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536"))
+	f := dialHTTP2(t, s.addr)
+	for stream := range uint32(8) { // one at a time has room for all of its body
+		f.request(2*stream+1, true, "POST", "/api/session", "content-type", "application/json", "content-length", "65536")
+		for range 4 {
+			require.NoError(t, f.WriteData(2*stream+1, false, make([]byte, 16<<10-1)))
+		}
+	}
+	f.until("the client has sent more than it may", func(frame http2.Frame) bool {
+		reset, ok := frame.(*http2.RSTStreamFrame)
+		return ok && reset.ErrCode == http2.ErrCodeFlowControl
+	})
+}
+
+// The limit on headers is that of HTTP/1.1, and what is over it costs no other
+// request of the connection anything, as far as gateways let clients go.
+func TestHTTP2_headersOver16KiB(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true"))
+	f := dialHTTP2(t, s.addr)
+	f.posts(1, 2)
+	stream := uint32(3)
+	for size, want := range map[int]int{
+		1 << 10: http.StatusOK, 15 << 10: http.StatusOK,
+		17 << 10: http.StatusRequestHeaderFieldsTooLarge, 60 << 10: http.StatusRequestHeaderFieldsTooLarge,
+	} {
+		f.request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", size))
+		assert.Equal(t, want, f.status(stream), "%d bytes in one", size)
+		f.request(stream+2, false, "GET", "/healthz", "x-a", strings.Repeat("~", size/2), "x-b", strings.Repeat("~", size/2))
+		assert.Equal(t, want, f.status(stream+2), "%d bytes in two", size)
+		raw := "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("~", size) + "\r\n\r\n"
+		if want == http.StatusOK {
+			raw += "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+			assert.Equal(t, []int{want, want}, exchange(t, s.addr, raw))
+		} else {
+			assert.Equal(t, []int{want}, exchange(t, s.addr, raw+smuggled))
+		}
+		stream += 4
+	}
+	require.NoError(t, f.WriteData(1, true, []byte("{}")))
+	assert.Equal(t, http.StatusCreated, f.status(1))
+	f.request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", 80<<10))
+	f.last()
+	f.ended()
+}
+
+// A connection whose beginning stops somewhere is closed.
+func TestHTTP2_stalledBeginnings(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "READ_HEADER_TIMEOUT_MS", "200", "IDLE_TIMEOUT_MS", "200"))
+	var all []*frames
+	for _, sent := range []string{"", "GET ", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM", http2.ClientPreface} {
+		conn, _ := dial(t, s.addr)
+		_, err := io.WriteString(conn, sent)
+		require.NoError(t, err)
+		all = append(all, newFrames(t, conn))
+	}
+	all = append(all, dialHTTP2(t, s.addr), dialHTTP2(t, s.addr))
+	require.NoError(t, all[len(all)-1].WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
+	for _, f := range all {
+		_, err := io.Copy(io.Discard, f.Conn)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "closed by the service, not by the deadline of the test")
+	}
+}
+
+// A body that does not come gets its 408, one that is too large its 413, one
+// that is taken back nothing; and all that costs no other request of the
+// connection anything.
+func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "READ_TIMEOUT_MS", "1000"))
+	f := dialHTTP2(t, s.addr)
+	f.posts(1, 100)
+	require.NoError(t, f.WriteData(1, false, []byte("{")))
+	assert.Equal(t, http.StatusRequestTimeout, f.status(1))
+	f.request(3, true, "POST", "/api/session", "content-type", "application/json", "content-length", "99999999")
+	assert.Equal(t, http.StatusRequestEntityTooLarge, f.status(3))
+	f.posts(5, 100)
+	require.NoError(t, f.WriteRSTStream(5, http2.ErrCodeCancel))
+	f.request(7, true, "GET", "/healthz", "content-length", "100")
+	assert.Equal(t, http.StatusOK, f.status(7), "nobody waits for it")
+	f.request(9, true, "GET", "/api/session/verify", "content-length", "100")
+	assert.Equal(t, http.StatusUnauthorized, f.status(9))
+	f.posts(11, 100)
+	require.NoError(t, f.WriteData(11, true, []byte("{}")))
+	assert.Equal(t, http.StatusBadRequest, f.status(11), "it ends early")
+
+	untilTrue(t, "what was taken back is neither a success nor a failure", func() bool {
+		metrics := do(t, http.MethodGet, s.url("/metrics"), nil, "").body
+		assert.NotContains(t, metrics, `status="5`)
+		return strings.Contains(metrics, `session_api_http_requests_total{method="POST",route="/api/session",status="499"} 1`)
+	})
+	assert.Contains(t, s.log.String(), "HTTP/2.0")
+}
+
+// Who holds memory for a body that does not come is cut off for who needs it.
+func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536"))
+	f := dialHTTP2(t, s.addr)
+	const size = 60_000
+	f.posts(1, size)
+	body := `{"inputs":{"a":"` + strings.Repeat("x", size)
+	require.NoError(t, f.WriteData(1, false, []byte(body[:16<<10])))
+	require.NoError(t, f.WriteData(1, false, []byte(body[16<<10:28<<10])))
+	for taken := 0; taken < 20<<10; { // and so more than a small body
+		frame := f.until("the body is read", func(frame http2.Frame) bool {
+			_, ok := frame.(*http2.WindowUpdateFrame)
+			return ok && frame.Header().StreamID == 1
+		})
+		taken += int(frame.(*http2.WindowUpdateFrame).Increment)
+	}
+	began := time.Now()
+	got, _ := send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), body[:size-3]+`"}}`, "Content-Type", "application/json")
+	assert.Equal(t, http.StatusCreated, got.status)
+	assert.Equal(t, http.StatusRequestTimeout, f.status(1))
+	assert.Less(t, time.Since(began), 10*time.Second, "which is less than READ_TIMEOUT_MS")
+	f.request(3, false, "GET", "/healthz")
+	assert.Equal(t, http.StatusOK, f.status(3))
+}
+
+// Nor does a client hold it that takes nothing of what it has asked for, though
+// its windows are open.
+func TestHTTP2_answersThatAreNotRead(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "1000", "MAX_BODY_MEMORY_BYTES", "4194304"))
+	client := speaksHTTP2(t)
+	made, _ := send(t, client, http.MethodPost, s.url("/api/session"), `{"inputs":{"a":"`+strings.Repeat("x", 900_000)+`"}}`, "Content-Type", "application/json")
+	require.Equal(t, http.StatusCreated, made.status)
+	cookie, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
+
+	conn, _ := dial(t, s.addr)
+	f := newFrames(t, conn)
+	f.begin(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	require.NoError(t, f.WriteWindowUpdate(0, 1<<30))
+	for i := range uint32(100) {
+		f.request(2*i+1, false, "GET", "/api/session", "cookie", cookie)
+	}
+	require.Equal(t, http.StatusOK, f.status(1)) // and of no other answer anything is read
+	reads := func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/api/session"), http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Cookie", cookie)
+		resp, err := client.Do(req)
+		if err != nil { // it has waited longer than an answer may take here
+			return false
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode == http.StatusOK
+	}
+	untilTrue(t, "who reads is held up", func() bool {
+		began := time.Now()
+		return !reads() || time.Since(began) > 300*time.Millisecond
+	})
+	untilTrue(t, "but not for ever", reads)
+}
+
+// A stream of events has all the time there is, silent or not.
+func TestHTTP2_eventsOutliveTimeouts(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "500", "READ_TIMEOUT_MS", "500", "IDLE_TIMEOUT_MS", "500"))
+	resp, err := speaksHTTP2(t).Get(s.url("/api/events"))
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.Equal(t, 2, resp.ProtoMajor)
+	events := bufio.NewReader(resp.Body)
+	for range 2 {
+		began := time.Now()
+		untilTrue(t, "the timeouts are over", func() bool { return time.Since(began) > 2*timeout })
+		require.Equal(t, http.StatusCreated, do(t, http.MethodPost, s.url("/api/session"), nil, "").status)
+		readCreated(t, events)
+	}
+}
+
+// So has an import, as long as it gets on.
+func TestHTTP2_importsOutliveTimeouts(t *testing.T) {
+	const timeout, parts = 2 * time.Second, 10
+	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "2000", "READ_TIMEOUT_MS", "2000"))
+	r, w := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url("/api/import"), r)
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	go func() {
+		tick := time.NewTicker(timeout * 5 / 4 / parts)
+		defer tick.Stop()
+		for range parts {
+			<-tick.C
+			_, _ = io.WriteString(w, "\n")
+		}
+		_ = w.Close()
+	}()
+	began := time.Now()
+	resp, err := speaksHTTP2(t).Do(req)
+	require.NoError(t, err)
+	got := read(t, resp)
+	assert.Equal(t, http.StatusOK, got.status, got.body)
+	assert.Greater(t, time.Since(began), timeout)
+}
+
+// A connection has a request as long as one of its streams has.
+func TestHTTP2_busyConnectionsAreLeftAlone(t *testing.T) {
+	s := start(t, environment(t, "HTTP2", "true", "MAX_CONNECTIONS", "1"))
+	f := dialHTTP2(t, s.addr)
+	f.posts(1, 2)
+	f.posts(3, 2)
+	require.NoError(t, f.WriteData(1, true, []byte("{}")))
+	require.Equal(t, http.StatusCreated, f.status(1))
+	more, r := dial(t, s.addr)
+	_, err := io.WriteString(more, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	require.NoError(t, more.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err = r.ReadByte()
+	require.ErrorContains(t, err, "timeout")
+
+	require.NoError(t, f.WriteData(3, true, []byte("{}")))
+	require.Equal(t, http.StatusCreated, f.status(3), "nobody has closed it")
+	require.NoError(t, more.SetReadDeadline(time.Now().Add(patience)))
+	status, err := r.ReadString('\n')
+	require.NoError(t, err)
+	assert.Contains(t, status, "200")
+	f.ended()
+}
+
+// However a connection ends, it is counted no more.
+func TestHTTP2_connectionsAreCounted(t *testing.T) {
+	conns := newConnections(10)
+	server := &http.Server{
+		ReadHeaderTimeout: patience, WriteTimeout: patience, ConnState: conns.track, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
+	}
+	speakHTTP2(server)
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = server.Serve(conns.limit(listener)) }()
+	t.Cleanup(func() { _ = server.Close() })
+	count := func() (open, waiting int) {
+		conns.mu.Lock()
+		defer conns.mu.Unlock()
+		for p := conns.waiting.after; p != &conns.waiting; p = p.after {
+			waiting++
+		}
+		return conns.open, waiting
+	}
+
+	addr := listener.Addr().String()
+	rests, busy, broken := dialHTTP2(t, addr), dialHTTP2(t, addr), dialHTTP2(t, addr)
+	rests.request(1, false, "GET", "/")
+	require.Equal(t, http.StatusOK, rests.status(1))
+	busy.request(1, true, "POST", "/")
+	busy.request(3, true, "POST", "/")
+	busy.request(5, false, "POST", "/")
+	require.Equal(t, http.StatusOK, busy.status(5))
+	broken.request(1, true, "POST", "/")
+	dial(t, addr)
+	untilTrue(t, "two of four wait", func() bool {
+		open, waiting := count()
+		return open == 4 && waiting == 2
+	})
+	require.NoError(t, broken.WriteRSTStream(99, http2.ErrCodeCancel)) // which has never begun
+	broken.ended()
+	require.NoError(t, busy.Close())
+	untilTrue(t, "two are gone", func() bool {
+		open, waiting := count()
+		return open == 2 && waiting == 2
+	})
+	require.NoError(t, server.Close())
+	untilTrue(t, "all are gone", func() bool {
+		open, waiting := count()
+		return open == 0 && waiting == 0
+	})
+}
