@@ -383,20 +383,20 @@ func TestRollingRestart(t *testing.T) {
 	const visitors = 16
 	path := build(t)
 	for name, tc := range map[string]struct {
-		front front
-		delay string
+		front        front
+		delay, http2 string
 	}{
-		"nginx of docker-compose.yml":   {composeProxy, "50"},
-		"nginx with kept connections":   {keepAlive, "1000"},
-		"Caddy that asks for readiness": {asksReadiness, "600"},
-		"Caddy that speaks HTTP/2":      {speaksH2C, "600"},
+		"nginx of docker-compose.yml":   {composeProxy, "50", "false"},
+		"nginx with kept connections":   {keepAlive, "1000", "false"},
+		"Caddy that asks for readiness": {asksReadiness, "600", "false"},
+		"Caddy that speaks HTTP/2":      {speaksH2C, "600", "true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			hosts := []string{"127.0.0.1", "127.0.0.2"}
 			port := freePort(t, hosts...)
 			environ := func(i int) map[string]string {
-				return instanceOn(t, server, "HOST", hosts[i], "PORT", port, "HTTP2", "true", "SHUTDOWN_DELAY_MS", tc.delay)
+				return instanceOn(t, server, "HOST", hosts[i], "PORT", port, "HTTP2", tc.http2, "SHUTDOWN_DELAY_MS", tc.delay)
 			}
 			instances := []*process{launch(t, path, environ(0)), launch(t, path, environ(1))}
 			load, stop := startComings(t, tc.front(t, hosts, port), visitors)
