@@ -22,7 +22,10 @@ type remembered struct {
 
 const (
 	rememberedSets = 1 << 13
-	rememberedWays = 4 // tokens in one set; all in all they take some 6 MB
+	rememberedWays = 4 // tokens in one set; all in all they take some 7 MB
+	// rememberedLen is the length of the longest token that is remembered: all
+	// but such as have many characters percent-encoded.
+	rememberedLen = 194
 )
 
 // rememberedSet holds the tokens whose hashes end alike. The next one that comes
@@ -32,34 +35,42 @@ type rememberedSet struct {
 	next   atomic.Uint32
 }
 
+// rememberedToken has the token with it, and not elsewhere: to look for it there
+// would be most of what finding it takes.
 type rememberedToken struct {
-	hash      uint64
-	token, id string
+	hash            uint64
+	length          uint16
+	idStart, idStop uint16 // where the token has the id
+	token           [rememberedLen]byte
 }
 
 func newRemembered() *remembered { return &remembered{seed: maphash.MakeSeed()} }
 
-// find returns the id that the token names; empty if it is not known.
+// find returns the id that the token names, a part of it; empty if it is not
+// known.
 func (r *remembered) find(token string) (id string, hash uint64) {
 	hash = maphash.String(r.seed, token)
 	set := &r.sets[hash%rememberedSets]
 	for i := range set.tokens {
-		if t := set.tokens[i].Load(); t != nil && t.hash == hash && t.token == token {
-			return t.id, hash
+		if t := set.tokens[i].Load(); t != nil && t.hash == hash && string(t.token[:t.length]) == token {
+			return token[t.idStart:t.idStop], hash
 		}
 	}
 	return "", hash
 }
 
-// add remembers a token that has verified.
+// add remembers a token that has verified, unless it spells the id in another
+// way, which nobody has to.
 func (r *remembered) add(hash uint64, token, id string) {
-	// Copies: the strings of a request are parts of all that its head says.
-	t := &rememberedToken{hash: hash, token: strings.Clone(token)}
-	if at := strings.Index(token, id); at >= 0 { // nobody has to percent-encode an id
-		t.id = t.token[at : at+len(id)]
-	} else {
-		t.id = strings.Clone(id)
+	at := strings.Index(token, id)
+	if at < 0 || len(token) > rememberedLen {
+		return
 	}
+	t := &rememberedToken{
+		hash: hash, length: uint16(len(token)), //nolint:gosec // it is at most rememberedLen
+		idStart: uint16(at), idStop: uint16(at + len(id)), //nolint:gosec // as above
+	}
+	copy(t.token[:], token)
 	set := &r.sets[hash%rememberedSets]
 	set.tokens[set.next.Add(1)%rememberedWays].Store(t)
 }

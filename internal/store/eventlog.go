@@ -39,12 +39,17 @@ func (l *EventLog) Publish(ev *Event) {
 	if !l.followed.Load() {
 		return
 	}
+	kept := *ev
+	// A copy: the ids may be parts of all that a request says.
+	ids := ev.Session.Namespace + ev.Session.ID + ev.Previous
+	namespace, id := len(ev.Session.Namespace), len(ev.Session.ID)
+	kept.Session.Namespace, kept.Session.ID, kept.Previous = ids[:namespace], ids[namespace:namespace+id], ids[namespace+id:]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if uint64(len(l.ring)) < l.size {
-		l.ring = append(l.ring, *ev)
+		l.ring = append(l.ring, kept)
 	} else {
-		l.ring[l.next%l.size] = *ev
+		l.ring[l.next%l.size] = kept
 	}
 	l.next++
 	if l.woken != nil {
