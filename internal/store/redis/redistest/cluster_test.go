@@ -51,9 +51,10 @@ func TestCluster(t *testing.T) {
 		assert.Equal(t, home.Addr(), dead.Addr())
 		assert.Equal(t, heir.Addr(), cluster.Primary("a").Addr())
 		assert.Equal(t, "value of a", heir.CLI("GET", "a"))
-		value, err := ask(t, client, "GET", "a")
-		require.NoError(t, err)
-		assert.Equal(t, "value of a", value)
+		require.Eventually(t, func() bool {
+			value, err := ask(t, client, "GET", "a")
+			return err == nil && value == "value of a"
+		}, patience, 10*time.Millisecond, "the client finds the new primary")
 
 		dead.Restart()
 		cluster.AwaitHealthy()
