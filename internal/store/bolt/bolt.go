@@ -159,18 +159,25 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return n, err
 }
 
-// closePatience is how long Close waits for the disk.
+// closePatience is how long Close waits for the disk to take a transaction.
 const closePatience = 5 * time.Second
 
-// Close writes what is left to write, and closes the file.
+// Close writes what is left to write, as long as the disk gets on with it, and
+// closes the file.
 func (s *Store) Close() error {
 	s.queue.close()
-	over := time.NewTimer(closePatience)
-	defer over.Stop()
-	select {
-	case <-s.committer.stopped:
-	case <-over.C:
-		return fmt.Errorf("%w: the disk does not answer", store.ErrUnavailable)
+	for stopped := false; !stopped; {
+		commits := s.committer.commits.Load()
+		over := time.NewTimer(closePatience)
+		select {
+		case <-s.committer.stopped:
+			stopped = true
+		case <-over.C:
+			if s.committer.commits.Load() == commits {
+				return fmt.Errorf("%w: the disk does not answer", store.ErrUnavailable)
+			}
+		}
+		over.Stop()
 	}
 	return errors.Join(s.committer.err, s.dir.close())
 }

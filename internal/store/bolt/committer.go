@@ -62,6 +62,9 @@ type committer struct {
 	// present one takes too long.
 	failed, stuck signal
 
+	// commits is how many transactions the disk has taken.
+	commits atomic.Int64
+
 	cause   error // of the last failure
 	err     error // of all
 	stopped chan struct{}
