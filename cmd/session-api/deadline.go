@@ -45,9 +45,9 @@ func (d *deadline) update() error {
 // earlier compares deadlines.
 func earlier(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
-// enter begins a wait, and end ends it. It reports whether there is any time
+// enter begins a wait, which again ends. It reports whether there is any time
 // left, as far as that can be told without a clock: net/http ends waits by a
-// deadline that was before there were any connections.
+// deadline that lies before the connection began.
 func (d *deadline) enter(exact bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
