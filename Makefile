@@ -23,6 +23,7 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Run the service on 127.0.0.1:8080, nothing configured
+	@echo 'Building session-api. The first time this takes a minute or two.'
 	$(GO) run -ldflags '$(LDFLAGS)' ./cmd/session-api
 
 .PHONY: run-redis

@@ -25,7 +25,7 @@ import (
 // default and of what the type takes. oneof lists the words that a setting
 // takes, min and max bound a number; load checks them.
 type config struct {
-	Env  string `env:"APP_ENV" envDefault:"development" oneof:"development production" group:"Server" doc:"What the service is run for. Production insists on secrets, marks cookies Secure and listens on all addresses; development works with nothing set."`
+	Env  string `env:"APP_ENV" envDefault:"development" oneof:"development production" group:"Server" doc:"What the service is run for. Production insists on secrets, marks cookies Secure and listens on all addresses; development works with nothing set. Where it is not set, NODE_ENV=production counts as production."`
 	Host string `env:"HOST" shown:"127.0.0.1 in development, 0.0.0.0 in production" values:"address or host name" doc:"Address or host name to listen on."`
 	Port int    `env:"PORT" envDefault:"8080" min:"0" max:"65535" doc:"TCP port to listen on; 0 takes any free one, which is printed at start."`
 
@@ -61,6 +61,7 @@ type config struct {
 	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Most live sessions of one user in one namespace; 0 for no limit."`
 	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's oldest ends, or the new one gets 409."`
 	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
+	Heartbeat      time.Duration            `env:"SESSION_EVENTS_HEARTBEAT_MS" envDefault:"8000" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
 	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
 	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
@@ -117,6 +118,9 @@ type config struct {
 	dirIsDefault bool
 	// storeIsOpen: the settings name two stores, and leave open which it is.
 	storeIsOpen bool
+	// byNodeEnv: NODE_ENV says that this is production, because APP_ENV says
+	// nothing.
+	byNodeEnv bool
 	// secretIsRandom: nobody chose SessionSecret; it ends with the process.
 	secretIsRandom bool
 }
@@ -162,6 +166,9 @@ func load(environ map[string]string) (config, error) {
 		order[s.name] = i
 	}
 	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(order[a.name], order[b.name]) })
+	if c.byNodeEnv {
+		found = append(found, problem{"NODE_ENV", "production counts as APP_ENV=production, because APP_ENV is not set"})
+	}
 	for _, t := range typos(environ) {
 		found = append(found, problem{t.name, "is no setting; did you mean " + t.meant + "?"})
 	}
@@ -184,8 +191,12 @@ func parse(environ map[string]string) (config, problems) {
 			given[s.name] = v
 		}
 	}
+	byNodeEnv := given["APP_ENV"] == "" && strings.EqualFold(strings.TrimSpace(environ["NODE_ENV"]), "production")
+	if byNodeEnv {
+		given["APP_ENV"] = "production"
+	}
 
-	var c config
+	c := config{byNodeEnv: byNodeEnv}
 	err := env.ParseWithOptions(&c, env.Options{Environment: given, FuncMap: parsers})
 	found := problemsOf(err)
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -210,6 +211,13 @@ func TestConfig_production_refuses(t *testing.T) {
 		{"a short session secret", []string{"SESSION_SECRET", sessionSecret + ",short"}, "SESSION_SECRET", "number 2 of 2 has 5 bytes"},
 		{"no service token", []string{"SERVICE_TOKENS", ","}, "SERVICE_TOKENS", "required in production"},
 		{"a short service token", []string{"SERVICE_TOKENS", "short"}, "SERVICE_TOKENS", "number 1 of 1 has 5 bytes"},
+		{"a secret in quotes", []string{"SESSION_SECRET", `"` + sessionSecret + `"`}, "SESSION_SECRET", "number 1 of 1 is in quotes"},
+		{"a token in single quotes", []string{"SERVICE_TOKENS", serviceToken + ",'" + serviceToken + "'"}, "SERVICE_TOKENS", "number 2 of 2 is in quotes"},
+		{"a secret behind a byte order mark", []string{"SESSION_SECRET", "\uFEFF" + sessionSecret}, "SESSION_SECRET", "byte order mark"},
+		{
+			"a file with a byte order mark", []string{"SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, "\uFEFF"+sessionSecret+"\n")},
+			"SESSION_SECRET", "byte order mark",
+		},
 		{"a cookie over plain HTTP", []string{"COOKIE_SECURE", "false"}, "COOKIE_SECURE", "plain HTTP"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -241,22 +249,112 @@ func TestConfig_namesEverythingAtOnce(t *testing.T) {
 	assert.NotContains(t, err.Error(), "hunter")
 }
 
+// Of a store that there is not, the other settings still say what is meant.
+func TestConfig_unknownStoreHidesNothing(t *testing.T) {
+	for _, tc := range []struct {
+		environ []string
+		blames  []string
+	}{
+		{[]string{"REDIS_URL", "http://a", "REDIS_PREFIX", " * "}, []string{"SESSION_STORE", "REDIS_URL", "REDIS_PREFIX"}},
+		{[]string{"SESSION_DATA_DIR", "relative", "PORT", "x"}, []string{"PORT", "SESSION_STORE", "SESSION_DATA_DIR"}},
+		{[]string{"SESSION_MAX_ENTRIES", "0"}, []string{"SESSION_STORE", "SESSION_MAX_ENTRIES"}},
+	} {
+		environ := environment(t, append(tc.environ, "SESSION_STORE", "postgres")...)
+		if tc.blames[0] != "PORT" {
+			delete(environ, "PORT")
+		}
+		_, err := load(environ)
+		var found problems
+		require.ErrorAs(t, err, &found)
+		var names []string
+		for _, one := range found {
+			names = append(names, one.name)
+		}
+		assert.Equal(t, tc.blames, names)
+	}
+}
+
+// NODE_ENV counts where APP_ENV says nothing, and the problems that production
+// finds say why it is production.
+func TestConfig_nodeEnv(t *testing.T) {
+	for _, tc := range []struct {
+		appEnv, nodeEnv string
+		production      bool
+	}{
+		{"", "production", true},
+		{" ", " Production ", true},
+		{"", "test", false},
+		{"development", "production", false},
+		{"production", "development", true},
+	} {
+		c, err := load(production(t, "APP_ENV", tc.appEnv, "NODE_ENV", tc.nodeEnv))
+		require.NoError(t, err)
+		assert.Equal(t, tc.production, c.production(), "%+v", tc)
+		assert.Equal(t, tc.production, c.secure(), "%+v", tc)
+	}
+
+	_, err := load(environment(t, "NODE_ENV", "production"))
+	assert.ErrorContains(t, err, "SESSION_SECRET: required in production")
+	assert.ErrorContains(t, err, "NODE_ENV: production counts as APP_ENV=production")
+	_, err = load(environment(t, "APP_ENV", "production", "NODE_ENV", "production"))
+	assert.NotContains(t, err.Error(), "NODE_ENV")
+}
+
+// The settings in force stand alone on standard output, slips beside them.
+func TestConfig_printNamesSlips(t *testing.T) {
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), []string{"config"}, environment(t, "MAX_ENTRIES", "7", "session_ttl_ms", "1"), &out, &errOut)
+	require.Zero(t, status, errOut.String())
+	assert.Contains(t, out.String(), "SESSION_MAX_ENTRIES=10000\n")
+	assert.NotContains(t, out.String(), "did you mean")
+	assert.Contains(t, errOut.String(), "MAX_ENTRIES is no setting; did you mean SESSION_MAX_ENTRIES?\n")
+	assert.Contains(t, errOut.String(), "session_ttl_ms is no setting; did you mean SESSION_TTL_MS?\n")
+}
+
 func TestConfig_typos(t *testing.T) {
 	for name, meant := range map[string]string{
-		"SESSION_TTL":        "SESSION_TTL_MS",
-		"SESSION_SECRETS":    "SESSION_SECRET",
-		"SESION_SECRET":      "", // not one of our prefixes: somebody else's for all we know
-		"FILE_TTL":           "FILE_TTL_MS",
-		"COOKIE_SAME_SITE":   "COOKIE_SAMESITE",
-		"ALLOWED_ORIGIN":     "ALLOWED_ORIGINS",
-		"SESSION_MANAGER":    "", // X11
-		"SESSION_API_PORT":   "", // Kubernetes
-		"SESSION_PORT":       "",
-		"APP_KEY":            "",
-		"LOG_FILE":           "",
-		"PATH":               "",
-		"SESSION_SECRET":     "",
-		"SERVICE_TOKEN_FILE": "SERVICE_TOKENS_FILE",
+		"SESSION_TTL":                       "SESSION_TTL_MS",
+		"SESSION_SECRETS":                   "SESSION_SECRET",
+		"SESION_SECRET":                     "SESSION_SECRET",
+		"SESION_TTL_MS":                     "SESSION_TTL_MS",
+		"MAX_ENTRIES":                       "SESSION_MAX_ENTRIES",
+		"TTL_MS":                            "SESSION_TTL_MS",
+		"TRUSTED_PROXY":                     "TRUSTED_PROXIES",
+		"REDISURL":                          "REDIS_URL",
+		"redis_url":                         "REDIS_URL",
+		"session_ttl_ms":                    "SESSION_TTL_MS",
+		"Session_Secret":                    "SESSION_SECRET",
+		"COOKIE-NAME":                       "COOKIE_NAME",
+		"REDIS_PASS":                        "REDIS_PASSWORD",
+		"ALLOW_ORIGINS":                     "ALLOWED_ORIGINS",
+		"LOGLEVEL":                          "LOG_LEVEL",
+		"APPENV":                            "APP_ENV",
+		"FILE_TTL":                          "FILE_TTL_MS",
+		"COOKIE_SAME_SITE":                  "COOKIE_SAMESITE",
+		"ALLOWED_ORIGIN":                    "ALLOWED_ORIGINS",
+		"SESSION_MANAGER":                   "", // X11
+		"SESSION_API_PORT":                  "", // Kubernetes
+		"SESSION_PORT":                      "",
+		"APP_KEY":                           "",
+		"LOG_FILE":                          "",
+		"PATH":                              "",
+		"HOME":                              "",
+		"HOSTNAME":                          "",
+		"LOGNAME":                           "",
+		"USER":                              "",
+		"TERM":                              "",
+		"TMPDIR":                            "",
+		"NODE_ENV":                          "",
+		"SESSION_ID":                        "",
+		"XDG_SESSION_ID":                    "",
+		"REDIS_PORT":                        "",
+		"REDIS_PORT_6379_TCP_ADDR":          "",
+		"REDIS_SERVICE_HOST":                "",
+		"SESSION_API_SERVICE_PORT_HTTP":     "",
+		"SESSION_API_PORT_8080_TCP":         "",
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS": "",
+		"SESSION_SECRET":                    "",
+		"SERVICE_TOKEN_FILE":                "SERVICE_TOKENS_FILE",
 	} {
 		found := typos(map[string]string{name: "x"})
 		if meant == "" {

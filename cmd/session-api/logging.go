@@ -55,10 +55,7 @@ func onTerminal(w io.Writer) bool {
 
 // banner greets who started the service by hand: where it is, and what to try.
 func banner(c *config, addr net.Addr) string {
-	address := addr.String()
-	if host, port, err := net.SplitHostPort(address); err == nil {
-		address = net.JoinHostPort(reachable(host), port)
-	}
+	at := reachableURL(addr)
 	cleaned := "cleaned on request"
 	if c.FileCleanupInterval > 0 {
 		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
@@ -73,13 +70,24 @@ func banner(c *config, addr net.Addr) string {
 			kept += " at " + strings.Join(options.Addresses, ", ")
 		}
 	}
-	return fmt.Sprintf(`session-api %s on http://%s (%s)
+	return fmt.Sprintf(`session-api %s (%s)
 
   sessions   %s
   files      %s, %s
-  try        curl -i -X POST http://%[2]s/api/session
+  try        curl -i -X POST %[6]s/api/session
+  docs       %[6]s/docs
 
-`, buildVersion(), address, c.Env, kept, c.AnalysisDir, cleaned)
+Listening on %[6]s
+`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at)
+}
+
+// reachableURL is where a client on this machine finds the service.
+func reachableURL(addr net.Addr) string {
+	address := addr.String()
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		address = net.JoinHostPort(reachable(host), port)
+	}
+	return "http://" + address
 }
 
 // shortly writes 30m0s as 30m.

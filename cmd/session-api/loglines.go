@@ -1,100 +1,224 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"sync"
+	"syscall"
 	"time"
 )
 
 const (
 	// gatherFor is how long a line may wait for others, to be written with them.
 	gatherFor = time.Millisecond
-	// gatherMost is how many bytes of lines wait: who brings more writes them.
+	// gatherMost is how many bytes of lines wait before their writers wait too.
 	gatherMost = 64 << 10
+	// stallAfter is how long a write to the output may take before nobody waits
+	// for it any longer.
+	stallAfter = 250 * time.Millisecond
+	// stalledMost is how many bytes of lines are kept while the output stalls.
+	// Lines beyond that are dropped, and counted.
+	stalledMost = 1 << 20
+	// closeFor is how long the last lines may take to be written.
+	closeFor = 2 * time.Second
 )
 
-// logLines writes lines in the order in which they come, one after the other.
-// Those of Write are written when it returns, with all that came before.
+// logLines writes lines to an output in the order in which they come. One
+// goroutine does all writing, so an output that blocks (a stopped pager, a full
+// pipe) delays its callers by stallAfter at most, and not the requests after
+// them.
+//
+// Write returns when its line is written, with all lines before it, or when the
+// output stalls.
 type logLines struct {
 	w io.Writer
+	// onLoss, if set, is called in a goroutine of its own with the number of
+	// lines that were dropped, once the output takes lines again.
+	onLoss func(lines int)
+
+	// wake has a token when there is something to write, urgent when a caller
+	// waits for it.
+	wake, urgent chan struct{}
+	// broken is closed when the output is found to have no reader (EPIPE).
+	broken chan struct{}
+	quit   chan struct{}
+	ended  chan struct{}
 
 	mu       sync.Mutex
 	gathered []byte
-	resting  bool // the timer runs: somebody writes what is gathered after it
-	timer    *time.Timer
-
-	writing sync.Mutex // before mu
-	spare   []byte     // to gather in
+	dropped  int
+	stalled  bool
+	// queued and written count bytes since the start.
+	queued, written uint64
+	err             error         // of the last write
+	progress        chan struct{} // closed after each write, and made anew
 }
 
 func newLogLines(w io.Writer) *logLines {
-	l := &logLines{w: w, resting: true}
-	l.timer = time.AfterFunc(gatherFor, l.rested)
+	l := &logLines{
+		w:    w,
+		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+		broken: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{}),
+		progress: make(chan struct{}),
+	}
+	go l.loop()
 	return l
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. The error is that of the output.
 func (l *logLines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	l.gathered = append(l.gathered, line...)
-	l.mu.Unlock()
-	return len(line), l.flush()
+	target, _ := l.add(line)
+	wakeUp(l.wake)
+	wakeUp(l.urgent)
+	return len(line), l.await(target)
 }
 
-// soon returns a writer for lines of which there are many. One that comes alone
-// is written at once. Those that come within gatherFor after others are written
-// together, at the end of that time: a system call for each is most of what a
-// line costs, and many at once are in each other's way. A process that is killed
-// takes with it what has gathered.
+// soon returns a writer for lines of which there are many. Its Write does not
+// wait for the output, unless more than gatherMost bytes do. A line that comes
+// alone is written at once; lines that come within gatherFor after others are
+// written together, because a system call for each is most of what a line
+// costs. A process that is killed loses what has gathered.
 func (l *logLines) soon() io.Writer { return gatherer{l} }
 
 type gatherer struct{ *logLines }
 
-// Write implements io.Writer. What waits is bounded: where lines come faster
-// than they can be written, it returns when they are.
+// Write implements io.Writer.
 func (l gatherer) Write(line []byte) (int, error) {
+	target, waiting := l.add(line)
+	wakeUp(l.wake)
+	if waiting < gatherMost {
+		return len(line), nil
+	}
+	wakeUp(l.urgent)
+	return len(line), l.await(target)
+}
+
+// add queues a line, unless the output stalls and too much waits already. It
+// returns the count of bytes that are written when the line is, and how many
+// wait.
+func (l *logLines) add(line []byte) (target uint64, waiting int) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stalled && len(l.gathered)+len(line) > stalledMost {
+		l.dropped++
+		return l.queued, len(l.gathered)
+	}
 	l.gathered = append(l.gathered, line...)
-	due := !l.resting || len(l.gathered) >= gatherMost
-	if !l.resting {
-		l.resting = true
-		l.timer.Reset(gatherFor)
-	}
-	l.mu.Unlock()
-	if due {
-		return len(line), l.flush()
-	}
-	return len(line), nil
+	l.queued += uint64(len(line))
+	return l.queued, len(l.gathered)
 }
 
-// rested writes what has gathered since the last time, and rests again; where
-// there is nothing, the next line is written at once.
-func (l *logLines) rested() {
-	l.mu.Lock()
-	l.resting = len(l.gathered) > 0
-	due := l.resting
-	l.mu.Unlock()
-	if due {
-		_ = l.flush() // a log that cannot be written fails no request
-		l.timer.Reset(gatherFor)
+// await returns when as many bytes are written, or when the output stalls.
+func (l *logLines) await(target uint64) error {
+	var stall *time.Timer
+	for {
+		l.mu.Lock()
+		progress, done, err := l.progress, l.written >= target, l.err
+		stalled := l.stalled
+		l.mu.Unlock()
+		switch {
+		case done:
+			return err
+		case stalled:
+			return nil
+		}
+		if stall == nil {
+			stall = time.NewTimer(stallAfter)
+			defer stall.Stop()
+		}
+		select {
+		case <-progress:
+		case <-l.ended:
+			return errLogClosed
+		case <-stall.C:
+			l.mu.Lock()
+			if l.progress == progress { // not one write has ended meanwhile
+				l.stalled = true
+			}
+			l.mu.Unlock()
+			return nil
+		}
 	}
 }
 
-// flush writes what has gathered, and returns when it is written, whoever does
-// it.
-func (l *logLines) flush() error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+var errLogClosed = errors.New("the log is closed")
+
+// loop writes what is queued until close.
+func (l *logLines) loop() {
+	defer close(l.ended)
+	rest := time.NewTimer(gatherFor)
+	defer rest.Stop()
+	var spare []byte
+	for {
+		select {
+		case <-l.wake:
+		case <-l.quit:
+			l.writeGathered(spare)
+			return
+		}
+		spare = l.writeGathered(spare)
+		rest.Reset(gatherFor)
+		select {
+		case <-rest.C:
+		case <-l.urgent:
+		case <-l.quit:
+		}
+	}
+}
+
+// writeGathered writes what is queued, and returns a buffer for the next call.
+func (l *logLines) writeGathered(spare []byte) []byte {
 	l.mu.Lock()
 	lines := l.gathered
-	l.gathered = l.spare[:0]
+	l.gathered = spare[:0]
 	l.mu.Unlock()
-	if l.spare = lines; cap(lines) > 2*gatherMost {
-		l.spare = nil // many wrote at once
+	var err error
+	if len(lines) > 0 {
+		_, err = l.w.Write(lines)
 	}
-	if len(lines) == 0 {
-		return nil
+	l.mu.Lock()
+	dropped := l.dropped
+	l.dropped, l.stalled, l.err = 0, false, err
+	l.written += uint64(len(lines))
+	close(l.progress)
+	l.progress = make(chan struct{})
+	l.mu.Unlock()
+	if errors.Is(err, syscall.EPIPE) {
+		l.reportBroken()
 	}
-	_, err := l.w.Write(lines)
-	return err
+	if dropped > 0 && l.onLoss != nil {
+		go l.onLoss(dropped) // which writes a line itself
+	}
+	if cap(lines) > 2*gatherMost {
+		return nil // many wrote at once
+	}
+	return lines
+}
+
+// reportBroken closes broken. Only loop calls it.
+func (l *logLines) reportBroken() {
+	select {
+	case <-l.broken:
+	default:
+		close(l.broken)
+	}
+}
+
+// close writes what is queued, for closeFor at most, and ends the goroutine.
+func (l *logLines) close() {
+	close(l.quit)
+	late := time.NewTimer(closeFor)
+	defer late.Stop()
+	select {
+	case <-l.ended:
+	case <-late.C:
+	}
+}
+
+// wakeUp leaves a token in c, if there is none.
+func wakeUp(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,12 +56,13 @@ func TestLogLinesAreWrittenTogether(t *testing.T) {
 			time.Sleep(d) //nolint:forbidigo // the clock of the bubble
 			synctest.Wait()
 		}
-		pass(gatherFor)
 
 		put(t, soon, "1\n")
+		synctest.Wait()
 		assert.Equal(t, []string{"1\n"}, out.all())
 		put(t, soon, "2\n")
 		put(t, soon, "3\n")
+		synctest.Wait()
 		assert.Len(t, out.all(), 1)
 		pass(gatherFor)
 		assert.Equal(t, []string{"1\n", "2\n3\n"}, out.all())
@@ -72,11 +75,11 @@ func TestLogLinesAreWrittenTogether(t *testing.T) {
 
 		pass(2 * gatherFor)
 		put(t, soon, "7\n")
+		synctest.Wait()
 		assert.Equal(t, []string{"1\n", "2\n3\n", "4\n5\n", "6\n", "7\n"}, out.all())
 		put(t, soon, "8\n")
-		require.NoError(t, lines.flush())
+		lines.close()
 		assert.Equal(t, "8\n", out.all()[5])
-		pass(2 * gatherFor)
 		assert.Len(t, out.all(), 6)
 	})
 }
@@ -107,7 +110,7 @@ func TestLogLinesWaitForTheirReader(t *testing.T) {
 	}
 	go func() {
 		all.Wait()
-		assert.NoError(t, lines.flush())
+		lines.close()
 		assert.NoError(t, write.Close())
 	}()
 	got, err := io.ReadAll(read)
@@ -125,23 +128,73 @@ func TestLogLinesWaitForTheirReader(t *testing.T) {
 	}
 }
 
+// An output that takes nothing for a while holds its writers up once, for
+// stallAfter, bounds what is kept for it, and hears how much was dropped.
+func TestLogLinesOfABlockedOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked := make(chan struct{})
+		var out writes
+		lines := newLogLines(writerFunc(func(p []byte) (int, error) {
+			<-blocked
+			return out.Write(p)
+		}))
+		lost := make(chan int, 1)
+		lines.onLoss = func(n int) { lost <- n }
+
+		began := time.Now()
+		put(t, lines, "1\n")
+		assert.Equal(t, stallAfter, time.Since(began))
+		big := strings.Repeat("x", gatherMost) + "\n"
+		const many = 2 * stalledMost / gatherMost
+		for range many {
+			put(t, lines, big)
+			put(t, lines.soon(), big)
+		}
+		assert.Equal(t, stallAfter, time.Since(began), "nobody waits again")
+		assert.LessOrEqual(t, len(lines.gathered), stalledMost)
+
+		close(blocked)
+		n := <-lost
+		assert.Positive(t, n)
+		put(t, lines, "last\n")
+		assert.Equal(t, 2*many, n+strings.Count(strings.Join(out.all(), ""), "x\n"))
+		assert.Equal(t, "last\n", out.all()[len(out.all())-1])
+		lines.close()
+	})
+}
+
 // A log that cannot be written says so to who waits for it, and works again
-// when it can.
+// when it can. That it has no reader is told apart.
 func TestLogLinesSurviveAnError(t *testing.T) {
-	full := errors.New("no space left on device")
+	fails := errors.New("no space left on device")
 	var out bytes.Buffer
-	fails := true
 	lines := newLogLines(writerFunc(func(p []byte) (int, error) {
-		if fails {
-			return 0, full
+		if fails != nil {
+			return 0, fails
 		}
 		return out.Write(p)
 	}))
+	t.Cleanup(lines.close)
 	_, err := io.WriteString(lines, "1\n")
-	require.ErrorIs(t, err, full)
-	fails = false
+	require.ErrorIs(t, err, fails)
+	fails = nil
 	put(t, lines, "2\n")
 	assert.Equal(t, "2\n", out.String())
+	assert.False(t, isClosed(lines.broken))
+
+	fails = &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
+	_, err = io.WriteString(lines, "3\n")
+	require.ErrorIs(t, err, fails)
+	<-lines.broken
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 type writerFunc func(p []byte) (int, error)

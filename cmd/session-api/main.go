@@ -79,12 +79,12 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 	case "check":
 		return checkData(rest, environ, stdout)
 	case "config":
-		return showConfig(rest, environ, stdout)
+		return showConfig(rest, environ, stdout, stderr)
 	}
 	return usageError(fmt.Sprintf("unknown command %q", command))
 }
 
-func showConfig(args []string, environ map[string]string, stdout io.Writer) error {
+func showConfig(args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("config", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	markdown := flags.Bool("markdown", false, "")
@@ -101,6 +101,11 @@ func showConfig(args []string, environ map[string]string, stdout io.Writer) erro
 	c, err := load(environ)
 	if err != nil {
 		return err
+	}
+	for _, t := range typos(environ) { // beside the settings, which can be used as they are printed
+		if err := write(stderr, fmt.Sprintf("session-api: %s is no setting; did you mean %s?\n", t.name, t.meant)); err != nil {
+			return err
+		}
 	}
 	return write(stdout, c.print())
 }

@@ -46,7 +46,13 @@ func command(path string, environ map[string]string, args ...string) *exec.Cmd {
 
 func launch(t *testing.T, path string, environ map[string]string) *process {
 	t.Helper()
-	p := &process{cmd: command(path, environ), log: newLogWatch(), errOut: &bytes.Buffer{}, ended: make(chan struct{})}
+	return launchCommand(t, command(path, environ))
+}
+
+// launchCommand runs a command that becomes the service.
+func launchCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, log: newLogWatch(), errOut: &bytes.Buffer{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.errOut
 	require.NoError(t, p.cmd.Start())
 	go func() { _ = p.cmd.Wait(); close(p.ended) }()
@@ -126,16 +132,35 @@ func TestProcess(t *testing.T) {
 		})
 	}
 
+	const again = "still shutting down; one more signal ends it at once"
 	t.Run("second signal", func(t *testing.T) {
+		p := launch(t, path, environment(t))
+		conn, r := inFlight(t, p.addr)
+		p.signal(t, syscall.SIGTERM)
+		p.log.wait(t, "shutting down")
+		p.signal(t, syscall.SIGTERM)
+		p.log.wait(t, again)
+		_, err := io.WriteString(conn, "}")
+		require.NoError(t, err)
+		resp, err := http.ReadResponse(r, nil)
+		require.NoError(t, err, "a second signal cuts nothing off")
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusCreated, resp.StatusCode)
+		assert.Zero(t, p.end(t), p.errOut)
+	})
+
+	t.Run("third signal", func(t *testing.T) {
 		p := launch(t, path, environment(t))
 		inFlight(t, p.addr)
 		p.signal(t, syscall.SIGTERM)
 		p.log.wait(t, "shutting down")
+		p.signal(t, syscall.SIGINT)
+		p.log.wait(t, again)
 		began := time.Now()
 		p.signal(t, syscall.SIGINT)
 		assert.Equal(t, 1, p.end(t))
 		assert.Less(t, time.Since(began), 5*time.Second)
-		assert.Contains(t, p.errOut.String(), "second signal")
+		assert.Contains(t, p.errOut.String(), "third signal")
 	})
 
 	t.Run("SIGHUP rotates the secret", func(t *testing.T) { rotate(t, path) })

@@ -74,7 +74,11 @@ func (c *config) fillSecrets() problems {
 			}
 			*s.values = values
 		}
-		if text := c.checkStrength(*s.values); text != "" {
+		text := checkWrapping(*s.values)
+		if text == "" {
+			text = c.checkStrength(*s.values)
+		}
+		if text != "" {
 			found = append(found, problem{s.name, text})
 		}
 		if s.check != nil {
@@ -100,6 +104,23 @@ func (c config) rereadSecrets() (fresh config, read []string, err error) {
 	}
 	return c, read, nil
 }
+
+// checkWrapping refuses secrets with something around them that an editor or a
+// tool has put there: other programs that share the secret would see another.
+func checkWrapping(values secrets) string {
+	for i, v := range values {
+		switch {
+		case strings.HasPrefix(v, byteOrderMark):
+			return fmt.Sprintf("number %d of %d begins with a byte order mark (U+FEFF): save the file without one", i+1, len(values))
+		case len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]:
+			return fmt.Sprintf("number %d of %d is in quotes, which belong to it as it stands: leave them out; "+
+				"Docker's env files take values as they are", i+1, len(values))
+		}
+	}
+	return ""
+}
+
+const byteOrderMark = "\uFEFF"
 
 // checkStrength holds secrets to what production asks.
 func (c *config) checkStrength(values secrets) string {
@@ -160,6 +181,8 @@ func readPassword(path string) (secret, error) {
 	}
 	password := strings.TrimRight(string(content), "\r\n")
 	switch {
+	case strings.HasPrefix(password, byteOrderMark):
+		return "", errors.New("the file begins with a byte order mark (U+FEFF): save it without one")
 	case password == "":
 		return "", errEmptyFile
 	case strings.ContainsAny(password, "\r\n"):

@@ -38,6 +38,9 @@ type service struct {
 	loops    []func(context.Context)
 	release  func() error
 
+	// logBroken is closed when nobody reads the log any more.
+	logBroken <-chan struct{}
+
 	// hungUp reports whether the terminal that the service was started on is
 	// gone: SIGHUP means that then, and to read secrets again otherwise.
 	hungUp func() bool
@@ -52,6 +55,9 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	// A write to an output without a reader fails with EPIPE then, in place of
+	// ending the process at once.
+	signal.Ignore(syscall.SIGPIPE)
 
 	var listen net.ListenConfig
 	listen.SetMultipathTCP(false) // where refuse cannot be had
@@ -62,8 +68,12 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	defer func() { _ = listener.Close() }()
 
 	lines := newLogLines(stdout)
-	defer func() { _ = lines.flush() }()
+	defer lines.close()
 	logger := newLogger(lines, &cfg)
+	lines.onLoss = func(n int) {
+		logger.WarnContext(ctx, "log lines were dropped while the output was blocked", "lines", n)
+	}
+	fitDescriptors(ctx, &cfg, logger)
 	opened := easeGC(environ)
 	kept, err := openStore(ctx, &cfg, logger)
 	opened()
@@ -77,16 +87,16 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 		return errors.Join(err, kept.Close())
 	}
 	interactive := onTerminal(stdout)
-	if interactive {
-		err = write(stdout, banner(&cfg, listener.Addr()))
-	} else {
-		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env)
-	}
-	if err != nil {
-		return err
-	}
 	s.warn(ctx, environ)
+	if interactive { // the address comes last, where a person looks for it
+		_ = write(lines, banner(&cfg, listener.Addr()))
+	} else {
+		at := reachableURL(listener.Addr())
+		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env,
+			"docs", at+"/docs", "url", at)
+	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
+	s.logBroken = lines.broken
 	return s.run(ctx, listener, signals)
 }
 
@@ -192,6 +202,8 @@ func (s *service) untilEnd(ctx context.Context, signals <-chan os.Signal, failed
 			return nil
 		case err := <-failed:
 			return fmt.Errorf("serving: %w", err)
+		case <-s.logBroken:
+			return nil
 		case sig := <-signals:
 			if sig == syscall.SIGHUP && !s.hungUp() {
 				s.reload(ctx)

@@ -40,21 +40,27 @@ func (s *service) lastOfItsConnection(next http.Handler) http.Handler {
 
 // shutdown lets requests in flight finish: readiness fails at once, after the
 // delay no connection is accepted any more, and what is not done by the
-// timeout is cut off. A second signal ends it at once.
+// timeout is cut off. A second signal changes nothing, because init systems and
+// orchestrators send one more while they wait; a third ends it at once.
 func (s *service) shutdown(ctx context.Context, listener net.Listener, signals <-chan os.Signal) error {
 	s.draining.Store(true)
 	s.api.Drain()
 	done := make(chan error, 1)
 	go func() { done <- s.drain(ctx, listener) }()
-	for {
+	for more := 0; ; {
 		select {
 		case err := <-done:
 			return err
 		case sig := <-signals:
-			if sig != syscall.SIGHUP {
-				_ = s.http.Close()
-				return fmt.Errorf("ended at once by a second signal (%v)", sig)
+			if sig == syscall.SIGHUP {
+				continue
 			}
+			if more++; more == 1 {
+				s.log.InfoContext(ctx, "still shutting down; one more signal ends it at once", "signal", sig.String())
+				continue
+			}
+			_ = s.http.Close()
+			return fmt.Errorf("ended at once by a third signal (%v)", sig)
 		}
 	}
 }

@@ -52,8 +52,11 @@ func TestTerminal(t *testing.T) {
 			require.NoError(t, err, seen.String())
 		}
 	}
-	until("for development only")
-	assert.Contains(t, seen.String(), "session-api v1.2.3 on http://127.0.0.1:")
+	until("Listening on ")
+	assert.Contains(t, seen.String(), "for development only")
+	assert.Contains(t, seen.String(), "session-api v1.2.3 (development)")
+	assert.Regexp(t, `docs +http://127\.0\.0\.1:\d+/docs`, seen.String())
+	assert.Regexp(t, `Listening on http://127\.0\.0\.1:\d+\s+$`, seen.String(), "the address comes last")
 	assert.Contains(t, seen.String(), "memory, at most 10000")
 	assert.Contains(t, seen.String(), "cleaned every 30m")
 	assert.Contains(t, seen.String(), "curl -i -X POST http://127.0.0.1:")

@@ -3,19 +3,26 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // onBolt reports whether the settings of the data file count.
 func (c *config) onBolt() bool { return c.Store == "bolt" }
 
+// storeIsUnknown reports whether SESSION_STORE names a store that there is not.
+// What else is set still says which store is meant.
+func (c *config) storeIsUnknown() bool {
+	return !slices.Contains([]string{"memory", "bolt", "redis"}, c.Store)
+}
+
 // boltChecks are the rules of the data file, and of which store it is.
 var boltChecks = []rule{
 	{"SESSION_STORE", nil, func(c *config) string {
 		return where(c.storeIsOpen, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.namesOfRedis(), ", "))
 	}},
-	{"SESSION_DATA_DIR", []string{"SESSION_STORE", "ANALYSIS_TMP_DIR"}, func(c *config) string {
-		if !c.onBolt() {
+	{"SESSION_DATA_DIR", []string{"ANALYSIS_TMP_DIR"}, func(c *config) string {
+		if !c.onBolt() && !(c.storeIsUnknown() && c.DataDir != "") {
 			return ""
 		}
 		return c.checkDataDir()

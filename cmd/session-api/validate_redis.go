@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -65,12 +64,12 @@ var redisChecks = onRedis([]rule{
 	}},
 })
 
-// onRedis leaves the rules out where sessions are kept elsewhere.
+// onRedis leaves the rules out where sessions are kept elsewhere. With a store
+// that there is not, they count if the address of a Redis is set.
 func onRedis(rules []rule) []rule {
 	for i, one := range rules {
-		rules[i].needs = slices.Concat(one.needs, []string{"SESSION_STORE"})
 		rules[i].check = func(c *config) string {
-			if !c.onRedis() {
+			if !c.onRedis() && !(c.storeIsUnknown() && len(c.namesOfRedis()) > 0) {
 				return ""
 			}
 			return one.check(c)

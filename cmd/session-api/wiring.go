@@ -69,6 +69,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
 		MaxBodyMemory:   c.MaxBodyMemory,
+		Heartbeat:       c.Heartbeat,
 		StoreIsShared:   files.Locker != nil,
 		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
 	})

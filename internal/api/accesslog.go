@@ -156,7 +156,7 @@ func (s *Server) newHTTPLog() http.Handler {
 }
 
 // retold is a slog.Handler that puts the time that the request took into
-// httplog's message.
+// httplog's message, and gives the line the level that fits its status.
 type retold struct{ slog.Handler }
 
 // Handle implements slog.Handler.
@@ -165,8 +165,26 @@ func (h retold) Handle(ctx context.Context, rec slog.Record) error {
 		if i := strings.LastIndex(rec.Message, " ("); i >= 0 {
 			rec.Message = fmt.Sprintf("%s (%v)", rec.Message[:i], c.took)
 		}
+		if ofProtocol(c.answer.status) && rec.Level > slog.LevelInfo {
+			rec.Level = slog.LevelInfo
+			if !h.Enabled(ctx, rec.Level) {
+				return nil
+			}
+		}
 	}
 	return h.Handler.Handle(ctx, rec)
+}
+
+// ofProtocol reports whether an answer of failure is part of the protocol between
+// well-behaved clients and the service: a visitor without a session, a writer
+// who came second. Their lines are no warnings.
+func ofProtocol(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusConflict, http.StatusGone,
+		http.StatusPreconditionFailed, http.StatusPreconditionRequired, http.StatusTooManyRequests:
+		return true
+	}
+	return false
 }
 
 // unsent is a http.ResponseWriter for an answer that was sent before.

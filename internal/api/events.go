@@ -16,8 +16,8 @@ import (
 
 const (
 	// defaultHeartbeat is how long a stream is silent at most: proxies end
-	// connections on which nothing comes, many after a minute.
-	defaultHeartbeat = 15 * time.Second
+	// connections on which nothing comes, some after ten seconds.
+	defaultHeartbeat = 8 * time.Second
 
 	// settleTime is how long a stream waits before it begins. What Follow fails
 	// at once with is still answered as a problem then, and what happens after

@@ -59,7 +59,7 @@ type Options struct {
 	MaxBodyMemory int64
 	// MaxStreams is how many event streams are open at once; 100 by default.
 	MaxStreams int
-	// Heartbeat is how long an event stream is silent at most; 15 seconds by
+	// Heartbeat is how long an event stream is silent at most; 8 seconds by
 	// default.
 	Heartbeat time.Duration
 
