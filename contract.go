@@ -1,5 +1,6 @@
 // Package contract holds the description of the HTTP interface, so that the
-// service can serve the very document that its tests hold it against.
+// service can serve the very document that its tests hold it against, and the
+// README.
 package contract
 
 import _ "embed"
@@ -9,3 +10,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var OpenAPI []byte
+
+// Readme is README.md. It must not be changed.
+//
+//go:embed README.md
+var Readme []byte

@@ -55,6 +55,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		Cleaner:  cleaner{job},
 		Logger:   logger,
 		Contract: contract.OpenAPI,
+		Readme:   contract.Readme,
 		Version:  buildVersion(),
 		Secrets:  c.apiSecrets(),
 		Cookie: api.Cookie{

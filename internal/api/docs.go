@@ -88,8 +88,11 @@ func (s *Server) getDocs(w http.ResponseWriter, r *http.Request) error {
 // getDocsFile answers a script, a style sheet or a picture of that page.
 func (s *Server) getDocsFile(w http.ResponseWriter, r *http.Request) error {
 	name := chi.URLParam(r, "file")
-	if name == "index.html" { // it is at /docs
+	switch name {
+	case "index.html": // it is at /docs
 		return errNoRoute
+	case "README.md":
+		return s.getReadme(w)
 	}
 	return writeDocsFile(w, r, name)
 }

@@ -98,7 +98,7 @@ type settings struct {
 // options are those of a service with nothing configured but the secret.
 func options(sessions *store.Sessions, rules *schema.Rules) api.Options {
 	return api.Options{
-		Sessions: sessions, Rules: rules, Cleaner: noCleanup{}, Contract: contract.OpenAPI, Version: "test",
+		Sessions: sessions, Rules: rules, Cleaner: noCleanup{}, Contract: contract.OpenAPI, Readme: contract.Readme, Version: "test",
 		Logger:        slog.New(slog.DiscardHandler),
 		Secrets:       api.Secrets{Session: [][]byte{[]byte(secret)}},
 		Cookie:        api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode},

@@ -21,6 +21,8 @@ type Options struct {
 	Logger   *slog.Logger
 	// Contract is the OpenAPI document, as it is served.
 	Contract []byte
+	// Readme is the README, as it is served.
+	Readme []byte
 	// Version is what /healthz and the metrics say is running.
 	Version string
 	// Now is the clock; time.Now by default.

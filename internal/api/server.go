@@ -151,6 +151,8 @@ func (s *Server) routes() (chi.Router, error) {
 		r.Post("/api/cleanup", s.handle(s.runCleanup))
 	})
 
+	r.Get("/", s.handle(s.getRoot))
+	r.Get("/favicon.ico", s.handle(s.getFavicon))
 	r.Get("/healthz", s.handle(s.getHealth))
 	r.Get("/readyz", s.handle(s.getReadiness))
 	r.Method(http.MethodGet, "/metrics", s.metrics.handler())

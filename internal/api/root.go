@@ -1,0 +1,122 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// rootStatus is the body of GET / for programs.
+type rootStatus struct {
+	Service string            `json:"service"`
+	Version string            `json:"version"`
+	Status  string            `json:"status"`
+	Links   map[string]string `json:"links"`
+}
+
+// The words for the service's state at GET /.
+const (
+	statusReady    = "ready"
+	statusDraining = "shutting down"
+	statusNoStore  = "the store does not answer"
+)
+
+// rootLinks are where a visitor of GET / goes on, relative to it, so that they
+// hold behind a gateway that strips a prefix.
+var rootLinks = []struct{ Name, Path, Text string }{
+	{"docs", "docs", "The interface, to read and to try out"},
+	{"readme", "docs/README.md", "README: a tour with curl, settings, production"},
+	{"openapi", "openapi.yaml", "The contract, for tools"},
+	{"stats", "stats", "Counters"},
+	{"health", "readyz", "Readiness, for load balancers"},
+}
+
+// getRoot says to whoever opens the address in a browser what this is, whether
+// it is well, and where to go on. Clients that do not ask for HTML get the same
+// as JSON. It is 200 whatever the state: it is no check of readiness.
+func (s *Server) getRoot(w http.ResponseWriter, r *http.Request) error {
+	w.Header()["Vary"] = append(w.Header()["Vary"], "Accept")
+	status := rootStatus{Service: "session-api", Version: s.Version, Status: s.state(r.Context()), Links: map[string]string{}}
+	if !acceptsHTML(r) {
+		for _, link := range rootLinks {
+			status.Links[link.Name] = "/" + link.Path
+		}
+		return writeJSON(w, status)
+	}
+	var page bytes.Buffer
+	if err := rootPage.Execute(&page, map[string]any{"Status": status, "Links": rootLinks}); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", rootPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Length", strconv.Itoa(page.Len()))
+	_, _ = w.Write(page.Bytes()) // a client that left gets nothing more
+	return nil
+}
+
+// state is what the readiness check would find.
+func (s *Server) state(ctx context.Context) string {
+	if s.draining.Load() {
+		return statusDraining
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if s.Sessions.Ping(ctx) != nil {
+		return statusNoStore
+	}
+	return statusReady
+}
+
+// acceptsHTML reports whether the client names HTML among what it takes, as
+// browsers do when a person opens an address.
+func acceptsHTML(r *http.Request) bool {
+	for part := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
+		mediaType, params, _ := strings.Cut(part, ";")
+		switch strings.ToLower(strings.TrimSpace(mediaType)) {
+		case "text/html", "application/xhtml+xml":
+			weight, isWeight := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+			return !isWeight || strings.Trim(weight, "0.") != ""
+		}
+	}
+	return false
+}
+
+// rootPolicy allows the page its picture, and nothing else.
+const rootPolicy = "default-src 'none'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// The page has no style of its own: a browser's default is readable, and a
+// policy without 'unsafe-inline' stays true.
+var rootPage = template.Must(template.New("root").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>session-api</title>
+<h1>session-api</h1>
+<p>Sessions of web applications behind a small REST interface. Version {{.Status.Version}}: <strong>{{.Status.Status}}</strong>.</p>
+<ul>{{range .Links}}
+<li><a href="{{.Path}}">{{.Text}}</a></li>{{end}}
+</ul>
+</html>
+`))
+
+// getFavicon answers what browsers ask for by themselves.
+func (s *Server) getFavicon(w http.ResponseWriter, r *http.Request) error {
+	return writeDocsFile(w, r, "favicon-32x32.png")
+}
+
+// getReadme answers the README as it is written, as text.
+func (s *Server) getReadme(w http.ResponseWriter) error {
+	if len(s.Readme) == 0 {
+		return errNoRoute
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(s.Readme)))
+	_, _ = w.Write(s.Readme) // a client that left gets nothing more
+	return nil
+}
