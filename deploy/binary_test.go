@@ -129,8 +129,8 @@ func TestImageSettingsAreAccepted(t *testing.T) {
 	require.Contains(t, output, "SESSION_SECRET")
 
 	set["ANALYSIS_TMP_DIR"] = t.TempDir() // the image makes its own
-	set["SESSION_SECRET"] = strings.Repeat("s", 32)
-	set["SERVICE_TOKENS"] = strings.Repeat("t", 32)
+	set["SESSION_SECRET"] = "a-session-secret-of-this-test-only"
+	set["SERVICE_TOKENS"] = "a-service-token-of-this-test-only!"
 	output, err = session(t, set, "config")
 	require.NoError(t, err, output)
 }

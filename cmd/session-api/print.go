@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -31,8 +32,14 @@ func show(value any) string {
 	switch v := value.(type) {
 	case time.Duration:
 		return strconv.FormatInt(v.Milliseconds(), 10)
+	case string:
+		return withoutPassword(v)
 	case []string:
-		return strings.Join(v, ",")
+		list := make([]string, len(v))
+		for i, one := range v {
+			list[i] = withoutPassword(one)
+		}
+		return strings.Join(list, ",")
 	case []netip.Prefix:
 		list := make([]string, len(v))
 		for i, p := range v {
@@ -48,6 +55,26 @@ func show(value any) string {
 		return strings.Join(list, ",")
 	}
 	return fmt.Sprint(value)
+}
+
+// withoutPassword returns a value with the password of a URL in it masked.
+func withoutPassword(value string) string {
+	if !strings.Contains(value, "://") || !strings.Contains(value, "@") {
+		return value
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err != nil: // then nobody knows where the password ends
+		return "***"
+	case u.User == nil:
+		return value
+	}
+	if _, has := u.User.Password(); has {
+		u.User = url.UserPassword(u.User.Username(), "***")
+	} else {
+		u.User = url.User("***") // a token, as some services take it
+	}
+	return strings.ReplaceAll(u.String(), "%2A", "*")
 }
 
 const documentationHead = `# Configuration

@@ -107,3 +107,31 @@ func TestUsage(t *testing.T) {
 		})
 	}
 }
+
+func TestPrintHidesPasswordsOfURLs(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://user:hunter2@collector:4318": "http://user:***@collector:4318",
+		"https://hunter2@collector":          "https://***@collector",
+		"http://collector:4318/a@b":          "http://collector:4318/a@b",
+		"http://user:hunter2@bad host%zz":    "***",
+		"validator_session_id":               "validator_session_id",
+	} {
+		assert.Equal(t, want, show(given))
+		assert.Equal(t, "x,"+want, show([]string{"x", given}))
+	}
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), []string{"config"}, environment(t,
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318", "REDIS_URL", "redis://user:hunter2@localhost:1/0"), &out, &errOut)
+	require.Zero(t, status, errOut.String())
+	assert.NotContains(t, out.String()+errOut.String(), "hunter2")
+	assert.Contains(t, out.String(), "http://user:***@collector:4318")
+}
+
+func TestSecretFilesThatEverybodyReads(t *testing.T) {
+	file := secretFile(t, sessionSecret)
+	c, err := load(environment(t, "SESSION_SECRET_FILE", file))
+	require.NoError(t, err)
+	assert.Empty(t, c.openSecretFiles())
+	require.NoError(t, os.Chmod(file, 0o644)) //nolint:gosec // what the test is about
+	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, c.openSecretFiles())
+}

@@ -87,6 +87,9 @@ func (c *config) fillSecrets() problems {
 			}
 		}
 	}
+	if c.production() && slices.ContainsFunc(c.ServiceTokens, func(v string) bool { return slices.Contains(c.SessionSecret, v) }) {
+		found = append(found, problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
+	}
 	return found
 }
 
@@ -131,8 +134,11 @@ func (c *config) checkStrength(values secrets) string {
 		return fmt.Sprintf("required in production: at least %d bytes, such as `openssl rand -base64 48` prints", minSecretBytes)
 	}
 	for i, v := range values {
-		if len(v) < minSecretBytes {
+		switch {
+		case len(v) < minSecretBytes:
 			return fmt.Sprintf("number %d of %d has %d bytes; production asks for at least %d", i+1, len(values), len(v), minSecretBytes)
+		case entropyBits(v) < minSecretEntropy:
+			return fmt.Sprintf("number %d of %d is not random enough for production: take what `openssl rand -base64 48` prints", i+1, len(values))
 		}
 	}
 	return ""
@@ -189,6 +195,25 @@ func readPassword(path string) (secret, error) {
 		return "", errors.New("the file has more than one line")
 	}
 	return secret(password), nil
+}
+
+// openSecretFiles returns the settings whose files every user may read, by the
+// permissions of the file itself.
+func (c *config) openSecretFiles() (settings []string) {
+	for _, s := range []struct{ name, path string }{
+		{"SESSION_SECRET_FILE", c.SessionSecretFile},
+		{"SERVICE_TOKENS_FILE", c.ServiceTokensFile},
+		{"REDIS_PASSWORD_FILE", c.RedisPasswordFile},
+		{"REDIS_SENTINEL_PASSWORD_FILE", c.RedisSentinelPasswordFile},
+	} {
+		if s.path == "" {
+			continue
+		}
+		if info, err := os.Stat(s.path); err == nil && info.Mode().Perm()&0o004 != 0 {
+			settings = append(settings, s.name)
+		}
+	}
+	return settings
 }
 
 var errEmptyFile = errors.New("the file is empty")

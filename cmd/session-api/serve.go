@@ -143,6 +143,9 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 	if len(open) > 0 {
 		s.log.WarnContext(ctx, "for development only", open...)
 	}
+	if files := s.cfg.openSecretFiles(); len(files) > 0 {
+		s.log.InfoContext(ctx, "secret files that every user of this machine may read: chmod o-r", "settings", strings.Join(files, ", "))
+	}
 	var unknown []string
 	for _, t := range typos(environ) {
 		unknown = append(unknown, t.name+" (did you mean "+t.meant+"?)")
