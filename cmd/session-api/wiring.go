@@ -65,6 +65,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		AutoCreate:      c.AutoCreate,
 		RequireIfMatch:  c.RequireIfMatch,
 		MaxGrace:        c.MaxGrace,
+		VerifyTimeout:   c.VerifyTimeout,
 		AllowedOrigins:  c.AllowedOrigins,
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
