@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/websocket"
 
 	contract "session-api"
 	"session-api/internal/api"
@@ -31,6 +32,8 @@ import (
 
 const (
 	cookieName = "validator_session_id"
+	// pageOrigin is where pages of another site are from, that may call session-api.
+	pageOrigin = "https://pages.example.com"
 	// patience is how long a test waits for what should take no time.
 	patience = 30 * time.Second
 )
@@ -94,6 +97,7 @@ func startSessions(t *testing.T) *sessions {
 		Now:     func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 		Secrets: api.Secrets{Session: [][]byte{[]byte("a-secret-of-tests-that-is-32-bytes")}},
 		Cookie:  api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode}, TouchOnAccess: true,
+		AllowedOrigins: []string{pageOrigin},
 		TrustedProxies: []string{"127.0.0.0/8"},
 	})
 	require.NoError(t, err)
@@ -147,19 +151,36 @@ type application struct {
 func startApplication(t *testing.T) *application {
 	t.Helper()
 	a := &application{}
+	echo := websocket.Server{Handler: func(ws *websocket.Conn) { _, _ = io.Copy(ws, ws) }}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "websocket" {
+			a.saw(r, "")
+			echo.ServeHTTP(w, r)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.requests = append(a.requests, seen{r.Method, r.RequestURI, r.Header.Clone(), string(body)})
+		a.saw(r, string(body))
+		if strings.HasPrefix(r.URL.Path, "/missing") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+		}
 		http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
 	}))
 	t.Cleanup(a.Close)
 	return a
+}
+
+func (a *application) saw(r *http.Request, body string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests = append(a.requests, seen{r.Method, r.RequestURI, r.Header.Clone(), body})
 }
 
 // take returns what came since the last time.

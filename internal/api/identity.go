@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// The headers that tell a gateway who it is. The first four are always set, so
-// that a gateway which copies them leaves none of its client's. The last is set
-// where the roles are left out because they are too long: a list that is cut off
-// would pass for a whole one.
+// The headers that tell a gateway who it is. All are always set, so that a
+// gateway which copies them leaves none of its client's. The last says where the
+// roles are left out because they are too long: a list that is cut off would
+// pass for a whole one.
 const (
-	headerSessionID = "X-Session-Id"
-	headerUserID    = "X-User-Id"
-	headerUserEmail = "X-User-Email"
-	headerUserRoles = "X-User-Roles"
-	headerUserPart  = "X-User-Incomplete"
+	headerSessionID  = "X-Session-Id"
+	headerUserID     = "X-User-Id"
+	headerUserEmail  = "X-User-Email"
+	headerUserRoles  = "X-User-Roles"
+	headerIncomplete = "X-User-Incomplete"
 )
 
 // longestRoles is how many bytes the list of roles may take. Servers and gateways
@@ -33,13 +33,13 @@ func setIdentity(h http.Header, q *question, v *verdict) {
 	values := &q.identity
 	values[0] = v.sess.ID
 	h[headerSessionID] = values[0:1:1]
-	h[headerUserID], h[headerUserEmail], h[headerUserRoles] = nobody, nobody, nobody
+	h[headerUserID], h[headerUserEmail], h[headerUserRoles], h[headerIncomplete] = nobody, nobody, nobody, nobody
 	if u := v.user; u != nil {
 		values[1], values[2], values[3] = headerValue(u.ID), headerValue(u.Email), roleList(u.Roles)
 		h[headerUserID], h[headerUserEmail], h[headerUserRoles] = values[1:2:2], values[2:3:3], values[3:4:4]
 		if len(values[3]) > longestRoles {
 			values[3] = ""
-			h[headerUserPart] = incompleteRoles
+			h[headerIncomplete] = incompleteRoles
 		}
 	}
 }

@@ -261,15 +261,16 @@ func TestVerifyForEnvoy(t *testing.T) {
 	kept := s.wire() // Envoy keeps its connections
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"} {
 		for _, target := range []string{"/", "/orders/7?page=2&sort=a/b", "/a%2Fb/../c", "/*?", "/healthz"} {
-			a := kept.send(method, envoy(verify, method, target, signedIn))
+			a := kept.send(method, envoy(verify+";session", method, target, signedIn))
 			require.Equal(t, 200, a.StatusCode, "%s %s: %s", method, target, a.body)
 			require.Equal(t, [4]string{d.ID, "u-1", "ada@example.org", "editor,reviewer"}, identity(t, a.Header))
 			require.Equal(t, "5f0c0d1e-2b3a-4c5d-8e9f-000000000000", a.Header.Get("X-Request-Id"))
 			require.False(t, a.Close)
-			a = kept.send(method, envoy(verify, method, target))
+			a = kept.send(method, envoy(verify+";session", method, target))
 			require.Equal(t, 401, a.StatusCode)
 			require.False(t, a.Close)
+			a = kept.send(method, envoy(verify, method, target, signedIn)) // as it was documented before
+			require.Equal(t, 200, a.StatusCode)
 		}
 	}
 }
-
