@@ -180,12 +180,28 @@ func TestManyRoles(t *testing.T) {
 	})
 }
 
-// Without TLS nothing says that there has to be some: it would be ignored, or
-// worse.
-func TestNoHSTSWithoutTLS(t *testing.T) {
-	through(t, func(t *testing.T, g *gateway) {
-		cookie := g.sessions.signIn(t, editor)
-		assert.NotContains(t, g.get("/", cookie).header, "Strict-Transport-Security")
-		assert.NotContains(t, g.get("/", "").header, "Strict-Transport-Security")
-	})
+// Over TLS every answer says that there has to be some. Without, none does.
+func TestHSTS(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS=%t", secure), func(t *testing.T) {
+			throughEach(t, secure, func(t *testing.T, g *gateway) {
+				cookie := g.sessions.signIn(t, editor)
+				g.sessions.ahead.Store(int64(time.Hour))
+				for target, status := range map[string]int{
+					"/": 200, "/public/x": 200, "/admin": 403, "/missing": 404, "/api/session": 200, "/pages/x": 200,
+				} {
+					a := g.get(target, cookie)
+					assert.Equal(t, status, a.status, target)
+					if secure {
+						assert.Equal(t, []string{"max-age=31536000"}, a.header["Strict-Transport-Security"], target)
+					} else {
+						assert.NotContains(t, a.header, "Strict-Transport-Security", target)
+					}
+				}
+				a := g.get("/", "")
+				assert.Equal(t, http.StatusUnauthorized, a.status)
+				assert.Equal(t, secure, a.header.Get("Strict-Transport-Security") != "")
+			})
+		})
+	}
 }

@@ -280,6 +280,15 @@ func TestPagesReachTheirSession(t *testing.T) {
 			g.get(target, cookie)
 		}
 		assert.Equal(t, asked, g.sessions.asked.Load(), "they are the application's paths")
+		for _, target := range []string{
+			"/api/sessions/..%2fsession", "/metrics/../api/session", "/docs/..%2f..%2fapi%2fsession", "/api/cleanup/..%2f../api/session/touch",
+			"/api/session%0a", "/api/session%00", "/API/SESSIONS", "/Api/Session", "//api/session", "/api//sessions/../session", "/api/session;x", "/api/session/touch/",
+		} {
+			for _, method := range []string{"GET", "DELETE", "OPTIONS"} {
+				g.do(method, target, http.NoBody, "Cookie", cookie, "Origin", pageOrigin, "Access-Control-Request-Method", "GET")
+			}
+		}
+		assert.Zero(t, g.sessions.inside.Load(), "however they are written")
 		for _, target := range []string{"/_session", "/_session/admin", "/_session/x"} {
 			if g.name == "nginx" {
 				assert.Equal(t, http.StatusNotFound, g.get(target, cookie).status)

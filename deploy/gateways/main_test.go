@@ -4,6 +4,9 @@ package gateways_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -85,6 +88,7 @@ type sessions struct {
 	ahead       atomic.Int64 // of the real time, in nanoseconds
 	connections atomic.Int64
 	asked       atomic.Int64 // requests that are no questions of a gateway
+	inside      atomic.Int64 // those among them that are not for what pages need
 }
 
 func startSessions(t *testing.T) *sessions {
@@ -104,6 +108,11 @@ func startSessions(t *testing.T) *sessions {
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/api/session/verify") {
 			s.asked.Add(1)
+			switch r.URL.EscapedPath() {
+			case "/api/session", "/api/session/operations", "/api/session/touch", "/api/session/regenerate":
+			default:
+				s.inside.Add(1)
+			}
 		}
 		handler.ServeHTTP(w, r)
 	}))
@@ -199,19 +208,48 @@ type gateway struct {
 	url      string
 	sessions *sessions
 	app      *application
+	// certificate and key are files, for a gateway that speaks TLS.
+	certificate, key string
 }
 
 // through runs the test behind each of the gateways.
 func through(t *testing.T, test func(t *testing.T, g *gateway)) {
+	t.Helper()
+	throughEach(t, false, test)
+}
+
+// throughEach is through gateways that speak TLS, or not.
+func throughEach(t *testing.T, secure bool, test func(t *testing.T, g *gateway)) {
 	t.Helper()
 	for name, start := range map[string]func(*gateway, string){"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
 			g := &gateway{t: t, name: name, sessions: startSessions(t), app: startApplication(t)}
 			port := freePort(t)
 			g.url = "http://127.0.0.1:" + port
+			if secure {
+				g.url = "https://127.0.0.1:" + port
+				g.certify()
+			}
 			start(g, port)
 			test(t, g)
 		})
+	}
+}
+
+// certify gives the gateway a certificate that nobody trusts.
+func (g *gateway) certify() {
+	g.t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(g.t, err)
+	dir := g.t.TempDir()
+	g.certificate, g.key = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		g.certificate: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, g.key: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		require.NoError(g.t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 	}
 }
 
@@ -230,6 +268,12 @@ func (g *gateway) configuration(name, port string) string {
 	content, err := os.ReadFile(name)
 	require.NoError(g.t, err)
 	changed := string(content)
+	if g.certificate != "" {
+		changed = strings.NewReplacer(
+			"listen 8000;", "listen 8000 ssl; ssl_certificate "+g.certificate+"; ssl_certificate_key "+g.key+";",
+			"\n:8000 {", "\nhttps://127.0.0.1:"+port+" {\n\ttls "+g.certificate+" "+g.key,
+		).Replace(changed)
+	}
 	for _, address := range [][2]string{
 		{"127.0.0.1:8080", strings.TrimPrefix(g.sessions.URL, "http://")},
 		{"127.0.0.1:9000", strings.TrimPrefix(g.app.URL, "http://")},
@@ -312,7 +356,8 @@ func (g *gateway) run(environment []string, program string, args ...string) {
 		}
 	})
 	require.Eventually(g.t, func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		_, addr, _ := strings.Cut(g.url, "://")
+		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -369,7 +414,10 @@ func (g *gateway) do(method, target string, body io.Reader, headers ...string) a
 	}
 	client := &http.Client{
 		Timeout:       patience,
-		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		Transport:     &http.Transport{
+			DisableKeepAlives: true, DisableCompression: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // whose certificate it is makes no difference here
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)
