@@ -118,7 +118,7 @@ func awaitLast(ctx context.Context, listener net.Listener) {
 // end: a store that is closed says that it is unavailable.
 func (s *service) await(ctx context.Context, loops *sync.WaitGroup) {
 	done := make(chan struct{})
-	go func() { loops.Wait(); s.running.wait(); s.api.Settle(); close(done) }()
+	go func() { loops.Wait(); s.running.wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(endGrace):

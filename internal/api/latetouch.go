@@ -52,13 +52,22 @@ func (t *lateTouches) end(key store.Key) {
 	t.all.Done()
 }
 
-// Settle waits for what goes on after its answer was sent, and lets nothing of
-// the kind begin any more. The store must not be closed before.
-func (s *Server) Settle() {
+// Settle lets nothing begin any more that goes on after its answer was sent, and
+// waits until what has begun is over, or ctx is. The store must not be closed
+// before.
+func (s *Server) Settle(ctx context.Context) {
 	s.touches.mu.Lock()
 	s.touches.closed = true
 	s.touches.mu.Unlock()
-	s.touches.all.Wait()
+	over := make(chan struct{})
+	go func() {
+		s.touches.all.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // touchLate moves the deadline of a session that was read, if it is time. It

@@ -54,7 +54,7 @@ func TestVerifyAnswersBeforeALateTouch(t *testing.T) {
 	}
 	close(kept.letGo)
 	require.Eventually(t, func() bool { return kept.touched.Load() == 1 }, patience, time.Millisecond)
-	s.api.Settle()
+	s.api.Settle(t.Context())
 	d := c.do("GET", "/api/session?touch=false", "").expect(200).document()
 	assert.Equal(t, s.clock.Now().Add(24*time.Hour), d.ExpiresAt)
 	c.do("GET", verify, "").expect(200)
@@ -79,7 +79,7 @@ func TestVerifyBoundsLateTouches(t *testing.T) {
 		assert.Equal(t, 200, <-statuses)
 	}
 	assert.LessOrEqual(t, kept.waiting.Load(), int64(64))
-	s.api.Settle()
+	s.api.Settle(t.Context())
 	assert.Zero(t, kept.waiting.Load())
 	assert.Contains(t, s.log.String(), "cannot be moved")
 
