@@ -147,6 +147,41 @@ func TestComposePublishesOnLoopbackOnly(t *testing.T) {
 	}
 }
 
+// Only the proxy is believed where a request comes from: not what else is in its
+// network, which gets other addresses.
+func TestComposeTrustsTheProxyAlone(t *testing.T) {
+	project, s := composed(t, service)
+	trusted, err := netip.ParseAddr(settingsOf(t, s)["TRUSTED_PROXIES"])
+	require.NoError(t, err, "one address")
+	assert.Equal(t, project.Services["proxy"].Networks["front"].Ipv4Address, trusted.String())
+
+	require.Len(t, project.Networks["front"].Ipam.Config, 1)
+	pool := project.Networks["front"].Ipam.Config[0]
+	subnet, err := netip.ParsePrefix(pool.Subnet)
+	require.NoError(t, err)
+	others, err := netip.ParsePrefix(pool.IPRange)
+	require.NoError(t, err)
+	assert.True(t, subnet.Contains(trusted))
+	assert.True(t, subnet.Contains(others.Addr()))
+	assert.Less(t, subnet.Bits(), others.Bits())
+	assert.False(t, others.Contains(trusted), "Docker could give it to another container")
+	assert.NotEqual(t, subnet.Addr().Next(), trusted, "Docker's own")
+	for name, other := range project.Services {
+		for network, in := range other.Networks {
+			assert.True(t, name == "proxy" || in == nil || in.Ipv4Address == "", "%s in %s", name, network)
+		}
+	}
+
+	dotEnv := maps.Clone(requiredByCompose)
+	dotEnv["TRUSTED_PROXIES"], dotEnv["PROXY_ADDRESS"] = "10.1.0.2,10.1.0.1", "10.1.0.2"
+	dotEnv["FRONT_SUBNET"], dotEnv["FRONT_RANGE"] = "10.1.0.0/24", "10.1.0.128/25"
+	project, err = compose(t, dotEnv)
+	require.NoError(t, err)
+	assert.Equal(t, "10.1.0.2,10.1.0.1", settingsOf(t, project.Services[service])["TRUSTED_PROXIES"])
+	assert.Equal(t, "10.1.0.2", project.Services["proxy"].Networks["front"].Ipv4Address)
+	assert.Equal(t, "10.1.0.0/24", project.Networks["front"].Ipam.Config[0].Subnet)
+}
+
 func TestComposeChecksHealthThroughTheBinary(t *testing.T) {
 	_, s := composed(t, service)
 	require.NotNil(t, s.HealthCheck)

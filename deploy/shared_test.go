@@ -29,7 +29,8 @@ func TestComposeRunsTwoInstances(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEmpty(t, networksInCommon(s, redis))
 
-	// Redis has no password: nobody else reaches it.
+	// Redis has no password: nobody else reaches it, and README says so.
+	assert.Regexp(t, "(?s)Redis has no password.*`back`", read(t, "README.md"))
 	for name, other := range project.Services {
 		assert.True(t, name == service || name == redis.Name || len(networksInCommon(redis, other)) == 0, "%s reaches Redis", name)
 	}

@@ -163,6 +163,7 @@ const (
 	ProblemCodeInvalidHeader          ProblemCode = "invalid_header"
 	ProblemCodeInvalidJSON            ProblemCode = "invalid_json"
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
+	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
@@ -205,6 +206,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidJSON:
 		return true
 	case ProblemCodeInvalidQuery:
+		return true
+	case ProblemCodeInvalidRule:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
@@ -980,7 +983,7 @@ type RegenerateSessionParams struct {
 
 // VerifySessionParams defines parameters for VerifySession.
 type VerifySessionParams struct {
-	// Role Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set. A query that asks for a role and holds a `/` (in a role: `%2F`) is refused, because a gateway may have appended its client's path and query.
+	// Role Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set, and nothing of its client's may stand beside it. In a role, `/` and `?` are `%2F` and `%3F`.
 	Role *[]string `form:"role,omitempty" json:"role,omitempty"`
 }
 
@@ -1481,14 +1484,24 @@ type ClientInterface interface {
 	//
 	// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
 	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms, for any
-	// method and with any path appended to its own. It reads no body, and ignores conditional and
-	// range headers. It is a use of the session, so `expiresAt` moves as with a read.
+	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
+	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
+	// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
+	// with a read; that it cannot be moved, or not in time, keeps nobody out.
 	//
-	// With 200 come four headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email` and
-	// `X-User-Roles` (separated by commas), empty where there is nothing to say. What is not
-	// a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and, in roles, `,`.
-	// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
+	// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
+	// query asks in front of them instead, `/api/session/verify;session/…` for any session or
+	// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
+	// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+	// (`invalid_rule`) and a line in the log, never 200.
+	//
+	// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
+	// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+	// in roles, `,`.
+	// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
+	// (`role` still asks about all of them). Let the gateway set all five on the request that it
+	// passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
 	// there is no session.
@@ -2163,14 +2176,24 @@ func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestB
 //
 // For gateways that ask before they let a request through (nginx `auth_request`, Traefik
 // ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms, for any
-// method and with any path appended to its own. It reads no body, and ignores conditional and
-// range headers. It is a use of the session, so `expiresAt` moves as with a read.
+// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
+// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
+// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
+// with a read; that it cannot be moved, or not in time, keeps nobody out.
 //
-// With 200 come four headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email` and
-// `X-User-Roles` (separated by commas), empty where there is nothing to say. What is not
-// a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and, in roles, `,`.
-// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
+// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
+// query asks in front of them instead, `/api/session/verify;session/…` for any session or
+// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
+// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+// (`invalid_rule`) and a line in the log, never 200.
+//
+// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
+// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+// in roles, `,`.
+// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
+// (`role` still asks about all of them). Let the gateway set all five on the request that it
+// passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
 // there is no session.
@@ -4682,14 +4705,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
 	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms, for any
-	// method and with any path appended to its own. It reads no body, and ignores conditional and
-	// range headers. It is a use of the session, so `expiresAt` moves as with a read.
+	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
+	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
+	// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
+	// with a read; that it cannot be moved, or not in time, keeps nobody out.
 	//
-	// With 200 come four headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email` and
-	// `X-User-Roles` (separated by commas), empty where there is nothing to say. What is not
-	// a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and, in roles, `,`.
-	// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
+	// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
+	// query asks in front of them instead, `/api/session/verify;session/…` for any session or
+	// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
+	// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+	// (`invalid_rule`) and a line in the log, never 200.
+	//
+	// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
+	// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+	// in roles, `,`.
+	// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
+	// (`role` still asks about all of them). Let the gateway set all five on the request that it
+	// passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
 	// there is no session.
@@ -5927,11 +5960,12 @@ func (r TouchSessionResponse) ContentType() string {
 
 // VerifySessionResponse200Headers the declared response headers of an HTTP 200 response for VerifySession
 type VerifySessionResponse200Headers struct {
-	SetCookie  *string
-	XSessionID string
-	XUserEmail string
-	XUserID    string
-	XUserRoles string
+	SetCookie       *string
+	XSessionID      string
+	XUserEmail      string
+	XUserID         string
+	XUserIncomplete string
+	XUserRoles      string
 }
 
 // VerifySessionResponse401Headers the declared response headers of an HTTP 401 response for VerifySession
@@ -7324,14 +7358,24 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body
 //
 // For gateways that ask before they let a request through (nginx `auth_request`, Traefik
 // ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms, for any
-// method and with any path appended to its own. It reads no body, and ignores conditional and
-// range headers. It is a use of the session, so `expiresAt` moves as with a read.
+// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
+// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
+// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
+// with a read; that it cannot be moved, or not in time, keeps nobody out.
 //
-// With 200 come four headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email` and
-// `X-User-Roles` (separated by commas), empty where there is nothing to say. What is not
-// a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and, in roles, `,`.
-// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
+// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
+// query asks in front of them instead, `/api/session/verify;session/…` for any session or
+// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
+// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+// (`invalid_rule`) and a line in the log, never 200.
+//
+// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
+// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+// in roles, `,`.
+// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
+// (`role` still asks about all of them). Let the gateway set all five on the request that it
+// passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
 // there is no session.
@@ -9433,6 +9477,13 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 				return nil, err
 			}
 			headers.XUserID = value
+		}
+		if values := rsp.Header.Values("X-User-Incomplete"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XUserIncomplete = value
 		}
 		if values := rsp.Header.Values("X-User-Roles"); len(values) > 0 {
 			var value string

@@ -154,14 +154,24 @@ export interface paths {
          * Ask whether a request may pass
          * @description For gateways that ask before they let a request through (nginx `auth_request`, Traefik
          *     ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-         *     `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms, for any
-         *     method and with any path appended to its own. It reads no body, and ignores conditional and
-         *     range headers. It is a use of the session, so `expiresAt` moves as with a read.
+         *     `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
+         *     (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
+         *     and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
+         *     with a read; that it cannot be moved, or not in time, keeps nobody out.
          *
-         *     With 200 come four headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email` and
-         *     `X-User-Roles` (separated by commas), empty where there is nothing to say. What is not
-         *     a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and, in roles, `,`.
-         *     Let the gateway set all four on the request that it passes on, in place of any that the client sent.
+         *     The query asks for roles, and is the gateway's. A gateway that appends its client's path and
+         *     query asks in front of them instead, `/api/session/verify;session/…` for any session or
+         *     `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
+         *     wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+         *     (`invalid_rule`) and a line in the log, never 200.
+         *
+         *     With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+         *     `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
+         *     say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+         *     in roles, `,`.
+         *     Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
+         *     (`role` still asks about all of them). Let the gateway set all five on the request that it
+         *     passes on, in place of any that the client sent.
          *
          *     Credentials that are bad or contradict each other are 401 here, and so is every other reason why
          *     there is no session.
@@ -1126,7 +1136,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1212,7 +1222,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user has none of the roles, or the query cannot be read, or a client may have added to it. */
+        /** @description The user has none of the roles, or one is asked for behind a path, where a client may have added to it. */
         RoleRequired: {
             headers: {
                 "Set-Cookie": components["headers"]["Set-Cookie"];
@@ -1658,6 +1668,11 @@ export interface components {
          */
         "X-User-Roles": string;
         /**
+         * @description `roles` where `X-User-Roles` is empty because the user has more of them than fit; empty otherwise.
+         * @example roles
+         */
+        "X-User-Incomplete": string;
+        /**
          * @description The session's id.
          * @example a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8
          */
@@ -2026,7 +2041,7 @@ export interface operations {
     verifySession: {
         parameters: {
             query?: {
-                /** @description Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set. A query that asks for a role and holds a `/` (in a role: `%2F`) is refused, because a gateway may have appended its client's path and query. */
+                /** @description Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set, and nothing of its client's may stand beside it. In a role, `/` and `?` are `%2F` and `%3F`. */
                 role?: string[];
             };
             header?: never;
@@ -2042,6 +2057,7 @@ export interface operations {
                     "X-User-Id": components["headers"]["X-User-Id"];
                     "X-User-Email": components["headers"]["X-User-Email"];
                     "X-User-Roles": components["headers"]["X-User-Roles"];
+                    "X-User-Incomplete": components["headers"]["X-User-Incomplete"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];

@@ -40,6 +40,7 @@ type config struct {
 	ReadTimeout       time.Duration `env:"READ_TIMEOUT_MS" envDefault:"15000" min:"1" doc:"Longest wait for a whole request, body included."`
 	WriteTimeout      time.Duration `env:"WRITE_TIMEOUT_MS" envDefault:"30000" min:"1" doc:"Longest time from the end of a request's headers to the end of its answer."`
 	IdleTimeout       time.Duration `env:"IDLE_TIMEOUT_MS" envDefault:"120000" min:"1" doc:"How long a connection may rest between two requests."`
+	VerifyTimeout     time.Duration `env:"VERIFY_TIMEOUT_MS" envDefault:"150" min:"1" max:"30000" doc:"Longest wait for a session that a gateway asks about (/api/session/verify); it gets 503 then. Envoy waits for 200 by itself."`
 	ShutdownDelay     time.Duration `env:"SHUTDOWN_DELAY_MS" envDefault:"0" min:"0" doc:"How long the service goes on answering after SIGTERM while /readyz already fails, so that a load balancer can notice."`
 	ShutdownTimeout   time.Duration `env:"SHUTDOWN_TIMEOUT_MS" envDefault:"20000" min:"1" doc:"How long requests in flight may take to finish after that. Both together are at most 29000."`
 

@@ -159,7 +159,7 @@ http://`+addr+` {
 	}
 	handle {
 		forward_auth h2c://`+s.addr+` {
-			uri /api/session/verify
+			uri /api/session/verify?
 			copy_headers X-Session-Id
 		}
 		respond "session {http.request.header.X-Session-Id}"

@@ -66,6 +66,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		AutoCreate:      c.AutoCreate,
 		RequireIfMatch:  c.RequireIfMatch,
 		MaxGrace:        c.MaxGrace,
+		VerifyTimeout:   c.VerifyTimeout,
 		AllowedOrigins:  c.AllowedOrigins,
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
@@ -81,10 +82,20 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		cfg: c, log: logger, api: server, tracing: tracer,
 		conns: newConnections(c.MaxConnections), running: newHandlers(),
 		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), job.Loop},
-		release: kept.Close,
+		release: func() error { return closeSettled(server, kept) },
 	}
 	s.http = s.newHTTP()
 	return s, nil
+}
+
+// closeSettled closes the store once nothing of the API's uses it any more. One
+// that hangs does not hold the end: a store that is closed says that it is
+// unavailable.
+func closeSettled(server *api.Server, kept store.Store) error {
+	ctx, cancel := context.WithTimeout(context.Background(), endGrace)
+	defer cancel()
+	server.Settle(ctx)
+	return kept.Close()
 }
 
 // startTracing returns nil where no collector is configured.

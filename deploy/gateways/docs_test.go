@@ -38,7 +38,7 @@ func TestConfigurationsThatAreNotRun(t *testing.T) {
 		return string(content)
 	}
 	traefik := read("traefik-routes.yaml")
-	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles]\n")
+	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles, X-User-Incomplete]\n")
 	assert.Contains(t, traefik, "address: http://127.0.0.1:8080/api/session/verify\n")
 	assert.Contains(t, traefik, "addAuthCookiesToResponse: ["+cookieName+"]\n")
 	assert.NotContains(t, traefik, "trustForwardHeader")
@@ -46,12 +46,16 @@ func TestConfigurationsThatAreNotRun(t *testing.T) {
 	assert.Contains(t, read("traefik.yaml"), "aliasHeadersStrategy: delete\n")
 
 	envoy := read("envoy.yaml")
-	assert.Contains(t, envoy, "path_prefix: /api/session/verify\n", "and no query")
+	assert.Contains(t, envoy, "path_prefix: /api/session/verify;session\n", "what TestVerifyForEnvoy sends")
+	assert.Contains(t, envoy, "upgrade_type: websocket")
 	assert.Contains(t, envoy, "timeout: 0.2s\n")
 	assert.Contains(t, envoy, "failure_mode_allow: false\n")
-	for _, name := range []string{"x-session-id", "x-user-id", "x-user-email", "x-user-roles"} {
+	for _, name := range []string{"x-session-id", "x-user-id", "x-user-email", "x-user-roles", "x-user-incomplete"} {
 		assert.Contains(t, envoy, "- remove: "+name+"\n")
 		assert.Contains(t, envoy, "- { exact: "+name+" }\n")
 	}
-	assert.Contains(t, read("Caddyfile"), "header Session-Set-Cookie "+cookieName+"=*")
+	for _, configuration := range []string{traefik, envoy} {
+		assert.Contains(t, configuration, "31536000", "HSTS")
+		assert.Contains(t, strings.ToLower(configuration), "access-control-request-method")
+	}
 }

@@ -4,6 +4,9 @@ package gateways_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +24,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/websocket"
 
 	contract "session-api"
 	"session-api/internal/api"
@@ -31,6 +35,8 @@ import (
 
 const (
 	cookieName = "validator_session_id"
+	// pageOrigin is where pages of another site are from, that may call session-api.
+	pageOrigin = "https://pages.example.com"
 	// patience is how long a test waits for what should take no time.
 	patience = 30 * time.Second
 )
@@ -82,6 +88,7 @@ type sessions struct {
 	ahead       atomic.Int64 // of the real time, in nanoseconds
 	connections atomic.Int64
 	asked       atomic.Int64 // requests that are no questions of a gateway
+	inside      atomic.Int64 // those among them that are not for what pages need
 }
 
 func startSessions(t *testing.T) *sessions {
@@ -94,12 +101,18 @@ func startSessions(t *testing.T) *sessions {
 		Now:     func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 		Secrets: api.Secrets{Session: [][]byte{[]byte("a-secret-of-tests-that-is-32-bytes")}},
 		Cookie:  api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode}, TouchOnAccess: true,
+		AllowedOrigins: []string{pageOrigin},
 		TrustedProxies: []string{"127.0.0.0/8"},
 	})
 	require.NoError(t, err)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/api/session/verify") {
 			s.asked.Add(1)
+			switch r.URL.EscapedPath() {
+			case "/api/session", "/api/session/operations", "/api/session/touch", "/api/session/regenerate":
+			default:
+				s.inside.Add(1)
+			}
 		}
 		handler.ServeHTTP(w, r)
 	}))
@@ -147,19 +160,36 @@ type application struct {
 func startApplication(t *testing.T) *application {
 	t.Helper()
 	a := &application{}
+	echo := websocket.Server{Handler: func(ws *websocket.Conn) { _, _ = io.Copy(ws, ws) }}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "websocket" {
+			a.saw(r, "")
+			echo.ServeHTTP(w, r)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			w.WriteHeader(http.StatusInternalServerError)
 			return
 		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.requests = append(a.requests, seen{r.Method, r.RequestURI, r.Header.Clone(), string(body)})
+		a.saw(r, string(body))
+		if strings.HasPrefix(r.URL.Path, "/missing") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		if r.Method == http.MethodOptions {
+			w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+		}
 		http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
 	}))
 	t.Cleanup(a.Close)
 	return a
+}
+
+func (a *application) saw(r *http.Request, body string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests = append(a.requests, seen{r.Method, r.RequestURI, r.Header.Clone(), body})
 }
 
 // take returns what came since the last time.
@@ -178,19 +208,48 @@ type gateway struct {
 	url      string
 	sessions *sessions
 	app      *application
+	// certificate and key are files, for a gateway that speaks TLS.
+	certificate, key string
 }
 
 // through runs the test behind each of the gateways.
 func through(t *testing.T, test func(t *testing.T, g *gateway)) {
+	t.Helper()
+	throughEach(t, false, test)
+}
+
+// throughEach is through gateways that speak TLS, or not.
+func throughEach(t *testing.T, secure bool, test func(t *testing.T, g *gateway)) {
 	t.Helper()
 	for name, start := range map[string]func(*gateway, string){"nginx": startNginx, "caddy": startCaddy} {
 		t.Run(name, func(t *testing.T) {
 			g := &gateway{t: t, name: name, sessions: startSessions(t), app: startApplication(t)}
 			port := freePort(t)
 			g.url = "http://127.0.0.1:" + port
+			if secure {
+				g.url = "https://127.0.0.1:" + port
+				g.certify()
+			}
 			start(g, port)
 			test(t, g)
 		})
+	}
+}
+
+// certify gives the gateway a certificate that nobody trusts.
+func (g *gateway) certify() {
+	g.t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(g.t, err)
+	dir := g.t.TempDir()
+	g.certificate, g.key = filepath.Join(dir, "certificate.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		g.certificate: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, g.key: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		require.NoError(g.t, os.WriteFile(file, pem.EncodeToMemory(block), 0o600))
 	}
 }
 
@@ -209,6 +268,12 @@ func (g *gateway) configuration(name, port string) string {
 	content, err := os.ReadFile(name)
 	require.NoError(g.t, err)
 	changed := string(content)
+	if g.certificate != "" {
+		changed = strings.NewReplacer(
+			"listen 8000;", "listen 8000 ssl; ssl_certificate "+g.certificate+"; ssl_certificate_key "+g.key+";",
+			"\n:8000 {", "\nhttps://127.0.0.1:"+port+" {\n\ttls "+g.certificate+" "+g.key,
+		).Replace(changed)
+	}
 	for _, address := range [][2]string{
 		{"127.0.0.1:8080", strings.TrimPrefix(g.sessions.URL, "http://")},
 		{"127.0.0.1:9000", strings.TrimPrefix(g.app.URL, "http://")},
@@ -291,7 +356,8 @@ func (g *gateway) run(environment []string, program string, args ...string) {
 		}
 	})
 	require.Eventually(g.t, func() bool {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		_, addr, _ := strings.Cut(g.url, "://")
+		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -347,8 +413,11 @@ func (g *gateway) do(method, target string, body io.Reader, headers ...string) a
 		req.Header[headers[i]] = append(req.Header[headers[i]], headers[i+1])
 	}
 	client := &http.Client{
-		Timeout:       patience,
-		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		Timeout: patience,
+		Transport: &http.Transport{
+			DisableKeepAlives: true, DisableCompression: true,
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

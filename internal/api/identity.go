@@ -5,27 +5,42 @@ import (
 	"strings"
 )
 
-// The headers that tell a gateway who it is. All four are always set, so that
-// a gateway which copies them leaves none of its client's.
+// The headers that tell a gateway who it is. All are always set, so that a
+// gateway which copies them leaves none of its client's. The last says where the
+// roles are left out because they are too long: a list that is cut off would
+// pass for a whole one.
 const (
-	headerSessionID = "X-Session-Id"
-	headerUserID    = "X-User-Id"
-	headerUserEmail = "X-User-Email"
-	headerUserRoles = "X-User-Roles"
+	headerSessionID  = "X-Session-Id"
+	headerUserID     = "X-User-Id"
+	headerUserEmail  = "X-User-Email"
+	headerUserRoles  = "X-User-Roles"
+	headerIncomplete = "X-User-Incomplete"
 )
+
+// longestRoles is how many bytes the list of roles may take. Servers and gateways
+// bound the headers that they read (nginx those of a whole answer, to 4 KiB by
+// default) and fail where there is more, so that nobody with so many roles could
+// get in anywhere. The user's id and address are short by the schema.
+const longestRoles = 2048
 
 // nobody is the value of a header about a user that there is not.
 var nobody = []string{""}
+
+var incompleteRoles = []string{"roles"}
 
 // setIdentity sets the headers of an answer that lets a request pass.
 func setIdentity(h http.Header, q *question, v *verdict) {
 	values := &q.identity
 	values[0] = v.sess.ID
 	h[headerSessionID] = values[0:1:1]
-	h[headerUserID], h[headerUserEmail], h[headerUserRoles] = nobody, nobody, nobody
+	h[headerUserID], h[headerUserEmail], h[headerUserRoles], h[headerIncomplete] = nobody, nobody, nobody, nobody
 	if u := v.user; u != nil {
 		values[1], values[2], values[3] = headerValue(u.ID), headerValue(u.Email), roleList(u.Roles)
 		h[headerUserID], h[headerUserEmail], h[headerUserRoles] = values[1:2:2], values[2:3:3], values[3:4:4]
+		if len(values[3]) > longestRoles {
+			values[3] = ""
+			h[headerIncomplete] = incompleteRoles
+		}
 	}
 }
 
@@ -38,13 +53,16 @@ func headerValue(text string) string {
 	return string(appendEscaped(nil, text, false))
 }
 
-// roleList returns the roles as one value.
+// roleList returns the roles as one value. One that is too long need not be whole.
 func roleList(roles []string) string {
 	if len(roles) == 1 && !needsEscape(roles[0], true) {
 		return roles[0]
 	}
 	var b strings.Builder
 	for i, role := range roles {
+		if b.Len() > longestRoles {
+			break
+		}
 		if i > 0 {
 			b.WriteByte(',')
 		}

@@ -40,8 +40,8 @@ type Options struct {
 	// MaxGrace caps the graceMs of a regenerate.
 	MaxGrace time.Duration
 
-	// VerifyTimeout is how long the store may keep a gateway waiting;
-	// DefaultVerifyTimeout by default.
+	// VerifyTimeout is how long reading the session may keep a gateway waiting,
+	// 503 then; DefaultVerifyTimeout by default.
 	VerifyTimeout time.Duration
 
 	// AllowedOrigins are the origins, scheme://host[:port], that may use the

@@ -38,6 +38,7 @@ const (
 	codeStoreUnavailable       schema.Code = "store_unavailable"
 	codeTooManyStreams         schema.Code = "too_many_streams"
 	codeOverloaded             schema.Code = "overloaded"
+	codeInvalidRule            schema.Code = "invalid_rule"
 	codeNotReady               schema.Code = "not_ready"
 	codeInternal               schema.Code = "internal"
 )
@@ -76,12 +77,13 @@ var problemTypes = map[schema.Code]struct {
 	codeStoreUnavailable:       {http.StatusServiceUnavailable, "The store is unavailable"},
 	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
+	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule cannot be read"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
 	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
 }
 
 // expected are failures that mean nothing wrong: they are not logged as errors.
-var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true}
+var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true}
 
 // retryAfter is what a 503 tells clients to wait, in seconds.
 const retryAfter = "1"

@@ -37,6 +37,9 @@ type Server struct {
 	bodies, answers *budget
 	// turns are taken by what keeps a processor busy.
 	turns chan struct{}
+	// touches are those of gateways' questions.
+	touches lateTouches
+	notices notices
 }
 
 // New returns a server over o. The error names what o has wrong.

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +11,11 @@ import (
 	"session-api/internal/store"
 )
 
-// verifyPath is where gateways ask whether a request may pass. What they append
-// to it is the path of that request, and no business of this route.
+// verifyPath is where gateways ask whether a request may pass. Some append the
+// path and the query of that request to it: ruleOf says what counts.
 const verifyPath = "/api/session/verify"
 
-// DefaultVerifyTimeout is how long the store may keep a gateway waiting. Envoy
+// DefaultVerifyTimeout is how long reading may keep a gateway waiting. Envoy
 // itself waits for 200 ms unless it is told otherwise.
 const DefaultVerifyTimeout = 150 * time.Millisecond
 
@@ -89,14 +86,22 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 			*v = refuse(errors.New("panic"))
 		}
 	}()
+	now := s.Now()
+	asked, unclear, ruleErr := ruleOf(r.URL)
+	if unclear || ruleErr != nil {
+		s.reportRule(r, q, now, ruleErr)
+	}
 	cred, err := s.credential(r)
 	if err != nil || cred.id == "" {
 		v.status, v.err = http.StatusUnauthorized, errUnauthorized
 		return
 	}
-	now := s.Now()
+	if ruleErr != nil && !unclear {
+		v.status, v.err = http.StatusServiceUnavailable, ruleErr
+		return
+	}
 	var moved bool
-	if v.sess, moved, err = s.look(r.Context(), q, now, cred.id); err == nil {
+	if v.sess, moved, err = s.look(r, q, now, cred.id); err == nil {
 		v.user, err = v.sess.User()
 	}
 	if err != nil {
@@ -104,8 +109,11 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 		return
 	}
 	v.status = http.StatusOK
-	if err := checkRoles(r.URL.RawQuery, v.user); err != nil {
-		v.status, v.err = http.StatusForbidden, err
+	if ruleErr == nil && !asked.allows(v.user) {
+		ruleErr = errRoleRequired
+	}
+	if ruleErr != nil {
+		v.status, v.err = http.StatusForbidden, ruleErr
 	}
 	if moved && !cred.bearer {
 		v.cookie = s.sessionCookie(now, &v.sess)
@@ -127,48 +135,34 @@ func (e unverifiedError) Error() string { return "verifying: " + e.cause.Error()
 func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
 
 // look reads the session as its user does, within the time that a gateway
-// waits. That the deadline cannot be moved, or not in time, is no reason to
-// keep a visitor out: the last third of the time is for reading alone.
-func (s *Server) look(parent context.Context, q *question, now time.Time, id string) (sess schema.Session, moved bool, err error) {
+// waits. Once it is read, that is the answer: what becomes of the deadline keeps
+// no visitor out, and the answer waits for it a third of that time at most.
+func (s *Server) look(r *http.Request, q *question, now time.Time, id string) (sess schema.Session, moved bool, err error) {
 	end := q.start.Add(s.VerifyTimeout)
-	read := s.Sessions.Get
-	if s.TouchOnAccess {
-		ctx := &q.late
-		ctx.Context, ctx.At = parent, end.Add(-s.VerifyTimeout/3)
-		sess, moved, err = s.Sessions.Access(ctx, now, key(id))
-		ctx.Release()
-		if err == nil || errors.Is(err, store.ErrNotFound) {
-			return sess, moved, err
-		}
-		read = s.Sessions.Peek // it was counted as a use
+	ctx := &q.late
+	ctx.Context, ctx.At = r.Context(), end
+	sess, err = s.Sessions.Get(ctx, now, key(id))
+	ctx.Release()
+	if err != nil || !s.TouchOnAccess {
+		return sess, false, err
 	}
-	ctx := &store.LateContext{Context: parent, At: end}
-	defer ctx.Release()
-	sess, err = read(ctx, now, key(id))
-	return sess, false, err
+	return s.touchLate(r, schema.Now(now), id, sess, end)
 }
 
-// checkRoles refuses a user who has none of the roles that the query asks for.
-// Parameters other than role are the gateway's, or its client's.
-func checkRoles(rawQuery string, user *schema.User) error {
-	if rawQuery == "" {
-		return nil
+// reportRule says in the log, at most once a minute, that a gateway's rule is
+// not what it should be. err is nil where it could be read all the same.
+func (s *Server) reportRule(r *http.Request, q *question, now time.Time, err error) {
+	detail := errUnclearRule.detail
+	var parameter string
+	if e, ok := errors.AsType[*ruleError](err); ok {
+		detail, parameter = e.detail, e.parameter
 	}
-	asked, err := url.ParseQuery(rawQuery)
-	switch {
-	case err != nil:
-		return &problem{codeRoleRequired, "The query is not well-formed, and may ask for a role."}
-	case !asked.Has("role"):
-		return nil
-	case strings.Contains(rawQuery, "/"):
-		// A gateway's ...?role=admin, to which it has appended the path and the
-		// query of its client, who could add any role to it.
-		return &problem{codeRoleRequired, "The query asks for a role and holds a path, which a gateway may have appended. Write / as %2F."}
+	if !s.notices.due(now, detail) {
+		return
 	}
-	if user != nil && slices.ContainsFunc(user.Roles, func(role string) bool {
-		return role != "" && slices.Contains(asked["role"], role)
-	}) {
-		return nil
+	fields := []any{"detail", detail, "requestId", q.requestID[0]}
+	if parameter != "" {
+		fields = append(fields, "parameter", parameter)
 	}
-	return errRoleRequired
+	s.Logger.WarnContext(r.Context(), "a gateway's rule is wrong or unclear", fields...)
 }

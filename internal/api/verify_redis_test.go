@@ -39,3 +39,39 @@ func TestVerifyOnARedisThatHangs(t *testing.T) {
 	proxy.Flow(redistest.Down)
 	require.Eventually(t, func() bool { return c.do("GET", verify, "").StatusCode == http.StatusOK }, patience, 10*time.Millisecond)
 }
+
+// A Redis that has forgotten its scripts, cannot write, or does not answer
+// writes: what was read is the answer.
+func TestVerifyOnARedisThatCannotTouch(t *testing.T) {
+	server := redistest.Start(t)
+	kept, err := redis.Open(t.Context(), redis.Options{Addresses: []string{server.Addr()}, Timeout: 20 * time.Second})
+	require.NoError(t, err)
+	s := start(t, func(set *settings) {
+		set.store = kept
+		set.Now = time.Now
+		set.life.TouchInterval = 0 // each question moves the deadline
+		// More than any script load takes here, and little enough for a test.
+		set.VerifyTimeout = 2 * time.Second
+	})
+	c := s.client()
+	made := c.create(ada)
+	passes := func() *answer {
+		t.Helper()
+		a := c.do("GET", verify, "").expect(200)
+		assert.Equal(t, made.ID, identity(t, a.Header)[0])
+		return a
+	}
+	for range 5 {
+		server.CLI("SCRIPT", "FLUSH")
+		assert.Len(t, passes().Header["Set-Cookie"], 1, "the script is sent again")
+	}
+	server.CLI("CLIENT", "PAUSE", "60000", "WRITE")
+	began := time.Now()
+	assert.Empty(t, passes().Header["Set-Cookie"])
+	assert.Less(t, time.Since(began), 2*time.Second)
+	server.CLI("CLIENT", "UNPAUSE")
+	server.CLI("CONFIG", "SET", "min-replicas-to-write", "3") // NOREPLICAS
+	assert.Empty(t, passes().Header["Set-Cookie"])
+	server.CLI("CONFIG", "SET", "min-replicas-to-write", "0")
+	require.Eventually(t, func() bool { return len(passes().Header["Set-Cookie"]) == 1 }, patience, 10*time.Millisecond)
+}

@@ -121,29 +121,22 @@ func TestVerifyRoles(t *testing.T) {
 	for query, want := range map[string]int{
 		"":                        200,
 		"?":                       200,
-		"?other=x":                200,
-		"?rd=https://login/?x=/y": 200,
+		"?&":                      200,
 		"?role=editor":            200,
+		"?&role=editor":           200,
 		"?role=admin&role=editor": 200,
 		"?role=editor&role=admin": 200,
-		"?x=1&role=editor&y=2":    200,
 		"?role=a%2Fb":             200,
-		"?role=a/b":               403, // it may be a path
 		"?role=x%2Cy":             200,
 		"?role=x,y":               200,
 		"?role=gr%C3%B6%C3%9Fe":   200,
+		"?%72ole=editor":          200,
 		"?role=admin":             403,
 		"?role=Editor":            403,
 		"?role=editor,admin":      403,
 		"?role=edit":              403,
-		"?role=":                  403,
-		"?role":                   403,
-		"?role=admin&x=editor":    403,
+		"?role=editor+":           403,
 		"?%72ole=admin":           403,
-		"?role=editor;x":          403,
-		"?role=%zz":               403,
-		"?x=%zz":                  403,
-		"?a;b":                    403,
 	} {
 		a := c.do("GET", verify+query, "").expect(want)
 		if want == 403 {
@@ -151,7 +144,7 @@ func TestVerifyRoles(t *testing.T) {
 			anonymous(t, a.Header)
 		}
 		s.client().do("GET", verify+query, "").problem(401, "unauthorized")
-		if strings.Contains(query, "role") {
+		if strings.Contains(query, "ole=") {
 			nobody.do("GET", verify+query, "").problem(403, "role_required")
 		}
 	}
@@ -296,8 +289,8 @@ func TestVerifyPassesWhereOnlyTheTouchFails(t *testing.T) {
 	kept.touches.Store(true)
 	a := c.do("GET", verify, "").expect(200)
 	assert.Empty(t, a.Header["Set-Cookie"])
-	assert.Zero(t, kept.waiting.Load())
 	kept.touches.Store(false)
+	require.Eventually(t, func() bool { return kept.waiting.Load() == 0 }, patience, time.Millisecond, "nobody is left behind")
 
 	gone := store.ErrNotFound // ended between the read and the touch
 	kept.touchError.Store(&gone)

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+const (
+	// maxLateTouches is how many touches for gateways are on their way at once.
+	// More are left out: the next question about the session tries again.
+	maxLateTouches = 64
+	// lateTouchTimeout is how long such a touch may take in all.
+	lateTouchTimeout = time.Second
+)
+
+// lateTouches are the touches that may still be on their way when their gateway
+// has its answer. The zero value is ready to use.
+type lateTouches struct {
+	mu      sync.Mutex
+	running map[store.Key]struct{}
+	closed  bool
+	all     sync.WaitGroup
+}
+
+// begin reports whether a touch of the key may start: not beside another of the
+// same session, and not beyond maxLateTouches. It is to be ended.
+func (t *lateTouches) begin(key store.Key) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.running[key]; ok || t.closed || len(t.running) >= maxLateTouches {
+		return false
+	}
+	if t.running == nil {
+		t.running = make(map[store.Key]struct{})
+	}
+	t.running[key] = struct{}{}
+	t.all.Add(1)
+	return true
+}
+
+func (t *lateTouches) end(key store.Key) {
+	t.mu.Lock()
+	delete(t.running, key)
+	t.mu.Unlock()
+	t.all.Done()
+}
+
+// Settle lets nothing begin any more that goes on after its answer was sent, and
+// waits until what has begun is over, or ctx is. The store must not be closed
+// before.
+func (s *Server) Settle(ctx context.Context) {
+	s.touches.mu.Lock()
+	s.touches.closed = true
+	s.touches.mu.Unlock()
+	over := make(chan struct{})
+	go func() {
+		s.touches.all.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
+}
+
+// touchLate moves the deadline of a session that was read, if it is time. It
+// waits for that a third of VerifyTimeout, and not beyond end. What takes longer
+// goes on by itself, and what fails changes nothing: the session was read. moved
+// reports whether the deadline has moved by now. The only error is
+// store.ErrNotFound: the session has ended since.
+func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schema.Session, end time.Time) (_ schema.Session, moved bool, err error) {
+	k := key(id)
+	until, due := s.Sessions.Slide(now, k, &sess)
+	if !due || !s.touches.begin(k) {
+		return sess, false, nil
+	}
+	type result struct {
+		sess schema.Session
+		err  error
+	}
+	done := make(chan result, 1)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lateTouchTimeout)
+	go func() {
+		defer s.touches.end(k)
+		defer cancel()
+		defer func() {
+			if rec := recover(); rec != nil {
+				s.Logger.ErrorContext(ctx, "panic", "value", rec, "stack", string(debug.Stack()))
+			}
+		}()
+		var res result
+		res.sess, res.err = s.Sessions.Touch(ctx, now, k, until)
+		if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due(now, "touch") {
+			s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
+		}
+		done <- res
+	}()
+	timer := time.NewTimer(min(s.VerifyTimeout/3, time.Until(end)))
+	defer timer.Stop()
+	select {
+	case res := <-done:
+		switch {
+		case res.err == nil:
+			return res.sess, true, nil
+		case errors.Is(res.err, store.ErrNotFound):
+			return schema.Session{}, false, res.err
+		}
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+	return sess, false, nil
+}
