@@ -591,7 +591,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The file's name. */
+                /**
+                 * @description The file's name.
+                 * @example docs.js
+                 */
                 file: string;
             };
             cookie?: never;
@@ -729,7 +732,7 @@ export interface components {
         };
         /**
          * @description The version of the document's layout.
-         * @constant
+         * @enum {integer}
          */
         SchemaVersion: 1;
         /** @description Who the visitor is, or `null` for somebody unknown. */
@@ -1089,7 +1092,7 @@ export interface components {
         Health: {
             /**
              * @description Always `ok`.
-             * @constant
+             * @enum {string}
              */
             status: "ok";
             /** @description Which version of the service runs. */
@@ -1099,7 +1102,7 @@ export interface components {
         Readiness: {
             /**
              * @description Always `ready`.
-             * @constant
+             * @enum {string}
              */
             status: "ready";
         };
@@ -1579,15 +1582,9 @@ export interface components {
         SessionId: components["schemas"]["SessionId"];
         /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
         Namespace: components["schemas"]["Namespace"];
-        /**
-         * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-         * @example "3"
-         */
+        /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
         IfMatch: string;
-        /**
-         * @description Answer 304 without a body if the session's `ETag` is one of these.
-         * @example "3"
-         */
+        /** @description Answer 304 without a body if the session's `ETag` is one of these. */
         IfNoneMatch: string;
     };
     requestBodies: never;
@@ -1679,10 +1676,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
-                 */
+                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -1713,10 +1707,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1796,10 +1787,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1889,10 +1877,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1925,10 +1910,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2310,10 +2292,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
-                 */
+                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -2353,15 +2332,9 @@ export interface operations {
                 revive?: boolean;
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /**
-                 * @description `*` creates the session only if there is none of that id (412 otherwise).
-                 * @example *
-                 */
+                /** @description `*` creates the session only if there is none of that id (412 otherwise). */
                 "If-None-Match"?: string;
             };
             path: {
@@ -2443,10 +2416,7 @@ export interface operations {
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
@@ -2559,10 +2529,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
@@ -3013,7 +2980,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The file's name. */
+                /**
+                 * @description The file's name.
+                 * @example docs.js
+                 */
                 file: string;
             };
             cookie?: never;
