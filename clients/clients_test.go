@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -37,6 +39,43 @@ func running(t *testing.T) []string {
 
 func TestGoClient(t *testing.T) {
 	run(t, "go", running(t), "go", "test", "-shuffle=on", "-count=1", "./...")
+}
+
+// A module outside of this repository gets the client by the lines of its README,
+// and still builds from what it has vendored when the checkout is gone.
+func TestGoClientByItsReadme(t *testing.T) {
+	readme, err := os.ReadFile("go/README.md")
+	require.NoError(t, err)
+	block := func(language string) string {
+		found := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindSubmatch(readme)
+		require.NotNil(t, found, "README has a block of %s", language)
+		return string(found[1])
+	}
+	dir := t.TempDir()
+	checkout, app := filepath.Join(dir, "session-api", "clients", "go"), filepath.Join(dir, "app")
+	require.NoError(t, os.CopyFS(checkout, os.DirFS("go")))
+	require.NoError(t, os.Mkdir(app, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(app, "main.go"), []byte(block("go")), 0o600))
+	// Which modules the client needs, its own tests have made sure of: nobody is asked.
+	env := []string{"GOSUMDB=off", "GOFLAGS=-mod=mod", "GOWORK=off"}
+	run(t, app, env, "go", "mod", "init", "example.com/app")
+	run(t, app, env, "bash", "-eu", "-c", block("sh"))
+	run(t, app, env, "go", "build", "./...")
+	run(t, app, env, "go", "mod", "vendor")
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "session-api")))
+	run(t, app, []string{"GOFLAGS=-mod=vendor", "GOPROXY=off"}, "go", "build", "./...")
+}
+
+// What go doc shows first is about this package, not about its generator.
+func TestGoClientDocumentation(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "doc", ".")
+	cmd.Dir = "go"
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	_, text, ok := strings.Cut(string(out), "\n\n")
+	require.True(t, ok)
+	assert.Regexp(t, `\APackage sessionapi is the Go client of session-api`, text)
+	assert.NotContains(t, string(out), "provides primitives")
 }
 
 func TestTypeScriptClient(t *testing.T) {

@@ -1,16 +1,31 @@
 #!/usr/bin/env bash
-# need.sh COMMAND...
+# need.sh NAME...
 #
-# Makes sure that the commands are there. What is missing is installed from
+# Makes sure that commands are there, and some libraries of PHP and Python, which
+# are named as Debian names their packages. What is missing is installed from
 # Debian's packages where that works without asking anybody (as root, or with
 # sudo that needs no password); anywhere else this says what to install, and
 # fails.
 set -euo pipefail
 PATH=$PATH:/usr/sbin # where Debian keeps servers
 
+# present NAME says whether it is there. A library is Debian's own Python's,
+# unless another python3 has it, too.
+present() {
+  case "$1" in
+    php-curl) php -m 2>/dev/null | grep -qx curl ;;
+    python3-*)
+      python3 -c "import ${1#python3-}" 2>/dev/null || /usr/bin/python3 -c "import ${1#python3-}" 2>/dev/null
+      ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
 # The Debian packages that bring a command.
 packages_of() {
   case "$1" in
+    javac) echo default-jdk-headless ;; # a JDK: programs are run from their source
+    php) echo php-cli ;;
     cc) echo gcc libc6-dev ;; # the race detector links with it
     npm) echo nodejs npm ;;
     node) echo nodejs ;;
@@ -20,11 +35,11 @@ packages_of() {
 }
 
 missing=() packages=()
-for command in "$@"; do
-  command -v "$command" >/dev/null && continue
-  missing+=("$command")
+for name in "$@"; do
+  present "$name" && continue
+  missing+=("$name")
   # shellcheck disable=SC2207 # package names hold no spaces
-  packages+=($(packages_of "$command"))
+  packages+=($(packages_of "$name"))
 done
 
 as_root=()

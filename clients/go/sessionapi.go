@@ -1,7 +1,9 @@
-// Package sessionapi is a client of the service, generated from its contract,
-// with a few functions beside it. Begin with NewClientWithResponses. An
-// http.Client with a cookie jar carries a session as a browser does; WithBearer
-// sends a token.
+// Package sessionapi is the Go client of session-api, the service that keeps the
+// sessions of web applications. Begin with NewClientWithResponses. An http.Client
+// with a cookie jar carries a session as a browser does; WithBearer sends a token.
+// ProblemOf makes an error of an answer that is none of success.
+//
+// Types and methods are generated from the service's contract, openapi.yaml.
 package sessionapi
 
 import (

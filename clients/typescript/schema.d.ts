@@ -601,7 +601,10 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The file's name. */
+                /**
+                 * @description The file's name.
+                 * @example docs.js
+                 */
                 file: string;
             };
             cookie?: never;
@@ -739,7 +742,7 @@ export interface components {
         };
         /**
          * @description The version of the document's layout.
-         * @constant
+         * @enum {integer}
          */
         SchemaVersion: 1;
         /** @description Who the visitor is, or `null` for somebody unknown. */
@@ -1099,7 +1102,7 @@ export interface components {
         Health: {
             /**
              * @description Always `ok`.
-             * @constant
+             * @enum {string}
              */
             status: "ok";
             /** @description Which version of the service runs. */
@@ -1109,7 +1112,7 @@ export interface components {
         Readiness: {
             /**
              * @description Always `ready`.
-             * @constant
+             * @enum {string}
              */
             status: "ready";
         };
@@ -1589,15 +1592,9 @@ export interface components {
         SessionId: components["schemas"]["SessionId"];
         /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
         Namespace: components["schemas"]["Namespace"];
-        /**
-         * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-         * @example "3"
-         */
+        /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
         IfMatch: string;
-        /**
-         * @description Answer 304 without a body if the session's `ETag` is one of these.
-         * @example "3"
-         */
+        /** @description Answer 304 without a body if the session's `ETag` is one of these. */
         IfNoneMatch: string;
     };
     requestBodies: never;
@@ -1694,10 +1691,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
-                 */
+                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -1728,10 +1722,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1811,10 +1802,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1904,10 +1892,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -1940,10 +1925,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2326,10 +2308,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
-                 */
+                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
@@ -2369,15 +2348,9 @@ export interface operations {
                 revive?: boolean;
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /**
-                 * @description `*` creates the session only if there is none of that id (412 otherwise).
-                 * @example *
-                 */
+                /** @description `*` creates the session only if there is none of that id (412 otherwise). */
                 "If-None-Match"?: string;
             };
             path: {
@@ -2459,10 +2432,7 @@ export interface operations {
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
@@ -2575,10 +2545,7 @@ export interface operations {
                 touch?: boolean;
             };
             header?: {
-                /**
-                 * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
-                 */
+                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
@@ -3029,7 +2996,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The file's name. */
+                /**
+                 * @description The file's name.
+                 * @example docs.js
+                 */
                 file: string;
             };
             cookie?: never;

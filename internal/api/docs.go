@@ -16,10 +16,10 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// The page that shows the contract: its own two files, and Swagger UI, which
+// The page that shows the contract: its own three files, and Swagger UI, which
 // comes compressed from the module that packs it.
 //
-//go:embed docs/index.html docs/docs.js
+//go:embed docs/index.html docs/docs.js docs/docs.css
 var docsPage embed.FS
 
 // docsPolicy lets the page run its own scripts and ask this service, and
@@ -59,6 +59,7 @@ var docsFiles = sync.OnceValues(func() (map[string]docsFile, error) {
 	}{
 		{docsPage, "docs/index.html", "text/html; charset=utf-8"},
 		{docsPage, "docs/docs.js", script},
+		{docsPage, "docs/docs.css", style},
 		{static.FS, "swagger-ui-bundle.js.gz", script},
 		{static.FS, "swagger-ui.css.gz", style},
 		{static.FS, "favicon-32x32.png", "image/png"},

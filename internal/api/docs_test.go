@@ -54,6 +54,7 @@ func TestDocsFiles(t *testing.T) {
 
 	for name, mediaType := range map[string]string{
 		"docs.js":              "text/javascript; charset=utf-8",
+		"docs.css":             "text/css; charset=utf-8",
 		"swagger-ui-bundle.js": "text/javascript; charset=utf-8",
 		"swagger-ui.css":       "text/css; charset=utf-8",
 		"favicon-32x32.png":    "image/png",
