@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -11,11 +12,13 @@ import { Browser, call, options, services, token, until } from './service.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+const nitropack = createRequire(join(root, 'node_modules/nitropack/package.json'))
+
 const majors = {
   2: {
     core: 'nitropack/core',
     handler: `
-      import { defineEventHandler, getCookie, setCookie } from 'h3'
+      import { defineEventHandler, getCookie, setCookie } from '${nitropack.resolve('h3')}' // its own
       import { useStorage } from 'nitropack/runtime'
       export default defineEventHandler(visit)`,
   },
@@ -34,7 +37,7 @@ const visit = `
     const id = getCookie(event, 'sid') ?? 'visitor:' + crypto.randomUUID()
     const { visits } = (await sessions.getItem(id)) ?? { visits: 0 }
     await sessions.setItem(id, { visits: visits + 1 }, { ttl: 3600 })
-    setCookie(event, 'sid', encodeURIComponent(id), { httpOnly: true })
+    setCookie(event, 'sid', id, { httpOnly: true })
     return String(visits + 1)
   }`
 
@@ -111,6 +114,7 @@ async function serveOutput(t, app) {
   t.after(() => server.kill('SIGKILL'))
   let printed = ''
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (printed += text))
+  t.after(() => t.diagnostic(printed))
   const url = `http://127.0.0.1:${port}`
   await until(() => {
     assert.equal(server.exitCode, null, printed)
