@@ -41,6 +41,15 @@ const visit = `
     return String(visits + 1)
   }`
 
+const readme = await readFile(join(root, 'README.md'), 'utf8')
+
+/** The nitro.config.ts that the README shows for a major version. */
+function config(major) {
+  const [, code] = new RegExp(`^In Nitro ${major} .*?^\`\`\`ts\n(.*?)^\`\`\`$`, 'ms').exec(readme)
+  assert.ok(code.includes("'shop'") && code.includes('storage'))
+  return code
+}
+
 /** Runs a script to its end, with these variables beside those of any process. */
 async function script(code, cwd, variables) {
   const { SESSION_API_URL, SESSION_API_TOKEN, ...env } = process.env
@@ -76,9 +85,8 @@ for (const [major, { core, handler }] of Object.entries(majors)) {
       compatibilityDate: '2026-01-01',
       telemetry: false,
       handlers: [{ route: '/visit', handler: join(app, 'visit.mjs') }],
-      // As the README has it.
-      storage: { sessions: { driver: 'session-api-store/unstorage', namespace } },
     }
+    await writeFile(join(app, 'nitro.config.ts'), config(major).replace("'shop'", `'${namespace}'`))
     // The token is there while the app is built, as it may be on a developer's machine.
     await script(`
       import { build, copyPublicAssets, createNitro, prepare } from '${core}'
