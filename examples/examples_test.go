@@ -188,3 +188,28 @@ func TestBrowser(t *testing.T) {
 	require.NoError(t, err, "the page is tried in Chromium")
 	run(t, "browser", []string{"PAGE_URL=" + origin.URL, "CHROMIUM=" + browser}, "npm", "test")
 }
+
+// TestReact runs the frontend code of the README, as it stands there, below
+// React's StrictMode.
+func TestReact(t *testing.T) {
+	run(t, "..", nil, "tools/npm-ci.sh", "examples/browser")
+	var script atomic.Pointer[string]
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, body := "text/html", `<!doctype html><meta charset="utf-8"><div id="root"></div><script type="module" src="app.js"></script>`
+		if r.URL.Path == "/app.js" {
+			content, body = "text/javascript", *script.Load()
+		}
+		w.Header().Set("Content-Type", content+"; charset=utf-8")
+		_, _ = io.WriteString(w, body) // the browser may have gone
+	}))
+	t.Cleanup(origin.Close)
+	api := servicetest.Start(t, "ALLOWED_ORIGINS="+origin.URL)
+	app := run(t, "browser", []string{"SESSION_API=" + api}, "node", "readme-app.js")
+	script.Store(&app)
+
+	browser, err := exec.LookPath("chromium")
+	require.NoError(t, err, "the page is tried in Chromium")
+	run(t, "browser", []string{
+		"PAGE_URL=" + origin.URL, "SESSION_API=" + api, "SERVICE_TOKEN=" + servicetest.ServiceToken, "CHROMIUM=" + browser,
+	}, "npm", "run", "test:readme")
+}

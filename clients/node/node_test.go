@@ -55,7 +55,9 @@ func contents(t *testing.T) {
 	}
 	assert.ElementsMatch(t, []string{
 		"README.md", "package.json",
-		"dist/client.d.ts", "dist/client.js", "dist/express.d.ts", "dist/express.js", "dist/unstorage.d.ts", "dist/unstorage.js",
+		"dist/client.d.ts", "dist/client.js", "dist/ids.d.ts", "dist/ids.js", "dist/options.d.ts", "dist/options.js",
+		"dist/express.d.ts", "dist/express.js", "dist/express.d.mts", "dist/express.mjs",
+		"dist/unstorage.d.ts", "dist/unstorage.js", "dist/unstorage.d.mts", "dist/unstorage.mjs",
 	}, files)
 
 	var manifest struct {

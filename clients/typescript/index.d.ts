@@ -26,12 +26,16 @@ export type ProblemError = Schemas['ProblemError']
 export type SessionClient = Client<paths>
 
 export interface SessionClientOptions extends ClientOptions {
-  /** Sent as the bearer token: that of a session, or a service token. Without it, the cookie speaks. */
-  token?: string
+  /**
+   * Sent as the bearer token: that of a session, or a service token. A function is asked before each
+   * request, because regenerating a session changes its token. Without a token the cookie speaks. An
+   * `Authorization` among the headers comes first.
+   */
+  token?: string | (() => string | null | undefined | Promise<string | null | undefined>) | undefined
 }
 
 /** Makes a client of the service at `baseUrl`. Its methods take a path of the contract. */
 export function createSessionClient(options?: SessionClientOptions): SessionClient
 
-/** The ETag of a session, for `If-Match`. */
-export function etag(session: Pick<Session, 'revision'>): string
+/** The ETag of the document in an answer, for `If-Match`. Throws where the answer has none. */
+export function etag(response: Response): string

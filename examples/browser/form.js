@@ -4,16 +4,16 @@ const api = document.querySelector('meta[name="session-api"]').content + '/api/s
 const form = document.getElementById('form')
 const status = document.getElementById('status')
 
-async function call(method, body) {
+async function call(method, body, headers) {
   const response = await fetch(api, {
     method,
     credentials: 'include', // the cookie, which no script can read
-    headers: body ? { 'Content-Type': 'application/json' } : {},
+    headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
     body: body && JSON.stringify(body),
   })
   if (response.status === 204) return null
   const answer = await response.json()
-  if (!response.ok) throw Object.assign(new Error(answer.detail), { code: answer.code })
+  if (!response.ok) throw Object.assign(new Error(answer.detail), { status: answer.status })
   return answer
 }
 
@@ -22,8 +22,14 @@ async function load() {
   try {
     return await call('GET')
   } catch (problem) {
-    if (problem.code !== 'unauthorized') throw problem
-    return call('POST')
+    if (problem.status !== 401) throw problem
+  }
+  try {
+    // Creates only where no session is live: another tab may have been faster, or a sign-in.
+    return await call('POST', undefined, { 'If-None-Match': '*' })
+  } catch (problem) {
+    if (problem.status !== 412) throw problem
+    return call('GET')
   }
 }
 
@@ -77,4 +83,5 @@ document.getElementById('again').addEventListener('click', () => {
   })
 })
 
-save(async () => show(await load()))
+// Tabs that open at once wait for each other, so that the first makes the session of them all.
+save(async () => show(await (navigator.locks?.request('session', load) ?? load())))

@@ -20,7 +20,7 @@ function sessionId(req) {
   return null
 }
 
-/** One request to session-api, by id and with the service token. Null if there is no such session. */
+/** One request to session-api, by id and with the service token. Null if there is no such session, or no longer. */
 async function ask(id, method, query = '', body = undefined) {
   const response = await fetch(`${SESSION_API}/api/sessions/${id}${query}`, {
     method,
@@ -28,8 +28,8 @@ async function ask(id, method, query = '', body = undefined) {
     body: body === undefined ? null : JSON.stringify(body),
     signal: AbortSignal.timeout(5000),
   })
-  if (response.status === 404) return null
   const answer = await response.json()
+  if (['session_not_found', 'session_ended'].includes(answer.code)) return null
   if (!response.ok) throw new Error(`session-api: ${answer.code}: ${answer.detail}`)
   return answer
 }

@@ -1,3 +1,5 @@
+import { address, credential, hold, variable } from './options.js'
+
 /** What a SessionApiError knows of the answer that it stands for. */
 export interface FailedAnswer {
   httpStatus?: number
@@ -40,9 +42,15 @@ export class SessionApiError extends Error {
 
 /** Where the service is, and on whose behalf it is asked. */
 export interface ConnectOptions {
-  /** Where session-api is; `http://127.0.0.1:8080` by default. It may have a path. */
+  /**
+   * Where session-api is; the variable SESSION_API_URL or else `http://127.0.0.1:8080` by default. It may
+   * have a path.
+   */
   url?: string | undefined
-  /** A service token. Without one only a service that has none configured answers. */
+  /**
+   * A service token; the variable SESSION_API_TOKEN by default. Without one only a service that has none
+   * configured answers.
+   */
   token?: string | undefined
   /** The group of sessions that belongs to this app: 1 to 32 of `a-z`, `0-9` and `-`. */
   namespace?: string | undefined
@@ -66,13 +74,8 @@ export interface Call {
   query?: Record<string, string>
   headers?: Record<string, string>
   body?: Record<string, unknown>
-}
-
-const validId = /^[A-Za-z0-9_-]{16,128}$/
-
-/** Whether the service takes this as the id of a session. */
-export function isSessionId(id: string): boolean {
-  return validId.test(id)
+  /** Whether it is an outcome, and no failure, that there is no such session or that it has ended. */
+  mayBeGone?: boolean
 }
 
 /**
@@ -91,34 +94,31 @@ export class Client {
   readonly #timeout: number
   readonly #fetch: typeof globalThis.fetch
 
-  constructor(options: ConnectOptions & { namespace: string }) {
-    const { url = 'http://127.0.0.1:8080', token = '', namespace, timeout = 5000, fetch } = options
-    // Messages say nothing of the values: an address or a header may hold a secret.
-    if (!URL.canParse(url)) throw new TypeError('session-api: url is not a URL')
+  /** The options have been checked; what the process's variables say is checked here. */
+  constructor({ url, token, namespace, timeout = 5000, fetch }: ConnectOptions & { namespace: string }) {
+    if (url === undefined) {
+      url = variable('SESSION_API_URL') ?? 'http://127.0.0.1:8080'
+      hold('SESSION_API_URL', address, url)
+    }
+    if (token === undefined) {
+      token = variable('SESSION_API_TOKEN') ?? ''
+      hold('SESSION_API_TOKEN', credential, token)
+    }
     this.#base = new URL(url)
-    const { protocol, username, password, search } = this.#base
-    if (!/^https?:$/.test(protocol) || username || password || search) {
-      throw new TypeError('session-api: url must be http or https, without credentials or a query')
-    }
     if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/'
-    if (!/^[\x21-\x7e]*$/.test(token)) {
-      throw new TypeError('session-api: token must be visible ASCII characters; is there a line break at its end?')
-    }
-    if (!/^[a-z0-9-]{1,32}$/.test(namespace)) {
-      throw new TypeError('session-api: namespace must be 1 to 32 of a-z, 0-9 and -')
-    }
     this.#token = token
     this.#namespace = namespace
-    this.#timeout = timeout
+    this.#timeout = Math.ceil(timeout)
     // Looked up at each call, so that what instruments the global fetch later counts.
     this.#fetch = fetch ?? ((...request) => globalThis.fetch(...request))
   }
 
   /**
    * Asks once, and never again by itself. The outcome is what the answer's body holds, `true` where it
-   * has none, and `null` where there is no such session; any other failure is a SessionApiError.
+   * has none, and `null` where there is no such session and `mayBeGone` allows that; any other failure is
+   * a SessionApiError.
    */
-  async ask(method: string, path: string, { query, headers, body }: Call = {}): Promise<any> {
+  async ask(method: string, path: string, { query, headers, body, mayBeGone = false }: Call = {}): Promise<any> {
     const url = new URL('api/sessions' + path, this.#base)
     url.search = new URLSearchParams({ namespace: this.#namespace, ...query }).toString()
     const head = new Headers({ Accept: 'application/json', ...headers })
@@ -133,7 +133,10 @@ export class Client {
     } catch (error) {
       throw this.#noAnswer(error, signal)
     }
-    return understand(method, response, text)
+    const answer = understand(method, response, text)
+    if (!(answer instanceof SessionApiError)) return answer
+    if (mayBeGone && gone.has(answer.code)) return null
+    throw answer
   }
 
   /** All live sessions, newest first. */
@@ -169,6 +172,13 @@ function encode(body: Record<string, unknown>): string {
   return JSON.stringify(body).replace(/\\(?:u(d[89a-f]..)|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape))
 }
 
+/** What the service answers where there is no such session, or no longer. */
+const gone = new Set(['session_not_found', 'session_ended'])
+
+/** The answer to HEAD has no body to read a code from. */
+const codesOfHead: Record<number, string> = { 401: 'unauthorized', 404: 'session_not_found', 503: 'store_unavailable' }
+
+/** What the body of an answer holds, `true` where it has none, or the failure that it stands for. */
 function understand(method: string, response: Response, text: string): unknown {
   let body: any
   try {
@@ -176,14 +186,16 @@ function understand(method: string, response: Response, text: string): unknown {
   } catch {
     // Then it is not of the service.
   }
-  const { status: httpStatus, ok } = response
+  const { status: httpStatus, ok, headers } = response
   if (ok && body !== undefined) return body
-  if (httpStatus === 404 && (method === 'HEAD' || body?.code === 'session_not_found')) return null
-  const requestId = response.headers.get('X-Request-Id') ?? ''
+  const requestId = headers.get('X-Request-Id') ?? ''
+  if (method === 'HEAD' && headers.get('Content-Type')?.startsWith('application/problem+json')) {
+    body = { code: codesOfHead[httpStatus], detail: 'an answer without details' }
+  }
   if (typeof body?.code !== 'string') {
     const message = `something else than session-api answered ${method} with ${httpStatus}`
-    throw new SessionApiError('unexpected_answer', message, { httpStatus, requestId })
+    return new SessionApiError('unexpected_answer', message, { httpStatus, requestId })
   }
   const message = `session-api answered ${method} with ${httpStatus} (${body.code}): ${body.detail}`
-  throw new SessionApiError(body.code, message, { httpStatus, requestId, errors: body.errors })
+  return new SessionApiError(body.code, message, { httpStatus, requestId, errors: body.errors })
 }

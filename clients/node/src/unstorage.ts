@@ -1,5 +1,7 @@
-import type { Driver } from 'unstorage'
-import { Client, SessionApiError, isSessionId, lifetime, type Call, type ConnectOptions, type Document } from './client.js'
+import type { Driver } from 'unstorage' with { 'resolution-mode': 'import' }
+import { Client, SessionApiError, lifetime, type Call, type ConnectOptions, type Document } from './client.js'
+import { idOf, noId } from './ids.js'
+import { bool, check, connectRules, hold, seconds } from './options.js'
 
 export { SessionApiError }
 
@@ -16,15 +18,37 @@ export interface SessionApiDriverOptions extends ConnectOptions {
    * `session_ended`, so that a late write does not bring back a session that was ended.
    */
   revive?: boolean | undefined
+  /** The name that Nitro's `storage` setting finds this driver by, and hands over. It means nothing here. */
+  driver?: string | undefined
+}
+
+const rules = {
+  ...connectRules,
+  ttl: seconds,
+  maxTtl: seconds,
+  revive: bool,
+  driver: { is: 'a text', holds: (value: unknown) => typeof value === 'string' },
+}
+
+/** What drivers of other databases have. */
+const foreign = {
+  base: 'mount the driver below a name, or give each app a namespace of its own',
+  prefix: 'mount the driver below a name, or give each app a namespace of its own',
+  host: 'set url',
+  port: 'set url',
+  password: 'set token',
 }
 
 /** A driver for unstorage that keeps items in session-api. */
-export default function sessionApiDriver(options: SessionApiDriverOptions = {}) {
+export function sessionApiDriver(options: SessionApiDriverOptions = {}) {
+  check(options, rules, foreign)
   const { url, namespace = 'unstorage', ttl = 86400, maxTtl, revive = true } = options
   const client = new Client({ ...options, namespace })
 
+  /** Null, too, where the key cannot have a session. */
   async function ask(method: string, key: string, call?: Call): Promise<any> {
-    return client.ask(method, '/' + (await idOf(key)), call)
+    const id = await idOf(key)
+    return id && client.ask(method, '/' + id, { ...call, mayBeGone: true })
   }
 
   const driver = {
@@ -43,8 +67,12 @@ export default function sessionApiDriver(options: SessionApiDriverOptions = {}) 
     },
 
     async setItem(key: string, value: string, opts?: { ttl?: number }): Promise<void> {
-      const ttlMs = lifetime((opts?.ttl || ttl) * 1000, maxTtl)
-      await ask('PUT', key, { query: { revive: String(revive) }, body: { meta: { key, value }, ttlMs } })
+      const own = opts?.ttl || ttl
+      hold('ttl', seconds, own)
+      const id = await idOf(key)
+      if (id === null) throw noId()
+      const ttlMs = lifetime(own * 1000, maxTtl)
+      await client.ask('PUT', '/' + id, { query: { revive: String(revive) }, body: { meta: { key, value }, ttlMs } })
     },
 
     async removeItem(key: string): Promise<void> {
@@ -77,16 +105,4 @@ export default function sessionApiDriver(options: SessionApiDriverOptions = {}) 
   return driver
 }
 
-/** What ids of keys begin with that cannot be ids themselves. */
-const digested = 'sha256-'
-
-/**
- * The id of the session that keeps an item: its key where that can be an id, so that sessions go by
- * their own ids, and otherwise the key's digest. The key itself is kept beside the value.
- */
-async function idOf(key: string): Promise<string> {
-  if (isSessionId(key) && !key.startsWith(digested)) return key
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)))
-  const base64 = btoa(String.fromCharCode(...digest))
-  return digested + base64.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
-}
+export default sessionApiDriver

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { etag } from 'session-api-client'
 import { client as heyApiClient } from './generated/hey-api/client.gen.js'
 import * as heyApi from './generated/hey-api/index.js'
 import * as orval from './generated/orval.js'
@@ -10,12 +11,13 @@ test('a client that hey-api makes', async () => {
   const created = await heyApi.createSession({ query: { transport: 'bearer' }, body: { inputs: { step: 1 } } })
   assert.ok(created.data?.token)
   const auth = created.data.token
+  const first = { 'If-Match': etag(created.response) }
 
-  const patched = await heyApi.patchSession({ auth, body: { inputs: { step: 2 } }, headers: { 'If-Match': '"1"' } })
+  const patched = await heyApi.patchSession({ auth, body: { inputs: { step: 2 } }, headers: first })
   assert.equal(patched.data?.revision, 2)
   const touched = await heyApi.touchSession({ auth })
   assert.deepEqual(touched.data?.inputs, { step: 2 })
-  const late = await heyApi.replaceSections({ auth, body: { meta: {} }, headers: { 'If-Match': '"1"' } })
+  const late = await heyApi.replaceSections({ auth, body: { meta: {} }, headers: first })
   assert.equal(late.error?.code, 'precondition_failed')
 })
 
@@ -30,7 +32,7 @@ test('a client that orval makes', async () => {
   const touched = await orval.touchSession(undefined, options)
   assert.ok(touched.status === 200)
   assert.deepEqual(touched.data.inputs, { step: 2 })
-  const late = await orval.replaceSections({ meta: {} }, { headers: { ...options.headers, 'If-Match': '"1"' } })
+  const late = await orval.replaceSections({ meta: {} }, { headers: { ...options.headers, 'If-Match': created.headers.get('ETag') ?? '' } })
   assert.ok(late.status === 412)
   assert.equal(late.data.code, 'precondition_failed')
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createSessionClient, etag, type SessionClient } from 'session-api-client'
-import { assertProblem, baseUrl, cookieFetch } from './service.js'
+import { assertProblem, assertSignedOut, baseUrl, cookieFetch } from './service.js'
 
 const hour = 3_600_000
 
@@ -34,12 +34,8 @@ test('a life by bearer', async () => {
   assert.deepEqual(response.headers.getSetCookie(), [])
 
   let token = data.token
-  const client = createSessionClient({ baseUrl })
+  const client = createSessionClient({ baseUrl, token: () => token })
   client.use({
-    onRequest({ request }) {
-      request.headers.set('Authorization', `Bearer ${token}`)
-      return request
-    },
     async onResponse({ response }) {
       const answer: unknown = response.ok && response.status !== 204 ? await response.clone().json().catch(() => null) : null
       if (answer instanceof Object && 'token' in answer) token = String(answer.token)
@@ -59,11 +55,10 @@ async function lead(client: SessionClient, id: string): Promise<string> {
   assert.equal(read.data.revision, 1)
   assert.equal(read.data.user, null)
   assert.deepEqual(read.data.inputs, { step: 1 })
-  assert.equal(read.response.headers.get('ETag'), etag(read.data))
-  const first = { 'If-Match': etag(read.data) }
+  const first = { 'If-Match': etag(read.response) }
 
   const same = await client.GET('/api/session', {
-    params: { query: { touch: false }, header: { 'If-None-Match': etag(read.data) } },
+    params: { query: { touch: false }, header: { 'If-None-Match': etag(read.response) } },
   })
   assert.equal(same.response.status, 304)
 
@@ -114,11 +109,15 @@ async function lead(client: SessionClient, id: string): Promise<string> {
   const now = await client.GET('/api/session')
   assert.equal(now.data?.id, regenerated.data.id)
 
+  // A write whose ETag is that of the answer before succeeds.
+  const changed = await client.PATCH('/api/session', { params: { header: { 'If-Match': etag(now.response) } }, body: { meta: null } })
+  assert.equal(changed.response.status, 200)
+
   const kept = await client.DELETE('/api/session', { params: { header: first } })
   assertProblem(kept, 'precondition_failed')
   const ended = await client.DELETE('/api/session')
   assert.equal(ended.response.status, 204)
-  assertProblem(await client.GET('/api/session'), 'unauthorized')
+  assertSignedOut(await client.GET('/api/session'))
   assert.equal((await client.HEAD('/api/session')).response.status, 401)
   return regenerated.data.id
 }

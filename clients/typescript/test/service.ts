@@ -40,3 +40,10 @@ export function assertProblem(
   assert.equal(answer.error?.code, code)
   assert.equal(answer.error.status, answer.response.status)
 }
+
+/** Checks that an answer is that of a request without a live session. */
+export function assertSignedOut(answer: { error?: Problem | undefined; response: Response }): void {
+  assert.equal(answer.response.status, 401)
+  // With no_credential nothing came that could have opened a session.
+  assert.match(answer.error?.code ?? '', /^(unauthorized|no_credential)$/)
+}

@@ -1,6 +1,11 @@
 // Compiled, never run: what an app writes, as strictly as TypeScript can look at it.
 import express from 'express'
 import session from 'express-session'
+import Fastify from 'fastify'
+import fastifyCookie from '@fastify/cookie'
+import fastifySession from '@fastify/session'
+import Koa from 'koa'
+import { createSession } from 'koa-session'
 import { createStorage, type Driver } from 'unstorage'
 import { SessionApiStore, SessionApiError, type SessionApiStoreOptions } from 'session-api-store/express'
 import DefaultStore from 'session-api-store/express'
@@ -24,12 +29,17 @@ const options: SessionApiStoreOptions = {
 }
 const store: session.Store = new SessionApiStore(options)
 export const app = express().use(session({ store, secret: 'x', resave: false, saveUninitialized: false }))
+export const fastify = Fastify().register(fastifyCookie).register(fastifySession, { store: new SessionApiStore(), secret: 'x'.repeat(32) })
+export const koa = new Koa()
+koa.use(createSession({ store: new SessionApiStore({ disableTouch: true }) }, koa))
+new SessionApiStore({ ttl: ({ login, cookie }) => (login ? 3600 : (cookie.maxAge ?? 60)) })
 export const same: SessionApiStore = new DefaultStore()
 
 new SessionApiStore().all((error, sessions) => {
   if (error instanceof SessionApiError && error.code === 'timeout') return
   for (const { id, cookie, login } of sessions ?? []) console.log(id.length, cookie.maxAge, login.length)
 })
+export const found: Promise<number> = new SessionApiStore().all().then(([first]) => first?.id.length ?? 0)
 new SessionApiStore().length((_, length) => length?.toFixed())
 
 const driverOptions: SessionApiDriverOptions = { namespace: 'shop', revive: false }
@@ -41,6 +51,10 @@ export const meta: Promise<{ ttl: number } | null> = sessionApiDriver().getMeta(
 new SessionApiStore({ namepsace: 'shop' })
 // @ts-expect-error seconds are a number
 sessionApiDriver({ ttl: '1h' })
+// @ts-expect-error a ttl function answers a number
+new SessionApiStore({ ttl: () => '1h' })
+// @ts-expect-error an option of connect-redis
+new SessionApiStore({ prefix: 'sess:' })
 // @ts-expect-error a user has an id
 new SessionApiStore({ user: () => ({ email: 'ada@example.org' }) })
 // @ts-expect-error set takes a session

@@ -6,7 +6,7 @@ import { H3, deleteCookie, getCookie, setCookie } from 'h3'
 import { toNodeHandler } from 'h3/node'
 import { createStorage } from 'unstorage'
 import sessionApiDriver from 'session-api-store/unstorage'
-import { Browser, options, serve } from './service.js'
+import { Browser, options, serve } from './service.mjs'
 
 function app(t, at) {
   const sessions = createStorage({ driver: sessionApiDriver(at) })

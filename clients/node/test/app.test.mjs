@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import express from 'express'
 import session from 'express-session'
 import { SessionApiStore } from 'session-api-store/express'
-import { Browser, call, options, recorder, serve, services } from './service.js'
+import { Browser, call, options, recorder, serve, services } from './service.mjs'
 
 /** An app with sign-in, a visit counter, and a page whose answer can be held back. */
 function shop(t, at, settings) {

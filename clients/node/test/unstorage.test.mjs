@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { createStorage, prefixStorage, restoreSnapshot, snapshot } from 'unstorage'
 import sessionApiDriver from 'session-api-store/unstorage'
-import { call, options, services, until } from './service.js'
+import { call, options, services, until } from './service.mjs'
+
+// unstorage2.test.mjs imports this file again, for the next major version.
+const { createStorage, prefixStorage, restoreSnapshot, snapshot } = await import(import.meta.url.endsWith('?2') ? 'unstorage2' : 'unstorage')
 
 function open(more) {
   const at = options(more)
@@ -139,6 +141,26 @@ test('any string is a key', async () => {
   assert.deepEqual(await driver.getKeys(), [])
 })
 
+test('a key that is no Unicode can neither be set nor be there', async () => {
+  const { driver } = open()
+  await driver.setItem('\ufffd', 'x')
+  for (const key of ['\ud800', 'a:\udfff']) {
+    await assert.rejects(driver.setItem(key, 'y'), { name: 'SessionApiError', code: 'invalid_id' })
+    assert.equal(await driver.getItem(key), null)
+    assert.equal(await driver.hasItem(key), false)
+    assert.equal(await driver.getMeta(key), null)
+    await driver.removeItem(key)
+  }
+  assert.equal(await driver.getItem('\ufffd'), 'x')
+})
+
+test('a write that is answered 404 is an error, as is a missing service', async () => {
+  const { driver } = open({ fetch: async () => Response.json({ code: 'session_not_found', detail: 'as if the id were wrong' }, { status: 404 }) })
+  await assert.rejects(driver.setItem('koa:sess:x', 'x'), { code: 'session_not_found', httpStatus: 404 })
+  const gateway = open({ fetch: async () => new Response('Not found', { status: 404 }) })
+  await assert.rejects(gateway.driver.hasItem('a'), { code: 'unexpected_answer', httpStatus: 404 })
+})
+
 test('a key that can be an id is the id, others go by their digest', async () => {
   const { at, driver } = open()
   const key = randomUUID()
@@ -169,7 +191,14 @@ test('items live for their ttl, in seconds', async () => {
   about(await rest('a'), 600)
   await storage.setItem('a', 'y', { ttl: 365 * 86_400 })
   about(await rest('a'), 30 * 86_400)
+  await storage.setItem('a', 'y', { ttl: 0 })
+  about(await rest('a'), 600)
+  await assert.rejects(storage.setItem('a', 'y', { ttl: -1 }), { name: 'TypeError', message: /ttl must be a positive number/ })
+  await assert.rejects(storage.setItem('a', 'y', { ttl: '1h' }), { name: 'TypeError', message: /ttl must be a positive number/ })
   await storage.setItem('gone', 'z', { ttl: 0.3 })
+  await until(async () => !(await storage.hasItem('gone')))
+  await storage.setItem('gone', 'again', { ttl: 0.3 })
+  assert.equal(await storage.getItem('gone'), 'again', 'what has expired can be set again at once')
   await until(async () => !(await storage.hasItem('gone')))
   assert.equal(await storage.getItem('gone'), null)
   assert.deepEqual(await storage.getKeys(), ['a'])

@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, test } from 'node:test'
 import session from 'express-session'
 import { SessionApiError, SessionApiStore } from 'session-api-store/express'
-import { call, options, promised, recorder, services, until } from './service.js'
+import { call, options, promised, recorder, services, until } from './service.mjs'
 
 const newId = () => randomBytes(24).toString('base64url') // as express-session makes them
 
@@ -13,6 +13,13 @@ function data(ms, more = {}) {
   if (ms !== undefined) cookie.maxAge = ms
   return { cookie, ...more }
 }
+
+/** Ids of other frameworks, and worse. */
+const sids = [
+  'koa:sess:6Jk2', `koa:sess:${'0'.repeat(36)}`, 'sess:' + randomUUID(), 'apple', '', 'a', 'A', 'x'.repeat(128), 'x'.repeat(129), 'y'.repeat(10_000),
+  'with.a.dot.and.more', 'a/../b/../c/../d/', '..', '%2e%2e', 'ä', 'a\u0308', '🙂', '\ufffd', '\u0000', ' ', 'count', '__proto__', 'key?query#part',
+  'sha256-', 'sha256-ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs', randomUUID(), newId(),
+]
 
 const stored = (value) => JSON.parse(JSON.stringify(value))
 
@@ -49,14 +56,46 @@ for (const [name, url] of Object.entries(services)) {
       assert.equal((await get(sid)).n, 1)
     })
 
-    test('refuses ids that the service does not take', async () => {
+    test('takes ids of any kind, each its own', async () => {
+      const { at, get, set, touch, destroy, all } = open()
+      for (const [n, sid] of sids.entries()) await set(sid, data(60_000, { n }))
+      for (const [n, sid] of sids.entries()) assert.equal((await get(sid)).n, n, sid.slice(0, 50))
+      assert.deepEqual((await all()).map(({ id, n }) => [id, n]).sort(([, a], [, b]) => a - b), sids.map((sid, n) => [sid, n]))
+      for (const [n, sid] of sids.entries()) {
+        const session = await get(sid)
+        session.cookie.expires = new Date(Date.now() + 120_000)
+        await touch(sid, session)
+        assert.deepEqual(Object.keys(await get(sid)).sort(), ['cookie', 'n'], 'the session alone comes back')
+        assert.equal((await get(sid)).n, n)
+      }
+      await destroy(sids[0])
+      assert.equal((await all()).length, sids.length - 1)
+      for (const sid of sids) await destroy(sid)
+      for (const sid of sids) assert.equal(await get(sid), null)
+      assert.deepEqual((await call(at, 'GET', '')).body.sessions, [])
+    })
+
+    test('an id that can be one of the service stays as it is, others go by their digest', async () => {
+      const { at, set } = open()
+      const sid = newId()
+      await set(sid, data(60_000, { n: 1 }))
+      assert.deepEqual(Object.keys((await call(at, 'GET', '/' + sid)).body.meta), ['cookie', 'n'])
+      await set('a', data(60_000, { n: 2 }))
+      const id = 'sha256-ypeBEsobvcr6wjGzmiPcTaeG7_gUfE5yuYB3ha_uSLs' // printf a | openssl dgst -sha256 -binary | base64
+      const { meta } = (await call(at, 'GET', '/' + id)).body
+      assert.deepEqual([meta.n, meta['session-api:sid']], [2, 'a'])
+    })
+
+    test('refuses to save under what is no Unicode', async () => {
       const { get, set, touch, destroy } = open()
-      for (const sid of ['short', 'with.a.dot.and.more', 'x'.repeat(129), 'a/../b/../c/../d/', '']) {
+      await set('\ufffd', data(60_000, { n: 1 }))
+      for (const sid of ['\ud800', 'koa:sess:\udfff', '🙂'.slice(0, 1)]) {
         await assert.rejects(set(sid, data()), (error) => error instanceof SessionApiError && error.code === 'invalid_id')
         assert.equal(await get(sid), null)
         await touch(sid, data())
         await destroy(sid)
       }
+      assert.equal((await get('\ufffd')).n, 1)
     })
 
     test('knows nothing of what was never there', async () => {
@@ -135,8 +174,6 @@ for (const [name, url] of Object.entries(services)) {
       await set(sid, inFlight)
       await set(sid, first)
       assert.equal(await get(sid), null)
-      await set(sid, data(60_000, { fresh: true }))
-      assert.equal((await get(sid)).fresh, true, 'a new session may have the id')
     })
 
     test('lives as long as its cookie', async () => {
@@ -156,6 +193,41 @@ for (const [name, url] of Object.entries(services)) {
       about(await life(), 30 * 86_400_000)
       await set(sid, data(-1))
       assert.equal(await get(sid), null, 'saved with a cookie of the past')
+    })
+
+    test('ttl may be a function of the session, which comes before its cookie', async () => {
+      const { at, set, touch, get } = open({ ttl: ({ kind }) => ({ short: 60, none: 0, past: -5, broken: NaN, text: '60', long: 1e9 })[kind] })
+      const life = async (sid) => Date.parse((await call(at, 'GET', '/' + sid)).body.expiresAt) - Date.now()
+      const about = (ms, wanted) => assert.ok(ms <= wanted && ms > wanted - 30_000, `${ms} is about ${wanted}`)
+      const sid = newId()
+      await set(sid, data(3_600_000, { kind: 'short' }))
+      about(await life(sid), 60_000)
+      await set(sid, data(undefined, { kind: 'long' }))
+      about(await life(sid), 30 * 86_400_000)
+      await touch(sid, data(3_600_000, { kind: 'short' }))
+      about(await life(sid), 60_000)
+      for (const kind of ['broken', 'text', 'unknown']) {
+        await assert.rejects(set(sid, data(60_000, { kind })), { name: 'TypeError', message: /ttl must be a function that answers a number/ })
+      }
+      for (const kind of ['none', 'past']) {
+        const ended = newId()
+        await set(ended, data(60_000, { kind: 'short' }))
+        await set(ended, data(60_000, { kind }))
+        assert.equal(await get(ended), null)
+      }
+    })
+
+    test('with disableTouch only a save prolongs', async () => {
+      const { fetch, requests } = recorder()
+      const { set, touch } = open({ fetch, disableTouch: true })
+      const sid = newId()
+      await set(sid, data(60_000))
+      await touch(sid, data(120_000))
+      assert.deepEqual(requests.map(({ method }) => method), ['PUT'])
+      const eager = open({ fetch, disableTouch: false })
+      requests.length = 0
+      await eager.touch(sid, data(120_000))
+      assert.deepEqual(requests.map(({ method }) => method), ['PATCH'])
     })
 
     test('a touch that comes late ends what its cookie says has ended', async () => {
@@ -210,6 +282,46 @@ for (const [name, url] of Object.entries(services)) {
       const loaded = await load(sid)
       await set(sid, loaded)
       assert.deepEqual(requests.map(({ method, status }) => [method, status]), [['PUT', 201], ['PUT', 200], ['GET', 200], ['PUT', 200]])
+    })
+
+    test('frameworks that make objects of their own save what they read in one request, and revive nothing', async () => {
+      const { fetch, requests } = recorder()
+      const { store } = open({ fetch })
+      const asked = () => requests.splice(0).map(({ method, status }) => [method, status])
+      for (const sid of [newId(), 'koa:sess:' + newId()]) {
+        await store.set(sid, { n: 1 }, 60_000)
+        const copy = { ...(await store.get(sid)), n: 2 }
+        assert.deepEqual(copy, { n: 2 }, 'no cookie where none was saved')
+        await store.set(sid, copy, 60_000)
+        assert.deepEqual(asked(), [['PUT', 201], ['GET', 200], ['PUT', 200]])
+        const late = { ...(await store.get(sid)), n: 3 }
+        const later = { ...late }
+        await store.destroy(sid)
+        await store.set(sid, late, 60_000)
+        await store.set(sid, later, 60_000)
+        assert.equal(await store.get(sid), null)
+        asked()
+      }
+    })
+
+    test('a write that is answered 404 is an error where the session need not be there', async () => {
+      const fetch = async () => Response.json({ code: 'session_not_found', detail: 'as if the id were wrong' }, { status: 404 })
+      const { set } = open({ fetch })
+      await assert.rejects(set(newId(), data(60_000)), { code: 'session_not_found', httpStatus: 404 })
+    })
+
+    test('a session that ended while it was used is gone, whether the answer is 404 or 410', async () => {
+      for (const [status, code] of [[404, 'session_not_found'], [410, 'session_ended']]) {
+        const ended = async (url, init) => (init.method === 'GET' ? fetch(url, init) : Response.json({ code, detail: 'it is gone' }, { status }))
+        const at = options({ url })
+        const sid = newId()
+        await promised(new SessionApiStore(at)).set(sid, data(60_000))
+        const { load, set, touch, destroy } = promised(new SessionApiStore({ ...at, fetch: ended }))
+        const loaded = await load(sid)
+        await set(sid, loaded)
+        await touch(sid, loaded)
+        await destroy(sid)
+      }
     })
 
     test('leaves the sections of others alone', async () => {
