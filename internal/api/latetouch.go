@@ -70,6 +70,29 @@ func (s *Server) Settle(ctx context.Context) {
 	}
 }
 
+// touchResult is what Touch returns.
+type touchResult struct {
+	sess schema.Session
+	err  error
+}
+
+// touch moves a deadline, and says in the log now and then that it cannot.
+func (s *Server) touch(parent context.Context, now time.Time, k store.Key, until time.Time) (res touchResult) {
+	ctx, cancel := context.WithTimeout(parent, lateTouchTimeout)
+	defer cancel()
+	defer func() {
+		if rec := recover(); rec != nil {
+			s.Logger.ErrorContext(ctx, "panic", "value", rec, "stack", string(debug.Stack()))
+			res.err = errors.New("panic")
+		}
+	}()
+	res.sess, res.err = s.Sessions.Touch(ctx, now, k, until)
+	if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due(now, "touch") {
+		s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
+	}
+	return res
+}
+
 // touchLate moves the deadline of a session that was read, if it is time. It
 // waits for that a third of VerifyTimeout, and not beyond end. What takes longer
 // goes on by itself, and what fails changes nothing: the session was read. moved
@@ -81,39 +104,32 @@ func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schem
 	if !due || !s.touches.begin(k) {
 		return sess, false, nil
 	}
-	type result struct {
-		sess schema.Session
-		err  error
-	}
-	done := make(chan result, 1)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lateTouchTimeout)
+	done := make(chan touchResult, 1)
+	parent := context.WithoutCancel(r.Context())
 	go func() {
-		defer s.touches.end(k)
-		defer cancel()
-		defer func() {
-			if rec := recover(); rec != nil {
-				s.Logger.ErrorContext(ctx, "panic", "value", rec, "stack", string(debug.Stack()))
-			}
-		}()
-		var res result
-		res.sess, res.err = s.Sessions.Touch(ctx, now, k, until)
-		if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due(now, "touch") {
-			s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
-		}
+		res := s.touch(parent, now, k, until)
+		s.touches.end(k) // first, so that the next question may begin another
 		done <- res
 	}()
 	timer := time.NewTimer(min(s.VerifyTimeout/3, time.Until(end)))
 	defer timer.Stop()
+	var res touchResult
 	select {
-	case res := <-done:
-		switch {
-		case res.err == nil:
-			return res.sess, true, nil
-		case errors.Is(res.err, store.ErrNotFound):
-			return schema.Session{}, false, res.err
-		}
+	case res = <-done:
 	case <-timer.C:
+		select {
+		case res = <-done: // both at once
+		default:
+			return sess, false, nil
+		}
 	case <-r.Context().Done():
+		return sess, false, nil
+	}
+	switch {
+	case res.err == nil:
+		return res.sess, true, nil
+	case errors.Is(res.err, store.ErrNotFound):
+		return schema.Session{}, false, res.err
 	}
 	return sess, false, nil
 }

@@ -121,3 +121,24 @@ func TestVerifyTimeoutIsForReading(t *testing.T) {
 	c.do("GET", verify, "").problem(503, "store_unavailable")
 	assert.GreaterOrEqual(t, time.Since(began), 600*time.Millisecond)
 }
+
+// panics is a memory store whose touches do.
+type panics struct{ *memory.Store }
+
+func (panics) Touch(context.Context, time.Time, store.Key, time.Time) (schema.Session, error) {
+	panic("broken")
+}
+
+func TestVerifyOutlivesATouchThatPanics(t *testing.T) {
+	s := start(t, func(set *settings) {
+		set.store = panics{memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10})}
+	})
+	c := s.client()
+	c.create(ada)
+	s.clock.advance(time.Hour)
+	for range 2 {
+		c.do("GET", verify, "").expect(200)
+	}
+	assert.Contains(t, s.log.String(), `"msg":"panic"`)
+	s.api.Settle(t.Context())
+}
