@@ -65,7 +65,9 @@ func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old strin
 			return schema.Session{}, err
 		}
 	}
-	sess := schema.Session{Namespace: key.Namespace, ID: key.ID, CreatedAt: now, UpdatedAt: now, Revision: 1}
+	sess := schema.Session{
+		Namespace: key.Namespace, ID: key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
+	}
 	sess.OwnTTL, _ = in.TTL()
 	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
 	sess.ExpiresAt = s.life.Deadline(now, now, sess.TTL)
