@@ -33,5 +33,8 @@ export interface SessionClientOptions extends ClientOptions {
 /** Makes a client of the service at `baseUrl`. Its methods take a path of the contract. */
 export function createSessionClient(options?: SessionClientOptions): SessionClient
 
-/** The ETag of a session, for `If-Match`. */
-export function etag(session: Pick<Session, 'revision'>): string
+/**
+ * The ETag of an answer with a session, for `If-Match`. It is opaque, and cannot be worked out from the session.
+ * Throws a TypeError if the answer has none.
+ */
+export function etag(answer: { response: Response }): string

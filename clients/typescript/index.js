@@ -10,7 +10,9 @@ export function createSessionClient({ token, headers, ...options } = {}) {
   })
 }
 
-/** The ETag of a session, for If-Match. */
-export function etag(session) {
-  return `"${session.revision}"`
+/** The ETag of an answer, for If-Match. */
+export function etag({ response }) {
+  const tag = response.headers.get('ETag')
+  if (tag === null) throw new TypeError('the answer has no ETag')
+  return tag
 }

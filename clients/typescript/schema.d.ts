@@ -296,9 +296,11 @@ export interface paths {
          *     one, `null` empties it, and the others stay. Where there is none, it is created with the id,
          *     which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
          *
-         *     An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-         *     late write does not bring back who has signed out; `?revive=true` brings it back. With
-         *     `If-Match` nothing is created.
+         *     An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+         *     otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+         *     open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+         *     same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+         *     404, never 410.
          */
         put: operations["putSessionById"];
         post?: never;
@@ -796,10 +798,10 @@ export interface components {
         UserInput: {
             /** @description The user's id in the application, at most 256 bytes. */
             id: string;
-            /** @description The user's address. Empty where it is left out. */
-            email?: string;
-            /** @description What the user may be. Empty where it is left out. */
-            roles?: string[];
+            /** @description The user's address. Empty where it is left out or `null`. */
+            email?: string | null;
+            /** @description What the user may be. Empty where it is left out or `null`. */
+            roles?: string[] | null;
         } | null;
         /** @description Changes to sections, and how long the session lives. The members that only the service sets may be sent along and are ignored. */
         SessionPatch: {
@@ -1255,7 +1257,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session of that id was ended lately. */
+        /** @description The session of that id was ended, expired or was evicted lately. */
         SessionEnded: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1266,9 +1268,9 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:session-api:problem:session_ended",
-                 *       "title": "The session was ended",
+                 *       "title": "The session is over",
                  *       "status": 410,
-                 *       "detail": "A session of this id was ended lately. Send revive=true to begin it anew.",
+                 *       "detail": "A session of this id was ended or expired lately. Send revive=true to begin it anew.",
                  *       "code": "session_ended",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1445,7 +1447,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session is not at the revision that `If-Match` names, or there is one that `If-None-Match` does not want. Nothing has changed. */
+        /** @description The session is not in the state that `If-Match` names, or there is one that `If-None-Match` does not want. Nothing has changed. */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1581,12 +1583,12 @@ export interface components {
         Namespace: components["schemas"]["Namespace"];
         /**
          * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-         * @example "3"
+         * @example *
          */
         IfMatch: string;
         /**
          * @description Answer 304 without a body if the session's `ETag` is one of these.
-         * @example "3"
+         * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
          */
         IfNoneMatch: string;
     };
@@ -1603,8 +1605,8 @@ export interface components {
          */
         "Clear-Cookie": string;
         /**
-         * @description The revision in quotes.
-         * @example "3"
+         * @description Names this state of this session, and no other. It is opaque: send it back as it came.
+         * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
          */
         ETag: string;
         /**
@@ -1681,7 +1683,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
+                 * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
@@ -1715,7 +1717,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1798,7 +1800,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1891,7 +1893,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -1927,7 +1929,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -2312,7 +2314,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Answer 304 without a body if the session's `ETag` is one of these.
-                 * @example "3"
+                 * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
@@ -2349,13 +2351,15 @@ export interface operations {
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Whether this counts as a use of the session and moves `expiresAt`. */
                 touch?: boolean;
-                /** @description `true` lets an id that was ended lately begin anew, as key-value stores do. */
+                /** @description `true` lets an id whose session is over begin anew, as key-value stores do. */
                 revive?: boolean;
+                /** @description `true` lets an id begin anew whose session expired or was evicted; one that was ended stays so. */
+                reviveExpired?: boolean;
             };
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /**
@@ -2445,7 +2449,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -2561,7 +2565,7 @@ export interface operations {
             header?: {
                 /**
                  * @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
-                 * @example "3"
+                 * @example *
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
@@ -2775,7 +2779,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"namespace":"default","idleMs":86400000,"session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
+                    /** @example {"namespace":"default","idleMs":86400000,"life":"5I6dNpWgqYyJlJhT","session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -2795,7 +2799,7 @@ export interface operations {
         /** @description A line for each session, as the export writes it. */
         requestBody?: {
             content: {
-                /** @example {"namespace":"default","idleMs":86400000,"session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
+                /** @example {"namespace":"default","idleMs":86400000,"life":"5I6dNpWgqYyJlJhT","session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
                 "application/x-ndjson": string;
             };
         };

@@ -261,7 +261,7 @@ func TestPagesReachTheirSession(t *testing.T) {
 		changed := g.do("PUT", "/api/session", strings.NewReader(`{"meta":{"a":1}}`), "Cookie", cookie,
 			"Content-Type", "application/json", "If-Match", read.header.Get("Etag"), "Origin", g.url)
 		require.Equal(t, http.StatusOK, changed.status, changed.body)
-		assert.Equal(t, `"2"`, changed.header.Get("Etag"))
+		assert.NotEqual(t, read.header.Get("Etag"), changed.header.Get("Etag"))
 		assert.Equal(t, http.StatusForbidden, g.do("PUT", "/api/session", strings.NewReader(`{}`), "Cookie", cookie,
 			"Content-Type", "application/json", "Origin", "https://elsewhere.example").status)
 		assert.Equal(t, http.StatusOK, g.do("POST", "/api/session/touch", http.NoBody, "Cookie", cookie).status)

@@ -75,6 +75,7 @@ func (c *contractTransport) check(req *http.Request, sent []byte, resp *http.Res
 		return
 	}
 	seen := req.Clone(context.Background())
+	seen.GetBody = nil // what is validated is this
 	seen.Body = io.NopCloser(bytes.NewReader(asTheContractHasIt(sent, req.URL.Path)))
 	if seen.Method == http.MethodPatch && seen.Header.Get("Content-Type") == "application/json" {
 		seen.Header.Set("Content-Type", "application/merge-patch+json") // accepted for generators, not of the contract
@@ -105,7 +106,7 @@ func (c *contractTransport) check(req *http.Request, sent []byte, resp *http.Res
 func asTheContractHasIt(sent []byte, path string) []byte {
 	switch {
 	case strings.HasSuffix(path, "/operations"):
-	case string(bytes.TrimSpace(sent)) == "[]":
+	case string(bytes.Join(bytes.Fields(sent), nil)) == "[]":
 		return []byte("{}")
 	default:
 		return emptySection.ReplaceAll(sent, []byte("$1{}"))

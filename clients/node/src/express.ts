@@ -110,7 +110,8 @@ export class SessionApiStore extends session.Store {
   /** Whether nothing is left to do: false where there is a session of that id already. */
   async #create(sid: string, body: Record<string, unknown>): Promise<boolean> {
     try {
-      await this.#client.ask('PUT', '/' + sid, { headers: { 'If-None-Match': '*' }, body })
+      // A new session may have the id of one that expired, never that of one that was ended.
+      await this.#client.ask('PUT', '/' + sid, { query: { reviveExpired: 'true' }, headers: { 'If-None-Match': '*' }, body })
     } catch (error) {
       if (!(error instanceof SessionApiError)) throw error
       if (error.code === 'precondition_failed') return false
