@@ -790,14 +790,14 @@ type User struct {
 
 // UserInput Who the visitor is, or `null` for somebody unknown.
 type UserInput struct {
-	// Email The user's address. Empty where it is left out.
-	Email *string `json:"email,omitempty"`
+	// Email The user's address. Empty where it is left out or `null`.
+	Email nullable.Nullable[string] `json:"email,omitempty"`
 
 	// ID The user's id in the application, at most 256 bytes.
 	ID string `json:"id"`
 
-	// Roles What the user may be. Empty where it is left out.
-	Roles *[]string `json:"roles,omitempty"`
+	// Roles What the user may be. Empty where it is left out or `null`.
+	Roles nullable.Nullable[[]string] `json:"roles,omitempty"`
 }
 
 // UserPatch Changes to who the visitor is; `null` forgets them.
@@ -1078,8 +1078,11 @@ type PutSessionByIDParams struct {
 	// Touch Whether this counts as a use of the session and moves `expiresAt`.
 	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
 
-	// Revive `true` lets an id that was ended lately begin anew, as key-value stores do.
+	// Revive `true` lets an id whose session is over begin anew, as key-value stores do.
 	Revive *bool `form:"revive,omitempty" json:"revive,omitempty"`
+
+	// ReviveExpired `true` lets an id begin anew whose session expired or was evicted; one that was ended stays so.
+	ReviveExpired *bool `form:"reviveExpired,omitempty" json:"reviveExpired,omitempty"`
 
 	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
@@ -1611,9 +1614,11 @@ type ClientInterface interface {
 	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-	// late write does not bring back who has signed out; `?revive=true` brings it back. With
-	// `If-Match` nothing is created.
+	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+	// 404, never 410.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1626,9 +1631,11 @@ type ClientInterface interface {
 	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-	// late write does not bring back who has signed out; `?revive=true` brings it back. With
-	// `If-Match` nothing is created.
+	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+	// 404, never 410.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2413,9 +2420,11 @@ func (c *Client) PatchSessionByID(ctx context.Context, id SessionID, params *Pat
 // one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 // which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-// late write does not bring back who has signed out; `?revive=true` brings it back. With
-// `If-Match` nothing is created.
+// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+// 404, never 410.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2438,9 +2447,11 @@ func (c *Client) PutSessionByIDWithBody(ctx context.Context, id SessionID, param
 // one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 // which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-// late write does not bring back who has signed out; `?revive=true` brings it back. With
-// `If-Match` nothing is created.
+// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+// 404, never 410.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4099,6 +4110,18 @@ func NewPutSessionByIDRequestWithBody(server string, id SessionID, params *PutSe
 
 		}
 
+		if params.ReviveExpired != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reviveExpired", *params.ReviveExpired, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -4846,9 +4869,11 @@ type ClientWithResponsesInterface interface {
 	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-	// late write does not bring back who has signed out; `?revive=true` brings it back. With
-	// `If-Match` nothing is created.
+	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+	// 404, never 410.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4861,9 +4886,11 @@ type ClientWithResponsesInterface interface {
 	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-	// late write does not bring back who has signed out; `?revive=true` brings it back. With
-	// `If-Match` nothing is created.
+	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+	// 404, never 410.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7565,9 +7592,11 @@ func (c *ClientWithResponses) PatchSessionByIDWithResponse(ctx context.Context, 
 // one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 // which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-// late write does not bring back who has signed out; `?revive=true` brings it back. With
-// `If-Match` nothing is created.
+// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+// 404, never 410.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7586,9 +7615,11 @@ func (c *ClientWithResponses) PutSessionByIDWithBodyWithResponse(ctx context.Con
 // one, `null` empties it, and the others stay. Where there is none, it is created with the id,
 // which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-// late write does not bring back who has signed out; `?revive=true` brings it back. With
-// `If-Match` nothing is created.
+// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+// 404, never 410.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -152,7 +152,7 @@ func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string) {
 		})
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(replaced))
-	assert.Equal(t, `"2"`, replaced.Headers200.ETag)
+	assert.NotEqual(t, read.Headers200.ETag, replaced.Headers200.ETag)
 	assert.Equal(t, map[string]any{"model": "m-1"}, replaced.JSON200.APIConfig)
 	assert.Equal(t, map[string]any{"step": 1.0}, replaced.JSON200.Inputs)
 

@@ -108,7 +108,7 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 // what your application asks for that.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{
-		User: sessionapi.Value(sessionapi.UserInput{ID: r.FormValue("name"), Roles: &[]string{"editor"}}),
+		User: sessionapi.Value(sessionapi.UserInput{ID: r.FormValue("name"), Roles: sessionapi.Value([]string{"editor"})}),
 	}, a.service)
 	if err == nil {
 		err = sessionapi.ProblemOf(created)

@@ -26,7 +26,9 @@ call() {
 
 bearer() { printf 'header = "Authorization: Bearer %s"' "$1"; }
 
-created=$(call POST '/api/session?transport=bearer' '{"inputs": {"step": 1}, "ttlMs": 600000}')
+headers=$(mktemp)
+trap 'rm -f "$headers"' EXIT
+created=$(call POST '/api/session?transport=bearer' '{"inputs": {"step": 1}, "ttlMs": 600000}' --dump-header "$headers")
 auth=$(bearer "$(jq -r .token <<<"$created")")
 echo "created: $(jq -c '{revision, inputs}' <<<"$created")"
 
@@ -43,8 +45,9 @@ done
 wait
 echo "appended: $(call GET /api/session | jq -c '.results.files | sort')"
 
-# Whoever holds an old ETag is told.
-if ! problem=$(call PUT /api/session '{"meta": {"lost": true}}' --header 'If-Match: "1"' 2>&1); then
+# Whoever holds an old ETag is told: it comes from the answer's header.
+etag=$(tr -d '\r' <"$headers" | sed -n 's/^[Ee][Tt]ag: //p')
+if ! problem=$(call PUT /api/session '{"meta": {"lost": true}}' --header "If-Match: $etag" 2>&1); then
   echo "refused: ${problem%%:*}"
 fi
 

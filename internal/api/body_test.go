@@ -25,7 +25,7 @@ func TestBodiesThatAreNoJSON(t *testing.T) {
 	made := c.do("POST", "/api/session", `{"inputs":{"a":1}}`).expect(201)
 	deep := strings.Repeat(`{"a":`, 64) + "1" + strings.Repeat("}", 64)
 	bodies := map[string]string{
-		"null": "null", "array": `[]`, "scalar": `1`, "string": `"x"`, "truncated": `{"inputs":{`, "comment": `{/**/}`,
+		"null": "null", "array": `[1]`, "array of arrays": `[[]]`, "two arrays": `[][]`, "scalar": `1`, "string": `"x"`, "truncated": `{"inputs":{`, "comment": `{/**/}`,
 		"duplicate key": `{"inputs":{"a":1,"a":2}}`, "duplicate section": `{"meta":{},"meta":{}}`,
 		"duplicate by escape": `{"inputs":{"a":1,"\u0061":2}}`, "duplicate deep down": `{"inputs":{"x":[{"y":{"k":1,"k":1}}]}}`,
 		"second value": `{} {}`, "trailing junk": `{}x`, "invalid UTF-8": "{\"inputs\":{\"a\":\"\xff\"}}",
@@ -47,7 +47,7 @@ func TestBodiesThatAreNoJSON(t *testing.T) {
 		assert.Contains(t, []int{400, 422}, a.StatusCode, "%s: %s", body, a.body)
 	}
 	for _, path := range []string{"/api/session/touch", "/api/session/regenerate"} {
-		c.do("POST", path, "[]").problem(400, "invalid_json")
+		c.do("POST", path, "[1]").problem(400, "invalid_json")
 		c.do("POST", path, `{"ttlMs":1,"ttlMs":1}`).problem(400, "invalid_json")
 	}
 	assert.Equal(t, string(made.body), string(c.do("GET", "/api/session", "").expect(200).body), "nothing stored has changed")
@@ -57,9 +57,15 @@ func TestBodiesThatAreNoSession(t *testing.T) {
 	c := start(t, func(s *settings) { s.rules.ForbiddenKeys = []string{"apiKey", "password"} }).client()
 	made := c.create("")
 	cases := map[string]string{
-		`{"USER":{"id":"x"}}`:                          "/USER",
-		`{"unknown":1}`:                                "/unknown",
-		`{"inputs":[]}`:                                "/inputs",
+		`{"USER":{"id":"x"}}`:      "/USER",
+		`{"unknown":1}`:            "/unknown",
+		`{"inputs":[1]}`:           "/inputs",
+		`{"user":[]}`:              "/user/id",
+		`{"inputs":{"n":[1e400]}}`: "/inputs/n/0",
+		`{"inputs":{"n":-1e400}}`:  "/inputs/n",
+		`{"meta":{"n":` + strings.Repeat("9", 5000) + `}}`: "/meta/n",
+		`{"ttlMs":1.5}`:                                "/ttlMs",
+		`{"ttlMs":1e400}`:                              "/ttlMs",
 		`{"inputs":"x"}`:                               "/inputs",
 		`{"user":"x"}`:                                 "/user",
 		`{"user":{}}`:                                  "/user/id",
@@ -119,7 +125,7 @@ func TestOperationsThatFailChangeNothing(t *testing.T) {
 
 func TestWhatIsStoredComesBackAsItWas(t *testing.T) {
 	c := start(t).client()
-	inputs := `{"z":9007199254740993,"a":1e400,"m":-0,"n":1.0,"big":` + strings.Repeat("1234567890", 10) + `,"ü":"☃ \ud83d\ude00 😀","nested":{"b":[],"a":null}}`
+	inputs := `{"z":9007199254740993,"a":1e300,"m":-0,"n":1.0,"big":` + strings.Repeat("1234567890", 10) + `,"ü":"☃ \ud83d\ude00 😀","nested":{"b":[],"a":null}}`
 	c.create(`{ "inputs" : ` + inputs + ` }`)
 	assert.Equal(t, inputs, string(c.do("GET", "/api/session", "").expect(200).document().Inputs))
 	c.do("PATCH", "/api/session", `{"inputs":{"new":1e-7}}`).expect(200)

@@ -21,7 +21,7 @@ func parseETags(r *http.Request, name string) (etags, error) {
 	if len(values) == 0 {
 		return etags{}, nil
 	}
-	malformed := &problem{codeInvalidHeader, name + ` takes * or quoted entity tags, such as "3".`}
+	malformed := &problem{codeInvalidHeader, name + ` takes * or quoted entity tags, as the ETag header gave them.`}
 	e := etags{present: true}
 	rest := strings.Trim(strings.Join(values, ","), " \t")
 	if rest == "*" {

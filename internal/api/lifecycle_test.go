@@ -21,7 +21,6 @@ func TestWholeLifeOfASession(t *testing.T) {
 
 	made := c.do("POST", "/api/session", `{"user":{"id":"u-1","email":"a@example.com","roles":["editor"]},"inputs":{"step":1},"apiConfig":{"model":"m-1"}}`).expect(201)
 	assert.Equal(t, "/api/session", made.Header.Get("Location"))
-	assert.Equal(t, `"1"`, made.Header.Get("ETag"))
 	d := made.document()
 	assert.True(t, schema.ValidID(d.ID))
 	assert.Equal(t, s.clock.Now().Add(24*time.Hour), d.ExpiresAt)
@@ -29,6 +28,7 @@ func TestWholeLifeOfASession(t *testing.T) {
 
 	read := c.do("GET", "/api/session", "").expect(200)
 	assert.JSONEq(t, string(made.body), string(read.body), "a read right after the creation has nothing to move")
+	assert.Equal(t, made.Header.Get("ETag"), read.Header.Get("ETag"))
 	assert.Empty(t, read.Header["Set-Cookie"])
 
 	d = c.do("PUT", "/api/session", `{"results":{"score":1.50}}`).expect(200).document()
@@ -40,12 +40,14 @@ func TestWholeLifeOfASession(t *testing.T) {
 	assert.Equal(t, 3, d.Revision)
 	assert.JSONEq(t, `{"name":"Ada"}`, string(d.Inputs))
 
-	d = c.do("POST", "/api/session/operations", `[{"op":"add","path":"/user/roles/-","value":"admin"}]`).expect(200).document()
+	changed := c.do("POST", "/api/session/operations", `[{"op":"add","path":"/user/roles/-","value":"admin"}]`).expect(200)
+	d = changed.document()
 	assert.Equal(t, []string{"editor", "admin"}, d.User.Roles)
 
 	head := c.do("HEAD", "/api/session", "").expect(200)
 	assert.Empty(t, head.body)
-	assert.Equal(t, `"4"`, head.Header.Get("ETag"))
+	assert.Equal(t, changed.Header.Get("ETag"), head.Header.Get("ETag"))
+	assert.NotEqual(t, made.Header.Get("ETag"), head.Header.Get("ETag"))
 
 	s.clock.advance(time.Second)
 	touched := c.do("POST", "/api/session/touch", "").expect(200)
@@ -98,13 +100,13 @@ func TestPutResetsWithNullAndTakesTheWholeDocumentBack(t *testing.T) {
 
 func TestTwoWritersWithOneETag(t *testing.T) {
 	c := start(t).client()
-	c.create("")
+	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
 	const writers = 8
 	statuses := make([]int, writers)
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
-			statuses[i] = c.do("PUT", "/api/session", fmt.Sprintf(`{"inputs":{"writer":%d}}`, i), "If-Match", `"1"`).StatusCode
+			statuses[i] = c.do("PUT", "/api/session", fmt.Sprintf(`{"inputs":{"writer":%d}}`, i), "If-Match", tag).StatusCode
 		})
 	}
 	wg.Wait()
@@ -139,42 +141,42 @@ func TestConcurrentPatchesLoseNothing(t *testing.T) {
 
 func TestConditionalRequests(t *testing.T) {
 	c := start(t).client()
-	c.create("")
+	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
 
-	read := c.do("GET", "/api/session", "", "If-None-Match", `"1"`).expect(304)
-	assert.Equal(t, `"1"`, read.Header.Get("ETag"))
+	read := c.do("GET", "/api/session", "", "If-None-Match", tag).expect(304)
+	assert.Equal(t, tag, read.Header.Get("ETag"))
 	assert.Empty(t, read.body)
-	c.do("GET", "/api/session", "", "If-None-Match", `W/"1"`).expect(304)
-	c.do("GET", "/api/session", "", "If-None-Match", `"7", "1"`).expect(304)
+	c.do("GET", "/api/session", "", "If-None-Match", `W/`+tag).expect(304)
+	c.do("GET", "/api/session", "", "If-None-Match", `"7", `+tag).expect(304)
 	c.do("GET", "/api/session", "", "If-None-Match", `*`).expect(304)
-	c.do("GET", "/api/session", "", "If-None-Match", `"2"`).expect(200)
+	c.do("GET", "/api/session", "", "If-None-Match", `"1"`).expect(200)
 	c.do("GET", "/api/session", "", "If-None-Match", `1`).problem(400, "invalid_header")
 
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
 		body := `{"meta":{"m":"` + method + `"}}`
 		c.do(method, "/api/session", body, "If-Match", `1`).problem(400, "invalid_header")
 		c.do(method, "/api/session", body, "If-Match", `"1`).problem(400, "invalid_header")
-		c.do(method, "/api/session", body, "If-Match", `W/"1"`).problem(412, "precondition_failed")
-		c.do(method, "/api/session", body, "If-Match", `"2"`).problem(412, "precondition_failed")
+		c.do(method, "/api/session", body, "If-Match", `W/`+tag).problem(412, "precondition_failed")
+		c.do(method, "/api/session", body, "If-Match", `"1"`).problem(412, "precondition_failed")
 	}
-	c.do("POST", "/api/session/operations", `[]`, "If-Match", `"2"`).problem(412, "precondition_failed")
-	c.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", `*`).expect(200)
-	c.do("PUT", "/api/session", `{"meta":{"a":2}}`, "If-Match", `"1", "2"`).expect(200)
-	c.do("DELETE", "/api/session", "", "If-Match", `"3"`).expect(204)
+	c.do("POST", "/api/session/operations", `[]`, "If-Match", `"1"`).problem(412, "precondition_failed")
+	tag = c.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", `*`).expect(200).Header.Get("ETag")
+	tag = c.do("PUT", "/api/session", `{"meta":{"a":2}}`, "If-Match", `"1", `+tag).expect(200).Header.Get("ETag")
+	c.do("DELETE", "/api/session", "", "If-Match", tag).expect(204)
 	c.do("PUT", "/api/session", `{}`, "If-Match", `*`).problem(401, "unauthorized")
 	c.do("DELETE", "/api/session", "", "If-Match", `*`).expect(204)
 }
 
 func TestRequireIfMatch(t *testing.T) {
 	c := start(t, func(s *settings) { s.RequireIfMatch = true }).client()
-	c.create("")
+	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
 		c.do(method, "/api/session", `{}`).problem(428, "precondition_required")
 	}
 	c.do("POST", "/api/session/operations", `[]`).problem(428, "precondition_required")
-	c.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", `"1"`).expect(200)
+	tag = c.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", tag).expect(200).Header.Get("ETag")
 	c.do("POST", "/api/session/touch", "").expect(200)
-	c.do("DELETE", "/api/session", "", "If-Match", `"2"`).expect(204)
+	c.do("DELETE", "/api/session", "", "If-Match", tag).expect(204)
 }
 
 func TestBearerTransport(t *testing.T) {
@@ -238,11 +240,19 @@ func TestTouchSetsTheSessionsOwnLife(t *testing.T) {
 	assert.Equal(t, s.clock.Now().Add(time.Minute), d.ExpiresAt)
 	assert.Equal(t, 2, d.Revision, "a longer life changes no section")
 
-	for _, ttl := range []string{"0", "-1", "1.5", "1e3", `"5"`, "null", "99999999999999999999", "2592000001"} {
+	for _, ttl := range []string{"0", "-1", "1.5", "1e-3", "1e400", `"5"`, "null", "99999999999999999999", "2592000001"} {
 		c.do("POST", "/api/session/touch", `{"ttlMs":`+ttl+`}`).problem(422, "validation_failed")
 		c.do("POST", "/api/session", `{"ttlMs":`+ttl+`}`).problem(422, "validation_failed")
 	}
 	c.do("POST", "/api/session/touch", `{"ttl":1}`).problem(422, "validation_failed")
+
+	// A whole number is one in any spelling.
+	for _, ttl := range []string{"60000.0", "6e4", "6E+4", "600000e-1"} {
+		d := c.do("POST", "/api/session/touch", `{"ttlMs":`+ttl+`}`).expect(200).document()
+		assert.Equal(t, s.clock.Now().Add(time.Minute), d.ExpiresAt, ttl)
+		d = s.client().do("POST", "/api/session", `{"ttlMs":`+ttl+`}`).expect(201).document()
+		assert.Equal(t, s.clock.Now().Add(time.Minute), d.ExpiresAt, ttl)
+	}
 }
 
 func TestTouchOnAccessCanBeOff(t *testing.T) {

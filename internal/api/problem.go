@@ -68,7 +68,7 @@ var problemTypes = map[schema.Code]struct {
 	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
 	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
-	codeSessionEnded:           {http.StatusGone, "The session was ended"},
+	codeSessionEnded:           {http.StatusGone, "The session is over"},
 	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition does not hold"},
 	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
 	codeUnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The media type is not supported"},
@@ -144,7 +144,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	case errors.Is(err, store.ErrUserLimit):
 		return codeUserLimit, "The user has as many sessions as one may have. End one of them first.", nil
 	case errors.Is(err, store.ErrEnded):
-		return codeSessionEnded, "A session of this id was ended lately. Send revive=true to begin it anew.", nil
+		return codeSessionEnded, "A session of this id was ended or expired lately. Send revive=true to begin it anew.", nil
 	case errors.Is(err, store.ErrBadCursor):
 		return codeInvalidQuery, "The cursor is not one of this list.", nil
 	case errors.Is(err, ErrCleanupRunning):

@@ -89,14 +89,20 @@ func userID(q url.Values) (string, error) {
 }
 
 // number returns the value of a parameter that is a whole number from low to
-// high.
+// high, in whatever spelling JSON has for it.
 func number(q url.Values, name string, def, low, high int) (int, error) {
 	value, err := one(q, name, strconv.Itoa(def))
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.ParseUint(value, 10, 31) // takes no sign
-	if err != nil || int(n) < low || int(n) > high {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		var ok bool
+		if n, ok = schema.WholeNumber(value); !ok {
+			n = -1
+		}
+	}
+	if n < int64(low) || n > int64(high) || value[0] == '+' {
 		return 0, &problem{codeInvalidQuery, fmt.Sprintf("%s is a whole number from %d to %d.", name, low, high)}
 	}
 	return int(n), nil

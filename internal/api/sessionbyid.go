@@ -94,6 +94,10 @@ func (s *Server) putSessionByID(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	reviveExpired, err := flag(r, "reviveExpired", false)
+	if err != nil {
+		return err
+	}
 	cond, creates, err := s.putConditions(r)
 	if err != nil {
 		return err
@@ -102,7 +106,7 @@ func (s *Server) putSessionByID(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	update := store.Update{Change: change, If: cond, Slide: touch}
+	update := store.Update{Change: change, If: cond, Slide: touch, ReviveExpired: reviveExpired}
 	var sess schema.Session
 	var created bool
 	if creates {

@@ -118,10 +118,11 @@ func TestCreatingForSomebodyHandsOverWhatOpensTheSession(t *testing.T) {
 			out := made.handedOver()
 			assert.True(t, schema.ValidID(out.Session.ID))
 			assert.Equal(t, "u-1", out.Session.User.ID)
-			assert.Equal(t, `"1"`, made.Header.Get("ETag"))
+			assert.NotEmpty(t, made.Header.Get("ETag"))
 			assert.Equal(t, "/api/sessions/"+out.Session.ID, made.Header.Get("Location"))
 			assert.Contains(t, string(made.body), `{"n":1.50}`, "digit for digit")
 			read := s.backend().do("GET", made.Header.Get("Location"), "").expect(200)
+			assert.Equal(t, made.Header.Get("ETag"), read.Header.Get("ETag"))
 			assert.Equal(t, fmt.Sprintf(`{"session":%s,`, read.body), string(made.body[:len(read.body)+len(`{"session":,`)]))
 
 			assert.Equal(t, sign(out.Session.ID, secret), out.Token)
@@ -144,10 +145,11 @@ func TestCreatingForSomebodyTakesWhatTheOwnRouteTakes(t *testing.T) {
 	b.do("POST", "/api/sessions", "", "Content-Type", "").expect(201)
 	b.do("POST", "/api/sessions", `{"user":{}}`).problem(422, "validation_failed")
 	b.do("POST", "/api/sessions", `{"ttlMs":0}`).problem(422, "validation_failed")
-	b.do("POST", "/api/sessions", `[]`).problem(400, "invalid_json")
+	b.do("POST", "/api/sessions", `[1]`).problem(400, "invalid_json")
+	assert.Nil(t, b.create("", "[]").Session.User, "an empty array is what PHP sends for an empty object")
 	b.do("POST", "/api/sessions", `{}`, "Content-Type", "text/plain").problem(415, "unsupported_media_type")
 	b.do("POST", "/api/sessions", `{"inputs":{"a":"`+strings.Repeat("x", 1<<20)+`"}}`).problem(413, "too_large")
-	assert.Equal(t, 4, b.count(""))
+	assert.Equal(t, 5, b.count(""))
 
 	// The cookie that a backend passes along by mistake is not its own.
 	out := b.create("", "")
@@ -323,7 +325,7 @@ func TestListPagesAreStable(t *testing.T) {
 func TestListRefusesWhatItCannotRead(t *testing.T) {
 	b := start(t, withServiceTokens).backend()
 	fill(b, 3, "ada")
-	for _, limit := range []string{"", "0", "1001", "-1", "%2B5", "5.0", "0x5", "ten", "99999999999999999999", "1&limit=1", "1&limit=2"} {
+	for _, limit := range []string{"", "0", "1001", "-1", "%2B5", "5.5", "0x5", "1e4", "1e-1", "1e400", "-0", "ten", "99999999999999999999", "1&limit=1", "1&limit=2"} {
 		b.do("GET", "/api/sessions?limit="+limit, "").problem(400, "invalid_query")
 	}
 	next := b.list(url.Values{"limit": {"1"}}).NextCursor

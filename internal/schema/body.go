@@ -23,7 +23,7 @@ var bodyDecoders = sync.Pool{New: func() any { return new(bodyDecoder) }}
 
 // wellFormed checks that body is one JSON value of the kind as RFC 7493
 // (I-JSON) has it: UTF-8, no duplicate names, no lone surrogates. It says
-// nothing about numbers, which may be of any size.
+// nothing about numbers, which a normalizer checks.
 func wellFormed(body []byte, kind jsontext.Kind) error {
 	d, _ := bodyDecoders.Get().(*bodyDecoder) // New makes nothing else
 	d.src = *bytes.NewBuffer(body)            // read in place, see jsontext.NewDecoder
@@ -81,7 +81,8 @@ func invalidJSON(detail string) *Error { return &Error{Code: CodeInvalidJSON, De
 // normalizer copies a well-formed value in the form that a document keeps: no
 // whitespace, member names in their shortest spelling (so that names are the
 // same if their bytes are), strings cleaned where asked; all else, numbers
-// above all, as it was sent. On its way it checks depth and member names.
+// above all, as it was sent. On its way it checks depth, member names, and that
+// numbers are in range.
 type normalizer struct {
 	rules *Rules
 	src   []byte
@@ -92,6 +93,9 @@ type normalizer struct {
 	clean bool
 	// anyName turns the check of member names off.
 	anyName bool
+	// anyNumber turns the check of numbers off: for what was stored before there
+	// was one.
+	anyNumber bool
 
 	// where is the place of the value that is being copied, for pointers.
 	where path
@@ -146,6 +150,9 @@ func (n *normalizer) value(level int) (jsontext.Value, error) {
 		n.dst, _ = n.rules.appendString(n.dst, n.take(), n.clean)
 	default:
 		n.dst = append(n.dst, n.take()...)
+		if scalar := n.dst[start:]; !n.anyNumber && kindOf(scalar) == jsontext.KindNumber && !inRange(scalar) {
+			n.add(n.where.pointer(), tooLarge)
+		}
 	}
 	return n.dst[start:len(n.dst):len(n.dst)], err
 }

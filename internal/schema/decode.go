@@ -1,15 +1,16 @@
 package schema
 
 import (
+	"bytes"
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Input is a body that names whole sections: a named section is replaced, one
-// that is null is reset, one that is absent stays. The zero Input changes
+// that is null is reset, one that is absent stays. An empty array is the empty
+// object, for a section and for the body itself. The zero Input changes
 // nothing.
 type Input struct {
 	ttl time.Duration
@@ -90,6 +91,7 @@ func (r *Rules) decodeParts(body []byte, p *parts, inPlace bool) error {
 
 // anyParts is decodeParts for a body of any form.
 func (r *Rules) anyParts(body []byte, p *parts) error {
+	body = objectFor(body)
 	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
 		return err
 	}
@@ -103,6 +105,8 @@ func (r *Rules) anyParts(body []byte, p *parts) error {
 			return err
 		}
 		switch {
+		case i != noSection && string(value) == "[]":
+			p.sections[i] = emptyObject
 		case i == sectionUser:
 			p.sections[i] = value
 		case i != noSection:
@@ -118,6 +122,17 @@ func (r *Rules) anyParts(body []byte, p *parts) error {
 	}
 	p.mistakes = n.mistakes
 	return nil
+}
+
+// objectFor returns the empty object for a body that is an empty array, which is
+// what PHP makes of the former, and any other body as it is.
+func objectFor(body []byte) []byte {
+	const space = " \t\r\n" // RFC 8259 section 2
+	rest, ok := bytes.CutPrefix(bytes.Trim(body, space), []byte{'['})
+	if ok && string(bytes.TrimLeft(rest, space)) == "]" {
+		return emptyObject
+	}
+	return body
 }
 
 // isReadOnly reports whether a top-level member is the service's own: those of
@@ -166,6 +181,7 @@ func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *
 	if len(body) == 0 {
 		return nil
 	}
+	body = objectFor(body)
 	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
 		return err
 	}
@@ -201,16 +217,11 @@ func (r *Rules) readTTL(value []byte, m *mistakes) time.Duration {
 // number of milliseconds.
 const endless = time.Duration(math.MaxInt64)
 
-// readMillis reads a count of milliseconds that is written as digits alone.
+// readMillis reads a count of milliseconds.
 func readMillis(value []byte) (time.Duration, bool) {
-	for _, c := range value {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
+	ms, ok := wholeNumber(value)
+	if ms > math.MaxInt64/int64(time.Millisecond) {
+		return endless, ok
 	}
-	ms, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || ms > math.MaxInt64/int64(time.Millisecond) {
-		return endless, true // too many digits, or as good as that
-	}
-	return time.Duration(ms) * time.Millisecond, true
+	return time.Duration(ms) * time.Millisecond, ok
 }

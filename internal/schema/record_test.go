@@ -33,6 +33,14 @@ func TestRecord(t *testing.T) {
 	}, s)
 	assert.Equal(t, "prefix"+record, string(s.AppendRecord([]byte("prefix"))))
 
+	s.Life = schema.NewLife()
+	withLife := string(s.AppendRecord(nil))
+	assert.Contains(t, withLife, `,"life":"`+s.Life.String()+`",`)
+	again, err := defaultRules().DecodeRecord([]byte(withLife))
+	require.NoError(t, err)
+	assert.Equal(t, s, again)
+	assert.Equal(t, s.ETag(), again.ETag())
+
 	s.OwnTTL = 0
 	s.ExpiresAt = s.ExpiresAt.Add(time.Minute) // touched, which writes no document
 	touched := string(s.AppendRecord(nil))
@@ -42,6 +50,14 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, s.ExpiresAt, back.ExpiresAt)
 	assert.Zero(t, back.OwnTTL)
+}
+
+// What was stored before numbers had to be in range comes back as it was.
+func TestRecordKeepsNumbersOutOfRange(t *testing.T) {
+	line := strings.Replace(record, `{"n":1.50}`, `{"n":1e400,"m":`+strings.Repeat("9", 5000)+`}`, 1)
+	s, err := defaultRules().DecodeRecord([]byte(line))
+	require.NoError(t, err)
+	assert.Equal(t, line, string(s.AppendRecord(nil)))
 }
 
 func TestRecordInAnotherSpelling(t *testing.T) {
@@ -85,7 +101,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		"idleMs missing":        {replaced(`"idleMs":3600000,`, ``), []string{"/idleMs"}},
 		"idleMs zero":           {replaced(`3600000`, `0`), []string{"/idleMs"}},
 		"idleMs negative":       {replaced(`3600000`, `-1`), []string{"/idleMs"}},
-		"idleMs a fraction":     {replaced(`3600000`, `3600000.0`), []string{"/idleMs"}},
+		"idleMs a fraction":     {replaced(`3600000`, `3600000.5`), []string{"/idleMs"}},
 		"idleMs endless":        {replaced(`3600000`, `99999999999999999999`), []string{"/idleMs"}},
 		"idleMs over a century": {replaced(`3600000`, `3153600000001`), []string{"/idleMs"}},
 		"ownMs zero":            {replaced(`7200000`, `0`), []string{"/ownMs"}},
@@ -105,7 +121,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		"time as a number":      {replaced(`"2026-11-21T19:04:05.123Z"`, `1795287845123`), []string{"/session/expiresAt"}},
 		"another version":       {replaced(`"version":1`, `"version":2`), []string{"/session/version"}},
 		"revision zero":         {replaced(`"revision":7`, `"revision":0`), []string{"/session/revision"}},
-		"revision a fraction":   {replaced(`"revision":7`, `"revision":7.0`), []string{"/session/revision"}},
+		"revision a fraction":   {replaced(`"revision":7`, `"revision":7.5`), []string{"/session/revision"}},
 		"revision a text":       {replaced(`"revision":7`, `"revision":"7"`), []string{"/session/revision"}},
 		"revision of 16 digits": {replaced(`"revision":7`, `"revision":1000000000000000`), []string{"/session/revision"}},
 		"user without id":       {replaced(`{"id":"u",`, `{`), []string{"/session/user/id"}},
@@ -114,6 +130,8 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		"user with more":        {replaced(`"roles":["r"]`, `"roles":[1],"x":1`), []string{"/session/user/roles/0", "/session/user/x"}},
 		"section missing":       {replaced(`"apiConfig":{},`, ``), []string{"/session/apiConfig"}},
 		"section null":          {replaced(`"meta":{}`, `"meta":null`), []string{"/session/meta"}},
+		"life too short":        {replaced(`,"session"`, `,"life":"AAAA","session"`), []string{"/life"}},
+		"life null":             {replaced(`,"session"`, `,"life":null,"session"`), []string{"/life"}},
 		"section an array":      {replaced(`"meta":{}`, `"meta":[]`), []string{"/session/meta"}},
 		"unknown member within": {replaced(`"meta":{}`, `"meta":{},"stored":{}`), []string{"/session/stored"}},
 		"a name never allowed":  {replaced(`"meta":{}`, `"meta":{"a":[{"__proto__":1}]}`), []string{"/session/meta/a/0/__proto__"}},

@@ -8,7 +8,6 @@ package schema
 
 import (
 	"bytes"
-	"strconv"
 	"time"
 )
 
@@ -25,6 +24,8 @@ const DefaultNamespace = "default"
 type Session struct {
 	// Namespace and ID together name the session.
 	Namespace, ID string
+	// Life tells it from others that had its id before, or have it later.
+	Life Life
 
 	CreatedAt, UpdatedAt time.Time
 	// ExpiresAt is the moment from which the session is absent.
@@ -57,15 +58,6 @@ func (s *Session) Key() Key { return Key{Namespace: s.Namespace, ID: s.ID} }
 
 // Live reports whether s has not expired at now.
 func (s *Session) Live(now time.Time) bool { return now.Before(s.ExpiresAt) }
-
-// ETag is the entity tag of the document (RFC 9110 section 8.8.3): strong, and
-// made of the revision alone, so a touch does not change it.
-func (s *Session) ETag() string {
-	b := make([]byte, 0, 24)
-	b = append(b, '"')
-	b = strconv.AppendInt(b, s.Revision, 10)
-	return string(append(b, '"'))
-}
 
 // The head of a document has a fixed layout, so that ExpiresAt can be replaced
 // without reading the document.
@@ -102,13 +94,13 @@ func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 }
 
 // WithID returns s under another id, for a regenerated session: same data,
-// same times, same revision.
+// same times, same revision, and a life of its own.
 func (s Session) WithID(id string) Session {
 	doc := make([]byte, 0, len(s.Doc)-len(s.ID)+len(id))
 	doc = append(doc, headID...)
 	doc = append(doc, id...)
 	doc = append(doc, s.Doc[len(headID)+len(s.ID):]...)
-	s.ID, s.Doc = id, doc
+	s.ID, s.Life, s.Doc = id, NewLife(), doc
 	return s
 }
 

@@ -46,22 +46,78 @@ func TestAppendJSONForEveryLengthOfID(t *testing.T) {
 	}
 }
 
-func TestWithIDChangesOnlyTheID(t *testing.T) {
+func TestWithIDChangesOnlyIDAndLife(t *testing.T) {
 	s := newSession(t, `{"user":{"id":"u"},"results":{"report":"r.txt"}}`)
 	for _, id := range []string{schema.NewID(), "short-id-of-16-c", strings.Repeat("x", 128)} {
 		next := s.WithID(id)
 		want := s
-		want.ID, want.Doc = id, []byte(strings.Replace(string(s.Doc), s.ID, id, 1))
+		want.ID, want.Life, want.Doc = id, next.Life, []byte(strings.Replace(string(s.Doc), s.ID, id, 1))
 		assert.Equal(t, want, next)
+		assert.NotEqual(t, s.Life, next.Life)
 	}
 	assert.Equal(t, strings.Repeat("a1", 32), s.ID)
 	assert.Contains(t, string(s.Doc), s.ID)
 }
 
-func TestETag(t *testing.T) {
-	for revision, want := range map[int64]string{1: `"1"`, 42: `"42"`, 1<<63 - 1: `"9223372036854775807"`} {
-		s := schema.Session{Revision: revision}
-		assert.Equal(t, want, s.ETag())
+func TestETagNamesOneStateOfOneLife(t *testing.T) {
+	base := newSession(t, `{"inputs":{"a":1}}`)
+	base.Life = schema.Life{1}
+	tags := map[string]string{base.ETag(): "the session itself"}
+	for name, change := range map[string]func(s *schema.Session){
+		"another namespace":               func(s *schema.Session) { s.Namespace = "shop" },
+		"another id":                      func(s *schema.Session) { s.ID = strings.Repeat("b2", 32) },
+		"an id in another namespace":      func(s *schema.Session) { s.Namespace, s.ID = s.Namespace+"a", s.ID[1:] },
+		"a regenerated successor":         func(s *schema.Session) { *s = s.WithID(strings.Repeat("c3", 32)) },
+		"the id made anew":                func(s *schema.Session) { s.Life = schema.NewLife() },
+		"the same but for the last byte":  func(s *schema.Session) { s.Life[11] = 1 },
+		"no life":                         func(s *schema.Session) { s.Life = schema.Life{} },
+		"no life, another time":           func(s *schema.Session) { s.Life, s.CreatedAt = schema.Life{}, created.Add(time.Millisecond) },
+		"the next revision":               func(s *schema.Session) { s.Revision++ },
+		"the same revision, written anew": func(s *schema.Session) { s.UpdatedAt = s.UpdatedAt.Add(time.Millisecond) },
+	} {
+		s := base
+		change(&s)
+		tag := s.ETag()
+		assert.Empty(t, tags[tag], name)
+		tags[tag] = name
+		assert.Regexp(t, `^"[A-Za-z0-9_-]{22}"$`, tag)
+	}
+
+	touched := base
+	touched.ExpiresAt, touched.TTL, touched.OwnTTL = created.Add(5*time.Hour), time.Minute, 0
+	assert.Equal(t, base.ETag(), touched.ETag(), "a touch changes nothing")
+}
+
+// An ETag is the same in every version: clients hold them over an upgrade, and
+// instances of two versions share a store.
+func TestETagStaysTheSame(t *testing.T) {
+	s := newSession(t, `{}`)
+	assert.Equal(t, `"8R_ly-5Gj1iC8JRBLqcfdQ"`, s.ETag(), "of a session without a life")
+	s.Life = schema.Life{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+	assert.Equal(t, `"pR2Rww6Wv2LXibAGoRv6tw"`, s.ETag())
+}
+
+func TestETagsDoNotMeet(t *testing.T) {
+	seen := make(map[string]struct{})
+	s := newSession(t, `{}`)
+	for range 100 {
+		s.Life = schema.NewLife()
+		for s.Revision = 1; s.Revision <= 1000; s.Revision++ {
+			seen[s.ETag()] = struct{}{}
+		}
+	}
+	assert.Len(t, seen, 100_000)
+}
+
+func TestLifeAsText(t *testing.T) {
+	life := schema.NewLife()
+	got, ok := schema.ParseLife(life.String())
+	assert.True(t, ok)
+	assert.Equal(t, life, got)
+	assert.NotEqual(t, life, schema.NewLife())
+	for _, bad := range []string{"", "AAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAA", "AAAAAAAA AAAAAAA", "AAAAAAAAAAAAAAA=", "AAAAAAAAAAAA\r\nAA"} {
+		_, ok := schema.ParseLife(bad)
+		assert.False(t, ok, "%q", bad)
 	}
 }
 

@@ -183,16 +183,10 @@ func readWholeUser(value []byte, m *mistakes) *User {
 }
 
 // whole returns the user that the patch makes by itself, for a body that
-// replaces the user: there null is no value of a field.
+// replaces the user. Null is the default of a field there, too.
 func (p *userPatch) whole(m *mistakes) *User {
 	if p == nil {
 		return nil
-	}
-	if p.email == cleared {
-		m.add(string(userPointer)+"/email", "must be a string")
-	}
-	if p.roles == cleared {
-		m.add(string(userPointer)+"/roles", "must be an array of strings")
 	}
 	return p.apply(nil, m)
 }

@@ -65,7 +65,9 @@ func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old strin
 			return schema.Session{}, err
 		}
 	}
-	sess := schema.Session{Namespace: key.Namespace, ID: key.ID, CreatedAt: now, UpdatedAt: now, Revision: 1}
+	sess := schema.Session{
+		Namespace: key.Namespace, ID: key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
+	}
 	sess.OwnTTL, _ = in.TTL()
 	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
 	sess.ExpiresAt = s.life.Deadline(now, now, sess.TTL)
@@ -78,7 +80,8 @@ func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old strin
 
 // Put is Update, and where there is no live session of the key, it creates one
 // with that id from the change. Where one was ended lately, it returns ErrEnded
-// instead, unless revive says that it may come back.
+// instead, and where one expired or was evicted lately, ErrLapsed, unless revive
+// says that it may come back, or u.ReviveExpired that the latter may.
 func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
 	for try := 0; ; try++ {
 		sess, _, err = s.Update(ctx, now, key, u)
@@ -86,6 +89,9 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, re
 			return sess, false, err
 		}
 		sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, revive)
+		if u.ReviveExpired && errors.Is(err, ErrLapsed) {
+			sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, true)
+		}
 		if !errors.Is(err, ErrExists) {
 			return sess, err == nil, err
 		}
@@ -97,7 +103,8 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, re
 }
 
 // CreateAs is Create with an id that the caller brings. Returns ErrExists, and
-// unless revive says that an ended session may come back, ErrEnded.
+// unless revive says that a session that is over may come back, ErrEnded and
+// ErrLapsed.
 func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
 	keep := s.Store.Create
 	if revive {
@@ -143,6 +150,9 @@ type Update struct {
 	// Slide moves the deadline as activity does. It moves in any case when the
 	// change asks for a ttlMs.
 	Slide bool
+	// ReviveExpired lets Put create a session whose id belonged to one that
+	// expired or was evicted lately; what was ended stays ended.
+	ReviveExpired bool
 }
 
 // Update changes the session of the key. Concurrent updates of one session all

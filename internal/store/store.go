@@ -27,6 +27,10 @@ var (
 	// ErrEnded: a session of that key was ended (Delete, Clear, Regenerate)
 	// within the store's tombstone window, and must not come back.
 	ErrEnded = errors.New("session was ended")
+	// ErrLapsed: a session of that key expired or was evicted within the store's
+	// tombstone window, and a late write must not bring it back. It is a kind of
+	// ErrEnded.
+	ErrLapsed = fmt.Errorf("%w: it expired or was evicted", ErrEnded)
 	// ErrBadCursor: a cursor that this store did not give out for this query.
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrEventsLost: events that a follower has not seen are no longer kept.
@@ -55,9 +59,13 @@ type Store interface {
 	Name() string
 
 	// Create stores s, making room by the store's eviction policy where it is
-	// full. Returns ErrExists if a live session has its key, ErrEnded if one
-	// that was ended lately had it, and ErrFull if there is no room and nothing
-	// may be evicted.
+	// full. Returns ErrExists if a live session has its key, ErrEnded if one had
+	// it that was ended within the tombstone window, ErrLapsed if one had it that
+	// was evicted within that, or expired: that window begins with ExpiresAt,
+	// whether or not anybody has noticed. Returns ErrFull if there is no room and
+	// nothing may be evicted. A store may forget the oldest tombstones, so that
+	// their number is bounded, but none of an ended session to remember one that
+	// expired or was evicted.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Revive is Create for callers that may set again what they removed: it
@@ -75,8 +83,8 @@ type Store interface {
 	Peek(ctx context.Context, now time.Time, key Key) (schema.Session, error)
 
 	// Swap replaces old by next, which has the same key, if the stored session
-	// is still old, judged by CreatedAt, Revision, TTL and OwnTTL (not by
-	// ExpiresAt: a touch meanwhile is no conflict). Where TTL and OwnTTL stay
+	// is still old, judged by Life, CreatedAt, Revision, TTL and OwnTTL (not by
+	// ExpiresAt: a touch meanwhile is no conflict). The Life stays. Where TTL and OwnTTL stay
 	// the same, the later of the stored and the new ExpiresAt holds, so that a
 	// touch is not undone. Returns what is now stored. Counts as a use.
 	// Returns ErrConflict if it changed, ErrNotFound if it is gone (an old key

@@ -157,6 +157,9 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		err = j.find(ctx, now, sess.Key())
 	} else {
 		err = j.Store.Create(ctx, now, *sess)
+		if errors.Is(err, store.ErrLapsed) { // nobody ended it, and this one lives
+			err = j.Store.Revive(ctx, now, *sess)
+		}
 	}
 	switch {
 	case err == nil:

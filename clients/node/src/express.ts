@@ -168,7 +168,8 @@ export class SessionApiStore extends session.Store {
   /** Whether nothing is left to do: false where there is a session of that id already. */
   async #create(id: string, body: Record<string, unknown>): Promise<boolean> {
     try {
-      await this.#client.ask('PUT', '/' + id, { headers: { 'If-None-Match': '*' }, body })
+      // A new session may have the id of one that expired, never that of one that was ended.
+      await this.#client.ask('PUT', '/' + id, { query: { reviveExpired: 'true' }, headers: { 'If-None-Match': '*' }, body })
     } catch (error) {
       if (!(error instanceof SessionApiError)) throw error
       if (error.code === 'precondition_failed') return false

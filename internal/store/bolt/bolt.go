@@ -75,7 +75,7 @@ func Open(now time.Time, o Options) (*Store, error) {
 	s.Store = memory.New(o.Memory)
 	s.committer = committer{
 		queue: &s.queue, mem: s.Store, graces: &s.graces, locks: &s.locks, log: o.Logger,
-		delay: markDelay, waits: s.lazy, stopped: make(chan struct{}),
+		delay: markDelay, waits: s.lazy, tombstone: s.tombstone, stopped: make(chan struct{}),
 	}
 	s.committer.failed.init()
 	s.committer.stuck.init()

@@ -119,7 +119,7 @@ func (c *committer) write(w *writer, b *batch) {
 		})
 	}
 	again := w.added
-	b.over = w.takeBack(c.over)
+	b.over = w.takeBack(c.over, c.tombstone)
 	soon := within(batchTime)
 	for ; b.marks < min(len(c.backlog), batchMarks) && w.added-again < batchBytes && soon(); b.marks++ {
 		c.reconcile(w, b, c.backlog[b.marks])
@@ -150,9 +150,9 @@ func (c *committer) reconcile(w *writer, b *batch, m marked) {
 	case present:
 		w.session(&sess)
 	case m.unsure:
-		w.bury(m.key, m.until)
+		w.bury(m.key, m.tomb.later(tombOf(c.mem.Buried(m.key))))
 	case w.index.of(m.key).live():
-		w.bury(m.key, 0)
+		w.bury(m.key, tombOf(c.mem.Buried(m.key)))
 	}
 	if (m.unsure || m.led) && !c.graces.leads(m.key) {
 		w.leadNowhere(m.key)

@@ -40,7 +40,9 @@ type committer struct {
 	over     []uint64 // entries that are to be taken back, see takeBack
 	logBytes int64
 	buried   int64 // how much of it are tombstones that count
-	fresh    int64 // what the last transaction has added that is not collected
+	// tombstone is how long keys stay taken.
+	tombstone time.Duration
+	fresh     int64 // what the last transaction has added that is not collected
 	// now is a time that has come, in ms.
 	now atomic.Int64
 

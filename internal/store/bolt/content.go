@@ -29,13 +29,19 @@ type content struct {
 	// many sessions have.
 	live, ended []place
 	expired     int
-	graces      map[store.Key]grace
+	// lapsed are the sessions that have expired lately, in the order of their
+	// deadlines: within the longest time that tombstones are kept.
+	lapsed []place
+	graces map[store.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
 	// time is over, in no order.
 	over []uint64
 
 	hasFormat bool
 }
+
+// maxTombstone is longer than any setting lets tombstones last.
+const maxTombstone = 24 * time.Hour
 
 // place is where an entry is in the file.
 type place struct {
@@ -143,7 +149,9 @@ func (p *section) entry(key, value []byte, off int64) error {
 	case sessionKind:
 		found.used, found.created, found.expires, err = e.times()
 	case endedKind:
-		found.expires, err = e.until()
+		var t tomb
+		t, err = e.tomb()
+		found.expires = t.until()
 	case graceKind:
 		var to grace
 		if to, err = e.grace(); err == nil {
@@ -182,12 +190,16 @@ func (c *collector) sum(now int64) *content {
 				all.ended = append(all.ended, *e)
 			case live:
 				all.over = append(all.over, e.number)
+				if e.expires+maxTombstone.Milliseconds() > now {
+					all.lapsed = append(all.lapsed, *e)
+				}
 			}
 		}
 		p.places = nil
 	}
 	all.expired = len(all.over)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
+	slices.SortFunc(all.lapsed, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	c.sumGraces(all, now)
 	return all
 }

@@ -49,8 +49,9 @@
 //
 // A crash before a mark is written can bring back a session that was evicted in
 // the last tenth of a second, or since the last interval: nobody ended it. An
-// expired one is not loaded, and the first transactions say that it is gone: if
-// the clock was wrong, and is set back, it stays so.
+// expired one is not loaded, and the first transactions say that it is gone, and
+// for how long its key is taken: if the clock was wrong, and is set back, it stays
+// so.
 //
 // The first mark starts the interval. When two fifths of it are over, the marked
 // keys are written. Where that takes longer than another two, because the disk is
@@ -75,15 +76,17 @@
 // transaction writes of the same keys is later then, and counts.
 //
 // Keys of the log are numbers, 8 bytes, big endian. A value starts with its
-// format, the byte 1, and ends with the CRC-32C (Castagnoli, big endian) of the
+// format, the byte 1, or 2 for the kind 'S', and ends with the CRC-32C (Castagnoli, big endian) of the
 // key and of all that stands before. Numbers within are varints as package
 // encoding/binary has them, signed but for lengths; times are Unix
 // milliseconds; texts have their lengths in front.
 //
-//	's', namespace, id  createdAt, updatedAt, expiresAt, revision, TTL and
-//	                    OwnTTL in ns, user id, number of files, the files, and
-//	                    the document, up to the CRC
-//	'e', namespace, id  until when there must be no session; 0 for no such time
+//	'S', namespace, id  the life, 12 bytes, createdAt, updatedAt, expiresAt,
+//	                    revision, TTL and OwnTTL in ns, user id, number of
+//	                    files, the files, and the document, up to the CRC
+//	's', namespace, id  the same without the life, by an earlier version
+//	'e', namespace, id  until when there must be no session; 0 for no such time,
+//	                    negative where it expired or was evicted
 //	'g', namespace, id  until when the key leads to another, and that one's id;
 //	                    0 and nothing where it does not any more
 //

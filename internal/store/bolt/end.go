@@ -38,11 +38,11 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 // writeEnd writes that the session of the key is ended.
 func (s *Store) writeEnd(w *writer, now time.Time, key store.Key) {
 	w.endLead(key)
-	var until int64
+	var t tomb
 	if s.tombstone > 0 {
-		until = now.Add(s.tombstone).UnixMilli()
+		t = tomb(now.Add(s.tombstone).UnixMilli())
 	}
-	w.bury(key, until)
+	w.bury(key, t)
 }
 
 // Regenerate implements store.Store.

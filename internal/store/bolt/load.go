@@ -178,12 +178,36 @@ func (l *loader) tombstones() error {
 		return nil
 	}
 	w := l.window()
-	for _, p := range l.held.ended {
+	restore := func(p *place, read func(e entry) (tomb, error)) error {
 		e, err := p.read(w)
 		if err != nil {
 			return err
 		}
-		l.s.Store.RestoreTombstone(e.key, time.UnixMilli(p.expires))
+		t, err := read(e)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if until := time.UnixMilli(t.until()); t < 0 {
+			l.s.Store.RestoreLapsed(e.key, until)
+		} else {
+			l.s.Store.RestoreTombstone(e.key, until)
+		}
+		return nil
+	}
+	for i := range l.held.ended {
+		if err := restore(&l.held.ended[i], entry.tomb); err != nil {
+			return err
+		}
+	}
+	for i := range l.held.lapsed { // while nobody was there
+		p := &l.held.lapsed[i]
+		t := lapsed(p.expires, l.s.tombstone)
+		if t.until() <= l.now.UnixMilli() {
+			continue
+		}
+		if err := restore(p, func(entry) (tomb, error) { return t, nil }); err != nil {
+			return err
+		}
 	}
 	return nil
 }

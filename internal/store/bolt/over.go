@@ -1,5 +1,7 @@
 package bolt
 
+import "time"
+
 // What had expired before the file was opened is not loaded; it is taken back
 // all the same, in the first transactions: if the clock was wrong, and is set
 // back, it must not come to life at the next opening.
@@ -8,9 +10,10 @@ package bolt
 const batchOver = 4096
 
 // takeBack takes back what the entries of these numbers say, unless a later
-// one has done so, of sessions and of graces. It returns how many of them are
+// one has done so, of sessions and of graces. Keys of sessions stay taken for
+// the window from their deadlines on. It returns how many of them are
 // done. It comes early in a transaction, like collect.
-func (w *writer) takeBack(numbers []uint64) int {
+func (w *writer) takeBack(numbers []uint64, window time.Duration) int {
 	numbers = numbers[:min(len(numbers), batchOver)]
 	for _, n := range numbers {
 		number := appendNumber(w.scratch[:0], n)
@@ -25,7 +28,12 @@ func (w *writer) takeBack(numbers []uint64) int {
 		}
 		switch {
 		case e.kind == sessionKind && w.index.of(e.key) == at(n, true):
-			w.bury(e.key, 0)
+			_, _, expires, err := e.times()
+			if err != nil {
+				w.fail(err)
+				break
+			}
+			w.bury(e.key, lapsed(expires, window))
 		case e.kind == graceKind && !w.graces.leads(e.key):
 			w.leadNowhere(e.key)
 		}

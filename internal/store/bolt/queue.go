@@ -30,10 +30,10 @@ type operation struct {
 
 // mark says that file and memory may differ in a key.
 type mark struct {
-	// unsure: nobody knows what the file holds. until is the time of the
-	// tombstone that the key has then, if there is no session of it.
+	// unsure: nobody knows what the file holds. tomb is the tombstone that the
+	// key has then, if there is no session of it.
 	unsure bool
-	until  int64
+	tomb   tomb
 	// led: the key led to a session, and does not any more.
 	led bool
 }
@@ -155,7 +155,7 @@ func (q *queue) markUnsure(lost map[store.Key]news) {
 	q.begin(len(lost))
 	for key, n := range lost {
 		m := q.marks[key]
-		m.unsure, m.until = true, max(n.until, m.until)
+		m.unsure, m.tomb = true, m.tomb.later(n.tomb)
 		q.marks[key] = m
 	}
 	q.mu.Unlock()

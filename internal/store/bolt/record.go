@@ -20,13 +20,17 @@ const (
 const formatKey = "format"
 
 const (
-	format   = 1
-	sumBytes = 4
+	// format is that of all values but sessions with a life, which earlier
+	// versions do not know.
+	format     = 1
+	lifeFormat = 2
+	sumBytes   = 4
 )
 
 // The kinds of entries.
 const (
 	sessionKind = 's'
+	lifeKind    = 'S' // a session with its life, in memory a sessionKind
 	endedKind   = 'e'
 	graceKind   = 'g'
 )
@@ -67,7 +71,7 @@ func unseal(key, value []byte) ([]byte, error) {
 	switch {
 	case sum != binary.BigEndian.Uint32(value[end:]):
 		return nil, errSum
-	case value[0] != format:
+	case value[0] != format && value[0] != lifeFormat:
 		return nil, errFormat
 	}
 	return value[1:end], nil
@@ -75,14 +79,19 @@ func unseal(key, value []byte) ([]byte, error) {
 
 // appendHead appends what every entry starts with.
 func appendHead(b []byte, kind byte, key store.Key) []byte {
-	b = append(b, format, kind)
+	first := byte(format)
+	if kind == lifeKind {
+		first = lifeFormat
+	}
+	b = append(b, first, kind)
 	b = appendText(b, key.Namespace)
 	return appendText(b, key.ID)
 }
 
 // appendSession appends an entry: the session as it is now.
 func appendSession(b []byte, s *schema.Session) []byte {
-	b = appendHead(b, sessionKind, s.Key())
+	b = appendHead(b, lifeKind, s.Key())
+	b = append(b, s.Life[:]...)
 	b = binary.AppendVarint(b, s.CreatedAt.UnixMilli())
 	b = binary.AppendVarint(b, s.UpdatedAt.UnixMilli())
 	b = binary.AppendVarint(b, s.ExpiresAt.UnixMilli())
@@ -97,10 +106,58 @@ func appendSession(b []byte, s *schema.Session) []byte {
 	return append(b, s.Doc...)
 }
 
-// appendEnded appends an entry: there is no session of the key, and until that
-// time there must be none; 0 where there may be one again.
-func appendEnded(b []byte, key store.Key, until int64) []byte {
-	return binary.AppendVarint(appendHead(b, endedKind, key), until)
+// A tomb is until when there must be no session of a key, in ms; 0 where there
+// may be one again, and negative where the session was not ended, but expired or
+// was evicted. Earlier versions take a negative one for 0.
+type tomb int64
+
+// tombOf returns the tomb that says what memory does of a key.
+func tombOf(until time.Time, lapsed bool) tomb {
+	switch {
+	case until.IsZero():
+		return 0
+	case lapsed:
+		return tomb(-until.UnixMilli())
+	default:
+		return tomb(until.UnixMilli())
+	}
+}
+
+// lapsed is the tomb of a session that expired at that time, in ms.
+func lapsed(expires int64, window time.Duration) tomb {
+	if window == 0 {
+		return 0
+	}
+	return tomb(-(expires + window.Milliseconds()))
+}
+
+// until is when it is over.
+func (t tomb) until() int64 { return max(int64(t), -int64(t)) }
+
+// err is why no session may be created at now, nil if one may.
+func (t tomb) err(now int64) error {
+	switch {
+	case t.until() <= now:
+		return nil
+	case t < 0:
+		return store.ErrLapsed
+	default:
+		return store.ErrEnded
+	}
+}
+
+// later returns the one that is over later.
+func (t tomb) later(o tomb) tomb {
+	if o.until() > t.until() {
+		return o
+	}
+	return t
+}
+
+// appendEnded appends an entry: there is no session of the key, and there must
+// be none as long as the tomb says.
+func appendEnded(b []byte, key store.Key, t tomb) []byte {
+	return binary.AppendVarint(appendHead(b, endedKind, key), int64(t))
 }
 
 // appendGrace appends an entry: the key leads to the session of that id until
@@ -119,6 +176,7 @@ func appendText(b []byte, text string) []byte {
 type entry struct {
 	kind byte
 	key  store.Key
+	life schema.Life // of a session; zero where the version that wrote it had none
 	rest reader
 }
 
@@ -136,6 +194,9 @@ func parseEntry(content []byte) (entry, error) {
 	r := reader{rest: content}
 	kind := r.byte()
 	e := entry{kind: kind, key: store.Key{Namespace: r.text(), ID: r.text()}}
+	if kind == lifeKind {
+		e.kind, e.life = sessionKind, r.life()
+	}
 	if e.rest = r; r.bad || !schema.ValidNamespace(e.key.Namespace) || !schema.ValidForeignID(e.key.ID) {
 		return entry{}, errContent
 	}
@@ -145,7 +206,7 @@ func parseEntry(content []byte) (entry, error) {
 // session returns the session of an entry. Its document is still those bytes.
 func (e entry) session() (schema.Session, error) {
 	r := e.rest
-	s := schema.Session{Namespace: e.key.Namespace, ID: e.key.ID}
+	s := schema.Session{Namespace: e.key.Namespace, ID: e.key.ID, Life: e.life}
 	s.CreatedAt, s.UpdatedAt, s.ExpiresAt = r.time(), r.time(), r.time()
 	s.Revision = r.number()
 	s.TTL, s.OwnTTL = time.Duration(r.number()), time.Duration(r.number())
@@ -178,14 +239,14 @@ func (e entry) times() (used, created, expires int64, err error) {
 	return max(updated, expires-ttl.Milliseconds()), created, expires, nil
 }
 
-// until returns until when an ended key is taken.
-func (e entry) until() (int64, error) {
+// tomb returns how long an ended key is taken.
+func (e entry) tomb() (tomb, error) {
 	r := e.rest
-	until := r.number()
+	t := tomb(r.number())
 	if r.bad || len(r.rest) > 0 {
 		return 0, errContent
 	}
-	return until, nil
+	return t, nil
 }
 
 // grace returns where the key leads, and until when.
@@ -216,6 +277,15 @@ func (r *reader) byte() byte {
 	b := r.rest[0]
 	r.rest = r.rest[1:]
 	return b
+}
+
+func (r *reader) life() (l schema.Life) {
+	if len(r.rest) < len(l) {
+		r.fail()
+		return l
+	}
+	r.rest = r.rest[copy(l[:], r.rest):]
+	return l
 }
 
 func (r *reader) number() int64 {

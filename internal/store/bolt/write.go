@@ -96,7 +96,7 @@ func (s *Store) unchanged(ctx context.Context, now time.Time, old *schema.Sessio
 	if err != nil {
 		return was, err
 	}
-	if was.Revision != old.Revision || was.CreatedAt.UnixMilli() != old.CreatedAt.UnixMilli() ||
+	if was.Life != old.Life || was.Revision != old.Revision || was.CreatedAt.UnixMilli() != old.CreatedAt.UnixMilli() ||
 		was.TTL != old.TTL || was.OwnTTL != old.OwnTTL {
 		return was, store.ErrConflict
 	}
@@ -138,6 +138,11 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 	if _, err := s.live(ctx, now, key); err == nil {
 		return store.ErrExists
 	}
+	if !revive {
+		if err := tombOf(s.Store.Buried(key)).err(now.UnixMilli()); err != nil {
+			return err
+		}
+	}
 	full := s.fits(ctx, now)
 	if full != nil && !errors.Is(full, store.ErrFull) {
 		return full
@@ -146,8 +151,10 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		keys: []store.Key{key},
 		size: len(sess.Doc),
 		write: func(w *writer) error {
-			if !revive && w.buried(key) > now.UnixMilli() {
-				return store.ErrEnded
+			if !revive {
+				if err := w.buried(key).err(now.UnixMilli()); err != nil {
+					return err
+				}
 			}
 			if full != nil {
 				return full
@@ -201,7 +208,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		return schema.Session{}, err
 	}
 	written := next
-	written.Namespace, written.ID, written.CreatedAt = was.Namespace, was.ID, was.CreatedAt
+	written.Namespace, written.ID, written.Life, written.CreatedAt = was.Namespace, was.ID, was.Life, was.CreatedAt
 	if next.TTL == was.TTL && next.OwnTTL == was.OwnTTL && was.ExpiresAt.After(next.ExpiresAt) {
 		written.ExpiresAt = was.ExpiresAt
 	}

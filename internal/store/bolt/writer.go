@@ -29,12 +29,11 @@ type writer struct {
 	err  error
 }
 
-// news is a key's last entry, which the index does not know yet. until is the
-// time of the tombstone that the key has if there is no session of it; 0 for
-// none.
+// news is a key's last entry, which the index does not know yet, and the
+// tombstone that the key has if there is no session of it.
 type news struct {
-	at    position
-	until int64
+	at   position
+	tomb tomb
 }
 
 func newWriter(tx *bbolt.Tx, x *index, g *graces, values []byte) (*writer, error) {
@@ -81,11 +80,12 @@ func (w *writer) session(s *schema.Session) {
 	w.put(from)
 }
 
-// bury writes that there is no session of the key, nor may be until that time.
-func (w *writer) bury(key store.Key, until int64) {
-	w.news[key] = news{at(w.next, false), until}
+// bury writes that there is no session of the key, nor may be as long as the
+// tomb says.
+func (w *writer) bury(key store.Key, t tomb) {
+	w.news[key] = news{at(w.next, false), t}
 	from := len(w.values)
-	w.values = appendEnded(w.values, key, until)
+	w.values = appendEnded(w.values, key, t)
 	w.put(from)
 }
 
@@ -115,13 +115,13 @@ func (w *writer) endLead(key store.Key) {
 	}
 }
 
-// buried returns until when the key must have no session.
-func (w *writer) buried(key store.Key) int64 {
+// buried returns how long the key must have no session.
+func (w *writer) buried(key store.Key) tomb {
 	if n, ok := w.news[key]; ok {
 		if n.at.live() {
 			return 0
 		}
-		return n.until
+		return n.tomb
 	}
 	p := w.index.of(key)
 	if p == noPosition || p.live() {
@@ -132,11 +132,11 @@ func (w *writer) buried(key store.Key) int64 {
 	if err != nil || e.kind != endedKind || e.key != key {
 		return 0
 	}
-	until, err := e.until()
+	t, err := e.tomb()
 	if err != nil {
 		return 0
 	}
-	return until
+	return t
 }
 
 // collect takes the first entries out of the log, up to about that many bytes
@@ -185,8 +185,8 @@ func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
 		if w.index.of(e.key) != at(n, false) {
 			return
 		}
-		if until, err := e.until(); err == nil && until > now {
-			w.bury(e.key, until)
+		if t, err := e.tomb(); err == nil && t.until() > now {
+			w.bury(e.key, t)
 		} else {
 			w.news[e.key] = news{}
 		}

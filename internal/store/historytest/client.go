@@ -115,7 +115,7 @@ func (c *client) create(ctx context.Context, f *family, k kind, key int8) {
 	at := c.run.now.Add(-time.Duration(born) * time.Millisecond) // no two sessions are as old
 	name := f.key(key)
 	sess := f.content(schema.Session{
-		Namespace: name.Namespace, ID: name.ID, CreatedAt: at, UpdatedAt: at, ExpiresAt: c.expiry(life), Revision: 1, TTL: life,
+		Namespace: name.Namespace, ID: name.ID, Life: schema.NewLife(), CreatedAt: at, UpdatedAt: at, ExpiresAt: c.expiry(life), Revision: 1, TTL: life,
 	})
 	_, v := f.version(sess)
 	c.do(f, call{kind: k, key: key, new: v}, func(s store.Store) (schema.Session, error) {

@@ -37,14 +37,17 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	at := now.UnixMilli()
 	space := s.spaces.acquire(key.Namespace)
 	e := newEntry(pack(sess, space))
+	e.life = sess.Life
 	err := s.withRoom(ctx, now, nil, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if err := s.vacate(sh, hash, key, at); err != nil {
 			return err
 		}
-		if as == create && sh.tombs.has(hash, at) {
-			return store.ErrEnded
+		if as == create {
+			if err := sh.buried(hash, at); err != nil {
+				return err
+			}
 		}
 		rec := e.rec.Load()
 		s.announce(sh, rec)

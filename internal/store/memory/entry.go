@@ -21,6 +21,8 @@ type entry struct {
 	// used is the tick of the last use, or under the policy TTL of the last
 	// write. It only grows.
 	used atomic.Int64
+	// life is the session's. It is set before the entry is in a shard.
+	life schema.Life
 }
 
 // record is one state of a session, never changed. It is kept small: a million
@@ -123,11 +125,12 @@ func (n *namespace) termsOf(s *schema.Session) *terms {
 // same reports whether s lives as long as the session does.
 func (l *life) same(s *schema.Session) bool { return l.ttl == s.TTL && l.ownTTL == s.OwnTTL }
 
-// session returns the record as a session of that id.
-func (r *record) session(id string) schema.Session {
+// session returns a record of the entry as a session of that id.
+func (e *entry) session(r *record, id string) schema.Session {
 	return schema.Session{
 		Namespace: r.space.name,
 		ID:        id,
+		Life:      e.life,
 		CreatedAt: time.UnixMilli(r.created).UTC(),
 		UpdatedAt: time.UnixMilli(r.updated).UTC(),
 		ExpiresAt: time.UnixMilli(r.expires).UTC(),
@@ -153,9 +156,9 @@ func (r *record) is(key store.Key) bool {
 
 func (r *record) live(now int64) bool { return now < r.expires }
 
-// unchanged reports whether the record is still what a caller saw as old.
-func (r *record) unchanged(old *schema.Session) bool {
-	return r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
+// unchanged reports whether the entry's record is still what a caller saw as old.
+func (e *entry) unchanged(r *record, old *schema.Session) bool {
+	return e.life == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
 }
 
 // use notes a use at the tick. Of concurrent ones the latest stays.
@@ -173,7 +176,7 @@ func (e *entry) use(tick int64) {
 const (
 	// sessionOverhead is for an entry, its record, and its places in the
 	// table, the queues and the index.
-	sessionOverhead = 195
+	sessionOverhead = 211
 	// userOverhead is for a user's name and its place in the index.
 	userOverhead = 40
 	// fileOverhead is for a reference to a file.

@@ -45,43 +45,49 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	if space == nil {
 		return store.Page{}, nil
 	}
-	found := make([]*record, 0, min(limit, batch/8))
+	found := make([]seen, 0, min(limit, batch/8))
 	for {
 		if err := cancelled(ctx); err != nil {
 			return store.Page{}, err
 		}
 		var last *record
-		seen, more := 0, false
-		space.scan(q.UserID, after, func(rec *record) bool {
+		looked, more := 0, false
+		space.scan(q.UserID, after, func(e *entry, rec *record) bool {
 			if rec.live(now.UnixMilli()) {
 				if more = len(found) == limit; more {
 					return false
 				}
-				found = append(found, rec)
+				found = append(found, seen{e, rec})
 			}
 			last = rec
-			seen++
-			return seen < batch
+			looked++
+			return looked < batch
 		})
-		if seen < batch || more {
+		if looked < batch || more {
 			return pageOf(found, more, q), nil
 		}
 		after = position{last.created, string(last.id())}
 	}
 }
 
+// seen is an entry with the record that it had.
+type seen struct {
+	entry *entry
+	rec   *record
+}
+
 // pageOf returns the page with the records that were found for the query, and
 // whether there are more.
-func pageOf(found []*record, more bool, q store.Query) (page store.Page) {
+func pageOf(found []seen, more bool, q store.Query) (page store.Page) {
 	if len(found) == 0 {
 		return page
 	}
 	page.Sessions = make([]schema.Session, len(found))
-	for i, rec := range found {
-		page.Sessions[i] = rec.session(string(rec.id()))
+	for i, s := range found {
+		page.Sessions[i] = s.entry.session(s.rec, string(s.rec.id()))
 	}
 	if more {
-		end := found[len(found)-1]
+		end := found[len(found)-1].rec
 		page.Next = store.EncodeCursor(q, end.created, string(end.id()))
 	}
 	return page
@@ -107,7 +113,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 			return ended, err
 		}
 		keys := make([]store.Key, 0, batch)
-		space.scan(f.UserID, start, func(rec *record) bool {
+		space.scan(f.UserID, start, func(_ *entry, rec *record) bool {
 			if string(rec.id()) != f.Except {
 				keys = append(keys, rec.key())
 			}

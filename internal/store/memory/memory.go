@@ -51,8 +51,9 @@
 //
 // # Tombstones
 //
-// A key that was ended stays in its shard as a hash and a time, so that Create
-// can tell. There are only so many; of more, the first are forgotten.
+// A key whose session was ended, expired or was evicted stays in its shard as a
+// hash and a time, so that Create can tell. There are only so many of those that
+// were ended, and as many of the others; of more, the first are forgotten.
 package memory
 
 import (
@@ -91,7 +92,8 @@ type Options struct {
 	// MaxBytes is the most memory that sessions take, as cost counts it; 0 for
 	// no limit.
 	MaxBytes int64
-	// Tombstone is how long ended keys are remembered; 0 for not at all.
+	// Tombstone is how long keys are remembered whose sessions were ended,
+	// expired or were evicted; 0 for not at all.
 	Tombstone time.Duration
 	// Events is how many events are kept for followers; 1000 where it is 0.
 	Events int

@@ -140,10 +140,10 @@ func (n *namespace) erase(e *entry) {
 	}
 }
 
-// scan calls yield with the records of the namespace's sessions, or of one
+// scan calls yield with the namespace's sessions, or those of one
 // user's, that come after the position, until it returns false or there are no
 // more. The namespace is locked meanwhile.
-func (n *namespace) scan(user string, after position, yield func(*record) bool) {
+func (n *namespace) scan(user string, after position, yield func(*entry, *record) bool) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	pivot := newEntry(after.record(user))
@@ -155,7 +155,7 @@ func (n *namespace) scan(user string, after position, yield func(*record) bool) 
 		if rec.created == after.created && string(rec.id()) == after.id {
 			return true
 		}
-		return yield(rec)
+		return yield(e, rec)
 	}
 	if user != "" {
 		n.users.Ascend(pivot, next)

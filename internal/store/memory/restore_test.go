@@ -63,7 +63,10 @@ func TestRestore(t *testing.T) {
 		_, err := s.Get(ctx, now, sess.Key())
 		require.NoError(t, err)
 		sess.ExpiresAt = now.Add(2 * time.Hour)
-		require.NoError(t, s.Create(ctx, now.Add(time.Hour), sess), "expired, not ended")
+		late := sess.ExpiresAt.Add(time.Minute)
+		require.ErrorIs(t, s.Create(ctx, now.Add(time.Hour), sess), store.ErrLapsed, "expired, not ended")
+		sess.ExpiresAt = late.Add(time.Hour)
+		require.NoError(t, s.Create(ctx, late, sess))
 	})
 
 	t.Run("what expired meanwhile expires", func(t *testing.T) {

@@ -23,8 +23,10 @@ type shard struct {
 	olds oldKeys
 	// graces are the successors of keys that would be in this shard.
 	graces graces
-	// tombs are the keys whose sessions were ended lately.
-	tombs tombs
+	// tombs are the keys whose sessions were ended lately, and lapsed those of
+	// which one expired or was evicted. They are apart, so that a flood of the
+	// latter makes none of the former forgotten.
+	tombs, lapsed tombs
 
 	number int
 

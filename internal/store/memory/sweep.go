@@ -51,6 +51,7 @@ func (sh *shard) sweepTombs(now int64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.tombs.sweep(now)
+	sh.lapsed.sweep(now)
 }
 
 // sweepGraces frees the graces of the shard's keys that have run out at now.

@@ -6,7 +6,7 @@ import (
 	"session-api/internal/store"
 )
 
-// tombs are the keys of a shard that were ended lately, by their hashes: with
+// tombs are keys of a shard whose sessions are gone, by their hashes: with
 // 64 bits and a seed that nobody knows, no two keys that ever meet have the
 // same. They are freed as others come, and by Sweep.
 type tombs struct {
@@ -21,16 +21,16 @@ type tomb struct {
 	until int64
 }
 
-// has reports whether the key of the hash was ended lately.
+// has reports whether the key of the hash is among them at now.
 func (t *tombs) has(hash uint64, now int64) bool {
 	until, ok := t.until[hash]
 	return ok && now < until
 }
 
-// lift forgets that the key was ended.
+// lift forgets the key.
 func (t *tombs) lift(hash uint64) { delete(t.until, hash) }
 
-// set remembers that the key was ended. Of more than limit it forgets the
+// set remembers the key until that time. Of more than limit it forgets the
 // first.
 func (t *tombs) set(hash uint64, until int64, limit int) {
 	if t.until == nil {
@@ -85,14 +85,66 @@ func (s *Store) bury(sh *shard, hash uint64, now int64) {
 	}
 }
 
+// lapse leaves a tombstone of a key whose session expired or was evicted at
+// that time, as far as it is not over by now. The shard is locked.
+func (s *Store) lapse(sh *shard, hash uint64, at, now int64) {
+	if s.tombstone > 0 && at+s.tombstone > now {
+		sh.lapsed.sweep(now)
+		sh.lapsed.set(hash, at+s.tombstone, s.maxTombs)
+	}
+}
+
+// buried returns why no session of a key may be created, nil if one may. The
+// shard is locked.
+func (sh *shard) buried(hash uint64, now int64) error {
+	switch {
+	case sh.tombs.has(hash, now):
+		return store.ErrEnded
+	case sh.lapsed.has(hash, now):
+		return store.ErrLapsed
+	}
+	return nil
+}
+
+// Buried returns until when there must be no session of the key, zero if nothing
+// is known of it. lapsed: the one that there was has not been ended, but expired
+// or was evicted.
+func (s *Store) Buried(key store.Key) (until time.Time, lapsed bool) {
+	hash := s.hash(key)
+	sh := s.shardOf(hash)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	if at, ok := sh.tombs.until[hash]; ok {
+		return time.UnixMilli(at), false
+	}
+	if at, ok := sh.lapsed.until[hash]; ok {
+		return time.UnixMilli(at), true
+	}
+	return time.Time{}, false
+}
+
 // RestoreTombstone makes the key one that was ended, until that time, unless
 // there is a session of it.
 func (s *Store) RestoreTombstone(key store.Key, until time.Time) {
+	s.restoreTombstone(key, until, false)
+}
+
+// RestoreLapsed makes the key one whose session expired or was evicted, until
+// that time, unless there is a session of it.
+func (s *Store) RestoreLapsed(key store.Key, until time.Time) {
+	s.restoreTombstone(key, until, true)
+}
+
+func (s *Store) restoreTombstone(key store.Key, until time.Time, lapsed bool) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	ts := &sh.tombs
+	if lapsed {
+		ts = &sh.lapsed
+	}
 	if sh.table.find(hash, key) == nil {
-		sh.tombs.set(hash, until.UnixMilli(), s.maxTombs)
+		ts.set(hash, until.UnixMilli(), s.maxTombs)
 	}
 }

@@ -18,7 +18,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	key := old.Key()
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
-	var rec *record
+	var got schema.Session
 	err := s.withRoom(ctx, now, &key, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
@@ -26,10 +26,10 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		switch {
 		case e == nil:
 			return store.ErrNotFound
-		case !was.unchanged(&old):
+		case !e.unchanged(was, &old):
 			return store.ErrConflict
 		}
-		rec = repack(&next, was)
+		rec := repack(&next, was)
 		rec.created = was.created
 		if was.same(&next) {
 			rec.expires = max(rec.expires, was.expires)
@@ -38,6 +38,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 			return err
 		}
 		s.replace(sh, e, was, rec)
+		got = e.session(rec, key.ID)
 		s.emit(store.EventUpdated, now.UnixMilli(), key, rec)
 		return nil
 	})
@@ -45,7 +46,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		return schema.Session{}, err
 	}
 	s.sets.Add(1)
-	return rec.session(key.ID), nil
+	return got, nil
 }
 
 // repack is pack for a session that was another record: what is as it was, they
@@ -83,7 +84,7 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 		s.requeue(sh, e, was, at)
 		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
 	}
-	return rec.session(key.ID), nil
+	return e.session(rec, key.ID), nil
 }
 
 // Regenerate implements store.Store.
@@ -96,13 +97,14 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.spaces.acquire(nextKey.Namespace)
 	successor := newEntry(pack(&next, space))
+	successor.life = next.Life
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
 			return store.ErrNotFound
-		case !was.unchanged(&old):
+		case !e.unchanged(was, &old):
 			return store.ErrConflict
 		}
 		if err := s.vacate(nextSh, nextHash, nextKey, now.UnixMilli()); err != nil {
@@ -196,6 +198,7 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 	}
 	sh.table.put(hash, e)
 	sh.tombs.lift(hash)
+	sh.lapsed.lift(hash)
 	sh.graces.forget(key)
 	sh.ends.push(e)
 	if s.policy == LRU {
@@ -226,8 +229,10 @@ func (s *Store) end(sh *shard, hash uint64, key store.Key, e *entry, why store.E
 	switch why {
 	case store.EventExpired:
 		s.expirations.Add(1)
+		s.lapse(sh, hash, rec.expires, now)
 	case store.EventEvicted:
 		s.evictions.Add(1)
+		s.lapse(sh, hash, now, now)
 	default:
 		s.deletes.Add(1)
 		s.bury(sh, hash, now)

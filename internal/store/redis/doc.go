@@ -9,7 +9,7 @@
 //	session:<id>             the session: a string that holds its JSON, see value.go
 //	session:shop:<id>
 //	{session:<id>}:to        where a regenerated id leads during its grace
-//	{session:<id>}:end       the tombstone of an id that was ended
+//	{session:<id>}:end       the tombstone of an id: until when it is taken
 //	session:#exp:<n>         index by deadline, of all sessions: 64 sorted sets
 //	session:#ns:default:<n>  index by age, of a namespace: 64 sorted sets
 //	session:#user:default:u  index by age, of the user u: one sorted set
@@ -28,7 +28,8 @@
 //
 // Swap, Touch and Delete are each one Lua call on the session's key. It does
 // not parse the document: it compares the bytes of its head that hold createdAt
-// and the revision, and the end of the value, that holds the idle lives. So a
+// and the revision, and the end of the value, that holds its life and the idle
+// lives. So a
 // change is made to the very state that it was worked out from or not at all,
 // and nothing brings back what is gone. An id that was ended and taken again is
 // another session, whatever its revision.
@@ -41,6 +42,13 @@
 // call, and looked at where one is created. It holds its end by the caller's
 // clock, as the session's deadline is, and Redis frees it then. Ending a session
 // works where memory is full, too, although it writes a tombstone.
+//
+// Nobody is there when Redis frees what has expired. So a live session has its
+// tombstone beforehand, which ends so long after its deadline: whatever moves
+// the deadline sets it anew, in the same call. That costs no round trip, a SET
+// with each touch that is written, and some 180 bytes of memory for a session.
+// It counts from the moment that the session is gone, whatever took it. Sessions
+// of an earlier version get theirs when their deadline is next moved.
 //
 // Get is one round trip of two cheap commands, not a script. Where a change
 // falls between the two, what they return gives that away, and is read again in

@@ -18,6 +18,9 @@ type entry struct {
 	user    string
 	files   []string
 	stamp   stamp
+	// birth is the session's. No index has it: it is zero in an entry that was
+	// read from one.
+	birth stamp
 }
 
 // entryOf returns the entry of a session under the stamp.
@@ -28,6 +31,7 @@ func entryOf(sess *schema.Session, s stamp) entry {
 		user:    sess.UserID,
 		files:   sess.Files,
 		stamp:   s,
+		birth:   birthOf(sess.Life),
 	}
 }
 

@@ -78,7 +78,7 @@ func newSession(t testing.TB, now time.Time, sp spec) schema.Session {
 		sp.ttl = hour
 	}
 	return build(t, schema.Session{
-		Namespace: sp.namespace, ID: sp.id, CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(sp.ttl),
+		Namespace: sp.namespace, ID: sp.id, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, ExpiresAt: now.Add(sp.ttl),
 		Revision: 1, TTL: sp.ttl,
 	}, sp)
 }

@@ -63,7 +63,7 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 	name := s.session(old.Key())
 	s.written.add(name)
 	a, err := s.change(ctx, client, "ending a regenerated session", call{moveScript, []string{name, grace(name), tombstone(name)}, append(asItWas(now, old),
-		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.stamp, graceUntil), s.tombstoneEnd(now),
+		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.birth, graceUntil), s.tombstoneEnd(now),
 	)})
 	if err == nil {
 		err = a.conflict()
@@ -86,7 +86,7 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
-		err := s.publishOnce(ctx, client, now, old, e.key, e.stamp.String())
+		err := s.publishOnce(ctx, client, now, old, e.key, e.birth.String())
 		gone := errors.Is(err, store.ErrNotFound)
 		if err == nil || gone {
 			if before.key.ID != "" {
@@ -112,7 +112,7 @@ func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time
 	name := s.session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "publishing a regenerated session", call{publishScript, []string{name, grace(name), tombstone(name)}, []string{
-		millis(now), birth, old,
+		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time
 		return err
 	case st == nil || st.pending:
 		return store.ErrNotFound
-	case !st.sess.CreatedAt.Equal(old.CreatedAt), st.sess.Revision != old.Revision,
+	case st.sess.Life != old.Life, !st.sess.CreatedAt.Equal(old.CreatedAt), st.sess.Revision != old.Revision,
 		st.sess.TTL != old.TTL, st.sess.OwnTTL != old.OwnTTL:
 		return store.ErrConflict
 	}

@@ -87,6 +87,7 @@ const (
 	wasDone
 	wasPending
 	wasEnded
+	wasLapsed
 )
 
 // answer is what a script answers.

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"time"
+
+	"session-api/internal/schema"
 )
 
 // A stamp names the index entries that were written together for a session.
@@ -86,6 +88,10 @@ func (s stamp) settled(now time.Time) bool {
 const settleTime = 2 * time.Minute
 
 func (s stamp) String() string { return stampEncoding.EncodeToString(s[:]) }
+
+// A session's birth, its life as a value has it, is a stamp in form only: one
+// that was stored before sessions had lives has its first stamp for both.
+func birthOf(life schema.Life) stamp { return stamp(life) }
 
 // parseStamp reads the text of a stamp.
 func parseStamp(text string) (s stamp, ok bool) {

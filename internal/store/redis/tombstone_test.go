@@ -39,11 +39,14 @@ func TestTombstonesAreSeenByEveryInstance(t *testing.T) {
 		key := "{session:" + sess.ID + "}:end"
 		assert.Equal(t, strconv.FormatInt(now.Add(5*time.Minute).UnixMilli(), 10), server.CLI("PEXPIRETIME", key))
 		require.NoError(t, other.Revive(t.Context(), now, sess), how)
-		assert.Equal(t, "0", server.CLI("EXISTS", key))
+		ahead := strconv.FormatInt(sess.ExpiresAt.Add(5*time.Minute).UnixMilli(), 10)
+		assert.Equal(t, ahead+".0", server.CLI("GET", key), "it is for when the session has expired")
+		assert.Equal(t, ahead, server.CLI("PEXPIRETIME", key))
 	}
 }
 
-// A session that takes an id that was ended is no longer one that was.
+// A session that takes an id that was ended is no longer one that was: it leaves
+// the tombstone of one that expires.
 func TestTombstonesOfASuccessorsID(t *testing.T) {
 	server := redistest.Start(t)
 	s := open(t, server, forFiveMinutes)
@@ -52,6 +55,8 @@ func TestTombstonesOfASuccessorsID(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), now, ended.Key(), 0))
 	require.NoError(t, s.Regenerate(t.Context(), now, sess, sess.WithID(ended.ID), now))
 	now = now.Add(time.Minute)
+	require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{id: ended.ID})), store.ErrLapsed)
+	now = now.Add(5 * time.Minute)
 	require.NoError(t, s.Create(t.Context(), now, newSession(t, now, spec{id: ended.ID})))
 }
 

@@ -56,8 +56,9 @@ func revisionOffset(id string) int {
 }
 
 // The trailer, in the order of its members. "bytes" is the document's size, in
-// compressed values only; "birth" is the first stamp that the session had, if
-// it is not the present one; "ownMs" is left out where it is 0. Its end, the
+// compressed values only; "birth" is the session's life, which it keeps through
+// all changes; without it, in values of an earlier version, "index" is the life,
+// too. "ownMs" is left out where it is 0. Its end, the
 // terms, is what a change of the idle life changes.
 const (
 	trailerStart = `,"stored":{`
@@ -91,15 +92,17 @@ type encoded struct {
 	body []byte
 	// lead is what the trailer starts with.
 	lead string
+	// birth is what a new session's value names.
+	birth stamp
 }
 
 // encode returns the value of a session, up to its stamps.
 func (c *codec) encode(sess *schema.Session) encoded {
 	doc := sess.Doc[:len(sess.Doc)-1] // the final brace closes the trailer
 	if body := c.compress(doc, plainEnd(sess)); body != nil {
-		return encoded{body: body, lead: trailerStart + trailerBytes + strconv.Itoa(len(sess.Doc)) + ","}
+		return encoded{body: body, lead: trailerStart + trailerBytes + strconv.Itoa(len(sess.Doc)) + ",", birth: birthOf(sess.Life)}
 	}
-	return encoded{body: doc, lead: trailerStart}
+	return encoded{body: doc, lead: trailerStart, birth: birthOf(sess.Life)}
 }
 
 // revisionEnd is where the document's head ends: after the comma that follows
@@ -109,13 +112,16 @@ func revisionEnd(sess *schema.Session) int {
 	return end + bytes.IndexByte(sess.Doc[end:], ',') + 1
 }
 
-// value returns the whole value of a session that has no other stamp.
+// value returns the whole value of a new session.
 func (e encoded) value(s stamp, terms string) []byte {
-	b := make([]byte, 0, len(e.body)+len(e.lead)+len(trailerIndex)+stampText+1+len(terms))
+	b := make([]byte, 0, len(e.body)+len(e.lead)+len(trailerIndex)+len(trailerBirth)+2*(stampText+1)+len(terms))
 	b = append(b, e.body...)
 	b = append(b, e.lead...)
 	b = append(b, trailerIndex...)
 	b = stampEncoding.AppendEncode(b, s[:])
+	b = append(b, '"')
+	b = append(b, trailerBirth...)
+	b = stampEncoding.AppendEncode(b, e.birth[:])
 	b = append(b, '"')
 	return append(b, terms...)
 }
@@ -175,6 +181,7 @@ func (c *codec) decode(key store.Key, value string, st *stored) error {
 		return errForeign
 	}
 	st.sess.Namespace, st.sess.ID = key.Namespace, key.ID
+	st.sess.Life = schema.Life(st.birth)
 	st.sess.TTL, st.sess.OwnTTL = st.idle, st.own
 	body, compressed := strings.CutPrefix(body, markZstd)
 	end, ok := st.readHead(body)

@@ -19,7 +19,7 @@ var created = time.Date(2026, 11, 21, 17, 4, 5, 123_000_000, time.UTC)
 func newValueSession(t testing.TB, id string, change func(*schema.Session, *schema.Sections)) schema.Session {
 	t.Helper()
 	sess := schema.Session{
-		Namespace: schema.DefaultNamespace, ID: id, Revision: 7,
+		Namespace: schema.DefaultNamespace, ID: id, Life: schema.NewLife(), Revision: 7,
 		CreatedAt: created, UpdatedAt: created.Add(time.Minute), ExpiresAt: created.Add(time.Hour),
 		TTL: time.Hour,
 	}
@@ -93,7 +93,7 @@ func TestValueRoundTrip(t *testing.T) {
 				assert.False(t, st.pending)
 				assert.Equal(t, sess.ExpiresAt.UnixMilli(), st.written)
 				assert.Equal(t, index, st.index)
-				assert.Equal(t, index, st.birth)
+				assert.Equal(t, birthOf(sess.Life), st.birth)
 				assert.EqualValues(t, len(sess.Doc), documentSize(int64(len(value)), value))
 				got := st.sess
 				assert.True(t, got.ExpiresAt.IsZero(), "that is the key's")

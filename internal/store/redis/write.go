@@ -59,13 +59,15 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	name := s.session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "creating a session", call{createScript, []string{name, grace(name), tombstone(name)}, []string{
-		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift,
+		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(),
 	}})
 	switch {
 	case err != nil:
 		return err
 	case a.outcome == wasEnded:
 		return store.ErrEnded
+	case a.outcome == wasLapsed:
+		return store.ErrLapsed
 	case a.outcome != wasDone:
 		return store.ErrExists
 	}
@@ -91,6 +93,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	if err := checkDocument(&next); err != nil {
 		return schema.Session{}, err
 	}
+	next.Life = old.Life
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	got, err := s.swap(ctx, client, now, &old, next, !sameIndexes(&old, &next))
@@ -121,10 +124,10 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.change(ctx, client, "changing a session", call{swapScript, []string{name}, append(asItWas(now, old),
+	a, err := s.change(ctx, client, "changing a session", call{swapScript, []string{name, tombstone(name)}, append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
-		digestString(old.UserID, old.Files), newStampText,
+		digestString(old.UserID, old.Files), newStampText, s.tombstoneLife(),
 	)})
 	if err == nil {
 		err = a.conflict()
@@ -166,11 +169,11 @@ func (s *Store) entryBefore(old *schema.Session, index, value string) (entry, er
 
 // asItWas is what a script compares the stored session with, after the time.
 func asItWas(now time.Time, old *schema.Session) []string {
-	args := make([]string, 0, 14)
+	args := make([]string, 0, 16)
 	return append(args, millis(now),
 		strconv.Itoa(revisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
 		strconv.Itoa(createdOffset(old.ID)), old.CreatedAt.UTC().Format(timeLayout),
-		terms(old.TTL, old.OwnTTL))
+		terms(old.TTL, old.OwnTTL), birthOf(old.Life).String())
 }
 
 // conflict is the error of a change that was not made.
@@ -199,7 +202,9 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	defer cancel()
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, doing, call{touchScript, []string{name}, []string{millis(now), millis(until)}})
+	a, err := s.change(ctx, client, doing, call{touchScript, []string{name, tombstone(name)}, []string{
+		millis(now), millis(until), s.tombstoneLife(),
+	}})
 	if err == nil {
 		err = a.conflict()
 	}
@@ -257,6 +262,15 @@ func (s *Store) tombstoneEnd(now time.Time) string {
 		return ""
 	}
 	return millis(now.Add(s.opts.Tombstone))
+}
+
+// tombstoneLife is how long what expires is remembered after its deadline, as
+// scripts take it.
+func (s *Store) tombstoneLife() string {
+	if s.opts.Tombstone == 0 {
+		return ""
+	}
+	return strconv.FormatInt(s.opts.Tombstone.Milliseconds(), 10)
 }
 
 // flag is a truth value as scripts take it.

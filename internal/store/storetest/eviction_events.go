@@ -52,12 +52,24 @@ func testEvictionEvents(t *testing.T, open Open) {
 		fo.requireNext(f.deleted(sess))
 	})
 
-	t.Run("what gave way may come again", func(t *testing.T) {
+	t.Run("what gave way stays away for a while", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 1, Tombstone: window})
+		first := f.created(spec{})
+		second := f.created(spec{})
+		f.requireGone(first.Key())
+		f.requireLapsed(first.Key())
+		f.requireStored(second)
+		f.clock.Advance(window - time.Millisecond)
+		f.requireLapsed(first.Key())
+		f.clock.Advance(time.Millisecond)
+		f.requireStored(f.created(spec{id: first.ID, note: "again"}))
+	})
+
+	t.Run("what gave way may be revived", func(t *testing.T) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 1, Tombstone: window})
 		first := f.created(spec{})
 		f.created(spec{})
-		f.requireGone(first.Key())
-		f.requireStored(f.created(spec{id: first.ID, note: "again"}))
+		f.requireStored(f.revived(spec{id: first.ID, note: "again"}))
 	})
 
 	t.Run("a tombstone takes no room", func(t *testing.T) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -12,7 +13,7 @@ import (
 
 // makeRoom does to the model what the store does before it stores next in the
 // place of old, or beside the others where old is nil.
-func (m *model) makeRoom(old *schema.Session, next schema.Session) error {
+func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session) error {
 	entries, grows := 1, m.cost(next)
 	if old != nil {
 		entries, grows = 0, grows-m.cost(m.live[old.Key()])
@@ -24,7 +25,9 @@ func (m *model) makeRoom(old *schema.Session, next schema.Session) error {
 		if m.limits.Policy == "none" {
 			return store.ErrFull
 		}
-		m.remove(m.victim(old))
+		victim := m.victim(old)
+		m.remove(victim)
+		m.bury(now, victim, store.ErrLapsed)
 		m.want.Evictions++
 	}
 	return nil

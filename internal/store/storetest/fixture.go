@@ -57,7 +57,7 @@ func (f *fixture) session(sp spec) schema.Session {
 	f.t.Helper()
 	now := f.now()
 	sess := schema.Session{
-		Namespace: sp.namespace, ID: sp.id,
+		Namespace: sp.namespace, ID: sp.id, Life: schema.NewLife(),
 		CreatedAt: sp.createdAt, UpdatedAt: now, Revision: 1,
 		TTL: sp.ttl, OwnTTL: sp.ownTTL,
 	}
@@ -153,6 +153,7 @@ func requireSame(t testing.TB, want, got schema.Session) {
 // view is what can be seen of a session.
 type view struct {
 	namespace, id, user, document   string
+	life                            schema.Life
 	createdAt, updatedAt, expiresAt string
 	revision                        int64
 	ttl, ownTTL                     time.Duration
@@ -162,7 +163,7 @@ type view struct {
 func visible(s schema.Session) view {
 	const format = time.RFC3339Nano
 	return view{
-		namespace: s.Namespace, id: s.ID, user: s.UserID,
+		namespace: s.Namespace, id: s.ID, life: s.Life, user: s.UserID,
 		document:  string(s.AppendJSON(nil)),
 		createdAt: s.CreatedAt.Format(format), updatedAt: s.UpdatedAt.Format(format), expiresAt: s.ExpiresAt.Format(format),
 		revision: s.Revision, ttl: s.TTL, ownTTL: s.OwnTTL,

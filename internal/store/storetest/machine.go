@@ -110,7 +110,7 @@ func (m *machine) changed(old schema.Session) error {
 	switch {
 	case !ok:
 		return store.ErrNotFound
-	case !cur.CreatedAt.Equal(old.CreatedAt), cur.Revision != old.Revision, cur.TTL != old.TTL, cur.OwnTTL != old.OwnTTL:
+	case cur.Life != old.Life, !cur.CreatedAt.Equal(old.CreatedAt), cur.Revision != old.Revision, cur.TTL != old.TTL, cur.OwnTTL != old.OwnTTL:
 		return store.ErrConflict
 	}
 	return nil
@@ -134,9 +134,9 @@ func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.
 	if _, ok := m.live[key]; ok {
 		want = store.ErrExists
 	} else if ended(m.now(), key) {
-		want = store.ErrEnded
+		want = m.why[key]
 	} else {
-		want = m.makeRoom(nil, sess)
+		want = m.makeRoom(m.now(), nil, sess)
 	}
 	require.ErrorIs(rt, keep(m.ctx(), m.now(), sess), want)
 	if want == nil {
@@ -186,7 +186,7 @@ func (m *machine) doSwap(rt *rapid.T) {
 		if cur := m.live[old.Key()]; cur.TTL == next.TTL && cur.OwnTTL == next.OwnTTL && cur.ExpiresAt.After(next.ExpiresAt) {
 			next.ExpiresAt = cur.ExpiresAt
 		}
-		want = m.makeRoom(&old, next)
+		want = m.makeRoom(m.now(), &old, next)
 	}
 	got, err := m.Swap(m.ctx(), m.now(), old, next)
 	require.ErrorIs(rt, err, want)
@@ -233,14 +233,14 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 		want = store.ErrExists
 	}
 	if want == nil {
-		want = m.makeRoom(&old, next)
+		want = m.makeRoom(m.now(), &old, next)
 	}
 	require.ErrorIs(rt, m.Regenerate(m.ctx(), m.now(), old, next, graceUntil), want)
 	if want != nil {
 		return
 	}
 	m.remove(old.Key())
-	m.bury(m.now(), old.Key())
+	m.bury(m.now(), old.Key(), store.ErrEnded)
 	delete(m.graces, next.Key())
 	m.put(next)
 	m.want.Sets++
@@ -263,7 +263,7 @@ func (m *machine) doDelete(rt *rapid.T) {
 	default:
 		require.NoError(rt, err)
 		m.remove(key)
-		m.bury(m.now(), key)
+		m.bury(m.now(), key, store.ErrEnded)
 		m.want.Deletes++
 	}
 }
@@ -277,7 +277,7 @@ func (m *machine) doClear(rt *rapid.T) {
 	require.Equal(rt, len(match), n)
 	for _, s := range match {
 		m.remove(s.Key())
-		m.bury(m.now(), s.Key())
+		m.bury(m.now(), s.Key(), store.ErrEnded)
 		m.want.Deletes++
 	}
 }

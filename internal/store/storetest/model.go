@@ -20,8 +20,10 @@ type model struct {
 	used, written map[store.Key]int
 	tick          int
 	graces        map[store.Key]modelGrace
-	// tombs are until when ended keys are remembered.
+	// tombs are until when keys are remembered whose sessions are gone, and why
+	// says how they went.
 	tombs map[store.Key]time.Time
+	why   map[store.Key]error
 	want  store.Stats // Entries, Bytes and Expirations are worked out
 
 	limits Limits
@@ -40,6 +42,7 @@ func newModel() *model {
 		written: map[store.Key]int{},
 		graces:  map[store.Key]modelGrace{},
 		tombs:   map[store.Key]time.Time{},
+		why:     map[store.Key]error{},
 		cost:    func(schema.Session) int64 { return 0 },
 	}
 }
@@ -63,10 +66,12 @@ func (m *model) remove(key store.Key) {
 	maps.DeleteFunc(m.graces, func(_ store.Key, g modelGrace) bool { return g.to == key })
 }
 
-// bury remembers that the key was ended at now.
-func (m *model) bury(now time.Time, key store.Key) { m.tombs[key] = now.Add(m.limits.Tombstone) }
+// bury remembers that the session of the key was gone at that time.
+func (m *model) bury(at time.Time, key store.Key, why error) {
+	m.tombs[key], m.why[key] = at.Add(m.limits.Tombstone), why
+}
 
-// ended reports whether the key was ended lately.
+// ended reports whether the session of the key went lately.
 func (m *model) ended(now time.Time, key store.Key) bool { return now.Before(m.tombs[key]) }
 
 // expire removes what has expired at now.
@@ -74,6 +79,7 @@ func (m *model) expire(now time.Time) {
 	for key, s := range m.live {
 		if !s.Live(now) {
 			m.remove(key)
+			m.bury(s.ExpiresAt, key, store.ErrLapsed)
 			m.want.Expirations++
 		}
 	}

@@ -25,8 +25,22 @@ func (f *fixture) requireEnded(key store.Key) {
 	f.t.Helper()
 	before := f.stats()
 	late := f.session(spec{namespace: key.Namespace, id: key.ID, user: "late", files: []string{"late"}})
-	require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), late), store.ErrEnded)
+	err := f.Create(f.ctx(), f.now(), late)
+	require.ErrorIs(f.t, err, store.ErrEnded)
+	require.NotErrorIs(f.t, err, store.ErrLapsed)
 	assert.Equal(f.t, before, f.stats())
+	assert.False(f.t, f.hasFile("late"))
+	assert.NotContains(f.t, f.list(store.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
+}
+
+// requireLapsed checks that no session of the key, whose last one expired or was
+// evicted, can be created, and that the attempt leaves nothing.
+func (f *fixture) requireLapsed(key store.Key) {
+	f.t.Helper()
+	late := f.session(spec{namespace: key.Namespace, id: key.ID, user: "late", files: []string{"late"}})
+	err := f.Create(f.ctx(), f.now(), late)
+	require.ErrorIs(f.t, err, store.ErrLapsed)
+	require.ErrorIs(f.t, err, store.ErrEnded)
 	assert.False(f.t, f.hasFile("late"))
 	assert.NotContains(f.t, f.list(store.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
 }
@@ -103,9 +117,10 @@ func testTombstones(t *testing.T, open Open) {
 		assert.Zero(t, f.stats().Expirations)
 	})
 
-	t.Run("nor does a session that expired leave one", func(t *testing.T) {
+	t.Run("what expired stays gone for a while", func(t *testing.T) {
 		for name, meet := range map[string]func(f *fixture, sess schema.Session){
 			"not noticed": func(*fixture, schema.Session) {},
+			"read":        func(f *fixture, sess schema.Session) { f.requireGone(sess.Key()) },
 			"swept":       func(f *fixture, _ schema.Session) { require.Equal(f.t, 1, f.sweep()) },
 			"deleted": func(f *fixture, sess schema.Session) {
 				require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), store.ErrNotFound)
@@ -115,15 +130,87 @@ func testTombstones(t *testing.T, open Open) {
 				require.NoError(f.t, err)
 				require.Zero(f.t, n)
 			},
+			"listed": func(f *fixture, _ schema.Session) { require.Empty(f.t, f.all()) },
+			"touched": func(f *fixture, sess schema.Session) {
+				_, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(ttl))
+				require.ErrorIs(f.t, err, store.ErrNotFound)
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				f := newRemembering(t, open)
 				sess := f.created(spec{ttl: time.Minute})
 				f.clock.Advance(time.Minute)
 				meet(f, sess)
+				f.requireLapsed(sess.Key())
+				f.requireGone(sess.Key())
+				f.clock.Advance(window - time.Millisecond)
+				f.sweep()
+				f.requireLapsed(sess.Key())
+				f.requireGone(sess.Key())
+				f.clock.Advance(time.Millisecond)
 				f.requireStored(f.created(spec{id: sess.ID, note: "another"}))
 			})
 		}
+	})
+
+	t.Run("what moves the deadline moves that", func(t *testing.T) {
+		for name, move := range map[string]func(f *fixture, sess schema.Session) schema.Session{
+			"Touch": func(f *fixture, sess schema.Session) schema.Session {
+				got, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(sess.TTL))
+				require.NoError(f.t, err)
+				return got
+			},
+			"Swap": func(f *fixture, sess schema.Session) schema.Session {
+				next := f.revised(sess, spec{note: "next"})
+				next.ExpiresAt = f.now().Add(sess.TTL)
+				got, err := f.Swap(f.ctx(), f.now(), sess, next)
+				require.NoError(f.t, err)
+				return got
+			},
+			"Swap to a shorter life": func(f *fixture, sess schema.Session) schema.Session {
+				next := f.revised(sess, spec{note: "next"})
+				next.TTL = time.Minute
+				next.ExpiresAt = f.now().Add(next.TTL)
+				got, err := f.Swap(f.ctx(), f.now(), sess, next)
+				require.NoError(f.t, err)
+				return got
+			},
+			"Regenerate": func(f *fixture, sess schema.Session) schema.Session { return f.regenerated(sess, 0) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				f := newRemembering(t, open)
+				sess := f.created(spec{ttl: 20 * time.Minute})
+				f.clock.Advance(15 * time.Minute)
+				sess = move(f, sess)
+				f.clock.Advance(sess.ExpiresAt.Sub(f.now()) - time.Millisecond)
+				require.ErrorIs(t, f.Create(f.ctx(), f.now(), sess), store.ErrExists)
+				f.clock.Advance(time.Millisecond)
+				f.requireLapsed(sess.Key())
+				f.clock.Advance(window - time.Millisecond)
+				f.requireLapsed(sess.Key())
+				f.clock.Advance(time.Millisecond)
+				f.requireStored(f.created(spec{id: sess.ID, note: "another"}))
+			})
+		}
+	})
+
+	t.Run("a session that was ended does not expire as well", func(t *testing.T) {
+		f := newRemembering(t, open)
+		sess := f.created(spec{ttl: time.Minute})
+		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
+		f.clock.Advance(window)
+		f.requireStored(f.created(spec{id: sess.ID, note: "another"}))
+	})
+
+	t.Run("Revive lifts that of what expired", func(t *testing.T) {
+		f := newRemembering(t, open)
+		sess := f.created(spec{ttl: time.Minute})
+		f.clock.Advance(time.Minute)
+		f.requireLapsed(sess.Key())
+		again := f.revived(spec{id: sess.ID, note: "again"})
+		f.requireStored(again)
+		require.NoError(t, f.Delete(f.ctx(), f.now(), again.Key(), 0))
+		f.requireEnded(sess.Key())
 	})
 
 	t.Run("Revive lifts it", func(t *testing.T) {
@@ -137,7 +224,9 @@ func testTombstones(t *testing.T, open Open) {
 		assert.Equal(t, []string{again.ID}, f.list(store.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 10}))
 		require.ErrorIs(t, f.Create(f.ctx(), f.now(), again), store.ErrExists)
 
-		f.clock.Advance(time.Minute) // within the first one's window
+		f.clock.Advance(time.Minute) // within the first one's window, which is not what counts
+		f.requireLapsed(sess.Key())
+		f.clock.Advance(window)
 		f.requireStored(f.created(spec{id: sess.ID, note: "third"}))
 	})
 

@@ -1,6 +1,6 @@
 -- What the scripts share; it stands before each of them. ARGV[1] is always the
 -- time of the operation in ms, and the answer a list that starts with one of:
-local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED = 0, 1, 2, 3, 4, 5
+local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED, LAPSED = 0, 1, 2, 3, 4, 5, 6
 
 local now = tonumber(ARGV[1])
 
@@ -48,11 +48,11 @@ local function has(s, offset, text)
   return string.sub(s.head, from + 1, from + #text) == text
 end
 
--- unchanged reports whether the session is still the one that ARGV[2] to [6]
+-- unchanged reports whether the session is still the one that ARGV[2] to [7]
 -- tell of: where the revision stands, and the revision with its comma; where
--- createdAt stands, and createdAt; the end of the value.
+-- createdAt stands, and createdAt; the end of the value; the birth.
 local function unchanged(s)
-  return has(s, ARGV[2], ARGV[3]) and has(s, ARGV[4], ARGV[5]) and string.sub(s.tail, -#ARGV[6]) == ARGV[6]
+  return (s.birth or s.index) == ARGV[7] and has(s, ARGV[2], ARGV[3]) and has(s, ARGV[4], ARGV[5]) and string.sub(s.tail, -#ARGV[6]) == ARGV[6]
 end
 
 -- ms is a time as commands take it.
@@ -60,9 +60,24 @@ local function ms(t)
   return string.format('%.0f', t)
 end
 
--- bury sets a tombstone until that time; if that is empty, none.
+-- bury sets the tombstone of an ended session until that time; if that is
+-- empty, there is none.
 local function bury(key, till)
   if till ~= '' then
     redis.call('SET', key, till, 'PXAT', till)
+  else
+    redis.call('DEL', key)
+  end
+end
+
+-- foresee sets the tombstone of a live session, for when it will have expired:
+-- until so many ms after its deadline; if that is empty, there is none. The .0
+-- tells it from the tombstone of a session that was ended.
+local function foresee(key, deadline, window)
+  if window ~= '' then
+    local till = ms(deadline + window)
+    redis.call('SET', key, till .. '.0', 'PXAT', till)
+  else
+    redis.call('DEL', key)
   end
 end

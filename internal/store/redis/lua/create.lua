@@ -1,24 +1,29 @@
 -- KEYS: a session, its grace, its tombstone. ARGV: now, value, deadline; if that
 -- is empty, the session is pending, for so many ms; whether to lift the
--- tombstone. Answers the expired value that had the key.
-local expired = ''
+-- tombstone; how long one lasts after the deadline. Answers the expired value
+-- that had the key.
+local expired = nil
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  local s, none = inspect(KEYS[1], 7)
-  if not s then
+  local none
+  expired, none = inspect(KEYS[1], 7)
+  if not expired then
     return none
   end
-  if not s.expired then
+  if not expired.expired then
     return {CHANGED}
-  end
-  expired = redis.call('GET', KEYS[1])
-  if not s.pending then
-    tell('expired', KEYS[1], expired, '')
   end
 end
 if ARGV[5] == '' then
   local ended = redis.call('GET', KEYS[3])
   if ended and tonumber(ended) > now then
-    return {ENDED}
+    return {string.sub(ended, -2) == '.0' and LAPSED or ENDED}
+  end
+end
+local old = ''
+if expired then
+  old = redis.call('GET', KEYS[1])
+  if not expired.pending then
+    tell('expired', KEYS[1], old, '')
   end
 end
 if ARGV[3] == '' then
@@ -28,7 +33,8 @@ if ARGV[3] == '' then
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ms(from + ARGV[4]))
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
-  redis.call('DEL', KEYS[2], KEYS[3])
+  redis.call('DEL', KEYS[2])
+  foresee(KEYS[3], ARGV[3], ARGV[6])
   tell('created', KEYS[1], ARGV[2], ARGV[3])
 end
-return done(expired)
+return done(old)

@@ -1,4 +1,4 @@
--- KEYS: a session, its grace, its tombstone. ARGV: now, five of unchanged, the
+-- KEYS: a session, its grace, its tombstone. ARGV: now, six of unchanged, the
 -- digest of what its entry is taken for, the end of the grace, what the grace
 -- leads to, the end of the tombstone, empty for none. Ends the session. Answers
 -- its stamp, and its value where its entry is another.
@@ -13,14 +13,14 @@ if not unchanged(s) then
   return {CHANGED}
 end
 local old = ''
-if string.sub(s.index, 1, #ARGV[7]) ~= ARGV[7] then
+if string.sub(s.index, 1, #ARGV[8]) ~= ARGV[8] then
   old = redis.call('GET', KEYS[1])
 end
-if tonumber(ARGV[8]) > now then
-  redis.call('SET', KEYS[2], ARGV[9], 'PXAT', ARGV[8])
+if tonumber(ARGV[9]) > now then
+  redis.call('SET', KEYS[2], ARGV[10], 'PXAT', ARGV[9])
 else
   redis.call('DEL', KEYS[2])
 end
-bury(KEYS[3], ARGV[10])
+bury(KEYS[3], ARGV[11])
 redis.call('DEL', KEYS[1])
 return {DONE, s.index, old}

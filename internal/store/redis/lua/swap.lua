@@ -1,7 +1,7 @@
--- KEYS: a session. ARGV: now, five of unchanged, then deadline, whether a later
+-- KEYS: a session, its tombstone. ARGV: now, six of unchanged, then deadline, whether a later
 -- one stays; the new value in parts: body, start of the trailer, terms; the
--- digest of what the old entry is taken for, and a new stamp, empty to keep the
--- present one. Answers the deadline and the old stamp, and the old value where
+-- digest of what the old entry is taken for; a new stamp, empty to keep the
+-- present one; how long the tombstone lasts after the deadline. Answers the deadline and the old stamp, and the old value where
 -- its entry is another.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -14,23 +14,26 @@ if not unchanged(s) then
   return {CHANGED}
 end
 local old, index, birth = '', s.index, s.birth
-if string.sub(s.index, 1, #ARGV[12]) ~= ARGV[12] then
-  if ARGV[13] == '' then
+if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
+  if ARGV[14] == '' then
     return {RESTAMP}
   end
   old = redis.call('GET', KEYS[1])
 end
-if ARGV[13] ~= '' then
-  index, birth = ARGV[13], birth or index
+if ARGV[14] ~= '' then
+  index, birth = ARGV[14], birth or index
 end
-local deadline = tonumber(ARGV[7])
-if ARGV[8] == '1' and s.at > deadline then
+local deadline = tonumber(ARGV[8])
+if ARGV[9] == '1' and s.at > deadline then
   deadline = s.at
 end
 local stamps = '"index":"' .. index .. '"'
 if birth then
   stamps = stamps .. ',"birth":"' .. birth .. '"'
 end
-redis.call('SET', KEYS[1], ARGV[9] .. ARGV[10] .. stamps .. ARGV[11], 'PXAT', ms(deadline))
-tell('updated', KEYS[1], ARGV[9], ms(deadline))
+redis.call('SET', KEYS[1], ARGV[10] .. ARGV[11] .. stamps .. ARGV[12], 'PXAT', ms(deadline))
+if deadline ~= s.at then
+  foresee(KEYS[2], deadline, ARGV[15])
+end
+tell('updated', KEYS[1], ARGV[10], ms(deadline))
 return done(deadline, s.index, old)

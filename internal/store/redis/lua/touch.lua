@@ -1,4 +1,5 @@
--- KEYS: a session. ARGV: now, deadline. Answers the deadline and the value.
+-- KEYS: a session, its tombstone. ARGV: now, deadline, how long the tombstone
+-- lasts after it. Answers the deadline and the value.
 local s, none = look(KEYS[1], 7)
 if not s then
   return none
@@ -10,6 +11,7 @@ local deadline = math.min(tonumber(ARGV[2]), now + s.idle)
 local value = redis.call('GET', KEYS[1])
 if deadline > s.at then
   redis.call('PEXPIREAT', KEYS[1], ms(deadline))
+  foresee(KEYS[2], deadline, ARGV[3])
   tell('touched', KEYS[1], value, ms(deadline))
 else
   deadline = s.at
