@@ -57,7 +57,8 @@ type Store interface {
 	// Create stores s, making room by the store's eviction policy where it is
 	// full. Returns ErrExists if a live session has its key, ErrEnded if one
 	// that was ended lately had it, and ErrFull if there is no room and nothing
-	// may be evicted.
+	// may be evicted. A store that evicts the least recently used session takes
+	// Disposable ones first, until their first Swap.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Revive is Create for callers that may set again what they removed: it
@@ -68,6 +69,7 @@ type Store interface {
 	// Get returns the live session of the key, and counts as a use of it
 	// (recency, hits, misses). Within the grace of Regenerate the old key
 	// leads to the successor: the returned ID is then another than the key's.
+	// Writes take the successor's own key; Sessions finds it for its callers.
 	// Returns ErrNotFound.
 	Get(ctx context.Context, now time.Time, key Key) (schema.Session, error)
 
