@@ -43,11 +43,11 @@ type question struct {
 
 // verdict is the answer to a gateway.
 type verdict struct {
-	status int
-	err    error // why it is not 200
-	sess   schema.Session
-	user   *schema.User // nil where the session has none
-	cookie string       // the Set-Cookie of a session whose deadline moved
+	status  int
+	err     error // why it is not 200
+	sess    schema.Session
+	user    *schema.User // nil where the session has none
+	cookies []string     // the values of Set-Cookie
 }
 
 // verify answers a gateway: 200 with the identity, 401, 403 or 503, whatever
@@ -57,8 +57,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	s.begin(w, r, false, &q.requestID)
 	var v verdict
 	s.decide(r, q, &v)
-	if v.cookie != "" {
-		w.Header()["Set-Cookie"] = []string{v.cookie}
+	if v.cookies != nil {
+		w.Header()["Set-Cookie"] = v.cookies
 	}
 	counted := v.status
 	switch {
@@ -89,14 +89,14 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 			*v = refuse(errors.New("panic"))
 		}
 	}()
-	cred, err := s.credential(r)
-	if err != nil || cred.id == "" {
-		v.status, v.err = http.StatusUnauthorized, errUnauthorized
+	cred, err := s.verifyCredential(r, q)
+	if err != nil {
+		*v = s.refuseCredential(err)
 		return
 	}
 	now := s.Now()
 	var moved bool
-	if v.sess, moved, err = s.look(r.Context(), q, now, cred.id); err == nil {
+	if v.sess, moved, err = s.look(r.Context(), q, now, cred.id, s.TouchOnAccess && !isPrefetch(r)); err == nil {
 		v.user, err = v.sess.User()
 	}
 	if err != nil {
@@ -107,9 +107,7 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 	if err := checkRoles(r.URL.RawQuery, v.user); err != nil {
 		v.status, v.err = http.StatusForbidden, err
 	}
-	if moved && !cred.bearer {
-		v.cookie = s.sessionCookie(now, &v.sess)
-	}
+	v.cookies = s.verifiedCookie(&cred, now, &v.sess, moved)
 }
 
 // refuse is the verdict on an error of the store.
@@ -129,10 +127,10 @@ func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
 // look reads the session as its user does, within the time that a gateway
 // waits. That the deadline cannot be moved, or not in time, is no reason to
 // keep a visitor out: the last third of the time is for reading alone.
-func (s *Server) look(parent context.Context, q *question, now time.Time, id string) (sess schema.Session, moved bool, err error) {
+func (s *Server) look(parent context.Context, q *question, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
 	end := q.start.Add(s.VerifyTimeout)
 	read := s.Sessions.Get
-	if s.TouchOnAccess {
+	if touch {
 		ctx := &q.late
 		ctx.Context, ctx.At = parent, end.Add(-s.VerifyTimeout/3)
 		sess, moved, err = s.Sessions.Access(ctx, now, key(id))

@@ -47,7 +47,7 @@ func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, 
 // those of the ids more in its namespace, once the new one is stored: they do not
 // count against its user's limit. An id in its grace stands for its successor.
 func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in schema.Change, allow Allow, more ...string) (schema.Session, error) {
-	how := newSession{key: Key{Namespace: old.Namespace, ID: schema.NewID()}, keep: s.Store.Create}
+	how := newSession{key: Key{Namespace: old.Namespace, ID: schema.NewID()}}
 	if s.limit.Max > 0 && old.ID != "" {
 		var err error
 		if how.old, err = s.present(ctx, now, old.Namespace, append(more, old.ID)); err != nil {
@@ -75,18 +75,18 @@ func (s *Sessions) present(ctx context.Context, now time.Time, namespace string,
 // one. Until it is written to, it lives for Lifetimes.Unwritten only, and a full
 // store drops it first.
 func (s *Sessions) CreateUnasked(ctx context.Context, now time.Time, namespace string) (schema.Session, error) {
-	return s.create(ctx, now,
-		newSession{key: Key{Namespace: namespace, ID: schema.NewID()}, unasked: true, keep: s.Store.Create}, &schema.Input{}, nil)
+	return s.create(ctx, now, newSession{key: Key{Namespace: namespace, ID: schema.NewID()}, unasked: true}, &schema.Input{}, nil)
 }
 
 // newSession says how a session is created.
 type newSession struct {
 	key Key
 	// old are the ids of sessions that end for it.
-	old     []string
+	old []string
+	// unasked: see CreateUnasked.
 	unasked bool
-	// keep is the store's method that stores it.
-	keep func(context.Context, time.Time, schema.Session) error
+	// revive: one that was ended lately may come back.
+	revive bool
 }
 
 // create stores the session with what in makes of empty sections.
@@ -115,7 +115,12 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	if sess, err = s.rules.Build(sess, after); err != nil {
 		return schema.Session{}, err
 	}
-	err = s.limited(ctx, now, &sess, how.old, func() error { return how.keep(ctx, now, sess) })
+	err = s.limited(ctx, now, &sess, how.old, func() error {
+		if how.revive {
+			return s.Revive(ctx, now, sess)
+		}
+		return s.Store.Create(ctx, now, sess)
+	})
 	return sess, err
 }
 
@@ -144,11 +149,7 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, re
 // CreateAs is Create with an id that the caller brings. Returns ErrExists, and
 // unless revive says that an ended session may come back, ErrEnded.
 func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
-	keep := s.Store.Create
-	if revive {
-		keep = s.Revive
-	}
-	return s.create(ctx, now, newSession{key: key, keep: keep}, in, allow)
+	return s.create(ctx, now, newSession{key: key, revive: revive}, in, allow)
 }
 
 // Allow decides whether a caller may turn one set of sections into another.
@@ -172,8 +173,11 @@ func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess sch
 	case errors.Is(err, ErrReadOnly): // then it is read without being touched
 		return sess, false, nil
 	case errors.Is(err, ErrNotFound): // ended meanwhile, or regenerated and in its grace
-		sess, err = s.Peek(ctx, now, key)
-		return sess, false, err
+		next, err := s.Peek(ctx, now, key)
+		if err == nil && next.ID == sess.ID {
+			err = ErrNotFound
+		}
+		return next, false, err
 	case err != nil:
 		return schema.Session{}, false, err
 	}
