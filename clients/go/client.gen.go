@@ -164,6 +164,7 @@ const (
 	ProblemCodeInvalidJSON            ProblemCode = "invalid_json"
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
+	ProblemCodeNoCredential           ProblemCode = "no_credential"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
 	ProblemCodeOverloaded             ProblemCode = "overloaded"
@@ -207,6 +208,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidQuery:
 		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeNoCredential:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -816,6 +819,9 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+type AutoCreated = Session
+
 // BadQuery What went wrong (RFC 9457).
 type BadQuery = Problem
 
@@ -958,6 +964,9 @@ type PatchSessionParams struct {
 type CreateSessionParams struct {
 	// Transport How the answer hands over the token.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
+
+	// IfNoneMatch `*` creates only if the request opens no live session.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ReplaceSectionsParams defines parameters for ReplaceSections.
@@ -1273,9 +1282,9 @@ type ClientInterface interface {
 
 	// DeleteSession End the session
 	//
-	// Ends the session and clears the cookie. Where there is no live session the answer is the
-	// same, so it can be repeated. A token that has been regenerated, and still leads to the
-	// new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. Where there
+	// is no live session the answer is the same, so it can be repeated. A token that has been
+	// regenerated, and still leads to the new session, ends that one.
 	//
 	// Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1283,11 +1292,13 @@ type ClientInterface interface {
 	// GetSession Read the session
 	//
 	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. When it moves and the
-	// token came in the cookie, the cookie is sent again with its new age.
+	// service is configured otherwise or `?touch=false` says not to. A prefetch
+	// (`Sec-Purpose: prefetch`) moves nothing.
 	//
 	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not.
+	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+	// of another site that is not on the list of origins, and what cannot read the answer, such
+	// as an `img`. Until it is written to, such a session has a short life.
 	//
 	// Corresponds with GET /api/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1305,6 +1316,7 @@ type ClientInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -1318,6 +1330,7 @@ type ClientInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -1336,6 +1349,11 @@ type ClientInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1351,6 +1369,11 @@ type ClientInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1365,6 +1388,9 @@ type ClientInterface interface {
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
 	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -1378,6 +1404,9 @@ type ClientInterface interface {
 	//
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
+	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1416,9 +1445,10 @@ type ClientInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -1434,9 +1464,10 @@ type ClientInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -1491,7 +1522,8 @@ type ClientInterface interface {
 	// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session.
+	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on where it can.
 	//
 	// Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 	VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1560,8 +1592,8 @@ type ClientInterface interface {
 	// GetSessionByID Read a session
 	//
 	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id still reads the session, which has
-	// its new id then, and moves nothing.
+	// the session. Within the grace of a regenerate the old id stands for the session on every
+	// route; the document has its new id then.
 	//
 	// Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 	GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1626,9 +1658,9 @@ type ClientInterface interface {
 	// RegenerateSessionByIDWithBody Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1638,9 +1670,9 @@ type ClientInterface interface {
 	// RegenerateSessionByID Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1795,9 +1827,9 @@ func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string,
 
 // DeleteSession End the session
 //
-// Ends the session and clears the cookie. Where there is no live session the answer is the
-// same, so it can be repeated. A token that has been regenerated, and still leads to the
-// new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. Where there
+// is no live session the answer is the same, so it can be repeated. A token that has been
+// regenerated, and still leads to the new session, ends that one.
 //
 // Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1815,11 +1847,13 @@ func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams,
 // GetSession Read the session
 //
 // Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. When it moves and the
-// token came in the cookie, the cookie is sent again with its new age.
+// service is configured otherwise or `?touch=false` says not to. A prefetch
+// (`Sec-Purpose: prefetch`) moves nothing.
 //
 // With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not.
+// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+// of another site that is not on the list of origins, and what cannot read the answer, such
+// as an `img`. Until it is written to, such a session has a short life.
 //
 // Corresponds with GET /api/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1857,6 +1891,7 @@ func (c *Client) CheckSession(ctx context.Context, reqEditors ...RequestEditorFn
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -1880,6 +1915,7 @@ func (c *Client) PatchSessionWithBody(ctx context.Context, params *PatchSessionP
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -1908,6 +1944,11 @@ func (c *Client) PatchSession(ctx context.Context, params *PatchSessionParams, b
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1933,6 +1974,11 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1957,6 +2003,9 @@ func (c *Client) CreateSession(ctx context.Context, params *CreateSessionParams,
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
 //
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -1980,6 +2029,9 @@ func (c *Client) ReplaceSectionsWithBody(ctx context.Context, params *ReplaceSec
 //
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
+//
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2048,9 +2100,10 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -2076,9 +2129,10 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -2173,7 +2227,8 @@ func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestB
 // Let the gateway set all four on the request that it passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session.
+// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on where it can.
 //
 // Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 func (c *Client) VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2312,8 +2367,8 @@ func (c *Client) DeleteSessionByID(ctx context.Context, id SessionID, params *De
 // GetSessionByID Read a session
 //
 // Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id still reads the session, which has
-// its new id then, and moves nothing.
+// the session. Within the grace of a regenerate the old id stands for the session on every
+// route; the document has its new id then.
 //
 // Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 func (c *Client) GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2438,9 +2493,9 @@ func (c *Client) PutSessionByID(ctx context.Context, id SessionID, params *PutSe
 // RegenerateSessionByIDWithBody Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2460,9 +2515,9 @@ func (c *Client) RegenerateSessionByIDWithBody(ctx context.Context, id SessionID
 // RegenerateSessionByID Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3054,6 +3109,21 @@ func NewCreateSessionRequestWithBody(server string, params *CreateSessionParams,
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4466,9 +4536,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSessionWithResponse End the session
 	//
-	// Ends the session and clears the cookie. Where there is no live session the answer is the
-	// same, so it can be repeated. A token that has been regenerated, and still leads to the
-	// new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. Where there
+	// is no live session the answer is the same, so it can be repeated. A token that has been
+	// regenerated, and still leads to the new session, ends that one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4478,11 +4548,13 @@ type ClientWithResponsesInterface interface {
 	// GetSessionWithResponse Read the session
 	//
 	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. When it moves and the
-	// token came in the cookie, the cookie is sent again with its new age.
+	// service is configured otherwise or `?touch=false` says not to. A prefetch
+	// (`Sec-Purpose: prefetch`) moves nothing.
 	//
 	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not.
+	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+	// of another site that is not on the list of origins, and what cannot read the answer, such
+	// as an `img`. Until it is written to, such a session has a short life.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4504,6 +4576,7 @@ type ClientWithResponsesInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -4517,6 +4590,7 @@ type ClientWithResponsesInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -4535,6 +4609,11 @@ type ClientWithResponsesInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -4550,6 +4629,11 @@ type ClientWithResponsesInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -4564,6 +4648,9 @@ type ClientWithResponsesInterface interface {
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
 	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -4577,6 +4664,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
+	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4615,9 +4705,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -4633,9 +4724,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -4692,7 +4784,8 @@ type ClientWithResponsesInterface interface {
 	// Let the gateway set all four on the request that it passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session.
+	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on where it can.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4771,8 +4864,8 @@ type ClientWithResponsesInterface interface {
 	// GetSessionByIDWithResponse Read a session
 	//
 	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id still reads the session, which has
-	// its new id then, and moves nothing.
+	// the session. Within the grace of a regenerate the old id stands for the session on every
+	// route; the document has its new id then.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4841,9 +4934,9 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4853,9 +4946,9 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionByIDWithResponse Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5082,6 +5175,11 @@ func (r ExportSessionsResponse) ContentType() string {
 	return ""
 }
 
+// ImportSessionsResponse400Headers the declared response headers of an HTTP 400 response for ImportSessions
+type ImportSessionsResponse400Headers struct {
+	SetCookie *string
+}
+
 // ImportSessionsResponse401Headers the declared response headers of an HTTP 401 response for ImportSessions
 type ImportSessionsResponse401Headers struct {
 	WWWAuthenticate string
@@ -5115,6 +5213,8 @@ type ImportSessionsResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreFull
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ImportSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ImportSessionsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5155,6 +5255,11 @@ type DeleteSessionResponse204Headers struct {
 	SetCookie *string
 }
 
+// DeleteSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSession
+type DeleteSessionResponse400Headers struct {
+	SetCookie *string
+}
+
 // DeleteSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteSession
 type DeleteSessionResponse401Headers struct {
 	WWWAuthenticate string
@@ -5184,6 +5289,8 @@ type DeleteSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers204 the parsed response headers for an HTTP 204 response
 	Headers204 *DeleteSessionResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5221,18 +5328,26 @@ func (r DeleteSessionResponse) ContentType() string {
 
 // GetSessionResponse200Headers the declared response headers of an HTTP 200 response for GetSession
 type GetSessionResponse200Headers struct {
-	ETag      string
-	SetCookie *string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
 }
 
 // GetSessionResponse304Headers the declared response headers of an HTTP 304 response for GetSession
 type GetSessionResponse304Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// GetSessionResponse400Headers the declared response headers of an HTTP 400 response for GetSession
+type GetSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // GetSessionResponse401Headers the declared response headers of an HTTP 401 response for GetSession
 type GetSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5268,6 +5383,8 @@ type GetSessionResponse struct {
 	Headers200 *GetSessionResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *GetSessionResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5307,7 +5424,14 @@ func (r GetSessionResponse) ContentType() string {
 
 // CheckSessionResponse200Headers the declared response headers of an HTTP 200 response for CheckSession
 type CheckSessionResponse200Headers struct {
-	ETag string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// CheckSessionResponse400Headers the declared response headers of an HTTP 400 response for CheckSession
+type CheckSessionResponse400Headers struct {
+	SetCookie *string
 }
 
 // CheckSessionResponse401Headers the declared response headers of an HTTP 401 response for CheckSession
@@ -5325,6 +5449,8 @@ type CheckSessionResponse struct {
 	HTTPResponse *http.Response
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CheckSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CheckSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CheckSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5362,12 +5488,29 @@ func (r CheckSessionResponse) ContentType() string {
 
 // PatchSessionResponse200Headers the declared response headers of an HTTP 200 response for PatchSession
 type PatchSessionResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// PatchSessionResponse201Headers the declared response headers of an HTTP 201 response for PatchSession
+type PatchSessionResponse201Headers struct {
+	ETag                string
+	Location            string
+	SetCookie           *string
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
+// PatchSessionResponse400Headers the declared response headers of an HTTP 400 response for PatchSession
+type PatchSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // PatchSessionResponse401Headers the declared response headers of an HTTP 401 response for PatchSession
 type PatchSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5389,6 +5532,8 @@ type PatchSessionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionDocument
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AutoCreated
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationProblemJSON400 *BadRequestBody
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -5417,6 +5562,10 @@ type PatchSessionResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PatchSessionResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PatchSessionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5454,6 +5603,13 @@ func (r PatchSessionResponse) ContentType() string {
 	return ""
 }
 
+// CreateSessionResponse200Headers the declared response headers of an HTTP 200 response for CreateSession
+type CreateSessionResponse200Headers struct {
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
 // CreateSessionResponse201Headers the declared response headers of an HTTP 201 response for CreateSession
 type CreateSessionResponse201Headers struct {
 	ETag                string
@@ -5462,6 +5618,11 @@ type CreateSessionResponse201Headers struct {
 	XRateLimitLimit     *int
 	XRateLimitRemaining *int
 	XRateLimitReset     *int64
+}
+
+// CreateSessionResponse400Headers the declared response headers of an HTTP 400 response for CreateSession
+type CreateSessionResponse400Headers struct {
+	SetCookie *string
 }
 
 // CreateSessionResponse401Headers the declared response headers of an HTTP 401 response for CreateSession
@@ -5485,6 +5646,8 @@ type CreateSessionResponse503Headers struct {
 type CreateSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SessionDocument
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *IssuedSession
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -5509,8 +5672,12 @@ type CreateSessionResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreFull
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateSessionResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSessionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5550,12 +5717,29 @@ func (r CreateSessionResponse) ContentType() string {
 
 // ReplaceSectionsResponse200Headers the declared response headers of an HTTP 200 response for ReplaceSections
 type ReplaceSectionsResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// ReplaceSectionsResponse201Headers the declared response headers of an HTTP 201 response for ReplaceSections
+type ReplaceSectionsResponse201Headers struct {
+	ETag                string
+	Location            string
+	SetCookie           *string
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
+// ReplaceSectionsResponse400Headers the declared response headers of an HTTP 400 response for ReplaceSections
+type ReplaceSectionsResponse400Headers struct {
 	SetCookie *string
 }
 
 // ReplaceSectionsResponse401Headers the declared response headers of an HTTP 401 response for ReplaceSections
 type ReplaceSectionsResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5577,6 +5761,8 @@ type ReplaceSectionsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionDocument
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AutoCreated
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationProblemJSON400 *BadRequestBody
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -5605,6 +5791,10 @@ type ReplaceSectionsResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReplaceSectionsResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ReplaceSectionsResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReplaceSectionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReplaceSectionsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5644,12 +5834,19 @@ func (r ReplaceSectionsResponse) ContentType() string {
 
 // ApplyOperationsResponse200Headers the declared response headers of an HTTP 200 response for ApplyOperations
 type ApplyOperationsResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// ApplyOperationsResponse400Headers the declared response headers of an HTTP 400 response for ApplyOperations
+type ApplyOperationsResponse400Headers struct {
 	SetCookie *string
 }
 
 // ApplyOperationsResponse401Headers the declared response headers of an HTTP 401 response for ApplyOperations
 type ApplyOperationsResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5689,6 +5886,8 @@ type ApplyOperationsResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApplyOperationsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5730,8 +5929,14 @@ type RegenerateSessionResponse200Headers struct {
 	SetCookie *string
 }
 
+// RegenerateSessionResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSession
+type RegenerateSessionResponse400Headers struct {
+	SetCookie *string
+}
+
 // RegenerateSessionResponse401Headers the declared response headers of an HTTP 401 response for RegenerateSession
 type RegenerateSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5765,6 +5970,8 @@ type RegenerateSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RegenerateSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RegenerateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5851,12 +6058,19 @@ func (r GetSessionStatsResponse) ContentType() string {
 
 // TouchSessionResponse200Headers the declared response headers of an HTTP 200 response for TouchSession
 type TouchSessionResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// TouchSessionResponse400Headers the declared response headers of an HTTP 400 response for TouchSession
+type TouchSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // TouchSessionResponse401Headers the declared response headers of an HTTP 401 response for TouchSession
 type TouchSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5890,6 +6104,8 @@ type TouchSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TouchSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TouchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5936,6 +6152,7 @@ type VerifySessionResponse200Headers struct {
 
 // VerifySessionResponse401Headers the declared response headers of an HTTP 401 response for VerifySession
 type VerifySessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -6121,6 +6338,11 @@ type CreateSessionForResponse201Headers struct {
 	Location string
 }
 
+// CreateSessionForResponse400Headers the declared response headers of an HTTP 400 response for CreateSessionFor
+type CreateSessionForResponse400Headers struct {
+	SetCookie *string
+}
+
 // CreateSessionForResponse401Headers the declared response headers of an HTTP 401 response for CreateSessionFor
 type CreateSessionForResponse401Headers struct {
 	WWWAuthenticate string
@@ -6158,6 +6380,8 @@ type CreateSessionForResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSessionForResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSessionForResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionForResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6251,6 +6475,11 @@ func (r CountSessionsResponse) ContentType() string {
 	return ""
 }
 
+// DeleteSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for DeleteSessionByID
+type DeleteSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // DeleteSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for DeleteSessionByID
 type DeleteSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6280,6 +6509,8 @@ type DeleteSessionByIDResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6325,6 +6556,11 @@ type GetSessionByIDResponse304Headers struct {
 	ETag string
 }
 
+// GetSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for GetSessionByID
+type GetSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // GetSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for GetSessionByID
 type GetSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6354,6 +6590,8 @@ type GetSessionByIDResponse struct {
 	Headers200 *GetSessionByIDResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *GetSessionByIDResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6449,6 +6687,11 @@ type PatchSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// PatchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PatchSessionByID
+type PatchSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // PatchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PatchSessionByID
 type PatchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6492,6 +6735,8 @@ type PatchSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PatchSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6536,6 +6781,11 @@ type PutSessionByIDResponse200Headers struct {
 type PutSessionByIDResponse201Headers struct {
 	ETag     string
 	Location string
+}
+
+// PutSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PutSessionByID
+type PutSessionByIDResponse400Headers struct {
+	SetCookie *string
 }
 
 // PutSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PutSessionByID
@@ -6587,6 +6837,8 @@ type PutSessionByIDResponse struct {
 	Headers200 *PutSessionByIDResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *PutSessionByIDResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6627,6 +6879,11 @@ type RegenerateSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// RegenerateSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSessionByID
+type RegenerateSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // RegenerateSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for RegenerateSessionByID
 type RegenerateSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6664,6 +6921,8 @@ type RegenerateSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RegenerateSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RegenerateSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6704,6 +6963,11 @@ type TouchSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// TouchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for TouchSessionByID
+type TouchSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // TouchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for TouchSessionByID
 type TouchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6741,6 +7005,8 @@ type TouchSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TouchSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TouchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7012,9 +7278,9 @@ func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Con
 
 // DeleteSessionWithResponse End the session
 //
-// Ends the session and clears the cookie. Where there is no live session the answer is the
-// same, so it can be repeated. A token that has been regenerated, and still leads to the
-// new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. Where there
+// is no live session the answer is the same, so it can be repeated. A token that has been
+// regenerated, and still leads to the new session, ends that one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7030,11 +7296,13 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, par
 // GetSessionWithResponse Read the session
 //
 // Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. When it moves and the
-// token came in the cookie, the cookie is sent again with its new age.
+// service is configured otherwise or `?touch=false` says not to. A prefetch
+// (`Sec-Purpose: prefetch`) moves nothing.
 //
 // With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not.
+// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+// of another site that is not on the list of origins, and what cannot read the answer, such
+// as an `img`. Until it is written to, such a session has a short life.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7068,6 +7336,7 @@ func (c *ClientWithResponses) CheckSessionWithResponse(ctx context.Context, reqE
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -7087,6 +7356,7 @@ func (c *ClientWithResponses) PatchSessionWithBodyWithResponse(ctx context.Conte
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -7111,6 +7381,11 @@ func (c *ClientWithResponses) PatchSessionWithResponse(ctx context.Context, para
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -7132,6 +7407,11 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -7152,6 +7432,9 @@ func (c *ClientWithResponses) CreateSessionWithResponse(ctx context.Context, par
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
 //
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -7171,6 +7454,9 @@ func (c *ClientWithResponses) ReplaceSectionsWithBodyWithResponse(ctx context.Co
 //
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
+//
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7227,9 +7513,10 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -7251,9 +7538,10 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -7334,7 +7622,8 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body
 // Let the gateway set all four on the request that it passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session.
+// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on where it can.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7455,8 +7744,8 @@ func (c *ClientWithResponses) DeleteSessionByIDWithResponse(ctx context.Context,
 // GetSessionByIDWithResponse Read a session
 //
 // Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id still reads the session, which has
-// its new id then, and moves nothing.
+// the session. Within the grace of a regenerate the old id stands for the session on every
+// route; the document has its new id then.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7561,9 +7850,9 @@ func (c *ClientWithResponses) PutSessionByIDWithResponse(ctx context.Context, id
 // RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7579,9 +7868,9 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithBodyWithResponse(ctx cont
 // RegenerateSessionByIDWithResponse Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7987,6 +8276,16 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 400:
+		var headers ImportSessionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ImportSessionsResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8091,6 +8390,16 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			headers.SetCookie = &value
 		}
 		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers DeleteSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8194,6 +8503,13 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetSessionResponse304Headers
@@ -8211,9 +8527,33 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8291,7 +8631,31 @@ func ParseCheckSessionResponse(rsp *http.Response) (*CheckSessionResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CheckSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CheckSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8337,6 +8701,13 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AutoCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequestBody
@@ -8448,9 +8819,78 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PatchSessionResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PatchSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8519,6 +8959,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SessionDocument
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest IssuedSession
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8606,6 +9053,30 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateSessionResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 201:
 		var headers CreateSessionResponse201Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
@@ -8651,6 +9122,16 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.XRateLimitReset = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CreateSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8727,6 +9208,13 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AutoCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequestBody
@@ -8838,9 +9326,78 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers ReplaceSectionsResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReplaceSectionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ReplaceSectionsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9019,9 +9576,33 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ApplyOperationsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ApplyOperationsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9149,8 +9730,25 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			headers.SetCookie = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RegenerateSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers RegenerateSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9337,9 +9935,33 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers TouchSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers TouchSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9444,6 +10066,13 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers VerifySessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9749,6 +10378,16 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSessionForResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CreateSessionForResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -9927,6 +10566,16 @@ func ParseDeleteSessionByIDResponse(rsp *http.Response) (*DeleteSessionByIDRespo
 	}
 
 	switch {
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers DeleteSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10034,6 +10683,16 @@ func ParseGetSessionByIDResponse(rsp *http.Response) (*GetSessionByIDResponse, e
 			headers.ETag = value
 		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10233,6 +10892,16 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PatchSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10414,6 +11083,16 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PutSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10543,6 +11222,16 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RegenerateSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers RegenerateSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10672,6 +11361,16 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers TouchSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers TouchSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {

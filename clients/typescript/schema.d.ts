@@ -14,11 +14,13 @@ export interface paths {
         /**
          * Read the session
          * @description Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-         *     service is configured otherwise or `?touch=false` says not to. When it moves and the
-         *     token came in the cookie, the cookie is sent again with its new age.
+         *     service is configured otherwise or `?touch=false` says not to. A prefetch
+         *     (`Sec-Purpose: prefetch`) moves nothing.
          *
          *     With automatic creation switched on, a browser without a live session gets a new, empty
-         *     one and its cookie; a caller that sends a bearer token does not.
+         *     one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+         *     of another site that is not on the list of origins, and what cannot read the answer, such
+         *     as an `img`. Until it is written to, such a session has a short life.
          */
         get: operations["getSession"];
         /**
@@ -29,6 +31,9 @@ export interface paths {
          *
          *     The revision grows only if a section really changes. With `ttlMs` the session gets an
          *     idle life of its own.
+         *
+         *     With automatic creation switched on, a browser without a live session gets one that begins
+         *     with the body: 201.
          */
         put: operations["replaceSections"];
         /**
@@ -40,13 +45,18 @@ export interface paths {
          *     The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
          *     the answer, and no cookie is set. If the request came with a live session, that one ends
          *     once the new one is stored. A token that opens nothing is ignored.
+         *
+         *     With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+         *     session, ends none, and otherwise answers 200 with the document of the one that it opens,
+         *     which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+         *     caller has got what it asked for.
          */
         post: operations["createSession"];
         /**
          * End the session
-         * @description Ends the session and clears the cookie. Where there is no live session the answer is the
-         *     same, so it can be repeated. A token that has been regenerated, and still leads to the
-         *     new session, ends that one.
+         * @description Ends every session that the request opens, and clears the cookies of every kind. Where there
+         *     is no live session the answer is the same, so it can be repeated. A token that has been
+         *     regenerated, and still leads to the new session, ends that one.
          */
         delete: operations["deleteSession"];
         options?: never;
@@ -61,6 +71,7 @@ export interface paths {
          * @description A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
          *     member that is `null` is removed, anything else takes the stored value's place. A section
          *     that is `null` is emptied. Patches that arrive at the same time all take effect.
+         *     Automatic creation is as with PUT.
          *
          *     The same body sent as `application/json` means the same.
          */
@@ -127,9 +138,10 @@ export interface paths {
          * Give the session a new id
          * @description The session goes on under a new id, and so with a new token; data and revision stay. Do
          *     this whenever the visitor's rights change, above all when they sign in. The old token
-         *     opens nothing from then on. With `graceMs` it still reads the new session for that long,
-         *     so that requests under way do not fail; it changes nothing and is never renewed. The
-         *     service may cap the grace. No body is needed.
+         *     opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+         *     that requests under way do not fail: they read, change, touch and end the new session, and
+         *     a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+         *     and cannot regenerate again. The service may cap the grace. No body is needed.
          *
          *     The new token travels as the old one did: in the cookie, or as the member `token` for a
          *     caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -164,7 +176,8 @@ export interface paths {
          *     Let the gateway set all four on the request that it passes on, in place of any that the client sent.
          *
          *     Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-         *     there is no session.
+         *     there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+         *     pass it on where it can.
          */
         get: operations["verifySession"];
         put?: never;
@@ -286,8 +299,8 @@ export interface paths {
         /**
          * Read a session
          * @description Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-         *     the session. Within the grace of a regenerate the old id still reads the session, which has
-         *     its new id then, and moves nothing.
+         *     the session. Within the grace of a regenerate the old id stands for the session on every
+         *     route; the document has its new id then.
          */
         get: operations["getSessionById"];
         /**
@@ -359,9 +372,9 @@ export interface paths {
         /**
          * Give a session a new id
          * @description The same session under a new id and token, for the moment when its user signs in. The old
-         *     ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-         *     concurrent calls exactly one makes a successor. A call within the grace answers the successor
-         *     that there is, without a token.
+         *     ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+         *     for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+         *     successor. A call within the grace answers the successor that there is, without a token.
          */
         post: operations["regenerateSessionById"];
         delete?: never;
@@ -1126,7 +1139,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1136,6 +1149,40 @@ export interface components {
         };
     };
     responses: {
+        /** @description There was no live session. One was created, which begins with the body. */
+        AutoCreated: {
+            headers: {
+                Location: components["headers"]["Location"];
+                ETag: components["headers"]["ETag"];
+                "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *       "createdAt": "2026-11-21T17:04:05.123Z",
+                 *       "updatedAt": "2026-11-21T17:04:05.123Z",
+                 *       "expiresAt": "2026-11-22T17:04:05.123Z",
+                 *       "version": 1,
+                 *       "revision": 1,
+                 *       "user": null,
+                 *       "inputs": {
+                 *         "prompt": "Check the order export"
+                 *       },
+                 *       "apiConfig": {},
+                 *       "results": {},
+                 *       "meta": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["Session"];
+            };
+        };
         /** @description The document as it now is. */
         StoredSession: {
             headers: {
@@ -1302,6 +1349,7 @@ export interface components {
             headers: {
                 ETag: components["headers"]["ETag"];
                 "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-Session-Token": components["headers"]["X-Session-Token"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1324,6 +1372,7 @@ export interface components {
         /** @description The credentials contradict each other, or a header or parameter has a value it cannot have. */
         BadRequest: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1335,6 +1384,7 @@ export interface components {
         /** @description The body is missing, incomplete or not JSON of the expected kind; or the credentials contradict each other, or a header or parameter has a value it cannot have. */
         BadRequestBody: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1357,6 +1407,7 @@ export interface components {
         /** @description There is no live session: the token is missing, forged, expired or ended. */
         Unauthorized: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1598,8 +1649,8 @@ export interface components {
          */
         "Cache-Control": "no-store";
         /**
-         * @description Removes the cookie from the browser.
-         * @example validator_session_id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax
+         * @description Removes the cookie from the browser; one header for each kind of it that there may be. With an error it comes only where two cookies open different sessions.
+         * @example validator_session_id=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax
          */
         "Clear-Cookie": string;
         /**
@@ -1618,8 +1669,8 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description The token in its cookie, whenever the token or its age changes and it travels by cookie. `Max-Age` is the rest of the session's life in seconds.
-         * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax
+         * @description The token in its cookie, whenever it travels by cookie and the token changes, or the cookie would end before the session. `Max-Age` is the rest of the session's life in seconds, and `Expires` the same for clients that know no `Max-Age`. A new token may be preceded by cookies that expire old ones of another kind.
+         * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax
          */
         "Set-Cookie": string;
         /**
@@ -1663,6 +1714,11 @@ export interface components {
          */
         "X-Session-Id": string;
         /**
+         * @description The bearer token of the session, signed with the present secret. It comes only where a retired one signed the token that was sent, and opens the session as that one does.
+         * @example s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM
+         */
+        "X-Session-Token": string;
+        /**
          * @description Names this request in the service's log.
          * @example 4f1d2c9ab37e6805
          */
@@ -1696,6 +1752,7 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -1730,6 +1787,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["SessionDocument"];
+            201: components["responses"]["AutoCreated"];
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -1751,7 +1809,10 @@ export interface operations {
                 /** @description How the answer hands over the token. */
                 transport?: components["schemas"]["Transport"];
             };
-            header?: never;
+            header?: {
+                /** @description `*` creates only if the request opens no live session. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1762,6 +1823,7 @@ export interface operations {
             };
         };
         responses: {
+            200: components["responses"]["SessionDocument"];
             /** @description The session is stored. */
             201: {
                 headers: {
@@ -1839,15 +1901,18 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Two different session tokens, or a malformed query string. There is no body. */
+            /** @description Tokens of different sessions, or a malformed query string. There is no body. */
             400: {
                 headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -1906,6 +1971,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["SessionDocument"];
+            201: components["responses"]["AutoCreated"];
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -1992,7 +2058,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description How long the old token still reads the session. */
+        /** @description How long the old token still opens the session. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RegenerateInput"];
@@ -2206,7 +2272,7 @@ export interface operations {
                      *         "meta": {}
                      *       },
                      *       "token": "s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM",
-                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
+                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax"
                      *     }
                      */
                     "application/json": components["schemas"]["ServiceSession"];
@@ -2696,7 +2762,7 @@ export interface operations {
                      *         "meta": {}
                      *       },
                      *       "token": "s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM",
-                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
+                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax"
                      *     }
                      */
                     "application/json": components["schemas"]["ServiceSession"];

@@ -4,11 +4,11 @@ const api = document.querySelector('meta[name="session-api"]').content + '/api/s
 const form = document.getElementById('form')
 const status = document.getElementById('status')
 
-async function call(method, body) {
+async function call(method, body, headers = {}) {
   const response = await fetch(api, {
     method,
     credentials: 'include', // the cookie, which no script can read
-    headers: body ? { 'Content-Type': 'application/json' } : {},
+    headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
     body: body && JSON.stringify(body),
   })
   if (response.status === 204) return null
@@ -17,15 +17,8 @@ async function call(method, body) {
   return answer
 }
 
-/** The visitor's session, or a new one. */
-async function load() {
-  try {
-    return await call('GET')
-  } catch (problem) {
-    if (problem.code !== 'unauthorized') throw problem
-    return call('POST')
-  }
-}
+/** The visitor's session, or a new one, in one request. */
+const load = () => call('POST', undefined, { 'If-None-Match': '*' })
 
 function show(session) {
   const page = session.meta.page ?? 1
