@@ -843,6 +843,9 @@ type ForbiddenOrigin = Problem
 // InternalError What went wrong (RFC 9457).
 type InternalError = Problem
 
+// LoadedSession A session, with its token where that does not travel in the cookie.
+type LoadedSession = IssuedSession
+
 // NoCredential What went wrong (RFC 9457).
 type NoCredential = Problem
 
@@ -5647,7 +5650,7 @@ type CreateSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *SessionDocument
+	JSON200 *LoadedSession
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *IssuedSession
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -8960,7 +8963,7 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest SessionDocument
+		var dest LoadedSession
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

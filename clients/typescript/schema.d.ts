@@ -1149,6 +1149,37 @@ export interface components {
         };
     };
     responses: {
+        /** @description With `If-None-Match`: the request opens a live session, which is as it was. Its token is not in the body: the caller has it. */
+        LoadedSession: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-Session-Token": components["headers"]["X-Session-Token"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *       "createdAt": "2026-11-21T17:04:05.123Z",
+                 *       "updatedAt": "2026-11-21T17:04:05.123Z",
+                 *       "expiresAt": "2026-11-22T17:04:05.123Z",
+                 *       "version": 1,
+                 *       "revision": 1,
+                 *       "user": null,
+                 *       "inputs": {
+                 *         "prompt": "Check the order export"
+                 *       },
+                 *       "apiConfig": {},
+                 *       "results": {},
+                 *       "meta": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["IssuedSession"];
+            };
+        };
         /** @description There was no live session. One was created, which begins with the body. */
         AutoCreated: {
             headers: {
@@ -1823,7 +1854,7 @@ export interface operations {
             };
         };
         responses: {
-            200: components["responses"]["SessionDocument"];
+            200: components["responses"]["LoadedSession"];
             /** @description The session is stored. */
             201: {
                 headers: {
