@@ -164,6 +164,7 @@ const (
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
+	ProblemCodeNoCredential           ProblemCode = "no_credential"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
 	ProblemCodeOverloaded             ProblemCode = "overloaded"
@@ -209,6 +210,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidRule:
 		return true
 	case ProblemCodeMethodNotAllowed:
+		return true
+	case ProblemCodeNoCredential:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -818,6 +821,9 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
+// AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+type AutoCreated = Session
+
 // BadQuery What went wrong (RFC 9457).
 type BadQuery = Problem
 
@@ -838,6 +844,9 @@ type ForbiddenOrigin = Problem
 
 // InternalError What went wrong (RFC 9457).
 type InternalError = Problem
+
+// LoadedSession A session, with its token where that does not travel in the cookie.
+type LoadedSession = IssuedSession
 
 // NoCredential What went wrong (RFC 9457).
 type NoCredential = Problem
@@ -960,6 +969,9 @@ type PatchSessionParams struct {
 type CreateSessionParams struct {
 	// Transport How the answer hands over the token.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
+
+	// IfNoneMatch `*` creates only if the request opens no live session.
+	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ReplaceSectionsParams defines parameters for ReplaceSections.
@@ -1278,9 +1290,9 @@ type ClientInterface interface {
 
 	// DeleteSession End the session
 	//
-	// Ends the session and clears the cookie. Where there is no live session the answer is the
-	// same, so it can be repeated. A token that has been regenerated, and still leads to the
-	// new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. Where there
+	// is no live session the answer is the same, so it can be repeated. A token that has been
+	// regenerated, and still leads to the new session, ends that one.
 	//
 	// Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1288,11 +1300,13 @@ type ClientInterface interface {
 	// GetSession Read the session
 	//
 	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. When it moves and the
-	// token came in the cookie, the cookie is sent again with its new age.
+	// service is configured otherwise or `?touch=false` says not to. A prefetch
+	// (`Sec-Purpose: prefetch`) moves nothing.
 	//
 	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not.
+	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+	// of another site that is not on the list of origins, and what cannot read the answer, such
+	// as an `img`. Until it is written to, such a session has a short life.
 	//
 	// Corresponds with GET /api/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1310,6 +1324,7 @@ type ClientInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -1323,6 +1338,7 @@ type ClientInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -1341,6 +1357,11 @@ type ClientInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1356,6 +1377,11 @@ type ClientInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1370,6 +1396,9 @@ type ClientInterface interface {
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
 	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -1383,6 +1412,9 @@ type ClientInterface interface {
 	//
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
+	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1421,9 +1453,10 @@ type ClientInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -1439,9 +1472,10 @@ type ClientInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -1506,7 +1540,8 @@ type ClientInterface interface {
 	// passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session.
+	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on where it can.
 	//
 	// Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 	VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1575,8 +1610,8 @@ type ClientInterface interface {
 	// GetSessionByID Read a session
 	//
 	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id still reads the session, which has
-	// its new id then, and moves nothing.
+	// the session. Within the grace of a regenerate the old id stands for the session on every
+	// route; the document has its new id then.
 	//
 	// Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 	GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1645,9 +1680,9 @@ type ClientInterface interface {
 	// RegenerateSessionByIDWithBody Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1657,9 +1692,9 @@ type ClientInterface interface {
 	// RegenerateSessionByID Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1814,9 +1849,9 @@ func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string,
 
 // DeleteSession End the session
 //
-// Ends the session and clears the cookie. Where there is no live session the answer is the
-// same, so it can be repeated. A token that has been regenerated, and still leads to the
-// new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. Where there
+// is no live session the answer is the same, so it can be repeated. A token that has been
+// regenerated, and still leads to the new session, ends that one.
 //
 // Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1834,11 +1869,13 @@ func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams,
 // GetSession Read the session
 //
 // Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. When it moves and the
-// token came in the cookie, the cookie is sent again with its new age.
+// service is configured otherwise or `?touch=false` says not to. A prefetch
+// (`Sec-Purpose: prefetch`) moves nothing.
 //
 // With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not.
+// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+// of another site that is not on the list of origins, and what cannot read the answer, such
+// as an `img`. Until it is written to, such a session has a short life.
 //
 // Corresponds with GET /api/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1876,6 +1913,7 @@ func (c *Client) CheckSession(ctx context.Context, reqEditors ...RequestEditorFn
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -1899,6 +1937,7 @@ func (c *Client) PatchSessionWithBody(ctx context.Context, params *PatchSessionP
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -1927,6 +1966,11 @@ func (c *Client) PatchSession(ctx context.Context, params *PatchSessionParams, b
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1952,6 +1996,11 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -1976,6 +2025,9 @@ func (c *Client) CreateSession(ctx context.Context, params *CreateSessionParams,
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
 //
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -1999,6 +2051,9 @@ func (c *Client) ReplaceSectionsWithBody(ctx context.Context, params *ReplaceSec
 //
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
+//
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2067,9 +2122,10 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -2095,9 +2151,10 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -2202,7 +2259,8 @@ func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestB
 // passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session.
+// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on where it can.
 //
 // Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 func (c *Client) VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2341,8 +2399,8 @@ func (c *Client) DeleteSessionByID(ctx context.Context, id SessionID, params *De
 // GetSessionByID Read a session
 //
 // Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id still reads the session, which has
-// its new id then, and moves nothing.
+// the session. Within the grace of a regenerate the old id stands for the session on every
+// route; the document has its new id then.
 //
 // Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 func (c *Client) GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2471,9 +2529,9 @@ func (c *Client) PutSessionByID(ctx context.Context, id SessionID, params *PutSe
 // RegenerateSessionByIDWithBody Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2493,9 +2551,9 @@ func (c *Client) RegenerateSessionByIDWithBody(ctx context.Context, id SessionID
 // RegenerateSessionByID Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3087,6 +3145,21 @@ func NewCreateSessionRequestWithBody(server string, params *CreateSessionParams,
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfNoneMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", *params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-None-Match", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4511,9 +4584,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSessionWithResponse End the session
 	//
-	// Ends the session and clears the cookie. Where there is no live session the answer is the
-	// same, so it can be repeated. A token that has been regenerated, and still leads to the
-	// new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. Where there
+	// is no live session the answer is the same, so it can be repeated. A token that has been
+	// regenerated, and still leads to the new session, ends that one.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4523,11 +4596,13 @@ type ClientWithResponsesInterface interface {
 	// GetSessionWithResponse Read the session
 	//
 	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. When it moves and the
-	// token came in the cookie, the cookie is sent again with its new age.
+	// service is configured otherwise or `?touch=false` says not to. A prefetch
+	// (`Sec-Purpose: prefetch`) moves nothing.
 	//
 	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not.
+	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+	// of another site that is not on the list of origins, and what cannot read the answer, such
+	// as an `img`. Until it is written to, such a session has a short life.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4549,6 +4624,7 @@ type ClientWithResponsesInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -4562,6 +4638,7 @@ type ClientWithResponsesInterface interface {
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 	// member that is `null` is removed, anything else takes the stored value's place. A section
 	// that is `null` is emptied. Patches that arrive at the same time all take effect.
+	// Automatic creation is as with PUT.
 	//
 	// The same body sent as `application/json` means the same.
 	//
@@ -4580,6 +4657,11 @@ type ClientWithResponsesInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -4595,6 +4677,11 @@ type ClientWithResponsesInterface interface {
 	// the answer, and no cookie is set. If the request came with a live session, that one ends
 	// once the new one is stored. A token that opens nothing is ignored.
 	//
+	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+	// caller has got what it asked for.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -4609,6 +4696,9 @@ type ClientWithResponsesInterface interface {
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
 	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -4622,6 +4712,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// The revision grows only if a section really changes. With `ttlMs` the session gets an
 	// idle life of its own.
+	//
+	// With automatic creation switched on, a browser without a live session gets one that begins
+	// with the body: 201.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4660,9 +4753,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -4678,9 +4772,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
 	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-	// so that requests under way do not fail; it changes nothing and is never renewed. The
-	// service may cap the grace. No body is needed.
+	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// that requests under way do not fail: they read, change, touch and end the new session, and
+	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
 	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -4747,7 +4842,8 @@ type ClientWithResponsesInterface interface {
 	// passes on, in place of any that the client sent.
 	//
 	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session.
+	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on where it can.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4826,8 +4922,8 @@ type ClientWithResponsesInterface interface {
 	// GetSessionByIDWithResponse Read a session
 	//
 	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id still reads the session, which has
-	// its new id then, and moves nothing.
+	// the session. Within the grace of a regenerate the old id stands for the session on every
+	// route; the document has its new id then.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4900,9 +4996,9 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4912,9 +5008,9 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionByIDWithResponse Give a session a new id
 	//
 	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-	// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-	// that there is, without a token.
+	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+	// successor. A call within the grace answers the successor that there is, without a token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5141,6 +5237,11 @@ func (r ExportSessionsResponse) ContentType() string {
 	return ""
 }
 
+// ImportSessionsResponse400Headers the declared response headers of an HTTP 400 response for ImportSessions
+type ImportSessionsResponse400Headers struct {
+	SetCookie *string
+}
+
 // ImportSessionsResponse401Headers the declared response headers of an HTTP 401 response for ImportSessions
 type ImportSessionsResponse401Headers struct {
 	WWWAuthenticate string
@@ -5174,6 +5275,8 @@ type ImportSessionsResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreFull
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ImportSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ImportSessionsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5214,6 +5317,11 @@ type DeleteSessionResponse204Headers struct {
 	SetCookie *string
 }
 
+// DeleteSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSession
+type DeleteSessionResponse400Headers struct {
+	SetCookie *string
+}
+
 // DeleteSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteSession
 type DeleteSessionResponse401Headers struct {
 	WWWAuthenticate string
@@ -5243,6 +5351,8 @@ type DeleteSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers204 the parsed response headers for an HTTP 204 response
 	Headers204 *DeleteSessionResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5280,18 +5390,26 @@ func (r DeleteSessionResponse) ContentType() string {
 
 // GetSessionResponse200Headers the declared response headers of an HTTP 200 response for GetSession
 type GetSessionResponse200Headers struct {
-	ETag      string
-	SetCookie *string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
 }
 
 // GetSessionResponse304Headers the declared response headers of an HTTP 304 response for GetSession
 type GetSessionResponse304Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// GetSessionResponse400Headers the declared response headers of an HTTP 400 response for GetSession
+type GetSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // GetSessionResponse401Headers the declared response headers of an HTTP 401 response for GetSession
 type GetSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5327,6 +5445,8 @@ type GetSessionResponse struct {
 	Headers200 *GetSessionResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *GetSessionResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5366,7 +5486,14 @@ func (r GetSessionResponse) ContentType() string {
 
 // CheckSessionResponse200Headers the declared response headers of an HTTP 200 response for CheckSession
 type CheckSessionResponse200Headers struct {
-	ETag string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// CheckSessionResponse400Headers the declared response headers of an HTTP 400 response for CheckSession
+type CheckSessionResponse400Headers struct {
+	SetCookie *string
 }
 
 // CheckSessionResponse401Headers the declared response headers of an HTTP 401 response for CheckSession
@@ -5384,6 +5511,8 @@ type CheckSessionResponse struct {
 	HTTPResponse *http.Response
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *CheckSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CheckSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CheckSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5421,12 +5550,29 @@ func (r CheckSessionResponse) ContentType() string {
 
 // PatchSessionResponse200Headers the declared response headers of an HTTP 200 response for PatchSession
 type PatchSessionResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// PatchSessionResponse201Headers the declared response headers of an HTTP 201 response for PatchSession
+type PatchSessionResponse201Headers struct {
+	ETag                string
+	Location            string
+	SetCookie           *string
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
+// PatchSessionResponse400Headers the declared response headers of an HTTP 400 response for PatchSession
+type PatchSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // PatchSessionResponse401Headers the declared response headers of an HTTP 401 response for PatchSession
 type PatchSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5448,6 +5594,8 @@ type PatchSessionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionDocument
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AutoCreated
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationProblemJSON400 *BadRequestBody
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -5476,6 +5624,10 @@ type PatchSessionResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PatchSessionResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PatchSessionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5513,6 +5665,13 @@ func (r PatchSessionResponse) ContentType() string {
 	return ""
 }
 
+// CreateSessionResponse200Headers the declared response headers of an HTTP 200 response for CreateSession
+type CreateSessionResponse200Headers struct {
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
 // CreateSessionResponse201Headers the declared response headers of an HTTP 201 response for CreateSession
 type CreateSessionResponse201Headers struct {
 	ETag                string
@@ -5521,6 +5680,11 @@ type CreateSessionResponse201Headers struct {
 	XRateLimitLimit     *int
 	XRateLimitRemaining *int
 	XRateLimitReset     *int64
+}
+
+// CreateSessionResponse400Headers the declared response headers of an HTTP 400 response for CreateSession
+type CreateSessionResponse400Headers struct {
+	SetCookie *string
 }
 
 // CreateSessionResponse401Headers the declared response headers of an HTTP 401 response for CreateSession
@@ -5544,6 +5708,8 @@ type CreateSessionResponse503Headers struct {
 type CreateSessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LoadedSession
 	// JSON201 the response for an HTTP 201 `application/json` response
 	JSON201 *IssuedSession
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -5568,8 +5734,12 @@ type CreateSessionResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreFull
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CreateSessionResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSessionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5609,12 +5779,29 @@ func (r CreateSessionResponse) ContentType() string {
 
 // ReplaceSectionsResponse200Headers the declared response headers of an HTTP 200 response for ReplaceSections
 type ReplaceSectionsResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// ReplaceSectionsResponse201Headers the declared response headers of an HTTP 201 response for ReplaceSections
+type ReplaceSectionsResponse201Headers struct {
+	ETag                string
+	Location            string
+	SetCookie           *string
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
+// ReplaceSectionsResponse400Headers the declared response headers of an HTTP 400 response for ReplaceSections
+type ReplaceSectionsResponse400Headers struct {
 	SetCookie *string
 }
 
 // ReplaceSectionsResponse401Headers the declared response headers of an HTTP 401 response for ReplaceSections
 type ReplaceSectionsResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5636,6 +5823,8 @@ type ReplaceSectionsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionDocument
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *AutoCreated
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationProblemJSON400 *BadRequestBody
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
@@ -5664,6 +5853,10 @@ type ReplaceSectionsResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ReplaceSectionsResponse200Headers
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ReplaceSectionsResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReplaceSectionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReplaceSectionsResponse401Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -5703,12 +5896,19 @@ func (r ReplaceSectionsResponse) ContentType() string {
 
 // ApplyOperationsResponse200Headers the declared response headers of an HTTP 200 response for ApplyOperations
 type ApplyOperationsResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// ApplyOperationsResponse400Headers the declared response headers of an HTTP 400 response for ApplyOperations
+type ApplyOperationsResponse400Headers struct {
 	SetCookie *string
 }
 
 // ApplyOperationsResponse401Headers the declared response headers of an HTTP 401 response for ApplyOperations
 type ApplyOperationsResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5748,6 +5948,8 @@ type ApplyOperationsResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *ApplyOperationsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5789,8 +5991,14 @@ type RegenerateSessionResponse200Headers struct {
 	SetCookie *string
 }
 
+// RegenerateSessionResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSession
+type RegenerateSessionResponse400Headers struct {
+	SetCookie *string
+}
+
 // RegenerateSessionResponse401Headers the declared response headers of an HTTP 401 response for RegenerateSession
 type RegenerateSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5824,6 +6032,8 @@ type RegenerateSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RegenerateSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RegenerateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5910,12 +6120,19 @@ func (r GetSessionStatsResponse) ContentType() string {
 
 // TouchSessionResponse200Headers the declared response headers of an HTTP 200 response for TouchSession
 type TouchSessionResponse200Headers struct {
-	ETag      string
+	ETag          string
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// TouchSessionResponse400Headers the declared response headers of an HTTP 400 response for TouchSession
+type TouchSessionResponse400Headers struct {
 	SetCookie *string
 }
 
 // TouchSessionResponse401Headers the declared response headers of an HTTP 401 response for TouchSession
 type TouchSessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -5949,6 +6166,8 @@ type TouchSessionResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TouchSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TouchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -5996,6 +6215,7 @@ type VerifySessionResponse200Headers struct {
 
 // VerifySessionResponse401Headers the declared response headers of an HTTP 401 response for VerifySession
 type VerifySessionResponse401Headers struct {
+	SetCookie       *string
 	WWWAuthenticate string
 }
 
@@ -6181,6 +6401,11 @@ type CreateSessionForResponse201Headers struct {
 	Location string
 }
 
+// CreateSessionForResponse400Headers the declared response headers of an HTTP 400 response for CreateSessionFor
+type CreateSessionForResponse400Headers struct {
+	SetCookie *string
+}
+
 // CreateSessionForResponse401Headers the declared response headers of an HTTP 401 response for CreateSessionFor
 type CreateSessionForResponse401Headers struct {
 	WWWAuthenticate string
@@ -6218,6 +6443,8 @@ type CreateSessionForResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *CreateSessionForResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CreateSessionForResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionForResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6311,6 +6538,11 @@ func (r CountSessionsResponse) ContentType() string {
 	return ""
 }
 
+// DeleteSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for DeleteSessionByID
+type DeleteSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // DeleteSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for DeleteSessionByID
 type DeleteSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6340,6 +6572,8 @@ type DeleteSessionByIDResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6385,6 +6619,11 @@ type GetSessionByIDResponse304Headers struct {
 	ETag string
 }
 
+// GetSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for GetSessionByID
+type GetSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // GetSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for GetSessionByID
 type GetSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6414,6 +6653,8 @@ type GetSessionByIDResponse struct {
 	Headers200 *GetSessionByIDResponse200Headers
 	// Headers304 the parsed response headers for an HTTP 304 response
 	Headers304 *GetSessionByIDResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6509,6 +6750,11 @@ type PatchSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// PatchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PatchSessionByID
+type PatchSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // PatchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PatchSessionByID
 type PatchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6552,6 +6798,8 @@ type PatchSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreFull
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *PatchSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PatchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6596,6 +6844,11 @@ type PutSessionByIDResponse200Headers struct {
 type PutSessionByIDResponse201Headers struct {
 	ETag     string
 	Location string
+}
+
+// PutSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PutSessionByID
+type PutSessionByIDResponse400Headers struct {
+	SetCookie *string
 }
 
 // PutSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PutSessionByID
@@ -6647,6 +6900,8 @@ type PutSessionByIDResponse struct {
 	Headers200 *PutSessionByIDResponse200Headers
 	// Headers201 the parsed response headers for an HTTP 201 response
 	Headers201 *PutSessionByIDResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PutSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6687,6 +6942,11 @@ type RegenerateSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// RegenerateSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSessionByID
+type RegenerateSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // RegenerateSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for RegenerateSessionByID
 type RegenerateSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6724,6 +6984,8 @@ type RegenerateSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *RegenerateSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RegenerateSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -6764,6 +7026,11 @@ type TouchSessionByIDResponse200Headers struct {
 	ETag string
 }
 
+// TouchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for TouchSessionByID
+type TouchSessionByIDResponse400Headers struct {
+	SetCookie *string
+}
+
 // TouchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for TouchSessionByID
 type TouchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
@@ -6801,6 +7068,8 @@ type TouchSessionByIDResponse struct {
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *TouchSessionByIDResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TouchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionByIDResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7072,9 +7341,9 @@ func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Con
 
 // DeleteSessionWithResponse End the session
 //
-// Ends the session and clears the cookie. Where there is no live session the answer is the
-// same, so it can be repeated. A token that has been regenerated, and still leads to the
-// new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. Where there
+// is no live session the answer is the same, so it can be repeated. A token that has been
+// regenerated, and still leads to the new session, ends that one.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7090,11 +7359,13 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, par
 // GetSessionWithResponse Read the session
 //
 // Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. When it moves and the
-// token came in the cookie, the cookie is sent again with its new age.
+// service is configured otherwise or `?touch=false` says not to. A prefetch
+// (`Sec-Purpose: prefetch`) moves nothing.
 //
 // With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not.
+// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+// of another site that is not on the list of origins, and what cannot read the answer, such
+// as an `img`. Until it is written to, such a session has a short life.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7128,6 +7399,7 @@ func (c *ClientWithResponses) CheckSessionWithResponse(ctx context.Context, reqE
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -7147,6 +7419,7 @@ func (c *ClientWithResponses) PatchSessionWithBodyWithResponse(ctx context.Conte
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
 // member that is `null` is removed, anything else takes the stored value's place. A section
 // that is `null` is emptied. Patches that arrive at the same time all take effect.
+// Automatic creation is as with PUT.
 //
 // The same body sent as `application/json` means the same.
 //
@@ -7171,6 +7444,11 @@ func (c *ClientWithResponses) PatchSessionWithResponse(ctx context.Context, para
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -7192,6 +7470,11 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 // the answer, and no cookie is set. If the request came with a live session, that one ends
 // once the new one is stored. A token that opens nothing is ignored.
 //
+// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+// session, ends none, and otherwise answers 200 with the document of the one that it opens,
+// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+// caller has got what it asked for.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session (the `CreateSession` operationId).
@@ -7212,6 +7495,9 @@ func (c *ClientWithResponses) CreateSessionWithResponse(ctx context.Context, par
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
 //
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/session (the `ReplaceSections` operationId).
@@ -7231,6 +7517,9 @@ func (c *ClientWithResponses) ReplaceSectionsWithBodyWithResponse(ctx context.Co
 //
 // The revision grows only if a section really changes. With `ttlMs` the session gets an
 // idle life of its own.
+//
+// With automatic creation switched on, a browser without a live session gets one that begins
+// with the body: 201.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7287,9 +7576,10 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -7311,9 +7601,10 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
 // this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it still reads the new session for that long,
-// so that requests under way do not fail; it changes nothing and is never renewed. The
-// service may cap the grace. No body is needed.
+// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// that requests under way do not fail: they read, change, touch and end the new session, and
+// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+// and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
 // caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -7404,7 +7695,8 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body
 // passes on, in place of any that the client sent.
 //
 // Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session.
+// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on where it can.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7525,8 +7817,8 @@ func (c *ClientWithResponses) DeleteSessionByIDWithResponse(ctx context.Context,
 // GetSessionByIDWithResponse Read a session
 //
 // Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id still reads the session, which has
-// its new id then, and moves nothing.
+// the session. Within the grace of a regenerate the old id stands for the session on every
+// route; the document has its new id then.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7635,9 +7927,9 @@ func (c *ClientWithResponses) PutSessionByIDWithResponse(ctx context.Context, id
 // RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7653,9 +7945,9 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithBodyWithResponse(ctx cont
 // RegenerateSessionByIDWithResponse Give a session a new id
 //
 // The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-// concurrent calls exactly one makes a successor. A call within the grace answers the successor
-// that there is, without a token.
+// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+// successor. A call within the grace answers the successor that there is, without a token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8061,6 +8353,16 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 400:
+		var headers ImportSessionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ImportSessionsResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8165,6 +8467,16 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			headers.SetCookie = &value
 		}
 		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers DeleteSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8268,6 +8580,13 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetSessionResponse304Headers
@@ -8285,9 +8604,33 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8365,7 +8708,31 @@ func ParseCheckSessionResponse(rsp *http.Response) (*CheckSessionResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CheckSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CheckSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8411,6 +8778,13 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AutoCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequestBody
@@ -8522,9 +8896,78 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers PatchSessionResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PatchSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8593,6 +9036,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LoadedSession
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
 		var dest IssuedSession
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -8680,6 +9130,30 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers CreateSessionResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 201:
 		var headers CreateSessionResponse201Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
@@ -8725,6 +9199,16 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.XRateLimitReset = &value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CreateSessionResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -8801,6 +9285,13 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest AutoCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequestBody
@@ -8912,9 +9403,78 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 201:
+		var headers ReplaceSectionsResponse201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReplaceSectionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ReplaceSectionsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9093,9 +9653,33 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ApplyOperationsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers ApplyOperationsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9223,8 +9807,25 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			headers.SetCookie = &value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RegenerateSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers RegenerateSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9411,9 +10012,33 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers TouchSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers TouchSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9525,6 +10150,13 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers VerifySessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -9830,6 +10462,16 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers CreateSessionForResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers CreateSessionForResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10008,6 +10650,16 @@ func ParseDeleteSessionByIDResponse(rsp *http.Response) (*DeleteSessionByIDRespo
 	}
 
 	switch {
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers DeleteSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10115,6 +10767,16 @@ func ParseGetSessionByIDResponse(rsp *http.Response) (*GetSessionByIDResponse, e
 			headers.ETag = value
 		}
 		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers GetSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10314,6 +10976,16 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PatchSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PatchSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10495,6 +11167,16 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 			headers.Location = value
 		}
 		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PutSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers PutSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10624,6 +11306,16 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RegenerateSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers RegenerateSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -10753,6 +11445,16 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			headers.ETag = value
 		}
 		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers TouchSessionByIDResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
 	case rsp.StatusCode == 401:
 		var headers TouchSessionByIDResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {

@@ -78,7 +78,7 @@ func TestLifeByCookie(t *testing.T) {
 	require.NotNil(t, created.Headers201.SetCookie)
 	assert.Contains(t, *created.Headers201.SetCookie, "HttpOnly")
 
-	lead(t, client, created.JSON201.ID)
+	lead(t, client, created.JSON201.ID, sessionapi.ProblemCodeNoCredential)
 }
 
 func TestLifeByBearer(t *testing.T) {
@@ -97,7 +97,7 @@ func TestLifeByBearer(t *testing.T) {
 	client := newClient(t, sessionapi.WithRequestEditorFn(func(ctx context.Context, req *http.Request) error {
 		return sessionapi.Bearer(token)(ctx, req)
 	}))
-	lead(t, client, created.JSON201.ID)
+	lead(t, client, created.JSON201.ID, sessionapi.ProblemCodeUnauthorized)
 
 	// Its token has changed with its id.
 	again := newToken(t)
@@ -116,8 +116,8 @@ func TestLifeByBearer(t *testing.T) {
 }
 
 // lead takes a session, whose inputs are a step and whose life is an hour,
-// through its life.
-func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string) {
+// through its life. After it, a cookie is gone and a token opens nothing.
+func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string, after sessionapi.ProblemCode) {
 	t.Helper()
 	ctx := t.Context()
 
@@ -209,13 +209,25 @@ func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string) {
 	}
 	gone, err := client.GetSessionWithResponse(ctx, nil)
 	require.NoError(t, err)
-	requireProblem(t, gone, sessionapi.ProblemCodeUnauthorized)
+	requireProblem(t, gone, after)
 	head, err = client.CheckSessionWithResponse(ctx)
 	require.NoError(t, err)
 	var unread *sessionapi.Problem
 	require.ErrorAs(t, sessionapi.ProblemOf(head), &unread)
 	assert.Equal(t, http.StatusUnauthorized, unread.Status)
 	assert.Empty(t, unread.Code, "an answer to HEAD has no body")
+}
+
+func TestCreateOrLoad(t *testing.T) {
+	client := byCookie(t)
+	none := &sessionapi.CreateSessionParams{IfNoneMatch: new("*")}
+	created, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.SessionInput{})
+	require.NoError(t, err)
+	require.NotNil(t, created.JSON201)
+	loaded, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.SessionInput{})
+	require.NoError(t, err)
+	require.NotNil(t, loaded.JSON200)
+	assert.Equal(t, created.JSON201.ID, loaded.JSON200.ID)
 }
 
 func TestRegenerateByCookie(t *testing.T) {
@@ -317,7 +329,7 @@ func TestTypedProblems(t *testing.T) {
 
 	stranger, err := newClient(t).GetSessionWithResponse(t.Context(), nil)
 	require.NoError(t, err)
-	requireProblem(t, stranger, sessionapi.ProblemCodeUnauthorized)
+	requireProblem(t, stranger, sessionapi.ProblemCodeNoCredential)
 	assert.Contains(t, stranger.Headers401.WWWAuthenticate, "Bearer")
 
 	health, err := client.GetHealthWithResponse(t.Context())

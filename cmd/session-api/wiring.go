@@ -36,6 +36,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	}
 	sessions := store.NewSessions(asked, rules, store.Lifetimes{
 		TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval,
+		Unwritten: c.AutoCreateTTL,
 	}, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
 	files := c.cleanup()
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
@@ -68,6 +69,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		MaxGrace:        c.MaxGrace,
 		VerifyTimeout:   c.VerifyTimeout,
 		AllowedOrigins:  c.AllowedOrigins,
+		Development:     !c.production(),
 		TrustedProxies:  c.trustedProxies(),
 		CreatePerMinute: c.CreateRatePerMinute,
 		MaxBodyMemory:   c.MaxBodyMemory,

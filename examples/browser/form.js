@@ -4,7 +4,7 @@ const api = document.querySelector('meta[name="session-api"]').content + '/api/s
 const form = document.getElementById('form')
 const status = document.getElementById('status')
 
-async function call(method, body, headers) {
+async function call(method, body, headers = {}) {
   const response = await fetch(api, {
     method,
     credentials: 'include', // the cookie, which no script can read
@@ -17,21 +17,8 @@ async function call(method, body, headers) {
   return answer
 }
 
-/** The visitor's session, or a new one. */
-async function load() {
-  try {
-    return await call('GET')
-  } catch (problem) {
-    if (problem.status !== 401) throw problem
-  }
-  try {
-    // Creates only where no session is live: another tab may have been faster, or a sign-in.
-    return await call('POST', undefined, { 'If-None-Match': '*' })
-  } catch (problem) {
-    if (problem.status !== 412) throw problem
-    return call('GET')
-  }
-}
+/** The visitor's session, or a new one, in one request. */
+const load = () => call('POST', undefined, { 'If-None-Match': '*' })
 
 function show(session) {
   const page = session.meta.page ?? 1

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,9 +10,59 @@ import (
 	"session-api/internal/schema"
 )
 
+// headerSessionToken offers a bearer client the token of its session signed with
+// the present secret.
+const headerSessionToken = "X-Session-Token"
+
 // setCookie hands the session's token to a browser.
 func (s *Server) setCookie(w http.ResponseWriter, now time.Time, sess *schema.Session) {
 	w.Header().Add("Set-Cookie", s.sessionCookie(now, sess))
+	s.sent.put(s.sent.own(sess.ID), sess.ExpiresAt)
+}
+
+// issueCookie is setCookie for a new token. Cookies of other kinds, which the
+// browser may have the old token in, go: they come first, because a client may
+// take the host's own cookie and the domain's for one and the same.
+func (s *Server) issueCookie(w http.ResponseWriter, cred *credential, now time.Time, sess *schema.Session) {
+	if cred.cookies > 0 {
+		addCookies(w, s.cookieForm.otherExpiries)
+	}
+	s.setCookie(w, now, sess)
+}
+
+// keepCredential sends what the caller needs to keep its session: the cookie
+// where the browser's may end before the session does, and the token anew where
+// a retired secret has signed it. moved says that this request has moved the
+// deadline. A token in its grace is not renewed.
+//
+// When the browser's cookie ends, it does not say. The service knows until when
+// the cookie lives that it has sent last, see sentCookies; where it does not,
+// because another instance has sent it or it is long ago, it sends one.
+func (s *Server) keepCredential(w http.ResponseWriter, cred *credential, sess *schema.Session, moved bool) {
+	switch {
+	case sess.ID != cred.id:
+	case cred.bearer:
+		if cred.retired {
+			w.Header()[headerSessionToken] = []string{s.keys.Load().token(sess.ID)}
+		}
+	case moved, cred.retired, !s.sent.lasts(s.sent.own(sess.ID), sess.ExpiresAt):
+		s.setCookie(w, s.Now(), sess)
+	}
+}
+
+// verifiedCookie is keepCredential for an answer to a gateway, which may or may
+// not pass it on: the values of Set-Cookie, or nil. So what is sent here does not count
+// for the caller's own routes.
+func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Session, moved bool) []string {
+	if cred.bearer || sess.ID != cred.id {
+		return nil
+	}
+	own := s.sent.own(sess.ID)
+	if !moved && !cred.retired && (s.sent.lasts(own, sess.ExpiresAt) || s.sent.lasts(own.verified(), sess.ExpiresAt)) {
+		return nil
+	}
+	s.sent.put(own.verified(), sess.ExpiresAt)
+	return []string{s.sessionCookie(now, sess)}
 }
 
 // sessionCookie is the value of a Set-Cookie header with the session's token,
@@ -21,32 +72,73 @@ func (s *Server) sessionCookie(now time.Time, sess *schema.Session) string {
 	var room [512]byte
 	b := append(room[:0], s.cookieForm.beforeToken...)
 	b = s.keys.Load().appendEscapedToken(b, sess.ID)
-	b = append(b, s.cookieForm.beforeMaxAge...)
 	// Whole seconds, rounded up: a Max-Age of 0 would delete the cookie, and a
 	// cookie that outlives its session by a moment opens nothing.
-	b = strconv.AppendInt(b, max(1, int64((sess.ExpiresAt.Sub(now)+time.Second-1)/time.Second)), 10)
+	life := max(time.Second, (sess.ExpiresAt.Sub(now) + time.Second - 1).Truncate(time.Second))
+	// Browsers go by Max-Age. Java's CookieManager takes a cookie that has no
+	// Expires for one of RFC 2965.
+	b = append(b, s.cookieForm.beforeExpires...)
+	b = now.Add(life+time.Second-1).UTC().AppendFormat(b, http.TimeFormat)
+	b = append(b, s.cookieForm.beforeMaxAge...)
+	b = strconv.AppendInt(b, int64(life/time.Second), 10)
 	return string(append(b, s.cookieForm.afterMaxAge...))
 }
 
 // cookieForm is the session cookie without what differs from one session to
 // the next: net/http writes it once.
-type cookieForm struct{ beforeToken, beforeMaxAge, afterMaxAge string }
+type cookieForm struct {
+	beforeToken, beforeExpires, beforeMaxAge, afterMaxAge string
+	// expiries end the cookies of all kinds that the settings have or may have
+	// had: for the host alone and for the domain, Partitioned and not.
+	// otherExpiries spare the present kind.
+	expiries, otherExpiries []string
+}
 
 func (s *Server) newCookieForm() (f cookieForm) {
 	const token, maxAge = "token", "123456789"
+	expires := time.Unix(1e9, 0).UTC()
 	c := s.newCookie(token)
 	c.MaxAge, _ = strconv.Atoi(maxAge) // it is a number
+	c.Expires = expires
 	rest := strings.TrimPrefix(c.String(), c.Name+"="+token)
 	f.beforeToken = c.Name + "="
+	f.beforeExpires, rest, _ = strings.Cut(rest, expires.Format(http.TimeFormat))
 	f.beforeMaxAge, f.afterMaxAge, _ = strings.Cut(rest, maxAge)
+	s.addExpiries(&f)
 	return f
 }
 
-// clearCookie makes a browser forget the token.
-func (s *Server) clearCookie(w http.ResponseWriter) {
-	c := s.newCookie("")
-	c.MaxAge = -1
-	w.Header().Add("Set-Cookie", c.String())
+// addExpiries fills in the cookies that end others.
+func (s *Server) addExpiries(f *cookieForm) {
+	for _, partitioned := range []bool{false, true} {
+		for _, domain := range []string{"", s.Cookie.Domain} {
+			c := s.newCookie("")
+			present := c.Domain == domain && c.Partitioned == partitioned
+			if partitioned && !c.Secure {
+				continue // no browser has such a cookie
+			}
+			c.Domain, c.Partitioned = domain, partitioned
+			c.MaxAge, c.Expires = -1, time.Unix(0, 0)
+			line := c.String()
+			if slices.Contains(f.expiries, line) {
+				continue
+			}
+			f.expiries = append(f.expiries, line)
+			if !present {
+				f.otherExpiries = append(f.otherExpiries, line)
+			}
+		}
+	}
+}
+
+// clearCookies makes a browser forget the token, whatever kind of cookie it has
+// it in.
+func (s *Server) clearCookies(w http.ResponseWriter) { addCookies(w, s.cookieForm.expiries) }
+
+func addCookies(w http.ResponseWriter, lines []string) {
+	for _, line := range lines {
+		w.Header().Add("Set-Cookie", line)
+	}
 }
 
 func (s *Server) newCookie(value string) *http.Cookie {

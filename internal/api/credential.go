@@ -1,16 +1,26 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+
+	"session-api/internal/store"
 )
 
 // credential is what a request proves about its caller.
 type credential struct {
-	// id is the session that a valid token names, or empty: no token, or none
-	// that verifies. Whether that session lives, only the store knows.
-	id string
+	// opener is of the session that a valid token names; its id is empty: no
+	// token, or none that verifies. Whether that session lives, only the store
+	// knows.
+	opener
+	// more are the other ids that cookies of the name have valid tokens of.
+	// Nearly no request has any.
+	more []opener
+	// cookies is how many cookies of the name came, of any value.
+	cookies int
 	// bearer: the caller uses the Authorization header, not cookies.
 	bearer bool
 	// service: the caller has a service token.
@@ -19,21 +29,63 @@ type credential struct {
 	open bool
 }
 
-// mayWriteUser reports whether the caller may say who a session belongs to.
-func (c credential) mayWriteUser() bool { return c.service || c.open }
+// opener is a token that has verified.
+type opener struct {
+	id string
+	// retired: the secret that signed the token signs no more.
+	retired bool
+}
 
-// credential reads the cookie and the Authorization header.
-// Returns errConflictingCredentials where they contradict each other or
-// themselves, errUnauthorized where Authorization holds nothing that could be
-// a credential here, and no error for a token that merely does not verify.
-func (s *Server) credential(r *http.Request) (credential, error) {
+// maxOpeners is how many sessions the cookies of one request can name: each
+// costs a question to the store. The rest are not looked at.
+const maxOpeners = 8
+
+// mayWriteUser reports whether the caller may say who a session belongs to.
+func (c *credential) mayWriteUser() bool { return c.service || c.open }
+
+// missing is why a request without the session of an own route is refused.
+func (c *credential) missing() error {
+	if c.bearer || c.cookies > 0 {
+		return errUnauthorized
+	}
+	return errNoCredential
+}
+
+// ids are those of all sessions that the request's tokens name.
+func (c *credential) ids(room []string) []string {
+	if c.id == "" {
+		return nil
+	}
+	room = append(room, c.id)
+	for _, o := range c.more {
+		room = append(room, o.id)
+	}
+	return room
+}
+
+// credential reads the cookies and the Authorization header, and finds the one
+// session that they open. Cookies of the name that do not verify, or lead to
+// nothing, are ignored beside one that opens a session. Returns
+// errTwinCookies where two open different ones, and expires them;
+// errConflictingCredentials where a bearer token opens another session than the
+// cookie, or none; errUnauthorized where Authorization holds nothing that could
+// be a credential here; and no error for a token that merely opens nothing.
+func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential, error) {
+	c, err := s.readCredential(r)
+	if err == nil {
+		err = s.settle(r.Context(), &c)
+	}
+	if errors.Is(err, errTwinCookies) {
+		s.clearCookies(w)
+	}
+	return c, err
+}
+
+// readCredential is credential without a question to the store: of several
+// cookies that verify it takes the first, and the others are more.
+func (s *Server) readCredential(r *http.Request) (credential, error) {
 	keys := s.keys.Load()
 	c := credential{open: len(keys.service) == 0}
-
-	cookie, hasCookie, err := s.cookieToken(r)
-	if err != nil {
-		return c, err
-	}
 	bearer, hasBearer, err := bearerToken(r)
 	if err != nil {
 		return c, err
@@ -44,40 +96,105 @@ func (s *Server) credential(r *http.Request) (credential, error) {
 		}
 		c.service, hasBearer = true, false
 	}
-
-	switch {
-	case hasBearer:
+	if hasBearer {
 		c.bearer = true
-		c.id = keys.open(bearer)
-		if hasCookie {
-			// Both may be sent, as some generated clients do, if they agree.
-			if id := keys.open(cookie); id != c.id || (id == "" && cookie != bearer) {
-				return c, errConflictingCredentials
-			}
-		}
-	case hasCookie:
-		c.id = keys.open(cookie)
+		c.opener = keys.read(bearer)
 	}
+	s.readCookies(r, keys, &c)
 	return c, nil
 }
 
-// cookieToken returns the value of the session cookie. The same name twice is
-// fine only with the same value.
-func (s *Server) cookieToken(r *http.Request) (value string, ok bool, err error) {
+// readCookies adds what the cookies of the name open.
+func (s *Server) readCookies(r *http.Request, keys *keyring, c *credential) {
 	if value, ok := plainCookie(r.Header, s.Cookie.Name); ok {
-		return value, true, nil
+		c.cookies = 1
+		s.addCookie(r, keys, c, value)
+		return
 	}
-	for i, c := range r.CookiesNamed(s.Cookie.Name) {
-		v := c.Value
-		if c.Quoted {
-			v = `"` + v + `"` // a token has no quotes: not a spelling of it
+	for value := range cookieValues(r.Header, s.Cookie.Name) {
+		c.cookies++
+		s.addCookie(r, keys, c, value)
+		if len(c.more) == maxOpeners-1 {
+			return
 		}
-		if i > 0 && v != value {
-			return "", false, errConflictingCredentials
-		}
-		value, ok = v, true
 	}
-	return value, ok, nil
+}
+
+// addCookie adds what one cookie opens, if anything.
+func (s *Server) addCookie(r *http.Request, keys *keyring, c *credential, value string) {
+	o := keys.read(value)
+	switch {
+	case o.id == "":
+		s.foreign.note(s, r, value)
+	case o.id == c.id, slices.ContainsFunc(c.more, func(m opener) bool { return m.id == o.id }):
+	case c.id == "" && !c.bearer:
+		c.opener = o
+	default:
+		c.more = append(c.more, o)
+	}
+}
+
+// settle asks the store which of several tokens counts.
+func (s *Server) settle(ctx context.Context, c *credential) error {
+	switch {
+	case len(c.more) == 0:
+		return nil
+	case c.bearer:
+		return s.settleBearer(ctx, c)
+	}
+	var found opener
+	var live string // the id of what found leads to
+	for _, o := range append([]opener{c.opener}, c.more...) {
+		id, err := s.leadsTo(ctx, o.id)
+		switch {
+		case err != nil:
+			return err
+		case id == "":
+		case live != "" && live != id:
+			return errTwinCookies
+		case live == "" || o.id == id: // the session's own rather than one in its grace
+			found, live = o, id
+		}
+	}
+	if live != "" {
+		c.opener = found
+	}
+	c.more = nil
+	return nil
+}
+
+// settleBearer holds cookies against the bearer token that they came with.
+// Both may be sent, as some generated clients do, if they agree.
+func (s *Server) settleBearer(ctx context.Context, c *credential) error {
+	for _, o := range c.more {
+		id, err := s.leadsTo(ctx, o.id)
+		if err != nil {
+			return err
+		}
+		if id == "" {
+			continue
+		}
+		own := ""
+		if c.id != "" {
+			if own, err = s.leadsTo(ctx, c.id); err != nil {
+				return err
+			}
+		}
+		if id != own {
+			return errConflictingCredentials
+		}
+	}
+	c.more = nil
+	return nil
+}
+
+// leadsTo returns the id of the live session that an id opens, empty for none.
+func (s *Server) leadsTo(ctx context.Context, id string) (string, error) {
+	sess, err := s.Sessions.Peek(ctx, s.Now(), key(id))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	return sess.ID, err
 }
 
 // bearerToken returns the token of the Authorization header (RFC 6750 section

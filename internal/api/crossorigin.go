@@ -28,8 +28,12 @@ func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 			AllowCredentials: true,
 			AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 			AllowedHeaders:   []string{"Authorization", "Content-Type", "If-Match", "If-None-Match", headerRequestID},
-			ExposedHeaders:   []string{"ETag", "Location", "Retry-After", headerRequestID},
-			MaxAge:           int((10 * time.Minute).Seconds()),
+			ExposedHeaders: []string{
+				"ETag", "Location", "Retry-After", headerRequestID,
+				"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+				headerSessionToken, // of a page that has the token already
+			},
+			MaxAge: int((10 * time.Minute).Seconds()),
 		}).Handler
 	}
 	return share, s.protect(protection), nil

@@ -31,9 +31,13 @@ type Options struct {
 	Secrets Secrets
 	Cookie  Cookie
 
+	// Development logs what developers stumble over.
+	Development bool
+
 	// TouchOnAccess lets reads and writes of a session move its deadline.
 	TouchOnAccess bool
-	// AutoCreate makes GET, PUT and PATCH without a live session create one.
+	// AutoCreate makes GET, PUT and PATCH without a live session create one,
+	// unless it is a page of another site or a prefetch that asks.
 	AutoCreate bool
 	// RequireIfMatch refuses changes without If-Match (RFC 6585 section 3).
 	RequireIfMatch bool

@@ -20,6 +20,7 @@ const (
 	codeInvalidQuery           schema.Code = "invalid_query"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
+	codeNoCredential           schema.Code = "no_credential"
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codeUserForbidden          schema.Code = "user_forbidden"
 	codeRoleRequired           schema.Code = "role_required"
@@ -59,6 +60,7 @@ var problemTypes = map[schema.Code]struct {
 	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
 	codeConflictingCredentials: {http.StatusBadRequest, "The credentials contradict each other"},
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
+	codeNoCredential:           {http.StatusUnauthorized, "No session credential came"},
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
 	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
@@ -102,7 +104,9 @@ var (
 	errMethodNotAllowed       = &problem{codeMethodNotAllowed, "The Allow header lists the methods of this path."}
 	errUnauthorized           = &problem{codeUnauthorized, "Send the session cookie or a bearer token of a live session."}
 	errNoService              = &problem{codeUnauthorized, "Send a service token as the bearer token."}
-	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie and the bearer token, or two cookies of one name, differ."}
+	errNoCredential           = &problem{codeNoCredential, "Neither a session cookie nor a bearer token came with the request. Where a session was created before, its cookie was not kept or is not sent."}
+	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie opens another session than the bearer token."}
+	errTwinCookies            = &problem{codeConflictingCredentials, "Two cookies of one name open different sessions. This answer expires both."}
 	errRepeatedAuthorization  = &problem{codeInvalidHeader, "Send one Authorization header."}
 	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}

@@ -15,7 +15,7 @@ func (s *Server) newCreationLimiter() *httprate.RateLimiter {
 
 // limitCreation counts a creation, and reports whether it is one too many for
 // its address. Services create for everybody, and are not counted.
-func (s *Server) limitCreation(w http.ResponseWriter, r *http.Request, cred credential) bool {
+func (s *Server) limitCreation(w http.ResponseWriter, r *http.Request, cred *credential) bool {
 	return s.creations != nil && !cred.service && s.creations.OnLimit(w, r, httprate.CanonicalizeIP(clientIP(r)))
 }
 

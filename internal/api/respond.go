@@ -84,9 +84,9 @@ func wantsBearer(r *http.Request) (bool, error) {
 
 // issue answers with the document and hands its token to the caller: in the
 // cookie, or as the document's last member.
-func (s *Server) issue(w http.ResponseWriter, status int, sess *schema.Session, bearer bool) {
+func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess *schema.Session, bearer bool) {
 	if !bearer {
-		s.setCookie(w, s.Now(), sess)
+		s.issueCookie(w, cred, s.Now(), sess)
 		writeSession(w, status, sess)
 		return
 	}

@@ -28,6 +28,8 @@ type Server struct {
 	metrics    *metrics
 	lines      sampler
 	cookieForm cookieForm
+	sent       *sentCookies
+	foreign    foreignCookies
 	httplog    http.Handler
 	creations  *httprate.RateLimiter // nil for no limit
 	startedAt  time.Time
@@ -62,7 +64,7 @@ func New(o Options) (*Server, error) {
 	s.bodies, s.answers = newBudget(size), newBudget(size)
 	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
-	s.cookieForm = s.newCookieForm()
+	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
 	s.httplog = s.newHTTPLog()
 	if o.CreatePerMinute > 0 {
 		s.creations = s.newCreationLimiter()

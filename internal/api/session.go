@@ -9,14 +9,19 @@ import (
 	"session-api/internal/store"
 )
 
-// createSession stores a new session, and ends a live one that the request
-// came with once the new one is stored.
+// createSession stores a new session, and ends all that the request came with
+// once the new one is stored. With If-None-Match: * it creates only where the
+// request opens none, and answers the one that it opens otherwise.
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	bearer, err := wantsBearer(r)
 	if err != nil {
 		return err
 	}
-	cred, err := s.credential(r)
+	none, err := parseETags(r, "If-None-Match")
+	if err != nil {
+		return err
+	}
+	cred, err := s.creator(w, r, none.present)
 	if err != nil {
 		return err
 	}
@@ -24,22 +29,75 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if s.limitCreation(w, r, cred) {
+	if none.present && cred.id != "" {
+		sess, moved, err := s.fetch(r, key(cred.id), s.TouchOnAccess && !isPrefetch(r))
+		switch {
+		case err == nil && none.matchWeak(sess.ETag()):
+			noteSession(r, sess.ID)
+			s.keepCredential(w, &cred, &sess, moved)
+			writeSession(w, http.StatusOK, &sess)
+			return nil
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+	}
+	if s.limitCreation(w, r, &cred) {
 		return errRateLimited
 	}
-	now := s.Now()
-	sess, err := s.Sessions.CreateInPlace(r.Context(), now, key(cred.id), in, allowUser(cred))
+	var room [maxOpeners]string
+	old := cred.ids(room[:0])
+	sess, err := s.createInPlace(r, &cred, old, in)
 	if err != nil {
 		return err
 	}
-	if cred.id != "" {
-		if err := s.end(r, key(cred.id), nil); err != nil && !errors.Is(err, store.ErrNotFound) {
+	// Where the caller asked that none be live, what has come to life meanwhile
+	// is not its own to end.
+	if !none.any {
+		if err := s.endAll(r, old); err != nil {
 			return err
 		}
 	}
 	noteSession(r, sess.ID)
 	w.Header()["Location"] = ownLocation
-	s.issue(w, http.StatusCreated, &sess, bearer)
+	s.issue(w, &cred, http.StatusCreated, &sess, bearer)
+	return nil
+}
+
+// creator reads the credential of a request that creates a session: whatever
+// the cookies open must not stand in its way, unless it asks what that is.
+func (s *Server) creator(w http.ResponseWriter, r *http.Request, asks bool) (credential, error) {
+	if asks {
+		return s.credential(w, r)
+	}
+	return s.credentials(r)
+}
+
+// credentials reads all that the request opens. Only a bearer token and a cookie
+// that differ are refused.
+func (s *Server) credentials(r *http.Request) (credential, error) {
+	cred, err := s.readCredential(r)
+	if err == nil && cred.bearer {
+		err = s.settle(r.Context(), &cred)
+	}
+	return cred, err
+}
+
+// createInPlace stores a session that takes the place of those of the ids.
+func (s *Server) createInPlace(r *http.Request, cred *credential, old []string, in schema.Change) (schema.Session, error) {
+	var first string
+	if len(old) > 0 {
+		first, old = old[0], old[1:]
+	}
+	return s.Sessions.CreateInPlace(r.Context(), s.Now(), key(first), in, allowUser(cred), old...)
+}
+
+// endAll ends the sessions of the ids, as far as there are any.
+func (s *Server) endAll(r *http.Request, ids []string) error {
+	for _, id := range ids {
+		if err := s.end(r, key(id), nil); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -53,37 +111,39 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	cred, err := s.credential(r)
+	cred, err := s.credential(w, r)
 	if err != nil {
 		return err
 	}
-	sess, moved, err := s.read(w, r, cred, touch)
+	sess, moved, err := s.read(w, r, &cred, touch && !isPrefetch(r))
 	if err != nil {
 		return err
 	}
-	if moved && !cred.bearer {
-		s.setCookie(w, s.Now(), &sess)
-	}
+	s.keepCredential(w, &cred, &sess, moved)
 	writeUnlessKnown(w, &sess, match)
 	return nil
 }
 
-// read returns the session of the credential. moved reports whether a cookie
-// must be sent again.
-func (s *Server) read(w http.ResponseWriter, r *http.Request, cred credential, touch bool) (sess schema.Session, moved bool, err error) {
-	err = store.ErrNotFound
+// read returns the session of the credential, or a new one with its cookie. moved
+// reports whether its deadline did.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, cred *credential, touch bool) (sess schema.Session, moved bool, err error) {
+	err = cred.missing()
 	if cred.id != "" {
 		sess, moved, err = s.fetch(r, key(cred.id), touch)
 	}
-	if errors.Is(err, store.ErrNotFound) && s.autoCreates(cred) {
-		sess, err = s.autoCreate(w, r, cred, &schema.Input{})
-		moved = err == nil
+	if isAbsent(err) && s.autoCreates(r, cred) {
+		sess, err = s.autoCreate(w, r, cred, nil)
 	}
 	if err != nil {
 		return schema.Session{}, false, err
 	}
 	noteSession(r, sess.ID)
 	return sess, moved, nil
+}
+
+// isAbsent reports whether the request has no live session.
+func isAbsent(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, errNoCredential) || errors.Is(err, errUnauthorized)
 }
 
 // fetch reads the session of the key, as a use that moves its deadline or not.
@@ -97,7 +157,7 @@ func (s *Server) fetch(r *http.Request, key store.Key, touch bool) (sess schema.
 
 // headSession tells whether there is a session, and touches nothing.
 func (s *Server) headSession(w http.ResponseWriter, r *http.Request) error {
-	cred, err := s.mustCredential(r)
+	cred, err := s.mustCredential(w, r)
 	if err != nil {
 		return err
 	}
@@ -106,6 +166,7 @@ func (s *Server) headSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noteSession(r, sess.ID)
+	s.keepCredential(w, &cred, &sess, false)
 	writeSessionHead(w, http.StatusOK, &sess, len(sess.Doc))
 	return nil
 }
@@ -128,13 +189,13 @@ func (s *Server) applyOperations(w http.ResponseWriter, r *http.Request) error {
 
 // change is what PUT, PATCH and operations have in common.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, creates bool, decode decoder) error {
-	cred, err := s.credential(r)
+	cred, err := s.credential(w, r)
 	if err != nil {
 		return err
 	}
-	creates = creates && s.autoCreates(cred)
+	creates = creates && s.autoCreates(r, &cred)
 	if cred.id == "" && !creates {
-		return errUnauthorized
+		return cred.missing()
 	}
 	cond, err := s.ifMatch(r)
 	if err != nil {
@@ -149,30 +210,31 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	err = store.ErrNotFound
 	if cred.id != "" {
 		sess, moved, err = s.Sessions.Update(r.Context(), s.Now(), key(cred.id),
-			store.Update{Change: change, If: cond, Allow: allowUser(cred), Slide: s.TouchOnAccess})
+			store.Update{Change: change, If: cond, Allow: allowUser(&cred), Slide: s.TouchOnAccess})
 	}
+	status := http.StatusOK
 	if errors.Is(err, store.ErrNotFound) && creates {
 		if cond != nil { // If-Match cannot hold of what is not there
 			return errPreconditionFailed
 		}
-		sess, err = s.autoCreate(w, r, cred, change)
-		moved = err == nil
+		if sess, err = s.autoCreate(w, r, &cred, change); err == nil {
+			status = http.StatusCreated
+			w.Header()["Location"] = ownLocation
+		}
 	}
 	if err != nil {
 		return err
 	}
 	noteSession(r, sess.ID)
-	if moved && !cred.bearer {
-		s.setCookie(w, s.Now(), &sess)
-	}
-	writeSession(w, http.StatusOK, &sess)
+	s.keepCredential(w, &cred, &sess, moved)
+	writeSession(w, status, &sess)
 	return nil
 }
 
-// deleteSession ends the session. That there is none is no error: signing out
-// twice is signing out.
+// deleteSession ends every session that the request opens, and all cookies. That
+// there is none is no error: signing out twice is signing out.
 func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
-	cred, err := s.credential(r)
+	cred, err := s.credentials(r)
 	if err != nil {
 		return err
 	}
@@ -181,19 +243,43 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := s.end(r, key(cred.id), cond); err != nil && !errors.Is(err, store.ErrNotFound) {
+		var room [maxOpeners]string
+		if err := s.signOut(r, cred.ids(room[:0]), cond); err != nil {
 			return err
 		}
 		noteSession(r, cred.id)
 	}
-	s.clearCookie(w)
+	s.clearCookies(w)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
+// signOut ends the sessions of the ids. Of several, the condition must hold for
+// one that is live: it is the one that the caller has seen.
+func (s *Server) signOut(r *http.Request, ids []string, cond func(schema.Session) error) error {
+	if cond != nil {
+		var refused error
+		held := false
+		for _, id := range ids {
+			switch err := s.end(r, key(id), cond); {
+			case err == nil:
+				held = true
+			case errors.Is(err, errPreconditionFailed):
+				refused = err
+			case !errors.Is(err, store.ErrNotFound):
+				return err
+			}
+		}
+		if refused != nil && !held {
+			return refused
+		}
+	}
+	return s.endAll(r, ids)
+}
+
 // touchSession moves the deadline.
 func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
-	cred, err := s.mustCredential(r)
+	cred, err := s.mustCredential(w, r)
 	if err != nil {
 		return err
 	}
@@ -206,9 +292,7 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	noteSession(r, sess.ID)
-	if !cred.bearer {
-		s.setCookie(w, s.Now(), &sess)
-	}
+	s.keepCredential(w, &cred, &sess, true)
 	writeSession(w, http.StatusOK, &sess)
 	return nil
 }
@@ -216,7 +300,7 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 // regenerateSession gives the session a new id, and its caller a new token. A
 // caller with a token in its grace is told of the successor, and gets no token.
 func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error {
-	cred, err := s.mustCredential(r)
+	cred, err := s.mustCredential(w, r)
 	if err != nil {
 		return err
 	}
@@ -237,29 +321,17 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 		writeSession(w, http.StatusOK, &sess)
 		return nil
 	}
-	s.issue(w, http.StatusOK, &sess, bearer || cred.bearer)
+	s.issue(w, &cred, http.StatusOK, &sess, bearer || cred.bearer)
 	return nil
 }
 
 // mustCredential is credential for routes that do nothing without a session.
-func (s *Server) mustCredential(r *http.Request) (credential, error) {
-	cred, err := s.credential(r)
+func (s *Server) mustCredential(w http.ResponseWriter, r *http.Request) (credential, error) {
+	cred, err := s.credential(w, r)
 	if err == nil && cred.id == "" {
-		err = errUnauthorized
+		err = cred.missing()
 	}
 	return cred, err
-}
-
-// autoCreates reports whether a request without a live session gets one. A
-// caller with a bearer token does not: it could not be told the new token.
-func (s *Server) autoCreates(cred credential) bool { return s.AutoCreate && !cred.bearer }
-
-// autoCreate stores a session that begins with the change.
-func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred credential, change schema.Change) (schema.Session, error) {
-	if s.limitCreation(w, r, cred) {
-		return schema.Session{}, errRateLimited
-	}
-	return s.Sessions.Create(r.Context(), s.Now(), schema.DefaultNamespace, change, allowUser(cred))
 }
 
 // renew gives a session a new id even if its caller does not wait for it.
@@ -279,7 +351,7 @@ func (s *Server) end(r *http.Request, key store.Key, cond func(schema.Session) e
 // allowUser keeps the user section from callers that may not write it. A user
 // that comes out as it was is not written, so the whole document can be sent
 // back.
-func allowUser(cred credential) store.Allow {
+func allowUser(cred *credential) store.Allow {
 	if cred.mayWriteUser() {
 		return nil
 	}

@@ -401,13 +401,27 @@ func TestTheOldIDInItsGrace(t *testing.T) {
 	assert.Equal(t, next.Session, b.do("GET", at, "").expect(200).document())
 	assert.Equal(t, next.Session, b.do("GET", at+"?touch=true", "").expect(200).document(), "moves nothing")
 	b.do("HEAD", at, "").expect(200)
-	b.do("PUT", at, `{}`).problem(410, "session_ended")
-	b.do("PUT", at, `{}`, "If-Match", "*").problem(404, "session_not_found")
-	b.do("PATCH", at, `{}`).problem(404, "session_not_found")
-	b.do("POST", at+"/touch", "").problem(404, "session_not_found")
-	b.do("POST", at+"/touch", `{"ttlMs":1000}`).problem(404, "session_not_found")
+	for what, a := range map[string]*answer{
+		"PUT":           b.do("PUT", at, `{"meta":{"put":1}}`),
+		"PUT, If-Match": b.do("PUT", at, `{}`, "If-Match", "*"),
+		"PATCH":         b.do("PATCH", at, `{"meta":{"patch":1}}`),
+		"touch":         b.do("POST", at+"/touch", ""),
+		"touch, ttlMs":  b.do("POST", at+"/touch", `{"ttlMs":1000000}`),
+	} {
+		assert.Equal(t, next.Session.ID, a.expect(200).document().ID, what)
+	}
+	got := b.do("GET", "/api/sessions/"+next.Session.ID, "").expect(200).document()
+	assert.JSONEq(t, `{"put":1,"patch":1}`, string(got.Meta))
+	assert.Equal(t, s.clock.Now().Add(1000*time.Second), got.ExpiresAt)
+	again := b.do("POST", at+"/regenerate", `{"graceMs":5000}`).expect(200).handedOver()
+	assert.Equal(t, got, again.Session)
+	assert.Empty(t, again.Token, "it cannot regenerate again")
+
 	s.clock.advance(time.Second)
 	b.do("GET", at, "").problem(404, "session_not_found")
+	b.do("PUT", at, `{}`).problem(410, "session_ended")
+	b.do("PATCH", at, `{}`).problem(404, "session_not_found")
+	b.do("POST", at+"/touch", "").problem(404, "session_not_found")
 	b.do("POST", at+"/regenerate", `{"graceMs":5000}`).problem(404, "session_not_found")
 
 	at = "/api/sessions/" + next.Session.ID

@@ -25,13 +25,18 @@ const signatureLen = 43
 type keyring struct {
 	signers []*signer
 	service [][sha256.Size]byte
-	opened  *remembered
+	// opened are tokens of the secret that signs, retired those of the others;
+	// nil where there are none.
+	opened, retired *remembered
 }
 
 func newKeyring(secrets Secrets) *keyring {
 	k := &keyring{opened: newRemembered()}
 	for _, secret := range secrets.Session {
 		k.signers = append(k.signers, newSigner(secret))
+	}
+	if len(k.signers) > 1 {
+		k.retired = newRemembered()
 	}
 	for _, token := range secrets.Service {
 		k.service = append(k.service, sha256.Sum256(token))
@@ -69,47 +74,71 @@ func (k *keyring) appendEscapedToken(b []byte, id string) []byte {
 
 // open returns the id that a token names, or nothing unless one of the secrets
 // signed it.
-func (k *keyring) open(token string) (id string) {
+func (k *keyring) open(token string) (id string) { return k.read(token).id }
+
+// read is open, and tells whether the secret is one that only verifies.
+func (k *keyring) read(token string) opener {
 	if len(token) > maxTokenLen {
-		return ""
+		return opener{}
 	}
 	id, hash := k.opened.find(token)
 	if id != "" {
-		return id
+		return opener{id: id}
 	}
-	if id = k.verify(token); id != "" {
-		k.opened.add(hash, token, id)
+	var retiredHash uint64
+	if k.retired != nil {
+		if id, retiredHash = k.retired.find(token); id != "" {
+			return opener{id: id, retired: true}
+		}
 	}
-	return id
+	o := k.verify(token)
+	switch {
+	case o.id == "":
+	case o.retired:
+		k.retired.add(retiredHash, token, o.id)
+	default:
+		k.opened.add(hash, token, o.id)
+	}
+	return o
 }
 
-// verify is open for a token that nobody remembers. The signature is compared
+// verify is read for a token that nobody remembers. The signature is compared
 // as text, so that each id has one spelling of it.
-func (k *keyring) verify(token string) (id string) {
+func (k *keyring) verify(token string) opener {
+	id, given, ok := parseToken(token)
+	if !ok {
+		return opener{}
+	}
+	for i, s := range k.signers {
+		var sig [signatureLen]byte
+		s.sign(&sig, id)
+		if subtle.ConstantTimeCompare(sig[:], []byte(given)) == 1 {
+			return opener{id: id, retired: i > 0}
+		}
+	}
+	return opener{}
+}
+
+// parseToken takes a token apart, in either spelling; ok says that it is
+// well-formed, not that anybody signed it.
+func parseToken(token string) (id, signature string, ok bool) {
+	if len(token) > maxTokenLen {
+		return "", "", false
+	}
 	if strings.Contains(token, "%") {
 		var plain [maxTokenLen]byte
 		n, ok := percentDecode(plain[:], token)
 		if !ok {
-			return ""
+			return "", "", false
 		}
 		token = string(plain[:n])
 	}
 	rest, ok := strings.CutPrefix(token, tokenPrefix)
 	if !ok {
-		return ""
+		return "", "", false
 	}
-	id, given, ok := strings.Cut(rest, ".")
-	if !ok || len(given) != signatureLen || !schema.ValidForeignID(id) {
-		return ""
-	}
-	for _, s := range k.signers {
-		var sig [signatureLen]byte
-		s.sign(&sig, id)
-		if subtle.ConstantTimeCompare(sig[:], []byte(given)) == 1 {
-			return id
-		}
-	}
-	return ""
+	id, signature, ok = strings.Cut(rest, ".")
+	return id, signature, ok && len(signature) == signatureLen && schema.ValidForeignID(id)
 }
 
 // percentDecode writes what s stands for to dst, which is at least as long, and

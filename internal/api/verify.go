@@ -40,11 +40,11 @@ type question struct {
 
 // verdict is the answer to a gateway.
 type verdict struct {
-	status int
-	err    error // why it is not 200
-	sess   schema.Session
-	user   *schema.User // nil where the session has none
-	cookie string       // the Set-Cookie of a session whose deadline moved
+	status  int
+	err     error // why it is not 200
+	sess    schema.Session
+	user    *schema.User // nil where the session has none
+	cookies []string     // the values of Set-Cookie
 }
 
 // verify answers a gateway: 200 with the identity, 401, 403 or 503, whatever
@@ -54,8 +54,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	s.begin(w, r, false, &q.requestID)
 	var v verdict
 	s.decide(r, q, &v)
-	if v.cookie != "" {
-		w.Header()["Set-Cookie"] = []string{v.cookie}
+	if v.cookies != nil {
+		w.Header()["Set-Cookie"] = v.cookies
 	}
 	counted := v.status
 	switch {
@@ -91,9 +91,9 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 	if unclear || ruleErr != nil {
 		s.reportRule(r, q, now, ruleErr)
 	}
-	cred, err := s.credential(r)
-	if err != nil || cred.id == "" {
-		v.status, v.err = http.StatusUnauthorized, errUnauthorized
+	cred, err := s.verifyCredential(r, q)
+	if err != nil {
+		*v = s.refuseCredential(err)
 		return
 	}
 	if ruleErr != nil && !unclear {
@@ -101,7 +101,7 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 		return
 	}
 	var moved bool
-	if v.sess, moved, err = s.look(r, q, now, cred.id); err == nil {
+	if v.sess, moved, err = s.look(r, q, now, cred.id, s.TouchOnAccess && !isPrefetch(r)); err == nil {
 		v.user, err = v.sess.User()
 	}
 	if err != nil {
@@ -115,9 +115,7 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 	if ruleErr != nil {
 		v.status, v.err = http.StatusForbidden, ruleErr
 	}
-	if moved && !cred.bearer {
-		v.cookie = s.sessionCookie(now, &v.sess)
-	}
+	v.cookies = s.verifiedCookie(&cred, now, &v.sess, moved)
 }
 
 // refuse is the verdict on an error of the store.
@@ -137,13 +135,13 @@ func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
 // look reads the session as its user does, within the time that a gateway
 // waits. Once it is read, that is the answer: what becomes of the deadline keeps
 // no visitor out, and the answer waits for it a third of that time at most.
-func (s *Server) look(r *http.Request, q *question, now time.Time, id string) (sess schema.Session, moved bool, err error) {
+func (s *Server) look(r *http.Request, q *question, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
 	end := q.start.Add(s.VerifyTimeout)
 	ctx := &q.late
 	ctx.Context, ctx.At = r.Context(), end
 	sess, err = s.Sessions.Get(ctx, now, key(id))
 	ctx.Release()
-	if err != nil || !s.TouchOnAccess {
+	if err != nil || !touch {
 		return sess, false, err
 	}
 	return s.touchLate(r, schema.Now(now), id, sess, end)

@@ -161,13 +161,20 @@ func TestVerifyAnswersWhateverComes(t *testing.T) {
 		"another and a token": {"Authorization: Bearer eyJhbGciOiJub25lIn0.e30.", signedIn},
 		"two lines":           {"Authorization: Bearer a", "Authorization: Bearer b"},
 		"a broken escape":     {"Cookie: " + cookieName + "=s%3"},
-		"quoted":              {"Cookie: " + cookieName + `="` + c.token() + `"`},
-		"two cookies":         {signedIn + "x; " + strings.TrimPrefix(signedIn, "Cookie: ")},
+		"half quoted":         {"Cookie: " + cookieName + `="` + c.token()},
 	} {
 		a := ask(t, question{}, credentials...)
 		assert.Equal(t, 401, a.StatusCode, name)
 	}
 	assert.Equal(t, 200, ask(t, question{}, "Cookie: a=b; "+strings.Repeat("c=d; ", 500), signedIn).StatusCode, "cookies in two lines")
+	for name, line := range map[string]string{
+		"quoted":             "Cookie: " + cookieName + `="` + c.token() + `"`,
+		"as Java does":       `Cookie: $Version="1"; ` + cookieName + `="` + c.token() + `";$Path="/"`,
+		"one after a forged": signedIn + "x; " + strings.TrimPrefix(signedIn, "Cookie: "),
+		"one before another": signedIn + "; " + cookieName + "=",
+	} {
+		assert.Equal(t, 200, ask(t, question{}, line).StatusCode, name)
+	}
 	stored := c.do("GET", "/api/session", "").expect(200).document()
 	assert.Equal(t, 1, stored.Revision, "nothing was changed by all that")
 }

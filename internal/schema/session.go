@@ -39,6 +39,11 @@ type Session struct {
 	// follows the service's settings.
 	OwnTTL time.Duration
 
+	// Disposable says at creation that nobody asked for the session. A store
+	// that evicts does so with such first, until they are written to. It is no
+	// part of what is stored: a session that is read never has it.
+	Disposable bool
+
 	// UserID is user.id, or empty.
 	UserID string
 	// Files are the references of the results section, as FileRefs gives them.

@@ -15,6 +15,10 @@ type Lifetimes struct {
 	MaxTTL time.Duration
 	// Absolute caps the whole life from creation on; 0 for no cap.
 	Absolute time.Duration
+	// Unwritten is the idle life of a session that nobody asked for
+	// (Sessions.CreateUnasked), where that is shorter than what Idle gives it;
+	// the first write ends it. 0 for no other life.
+	Unwritten time.Duration
 	// Roles gives users with a role an idle life: in place of TTL, and as the
 	// most that a session of theirs may ask for. Of several roles the shortest
 	// counts.

@@ -74,17 +74,30 @@ func TestPut(t *testing.T) {
 		b.requireStored(sess)
 	})
 
-	t.Run("an old id is not the session's any more", func(t *testing.T) {
+	t.Run("of an old id in its grace it changes the successor, and revives it as another session", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
 		b.put(store.Update{Change: patch{}}, false)
 		next, _, err := b.Renew(t.Context(), start, ownKey, time.Minute)
 		require.NoError(t, err)
-		_, _, err = b.Put(t.Context(), start, ownKey, store.Update{Change: patch{inputs: `{"a":1}`}}, false)
-		require.ErrorIs(t, err, store.ErrEnded)
-		b.requireStored(next)
-		sess, created := b.put(store.Update{Change: patch{inputs: `{"a":1}`}}, true)
+		changed, created, err := b.Put(t.Context(), start, ownKey, store.Update{Change: patch{inputs: `{"a":1}`}}, false)
+		require.NoError(t, err)
+		assert.False(t, created)
+		assert.Equal(t, next.ID, changed.ID)
+		b.requireStored(changed)
+		sess, created := b.put(store.Update{Change: patch{inputs: `{"a":2}`}}, true)
 		assert.True(t, created)
+		assert.Equal(t, ownKey, sess.Key())
 		b.requireStored(sess)
+		b.requireStored(changed)
+	})
+
+	t.Run("of an old id whose grace is over", func(t *testing.T) {
+		b := newBench(t, store.Lifetimes{})
+		b.put(store.Update{Change: patch{}}, false)
+		next, _, err := b.Renew(t.Context(), start, ownKey, time.Second)
+		require.NoError(t, err)
+		_, _, err = b.Put(t.Context(), at(time.Second), ownKey, store.Update{Change: patch{inputs: `{"a":1}`}}, false)
+		require.ErrorIs(t, err, store.ErrEnded)
 		b.requireStored(next)
 	})
 

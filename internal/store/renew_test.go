@@ -47,18 +47,37 @@ func TestExtend(t *testing.T) {
 		assert.Equal(t, at(61*time.Minute), got.ExpiresAt)
 	})
 
-	t.Run("not an old id, nor an unknown one", func(t *testing.T) {
+	t.Run("of an old id in its grace the successor", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
 		sess := b.created(patch{})
-		next, _, err := b.Renew(t.Context(), start, sess.Key(), time.Hour)
+		next, _, err := b.Renew(t.Context(), start, sess.Key(), 10*time.Minute)
 		require.NoError(t, err)
-		for _, ttl := range []time.Duration{0, time.Minute} {
-			_, err = b.Extend(t.Context(), start.Add(time.Minute), sess.Key(), ttl)
-			require.ErrorIs(t, err, store.ErrNotFound)
+		for _, ttl := range []time.Duration{0, 2 * time.Hour} {
+			got, err := b.Extend(t.Context(), start.Add(time.Minute), sess.Key(), ttl)
+			require.NoError(t, err)
+			assert.Equal(t, next.ID, got.ID)
+			assert.Equal(t, at(time.Minute+got.TTL), got.ExpiresAt)
+			b.requireStored(got)
 			_, err = b.Extend(t.Context(), start, store.Key{Namespace: "other", ID: next.ID}, ttl)
 			require.ErrorIs(t, err, store.ErrNotFound)
 		}
-		b.requireStored(next)
+		_, err = b.Extend(t.Context(), start.Add(10*time.Minute), sess.Key(), 0)
+		require.ErrorIs(t, err, store.ErrNotFound, "the grace is over")
+	})
+
+	t.Run("renewed with a grace just before", func(t *testing.T) {
+		b := newBench(t, store.Lifetimes{})
+		sess := b.created(patch{})
+		var next schema.Session
+		b.store.before = map[string]func(){"Touch": func() {
+			var err error
+			next, _, err = b.Renew(t.Context(), start, sess.Key(), time.Minute)
+			require.NoError(t, err)
+		}}
+		got, err := b.Extend(t.Context(), start.Add(time.Second), sess.Key(), 0)
+		require.NoError(t, err)
+		assert.Equal(t, next.ID, got.ID)
+		assert.Equal(t, at(time.Hour+time.Second), got.ExpiresAt)
 	})
 }
 
@@ -90,6 +109,63 @@ func TestRenew(t *testing.T) {
 		assert.Equal(t, next.ID, again.ID)
 		_, _, err = b.Renew(t.Context(), start.Add(time.Minute), sess.Key(), time.Minute)
 		require.ErrorIs(t, err, store.ErrNotFound)
+	})
+
+	t.Run("of an old id a change is the successor's", func(t *testing.T) {
+		for name, change := range map[string]patch{
+			"a section":     {inputs: `{"a":1}`},
+			"a life":        {ttl: 2 * time.Hour},
+			"nothing of it": {},
+		} {
+			b := newBench(t, store.Lifetimes{})
+			sess := b.created(patch{})
+			next, _, err := b.Renew(t.Context(), start, sess.Key(), time.Minute)
+			require.NoError(t, err)
+			got, _, err := b.Update(t.Context(), at(time.Second), sess.Key(), store.Update{Change: change, Slide: true})
+			require.NoError(t, err, name)
+			assert.Equal(t, next.ID, got.ID, name)
+			assert.True(t, got.ExpiresAt.After(next.ExpiresAt), name)
+			b.requireStored(got)
+			_, _, err = b.Update(t.Context(), at(time.Minute), sess.Key(), store.Update{Change: change})
+			require.ErrorIs(t, err, store.ErrNotFound, name)
+		}
+	})
+
+	t.Run("a change on its way when another instance renews", func(t *testing.T) {
+		for grace, want := range map[time.Duration]error{0: store.ErrNotFound, time.Minute: nil} {
+			b := newBench(t, store.Lifetimes{})
+			other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
+			sess := b.created(patch{})
+			var next schema.Session
+			b.store.before = map[string]func(){"Swap": func() {
+				var err error
+				next, _, err = other.Renew(t.Context(), start, sess.Key(), grace)
+				require.NoError(t, err)
+			}}
+			got, _, err := b.Update(t.Context(), start, sess.Key(), store.Update{Change: patch{inputs: `{"a":1}`}})
+			require.ErrorIs(t, err, want)
+			if want == nil {
+				assert.Equal(t, next.ID, got.ID)
+				assert.Contains(t, string(got.Doc), `"inputs":{"a":1}`)
+				b.requireStored(got)
+			}
+		}
+	})
+
+	t.Run("another instance renews with a grace just before", func(t *testing.T) {
+		b := newBench(t, store.Lifetimes{})
+		other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
+		sess := b.created(patch{})
+		var next schema.Session
+		b.store.before = map[string]func(){"Regenerate": func() {
+			var err error
+			next, _, err = other.Renew(t.Context(), start, sess.Key(), time.Minute)
+			require.NoError(t, err)
+		}}
+		got, made, err := b.Renew(t.Context(), start, sess.Key(), 0)
+		require.NoError(t, err)
+		assert.False(t, made)
+		assert.Equal(t, next, got, "it hears of the one successor")
 	})
 
 	t.Run("takes a change meanwhile along", func(t *testing.T) {

@@ -43,17 +43,54 @@ func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, 
 	return s.CreateInPlace(ctx, now, Key{Namespace: namespace}, in, allow)
 }
 
-// CreateInPlace is Create for a caller that ends the session of the key old
-// once the new one is stored: that one does not count against its user's limit.
-func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in schema.Change, allow Allow) (schema.Session, error) {
-	return s.create(ctx, now, Key{Namespace: old.Namespace, ID: schema.NewID()}, old.ID, in, allow, s.Store.Create)
+// CreateInPlace is Create for a caller that ends the session of the key old, and
+// those of the ids more in its namespace, once the new one is stored: they do not
+// count against its user's limit. An id in its grace stands for its successor.
+func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in schema.Change, allow Allow, more ...string) (schema.Session, error) {
+	how := newSession{key: Key{Namespace: old.Namespace, ID: schema.NewID()}}
+	if s.limit.Max > 0 && old.ID != "" {
+		var err error
+		if how.old, err = s.present(ctx, now, old.Namespace, append(more, old.ID)); err != nil {
+			return schema.Session{}, err
+		}
+	}
+	return s.create(ctx, now, how, in, allow)
 }
 
-// create is CreateInPlace with an id and the store's method that keeps the
-// session.
-func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old string, in schema.Change, allow Allow,
-	keep func(context.Context, time.Time, schema.Session) error,
-) (schema.Session, error) {
+// present returns the ids that the sessions of the ids have now.
+func (s *Sessions) present(ctx context.Context, now time.Time, namespace string, ids []string) ([]string, error) {
+	var live []string
+	for _, id := range ids {
+		switch sess, err := s.Peek(ctx, schema.Now(now), Key{Namespace: namespace, ID: id}); {
+		case err == nil:
+			live = append(live, sess.ID)
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
+// CreateUnasked is Create of an empty session for a visitor who did not ask for
+// one. Until it is written to, it lives for Lifetimes.Unwritten only, and a full
+// store drops it first.
+func (s *Sessions) CreateUnasked(ctx context.Context, now time.Time, namespace string) (schema.Session, error) {
+	return s.create(ctx, now, newSession{key: Key{Namespace: namespace, ID: schema.NewID()}, unasked: true}, &schema.Input{}, nil)
+}
+
+// newSession says how a session is created.
+type newSession struct {
+	key Key
+	// old are the ids of sessions that end for it.
+	old []string
+	// unasked: see CreateUnasked.
+	unasked bool
+	// revive: one that was ended lately may come back.
+	revive bool
+}
+
+// create stores the session with what in makes of empty sections.
+func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in schema.Change, allow Allow) (schema.Session, error) {
 	now = schema.Now(now)
 	before := schema.EmptySections()
 	after, err := in.Apply(before)
@@ -66,26 +103,39 @@ func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old strin
 		}
 	}
 	sess := schema.Session{
-		Namespace: key.Namespace, ID: key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
+		Namespace: how.key.Namespace, ID: how.key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
 	}
 	sess.OwnTTL, _ = in.TTL()
 	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
+	if how.unasked {
+		sess.Disposable = true
+		if s.life.Unwritten > 0 {
+			sess.TTL = min(sess.TTL, s.life.Unwritten)
+		}
+	}
 	sess.ExpiresAt = s.life.Deadline(now, now, sess.TTL)
 	if sess, err = s.rules.Build(sess, after); err != nil {
 		return schema.Session{}, err
 	}
-	err = s.limited(ctx, now, &sess, old, func() error { return keep(ctx, now, sess) })
+	err = s.limited(ctx, now, &sess, how.old, func() error {
+		if how.revive {
+			return s.Revive(ctx, now, sess)
+		}
+		return s.Store.Create(ctx, now, sess)
+	})
 	return sess, err
 }
 
 // Put is Update, and where there is no live session of the key, it creates one
 // with that id from the change. Where one was ended lately, it returns ErrEnded
 // instead, and where one expired or was evicted lately, ErrLapsed, unless revive
-// says that it may come back, or u.ReviveExpired that the latter may.
+// says that it may come back, or u.ReviveExpired that the latter may. With revive
+// an old key in its grace becomes the new session's: who sets a key wants to read
+// it there, and not only until the grace is over.
 func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
 	for try := 0; ; try++ {
-		sess, _, err = s.Update(ctx, now, key, u)
-		if !errors.Is(err, ErrNotFound) {
+		sess, _, err = s.update(ctx, now, key, u, !revive)
+		if _, old := errors.AsType[*movedError](err); !old && !errors.Is(err, ErrNotFound) {
 			return sess, false, err
 		}
 		sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, revive)
@@ -106,33 +156,35 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, re
 // unless revive says that a session that is over may come back, ErrEnded and
 // ErrLapsed.
 func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
-	keep := s.Store.Create
-	if revive {
-		keep = s.Revive
-	}
-	return s.create(ctx, now, key, "", in, allow, keep)
+	return s.create(ctx, now, newSession{key: key, revive: revive}, in, allow)
 }
 
 // Allow decides whether a caller may turn one set of sections into another.
 type Allow func(before, after schema.Sections) error
 
 // Access reads a session as its user does: its deadline moves, if the
-// lifetimes say that it is time. moved reports whether it did. A session that
-// is reached through the grace of its old id is only read.
+// lifetimes say that it is time. moved reports whether it did. An old key in its
+// grace is read, and its successor's deadline moves.
 func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess schema.Session, moved bool, err error) {
 	now = schema.Now(now)
 	sess, err = s.Get(ctx, now, key)
-	if err != nil || sess.ID != key.ID {
+	if err != nil {
 		return sess, false, err
 	}
 	until, due := s.life.Slide(now, &sess)
 	if !due {
 		return sess, false, nil
 	}
-	touched, err := s.Store.Touch(ctx, now, key, until)
+	touched, err := s.Store.Touch(ctx, now, sess.Key(), until)
 	switch {
 	case errors.Is(err, ErrReadOnly): // then it is read without being touched
 		return sess, false, nil
+	case errors.Is(err, ErrNotFound): // ended meanwhile, or regenerated and in its grace
+		next, err := s.Peek(ctx, now, key)
+		if err == nil && next.ID == sess.ID {
+			err = ErrNotFound
+		}
+		return next, false, err
 	case err != nil:
 		return schema.Session{}, false, err
 	}
@@ -155,13 +207,23 @@ type Update struct {
 	ReviveExpired bool
 }
 
-// Update changes the session of the key. Concurrent updates of one session all
-// take effect, one after the other. Where the sections come out as they were,
-// the revision stays. moved reports whether the deadline moved.
+// Update changes the session of the key; of an old key in its grace, the
+// successor. Concurrent updates of one session all take effect, one after the
+// other, and so does one beside a regenerate with a grace. Where the sections
+// come out as they were, the revision stays. moved reports whether the deadline
+// moved.
 // The error is a *schema.Error, one of this package's, or the update's own.
 func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update) (next schema.Session, moved bool, err error) {
+	return s.update(ctx, now, key, u, true)
+}
+
+// update is Update, or does not follow an old key, and returns a *movedError.
+func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update, follow bool) (next schema.Session, moved bool, err error) {
 	now = schema.Now(now)
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if old.ID != key.ID && !follow {
+			return &movedError{to: old}
+		}
 		if u.If != nil {
 			if err := u.If(old); err != nil {
 				return err
@@ -176,7 +238,7 @@ func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update)
 			if !moved {
 				return nil
 			}
-			next, err = s.Store.Touch(ctx, now, key, next.ExpiresAt)
+			next, err = s.Store.Touch(ctx, now, old.Key(), next.ExpiresAt)
 			return err
 		}
 		swap := func() error {
@@ -186,7 +248,7 @@ func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update)
 		if next.UserID == old.UserID {
 			return swap()
 		}
-		return s.limited(ctx, now, &next, "", swap)
+		return s.limited(ctx, now, &next, nil, swap)
 	})
 	if err != nil {
 		return schema.Session{}, false, err
@@ -230,22 +292,28 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 	return next, changed, err
 }
 
-// Extend moves the deadline now, without coalescing. A ttl above 0 becomes the
-// session's own idle life.
+// Extend moves the deadline now, without coalescing; of an old key in its grace,
+// the successor's. A ttl above 0 becomes the session's own idle life.
 func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.Duration) (schema.Session, error) {
 	now = schema.Now(now)
 	if ttl > 0 {
 		sess, _, err := s.Update(ctx, now, key, Update{Change: ownTTL(ttl)})
 		return sess, err
 	}
-	sess, err := s.Get(ctx, now, key)
-	if err != nil {
-		return schema.Session{}, err
+	for try := 0; ; try++ {
+		sess, err := s.Get(ctx, now, key)
+		if err != nil {
+			return schema.Session{}, err
+		}
+		sess, err = s.Store.Touch(ctx, now, sess.Key(), s.life.Deadline(sess.CreatedAt, now, sess.TTL))
+		if !errors.Is(err, ErrNotFound) {
+			return sess, err
+		}
+		// Gone at this point can mean regenerated: the next look tells.
+		if err := pause(ctx, try); err != nil {
+			return schema.Session{}, err
+		}
 	}
-	if sess.ID != key.ID {
-		return schema.Session{}, ErrNotFound
-	}
-	return s.Store.Touch(ctx, now, key, s.life.Deadline(sess.CreatedAt, now, sess.TTL))
 }
 
 // ownTTL is a change of nothing but the idle life.
@@ -255,12 +323,16 @@ func (ownTTL) Apply(cur schema.Sections) (schema.Sections, error) { return cur, 
 func (t ownTTL) TTL() (time.Duration, bool)                       { return time.Duration(t), true }
 
 // Renew gives the session a new id. The old one is gone at once, or for the
-// grace still leads to the new session, for reading. Of concurrent calls one
-// makes the successor; a call within the grace gets the successor that there
-// is, with made false.
+// grace still leads to the new session: Get, Access, Update, Put, Extend and End
+// of it are of the successor then. Only Renew is not: of concurrent calls one
+// makes the successor, and a call within the grace gets the one that there is,
+// with made false.
 func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	now = schema.Now(now)
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if old.ID != key.ID {
+			return &movedError{to: old}
+		}
 		next = old.WithID(schema.NewID())
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, old.TTL)
 		// Nobody counts the user's sessions between the two keys.
@@ -271,11 +343,10 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 		defer unlock()
 		return s.Store.Regenerate(ctx, now, old, next, now.Add(grace))
 	})
-	var moved *movedError
-	switch {
-	case errors.As(err, &moved):
+	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, false, nil
-	case err != nil:
+	}
+	if err != nil {
 		return schema.Session{}, false, err
 	}
 	return next, true, nil
@@ -312,11 +383,11 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 // movedError: the key is an old one, in its grace.
 type movedError struct{ to schema.Session }
 
-func (*movedError) Error() string { return ErrNotFound.Error() }
-func (*movedError) Unwrap() error { return ErrNotFound }
+func (*movedError) Error() string { return "session was regenerated" }
 
 // compareAndSet reads the session and hands it to write until that no longer
-// fails with ErrConflict.
+// fails with ErrConflict or ErrNotFound. Of an old key in its grace, write gets
+// the successor. Whether the key leads to a session, each read decides anew.
 func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
 	turn, err := s.turns.enter(ctx, key)
 	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
@@ -328,10 +399,8 @@ func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, wr
 		if err != nil {
 			return err
 		}
-		if old.ID != key.ID {
-			return &movedError{to: old}
-		}
-		if err := write(old); !errors.Is(err, ErrConflict) {
+		// Gone at this point can mean regenerated: the next look tells.
+		if err := write(old); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		if err := pause(ctx, try); err != nil {

@@ -266,15 +266,30 @@ func TestAccess(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
 
-	t.Run("within a grace it only reads", func(t *testing.T) {
+	t.Run("within a grace it is a use of the successor", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
 		sess := b.created(patch{})
 		next, _, err := b.Renew(t.Context(), start, sess.Key(), time.Hour)
 		require.NoError(t, err)
 		got, moved := access(b, 30*time.Minute, sess.Key())
-		assert.False(t, moved)
-		assert.Equal(t, next.ID, got.ID)
+		assert.True(t, moved)
+		next.ExpiresAt = at(90 * time.Minute)
+		assert.Equal(t, next, got)
 		b.requireStored(next)
+	})
+
+	t.Run("renewed with a grace before it slid", func(t *testing.T) {
+		b := newBench(t, store.Lifetimes{})
+		sess := b.created(patch{})
+		var next schema.Session
+		b.store.before = map[string]func(){"Touch": func() {
+			var err error
+			next, _, err = b.Renew(t.Context(), start, sess.Key(), time.Hour)
+			require.NoError(t, err)
+		}}
+		got, moved := access(b, time.Minute, sess.Key())
+		assert.False(t, moved)
+		assert.Equal(t, next, got)
 	})
 
 	t.Run("ended before it slid", func(t *testing.T) {
@@ -295,4 +310,35 @@ func TestAccess(t *testing.T) {
 		got, _ := access(b, time.Minute, sess.Key())
 		assert.Equal(t, at(11*time.Minute), got.ExpiresAt)
 	})
+}
+
+func TestCreateUnasked(t *testing.T) {
+	b := newBench(t, store.Lifetimes{Unwritten: time.Minute, TouchInterval: time.Second})
+	create := func() schema.Session {
+		sess, err := b.CreateUnasked(t.Context(), start, schema.DefaultNamespace)
+		require.NoError(t, err)
+		assert.Equal(t, at(time.Minute), sess.ExpiresAt)
+		return sess
+	}
+	sess := create()
+	got, moved, err := b.Access(t.Context(), at(30*time.Second), sess.Key())
+	require.NoError(t, err)
+	assert.True(t, moved)
+	assert.Equal(t, at(90*time.Second), got.ExpiresAt, "reading it is no reason to keep it longer")
+
+	got, moved, err = b.Update(t.Context(), at(time.Minute), sess.Key(), store.Update{Change: patch{inputs: `{"a":1}`}})
+	require.NoError(t, err)
+	assert.True(t, moved)
+	assert.Equal(t, at(time.Hour+time.Minute), got.ExpiresAt, "it lives as any other once it is written to")
+	assert.Equal(t, time.Hour, got.TTL)
+	b.requireStored(got)
+
+	sess = create()
+	_, err = b.Get(t.Context(), at(time.Minute), sess.Key())
+	require.ErrorIs(t, err, store.ErrNotFound)
+
+	b = newBench(t, store.Lifetimes{Unwritten: 2 * time.Hour})
+	sess, err = b.CreateUnasked(t.Context(), start, schema.DefaultNamespace)
+	require.NoError(t, err)
+	assert.Equal(t, at(time.Hour), sess.ExpiresAt, "never longer than others")
 }

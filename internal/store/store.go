@@ -65,7 +65,8 @@ type Store interface {
 	// whether or not anybody has noticed. Returns ErrFull if there is no room and
 	// nothing may be evicted. A store may forget the oldest tombstones, so that
 	// their number is bounded, but none of an ended session to remember one that
-	// expired or was evicted.
+	// expired or was evicted. A store that evicts the least recently used session
+	// takes Disposable ones first, until their first Swap.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Revive is Create for callers that may set again what they removed: it
@@ -76,6 +77,7 @@ type Store interface {
 	// Get returns the live session of the key, and counts as a use of it
 	// (recency, hits, misses). Within the grace of Regenerate the old key
 	// leads to the successor: the returned ID is then another than the key's.
+	// Writes take the successor's own key; Sessions finds it for its callers.
 	// Returns ErrNotFound.
 	Get(ctx context.Context, now time.Time, key Key) (schema.Session, error)
 

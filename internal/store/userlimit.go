@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"session-api/internal/schema"
@@ -36,9 +37,9 @@ const userLease = 5 * time.Second
 
 // limited runs write, which makes sess one of its user's sessions, so that the
 // user has no more than the limit allows afterwards. Sessions that become one
-// user's take turns meanwhile, over all instances. The session of the id spare,
-// if any, neither counts nor goes.
-func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Session, spare string, write func() error) error {
+// user's take turns meanwhile, over all instances. Sessions of the ids spare
+// neither count nor go.
+func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Session, spare []string, write func() error) error {
 	if s.limit.Max == 0 || sess.UserID == "" {
 		return write()
 	}
@@ -124,8 +125,8 @@ func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock
 }
 
 // othersOfUser returns the keys of the other live sessions of the user of sess,
-// without the spared one, newest first.
-func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare string) ([]Key, error) {
+// without the spared ones, newest first.
+func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare []string) ([]Key, error) {
 	var others []Key
 	q := Query{Namespace: sess.Namespace, UserID: sess.UserID, Limit: s.limit.Max + 1}
 	for {
@@ -134,7 +135,7 @@ func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema
 			return nil, err
 		}
 		for i := range page.Sessions {
-			if id := page.Sessions[i].ID; id != sess.ID && id != spare {
+			if id := page.Sessions[i].ID; id != sess.ID && !slices.Contains(spare, id) {
 				others = append(others, Key{Namespace: sess.Namespace, ID: id})
 			}
 		}

@@ -20,7 +20,7 @@ test('a life by cookie', async () => {
   assert.equal(data.token, undefined, 'it is in the cookie')
   assert.ok(cookies.has('validator_session_id'))
 
-  const id = await lead(client, data.id)
+  const id = await lead(client, data.id, 'no_credential')
   assert.notEqual(id, data.id)
   assert.equal(cookies.size, 0, 'the end clears the cookie')
 })
@@ -41,11 +41,11 @@ test('a life by bearer', async () => {
       if (answer instanceof Object && 'token' in answer) token = String(answer.token)
     },
   })
-  await lead(client, data.id)
+  await lead(client, data.id, 'unauthorized')
 })
 
 /** Takes a session, whose inputs are a step and whose life is an hour, through its life. Returns its last id. */
-async function lead(client: SessionClient, id: string): Promise<string> {
+async function lead(client: SessionClient, id: string, after: 'no_credential' | 'unauthorized'): Promise<string> {
   const head = await client.HEAD('/api/session')
   assert.equal(head.response.status, 200)
 

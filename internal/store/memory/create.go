@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"session-api/internal/schema"
@@ -38,6 +39,9 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	space := s.spaces.acquire(key.Namespace)
 	e := newEntry(pack(sess, space))
 	e.life = sess.Life
+	if sess.Disposable && s.policy == LRU {
+		e.used.Store(math.MinInt64)
+	}
 	err := s.withRoom(ctx, now, nil, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
@@ -51,6 +55,9 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 		}
 		rec := e.rec.Load()
 		s.announce(sh, rec)
+		if e.disposable() {
+			sh.uses.announce(s.lowClock.Load())
+		}
 		if err := s.budget.take(1, 0, rec.cost()); err != nil {
 			sh.publish()
 			return err

@@ -19,7 +19,8 @@ type entry struct {
 	// index depends on it, under that of the namespace too.
 	rec atomic.Pointer[record]
 	// used is the tick of the last use, or under the policy TTL of the last
-	// write. It only grows.
+	// write. It only grows. Below 0 it is one of the low clock's: the session
+	// is disposable.
 	used atomic.Int64
 	// life is the session's. It is set before the entry is in a shard.
 	life schema.Life
@@ -160,6 +161,10 @@ func (r *record) live(now int64) bool { return now < r.expires }
 func (e *entry) unchanged(r *record, old *schema.Session) bool {
 	return e.life == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
 }
+
+// disposable reports whether nobody has written to a session that nobody asked
+// for.
+func (e *entry) disposable() bool { return e.used.Load() < 0 }
 
 // use notes a use at the tick. Of concurrent ones the latest stays.
 func (e *entry) use(tick int64) {

@@ -30,6 +30,10 @@
 // any number of goroutines. Evictions take turns; readers never wait for one
 // longer than for a writer of the same shard.
 //
+// A session that nobody asked for (schema.Session.Disposable) has its ticks from
+// a clock of its own, which stays below all others, until it is written to. So
+// such sessions go first, by the same rules.
+//
 // The price is that an eviction has to set right what was used since the last
 // one, as far as it comes to the top. Sweep does that as well, a few entries at
 // a time, so that an eviction after a long time without any is not slow.
@@ -61,6 +65,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,9 +139,10 @@ type Store struct {
 	sets, deletes, evictions, expirations atomic.Int64
 
 	_ cacheLine
-	// clock is the logical time of uses.
-	clock atomic.Int64
-	_     cacheLine
+	// clock is the logical time of uses; lowClock that of disposable sessions,
+	// all of it below 0, so that these are always used less recently than others.
+	clock, lowClock atomic.Int64
+	_               cacheLine
 }
 
 // cacheLine keeps what many cores write away from what they read.
@@ -164,6 +170,7 @@ func New(opts Options) *Store {
 	case s.policy == "":
 		s.policy = LRU
 	}
+	s.lowClock.Store(math.MinInt64)
 	for i := range s.shards {
 		s.shards[i].init(i, s)
 	}

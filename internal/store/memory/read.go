@@ -99,6 +99,10 @@ func (s *Store) expireKey(sh *shard, hash uint64, key store.Key, now int64) {
 // use notes that e is being used. Its shard is locked, for reading at least.
 func (s *Store) use(e *entry) {
 	if s.policy == LRU {
+		if e.disposable() {
+			e.use(s.lowClock.Add(1))
+			return
+		}
 		e.use(s.clock.Add(1))
 	}
 }

@@ -193,8 +193,12 @@ func (s *Store) announce(sh *shard, rec *record) {
 
 // link makes e known by its key and to the queues.
 func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
-	if s.policy != None {
+	switch s.policy {
+	case LRU:
+		s.use(e)
+	case TTL:
 		e.use(s.clock.Add(1))
+	case None:
 	}
 	sh.table.put(hash, e)
 	sh.tombs.lift(hash)
@@ -251,7 +255,9 @@ func (s *Store) drop(sh *shard, hash uint64, e *entry) {
 
 // replace gives e another record.
 func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
-	s.use(e)
+	if s.policy == LRU {
+		e.use(s.clock.Add(1)) // no longer disposable, if it was
+	}
 	if slices.Equal(was.files, rec.files) {
 		was.space.setRecord(e, was, rec)
 	} else {

@@ -98,6 +98,35 @@ func testLRU(t *testing.T, open Open) {
 		assert.Equal(t, []int{0, 2, 3}, f.left(sessions), "the first by its grace")
 	})
 
+	t.Run("what nobody asked for goes first, until it is written to", func(t *testing.T) {
+		f := newLimited(t, open, limits)
+		sessions := f.fill(2)
+		var unasked []schema.Session
+		create := func() {
+			s := f.session(spec{})
+			s.Disposable = true
+			require.NoError(f.t, f.Create(f.ctx(), f.now(), s))
+			unasked = append(unasked, s)
+		}
+		create()
+		create()
+		f.get(unasked[0].Key()) // among themselves, they go as others do
+		for range 10 {
+			create()
+			f.get(unasked[len(unasked)-1].Key())
+		}
+		assert.Equal(t, []int{0, 1}, f.left(sessions), "a crowd of them has pushed out only one another")
+		assert.Equal(t, []int{10, 11}, f.left(unasked))
+
+		written, err := f.Swap(f.ctx(), f.now(), unasked[10], f.revised(unasked[10], spec{}))
+		require.NoError(t, err)
+		f.created(spec{})
+		assert.Equal(t, []int{10}, f.left(unasked))
+		f.created(spec{})
+		assert.Equal(t, []int{1}, f.left(sessions))
+		f.requireStored(written)
+	})
+
 	t.Run("eviction ends a grace", func(t *testing.T) {
 		f := newLimited(t, open, limits)
 		old := f.created(spec{})

@@ -170,11 +170,41 @@ func testSessions(t *testing.T, open Open) {
 		require.NoError(t, err)
 		require.False(t, made)
 		requireSame(t, next, again)
-		_, _, err = s.Update(f.ctx(), f.now(), sess.Key(), store.Update{Change: count("")})
-		require.ErrorIs(t, err, store.ErrNotFound)
+		changed, _, err := s.Update(f.ctx(), f.now(), sess.Key(), store.Update{Change: count("")})
+		require.NoError(t, err)
+		require.Equal(t, next.Key(), changed.Key(), "in its grace an old key stands for the successor's")
+		f.requireStored(changed)
+		extended, err := s.Extend(f.ctx(), f.now(), sess.Key(), 2*time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, next.Key(), extended.Key())
+		f.requireStored(extended)
 		require.NoError(t, s.End(f.ctx(), f.now(), sess.Key(), nil))
 		f.requireGone(next.Key())
 		f.requireGone(sess.Key())
 		f.requireEmpty()
+	})
+
+	t.Run("changes on their way beside a renewal with a grace", func(t *testing.T) {
+		f := newFixture(t, open)
+		// As of two instances: one's writers do not take turns with the other.
+		here, there := f.sessions(store.Lifetimes{}), f.sessions(store.Lifetimes{})
+		for range 20 {
+			sess, err := here.Create(f.ctx(), f.now(), schema.DefaultNamespace, edit{}, nil)
+			require.NoError(t, err)
+			const writers = 8
+			var next schema.Session
+			together(writers+1, func(i int) {
+				if i == writers {
+					var err error
+					next, _, err = there.Renew(f.ctx(), f.now(), sess.Key(), time.Minute)
+					assert.NoError(t, err)
+					return
+				}
+				_, _, err := here.Update(f.ctx(), f.now(), sess.Key(), store.Update{Change: count("")})
+				assert.NoError(t, err)
+			})
+			got := f.get(next.Key())
+			require.EqualValues(t, writers, inputs(t, got)["n"], "none is lost")
+		}
 	})
 }

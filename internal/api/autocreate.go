@@ -1,0 +1,67 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"session-api/internal/schema"
+)
+
+// autoCreates reports whether a request without a live session gets one. A
+// caller with a bearer token does not: it could not be told the new token. Nor
+// does a request that nobody may have meant.
+func (s *Server) autoCreates(r *http.Request, cred *credential) bool {
+	return s.AutoCreate && !cred.bearer && !isPrefetch(r) && s.isMeant(r)
+}
+
+// autoCreate stores a session that begins with the change, or an empty one where
+// that is nil, and hands out its cookie.
+func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *credential, change schema.Change) (sess schema.Session, err error) {
+	if s.limitCreation(w, r, cred) {
+		return schema.Session{}, errRateLimited
+	}
+	now := s.Now()
+	if change == nil {
+		sess, err = s.Sessions.CreateUnasked(r.Context(), now, schema.DefaultNamespace)
+	} else {
+		sess, err = s.Sessions.Create(r.Context(), now, schema.DefaultNamespace, change, allowUser(cred))
+	}
+	if err == nil {
+		s.issueCookie(w, cred, now, &sess)
+	}
+	return sess, err
+}
+
+// isMeant reports whether a browser sends the request for a script that can read
+// the answer, or because its user goes there, as far as Fetch Metadata tells: an
+// img of any page can name this service too. Pages of another site must be on
+// the list of origins.
+func (s *Server) isMeant(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	if mode == "no-cors" {
+		return false
+	}
+	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+		return true
+	}
+	return mode == "cors" && slices.Contains(s.AllowedOrigins, r.Header.Get("Origin"))
+}
+
+// isPrefetch reports whether a browser fetches ahead what its user may never go
+// to, in today's header or in the one that it replaced.
+func isPrefetch(r *http.Request) bool {
+	return hasPrefetch(r.Header["Sec-Purpose"]) || hasPrefetch(r.Header["Purpose"])
+}
+
+// hasPrefetch reports whether a header is prefetch, parameters such as prerender
+// aside.
+func hasPrefetch(values []string) bool {
+	for _, value := range values {
+		purpose, _, _ := strings.Cut(value, ";")
+		if strings.EqualFold(strings.TrimSpace(purpose), "prefetch") {
+			return true
+		}
+	}
+	return false
+}
