@@ -35,7 +35,7 @@ build: ## Build the static binary bin/session-api
 
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
-	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server
+	tools/need.sh caddy cc chromium curl jq nginx node npm python3 redis-server wget
 	$(GO) test -race -shuffle=on -count=1 -p 4 -timeout 12m ./... # most of them wait for servers and disks
 
 .PHONY: fmt

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 			return nil, err
 		}
 		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) || errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.As(err, &tooLong) {
+			return nil, cmp.Or(checkMediaType(r, types), err)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
 		hangUp(w, r)

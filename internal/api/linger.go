@@ -19,12 +19,17 @@ const (
 	// waits for more, unless the server gives a whole request less.
 	lingerTime = 5 * time.Second
 	lingerIdle = time.Second
+	// lingerIdleMany is lingerIdle for HTTP/2, where no connection is closed: a
+	// RST_STREAM tells clients to stop sending and to keep the answer (RFC 9113
+	// section 8.1). Some do not keep it, others stop by themselves and wait for
+	// the stream to end.
+	lingerIdleMany = 200 * time.Millisecond
 	// lingerBytes is how much is dropped at most.
 	lingerBytes = 64 << 20
 	// maxLingering is for how many requests at once that is done.
 	maxLingering = 256
 	// readByServer is what net/http itself reads of a body before it closes the
-	// connection, for HTTP/1.1.
+	// connection.
 	readByServer = 256 << 10
 )
 
@@ -49,7 +54,7 @@ func (b *requestBody) Read(into []byte) (int, error) {
 }
 
 // isLeft reports whether so much of a body may be unread that net/http does not
-// read it before it closes the connection.
+// read it by itself.
 func (b *requestBody) isLeft(r *http.Request) bool {
 	return !b.ended && !b.failed && (manyAtOnce(r) || r.ContentLength < 0 || r.ContentLength > readByServer)
 }
@@ -83,6 +88,9 @@ func (s *Server) linger(w http.ResponseWriter, r *http.Request, body *requestBod
 	buf := dropBuffers.Get().(*[16 << 10]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer dropBuffers.Put(buf)
 	longest, idle := lingerTime, lingerIdle
+	if manyAtOnce(r) {
+		idle = lingerIdleMany
+	}
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
 		longest, idle = min(longest, server.ReadTimeout), min(idle, server.ReadTimeout)
 	}

@@ -87,7 +87,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isVerify(r) {
 		s.verify(w, r)
-		if r.ContentLength != 0 && !manyAtOnce(r) {
+		if r.ContentLength != 0 {
 			s.linger(w, r, &requestBody{ReadCloser: r.Body})
 		}
 		return
