@@ -31,6 +31,9 @@ const (
 	// readByServer is what net/http itself reads of a body before it closes the
 	// connection.
 	readByServer = 256 << 10
+	// sentUnasked is what clients of HTTP/2 send of a body before they are asked
+	// for more.
+	sentUnasked = 64<<10 - 1
 )
 
 // requestBody is a request's body that knows how far it has been read.
@@ -54,9 +57,13 @@ func (b *requestBody) Read(into []byte) (int, error) {
 }
 
 // isLeft reports whether so much of a body may be unread that net/http does not
-// read it by itself.
+// read it by itself, or, in HTTP/2, that the client still has some of it to send.
 func (b *requestBody) isLeft(r *http.Request) bool {
-	return !b.ended && !b.failed && (manyAtOnce(r) || r.ContentLength < 0 || r.ContentLength > readByServer)
+	ready := int64(readByServer)
+	if manyAtOnce(r) {
+		ready = sentUnasked
+	}
+	return !b.ended && !b.failed && (r.ContentLength < 0 || r.ContentLength > ready)
 }
 
 // isAwaited reports whether the client sends the body only when it is asked to

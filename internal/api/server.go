@@ -87,7 +87,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isVerify(r) {
 		s.verify(w, r)
-		if r.ContentLength != 0 {
+		if r.ContentLength != 0 && len(w.Header()["Content-Length"]) > 0 { // a gateway sees where the answer ends
 			s.linger(w, r, &requestBody{ReadCloser: r.Body})
 		}
 		return
