@@ -133,6 +133,10 @@ func TestConfig_refuses(t *testing.T) {
 		{"origin in capitals", []string{"ALLOWED_ORIGINS", "https://A.example"}, "ALLOWED_ORIGINS", `"https://a.example"`},
 		{"origin with default port", []string{"ALLOWED_ORIGINS", "https://a.example:443"}, "ALLOWED_ORIGINS", `"https://a.example"`},
 
+		{"headers wildcard", []string{"CORS_ALLOWED_HEADERS", "*"}, "CORS_ALLOWED_HEADERS", "wildcards are not allowed"},
+		{"headers no token", []string{"CORS_ALLOWED_HEADERS", "X-A,X B"}, "CORS_ALLOWED_HEADERS", `"X B" is no name of a header`},
+		{"headers of browsers", []string{"CORS_ALLOWED_HEADERS", "X-A,Cookie"}, "CORS_ALLOWED_HEADERS", "pages cannot send it"},
+		{"client IP header", []string{"CLIENT_IP_HEADER", "x-real-ip"}, "CLIENT_IP_HEADER", "not one of auto, x-forwarded-for, forwarded"},
 		{"proxy no address", []string{"TRUSTED_PROXIES", "gateway"}, "TRUSTED_PROXIES", "neither an IP address nor a network"},
 		{"proxy everybody", []string{"TRUSTED_PROXIES", "0.0.0.0/0"}, "TRUSTED_PROXIES", "every client"},
 		{"proxy everybody v6", []string{"TRUSTED_PROXIES", "::/0"}, "TRUSTED_PROXIES", "every client"},

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"session-api/internal/api"
 	"session-api/internal/cleanup"
 	"session-api/internal/tracing"
 )
@@ -37,6 +38,7 @@ type rule struct {
 var checks = []rule{
 	{"HOST", nil, func(c *config) string { return checkHost(c.Host, "PORT") }},
 	{"ALLOWED_ORIGINS", nil, func(c *config) string { return first(c.AllowedOrigins, checkOrigin) }},
+	{"CORS_ALLOWED_HEADERS", nil, func(c *config) string { return first(c.AllowedHeaders, checkAllowedHeader) }},
 	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *config) string {
 		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
 			"with SHUTDOWN_DELAY_MS it makes %d, at most %d are possible", (c.ShutdownDelay + c.ShutdownTimeout).Milliseconds(), maxShutdown.Milliseconds())
@@ -137,9 +139,30 @@ func (c *config) cookiePrefix(prefixes ...string) bool {
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 func checkHost(host, port string) string {
-	_, err := netip.ParseAddr(host)
-	return where(err != nil && !hostName.MatchString(host),
-		"%s is neither an IP address nor a host name; the port goes into %s", quoted(host), port)
+	return where(!isHost(host), "%s is neither an IP address nor a host name; the port goes into %s", quoted(host), port)
+}
+
+// isHost reports whether the text can be looked up or is an address. A name
+// whose last label is a number is none: it was to be an address of IPv4.
+func isHost(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil || hostName.MatchString(text) && !numeric.MatchString(strings.ToLower(text))
+}
+
+// checkAllowedHeader refuses what browsers never ask for: pages cannot set such
+// headers, or need not ask.
+func checkAllowedHeader(name string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case name == "*":
+		return "wildcards are not allowed: where cookies are sent, browsers take * for a header of that name"
+	case !api.IsHeaderName(name):
+		return quoted(name) + " is no name of a header"
+	case strings.HasPrefix(lower, "sec-"), strings.HasPrefix(lower, "proxy-"), strings.HasPrefix(lower, "access-control-"),
+		slices.Contains([]string{"cookie", "host", "origin", "referer", "connection", "content-length", "transfer-encoding"}, lower):
+		return quoted(name) + " is a header that browsers set by themselves: pages cannot send it"
+	}
+	return ""
 }
 
 func checkRoleTTLs(c *config) string {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,12 +79,17 @@ func onRedis(rules []rule) []rule {
 	return rules
 }
 
+const noIPv6 = "what stands in the place of the host is no IPv6 address in brackets, such as [2001:db8::1]:6379"
+
 // checkRedisURL quotes nothing of the address, which may hold a password.
 func checkRedisURL(address string) string {
 	if address == "" {
 		return ""
 	}
 	u, err := url.Parse(address)
+	if _, host, ok := strings.Cut(address, "://"); ok && err != nil && strings.HasPrefix(host[strings.LastIndexByte(host, '@')+1:], "[") {
+		return noIPv6
+	}
 	if err != nil || (u.Scheme != "redis" && u.Scheme != "rediss") || u.Opaque != "" {
 		return "not of the form redis://user:password@host:port/database, or rediss:// for TLS; " +
 			"special characters of a password are percent-encoded"
@@ -93,6 +99,9 @@ func checkRedisURL(address string) string {
 	}
 	if u.Hostname() == "" {
 		return "it names no host"
+	}
+	if text := checkRedisURLHost(u); text != "" {
+		return text
 	}
 	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
 		return "its port is not between 1 and 65535"
@@ -104,6 +113,21 @@ func checkRedisURL(address string) string {
 	}
 	_, err = redis.ParseURL(address)
 	return textOf(err)
+}
+
+// checkRedisURLHost quotes nothing either: what stands in the place of the host
+// may be the end of a password.
+func checkRedisURLHost(u *url.URL) string {
+	host := u.Hostname()
+	switch addr, err := netip.ParseAddr(host); {
+	case strings.HasPrefix(u.Host, "["):
+		return where(err != nil || !addr.Is6(), noIPv6)
+	case slices.ContainsFunc([]byte(host), func(c byte) bool { return c >= 0x80 }):
+		return "its host is not in ASCII: write an international name in its form that begins with xn--"
+	default:
+		return where(!isHost(host), "what stands in the place of the host is neither a host name nor an IP address; "+
+			"special characters of a password are percent-encoded")
+	}
 }
 
 // checkRedisURLAlone refuses what is set in the address and beside it.
@@ -152,8 +176,7 @@ func checkHostPort(address string) string {
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return quoted(address) + ": its port is not between 1 and 65535"
 	}
-	_, err = netip.ParseAddr(host)
-	return where(err != nil && !hostName.MatchString(host), "%s names no host", quoted(address))
+	return where(!isHost(host), "%s names no host", quoted(address))
 }
 
 func textOf(err error) string {

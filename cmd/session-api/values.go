@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -62,27 +61,6 @@ func parseMillis(v string) (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-// parsePrefixes reads addresses and networks; an address is a network of one.
-func parsePrefixes(v string) ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, one := range split(v, ",") {
-		prefix, err := netip.ParsePrefix(one)
-		if err != nil {
-			addr, err := netip.ParseAddr(one)
-			if err != nil || addr.Zone() != "" {
-				return nil, fmt.Errorf("%s is neither an IP address nor a network such as 10.0.0.0/8", quoted(one))
-			}
-			addr = addr.Unmap()
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		if prefix.Bits() == 0 {
-			return nil, fmt.Errorf("%s would trust every client: name the gateways' own networks", quoted(one))
-		}
-		list = append(list, prefix.Masked())
-	}
-	return list, nil
-}
-
 // parseRoleTTLs reads "admin:900000,guest:3600000".
 func parseRoleTTLs(v string) (map[string]time.Duration, error) {
 	ttls := make(map[string]time.Duration)
@@ -104,38 +82,6 @@ func parseRoleTTLs(v string) (map[string]time.Duration, error) {
 		ttls[role] = ttl
 	}
 	return ttls, nil
-}
-
-// checkOrigin says what is wrong with an origin of ALLOWED_ORIGINS. Origins are
-// compared letter by letter with what browsers send (RFC 6454 section 6.2), so
-// another spelling would never match.
-func checkOrigin(origin string) string {
-	const form = "%s is not an origin of the form https://host or https://host:port"
-	switch {
-	case strings.Contains(origin, "*"):
-		return quoted(origin) + ": wildcards are not allowed, each origin is named in full"
-	case origin == "null":
-		return "null stands for every sandboxed page and is not allowed"
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" ||
-		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(origin, "#") {
-		return fmt.Sprintf(form, quoted(origin))
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return quoted(origin) + ": the scheme is http or https"
-	}
-	host := strings.ToLower(u.Host)
-	switch port := u.Port(); {
-	case u.Scheme == "https" && port == "443", u.Scheme == "http" && port == "80":
-		host = strings.TrimSuffix(host, ":"+port)
-	case port == "":
-		host = strings.TrimSuffix(host, ":")
-	}
-	if sent := u.Scheme + "://" + host; sent != origin {
-		return fmt.Sprintf("%s: browsers send this origin as %s", quoted(origin), quoted(sent))
-	}
-	return ""
 }
 
 // split returns the non-empty parts of s, without the space around them.

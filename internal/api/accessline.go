@@ -55,7 +55,7 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 	b = strconv.AppendInt(append(b, lineSent...), int64(c.answer.bytes), 10)
 	b = appendText(append(b, `,"requestId":`...), c.requestID[0])
 	if len(s.TrustedProxies) > 0 {
-		b = appendText(append(b, `,"clientIp":`...), clientIP(r))
+		b = appendText(append(b, `,"clientIp":`...), s.clientIP(r))
 	}
 	if c.session != "" {
 		b = append(appendIDHash(append(b, `,"session":"`...), c.session), '"')

@@ -142,7 +142,7 @@ func (s *Server) newHTTPLog() http.Handler {
 		}
 		attrs = append(attrs, slog.String("requestId", c.requestID[0]))
 		if len(s.TrustedProxies) > 0 {
-			attrs = append(attrs, slog.String("clientIp", clientIP(r)))
+			attrs = append(attrs, slog.String("clientIp", s.clientIP(r)))
 		}
 		if c.session != "" {
 			attrs = append(attrs, slog.String("session", idHash(c.session)))

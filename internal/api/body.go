@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 			return nil, err
 		}
 		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) || errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.As(err, &tooLong) {
+			return nil, cmp.Or(checkMediaType(r, types), err)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
 		hangUp(w, r)
@@ -123,7 +127,7 @@ func checkMediaType(r *http.Request, types []string) error {
 	unsupported := func(format string, args ...any) error {
 		return &problem{codeUnsupportedMediaType, fmt.Sprintf(format, args...)}
 	}
-	if c := r.Header["Content-Encoding"]; len(c) > 0 && c[0] != "" && !strings.EqualFold(c[0], "identity") {
+	if isEncoded(r.Header["Content-Encoding"]) {
 		return unsupported("Send the body without a Content-Encoding.")
 	}
 	values := r.Header["Content-Type"]
@@ -137,8 +141,27 @@ func checkMediaType(r *http.Request, types []string) error {
 	if err != nil || !slices.Contains(types, mediaType) {
 		return unsupported("Send the body as %s.", types[0])
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	if charset, ok := params["charset"]; ok && !isUTF8(charset) {
 		return unsupported("Send the body in UTF-8.")
 	}
 	return nil
+}
+
+// isUTF8 reports whether the name is one of UTF-8's: the registered one, or the
+// one that the Encoding Standard takes as well and many clients send.
+func isUTF8(charset string) bool {
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
+}
+
+// isEncoded reports whether any of the lists of content codings names one.
+// identity is none (RFC 9110 section 12.5.3), and empty elements do not count.
+func isEncoded(lists []string) bool {
+	for _, list := range lists {
+		for coding := range strings.SplitSeq(list, ",") {
+			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
+				return true
+			}
+		}
+	}
+	return false
 }

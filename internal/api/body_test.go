@@ -157,7 +157,7 @@ func TestSizeLimit(t *testing.T) {
 func TestMediaTypes(t *testing.T) {
 	c := start(t).client()
 	c.create("")
-	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/jsonx", ";", "application/json-patch+json"} {
+	for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=latin1", "application/json; charset=utf-16", "application/json; charset=utf88", "application/json; charset=", "application/jsonx", ";", "application/json-patch+json"} {
 		for _, route := range bodyRoutes {
 			c.do(route.method, route.path, `{}`, "Content-Type", contentType).problem(415, "unsupported_media_type")
 		}
@@ -168,6 +168,9 @@ func TestMediaTypes(t *testing.T) {
 
 	c.do("PATCH", "/api/session", `{}`, "Content-Type", "application/json").expect(200)
 	c.do("PATCH", "/api/session", `{}`, "Content-Type", "Application/Merge-Patch+JSON; Charset=UTF-8").expect(200)
+	for _, charset := range []string{"utf8", "UTF8", "Utf8", `"utf8"`, `"UTF-8"`, "utf-8"} {
+		c.do("PUT", "/api/session", `{}`, "Content-Type", "application/json; charset="+charset).expect(200)
+	}
 	c.do("POST", "/api/session/operations", `[]`, "Content-Type", "application/json").expect(200)
 	c.do("POST", "/api/session/touch", "", "Content-Type", "text/plain").expect(200) // there is no body to read
 
@@ -176,7 +179,14 @@ func TestMediaTypes(t *testing.T) {
 	_, err := io.WriteString(gz, `{}`)
 	require.NoError(t, err)
 	require.NoError(t, gz.Close())
-	c.do("PUT", "/api/session", zipped.String(), "Content-Encoding", "gzip").problem(415, "unsupported_media_type")
+	for _, codings := range [][]string{{"gzip"}, {"identity", "gzip"}, {"", "br"}, {"identity, gzip"}, {"gzip", "identity"}, {"GZIP"}, {"x"}} {
+		var headers []string
+		for _, coding := range codings {
+			headers = append(headers, "Content-Encoding", coding)
+		}
+		c.do("PUT", "/api/session", zipped.String(), headers...).problem(415, "unsupported_media_type")
+	}
+	c.do("PUT", "/api/session", `{}`, "Content-Encoding", "identity", "Content-Encoding", "Identity, ").expect(200)
 }
 
 func TestPathsMethodsAndQueries(t *testing.T) {

@@ -3,18 +3,16 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
-	"time"
-
-	"github.com/rs/cors"
+	"strings"
 )
 
 type middlewareFunc = func(http.Handler) http.Handler
 
 // crossOrigin returns the middlewares that decide about pages of other sites.
 // One list of origins serves both: share is CORS, which tells browsers whose
-// pages may read (nil with no origins), and protect refuses whose pages may
-// not write.
+// pages may read, and protect refuses whose pages may not write.
 func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range s.AllowedOrigins {
@@ -22,33 +20,82 @@ func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 			return nil, nil, fmt.Errorf("api: allowed origins: %w", err)
 		}
 	}
-	if len(s.AllowedOrigins) > 0 {
-		share = cors.New(cors.Options{
-			AllowOriginFunc:  func(origin string) bool { return slices.Contains(s.AllowedOrigins, origin) },
-			AllowCredentials: true,
-			AllowedMethods:   []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-			AllowedHeaders:   []string{"Authorization", "Content-Type", "If-Match", "If-None-Match", headerRequestID},
-			ExposedHeaders: []string{
-				"ETag", "Location", "Retry-After", headerRequestID,
-				"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
-				headerSessionToken, // of a page that has the token already
-			},
-			MaxAge: int((10 * time.Minute).Seconds()),
-		}).Handler
+	sharing, err := s.newSharing()
+	if err != nil {
+		return nil, nil, err
 	}
-	return share, s.protect(protection), nil
+	return sharing.middleware, s.protect(protection), nil
 }
 
 // protect refuses unsafe requests that a browser sends for another site's
-// page. Requests with an Authorization header are past that: a page cannot add
-// one without CORS having allowed it.
+// page. Requests with a bearer token are past that: a page cannot add one
+// without CORS having allowed it. What browsers add by themselves, such as the
+// credentials of Basic and Negotiate, is no such sign.
 func (s *Server) protect(protection *http.CrossOriginProtection) middlewareFunc {
 	return guard(s, func(r *http.Request) error {
-		if len(r.Header["Authorization"]) == 0 {
-			if err := protection.Check(r); err != nil {
-				return &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
-			}
+		if isSafe(r.Method) || claimsBearer(r) {
+			return nil
+		}
+		if protection.Check(r) != nil {
+			return errForbiddenOrigin
 		}
 		return nil
 	})
+}
+
+// claimsBearer reports whether the Authorization header says that it holds a
+// bearer token.
+func claimsBearer(r *http.Request) bool {
+	const scheme = "bearer "
+	values := r.Header["Authorization"]
+	return len(values) == 1 && len(values[0]) > len(scheme) && strings.EqualFold(values[0][:len(scheme)], scheme)
+}
+
+// isOtherOrigin reports whether a browser sent the request for a page that is
+// not of the service's own origin. Browsers say so; of older ones the host
+// tells, as http.CrossOriginProtection has it.
+func isOtherOrigin(r *http.Request, origin string) bool {
+	switch site := r.Header["Sec-Fetch-Site"]; {
+	case len(site) == 0:
+		u, err := url.Parse(origin)
+		return err != nil || u.Host != r.Host
+	default:
+		return site[0] != "same-origin" && site[0] != "none"
+	}
+}
+
+// maxShownOrigin is how much of an origin is logged, in bytes.
+const maxShownOrigin = 200
+
+// noteStranger logs that a page of an origin that is not listed used the
+// service: what its browser says of that does not name the setting.
+func (s *Server) noteStranger(w http.ResponseWriter, r *http.Request, origin string) {
+	if len(origin) > maxShownOrigin {
+		origin = origin[:maxShownOrigin] + "…"
+	}
+	if s.hints.due(origin, s.Now()) {
+		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read answers nor change a session",
+			"origin", scrub(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
+	}
+}
+
+// noteRefusal logs why the preflight of a listed origin was refused.
+func (s *Server) noteRefusal(w http.ResponseWriter, r *http.Request, origin string, refusal *problem) {
+	if s.hints.due(origin+"\x00"+refusal.detail, s.Now()) {
+		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", scrub(refusal.detail),
+			"requestId", w.Header().Get(headerRequestID))
+	}
+}
+
+// quotedList shows names that a client sent.
+func quotedList(names []string) string {
+	const most = 5
+	var shown []string
+	for _, name := range names[:min(most, len(names))] {
+		shown = append(shown, shownName(name))
+	}
+	if len(names) > most {
+		shown = append(shown, fmt.Sprintf("%d more", len(names)-most))
+	}
+	return enumerate(slices.Compact(shown))
 }

@@ -28,10 +28,13 @@ const (
 	maxEventID = 128
 )
 
+var contentTypeEvents = []string{"text/event-stream"}
+
 var errManyStreams = &problem{codeTooManyStreams, "This instance has as many event streams open as it may have. Try again later."}
 
 // streamEvents sends what happens to sessions until one side ends it, in the
-// format of https://html.spec.whatwg.org/multipage/server-sent-events.html.
+// format of https://html.spec.whatwg.org/multipage/server-sent-events.html. HEAD
+// opens no stream: it tells whether the query is right.
 func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -40,6 +43,11 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	filter, err := newEventFilter(q)
 	if err != nil {
 		return err
+	}
+	if r.Method == http.MethodHead {
+		w.Header()["Content-Type"] = contentTypeEvents
+		w.WriteHeader(http.StatusOK)
+		return nil
 	}
 	if !s.streams.enter() {
 		return errManyStreams
@@ -69,7 +77,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	h := w.Header()
-	h["Content-Type"] = []string{"text/event-stream"}
+	h["Content-Type"] = contentTypeEvents
 	h["X-Accel-Buffering"] = []string{"no"} // nginx passes on what comes as it comes
 	s.sendEvents(ctx, to, out)
 	cancel()

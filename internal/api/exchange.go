@@ -87,9 +87,9 @@ func (x *exchange) holdAnswer(bytes int64) bool {
 	return false
 }
 
-// Write implements http.ResponseWriter.
+// Write implements http.ResponseWriter. An answer to HEAD has no body.
 func (x *exchange) Write(b []byte) (int, error) {
-	if x.refused {
+	if x.refused || x.r.Method == http.MethodHead {
 		return len(b), nil
 	}
 	return x.ResponseWriter.Write(b)
@@ -97,7 +97,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 
 // WriteString implements io.StringWriter.
 func (x *exchange) WriteString(text string) (int, error) {
-	if x.refused {
+	if x.refused || x.r.Method == http.MethodHead {
 		return len(text), nil
 	}
 	return io.WriteString(x.ResponseWriter, text)

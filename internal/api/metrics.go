@@ -20,6 +20,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	page     http.Handler // shows them
 
 	known  atomic.Pointer[map[series]*figures] // never changed, but replaced
 	adding sync.Mutex
@@ -48,11 +49,13 @@ func newMetrics(s *Server) *metrics {
 		m.requests, m.duration, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+func (s *Server) getMetrics(w http.ResponseWriter, r *http.Request) error {
+	s.metrics.page.ServeHTTP(w, r)
+	return nil
 }
 
 // unmatched is the route label of requests that no route matches.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 )
 
@@ -42,8 +43,27 @@ func manyAtOnce(r *http.Request) bool { return r.ProtoMajor > 1 }
 func hangUp(w http.ResponseWriter, r *http.Request) {
 	if !manyAtOnce(r) {
 		w.Header().Set("Connection", "close")
+		w.Header().Del(headerKeepAlive)
 	}
 }
+
+// headerKeepAlive tells clients how long their connection may rest. Node's fetch
+// and others then send no request on one that is about to be closed.
+const headerKeepAlive = "Keep-Alive"
+
+// keepAliveHint returns the header's value, or nothing where connections rest
+// for as long as they like. Clients take less than a second for none.
+func keepAliveHint(idle time.Duration) []string {
+	if idle <= 0 {
+		return nil
+	}
+	return []string{"timeout=" + strconv.FormatInt(int64(idle/time.Second), 10)}
+}
+
+// keepsAlive reports whether the connection is kept after the answer, as far as
+// the client has a say in it. In HTTP/2 the header is forbidden (RFC 9113
+// section 8.2.2).
+func keepsAlive(r *http.Request) bool { return r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close }
 
 // drainTimeout is how long a body that nobody asked for may take to arrive.
 const drainTimeout = 500 * time.Millisecond

@@ -318,10 +318,15 @@ func TestNewRefusesWhatItCannotServe(t *testing.T) {
 	rules := &schema.Rules{MaxBytes: 1 << 20}
 	sessions := store.NewSessions(newFaulty(), rules, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 	for name, change := range map[string]func(*api.Options){
-		"no sessions": func(o *api.Options) { o.Sessions = nil },
-		"no logger":   func(o *api.Options) { o.Logger = nil },
-		"no secret":   func(o *api.Options) { o.Secrets.Session = nil },
-		"bad origin":  func(o *api.Options) { o.AllowedOrigins = []string{"https://app.example.com/path"} },
+		"no sessions":       func(o *api.Options) { o.Sessions = nil },
+		"no logger":         func(o *api.Options) { o.Logger = nil },
+		"no secret":         func(o *api.Options) { o.Secrets.Session = nil },
+		"bad proxy":         func(o *api.Options) { o.TrustedProxies = []string{"10.0.0.1"} },
+		"proxy of nobody":   func(o *api.Options) { o.TrustedProxies = []string{"::ffff:10.0.0.0/80"} },
+		"client IP header":  func(o *api.Options) { o.ClientIPHeader = "x-real-ip" },
+		"all headers":       func(o *api.Options) { o.AllowedHeaders = []string{"*"} },
+		"header of no name": func(o *api.Options) { o.AllowedHeaders = []string{"a b"} },
+		"bad origin":        func(o *api.Options) { o.AllowedOrigins = []string{"https://app.example.com/path"} },
 	} {
 		o := options(sessions, rules)
 		change(&o)

@@ -51,8 +51,14 @@ type Options struct {
 	// AllowedOrigins are the origins, scheme://host[:port], that may use the
 	// public routes from another site's pages.
 	AllowedOrigins []string
-	// TrustedProxies are the CIDR prefixes whose X-Forwarded-For counts.
+	// AllowedHeaders are headers that their pages may send beside those that
+	// frontends usually do.
+	AllowedHeaders []string
+	// TrustedProxies are the CIDR prefixes of the gateways that are believed who
+	// their client is.
 	TrustedProxies []string
+	// ClientIPHeader is where they say it; ClientIPAuto by default.
+	ClientIPHeader string
 	// CreatePerMinute is how many sessions one client address may create in a
 	// minute; 0 for any number.
 	CreatePerMinute int
@@ -63,6 +69,9 @@ type Options struct {
 	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
 	// how many of large answers; 32 MiB by default.
 	MaxBodyMemory int64
+	// IdleTimeout is how long a connection may rest between two requests, which
+	// clients of HTTP/1.1 are told; 0 to tell them nothing.
+	IdleTimeout time.Duration
 	// MaxStreams is how many event streams are open at once; 100 by default.
 	MaxStreams int
 	// Heartbeat is how long an event stream is silent at most; 8 seconds by

@@ -18,10 +18,12 @@ const (
 	codeBadRequest             schema.Code = "bad_request"
 	codeInvalidHeader          schema.Code = "invalid_header"
 	codeInvalidQuery           schema.Code = "invalid_query"
+	codeInvalidID              schema.Code = "invalid_id"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
 	codeNoCredential           schema.Code = "no_credential"
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
+	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"
 	codeRoleRequired           schema.Code = "role_required"
 	codeNotFound               schema.Code = "not_found"
@@ -58,10 +60,12 @@ var problemTypes = map[schema.Code]struct {
 	codeBadRequest:             {http.StatusBadRequest, "The request cannot be read"},
 	codeInvalidHeader:          {http.StatusBadRequest, "A header is malformed"},
 	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
+	codeInvalidID:              {http.StatusBadRequest, "The path holds no session id"},
 	codeConflictingCredentials: {http.StatusBadRequest, "The credentials contradict each other"},
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
 	codeNoCredential:           {http.StatusUnauthorized, "No session credential came"},
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
+	codePreflightRefused:       {http.StatusForbidden, "The page may not send this request"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
 	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
 	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
@@ -108,10 +112,13 @@ var (
 	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie opens another session than the bearer token."}
 	errTwinCookies            = &problem{codeConflictingCredentials, "Two cookies of one name open different sessions. This answer expires both."}
 	errRepeatedAuthorization  = &problem{codeInvalidHeader, "Send one Authorization header."}
+	errForbiddenOrigin        = &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
+	errForbiddenPreflight     = &problem{codeForbiddenOrigin, "Pages of this origin are not allowed to use the service. See ALLOWED_ORIGINS."}
 	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
 	errSessionExists          = &problem{codePreconditionFailed, "A session of this id is there already, and If-None-Match asks that it is not."}
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
+	errInvalidID              = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$). No session can have the one in the path."}
 	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
 	errRoleRequired           = &problem{codeRoleRequired, "None of the roles that are asked for is one of the user."}
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in work at present. Try again later."}
@@ -189,6 +196,9 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	})
 	if err != nil {
 		panic(err) // strings and numbers always marshal
+	}
+	if body, ok := r.Body.(*requestBody); ok && (body.isLeft(r) || body.isAwaited(r)) {
+		hangUp(w, r)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

@@ -10,8 +10,8 @@ import (
 	"session-api/internal/schema"
 )
 
-// query returns the request's query parameters, each at most once. Parameters
-// that a route does not know are left alone: gateways and browsers add theirs.
+// query returns the request's query parameters, those that the route does not
+// know among them.
 func query(r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery == "" {
 		return nil, nil

@@ -96,7 +96,7 @@ func ruleOfQuery(raw string) (asked rule, err error) {
 		case nameErr != nil || valueErr != nil:
 			return rule{}, &ruleError{detail: "The query is not well-formed: it has a % without two hexadecimal digits."}
 		case name != ruleRole:
-			return rule{}, unknownParameter(name, ruleRole)
+			return rule{}, unknownRule(name, ruleRole)
 		}
 		if err := asked.add(value); err != nil {
 			return rule{}, err
@@ -126,7 +126,7 @@ func ruleOfSegment(segment string) (asked rule, err error) {
 			if letter, _ := utf8.DecodeRuneInString(name); letter == 's' || letter == 'S' {
 				nearest = ruleSession
 			}
-			return rule{}, unknownParameter(name, nearest)
+			return rule{}, unknownRule(name, nearest)
 		}
 		if err := asked.add(value); err != nil {
 			return rule{}, err
@@ -210,8 +210,8 @@ func likeRole(name string) bool {
 	return strings.TrimSuffix(letters, "s") == ruleRole
 }
 
-// unknownParameter is the error about a parameter that no rule has.
-func unknownParameter(name, nearest string) *ruleError {
+// unknownRule is the error about a parameter that no rule has.
+func unknownRule(name, nearest string) *ruleError {
 	if !showable(name) {
 		return &ruleError{detail: "A parameter is not known. The nearest that is: " + nearest + ". If it is a client's, the gateway hands on its client's query, and must not."}
 	}

@@ -20,6 +20,7 @@ type scope struct {
 	requestID [1]string // the header's value
 	exchange  exchange
 	answer    answer
+	body      requestBody
 
 	// What the access log tells of the request once it is answered.
 	took     time.Duration
@@ -53,7 +54,23 @@ var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	c := &scope{Context: r.Context(), start: time.Now()}
 	s.begin(w, r, readsBody(r.Method), &c.requestID)
+	if h := w.Header(); s.keepAlive != nil && keepsAlive(r) && len(h["Connection"]) == 0 {
+		h[headerKeepAlive] = s.keepAlive
+	}
+	sent := r
 	r = r.WithContext(c)
+	if r.ContentLength == 0 || r.Body == nil {
+		s.dispatch(w, r, c)
+		return
+	}
+	c.body.ReadCloser = r.Body
+	r.Body = &c.body
+	s.dispatch(w, r, c)
+	s.linger(w, sent, &c.body)
+}
+
+// dispatch calls the router.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *scope) {
 	if c.route = chi.RouteContext(c.Context); c.route != nil { // somebody wants to know the route
 		s.handler.ServeHTTP(w, r)
 		return

@@ -11,18 +11,22 @@ import (
 	"session-api/internal/store"
 )
 
-// sessionKey names the session that a service route is about. An id that no
-// session can have is not worth a question to the store.
+// sessionKey names the session that a service route is about. Returns
+// errInvalidID for an id that no session can have: a caller that took a 404 for
+// "there is none yet" would lose what it goes on to write.
 func sessionKey(r *http.Request) (store.Key, error) {
 	id := chi.URLParam(r, "id")
+	if id == "" { // /api/sessions//touch
+		return store.Key{}, errNoRoute
+	}
 	if r.URL.RawPath != "" { // then chi saw the path as it was sent
 		var err error
 		if id, err = url.PathUnescape(id); err != nil {
-			return store.Key{}, errSessionNotFound
+			return store.Key{}, errInvalidID
 		}
 	}
 	if !schema.ValidForeignID(id) {
-		return store.Key{}, errSessionNotFound
+		return store.Key{}, errInvalidID
 	}
 	q, err := query(r)
 	if err != nil {

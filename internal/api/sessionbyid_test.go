@@ -89,11 +89,14 @@ func TestIDsThatNoSessionCanHave(t *testing.T) {
 		for _, r := range []struct{ method, suffix, body string }{
 			{"GET", "", ""}, {"PUT", "", `{}`}, {"PATCH", "", `{}`}, {"DELETE", "", ""}, {"POST", "/touch", ""}, {"POST", "/regenerate", ""},
 		} {
-			b.do(r.method, "/api/sessions/"+id+r.suffix, r.body).problem(404, "session_not_found")
+			p := b.do(r.method, "/api/sessions/"+id+r.suffix, r.body).problem(400, "invalid_id")
+			assert.Contains(t, p.Detail, "16 to 128 characters of A-Z, a-z, 0-9, - and _")
 		}
-		b.do("HEAD", "/api/sessions/"+id, "").expect(404)
+		b.do("HEAD", "/api/sessions/"+id, "").expect(400)
 	}
-	for _, path := range []string{"/api/sessions/", "/api/sessions/a/b", "/api/sessions//", "//api/sessions", "/api/sessions/" + schema.NewID() + "/", "/api/sessions/" + schema.NewID() + "/touch/x"} {
+	b.do("POST", "/api/sessions//touch", "").problem(404, "not_found")
+	s.client().do("PUT", "/api/sessions/short", `{}`).problem(401, "unauthorized")
+	for _, path := range []string{"/api/sessions/", "/api/sessions/a/b", "/api/sessions//", "/api/sessions//touch", "//api/sessions", "/api/sessions/" + schema.NewID() + "/", "/api/sessions/" + schema.NewID() + "/touch/x"} {
 		a := b.do("GET", path, "").expect(404)
 		assert.Empty(t, a.Header.Get("Location"))
 	}
@@ -476,7 +479,7 @@ func TestBodiesByID(t *testing.T) {
 func TestMethodsOfServicePaths(t *testing.T) {
 	b := start(t, withServiceTokens).backend()
 	for path, allowed := range map[string][]string{
-		"/api/sessions":         {"GET", "POST", "DELETE"},
+		"/api/sessions":         {"GET", "HEAD", "POST", "DELETE"},
 		foreign:                 {"GET", "HEAD", "PUT", "PATCH", "DELETE"},
 		foreign + "/touch":      {"POST"},
 		foreign + "/regenerate": {"POST"},

@@ -17,6 +17,7 @@ var recordTypes = []string{"application/x-ndjson", "application/jsonl"}
 
 // exportSessions sends the records of all live sessions. What fails once the
 // first is sent cuts the connection, so that nobody takes it for all of them.
+// HEAD reads none.
 func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -28,9 +29,13 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	w.Header()["Content-Type"] = recordTypes[:1]
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	out := newPatience(w, r)
 	defer out.beforeWrite() // net/http ends the answer
-	w.Header()["Content-Type"] = recordTypes[:1]
 	begun := false
 	err = work.Run(r.Context(), writerFunc(func(p []byte) (int, error) {
 		begun = true
@@ -38,7 +43,9 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	}))
 	switch {
 	case err == nil:
-		w.WriteHeader(http.StatusOK) // of none, nothing is written
+		if !begun { // there were none
+			w.WriteHeader(http.StatusOK)
+		}
 		return nil
 	case begun:
 		s.Logger.WarnContext(r.Context(), "export cut off",

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // verifyURL is what the lines of a gateway's questions name. What a gateway
@@ -17,10 +15,7 @@ func (s *Server) logVerify(w http.ResponseWriter, r *http.Request, c *scope) {
 	if r.Method != http.MethodHead {
 		c.answer.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
 	}
-	if len(s.TrustedProxies) > 0 {
-		write := func(_ http.ResponseWriter, r *http.Request) { s.writeLine(r, c) }
-		middleware.ClientIPFromXFF(s.TrustedProxies...)(http.HandlerFunc(write)).ServeHTTP(w, shown(r, c))
-	} else if !s.writeLean(r, verifyURL, c) {
+	if !s.writeLean(r, verifyURL, c) {
 		s.httplog.ServeHTTP(unsent{}, shown(r, c))
 	}
 }

@@ -117,7 +117,7 @@ async function lead(client: SessionClient, id: string, after: 'no_credential' | 
   assertProblem(kept, 'precondition_failed')
   const ended = await client.DELETE('/api/session')
   assert.equal(ended.response.status, 204)
-  assertSignedOut(await client.GET('/api/session'))
+  assertProblem(await client.GET('/api/session'), after)
   assert.equal((await client.HEAD('/api/session')).response.status, 401)
   return regenerated.data.id
 }

@@ -1,0 +1,241 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The headers in which a gateway names its client.
+const (
+	// ClientIPAuto takes whichever of the two comes. Where both come and name
+	// different addresses, one may be the client's own, so neither counts.
+	ClientIPAuto = "auto"
+	// ClientIPXForwardedFor takes X-Forwarded-For alone.
+	ClientIPXForwardedFor = "x-forwarded-for"
+	// ClientIPForwarded takes Forwarded (RFC 7239) alone.
+	ClientIPForwarded = "forwarded"
+)
+
+// proxies are the gateways in front, as far as they are known, and where they
+// say who their client is.
+type proxies struct {
+	trusted []netip.Prefix
+	header  string
+}
+
+func newProxies(prefixes []string, header string) (p proxies, err error) {
+	switch header {
+	case "":
+		header = ClientIPAuto
+	case ClientIPAuto, ClientIPXForwardedFor, ClientIPForwarded:
+	default:
+		return p, fmt.Errorf("api: client IP header: %q is none", header)
+	}
+	p.header = header
+	for _, text := range prefixes {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return p, fmt.Errorf("api: trusted proxies: %w", err)
+		}
+		if prefix, err = UnmapPrefix(prefix); err != nil {
+			return p, fmt.Errorf("api: trusted proxies: %w", err)
+		}
+		p.trusted = append(p.trusted, prefix)
+	}
+	return p, nil
+}
+
+// UnmapPrefix returns the network as addresses are compared with it: one of
+// IPv4 written in IPv6 (::ffff:10.0.0.0/104) as the one of IPv4 that it is. It
+// returns an error for one that holds such addresses and others.
+func UnmapPrefix(p netip.Prefix) (netip.Prefix, error) {
+	if !p.Addr().Is4In6() {
+		return p.Masked(), nil
+	}
+	const mapped = 96 // bits of ::ffff:0:0
+	if p.Bits() < mapped {
+		return p, errors.New("a network of IPv4 addresses in IPv6 has at least 96 bits")
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped).Masked(), nil
+}
+
+func (p *proxies) trust(addr netip.Addr) bool {
+	return slices.ContainsFunc(p.trusted, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
+}
+
+// clientIP returns the address of the client: the peer's, or the one that a
+// trusted proxy names.
+func (s *Server) clientIP(r *http.Request) string {
+	if addr := s.proxies.client(r); addr.IsValid() {
+		return addr.String()
+	}
+	return hostOf(r.RemoteAddr)
+}
+
+// hostOf returns an address without its port.
+func hostOf(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return hostport
+	}
+	return host
+}
+
+// client returns the address that the trusted proxies vouch for. It is not
+// valid where the peer is none of them, or names nobody.
+func (p *proxies) client(r *http.Request) netip.Addr {
+	if len(p.trusted) == 0 {
+		return netip.Addr{}
+	}
+	peer, err := netip.ParseAddr(hostOf(r.RemoteAddr))
+	if err != nil || !p.trust(plain(peer)) {
+		return netip.Addr{}
+	}
+	var byXFF, byForwarded netip.Addr
+	if lines := r.Header["X-Forwarded-For"]; p.header != ClientIPForwarded && len(lines) > 0 {
+		byXFF = p.walk(lines, parseNode)
+	}
+	if lines := r.Header["Forwarded"]; p.header != ClientIPXForwardedFor && len(lines) > 0 {
+		byForwarded = p.walk(lines, parseForwarded)
+	}
+	switch {
+	case p.header == ClientIPAuto && len(r.Header["X-Forwarded-For"]) > 0 && len(r.Header["Forwarded"]) > 0:
+		if byXFF != byForwarded {
+			return netip.Addr{}
+		}
+		return byXFF
+	case byXFF.IsValid():
+		return byXFF
+	}
+	return byForwarded
+}
+
+// walk goes through the elements of a header from the last, which the proxy
+// next to the service has added, to the first, which anybody may have sent. It
+// returns the first address that is no trusted proxy's. Where all are, it
+// returns the one farthest away: a client in the proxies' own network. What is
+// left of an element without an address is worth nothing: who added it is not
+// known.
+func (p *proxies) walk(lines []string, parse func(element string) (netip.Addr, bool)) (farthest netip.Addr) {
+	for _, line := range slices.Backward(lines) {
+		for more := true; more; {
+			var element string
+			line, element, more = cutLast(line, ',')
+			if element = strings.Trim(element, " \t"); element == "" {
+				continue
+			}
+			addr, ok := parse(element)
+			if !ok {
+				return farthest
+			}
+			farthest = addr
+			if !p.trust(addr) {
+				return farthest
+			}
+		}
+	}
+	return farthest
+}
+
+// cutLast cuts a list before its last separator that is not within a quoted
+// string. It reads from the end, so that a quote which a client left open does
+// not swallow what the proxies have appended.
+func cutLast(list string, separator byte) (before, last string, found bool) {
+	quoted := false
+	for i := len(list) - 1; i >= 0; i-- {
+		switch c := list[i]; {
+		case c == '"' && !isEscaped(list, i):
+			quoted = !quoted
+		case c == separator && !quoted:
+			return list[:i], list[i+1:], true
+		}
+	}
+	return "", list, false
+}
+
+// isEscaped reports whether an odd number of backslashes stands before i.
+func isEscaped(text string, i int) bool {
+	n := 0
+	for n < i && text[i-1-n] == '\\' {
+		n++
+	}
+	return n%2 == 1
+}
+
+// parseForwarded returns the address in the for parameter of an element of
+// Forwarded (RFC 7239 section 4). There is none in an element without the
+// parameter, with a malformed one or with two.
+func parseForwarded(element string) (addr netip.Addr, ok bool) {
+	for more := true; more; {
+		var pair string
+		element, pair, more = cutLast(element, ';')
+		name, value, isPair := strings.Cut(strings.Trim(pair, " \t"), "=")
+		switch {
+		case name == "" && !isPair: // an empty element of the list
+		case !isPair, name == "", strings.ContainsAny(name, "\" \t"):
+			return netip.Addr{}, false
+		case strings.EqualFold(name, "for"):
+			if addr.IsValid() {
+				return netip.Addr{}, false
+			}
+			if addr, ok = parseNode(value); !ok {
+				return netip.Addr{}, false
+			}
+		}
+	}
+	return addr, addr.IsValid()
+}
+
+// parseNode returns the address of a node as X-Forwarded-For and the for of
+// Forwarded have it (RFC 7239 section 6): an address with or without a port,
+// one of IPv6 in brackets or not, all of it in quotes or not. unknown and
+// obfuscated names are no addresses.
+func parseNode(node string) (netip.Addr, bool) {
+	if len(node) > 1 && node[0] == '"' && node[len(node)-1] == '"' {
+		node = node[1 : len(node)-1] // no address needs an escape within
+	}
+	host, isBracketed := strings.CutPrefix(node, "[")
+	port := ""
+	switch {
+	case isBracketed:
+		var closed bool
+		if host, port, closed = strings.Cut(host, "]"); !closed {
+			return netip.Addr{}, false
+		}
+	case strings.Count(node, ":") == 1: // more are IPv6's own
+		at := strings.IndexByte(node, ':')
+		host, port = node[:at], node[at:]
+	}
+	if port != "" && !isNodePort(port) {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil || isBracketed && !addr.Is6() {
+		return netip.Addr{}, false
+	}
+	return plain(addr), true
+}
+
+// isNodePort reports whether text is a colon and a port or the obfuscated name
+// of one (RFC 7239 section 6.2).
+func isNodePort(text string) bool {
+	port, ok := strings.CutPrefix(text, ":")
+	if !ok || port == "" {
+		return false
+	}
+	if name, ok := strings.CutPrefix(port, "_"); ok {
+		return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+			return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '_' || c == '-')
+		})
+	}
+	return len(port) <= 5 && !strings.ContainsFunc(port, func(c rune) bool { return c < '0' || c > '9' })
+}
+
+// plain returns the address without a zone, and one of IPv4 as that, so that it
+// compares with networks and other addresses whoever wrote it.
+func plain(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }
