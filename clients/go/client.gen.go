@@ -160,6 +160,7 @@ const (
 	ProblemCodeForbiddenOrigin        ProblemCode = "forbidden_origin"
 	ProblemCodeInternal               ProblemCode = "internal"
 	ProblemCodeInvalidHeader          ProblemCode = "invalid_header"
+	ProblemCodeInvalidID              ProblemCode = "invalid_id"
 	ProblemCodeInvalidJSON            ProblemCode = "invalid_json"
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
@@ -172,6 +173,7 @@ const (
 	ProblemCodePatchTestFailed        ProblemCode = "patch_test_failed"
 	ProblemCodePreconditionFailed     ProblemCode = "precondition_failed"
 	ProblemCodePreconditionRequired   ProblemCode = "precondition_required"
+	ProblemCodePreflightRefused       ProblemCode = "preflight_refused"
 	ProblemCodeRateLimited            ProblemCode = "rate_limited"
 	ProblemCodeRequestTimeout         ProblemCode = "request_timeout"
 	ProblemCodeRoleRequired           ProblemCode = "role_required"
@@ -203,6 +205,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInvalidHeader:
 		return true
+	case ProblemCodeInvalidID:
+		return true
 	case ProblemCodeInvalidJSON:
 		return true
 	case ProblemCodeInvalidQuery:
@@ -226,6 +230,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodePreconditionFailed:
 		return true
 	case ProblemCodePreconditionRequired:
+		return true
+	case ProblemCodePreflightRefused:
 		return true
 	case ProblemCodeRateLimited:
 		return true
@@ -320,6 +326,27 @@ func (e Transport) Valid() bool {
 	case TransportBearer:
 		return true
 	case TransportCookie:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetRoot200JSONResponseBodyStatus.
+const (
+	GetRoot200JSONResponseBodyStatusReady                 GetRoot200JSONResponseBodyStatus = "ready"
+	GetRoot200JSONResponseBodyStatusShuttingDown          GetRoot200JSONResponseBodyStatus = "shutting down"
+	GetRoot200JSONResponseBodyStatusTheStoreDoesNotAnswer GetRoot200JSONResponseBodyStatus = "the store does not answer"
+)
+
+// Valid indicates whether the value is a known member of the GetRoot200JSONResponseBodyStatus enum.
+func (e GetRoot200JSONResponseBodyStatus) Valid() bool {
+	switch e {
+	case GetRoot200JSONResponseBodyStatusReady:
+		return true
+	case GetRoot200JSONResponseBodyStatusShuttingDown:
+		return true
+	case GetRoot200JSONResponseBodyStatusTheStoreDoesNotAnswer:
 		return true
 	default:
 		return false
@@ -917,6 +944,9 @@ type UserLimit = Problem
 // ValidationFailed What went wrong (RFC 9457).
 type ValidationFailed = Problem
 
+// GetRoot200JSONResponseBodyStatus defines parameters for GetRoot.
+type GetRoot200JSONResponseBodyStatus string
+
 // RunCleanupParams defines parameters for RunCleanup.
 type RunCleanupParams struct {
 	// DryRun `true` removes nothing and only reports.
@@ -1221,6 +1251,15 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// GetRoot See what this is
+	//
+	// For people who open the address: what this is, whether it is well, and where to read on. Clients
+	// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
+	// check use `/readyz`.
+	//
+	// Corresponds with GET / (the `GetRoot` operationId).
+	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RunCleanup Remove expired sessions and unused files
 	//
@@ -1719,6 +1758,13 @@ type ClientInterface interface {
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByID(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetFavicon Read the picture that browsers ask for
+	//
+	// A small picture, for the tabs and bookmarks of browsers.
+	//
+	// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
+	GetFavicon(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Ask whether the service is alive
 	//
 	// Answers as long as the process serves requests. It never asks the store.
@@ -1739,6 +1785,25 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /stats (the `GetStats` operationId).
 	GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetRoot See what this is
+//
+// For people who open the address: what this is, whether it is well, and where to read on. Clients
+// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
+// check use `/readyz`.
+//
+// Corresponds with GET / (the `GetRoot` operationId).
+func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRootRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // RunCleanup Remove expired sessions and unused files
@@ -2608,6 +2673,23 @@ func (c *Client) TouchSessionByID(ctx context.Context, id SessionID, params *Tou
 	return c.Client.Do(req)
 }
 
+// GetFavicon Read the picture that browsers ask for
+//
+// A small picture, for the tabs and bookmarks of browsers.
+//
+// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
+func (c *Client) GetFavicon(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFaviconRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetHealth Ask whether the service is alive
 //
 // Answers as long as the process serves requests. It never asks the store.
@@ -2657,6 +2739,33 @@ func (c *Client) GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetRootRequest constructs an http.Request for the GetRoot method
+func NewGetRootRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewRunCleanupRequest constructs an http.Request for the RunCleanup method
@@ -4385,6 +4494,33 @@ func NewTouchSessionByIDRequestWithBody(server string, id SessionID, params *Tou
 	return req, nil
 }
 
+// NewGetFaviconRequest constructs an http.Request for the GetFavicon method
+func NewGetFaviconRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/favicon.ico")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -4509,6 +4645,17 @@ func WithBaseURL(baseURL string) ClientOption {
 
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
+
+	// GetRootWithResponse See what this is
+	//
+	// For people who open the address: what this is, whether it is well, and where to read on. Clients
+	// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
+	// check use `/readyz`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET / (the `GetRoot` operationId).
+	GetRootWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRootResponse, error)
 
 	// RunCleanupWithResponse Remove expired sessions and unused files
 	//
@@ -5035,6 +5182,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByIDWithResponse(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionByIDResponse, error)
 
+	// GetFaviconWithResponse Read the picture that browsers ask for
+	//
+	// A small picture, for the tabs and bookmarks of browsers.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
+	GetFaviconWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFaviconResponse, error)
+
 	// GetHealthWithResponse Ask whether the service is alive
 	//
 	// Answers as long as the process serves requests. It never asks the store.
@@ -5061,6 +5217,58 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /stats (the `GetStats` operationId).
 	GetStatsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatsResponse, error)
+}
+
+type GetRootResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		// Links Paths by name.
+		Links map[string]string `json:"links"`
+
+		// Service Always `session-api`.
+		Service string `json:"service"`
+
+		// Status What `/readyz` would find.
+		Status GetRoot200JSONResponseBodyStatus `json:"status"`
+
+		// Version The version of the build.
+		Version string `json:"version"`
+	}
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRootResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRootResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRootResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRootResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // RunCleanupResponse401Headers the declared response headers of an HTTP 401 response for RunCleanup
@@ -6562,8 +6770,6 @@ type DeleteSessionByIDResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
-	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
-	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
@@ -7105,6 +7311,44 @@ func (r TouchSessionByIDResponse) ContentType() string {
 	return ""
 }
 
+type GetFaviconResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFaviconResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFaviconResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetFaviconResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFaviconResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7241,6 +7485,23 @@ func (r GetStatsResponse) ContentType() string {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
+}
+
+// GetRootWithResponse See what this is
+//
+// For people who open the address: what this is, whether it is well, and where to read on. Clients
+// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
+// check use `/readyz`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET / (the `GetRoot` operationId).
+func (c *ClientWithResponses) GetRootWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRootResponse, error) {
+	rsp, err := c.GetRoot(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRootResponse(rsp)
 }
 
 // RunCleanupWithResponse Remove expired sessions and unused files
@@ -7990,6 +8251,21 @@ func (c *ClientWithResponses) TouchSessionByIDWithResponse(ctx context.Context, 
 	return ParseTouchSessionByIDResponse(rsp)
 }
 
+// GetFaviconWithResponse Read the picture that browsers ask for
+//
+// A small picture, for the tabs and bookmarks of browsers.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
+func (c *ClientWithResponses) GetFaviconWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFaviconResponse, error) {
+	rsp, err := c.GetFavicon(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFaviconResponse(rsp)
+}
+
 // GetHealthWithResponse Ask whether the service is alive
 //
 // Answers as long as the process serves requests. It never asks the store.
@@ -8033,6 +8309,61 @@ func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, reqEdito
 		return nil, err
 	}
 	return ParseGetStatsResponse(rsp)
+}
+
+// ParseGetRootResponse parses an HTTP response from a GetRootWithResponse call
+func ParseGetRootResponse(rsp *http.Response) (*GetRootResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRootResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			// Links Paths by name.
+			Links map[string]string `json:"links"`
+
+			// Service Always `session-api`.
+			Service string `json:"service"`
+
+			// Status What `/readyz` would find.
+			Status GetRoot200JSONResponseBodyStatus `json:"status"`
+
+			// Version The version of the build.
+			Version string `json:"version"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/html) unsupported
+
+	}
+
+	return response, nil
 }
 
 // ParseRunCleanupResponse parses an HTTP response from a RunCleanupWithResponse call
@@ -10612,13 +10943,6 @@ func ParseDeleteSessionByIDResponse(rsp *http.Response) (*DeleteSessionByIDRespo
 		}
 		response.ApplicationProblemJSON403 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
-		var dest SessionNotFound
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON404 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest PreconditionFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11475,6 +11799,39 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			headers.RetryAfter = value
 		}
 		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetFaviconResponse parses an HTTP response from a GetFaviconWithResponse call
+func ParseGetFaviconResponse(rsp *http.Response) (*GetFaviconResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFaviconResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
 	}
 
 	return response, nil

@@ -14,11 +14,13 @@ export interface paths {
         /**
          * Read the session
          * @description Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-         *     service is configured otherwise or `?touch=false` says not to. When it moves and the
-         *     token came in the cookie, the cookie is sent again with its new age.
+         *     service is configured otherwise or `?touch=false` says not to. A prefetch
+         *     (`Sec-Purpose: prefetch`) moves nothing.
          *
          *     With automatic creation switched on, a browser without a live session gets a new, empty
-         *     one and its cookie; a caller that sends a bearer token does not.
+         *     one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
+         *     of another site that is not on the list of origins, and what cannot read the answer, such
+         *     as an `img`. Until it is written to, such a session has a short life.
          */
         get: operations["getSession"];
         /**
@@ -29,6 +31,9 @@ export interface paths {
          *
          *     The revision grows only if a section really changes. With `ttlMs` the session gets an
          *     idle life of its own.
+         *
+         *     With automatic creation switched on, a browser without a live session gets one that begins
+         *     with the body: 201.
          */
         put: operations["replaceSections"];
         /**
@@ -40,13 +45,18 @@ export interface paths {
          *     The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
          *     the answer, and no cookie is set. If the request came with a live session, that one ends
          *     once the new one is stored. A token that opens nothing is ignored.
+         *
+         *     With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
+         *     session, ends none, and otherwise answers 200 with the document of the one that it opens,
+         *     which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
+         *     caller has got what it asked for.
          */
         post: operations["createSession"];
         /**
          * End the session
-         * @description Ends the session and clears the cookie. Where there is no live session the answer is the
-         *     same, so it can be repeated. A token that has been regenerated, and still leads to the
-         *     new session, ends that one.
+         * @description Ends every session that the request opens, and clears the cookies of every kind. Where there
+         *     is no live session the answer is the same, so it can be repeated. A token that has been
+         *     regenerated, and still leads to the new session, ends that one.
          */
         delete: operations["deleteSession"];
         options?: never;
@@ -61,6 +71,7 @@ export interface paths {
          * @description A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
          *     member that is `null` is removed, anything else takes the stored value's place. A section
          *     that is `null` is emptied. Patches that arrive at the same time all take effect.
+         *     Automatic creation is as with PUT.
          *
          *     The same body sent as `application/json` means the same.
          */
@@ -127,9 +138,10 @@ export interface paths {
          * Give the session a new id
          * @description The session goes on under a new id, and so with a new token; data and revision stay. Do
          *     this whenever the visitor's rights change, above all when they sign in. The old token
-         *     opens nothing from then on. With `graceMs` it still reads the new session for that long,
-         *     so that requests under way do not fail; it changes nothing and is never renewed. The
-         *     service may cap the grace. No body is needed.
+         *     opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+         *     that requests under way do not fail: they read, change, touch and end the new session, and
+         *     a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
+         *     and cannot regenerate again. The service may cap the grace. No body is needed.
          *
          *     The new token travels as the old one did: in the cookie, or as the member `token` for a
          *     caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
@@ -174,7 +186,8 @@ export interface paths {
          *     passes on, in place of any that the client sent.
          *
          *     Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-         *     there is no session.
+         *     there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
+         *     pass it on where it can.
          */
         get: operations["verifySession"];
         put?: never;
@@ -288,7 +301,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -296,8 +309,8 @@ export interface paths {
         /**
          * Read a session
          * @description Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-         *     the session. Within the grace of a regenerate the old id still reads the session, which has
-         *     its new id then, and moves nothing.
+         *     the session. Within the grace of a regenerate the old id stands for the session on every
+         *     route; the document has its new id then.
          */
         get: operations["getSessionById"];
         /**
@@ -306,9 +319,11 @@ export interface paths {
          *     one, `null` empties it, and the others stay. Where there is none, it is created with the id,
          *     which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
          *
-         *     An id whose session was ended lately (5 minutes unless configured otherwise) is 410, so that a
-         *     late write does not bring back who has signed out; `?revive=true` brings it back. With
-         *     `If-Match` nothing is created.
+         *     An id whose session was ended, expired or was evicted lately (5 minutes unless configured
+         *     otherwise) is 410, so that a late write does not bring back who has signed out, and does not
+         *     open anew what an old token leads to. `?revive=true` begins a new session with the id all the
+         *     same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
+         *     404, never 410.
          */
         put: operations["putSessionById"];
         post?: never;
@@ -336,7 +351,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -359,7 +374,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -369,9 +384,9 @@ export interface paths {
         /**
          * Give a session a new id
          * @description The same session under a new id and token, for the moment when its user signs in. The old
-         *     ones open nothing from then on, or with `graceMs` still read the session for that long. Of
-         *     concurrent calls exactly one makes a successor. A call within the grace answers the successor
-         *     that there is, without a token.
+         *     ones open nothing from then on, or with `graceMs` still stand for the session for that long,
+         *     for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
+         *     successor. A call within the grace answers the successor that there is, without a token.
          */
         post: operations["regenerateSessionById"];
         delete?: never;
@@ -496,6 +511,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See what this is
+         * @description For people who open the address: what this is, whether it is well, and where to read on. Clients
+         *     that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
+         *     check use `/readyz`.
+         */
+        get: operations["getRoot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/favicon.ico": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the picture that browsers ask for
+         * @description A small picture, for the tabs and bookmarks of browsers.
+         */
+        get: operations["getFavicon"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -611,7 +668,7 @@ export interface paths {
         };
         /**
          * Read a file of that page
-         * @description A script or style sheet of the page at `/docs`.
+         * @description A script or style sheet of the page at `/docs`, or `README.md`.
          */
         get: operations["getDocsFile"];
         put?: never;
@@ -809,10 +866,10 @@ export interface components {
         UserInput: {
             /** @description The user's id in the application, at most 256 bytes. */
             id: string;
-            /** @description The user's address. Empty where it is left out. */
-            email?: string;
-            /** @description What the user may be. Empty where it is left out. */
-            roles?: string[];
+            /** @description The user's address. Empty where it is left out or `null`. */
+            email?: string | null;
+            /** @description What the user may be. Empty where it is left out or `null`. */
+            roles?: string[] | null;
         } | null;
         /** @description Changes to sections, and how long the session lives. The members that only the service sets may be sent along and are ignored. */
         SessionPatch: {
@@ -1139,7 +1196,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_header" | "invalid_json" | "unauthorized" | "forbidden_origin" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1149,6 +1206,71 @@ export interface components {
         };
     };
     responses: {
+        /** @description With `If-None-Match`: the request opens a live session, which is as it was. Its token is not in the body: the caller has it. */
+        LoadedSession: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-Session-Token": components["headers"]["X-Session-Token"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *       "createdAt": "2026-11-21T17:04:05.123Z",
+                 *       "updatedAt": "2026-11-21T17:04:05.123Z",
+                 *       "expiresAt": "2026-11-22T17:04:05.123Z",
+                 *       "version": 1,
+                 *       "revision": 1,
+                 *       "user": null,
+                 *       "inputs": {
+                 *         "prompt": "Check the order export"
+                 *       },
+                 *       "apiConfig": {},
+                 *       "results": {},
+                 *       "meta": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["IssuedSession"];
+            };
+        };
+        /** @description There was no live session. One was created, which begins with the body. */
+        AutoCreated: {
+            headers: {
+                Location: components["headers"]["Location"];
+                ETag: components["headers"]["ETag"];
+                "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *       "createdAt": "2026-11-21T17:04:05.123Z",
+                 *       "updatedAt": "2026-11-21T17:04:05.123Z",
+                 *       "expiresAt": "2026-11-22T17:04:05.123Z",
+                 *       "version": 1,
+                 *       "revision": 1,
+                 *       "user": null,
+                 *       "inputs": {
+                 *         "prompt": "Check the order export"
+                 *       },
+                 *       "apiConfig": {},
+                 *       "results": {},
+                 *       "meta": {}
+                 *     }
+                 */
+                "application/json": components["schemas"]["Session"];
+            };
+        };
         /** @description The document as it now is. */
         StoredSession: {
             headers: {
@@ -1268,7 +1390,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session of that id was ended lately. */
+        /** @description The session of that id was ended, expired or was evicted lately. */
         SessionEnded: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1279,9 +1401,9 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:session-api:problem:session_ended",
-                 *       "title": "The session was ended",
+                 *       "title": "The session is over",
                  *       "status": 410,
-                 *       "detail": "A session of this id was ended lately. Send revive=true to begin it anew.",
+                 *       "detail": "A session of this id was ended or expired lately. Send revive=true to begin it anew.",
                  *       "code": "session_ended",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1315,6 +1437,7 @@ export interface components {
             headers: {
                 ETag: components["headers"]["ETag"];
                 "Set-Cookie": components["headers"]["Set-Cookie"];
+                "X-Session-Token": components["headers"]["X-Session-Token"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1337,6 +1460,7 @@ export interface components {
         /** @description The credentials contradict each other, or a header or parameter has a value it cannot have. */
         BadRequest: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1348,6 +1472,7 @@ export interface components {
         /** @description The body is missing, incomplete or not JSON of the expected kind; or the credentials contradict each other, or a header or parameter has a value it cannot have. */
         BadRequestBody: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1370,6 +1495,7 @@ export interface components {
         /** @description There is no live session: the token is missing, forged, expired or ended. */
         Unauthorized: {
             headers: {
+                "Set-Cookie": components["headers"]["Clear-Cookie"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1403,7 +1529,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A browser sent the request, without an `Authorization` header, for a page of another origin that is not on the list. */
+        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list. */
         ForbiddenOrigin: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1414,7 +1540,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A browser sent the request, without an `Authorization` header, for a page of another origin that is not on the list; or it changes `user` without a service token. */
+        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; or it changes `user` without a service token. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1458,7 +1584,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session is not at the revision that `If-Match` names, or there is one that `If-None-Match` does not want. Nothing has changed. */
+        /** @description The session is not in the state that `If-Match` names, or there is one that `If-None-Match` does not want. Nothing has changed. */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1588,7 +1714,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description The session's id. */
+        /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
         SessionId: components["schemas"]["SessionId"];
         /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
         Namespace: components["schemas"]["Namespace"];
@@ -1605,13 +1731,13 @@ export interface components {
          */
         "Cache-Control": "no-store";
         /**
-         * @description Removes the cookie from the browser.
-         * @example validator_session_id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax
+         * @description Removes the cookie from the browser; one header for each kind of it that there may be. With an error it comes only where two cookies open different sessions.
+         * @example validator_session_id=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax
          */
         "Clear-Cookie": string;
         /**
-         * @description The revision in quotes.
-         * @example "3"
+         * @description Names this state of this session, and no other. It is opaque: send it back as it came.
+         * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
          */
         ETag: string;
         /**
@@ -1625,8 +1751,8 @@ export interface components {
          */
         "Retry-After": number;
         /**
-         * @description The token in its cookie, whenever the token or its age changes and it travels by cookie. `Max-Age` is the rest of the session's life in seconds.
-         * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax
+         * @description The token in its cookie, whenever it travels by cookie and the token changes, or the cookie would end before the session. `Max-Age` is the rest of the session's life in seconds, and `Expires` the same for clients that know no `Max-Age`. A new token may be preceded by cookies that expire old ones of another kind.
+         * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax
          */
         "Set-Cookie": string;
         /**
@@ -1675,6 +1801,11 @@ export interface components {
          */
         "X-Session-Id": string;
         /**
+         * @description The bearer token of the session, signed with the present secret. It comes only where a retired one signed the token that was sent, and opens the session as that one does.
+         * @example s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM
+         */
+        "X-Session-Token": string;
+        /**
          * @description Names this request in the service's log.
          * @example 4f1d2c9ab37e6805
          */
@@ -1705,6 +1836,7 @@ export interface operations {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -1736,6 +1868,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["SessionDocument"];
+            201: components["responses"]["AutoCreated"];
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -1757,7 +1890,10 @@ export interface operations {
                 /** @description How the answer hands over the token. */
                 transport?: components["schemas"]["Transport"];
             };
-            header?: never;
+            header?: {
+                /** @description `*` creates only if the request opens no live session. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1768,6 +1904,7 @@ export interface operations {
             };
         };
         responses: {
+            200: components["responses"]["LoadedSession"];
             /** @description The session is stored. */
             201: {
                 headers: {
@@ -1842,15 +1979,18 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description Two different session tokens, or a malformed query string. There is no body. */
+            /** @description Tokens of different sessions, or a malformed query string. There is no body. */
             400: {
                 headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -1906,6 +2046,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["SessionDocument"];
+            201: components["responses"]["AutoCreated"];
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
@@ -1989,7 +2130,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description How long the old token still reads the session. */
+        /** @description How long the old token still opens the session. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RegenerateInput"];
@@ -2204,7 +2345,7 @@ export interface operations {
                      *         "meta": {}
                      *       },
                      *       "token": "s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM",
-                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
+                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax"
                      *     }
                      */
                     "application/json": components["schemas"]["ServiceSession"];
@@ -2312,7 +2453,7 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2344,8 +2485,10 @@ export interface operations {
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Whether this counts as a use of the session and moves `expiresAt`. */
                 touch?: boolean;
-                /** @description `true` lets an id that was ended lately begin anew, as key-value stores do. */
+                /** @description `true` lets an id whose session is over begin anew, as key-value stores do. */
                 revive?: boolean;
+                /** @description `true` lets an id begin anew whose session expired or was evicted; one that was ended stays so. */
+                reviveExpired?: boolean;
             };
             header?: {
                 /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
@@ -2354,7 +2497,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2436,7 +2579,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2455,7 +2598,6 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
-            404: components["responses"]["SessionNotFound"];
             412: components["responses"]["PreconditionFailed"];
             428: components["responses"]["PreconditionRequired"];
             500: components["responses"]["InternalError"];
@@ -2470,7 +2612,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2487,7 +2629,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string is malformed. There is no body. */
+            /** @description The query string is malformed, or no session can have that id. There is no body. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2549,7 +2691,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2593,7 +2735,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2631,7 +2773,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description The session's id. */
+                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2679,7 +2821,7 @@ export interface operations {
                      *         "meta": {}
                      *       },
                      *       "token": "s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM",
-                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax"
+                     *       "setCookie": "validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax"
                      *     }
                      */
                     "application/json": components["schemas"]["ServiceSession"];
@@ -2758,7 +2900,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /** @example {"namespace":"default","idleMs":86400000,"session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
+                    /** @example {"namespace":"default","idleMs":86400000,"life":"5I6dNpWgqYyJlJhT","session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
                     "application/x-ndjson": string;
                 };
             };
@@ -2778,7 +2920,7 @@ export interface operations {
         /** @description A line for each session, as the export writes it. */
         requestBody?: {
             content: {
-                /** @example {"namespace":"default","idleMs":86400000,"session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
+                /** @example {"namespace":"default","idleMs":86400000,"life":"5I6dNpWgqYyJlJhT","session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
                 "application/x-ndjson": string;
             };
         };
@@ -2842,6 +2984,85 @@ export interface operations {
             409: components["responses"]["CleanupRunning"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    getRoot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The service and its state. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "service": "session-api",
+                     *       "version": "v1.0.0",
+                     *       "status": "ready",
+                     *       "links": {
+                     *         "docs": "/docs",
+                     *         "readme": "/docs/README.md",
+                     *         "openapi": "/openapi.yaml",
+                     *         "stats": "/stats",
+                     *         "health": "/readyz"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description Always `session-api`. */
+                        service: string;
+                        /** @description The version of the build. */
+                        version: string;
+                        /**
+                         * @description What `/readyz` would find.
+                         * @enum {string}
+                         */
+                        status: "ready" | "shutting down" | "the store does not answer";
+                        /** @description Paths by name. */
+                        links: {
+                            [key: string]: string;
+                        };
+                    };
+                    /** @example <!doctype html> */
+                    "text/html": unknown;
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            500: components["responses"]["InternalError"];
+        };
+    };
+    getFavicon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example (a picture) */
+                    "image/png": unknown;
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            500: components["responses"]["InternalError"];
         };
     };
     getHealth: {
@@ -3020,6 +3241,8 @@ export interface operations {
                     "image/png": unknown;
                     /** @example window.onload = function () {} */
                     "text/javascript": unknown;
+                    /** @example # session-api */
+                    "text/plain": unknown;
                 };
             };
             400: components["responses"]["BadQuery"];
