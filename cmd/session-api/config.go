@@ -57,7 +57,7 @@ type config struct {
 	AutoCreate     bool                     `env:"SESSION_AUTO_CREATE" envDefault:"false" doc:"Whether GET, PUT and PATCH without a live session start one in place of answering 401."`
 	RequireIfMatch bool                     `env:"SESSION_REQUIRE_IF_MATCH" envDefault:"false" doc:"Whether PUT, PATCH and DELETE must carry If-Match (428 without)."`
 	MaxGrace       time.Duration            `env:"SESSION_MAX_GRACE_MS" envDefault:"60000" min:"0" doc:"Longest time that the old token of a regenerated session may go on leading to the new one."`
-	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of an ended session stays taken, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
+	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of a session that was ended, expired or was evicted stays taken, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
 	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Most live sessions of one user in one namespace; 0 for no limit."`
 	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's oldest ends, or the new one gets 409."`
 	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
