@@ -153,6 +153,10 @@ func (c *committer) reconcile(w *writer, b *batch, m marked) {
 		w.bury(m.key, m.tomb.later(tombOf(c.mem.Buried(m.key))))
 	case w.index.of(m.key).live():
 		w.bury(m.key, tombOf(c.mem.Buried(m.key)))
+	default: // a session that has come and gone since the last transaction
+		if t := tombOf(c.mem.Buried(m.key)); t.until() > w.buried(m.key).until() {
+			w.bury(m.key, t)
+		}
 	}
 	if (m.unsure || m.led) && !c.graces.leads(m.key) {
 		w.leadNowhere(m.key)

@@ -46,7 +46,7 @@
 // Nobody is there when Redis frees what has expired. So a live session has its
 // tombstone beforehand, which ends so long after its deadline: whatever moves
 // the deadline sets it anew, in the same call. That costs no round trip, a SET
-// with each touch that is written, and some 180 bytes of memory for a session.
+// with each touch that is written, and some 230 bytes of memory for a session.
 // It counts from the moment that the session is gone, whatever took it. Sessions
 // of an earlier version get theirs when their deadline is next moved.
 //

@@ -47,6 +47,7 @@ func Run(t *testing.T, open Open) {
 		run  func(t *testing.T, open Open)
 	}{
 		{"Create", testCreate},
+		{"Life", testLife},
 		{"Read", testRead},
 		{"Swap", testSwap},
 		{"Touch", testTouch},
