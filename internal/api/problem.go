@@ -20,7 +20,7 @@ const (
 	codeInvalidQuery           schema.Code = "invalid_query"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
-	codeNoCredential           schema.Code = "no_credential"
+	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of a mistake
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codeUserForbidden          schema.Code = "user_forbidden"
 	codeRoleRequired           schema.Code = "role_required"
