@@ -8,14 +8,14 @@ import (
 )
 
 func TestCreateOrLoad(t *testing.T) {
-	any := []string{"If-None-Match", "*"}
+	none := []string{"If-None-Match", "*"}
 	s := start(t, withServiceTokens)
 	c := s.client()
-	made := c.do("POST", "/api/session", `{"inputs":{"a":1}}`, any...).expect(201)
+	made := c.do("POST", "/api/session", `{"inputs":{"a":1}}`, none...).expect(201)
 	assert.Equal(t, "/api/session", made.Header.Get("Location"))
 	d := made.document()
 	s.clock.advance(time.Hour)
-	loaded := c.do("POST", "/api/session", `{"inputs":{"a":2},"ttlMs":1000}`, any...).expect(200)
+	loaded := c.do("POST", "/api/session", `{"inputs":{"a":2},"ttlMs":1000}`, none...).expect(200)
 	got := loaded.document()
 	assert.Equal(t, d.ID, got.ID)
 	assert.JSONEq(t, `{"a":1}`, string(got.Inputs), "the body counts for nothing")
@@ -24,19 +24,19 @@ func TestCreateOrLoad(t *testing.T) {
 	assert.Len(t, loaded.Header["Set-Cookie"], 1)
 	assert.Empty(t, loaded.Header["Location"])
 
-	c.do("POST", "/api/session", `{"inputs":1}`, any...).problem(422, "validation_failed")
+	c.do("POST", "/api/session", `{"inputs":1}`, none...).problem(422, "validation_failed")
 	c.do("POST", "/api/session", "", "If-None-Match", "1").problem(400, "invalid_header")
 	c.do("POST", "/api/session", "", "If-None-Match", made.Header.Get("ETag")).expect(200)
-	bearer := c.do("POST", "/api/session?transport=bearer", "", any...).expect(200)
+	bearer := c.do("POST", "/api/session?transport=bearer", "", none...).expect(200)
 	assert.Empty(t, bearer.document().Token, "a cookie's token stays out of reach of scripts")
 
 	token := []string{"Authorization", "Bearer " + s.tokenOfNew()}
-	assert.Empty(t, s.client().do("POST", "/api/session", "", append(token, any...)...).expect(200).Header["Set-Cookie"])
+	assert.Empty(t, s.client().do("POST", "/api/session", "", append(token, none...)...).expect(200).Header["Set-Cookie"])
 
 	another := c.do("POST", "/api/session", "", "If-None-Match", `"another"`).expect(201).document()
 	assert.NotEqual(t, d.ID, another.ID)
 	c.do("DELETE", "/api/session", "").expect(204)
-	c.do("POST", "/api/session", "", any...).expect(201)
+	c.do("POST", "/api/session", "", none...).expect(201)
 }
 
 func TestCreateOrLoadWithWhatOpensNothing(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 	codeInvalidID              schema.Code = "invalid_id"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
-	codeNoCredential           schema.Code = "no_credential"
+	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of a mistake
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"

@@ -73,4 +73,4 @@ func (c *sentCookies) put(key sentKey, until time.Time) {
 	place.check.Store(uint64(key) ^ sent)
 }
 
-func unixMillis(t time.Time) uint64 { return uint64(max(0, t.UnixMilli())) } //nolint:gosec // it is not negative
+func unixMillis(t time.Time) uint64 { return uint64(max(0, t.UnixMilli())) }

@@ -148,7 +148,7 @@ func TestTwoCookiesOfLiveSessions(t *testing.T) {
 				return k.cookie.Name + "=" + one + "; " + k.cookie.Name + "=" + two, one, two
 			}
 			live := func(token string) bool {
-				return s.client().do("GET", "/api/session", "", "Authorization", "Bearer "+token).StatusCode == 200
+				return s.client().do("GET", "/api/session", "", "Authorization", "Bearer "+token).StatusCode == http.StatusOK
 			}
 			for _, use := range everyUse {
 				both, one, two := twins()
