@@ -282,7 +282,5 @@ func statusOf(t *testing.T, r *bufio.Reader) int {
 	t.Helper()
 	resp, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)
-	_, err = io.Copy(io.Discard, resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode
+	return read(t, resp).status
 }

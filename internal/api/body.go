@@ -53,8 +53,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 			hangUp(w, r) // the rest of the body is not read
 			return nil, err
 		}
-		var tooLong *http.MaxBytesError
-		if errors.As(err, &tooLong) {
+		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 			return nil, cmp.Or(checkMediaType(r, types), err)
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -229,12 +230,15 @@ func isNodePort(text string) bool {
 		return false
 	}
 	if name, ok := strings.CutPrefix(port, "_"); ok {
-		return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
-			return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '_' || c == '-')
-		})
+		return obfuscated.MatchString(name)
 	}
-	return len(port) <= 5 && !strings.ContainsFunc(port, func(c rune) bool { return c < '0' || c > '9' })
+	return portNumber.MatchString(port)
 }
+
+var (
+	obfuscated = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	portNumber = regexp.MustCompile(`^[0-9]{1,5}$`)
+)
 
 // plain returns the address without a zone, and one of IPv4 as that, so that it
 // compares with networks and other addresses whoever wrote it.

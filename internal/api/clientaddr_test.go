@@ -116,8 +116,12 @@ func TestVisitorsDoNotChooseTheirAddress(t *testing.T) {
 func TestVisitorsWithPortsAreDifferentVisitors(t *testing.T) {
 	s := start(t, func(set *settings) { set.TrustedProxies, set.CreatePerMinute = []string{"::ffff:127.0.0.0/104"}, 1 })
 	for _, headers := range [][]string{
-		{"X-Forwarded-For", "203.0.113.9:5555"}, {"X-Forwarded-For", "203.0.113.10:5555"}, {"X-Forwarded-For", `"[2001:db8:1::1]:443"`},
-		{"X-Forwarded-For", "[2001:db8:2::1]:443"}, {"Forwarded", "for=203.0.113.11"}, {"Forwarded", `for="[2001:db8:3::1]:443"`},
+		{"X-Forwarded-For", "203.0.113.9:5555"},
+		{"X-Forwarded-For", "203.0.113.10:5555"},
+		{"X-Forwarded-For", `"[2001:db8:1::1]:443"`},
+		{"X-Forwarded-For", "[2001:db8:2::1]:443"},
+		{"Forwarded", "for=203.0.113.11"},
+		{"Forwarded", `for="[2001:db8:3::1]:443"`},
 	} {
 		s.client().do("POST", "/api/session", "", headers...).expect(201)
 		s.client().do("POST", "/api/session", "", headers...).problem(429, "rate_limited")

@@ -40,6 +40,7 @@ func TestKeepAliveHint(t *testing.T) {
 			require.NoError(t, err)
 			_, err = io.Copy(io.Discard, resp.Body)
 			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
 			assert.Empty(t, resp.Header.Values("Keep-Alive"))
 			_, err = r.ReadByte()
 			assert.ErrorIs(t, err, io.EOF)

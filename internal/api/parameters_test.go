@@ -18,8 +18,8 @@ func TestASlipInTheNameOfAParameterEndsNothing(t *testing.T) {
 	made := b.do("POST", "/api/sessions", `{"user":{"id":"bob"}}`).expect(201).json()["session"].(map[string]any)["id"].(string)
 	b.do("POST", "/api/sessions", `{"user":{"id":"bob"}}`).expect(201)
 	for query, meant := range map[string]string{
-		"userId=bob&exept=" + made:         "except",
-		"exept=" + made + "&userId=bob":    "except",
+		"userId=bob&exxept=" + made:        "except",
+		"exxept=" + made + "&userId=bob":   "except",
 		"userId=bob&Except=" + made:        "except",
 		"userId=bob&ecxept=" + made:        "except",
 		"userId=bob&e%78ept=" + made:       "except",
@@ -36,8 +36,8 @@ func TestASlipInTheNameOfAParameterEndsNothing(t *testing.T) {
 			assert.Contains(t, p.Detail, "Did you mean "+meant+"?", query)
 		}
 	}
-	p := b.do("DELETE", "/api/sessions?userId=bob&exept="+made, "").problem(400, "invalid_query")
-	assert.Contains(t, p.Detail, `"exept"`)
+	p := b.do("DELETE", "/api/sessions?userId=bob&exxept="+made, "").problem(400, "invalid_query")
+	assert.Contains(t, p.Detail, `"exxept"`)
 	assert.Equal(t, 2, b.count("?userId=bob"))
 	b.do("DELETE", "/api/sessions?userId=bob&except="+made, "").expect(200)
 	assert.Equal(t, 1, b.count("?userId=bob"))
