@@ -47,10 +47,9 @@ test('the types are right wherever they are looked for', async () => {
 
 const strict = ['--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node', '--outDir', 'build', '--pretty', 'false', '--skipLibCheck']
 for (const [name, file, settings] of [
-  ['CommonJS of before exports maps (node10)', 'usage.cts', ['--module', 'commonjs', '--moduleResolution', 'node10']],
-  ['CommonJS without esModuleInterop', 'usage.cts', ['--module', 'commonjs', '--moduleResolution', 'node10', '--esModuleInterop', 'false', '--skipLibCheck', 'false']],
-  ['CommonJS of Node (node16)', 'usage.cts', ['--module', 'node16']],
-  ['ES modules of Node (node16)', 'usage.mts', ['--module', 'node16']],
+  // The one that looks into the declaration files, too.
+  ['CommonJS of before exports maps, without esModuleInterop', 'usage.cts', ['--module', 'commonjs', '--moduleResolution', 'node10', '--skipLibCheck', 'false']],
+  ['CommonJS of Node', 'usage.cts', ['--module', 'node16']],
   ['a bundler', 'usage.mts', ['--module', 'preserve', '--moduleResolution', 'bundler']],
 ]) {
   test(`TypeScript compiles an app: ${name}`, async () => {
@@ -61,7 +60,7 @@ for (const [name, file, settings] of [
   })
 }
 
-test('TypeScript knows it as a driver of unstorage 2', async () => {
+test('TypeScript compiles ES modules of Node, and knows it as a driver of unstorage 2', async () => {
   await symlink(join(root, 'node_modules/unstorage2'), join(modules, 'unstorage'))
   await run(bin('tsc'), ['usage.mts', ...strict, '--module', 'nodenext', '--noEmit'])
   await rm(join(modules, 'unstorage'))

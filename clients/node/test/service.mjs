@@ -56,7 +56,7 @@ export function promised(store) {
 
 /** Waits until ask answers something that is true. */
 export async function until(ask) {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const answer = await ask()
     if (answer) return answer
