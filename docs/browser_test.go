@@ -27,7 +27,7 @@ func inChromium(t *testing.T, test string, env ...string) {
 	install := exec.CommandContext(t.Context(), "../tools/npm-ci.sh", "docs/browser")
 	out, err := install.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=180000", test)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=300000", test)
 	cmd.Dir = "browser"
 	cmd.Env = append(os.Environ(), append(env, "CHROMIUM="+browser)...)
 	out, err = cmd.CombinedOutput()
