@@ -88,7 +88,10 @@ test('routes can be tried out as they are filled in, on a telephone too', async 
     await fits(route)
     if (!route.endsWith('-streamEvents')) { // it would not end
       const field = page.locator(`#${route} tr[data-param-name="id"] input`)
-      if (await field.count()) await field.fill((await post('/api/sessions')).session.id)
+      if (await field.count()) {
+        await field.fill((await post('/api/sessions')).session.id)
+        await field.blur() // what is typed counts a moment later, or when the field is left
+      }
       const [response] = await Promise.all([
         page.waitForResponse(() => true),
         click(page, route, '.execute', '.live-responses-table'),
