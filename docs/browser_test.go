@@ -53,7 +53,7 @@ func TestDocsPage(t *testing.T) {
 func TestFrontends(t *testing.T) {
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, "<!doctype html><title>%s</title><p id=cookies>%s", r.URL.Path, html.EscapeString(r.Header.Get("Cookie")))
+		_, _ = fmt.Fprintf(w, "<!doctype html><title>%s</title><p id=cookies>%s", r.URL.Path, html.EscapeString(r.Header.Get("Cookie")))
 	}))
 	t.Cleanup(pages.Close)
 	page := localhost(t, pages.URL)
