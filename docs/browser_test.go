@@ -27,7 +27,7 @@ func inChromium(t *testing.T, test string, env ...string) {
 	install := exec.CommandContext(t.Context(), "../tools/npm-ci.sh", "docs/browser")
 	out, err := install.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=180000", test)
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=300000", test)
 	cmd.Dir = "browser"
 	cmd.Env = append(os.Environ(), append(env, "CHROMIUM="+browser)...)
 	out, err = cmd.CombinedOutput()
@@ -53,7 +53,7 @@ func TestDocsPage(t *testing.T) {
 func TestFrontends(t *testing.T) {
 	pages := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprintf(w, "<!doctype html><title>%s</title><p id=cookies>%s", r.URL.Path, html.EscapeString(r.Header.Get("Cookie")))
+		_, _ = fmt.Fprintf(w, "<!doctype html><title>%s</title><p id=cookies>%s", r.URL.Path, html.EscapeString(r.Header.Get("Cookie")))
 	}))
 	t.Cleanup(pages.Close)
 	page := localhost(t, pages.URL)

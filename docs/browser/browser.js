@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 
-const patience = 30_000 // milliseconds for one step, on a busy machine
+const patience = 60_000 // milliseconds for one step, on a busy machine
 
 /** A browser that nobody has used before, until the test ends. */
 export async function open(t, { args = [], ...options } = {}) {

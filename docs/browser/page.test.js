@@ -52,8 +52,22 @@ test('a padlock is closed where a credential was given, and only there', async (
 })
 
 // Whoever opens a route, tries it out and executes it, changing nothing but the
-// id in the path, is answered by success; and all of it fits a telephone.
-test('every route can be tried out as it is filled in, on a telephone too', async (t) => {
+// id in the path, is answered by success; and all of it fits a telephone. These
+// are the routes with the most to fill in: what every example of the contract
+// does when it is sent, the tests of internal/api try.
+const routes = [
+  'Session-createSession',
+  'Session-patchSession',
+  'Session-applyOperations',
+  'Session-deleteSession',
+  'Gateways-verifySession',
+  'Sessions-listSessions',
+  'Sessions-patchSessionById',
+  'Sessions-deleteSessionById',
+  'Sessions-streamEvents',
+].map((name) => `operations-${name}`)
+
+test('routes can be tried out as they are filled in, on a telephone too', async (t) => {
   const { page } = await docs(await open(t, { viewport: { width: 390, height: 844 } }))
   const fits = async (what) => {
     const width = await page.evaluate('document.documentElement.scrollWidth')
@@ -66,25 +80,25 @@ test('every route can be tried out as it is filled in, on a telephone too', asyn
 
   const post = (path) =>
     page.evaluate(async (path) => (await fetch(path, { method: 'POST' })).json(), path)
-  const unlike = { 'operations-Sessions-deleteSessions': 400 } // nobody said whose sessions
-  const routes = await page.evaluate(() => [...document.querySelectorAll('.opblock')].map(({ id }) => id))
-  assert.ok(routes.length > 25, String(routes.length))
   for (const route of routes) {
+    t.diagnostic(route) // so that a failure shows where it was
     await post('/api/session')
     await click(page, route, '.opblock-summary-control', '.try-out__btn')
     await click(page, route, '.try-out__btn', '.execute')
     await fits(route)
     if (!route.endsWith('-streamEvents')) { // it would not end
       const field = page.locator(`#${route} tr[data-param-name="id"] input`)
-      if (await field.count()) await field.fill((await post('/api/sessions')).session.id)
+      if (await field.count()) {
+        await field.fill((await post('/api/sessions')).session.id)
+        await field.blur() // what is typed counts a moment later, or when the field is left
+      }
       const [response] = await Promise.all([
         page.waitForResponse(() => true),
         click(page, route, '.execute', '.live-responses-table'),
       ])
       const request = response.request()
       const sent = `${request.method()} ${request.url()} ${request.postData() ?? ''}`
-      if (unlike[route]) assert.equal(response.status(), unlike[route], sent)
-      else assert.ok(response.ok(), `${route}: ${response.status()} ${sent}`)
+      assert.ok(response.ok(), `${route}: ${response.status()} ${sent}`)
       await fits(`${route}, answered`)
     }
     await click(page, route, '.opblock-summary-control', '.opblock-summary')
