@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"crypto/rand"
 	"maps"
 	"net/netip"
 	"os"
@@ -110,7 +111,7 @@ func TestComposeSettingsAreAccepted(t *testing.T) {
 	set["ANALYSIS_TMP_DIR"] = dir
 	for _, name := range []string{"SESSION_SECRET_FILE", "SERVICE_TOKENS_FILE"} {
 		set[name] = filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(set[name], []byte(strings.Repeat("x", 48)+"\n"), 0o600))
+		require.NoError(t, os.WriteFile(set[name], []byte(rand.Text()+rand.Text()+"\n"), 0o600))
 	}
 	output, err := session(t, set, "config")
 	require.NoError(t, err, output)
