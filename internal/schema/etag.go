@@ -50,9 +50,9 @@ func (s *Session) ETag() string {
 	sum.text(s.ID)
 	sum.number(binary.LittleEndian.Uint64(s.Life[:8]))
 	sum.number(uint64(binary.LittleEndian.Uint32(s.Life[8:])))
-	sum.number(uint64(s.CreatedAt.UnixMilli())) //nolint:gosec // the bits, as they are
-	sum.number(uint64(s.UpdatedAt.UnixMilli())) //nolint:gosec // the bits, as they are
-	sum.number(uint64(s.Revision))              //nolint:gosec // the bits, as they are
+	sum.number(uint64(s.CreatedAt.UnixMilli()))
+	sum.number(uint64(s.UpdatedAt.UnixMilli()))
+	sum.number(uint64(s.Revision)) //nolint:gosec // the bits, as they are
 
 	var bytes [16]byte
 	binary.BigEndian.PutUint64(bytes[:8], sum.a)

@@ -25,7 +25,7 @@ func wholeNumber(value []byte) (n int64, ok bool) {
 		return 0, false
 	}
 	if n, err := strconv.ParseUint(string(value), 10, 63); err == nil {
-		return int64(n), true //nolint:gosec // 63 bits
+		return int64(n), true
 	}
 	const digits = 19 // of the largest int64
 	switch num := parseNumber(value); {
