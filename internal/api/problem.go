@@ -39,6 +39,7 @@ const (
 	codeTooManyStreams         schema.Code = "too_many_streams"
 	codeOverloaded             schema.Code = "overloaded"
 	codeNotReady               schema.Code = "not_ready"
+	codeDamagedSession         schema.Code = "damaged_session"
 	codeInternal               schema.Code = "internal"
 )
 
@@ -77,11 +78,12 @@ var problemTypes = map[schema.Code]struct {
 	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
+	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
 	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
 }
 
 // expected are failures that mean nothing wrong: they are not logged as errors.
-var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true}
+var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeDamagedSession: true}
 
 // retryAfter is what a 503 tells clients to wait, in seconds.
 const retryAfter = "1"
@@ -130,6 +132,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var p *problem
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
+	var unready *store.UnreadyError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
@@ -149,6 +152,10 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
 	case errors.Is(err, store.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil
+	case errors.Is(err, store.ErrDamaged):
+		return codeDamagedSession, "What is stored under this id is not a session's document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
+	case errors.As(err, &unready):
+		return codeStoreUnavailable, unready.Reason, nil
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):

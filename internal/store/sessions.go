@@ -78,10 +78,17 @@ func (s *Sessions) create(ctx context.Context, now time.Time, key Key, old strin
 
 // Put is Update, and where there is no live session of the key, it creates one
 // with that id from the change. Where one was ended lately, it returns ErrEnded
-// instead, unless revive says that it may come back.
+// instead, unless revive says that it may come back. What is damaged is replaced,
+// unless the update has a condition.
 func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
 	for try := 0; ; try++ {
 		sess, _, err = s.Update(ctx, now, key, u)
+		if errors.Is(err, ErrDamaged) && u.If == nil {
+			// There is nothing to change, and nothing that anybody could read.
+			if err = s.Store.Delete(ctx, now, key, 0); err == nil {
+				revive, err = true, ErrNotFound // the tombstone is of this very call
+			}
+		}
 		if !errors.Is(err, ErrNotFound) {
 			return sess, false, err
 		}
@@ -278,6 +285,9 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 	now = schema.Now(now)
 	for try := 0; ; try++ {
 		sess, err := s.Peek(ctx, now, key)
+		if errors.Is(err, ErrDamaged) && cond == nil {
+			return s.Store.Delete(ctx, now, key, 0)
+		}
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func exerciseFollow(t testing.TB, s *redis.Store) {
 // the second line are the client's.
 var needed = strings.Fields(`
 	del eval evalsha exists get getrange mget pexpire pexpireat pexpiretime set strlen time xadd xrange xread xrevrange zadd zcard zrandmember zrange zrem
-	client|caching client|tracking exec hello info multi ping pttl`)
+	client|caching client|tracking exec hello info multi ping pttl select`)
 
 // No operation costs what the whole store holds, and none needs more than a
 // careful operator would allow.

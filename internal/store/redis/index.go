@@ -12,7 +12,7 @@ import (
 // announce writes an entry to all indexes. It has to be through before a
 // session with its stamp is stored: then whoever looks for a session finds it.
 func (s *Store) announce(ctx context.Context, client rueidis.Client, e *entry, deadline int64) error {
-	return firstError("indexing a session", client.DoMulti(ctx, s.additions(client, e, deadline)...))
+	return firstError("indexing a session", s.send(ctx, client, s.additions(client, e, deadline)...))
 }
 
 // additions are the commands that write an entry.
@@ -49,7 +49,7 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...en
 	for i := range entries {
 		cmds = append(cmds, s.removals(client, &entries[i])...)
 	}
-	client.DoMulti(ctx, cmds...)
+	s.send(ctx, client, cmds...)
 }
 
 // removals are the commands that remove an entry; the first is that which

@@ -16,7 +16,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 if ARGV[5] == '' then
-  local ended = redis.call('GET', KEYS[3])
+  local ended = beside(3)
   if ended and tonumber(ended) > now then
     return {ENDED}
   end
@@ -28,7 +28,8 @@ if ARGV[3] == '' then
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ms(from + ARGV[4]))
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
-  redis.call('DEL', KEYS[2], KEYS[3])
+  put('DEL', KEYS[2])
+  put('DEL', KEYS[3])
   tell('created', KEYS[1], ARGV[2], ARGV[3])
 end
 return done(expired)

@@ -17,10 +17,10 @@ if string.sub(s.index, 1, #ARGV[7]) ~= ARGV[7] then
   old = redis.call('GET', KEYS[1])
 end
 if tonumber(ARGV[8]) > now then
-  redis.call('SET', KEYS[2], ARGV[9], 'PXAT', ARGV[8])
+  put('SET', KEYS[2], ARGV[9], 'PXAT', ARGV[8])
 else
-  redis.call('DEL', KEYS[2])
+  put('DEL', KEYS[2])
 end
 bury(KEYS[3], ARGV[10])
 redis.call('DEL', KEYS[1])
-return {DONE, s.index, old}
+return done(s.index, old)

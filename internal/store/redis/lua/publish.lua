@@ -12,7 +12,8 @@ if s.pending then
   local value = redis.call('GET', KEYS[1])
   local deadline = ms(tonumber(string.sub(value, 5, 19)))
   redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
-  redis.call('DEL', KEYS[2], KEYS[3])
+  put('DEL', KEYS[2])
+  put('DEL', KEYS[3])
   tell('regenerated', KEYS[1], value, deadline, ARGV[3])
 end
 return done()
