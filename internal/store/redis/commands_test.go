@@ -116,19 +116,6 @@ func TestCommandsThatAreUsed(t *testing.T) {
 	}
 }
 
-func TestAUserWithNoMorePermissionsIsEnough(t *testing.T) {
-	server := redistest.Start(t)
-	setuser := []string{"ACL", "SETUSER", "sessions", "on", ">secret", "resetchannels", "-@all", "~session:*", "~{session:*"}
-	for _, command := range needed {
-		setuser = append(setuser, "+"+command)
-	}
-	require.Equal(t, "OK", server.CLI(setuser...))
-	user := func(o *redis.Options) { o.Username, o.Password = "sessions", "secret" }
-	exercise(t, open(t, server, user))
-	exercise(t, open(t, server, user, withCache))
-	exerciseFollow(t, open(t, server, user, forFiveMinutes))
-}
-
 func TestRoundTrips(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())

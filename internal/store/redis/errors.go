@@ -26,7 +26,8 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrUnavailable, err)
 }
 
-// answered reports whether err is an answer of the server that starts so.
+// answered reports whether err is an answer of the server that starts so. The
+// library leaves out the code ERR.
 func answered(err error, prefixes ...string) bool {
 	answer, ok := errors.AsType[*rueidis.RedisError](err)
 	if !ok {
@@ -34,7 +35,7 @@ func answered(err error, prefixes ...string) bool {
 	}
 	text := answer.Error()
 	for _, prefix := range prefixes {
-		if strings.HasPrefix(text, prefix) {
+		if strings.HasPrefix(text, strings.TrimPrefix(prefix, "ERR ")) {
 			return true
 		}
 	}
