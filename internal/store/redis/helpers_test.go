@@ -3,6 +3,7 @@ package redis_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -225,3 +226,7 @@ func occupy(t testing.TB, server *redistest.Server) []net.Conn {
 		conns = append(conns, conn)
 	}
 }
+
+func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+func isEnded(err error) bool { return errors.Is(err, store.ErrEnded) }
