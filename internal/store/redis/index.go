@@ -55,18 +55,24 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...en
 // removals are the commands that remove an entry; the first is that which
 // removes it from the index by deadline.
 func (s *Store) removals(client rueidis.Client, e *entry) []rueidis.Completed {
+	cmds := s.removalsButFiles(client, e)
+	for shard, members := range e.fileMembers() {
+		cmds = append(cmds, client.B().Zrem().Key(s.files(shard)).Member(members...).Build().Pin())
+	}
+	return cmds
+}
+
+// removalsButFiles are removals without those from the index by file.
+func (s *Store) removalsButFiles(client rueidis.Client, e *entry) []rueidis.Completed {
 	cmds := make([]rueidis.Completed, 0, 3+len(e.files))
-	remove := func(key string, members ...string) {
-		cmds = append(cmds, client.B().Zrem().Key(key).Member(members...).Build().Pin())
+	remove := func(key, member string) {
+		cmds = append(cmds, client.B().Zrem().Key(key).Member(member).Build().Pin())
 	}
 	age := e.ageMember()
 	remove(s.expiriesOf(e.key), e.expiryMember())
 	remove(s.agesOf(e.key), age)
 	if e.user != "" {
 		remove(s.user(e.key.Namespace, e.user), age)
-	}
-	for shard, members := range e.fileMembers() {
-		remove(s.files(shard), members...)
 	}
 	return cmds
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -8,8 +9,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// lingering are entries that were replaced, and stay for a while: as long as
-// someone may be looking, at one part of the index after another, for any of the
+// lingering are entries that were replaced, whose members in the index by file
+// stay for a while: as long as someone may be looking, at one part of the index after another, for any of the
 // names that a file has.
 type lingering struct {
 	mu      sync.Mutex
@@ -29,7 +30,7 @@ const maxLingering = 10_000
 // lingerTime is longer than a look takes.
 func (s *Store) lingerTime() time.Duration { return 3 * s.opts.Timeout }
 
-// linger removes an entry later on, and reports whether it will. If the process
+// linger removes the files of an entry later on, and reports whether it will. If the process
 // ends before, whoever comes across the entry does.
 func (s *Store) linger(client rueidis.Client, e entry) bool {
 	l := &s.late
@@ -59,13 +60,39 @@ func (s *Store) removeLate(client rueidis.Client) {
 		}
 		due, next := s.late.take(time.Now())
 		for batch := range slices.Chunk(due, maxBatch) {
-			s.forget(s.closed, client, batch...)
+			s.forgetFiles(client, batch)
 		}
 		if next < 0 {
 			return
 		}
 		timer.Reset(next)
 	}
+}
+
+// forgetReplaced is forget for an entry in whose place the session has another by
+// now.
+func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e entry) {
+	if !s.opts.Cluster || len(e.files) == 0 || !s.linger(client, e) {
+		s.forget(ctx, client, e)
+		return
+	}
+	ctx, cancel := s.afterwards(ctx)
+	defer cancel()
+	s.send(ctx, client, s.removalsButFiles(client, &e)...)
+}
+
+// forgetFiles removes entries from the index by file. What fails is left to those
+// who come across it.
+func (s *Store) forgetFiles(client rueidis.Client, entries []entry) {
+	ctx, cancel := s.limited(s.closed)
+	defer cancel()
+	members := stale{}
+	for i := range entries {
+		for shard, those := range entries[i].fileMembers() {
+			members[s.files(shard)] = append(members[s.files(shard)], those...)
+		}
+	}
+	s.send(ctx, client, healings(client, members)...)
 }
 
 // take takes the entries whose time has come, and returns how long it is to the

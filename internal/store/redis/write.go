@@ -139,9 +139,8 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	before, err := s.entryBefore(old, a.text(1), a.text(2))
 	switch {
 	case err != nil: // it is swept when its time comes
-	case anew && s.opts.Cluster && len(before.files) > 0 && s.linger(client, before):
 	case anew:
-		s.forget(ctx, client, before)
+		s.forgetReplaced(ctx, client, before)
 	case next.ExpiresAt.Before(old.ExpiresAt):
 		// The sweep must not come late. (It may well come early.)
 		after, cancel := s.afterwards(ctx)
