@@ -99,6 +99,8 @@ var refusals = []struct{ answer, hint string }{
 	{"x509", "Redis's certificate is not trusted (REDIS_TLS_CA_FILE)"},
 	{"remote error: tls: certificate required", "Redis asks for a certificate of the service (REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE)"},
 	{"remote error: tls:", "Redis refuses the TLS handshake (REDIS_TLS_CERT_FILE, REDIS_TLS_SERVER_NAME)"},
+	{"the server speaks TLS", "Redis speaks TLS there (REDIS_TLS=true, or rediss:// in REDIS_URL)"},
+	{"the server speaks without TLS", "Redis does not speak TLS there (REDIS_TLS, or rediss:// in REDIS_URL)"},
 	{"does not look like a TLS handshake", "Redis does not speak TLS there (REDIS_TLS, or rediss:// in REDIS_URL)"},
 	{"DB index", "Redis has no such database (REDIS_URL or REDIS_DB)"},
 	{"part of a cluster", "Redis is a Cluster (REDIS_CLUSTER in place of REDIS_URL or REDIS_HOST)"},

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -80,21 +82,20 @@ func temporary(err error) bool {
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	return !answered(err, lasting...) && !untrusted && !noTLS && !rejected(err) &&
 		!errors.Is(err, rueidis.ErrNoCache) && !errors.Is(err, errVersion) && !errors.Is(err, errMode) &&
-		!errors.Is(err, errRights) && !errors.Is(err, errOverlap)
+		!errors.Is(err, errMismatch) && !errors.Is(err, errRights) && !errors.Is(err, errOverlap)
 }
 
 // rejections are the alerts by which a server ends a handshake that would not
 // succeed another time, either (RFC 8446 section 6.2): handshake_failure,
-// those about certificates, access_denied, protocol_version,
+// those about certificates, access_denied, decrypt_error, protocol_version,
 // unrecognized_name and certificate_required.
-var rejections = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 70, 112, 116}
+var rejections = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 51, 70, 112, 116}
 
 // rejected reports whether the server refused the TLS handshake for good.
 func rejected(err error) bool {
-	for _, alert := range rejections {
-		if errors.Is(err, alert) {
-			return true
-		}
-	}
-	return false
+	// Package tls does not export the type of an alert that was received.
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" && slices.ContainsFunc(rejections, func(alert tls.AlertError) bool {
+		return remote.Err.Error() == alert.Error()
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -117,7 +116,7 @@ func (s *Store) connect(ctx context.Context) error {
 		if client != nil {
 			client.Close()
 		}
-		return s.explained(err)
+		return s.explained(ctx, err)
 	}
 	for _, step := range []func(context.Context, rueidis.Client) error{s.inspect, s.prove, s.claim} {
 		if err := step(ctx, client); err != nil {
@@ -127,17 +126,6 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.conn.Store(&connection{client})
 	return nil
-}
-
-// explained adds to an error of the first connection what it does not say itself.
-func (s *Store) explained(err error) error {
-	switch code := s.links.sentinelRefusal(); {
-	case code != "":
-		return fmt.Errorf("a Sentinel refuses: %s: %w", code, err)
-	case s.opts.TLS == nil && errors.Is(err, io.EOF):
-		return fmt.Errorf("the server closed the connection at once, as one does that speaks TLS alone: %w", err)
-	}
-	return err
 }
 
 // using is client for an operation on sessions of a namespace.
