@@ -91,8 +91,9 @@ func TestRedis_namesMissingRights(t *testing.T) {
 		require.Equal(t, "OK", server.CLI(append([]string{"ACL", "SETUSER", "service", "reset", "on", ">secret", "~*"}, strings.Fields(rules)...)...))
 		log, errOut := newLogWatch(), &bytes.Buffer{}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		require.Equal(t, 1, run(ctx, nil, environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr()), log, errOut), log)
+		status := run(ctx, nil, environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr()), log, errOut)
+		cancel()
+		require.Equal(t, 1, status, log)
 		assert.Contains(t, errOut.String(), says)
 		assert.Contains(t, log.String(), says)
 	}

@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func FuzzDecodeForeign(f *testing.F) {
 			t.Fatalf("%v: %s", err, built.Doc)
 		}
 		rebuilt, err := rules.Build(again, more)
-		if err != nil || string(rebuilt.Doc) != string(built.Doc) {
+		if err != nil || !bytes.Equal(rebuilt.Doc, built.Doc) {
 			t.Fatalf("%s became %s (%v)", built.Doc, rebuilt.Doc, err)
 		}
 	})

@@ -28,15 +28,15 @@ func (s *Store) evalApart(ctx context.Context, client rueidis.Client, doing stri
 			return answer{}, failed(doing, err)
 		}
 	}
-	now := c.args[0]
+	lines := []string{c.args[0]}
 	for i, result := range client.DoMulti(ctx, reads...) {
 		value, err := result.ToString()
 		if err != nil && !rueidis.IsRedisNil(err) {
 			return answer{}, failed(doing, err)
 		}
-		now += "\n" + c.keys[i+1] + "\n" + value
+		lines = append(lines, c.keys[i+1], value)
 	}
-	alone := call{script: c.script, keys: c.keys[:1], args: append([]string{now}, c.args[1:]...)}
+	alone := call{script: c.script, keys: c.keys[:1], args: append([]string{strings.Join(lines, "\n")}, c.args[1:]...)}
 	a, err := s.eval(ctx, client, doing, alone)
 	if err != nil {
 		return a, err

@@ -16,9 +16,10 @@ import (
 // so one that leads to the wrong server, or was authenticated by what no longer
 // counts, is closed here, and the library makes another.
 type links struct {
-	mu      sync.Mutex
-	open    map[*link]struct{}
-	renewed time.Time
+	mu   sync.Mutex
+	open map[*link]struct{}
+	// renewed: that was done less than a renewInterval ago.
+	renewed bool
 	// refusal is what a Sentinel answered that does not let the store in.
 	refusal string
 }
@@ -66,13 +67,18 @@ func (l *links) dial(ctx context.Context, dst string, dialer *net.Dialer, config
 }
 
 // renew closes the connections to servers, unless that was done just now.
-func (l *links) renew(now time.Time) {
+func (l *links) renew() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Sub(l.renewed) < renewInterval {
+	if l.renewed {
 		return
 	}
-	l.renewed = now
+	l.renewed = true
+	time.AfterFunc(renewInterval, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.renewed = false
+	})
 	for each := range l.open {
 		if !each.sentinel {
 			_ = each.Conn.Close() // whoever reads from it notices
@@ -139,7 +145,7 @@ func (s *Store) credentials(at rueidis.AuthCredentialsContext) (rueidis.AuthCred
 // connection leads away: to the primary, under the same name.
 func (s *Store) heed(err error) {
 	if answered(err, "READONLY ", "NOAUTH ", "WRONGPASS ") {
-		s.links.renew(time.Now())
+		s.links.renew()
 	}
 }
 
@@ -147,13 +153,13 @@ func (s *Store) heed(err error) {
 // nothing.
 func (s *Store) send(ctx context.Context, client rueidis.Client, cmds ...rueidis.Completed) []rueidis.RedisResult {
 	results := client.DoMulti(ctx, cmds...)
-	for try := 0; try < maxTries; try++ {
+	for try := range maxTries {
 		var again []rueidis.Completed
 		var at []int
 		for i, result := range results {
 			if err := result.Error(); refused(err) {
 				s.heed(err)
-				again, at = append(again, cmds[i]), append(at, i)
+				again, at = append(again, cmds[i]), append(at, i) //nolint:gosec // there is a result for each command
 			}
 		}
 		if len(again) == 0 || pause(ctx, try) != nil {

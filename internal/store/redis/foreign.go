@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // compares what is stored with what was read, guards nothing
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
-
-	"crypto/sha256"
 
 	"github.com/redis/rueidis"
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 )
 
@@ -35,7 +34,6 @@ func (s *Store) explained(ctx context.Context, err error) error {
 			continue // it is away, which is what err says
 		}
 		why := s.handshake(ctx, conn, addr)
-		_ = conn.Close()
 		if why != nil {
 			return fmt.Errorf("%w (%w)", why, err)
 		}
@@ -46,7 +44,8 @@ func (s *Store) explained(ctx context.Context, err error) error {
 // handshake looks at what a server makes of the TLS that the settings ask for, and
 // returns why nothing comes of it; nil for no reason of that kind.
 func (s *Store) handshake(ctx context.Context, conn net.Conn, addr string) error {
-	_ = conn.SetDeadline(time.Now().Add(handshakeWait)) // of a connection that is open it succeeds
+	ctx, cancel := closing(ctx, conn)
+	defer cancel()
 	if s.opts.TLS == nil {
 		if speaksTLS(ctx, conn, addr) {
 			return fmt.Errorf("%w: the server speaks TLS, and the settings do not", errMismatch)
@@ -60,8 +59,8 @@ func (s *Store) handshake(ctx context.Context, conn net.Conn, addr string) error
 	secured := tls.Client(conn, config)
 	err := secured.HandshakeContext(ctx)
 	switch {
-	case err != nil && isTimeout(err):
-		return s.speaksPlainly(ctx, addr)
+	case err != nil && ctx.Err() != nil:
+		return s.speaksPlainly(context.WithoutCancel(ctx), addr)
 	case err == nil:
 		_, err = secured.Read(make([]byte, 1)) // an alert, or nothing
 	}
@@ -83,21 +82,24 @@ func speaksTLS(ctx context.Context, conn net.Conn, addr string) bool {
 func (s *Store) speaksPlainly(ctx context.Context, addr string) error {
 	conn, err := (&net.Dialer{Timeout: s.opts.DialTimeout}).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil //nolint:nilerr // that is told already
+		return nil
 	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(handshakeWait))
+	_, cancel := closing(ctx, conn)
+	defer cancel()
 	answer := make([]byte, 1)
 	if _, err := conn.Write([]byte("PING\r\n")); err == nil {
 		_, _ = conn.Read(answer)
 	}
-	if strings.Contains("+-", string(answer)) {
+	if answer[0] == '+' || answer[0] == '-' {
 		return fmt.Errorf("%w: the server speaks without TLS, and the settings ask for it", errMismatch)
 	}
 	return nil
 }
 
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+// closing bounds what is done with a connection by handshakeWait, and closes it
+// then, or when cancel is called.
+func closing(ctx context.Context, conn net.Conn) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeWait)
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return ctx, cancel
 }

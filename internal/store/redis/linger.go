@@ -10,37 +10,31 @@ import (
 )
 
 // lingering are entries that were replaced, whose members in the index by file
-// stay for a while: as long as someone may be looking, at one part of the index after another, for any of the
-// names that a file has.
+// stay for a while: as long as someone may be looking, at one part of the index
+// after another, for any of the names that a file has.
 type lingering struct {
-	mu      sync.Mutex
-	entries []late
-	waiting bool // somebody will remove them
-}
-
-// late is an entry that is to be removed.
-type late struct {
-	entry
-	at time.Time
+	mu          sync.Mutex
+	young, aged []entry
+	waiting     bool // somebody will remove them
 }
 
 // maxLingering is how many entries stay at once.
 const maxLingering = 10_000
 
-// lingerTime is longer than a look takes.
+// lingerTime is longer than a look takes. An entry stays for one to two of it.
 func (s *Store) lingerTime() time.Duration { return 3 * s.opts.Timeout }
 
-// linger removes the files of an entry later on, and reports whether it will. If the process
-// ends before, whoever comes across the entry does.
+// linger removes the files of an entry later on, and reports whether it will. If
+// the process ends before, whoever comes across the entry does.
 func (s *Store) linger(client rueidis.Client, e entry) bool {
 	l := &s.late
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.entries) >= maxLingering {
+	if len(l.young)+len(l.aged) >= maxLingering || s.closed.Err() != nil {
 		return false
 	}
-	l.entries = append(l.entries, late{entry: e, at: time.Now().Add(s.lingerTime())})
-	if !l.waiting && s.closed.Err() == nil {
+	l.young = append(l.young, e)
+	if !l.waiting {
 		l.waiting = true
 		s.background.Go(func() { s.removeLate(client) })
 	}
@@ -50,23 +44,30 @@ func (s *Store) linger(client rueidis.Client, e entry) bool {
 // removeLate removes what lingers when its time has come, until nothing does or
 // the store is closed.
 func (s *Store) removeLate(client rueidis.Client) {
-	timer := time.NewTimer(s.lingerTime())
-	defer timer.Stop()
-	for {
+	tick := time.NewTicker(s.lingerTime())
+	defer tick.Stop()
+	for more := true; more; {
 		select {
 		case <-s.closed.Done():
 			return
-		case <-timer.C:
+		case <-tick.C:
 		}
-		due, next := s.late.take(time.Now())
+		var due []entry
+		due, more = s.late.age()
 		for batch := range slices.Chunk(due, maxBatch) {
 			s.forgetFiles(client, batch)
 		}
-		if next < 0 {
-			return
-		}
-		timer.Reset(next)
 	}
+}
+
+// age takes the entries that have stayed for long enough, and reports whether there
+// are others.
+func (l *lingering) age() (due []entry, more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due, l.aged, l.young = l.aged, l.young, nil
+	l.waiting = len(l.aged) > 0
+	return due, l.waiting
 }
 
 // forgetReplaced is forget for an entry in whose place the session has another by
@@ -93,19 +94,4 @@ func (s *Store) forgetFiles(client rueidis.Client, entries []entry) {
 		}
 	}
 	s.send(ctx, client, healings(client, members)...)
-}
-
-// take takes the entries whose time has come, and returns how long it is to the
-// next; a negative time if there is none.
-func (l *lingering) take(now time.Time) (due []entry, next time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(l.entries) > 0 && !l.entries[0].at.After(now) {
-		due, l.entries = append(due, l.entries[0].entry), l.entries[1:]
-	}
-	if len(l.entries) == 0 {
-		l.entries, l.waiting = nil, false
-		return due, -1
-	}
-	return due, max(l.entries[0].at.Sub(now), time.Millisecond)
 }

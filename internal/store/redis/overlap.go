@@ -152,7 +152,7 @@ func (s *Store) anyExists(ctx context.Context, client rueidis.Client, keys []str
 		case err != nil:
 			return "", err
 		case n > 0 && found == "":
-			found = keys[i]
+			found = keys[i] //nolint:gosec // there is a result for each command
 		}
 	}
 	return found, nil
