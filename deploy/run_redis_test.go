@@ -93,6 +93,10 @@ func TestRunRedis(t *testing.T) {
 	rest, err := io.ReadAll(lines) // to the end of all that could write
 	require.NoError(t, err)
 	require.NoError(t, cmd.Wait(), "%s", rest)
+	log.Write(rest)
+	for _, alarm := range []string{"WARN", "ERROR", "WARNING"} {
+		assert.NotContains(t, log.String(), alarm, "an ordinary start and end")
+	}
 	for _, port := range ports {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if !assert.Error(t, err, "somebody still listens on %s", port) {

@@ -84,21 +84,24 @@ type config struct {
 	RedisPort                 int           `env:"REDIS_PORT" envDefault:"6379" min:"1" max:"65535" doc:"Port of REDIS_HOST. A value that begins with tcp:// counts as not set: Kubernetes makes one up for a service that is called redis."`
 	RedisUsername             string        `env:"REDIS_USERNAME" shown:"the default user" values:"name" doc:"ACL user."`
 	RedisPassword             secret        `env:"REDIS_PASSWORD" values:"password" doc:"Password, where the server asks for one."`
-	RedisPasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_PASSWORD. Read at start only."`
+	RedisPasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_PASSWORD. It is read again for each new connection, so a password that Redis changes is followed; SIGHUP says whether it can be read."`
 	RedisDB                   int           `env:"REDIS_DB" envDefault:"0" min:"0" max:"1000000" doc:"Number of the database. A Cluster has only 0."`
 	RedisTLS                  bool          `env:"REDIS_TLS" envDefault:"false" doc:"Whether to speak TLS, with Sentinels too. With REDIS_URL, rediss:// says so."`
 	RedisTLSCAFile            string        `env:"REDIS_TLS_CA_FILE" shown:"the system's authorities" values:"path" doc:"File of certificates, in PEM, of the authorities that Redis's certificate may come from. No others are trusted then."`
+	RedisTLSCertFile          string        `env:"REDIS_TLS_CERT_FILE" values:"path" doc:"File of the certificate, in PEM, that the service shows to Redis, where that asks for one. It is read again for each new connection."`
+	RedisTLSKeyFile           string        `env:"REDIS_TLS_KEY_FILE" values:"path" doc:"File of the key, in PEM, of REDIS_TLS_CERT_FILE."`
+	RedisTLSServerName        string        `env:"REDIS_TLS_SERVER_NAME" shown:"the host of the address" values:"host name" doc:"Name that Redis's certificate must be for, where the address is another: one of a Cluster or of Sentinels, which are often known by their IP addresses, or of a tunnel."`
 	RedisSentinels            []string      `env:"REDIS_SENTINELS" values:"list of host:port" doc:"The Sentinels, where they watch over Redis. They say which server is the primary."`
 	RedisSentinelMaster       string        `env:"REDIS_SENTINEL_MASTER" values:"name" doc:"Name under which the Sentinels know the primary."`
 	RedisSentinelUsername     string        `env:"REDIS_SENTINEL_USERNAME" shown:"the default user" values:"name" doc:"ACL user of the Sentinels."`
 	RedisSentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, where they ask for one."`
-	RedisSentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD. Read at start only."`
+	RedisSentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD, read again as REDIS_PASSWORD_FILE is."`
 	RedisCluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster. They say where the others are."`
 	RedisPrefix               string        `env:"REDIS_PREFIX" envDefault:"session:" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
 	RedisClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are answered from memory until Redis says that a session has changed."`
 	RedisDialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" envDefault:"1000" min:"1" doc:"Longest wait for a connection."`
 	RedisTimeout              time.Duration `env:"REDIS_TIMEOUT_MS" envDefault:"2000" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
-	CompressOver              int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"10240" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never."`
+	CompressOver              int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all of them. What is stored compressed can be read with any value."`
 
 	CookieName        string `env:"COOKIE_NAME" envDefault:"validator_session_id" group:"Cookie" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
 	CookieDomain      string `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`

@@ -2,12 +2,7 @@ package main
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"fmt"
 	"net"
-	"os"
 	"strconv"
 
 	"session-api/internal/store/redis"
@@ -42,14 +37,7 @@ func (c *config) fillPasswords() problems {
 		return nil
 	}
 	var found problems
-	for _, p := range []struct {
-		name  string
-		value *secret
-		file  string
-	}{
-		{"REDIS_PASSWORD", &c.RedisPassword, c.RedisPasswordFile},
-		{"REDIS_SENTINEL_PASSWORD", &c.RedisSentinelPassword, c.RedisSentinelPasswordFile},
-	} {
+	for _, p := range c.passwordFiles() {
 		switch {
 		case p.file == "":
 			continue
@@ -65,6 +53,35 @@ func (c *config) fillPasswords() problems {
 		*p.value = password
 	}
 	return found
+}
+
+// passwordSetting is a password that may be in a file.
+type passwordSetting struct {
+	name  string
+	value *secret
+	file  string
+}
+
+func (c *config) passwordFiles() []passwordSetting {
+	return []passwordSetting{
+		{"REDIS_PASSWORD", &c.RedisPassword, c.RedisPasswordFile},
+		{"REDIS_SENTINEL_PASSWORD", &c.RedisSentinelPassword, c.RedisSentinelPasswordFile},
+	}
+}
+
+// rereadPasswords reads the passwords of Redis that are in files again, and
+// returns the names of the variables that this is about. The store reads them by
+// itself for each connection that it makes: this tells the operator whether it can.
+func (c *config) rereadPasswords() (read []string, found problems) {
+	if !c.onRedis() {
+		return nil, nil
+	}
+	for _, p := range c.passwordFiles() {
+		if p.file != "" {
+			*p.value, read = "", append(read, p.name+"_FILE")
+		}
+	}
+	return read, c.fillPasswords()
 }
 
 // redis are the settings of the store on Redis, as it takes them.
@@ -88,27 +105,13 @@ func (c *config) redis() (redis.Options, error) {
 	o.Password = cmp.Or(string(c.RedisPassword), o.Password)
 	o.DB = cmp.Or(c.RedisDB, o.DB)
 	if c.RedisTLS || o.TLS != nil {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12} // the name in the certificate is the address's
-		if c.RedisTLSCAFile != "" {
-			if o.TLS.RootCAs, err = readAuthorities(c.RedisTLSCAFile); err != nil {
-				return o, fmt.Errorf("REDIS_TLS_CA_FILE: %w", err)
-			}
+		if o.TLS, err = c.redisTLS(); err != nil {
+			return o, err
 		}
 	}
+	o.Passwords = c.redisPasswords(o.Password, o.SentinelPassword)
 	o.Prefix, o.CompressOver, o.ClientCache = c.RedisPrefix, c.CompressOver, c.RedisClientCache
+	o.TTL, o.MaxDocument = c.TTL, c.MaxBytes
 	o.DialTimeout, o.Timeout = c.RedisDialTimeout, c.RedisTimeout
 	return o, nil
-}
-
-// readAuthorities reads certificates in PEM.
-func readAuthorities(path string) (*x509.CertPool, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, fmt.Errorf("the file cannot be read: %w", withoutPath(err))
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, errors.New("the file holds no certificate in PEM")
-	}
-	return pool, nil
 }

@@ -61,7 +61,7 @@ func pairs(text string) []string {
 
 func TestRedisConfig_options(t *testing.T) {
 	usual := redis.Options{
-		Addresses: []string{"a:6379"}, Prefix: "session:", CompressOver: 10240,
+		Addresses: []string{"a:6379"}, Prefix: "session:", TTL: 24 * time.Hour, MaxDocument: 1 << 20,
 		DialTimeout: time.Second, Timeout: 2 * time.Second,
 	}
 	with := func(change func(*redis.Options)) redis.Options {
@@ -96,9 +96,9 @@ func TestRedisConfig_options(t *testing.T) {
 		},
 		{"REDIS_CLUSTER=a:1,[::1]:2", with(func(o *redis.Options) { o.Addresses, o.Cluster = []string{"a:1", "[::1]:2"}, true })},
 		{
-			"REDIS_HOST=a REDIS_PREFIX=app:s: REDIS_CLIENT_CACHE=true REDIS_DIAL_TIMEOUT_MS=1 REDIS_TIMEOUT_MS=2 SESSION_COMPRESS_OVER_BYTES=0",
+			"REDIS_HOST=a REDIS_PREFIX=app:s: REDIS_CLIENT_CACHE=true REDIS_DIAL_TIMEOUT_MS=1 REDIS_TIMEOUT_MS=2 SESSION_COMPRESS_OVER_BYTES=10240",
 			with(func(o *redis.Options) {
-				o.Prefix, o.ClientCache, o.DialTimeout, o.Timeout, o.CompressOver = "app:s:", true, time.Millisecond, 2*time.Millisecond, 0
+				o.Prefix, o.ClientCache, o.DialTimeout, o.Timeout, o.CompressOver = "app:s:", true, time.Millisecond, 2*time.Millisecond, 10240
 			}),
 		},
 	} {
@@ -107,8 +107,13 @@ func TestRedisConfig_options(t *testing.T) {
 			require.NoError(t, err)
 			got, err := c.redis()
 			require.NoError(t, err)
-			assert.Equal(t, tc.want, got)
 			assert.NoError(t, got.Validate())
+			if got.Passwords != nil {
+				one, other := got.Passwords()
+				assert.Equal(t, []string{got.Password, got.SentinelPassword}, []string{one, other})
+				got.Passwords = nil
+			}
+			assert.Equal(t, tc.want, got)
 		})
 	}
 }
@@ -186,6 +191,13 @@ func TestRedisConfig_refuses(t *testing.T) {
 		{"REDIS_HOST=a REDIS_TLS_CA_FILE=" + authority, "REDIS_TLS_CA_FILE", "set REDIS_TLS=true"},
 		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CA_FILE=/missing", "REDIS_TLS_CA_FILE", "no such file"},
 		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CA_FILE=" + password, "REDIS_TLS_CA_FILE", "no certificate"},
+		{"REDIS_HOST=a REDIS_TLS_CERT_FILE=" + authority + " REDIS_TLS_KEY_FILE=" + authority, "REDIS_TLS_CERT_FILE", "set REDIS_TLS=true"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=" + authority, "REDIS_TLS_CERT_FILE", "set REDIS_TLS_KEY_FILE"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_KEY_FILE=" + authority, "REDIS_TLS_CERT_FILE", "belongs to a certificate"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=" + authority + " REDIS_TLS_KEY_FILE=" + authority, "REDIS_TLS_CERT_FILE", "do not make a pair"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=/missing REDIS_TLS_KEY_FILE=" + authority, "REDIS_TLS_CERT_FILE", "no such file"},
+		{"REDIS_HOST=a REDIS_TLS_SERVER_NAME=a.b", "REDIS_TLS_SERVER_NAME", "set REDIS_TLS=true"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_SERVER_NAME=a:1", "REDIS_TLS_SERVER_NAME", "no host name"},
 		{"REDIS_SENTINELS=a:1", "REDIS_SENTINEL_MASTER", "required"},
 		{"REDIS_HOST=a REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_MASTER", "REDIS_SENTINELS has to say"},
 		{"REDIS_SENTINELS=a REDIS_SENTINEL_MASTER=m", "REDIS_SENTINELS", `"a" is not host:port`},
@@ -243,7 +255,7 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 	}
 }
 
-// A reload is about the secrets of the service; it leaves Redis's alone.
+// A reload is about Redis's passwords, too, where Redis is used.
 func TestRedisConfig_reload(t *testing.T) {
 	file, password := secretFile(t, sessionSecret), filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("p"), 0o600))
@@ -251,6 +263,20 @@ func TestRedisConfig_reload(t *testing.T) {
 	require.NoError(t, err)
 	fresh, read, err := c.rereadSecrets()
 	require.NoError(t, err)
-	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, read)
+	assert.Equal(t, []string{"SESSION_SECRET_FILE", "REDIS_PASSWORD_FILE"}, read)
 	assert.Equal(t, c, fresh)
+
+	require.NoError(t, os.WriteFile(password, []byte("q"), 0o600))
+	fresh, _, err = c.rereadSecrets()
+	require.NoError(t, err)
+	assert.Equal(t, secret("q"), fresh.RedisPassword)
+	require.NoError(t, os.Remove(password))
+	_, _, err = c.rereadSecrets()
+	require.ErrorContains(t, err, "REDIS_PASSWORD_FILE")
+
+	c, err = load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_PASSWORD_FILE", password))
+	require.NoError(t, err)
+	_, read, err = c.rereadSecrets()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, read)
 }

@@ -102,7 +102,9 @@ func (c config) rereadSecrets() (fresh config, read []string, err error) {
 	if c.ServiceTokensFile != "" {
 		c.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
 	}
-	if found := c.fillSecrets(); len(found) > 0 {
+	passwords, found := c.rereadPasswords()
+	read = append(read, passwords...)
+	if found = append(found, c.fillSecrets()...); len(found) > 0 {
 		return config{}, read, found
 	}
 	return c, read, nil

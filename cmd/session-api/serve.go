@@ -227,7 +227,7 @@ func (s *service) reload(ctx context.Context) {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
 		return
 	case len(read) == 0:
-		s.log.WarnContext(ctx, "nothing to reload: neither SESSION_SECRET_FILE nor SERVICE_TOKENS_FILE is set")
+		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, REDIS_PASSWORD_FILE)")
 		return
 	}
 	if err := s.api.SetSecrets(fresh.apiSecrets()); err != nil {

@@ -80,12 +80,28 @@ func boltAdvice(err error) string {
 	return ""
 }
 
-// refusals are what Redis answers to wrong settings, and which these are.
+// refusals are what Redis answers to wrong settings, and which these are. The
+// first that fits counts.
 var refusals = []struct{ answer, hint string }{
+	{"a Sentinel refuses: WRONGPASS", "the Sentinels know no such user and password (REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD)"},
+	{"a Sentinel refuses: NOAUTH", "the Sentinels ask for a password (REDIS_SENTINEL_PASSWORD)"},
+	{"a Sentinel refuses: NOPERM", "the Sentinels do not let this user do what is needed (REDIS_SENTINEL_USERNAME)"},
+	{"a Sentinel refuses", "the Sentinels do not let the service in (REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD)"},
 	{"WRONGPASS", "Redis knows no such user and password (REDIS_URL, or REDIS_USERNAME and REDIS_PASSWORD)"},
 	{"NOAUTH", "Redis asks for a password (REDIS_URL or REDIS_PASSWORD)"},
+	{"the user lacks rights", "Redis does not let this user do what is needed (REDIS_URL or REDIS_USERNAME)"},
 	{"NOPERM", "Redis does not let this user do what is needed (REDIS_URL or REDIS_USERNAME)"},
+	{"another deployment uses the same keys", "REDIS_PREFIX"},
+	{"x509: certificate is valid for", "Redis's certificate is for another name (REDIS_TLS_SERVER_NAME)"},
+	{"doesn't contain any IP SANs", "Redis's certificate is for a name, not for this address (REDIS_TLS_SERVER_NAME)"},
+	{"x509: certificate is not valid for any names", "Redis's certificate is for another name (REDIS_TLS_SERVER_NAME)"},
+	{"x509: certificate has expired", "Redis's certificate has expired, or is not valid yet"},
 	{"x509", "Redis's certificate is not trusted (REDIS_TLS_CA_FILE)"},
+	{"remote error: tls: certificate required", "Redis asks for a certificate of the service (REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE)"},
+	{"remote error: tls:", "Redis refuses the TLS handshake (REDIS_TLS_CERT_FILE, REDIS_TLS_SERVER_NAME)"},
+	{"the server speaks TLS", "Redis speaks TLS there (REDIS_TLS=true, or rediss:// in REDIS_URL)"},
+	{"the server speaks without TLS", "Redis does not speak TLS there (REDIS_TLS, or rediss:// in REDIS_URL)"},
+	{"does not look like a TLS handshake", "Redis does not speak TLS there (REDIS_TLS, or rediss:// in REDIS_URL)"},
 	{"DB index", "Redis has no such database (REDIS_URL or REDIS_DB)"},
 	{"part of a cluster", "Redis is a Cluster (REDIS_CLUSTER in place of REDIS_URL or REDIS_HOST)"},
 	{"No such master", "the Sentinels know no primary of that name (REDIS_SENTINEL_MASTER)"},

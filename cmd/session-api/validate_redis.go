@@ -36,11 +36,34 @@ var redisChecks = onRedis([]rule{
 		if c.RedisTLSCAFile == "" {
 			return ""
 		}
-		if !c.RedisTLS && !strings.HasPrefix(string(c.RedisURL), "rediss:") {
-			return "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_URL with rediss://"
+		if !c.redisByTLS() {
+			return noTLS
 		}
 		_, err := readAuthorities(c.RedisTLSCAFile)
 		return textOf(err)
+	}},
+	{"REDIS_TLS_CERT_FILE", []string{"REDIS_URL", "REDIS_TLS", "REDIS_TLS_KEY_FILE"}, func(c *config) string {
+		switch {
+		case c.RedisTLSCertFile == "":
+			return where(c.RedisTLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
+		case c.RedisTLSKeyFile == "":
+			return "its key is needed, too: set REDIS_TLS_KEY_FILE"
+		case !c.redisByTLS():
+			return noTLS
+		}
+		_, err := readCertificate(c.RedisTLSCertFile, c.RedisTLSKeyFile)
+		return textOf(err)
+	}},
+	{"REDIS_TLS_SERVER_NAME", []string{"REDIS_URL", "REDIS_TLS"}, func(c *config) string {
+		switch name := c.RedisTLSServerName; {
+		case name == "":
+			return ""
+		case !c.redisByTLS():
+			return noTLS
+		default:
+			_, err := netip.ParseAddr(name)
+			return where(err != nil && !hostName.MatchString(name), "%s is no host name", quoted(name))
+		}
 	}},
 	{"REDIS_SENTINELS", nil, func(c *config) string { return first(c.RedisSentinels, checkHostPort) }},
 	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *config) string {
@@ -64,6 +87,14 @@ var redisChecks = onRedis([]rule{
 		return textOf(o.Validate())
 	}},
 })
+
+// noTLS is what is wrong with settings of TLS where it is off.
+const noTLS = "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_URL with rediss://"
+
+// redisByTLS reports whether Redis is spoken to by TLS.
+func (c *config) redisByTLS() bool {
+	return c.RedisTLS || strings.HasPrefix(string(c.RedisURL), "rediss:")
+}
 
 // onRedis leaves the rules out where sessions are kept elsewhere. With a store
 // that there is not, they count if the address of a Redis is set.

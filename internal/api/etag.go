@@ -114,6 +114,9 @@ func (s *Server) putConditions(r *http.Request) (cond func(schema.Session) error
 	if s.RequireIfMatch && !match.present && !none.any {
 		return nil, false, errPreconditionRequired
 	}
+	if !match.present && !none.present {
+		return nil, true, nil
+	}
 	cond = func(sess schema.Session) error {
 		switch tag := sess.ETag(); {
 		case match.present && !match.matchStrong(tag):

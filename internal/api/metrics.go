@@ -122,6 +122,7 @@ var (
 	descSets        = storeDesc("store_sets_total", "Sessions created, changed or regenerated.")
 	descDeletes     = storeDesc("store_deletes_total", "Sessions ended.")
 	descEvictions   = storeDesc("store_evictions_total", "Live sessions that had to make room.")
+	descDamaged     = storeDesc("store_damaged_sessions_total", "How often something was met under a session's key that is not a session's document.")
 	descExpirations = storeDesc("store_expirations_total", "Sessions freed because they had expired.")
 
 	descRuns    = prometheus.NewDesc("session_api_cleanup_runs_total", "Cleanup runs that were not dry.", nil, nil)
@@ -139,7 +140,7 @@ func storeDesc(name, help string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descSessions, descBytes, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations,
+		descSessions, descBytes, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations, descDamaged,
 		descRuns, descScanned, descDeleted, descFreed, descErrors, descLastRun,
 	} {
 		ch <- d
@@ -170,6 +171,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descDeletes, st.Deletes, name)
 		counter(descEvictions, st.Evictions, name)
 		counter(descExpirations, st.Expirations, name)
+		counter(descDamaged, st.Damaged, name)
 	}
 	t := c.s.Cleaner.Totals()
 	counter(descRuns, t.Runs)

@@ -43,6 +43,7 @@ const (
 	codeOverloaded             schema.Code = "overloaded"
 	codeInvalidRule            schema.Code = "invalid_rule"
 	codeNotReady               schema.Code = "not_ready"
+	codeDamagedSession         schema.Code = "damaged_session"
 	codeInternal               schema.Code = "internal"
 )
 
@@ -85,11 +86,14 @@ var problemTypes = map[schema.Code]struct {
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
 	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule cannot be read"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
+	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
 	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
 }
 
 // expected are failures that mean nothing wrong: they are not logged as errors.
-var expected = map[schema.Code]bool{codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true}
+var expected = map[schema.Code]bool{
+	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
+}
 
 // retryAfter is what a 503 tells clients to wait, in seconds.
 const retryAfter = "1"
@@ -143,6 +147,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var p *problem
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
+	var unready *store.UnreadyError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
@@ -162,6 +167,10 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
 	case errors.Is(err, store.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil
+	case errors.Is(err, store.ErrDamaged):
+		return codeDamagedSession, "What is stored under this id is not a session's document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
+	case errors.As(err, &unready):
+		return codeStoreUnavailable, unready.Reason, nil
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -131,10 +131,17 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 // instead, and where one expired or was evicted lately, ErrLapsed, unless revive
 // says that it may come back, or u.ReviveExpired that the latter may. With revive
 // an old key in its grace becomes the new session's: who sets a key wants to read
-// it there, and not only until the grace is over.
+// it there, and not only until the grace is over. What is damaged is replaced,
+// unless the update has a condition.
 func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
 	for try := 0; ; try++ {
 		sess, _, err = s.update(ctx, now, key, u, !revive)
+		if errors.Is(err, ErrDamaged) && u.If == nil {
+			// There is nothing to change, and nothing that anybody could read.
+			if err = s.Store.Delete(ctx, now, key, 0); err == nil {
+				revive, err = true, ErrNotFound // the tombstone is of this very call
+			}
+		}
 		if _, old := errors.AsType[*movedError](err); !old && !errors.Is(err, ErrNotFound) {
 			return sess, false, err
 		}
@@ -359,6 +366,9 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 	now = schema.Now(now)
 	for try := 0; ; try++ {
 		sess, err := s.Peek(ctx, now, key)
+		if errors.Is(err, ErrDamaged) && cond == nil {
+			return s.Store.Delete(ctx, now, key, 0)
+		}
 		if err != nil {
 			return err
 		}

@@ -35,12 +35,28 @@ var (
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrEventsLost: events that a follower has not seen are no longer kept.
 	ErrEventsLost = errors.New("events lost")
+	// ErrDamaged: what is stored under the key is not a session's document.
+	ErrDamaged = errors.New("session damaged")
 	// ErrReadOnly: the store can be read but not written at present. It is a
 	// kind of ErrUnavailable.
 	ErrReadOnly = fmt.Errorf("%w: not writable at present", ErrUnavailable)
 	// ErrUnavailable: the store could not be asked, or did not answer in time.
 	ErrUnavailable = errors.New("store unavailable")
 )
+
+// UnreadyError is an error of a store that can be reached, and is not ready all
+// the same. It is a kind of ErrUnavailable.
+type UnreadyError struct {
+	// Reason says why in one sentence, which may be shown to anybody: it names no
+	// address, no user and no secret.
+	Reason string
+	Err    error
+}
+
+func (e *UnreadyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the error wraps, and ErrUnavailable.
+func (e *UnreadyError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
 
 // Key names a session.
 type Key = schema.Key
@@ -52,6 +68,13 @@ type Key = schema.Key
 // Time is an argument. A session is absent from the millisecond of its
 // ExpiresAt on, whether or not a sweep has seen it: every method answers as if
 // it were not stored.
+//
+// Where others can write to what a store keeps, a key may hold something that is
+// no session. That is the fault of this one key: every method that reads or
+// changes it returns ErrDamaged, and Create and Revive do, too, rather than
+// overwrite it. Delete with revision 0 removes it. All other methods answer as
+// if it were not there, except that nothing which it might refer to counts as
+// unreferenced while Files and HasFile know of it.
 //
 // Sessions go in and come out as values whose Doc and Files nobody changes.
 type Store interface {
@@ -206,4 +229,8 @@ type Stats struct {
 	Bytes int64
 
 	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
+
+	// Damaged is how often something was met under a session's key that is not a
+	// session's document.
+	Damaged int64
 }

@@ -181,7 +181,7 @@ func (s *Store) heal(ctx context.Context, client rueidis.Client, members stale) 
 	}
 	ctx, cancel := s.afterwards(ctx)
 	defer cancel()
-	client.DoMulti(ctx, healings(client, members)...)
+	s.send(ctx, client, healings(client, members)...)
 }
 
 // healings are the commands that remove members that lead nowhere.

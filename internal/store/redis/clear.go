@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // nothing that is, or just was, a session: what is regenerated meanwhile leaves
 // its place, but leads to another pass.
 func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
-	client, err := s.client()
+	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
@@ -146,8 +147,15 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 	for i, a := range answers {
 		e, failure := entries[i], failures[i]
 		switch {
-		case answered(failure, "FOREIGN ", "WRONGTYPE "):
-			a.outcome = wasAbsent
+		case errors.Is(failure, store.ErrDamaged):
+			// Another program's session is adopted, and ended by the next pass. A
+			// damaged one is left to whoever ends it by its id.
+			if c.store.adopt(limited, c.client, c.now, e.key, nil) == nil {
+				changed = true
+			} else {
+				c.nowhere[e.member] = true
+			}
+			continue
 		case failure != nil:
 			err = failure // but what was ended is counted
 			continue

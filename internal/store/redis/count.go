@@ -17,7 +17,7 @@ import (
 // moves meanwhile is not counted twice, nor not at all. Where they are many,
 // each is counted as it is when it is looked at.
 func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
-	client, err := s.client()
+	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
@@ -205,9 +205,10 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 		if err != nil {
 			return nil, failed(doing, err)
 		}
-		if deadline <= now.UnixMilli() {
-			continue // absent, expired, or foreign
+		if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
+			continue
 		}
+		out[i] = new(glance) // until more is known: something that has to be read
 		head, err := results[each*i+1].ToString()
 		if answered(err, "WRONGTYPE ") {
 			continue
@@ -219,7 +220,7 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 		if err != nil {
 			return nil, failed(doing, err)
 		}
-		if _, text, ok := cutTrailer(tail); ok {
+		if _, text, ok := cutTrailer(tail); ok && deadline != noExpiry {
 			if t, ok := parseTrailer(text); ok {
 				out[i] = &glance{index: t.index, pending: head == markPending}
 			}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -20,13 +22,14 @@ func failed(doing string, err error) error {
 	case answered(err, "OOM "):
 		// Out of memory under the policy noeviction.
 		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrFull, err)
-	case answered(err, "FOREIGN "), answered(err, "WRONGTYPE "):
-		err = fmt.Errorf("%w: %w", errForeign, err)
+	case errors.Is(err, errForeign), errors.Is(err, errCompressed), answered(err, "FOREIGN "):
+		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrDamaged, err)
 	}
 	return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrUnavailable, err)
 }
 
-// answered reports whether err is an answer of the server that starts so.
+// answered reports whether err is an answer of the server that starts so. The
+// library leaves out the code ERR.
 func answered(err error, prefixes ...string) bool {
 	answer, ok := errors.AsType[*rueidis.RedisError](err)
 	if !ok {
@@ -34,7 +37,7 @@ func answered(err error, prefixes ...string) bool {
 	}
 	text := answer.Error()
 	for _, prefix := range prefixes {
-		if strings.HasPrefix(text, prefix) {
+		if strings.HasPrefix(text, strings.TrimPrefix(prefix, "ERR ")) {
 			return true
 		}
 	}
@@ -55,18 +58,44 @@ var errNotBegun = errors.New("waiting for other changes of the session")
 // refused reports whether the server answered that it did nothing, and will
 // perhaps do it a moment later: that is safe to repeat, whatever was asked.
 func refused(err error) bool {
-	return answered(err, "LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "READONLY ")
+	return answered(err, "LOADING ", "TRYAGAIN ", "CLUSTERDOWN ", "MASTERDOWN ", "READONLY ", leftMeanwhile)
+}
+
+// leftMeanwhile is what a script answers whose key was moved to another server of
+// a Cluster, or expired there, before the script wrote anything.
+const leftMeanwhile = "ERR Script attempted to access a non local key"
+
+// lasting are answers that no waiting changes: somebody has to change a setting,
+// here or at the server.
+var lasting = []string{
+	"WRONGPASS ", "NOAUTH ", "NOPERM ", "DENIED ", "NOPROTO ",
+	"ERR AUTH ", "ERR Client sent AUTH", "ERR invalid password",
+	"ERR DB index", "ERR invalid DB index", "ERR SELECT is not allowed",
+	"ERR unknown command", "ERR unknown subcommand", "ERR No such master",
 }
 
 // temporary reports whether a server that could not be opened may be there
-// later, without anybody changing a setting.
+// later, without anybody changing a setting. One that is full of clients, busy,
+// loading or a replica answers, and is as good as away.
 func temporary(err error) bool {
-	if refused(err) {
-		return true
-	}
-	if _, ok := errors.AsType[*rueidis.RedisError](err); ok {
-		return false // a wrong password, no permission, a command that is not known
-	}
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return !untrusted && !errors.Is(err, rueidis.ErrNoCache) && !errors.Is(err, errVersion) && !errors.Is(err, errMode)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	return !answered(err, lasting...) && !untrusted && !noTLS && !rejected(err) &&
+		!errors.Is(err, rueidis.ErrNoCache) && !errors.Is(err, errVersion) && !errors.Is(err, errMode) &&
+		!errors.Is(err, errMismatch) && !errors.Is(err, errRights) && !errors.Is(err, errOverlap)
+}
+
+// rejections are the alerts by which a server ends a handshake that would not
+// succeed another time, either (RFC 8446 section 6.2): handshake_failure,
+// those about certificates, access_denied, decrypt_error, protocol_version,
+// unrecognized_name and certificate_required.
+var rejections = []tls.AlertError{40, 42, 43, 44, 45, 46, 48, 49, 51, 70, 112, 116}
+
+// rejected reports whether the server refused the TLS handshake for good.
+func rejected(err error) bool {
+	// Package tls does not export the type of an alert that was received.
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" && slices.ContainsFunc(rejections, func(alert tls.AlertError) bool {
+		return remote.Err.Error() == alert.Error()
+	})
 }

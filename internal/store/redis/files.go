@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -66,7 +67,7 @@ func afterFile(member string) string {
 // other.
 func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone stale, yield func(path string) error) error {
 	defer func() { s.heal(ctx, client, gone) }()
-	valid, err := s.checkRefs(ctx, client, now, refs, gone)
+	valid, err := s.checkRefs(ctx, client, now, refs, nil, gone)
 	if err != nil {
 		return err
 	}
@@ -110,116 +111,169 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) 
 	return refs
 }
 
-// HasFile implements store.Store.
+// HasFile implements store.Store. A session that is regenerated, or that names a
+// file by another of the paths, is never without an entry, but may have another
+// each time one looks. So all paths are looked at in one step, each entry's
+// session is asked for any of them, and no is only said where there is no entry,
+// or where two looks show the same ones.
+//
+// In a Cluster the parts of the index are on several servers, which nothing looks
+// at in one step. There an entry that a change replaced stays for longer than a
+// look takes, see linger: who names the file by the one path when the other is
+// looked at has still, or already, an entry where the next look goes.
 func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	client, err := s.client()
 	if err != nil {
 		return false, err
 	}
 	for batch := range slices.Chunk(paths, maxBatch) {
-		some, err := s.indexed(ctx, client, batch)
-		if err != nil {
-			return false, err
-		}
-		for _, path := range some {
-			if has, err := s.hasFile(ctx, client, now, path); has || err != nil {
-				return has, err
-			}
+		if has, err := s.hasAny(ctx, client, now, batch); has || err != nil {
+			return has, err
 		}
 	}
 	return false, nil
 }
 
-// indexed returns those of the paths that have an entry at all.
-func (s *Store) indexed(ctx context.Context, client rueidis.Client, paths []string) ([]string, error) {
-	cmds := make([]rueidis.Completed, len(paths))
-	for i, path := range paths {
-		prefix := filePrefix(path)
-		cmds[i] = rangeByLex(client, s.filesOf(path), "["+prefix, "("+prefix+"\xff", 1)
-	}
-	batches, err := s.readAll(ctx, client, "looking up files", cmds)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for i, members := range batches {
-		if len(members) > 0 {
-			out = append(out, paths[i])
-		}
-	}
-	return out, nil
-}
-
-// hasFile reports whether a live session refers to the file. A session that is
-// regenerated, or that takes over a reference, is never without an entry, but
-// may have another each time one looks. So no is only said when there is no
-// entry, or when two looks show the same ones.
-func (s *Store) hasFile(ctx context.Context, client rueidis.Client, now time.Time, path string) (bool, error) {
+// hasAny is HasFile for some paths. Paths that name one file belong into one call.
+func (s *Store) hasAny(ctx context.Context, client rueidis.Client, now time.Time, paths []string) (bool, error) {
 	var before []string
 	for {
-		found, members, err := s.look(ctx, client, now, path)
-		switch {
-		case err != nil:
+		found, err := s.lookup(ctx, client, paths)
+		if err != nil {
 			return false, err
-		case found:
+		}
+		var refs []ref
+		var members []string
+		gone := stale{}
+		for i, path := range paths {
+			refs = s.parseFiles(refs, shardOf(path), found[i], gone)
+			members = append(members, found[i]...)
+		}
+		valid, err := s.checkRefs(ctx, client, now, refs, paths, gone)
+		if err != nil {
+			return false, err
+		}
+		s.heal(ctx, client, gone)
+		if slices.Contains(valid, true) {
 			return true, nil
-		case len(members) == 0, before != nil && slices.Equal(before, members):
+		}
+		for i, path := range paths {
+			if len(found[i]) < maxBatch {
+				continue
+			}
+			// More than one look shows.
+			if has, err := s.look(ctx, client, now, path, paths); has || err != nil {
+				return has, err
+			}
+		}
+		if len(members) == 0 || before != nil && slices.Equal(before, members) {
 			return false, nil
 		}
 		before = members
 	}
 }
 
-// look looks through the entries of a file until one holds. It returns those
-// that do not and are still there.
-func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, path string) (found bool, left []string, err error) {
+// hasFile reports whether a live session refers to the file by that path.
+func (s *Store) hasFile(ctx context.Context, client rueidis.Client, now time.Time, path string) (bool, error) {
+	return s.hasAny(ctx, client, now, []string{path})
+}
+
+// lookup returns the entries of paths, up to maxBatch of each: those of one and
+// the same moment, but in a Cluster.
+func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []string) ([][]string, error) {
+	const doing = "looking up files"
+	if s.opts.Cluster {
+		cmds := make([]rueidis.Completed, len(paths))
+		for i, path := range paths {
+			prefix := filePrefix(path)
+			cmds[i] = rangeByLex(client, s.filesOf(path), "["+prefix, "("+prefix+"\xff", maxBatch)
+		}
+		return s.readAll(ctx, client, doing, cmds)
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	c := call{script: lookupScript, args: []string{"0", strconv.Itoa(maxBatch)}}
+	for _, path := range paths {
+		prefix := filePrefix(path)
+		c.keys, c.args = append(c.keys, s.filesOf(path)), append(c.args, "["+prefix, "("+prefix+"\xff")
+	}
+	found := make([][]string, len(paths))
+	for try := 0; ; try++ {
+		result := client.Do(ctx, c.sha(client))
+		if answered(result.Error(), "NOSCRIPT ") {
+			result = client.Do(ctx, c.full(client))
+		}
+		list, err := result.ToArray()
+		if refused(err) && try < maxTries && pause(ctx, try) == nil {
+			continue
+		}
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		if len(list) != len(paths) {
+			return nil, failed(doing, errors.New("half an answer"))
+		}
+		for i, each := range list {
+			if found[i], err = each.AsStrSlice(); err != nil {
+				return nil, failed(doing, err)
+			}
+		}
+		return found, nil
+	}
+}
+
+// look looks through all entries of a file until one holds, by any of the paths.
+func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, path string, paths []string) (bool, error) {
 	prefix, shard := filePrefix(path), shardOf(path)
 	for from := "[" + prefix; ; {
 		cmd := rangeByLex(client, s.files(shard), from, "("+prefix+"\xff", maxBatch)
 		batches, err := s.readAll(ctx, client, "looking up a file", []rueidis.Completed{cmd})
 		if err != nil {
-			return false, nil, err
+			return false, err
 		}
 		members, gone := batches[0], stale{}
-		valid, err := s.checkRefs(ctx, client, now, s.parseFiles(nil, shard, members, gone), gone)
+		valid, err := s.checkRefs(ctx, client, now, s.parseFiles(nil, shard, members, gone), paths, gone)
 		if err != nil {
-			return false, nil, err
+			return false, err
 		}
 		s.heal(ctx, client, gone)
 		if slices.Contains(valid, true) {
-			return true, nil, nil
-		}
-		for _, member := range members {
-			if !slices.Contains(gone[s.files(shard)], member) {
-				left = append(left, member)
-			}
+			return true, nil
 		}
 		if len(members) < maxBatch {
-			return false, left, nil
+			return false, nil
 		}
 		from = "(" + members[len(members)-1]
 	}
 }
 
 // checkRefs reports which references hold: their session is live, or about to
-// be, and refers to the file. Members that lead nowhere go to gone.
-func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone stale) ([]bool, error) {
+// be, and refers to the file, by any of the paths; nil is for the path of each
+// reference alone. So does what may refer to it for all that is known: something
+// under the key that is no session. Members that lead nowhere go to gone.
+func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone stale) ([]bool, error) {
 	valid := make([]bool, 0, len(refs))
 	for batch := range slices.Chunk(refs, maxBatch) {
 		keys := make([]store.Key, len(batch))
 		for i := range batch {
 			keys[i] = batch[i].key
 		}
-		stamps, err := s.stamps(ctx, client, now, keys)
+		glances, err := s.glances(ctx, client, now, keys)
 		if err != nil {
 			return nil, err
 		}
 		for i, r := range batch {
-			holds := stamps[i] != nil && *stamps[i] == r.stamp
-			if !holds && stamps[i] != nil {
-				// It was indexed anew. That it has an entry for the file under
-				// its new stamp, too, is known only after looking.
-				if holds, err = s.refers(ctx, client, now, r); err != nil {
+			found := glances[i]
+			holds := found != nil && found.index == r.stamp
+			if !holds && found != nil {
+				// It was indexed anew, or written by somebody else. That it has an
+				// entry for the file under its new stamp, too, is known only after
+				// looking.
+				names := paths
+				if names == nil {
+					names = r.files
+				}
+				if holds, err = s.refers(ctx, client, now, r.key, names); err != nil {
 					return nil, err
 				}
 			}
@@ -232,51 +286,14 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 	return valid, nil
 }
 
-// refers reports whether the session of a reference refers to the file.
-func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, r ref) (bool, error) {
+// refers reports whether a session refers to any of the files, or may: one that
+// is damaged cannot be asked.
+func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, paths []string) (bool, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	st, _, err := s.fetch(ctx, client, now, r.key, s.session(r.key))
-	if errors.Is(err, errForeign) {
-		return false, nil
+	st, _, err := s.fetch(ctx, client, now, key, s.session(key))
+	if errors.Is(err, store.ErrDamaged) {
+		return true, nil
 	}
-	return st != nil && slices.Contains(st.sess.Files, r.files[0]), err
-}
-
-// stamps returns the stamps of sessions, live or pending, nil for those that
-// are not there.
-func (s *Store) stamps(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*stamp, error) {
-	const doing = "checking sessions"
-	ctx, cancel := s.limited(ctx)
-	defer cancel()
-	cmds := make([]rueidis.Completed, 0, 2*len(keys))
-	for _, key := range keys {
-		name := s.session(key)
-		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(),
-			client.B().Getrange().Key(name).Start(-trailerMax).End(-1).Build().Pin())
-	}
-	results := client.DoMulti(ctx, cmds...)
-	stamps := make([]*stamp, len(keys))
-	for i := range keys {
-		deadline, err := results[2*i].AsInt64()
-		if err != nil {
-			return nil, failed(doing, err)
-		}
-		if deadline <= now.UnixMilli() {
-			continue // absent, expired, or foreign
-		}
-		tail, err := results[2*i+1].ToString()
-		if answered(err, "WRONGTYPE ") {
-			continue
-		}
-		if err != nil {
-			return nil, failed(doing, err)
-		}
-		if _, text, ok := cutTrailer(tail); ok {
-			if t, ok := parseTrailer(text); ok {
-				stamps[i] = &t.index
-			}
-		}
-	}
-	return stamps, nil
+	return st != nil && slices.ContainsFunc(st.sess.Files, func(path string) bool { return slices.Contains(paths, path) }), err
 }

@@ -115,7 +115,7 @@ func (s *Store) lastEvent(ctx context.Context, client rueidis.Client) (string, e
 	if err := s.outbox.wait(ctx); err != nil {
 		return "", failed(doing, err)
 	}
-	a, err := s.eval(ctx, client, doing, call{followScript, []string{s.events()}, []string{
+	a, err := s.eval(ctx, client, doing, call{script: followScript, keys: []string{s.events()}, args: []string{
 		millis(time.UnixMilli(0)), strconv.FormatInt(unfollowed.Milliseconds(), 10), strconv.Itoa(s.opts.Events),
 	}})
 	return a.text(0), err

@@ -1,8 +1,12 @@
 package redis_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,3 +195,38 @@ func indexes(t testing.TB, client rueidis.Client) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
+
+func hostPort(t testing.TB, addr string) (host, port string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
+	return host, port
+}
+
+// occupy connects to a server until that takes nobody any more.
+func occupy(t testing.TB, server *redistest.Server) []net.Conn {
+	t.Helper()
+	var conns []net.Conn
+	for {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Addr())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+		_, err = conn.Write([]byte("PING\r\n"))
+		var line string
+		if err == nil {
+			line, err = bufio.NewReader(conn).ReadString('\n')
+		}
+		if err != nil || !strings.HasPrefix(line, "+PONG") {
+			require.NotEmpty(t, conns)
+			return conns
+		}
+		conns = append(conns, conn)
+	}
+}
+
+func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+
+func isEnded(err error) bool { return errors.Is(err, store.ErrEnded) }

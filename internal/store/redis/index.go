@@ -12,7 +12,7 @@ import (
 // announce writes an entry to all indexes. It has to be through before a
 // session with its stamp is stored: then whoever looks for a session finds it.
 func (s *Store) announce(ctx context.Context, client rueidis.Client, e *entry, deadline int64) error {
-	return firstError("indexing a session", client.DoMulti(ctx, s.additions(client, e, deadline)...))
+	return firstError("indexing a session", s.send(ctx, client, s.additions(client, e, deadline)...))
 }
 
 // additions are the commands that write an entry.
@@ -49,24 +49,30 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...en
 	for i := range entries {
 		cmds = append(cmds, s.removals(client, &entries[i])...)
 	}
-	client.DoMulti(ctx, cmds...)
+	s.send(ctx, client, cmds...)
 }
 
 // removals are the commands that remove an entry; the first is that which
 // removes it from the index by deadline.
 func (s *Store) removals(client rueidis.Client, e *entry) []rueidis.Completed {
+	cmds := s.removalsButFiles(client, e)
+	for shard, members := range e.fileMembers() {
+		cmds = append(cmds, client.B().Zrem().Key(s.files(shard)).Member(members...).Build().Pin())
+	}
+	return cmds
+}
+
+// removalsButFiles are removals without those from the index by file.
+func (s *Store) removalsButFiles(client rueidis.Client, e *entry) []rueidis.Completed {
 	cmds := make([]rueidis.Completed, 0, 3+len(e.files))
-	remove := func(key string, members ...string) {
-		cmds = append(cmds, client.B().Zrem().Key(key).Member(members...).Build().Pin())
+	remove := func(key, member string) {
+		cmds = append(cmds, client.B().Zrem().Key(key).Member(member).Build().Pin())
 	}
 	age := e.ageMember()
 	remove(s.expiriesOf(e.key), e.expiryMember())
 	remove(s.agesOf(e.key), age)
 	if e.user != "" {
 		remove(s.user(e.key.Namespace, e.user), age)
-	}
-	for shard, members := range e.fileMembers() {
-		remove(s.files(shard), members...)
 	}
 	return cmds
 }

@@ -94,7 +94,7 @@ func TestNothingIsLeft(t *testing.T) {
 	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	assert.Equal(t, 25, n)
-	assert.Equal(t, "0", server.CLI("DBSIZE"))
+	assert.Equal(t, "{session:}:deployment", server.CLI("KEYS", "*"))
 }
 
 func TestPrefixesShareNothing(t *testing.T) {
@@ -135,8 +135,8 @@ func TestForeignValues(t *testing.T) {
 
 			gone := func(err error) {
 				t.Helper()
-				assert.Error(t, err)
-				assert.NotErrorIs(t, err, store.ErrConflict)
+				assert.ErrorIs(t, err, store.ErrDamaged)
+				assert.NotErrorIs(t, err, store.ErrUnavailable, "it is this key's fault alone")
 			}
 			_, err := s.Get(t.Context(), now, sess.Key())
 			gone(err)
@@ -145,7 +145,7 @@ func TestForeignValues(t *testing.T) {
 			gone(err)
 			_, err = s.Touch(t.Context(), now, sess.Key(), now.Add(2*hour))
 			gone(err)
-			gone(s.Delete(t.Context(), now, sess.Key(), 0))
+			gone(s.Delete(t.Context(), now, sess.Key(), 1))
 			gone(s.Regenerate(t.Context(), now, sess, sess.WithID(schema.NewID()), now))
 			assert.Equal(t, before, server.CLI("DUMP", key))
 
@@ -159,6 +159,13 @@ func TestForeignValues(t *testing.T) {
 			require.NoError(t, err)
 			assert.Zero(t, entries(t, s))
 			assert.Equal(t, before, server.CLI("DUMP", key))
+
+			// It can be removed, and is then as ended as any other.
+			require.NoError(t, s.Delete(t.Context(), now, sess.Key(), 0))
+			assert.Empty(t, server.CLI("DUMP", key))
+			require.ErrorIs(t, s.Delete(t.Context(), now, sess.Key(), 0), store.ErrNotFound)
+			require.NoError(t, s.Create(t.Context(), now, sess))
+			require.NoError(t, s.Delete(t.Context(), now, sess.Key(), 0))
 		})
 	}
 }

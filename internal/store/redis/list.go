@@ -20,7 +20,7 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 			return store.Page{}, err
 		}
 	}
-	client, err := s.client()
+	client, err := s.using(ctx, q.Namespace)
 	if err != nil {
 		return store.Page{}, err
 	}
@@ -66,10 +66,13 @@ func clampAge(t time.Time) int64 { return min(max(t.UnixMilli(), 0), ageMax) }
 // that the candidate stands for: live, of the user where one is given, of that
 // age. Members that lead nowhere go to gone.
 func (c *candidate) check(now time.Time, found *stored, user string, gone stale) bool {
-	if found != nil && found.pending {
+	if found != nil && (found.pending || found.damaged) {
 		return false
 	}
 	fits := found != nil && clampAge(found.sess.CreatedAt) == c.created && (user == "" || found.sess.UserID == user)
+	if found != nil && found.foreign {
+		return fits // whatever its entries are, it has no others
+	}
 	for _, e := range c.entries {
 		own := found != nil && found.index == e.stamp
 		if own && !fits || !own && e.stamp.settled(now) {
@@ -99,17 +102,24 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 		value, err := results[2*i+1].ToString()
 		if err != nil && !rueidis.IsRedisNil(err) {
 			if answered(err, "WRONGTYPE ") {
+				found[i] = &stored{damaged: true}
 				continue
 			}
 			return nil, failed(doing, err)
+		}
+		if err != nil && deadline != isAbsent {
+			continue // it has just expired
 		}
 		var torn bool
 		if found[i], torn, err = s.live(now, key, deadline, value, nil); torn {
 			found[i], _, err = s.fetchAtOnce(ctx, client, now, key, s.session(key))
 		}
-		// Something else under the key means that the session is gone.
-		if err != nil && !errors.Is(err, errForeign) {
-			return nil, failed(doing, err)
+		// What is no session is none to list, and no failure: its entries stay.
+		if err = failed(doing, err); errors.Is(err, store.ErrDamaged) {
+			found[i], err = &stored{damaged: true}, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return found, nil

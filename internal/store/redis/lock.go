@@ -27,7 +27,7 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (unl
 	key, token := s.lock(name), rand.Text()
 	limited, cancel := s.limited(ctx)
 	defer cancel()
-	err = client.Do(limited, client.B().Set().Key(key).Value(token).Nx().PxMilliseconds(lease.Milliseconds()).Build().Pin()).Error()
+	err = s.send(limited, client, client.B().Set().Key(key).Value(token).Nx().PxMilliseconds(lease.Milliseconds()).Build().Pin())[0].Error()
 	switch {
 	case rueidis.IsRedisNil(err):
 		return nil, false, nil
@@ -50,12 +50,12 @@ func (s *Store) keep(client rueidis.Client, key, token string, lease time.Durati
 	for {
 		select {
 		case <-tick.C:
-			s.leaseCall(client, call{renewScript, []string{key}, []string{"0", token, strconv.FormatInt(lease.Milliseconds(), 10)}})
+			s.leaseCall(client, call{script: renewScript, keys: []string{key}, args: []string{"0", token, strconv.FormatInt(lease.Milliseconds(), 10)}})
 			continue
 		case <-done:
 		case <-s.closed.Done():
 		}
-		s.leaseCall(client, call{releaseScript, []string{key}, []string{"0", token}})
+		s.leaseCall(client, call{script: releaseScript, keys: []string{key}, args: []string{"0", token}})
 		return
 	}
 }

@@ -29,6 +29,9 @@ type Options struct {
 	Username, Password string
 	// SentinelUsername and SentinelPassword are those of the Sentinels.
 	SentinelUsername, SentinelPassword string
+	// Passwords, where set, is asked for Password and SentinelPassword whenever a
+	// connection is made, in place of the two: for passwords that change.
+	Passwords func() (password, sentinelPassword string)
 	// DB is the database's number; always 0 in a Cluster.
 	DB int
 	// TLS is how to trust the servers, the Sentinels too; nil for no TLS.
@@ -37,6 +40,12 @@ type Options struct {
 	// Prefix starts the name of every key; "session:" where it is empty. Stores
 	// with different prefixes share nothing.
 	Prefix string
+	// TTL is the idle life of sessions that another program wrote, which name
+	// none; a day where it is 0.
+	TTL time.Duration
+	// MaxDocument is the size in bytes above which what another program wrote is
+	// not taken for a session; 64 MiB where it is 0.
+	MaxDocument int
 	// CompressOver is the size in bytes above which documents are compressed;
 	// 0 for never. Stores on one server need not agree on it.
 	CompressOver int
@@ -71,6 +80,8 @@ const DefaultPrefix = "session:"
 const (
 	defaultClientCacheBytes = 64 << 20
 	defaultEvents           = 1000
+	defaultTTL              = 24 * time.Hour
+	defaultMaxDocument      = 64 << 20
 
 	defaultDialTimeout = time.Second
 	defaultTimeout     = 2 * time.Second
@@ -129,13 +140,13 @@ func (o *Options) Validate() error {
 	if o.DB < 0 {
 		wrong("a database's number is not negative")
 	}
-	if o.Username != "" && o.Password == "" {
+	if o.Username != "" && o.Password == "" && o.Passwords == nil {
 		wrong("a user needs a password")
 	}
 	if o.Prefix != "" && !prefixes.MatchString(o.Prefix) {
 		wrong("a prefix is 1 to 64 characters of A-Z a-z 0-9 : . _ / -")
 	}
-	if o.CompressOver < 0 || o.ClientCacheBytes < 0 || o.Events < 0 || o.Tombstone < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
+	if o.CompressOver < 0 || o.ClientCacheBytes < 0 || o.Events < 0 || o.Tombstone < 0 || o.TTL < 0 || o.MaxDocument < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
 		wrong("sizes and timeouts are not negative")
 	}
 	if o.Timeout > maxTimeout {
@@ -158,6 +169,12 @@ func (o Options) withDefaults() Options {
 	if o.Events == 0 {
 		o.Events = defaultEvents
 	}
+	if o.MaxDocument == 0 {
+		o.MaxDocument = defaultMaxDocument
+	}
+	if o.TTL == 0 {
+		o.TTL = defaultTTL
+	}
 	if o.DialTimeout == 0 {
 		o.DialTimeout = defaultDialTimeout
 	}
@@ -170,28 +187,30 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// client returns the options of the client library.
-func (o *Options) client() rueidis.ClientOption {
+// clientOption returns the options of the client library.
+func (s *Store) clientOption() rueidis.ClientOption {
+	o := &s.opts
 	dialer := net.Dialer{Timeout: o.DialTimeout, KeepAlive: pingInterval}
 	opt := rueidis.ClientOption{
-		InitAddress:      o.Addresses,
-		Username:         o.Username,
-		Password:         o.Password,
-		SelectDB:         o.DB,
-		TLSConfig:        o.TLS,
-		Dialer:           dialer,
-		ConnWriteTimeout: o.Timeout,
-		ClientName:       "session-api",
-		ClientSetInfo:    rueidis.DisableClientSetInfo,
-		DisableCache:     !o.ClientCache,
+		InitAddress:       o.Addresses,
+		AuthCredentialsFn: s.credentials,
+		DialCtxFn:         s.links.dial,
+		SelectDB:          o.DB,
+		TLSConfig:         o.TLS,
+		Dialer:            dialer,
+		ConnWriteTimeout:  o.Timeout,
+		ClientName:        "session-api",
+		ClientSetInfo:     rueidis.DisableClientSetInfo,
+		DisableCache:      !o.ClientCache,
 		// It makes room by evicting what was not used for long.
 		CacheSizeEachConn: o.ClientCacheBytes,
 		// Without it, a request that is given up closes the connection that
 		// others are about to use.
 		AlwaysPipelining: true,
 		// Only what reads is repeated by the library.
-		RetryDelay: func(try int, _ rueidis.Completed, _ error) time.Duration {
-			if try > maxTries {
+		RetryDelay: func(try int, _ rueidis.Completed, err error) time.Duration {
+			// Several keys of a slot that moves are had one by one, not later.
+			if try > maxTries || answered(err, "TRYAGAIN ") {
 				return -1
 			}
 			return 10 * time.Millisecond << min(try-1, 3)
@@ -199,10 +218,9 @@ func (o *Options) client() rueidis.ClientOption {
 	}
 	switch {
 	case o.Primary != "":
+		dialer.Resolver = new(net.Resolver) // by which links tells Sentinels
 		opt.Sentinel = rueidis.SentinelOption{
 			MasterSet: o.Primary,
-			Username:  o.SentinelUsername,
-			Password:  o.SentinelPassword,
 			TLSConfig: o.TLS,
 			Dialer:    dialer,
 			// A primary that was demoted without being restarted is only found

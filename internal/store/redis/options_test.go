@@ -110,5 +110,5 @@ func TestDatabasesShareNothing(t *testing.T) {
 	now := time.Now()
 	create(t, one, now, spec{user: "ada"})
 	assert.Empty(t, list(t, other, now, "ada"))
-	assert.Equal(t, "4", server.CLI("DBSIZE"))
+	assert.Equal(t, "5", server.CLI("DBSIZE"), "and that there is a deployment")
 }

@@ -32,7 +32,7 @@ func (s *Store) Peek(ctx context.Context, now time.Time, key store.Key) (schema.
 
 // read returns the live session of the key, or the one that its grace leads to.
 func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached bool) (schema.Session, error) {
-	client, err := s.client()
+	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -79,54 +79,77 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 		return nil, "", failed(doing, err)
 	}
 	values, err := results[1].ToArray()
+	if answered(err, "TRYAGAIN ") {
+		return s.fetchAtOnce(ctx, client, now, key, name) // the slot is moving
+	}
 	if err != nil {
 		return nil, "", failed(doing, err)
 	}
 	if len(values) != 2 {
-		return nil, "", failed(doing, errForeign)
+		return nil, "", failed(doing, errors.New("half an answer"))
 	}
-	value, _ := values[0].ToString() // nil is "", which is no value
+	value, missing := values[0].ToString() // what is there but no string is missing, too
 	to, _ := values[1].ToString()
-	st, torn, err := s.live(now, key, deadline, value, s.known)
-	if torn {
+	if missing != nil && deadline != isAbsent {
 		return s.fetchAtOnce(ctx, client, now, key, name)
 	}
-	return st, to, failed(doing, err)
+	st, torn, err := s.live(now, key, deadline, value, s.known)
+	if torn || err != nil {
+		return s.fetchAtOnce(ctx, client, now, key, name)
+	}
+	return st, to, nil
 }
 
-// fetchAtOnce is fetch in one step.
+// damaged returns err, and notes the session if that is damaged.
+func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
+	if errors.Is(err, store.ErrDamaged) {
+		s.damage.note(ctx, s.log, key, err)
+	}
+	return err
+}
+
+// fetchAtOnce is fetch with the deadline and the value read in one step, each of
+// them by its one key.
 func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
 	const doing = "reading a session"
-	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
+	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name}, args: []string{millis(now)}})
 	if err != nil {
-		return nil, "", err
+		return nil, "", s.damaged(ctx, key, err)
+	}
+	// Where the session led is looked at after it, as a reader of both would.
+	to, err := client.Do(ctx, client.B().Get().Key(grace(name)).Build().Pin()).ToString()
+	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "WRONGTYPE ") {
+		return nil, "", failed(doing, err)
 	}
 	// What is still not as it would come about was stored so.
 	st, _, err := s.live(now, key, a.deadline(), a.text(1), nil)
-	return st, a.text(2), failed(doing, err)
+	return st, to, s.damaged(ctx, key, failed(doing, err))
 }
 
 // live returns the session of a value, if it is live by its deadline; nil if it
 // is not. torn says that the two may not belong together. Where many sessions
 // are read once, k is nil.
 func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *stored, torn bool, err error) {
-	if value == "" || deadline <= now.UnixMilli() && deadline != noExpiry {
+	if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 		return nil, false, nil
 	}
 	st = new(stored)
-	if k == nil || !k.find(key, value, st) {
-		if err := s.codec.decode(key, value, st); err != nil {
+	if k == nil || deadline == noExpiry || !k.find(key, value, st) {
+		if err := s.decode(now, key, deadline, value, st); err != nil {
 			return nil, false, err
 		}
-		if k != nil && !st.pending {
+		if k != nil && !st.pending && !st.foreign {
 			k.add(key, value, st)
 		}
 	}
-	if deadline == noExpiry {
-		return nil, false, errForeign
-	}
-	if st.pending {
+	switch {
+	case st.pending:
 		return st, false, nil
+	case !st.foreign:
+	case st.sess.Live(now):
+		return st, false, nil
+	default:
+		return nil, false, nil
 	}
 	st.sess.ExpiresAt = time.UnixMilli(deadline).UTC()
 	// A deadline is what it was when the document was written, or what a touch
@@ -136,6 +159,8 @@ func (s *Store) live(now time.Time, key store.Key, deadline int64, value string,
 }
 
 const (
+	// isAbsent is what PEXPIRETIME answers for a key that is not there.
+	isAbsent = -2
 	// noExpiry is what PEXPIRETIME answers for a key that stays.
 	noExpiry = -1
 	// clockSkew is how far the clocks of instances may be apart without costing

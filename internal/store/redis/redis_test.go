@@ -16,12 +16,13 @@ import (
 	"session-api/internal/store/storetest"
 )
 
-// suite opens the stores of the conformance suite on one server, each empty.
+// suite opens the stores of the conformance suite on one server, each empty. They
+// are the documented user: what it lacks would be missed here.
 func suite(server *redistest.Server, change ...func(*redis.Options)) storetest.Open {
 	return func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
-		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), append(change, within(limits))...))
+		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), append(change, within(limits), asLimited)...))
 		require.NoError(t, err)
 		return s, ahead()
 	}
@@ -40,7 +41,7 @@ func TestStore(t *testing.T) {
 			"client cache": withCache,
 		} {
 			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
-				storetest.Run(t, suite(redistest.Start(t, redistest.Binary(binary)), change))
+				storetest.Run(t, suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change))
 			})
 		}
 	}
@@ -53,7 +54,9 @@ func TestStoreOfTwoInstances(t *testing.T) {
 	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
-		one, clock := suite(server, prefix)(t, limits)
+		require.Equal(t, "OK", server.CLI("FLUSHALL"))
+		clock := ahead()
+		one := open(t, server, prefix, within(limits))
 		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
 	})
 }
@@ -153,13 +156,14 @@ func (p *pair) Ping(ctx context.Context) error { return p.next().Ping(ctx) }
 func (p *pair) Close() error { return p.instances[0].Close() }
 
 func TestStoreOnCluster(t *testing.T) {
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.StartCluster(t, limited(t))
 	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
 		s, err := redis.Open(t.Context(), redis.Options{
+			Username: userOfServer, Password: passwordOfUsers,
 			Addresses: cluster.Addrs(), Cluster: true, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
@@ -168,11 +172,12 @@ func TestStoreOnCluster(t *testing.T) {
 }
 
 func TestStoreUnderSentinel(t *testing.T) {
-	group := redistest.StartSentinel(t)
+	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
 	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
+			Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers,
 			Addresses: group.Addrs(), Primary: group.MasterName(), Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)

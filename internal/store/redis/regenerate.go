@@ -21,7 +21,7 @@ func (s *Store) pendingLife() time.Duration { return 2*s.opts.Timeout + 5*time.S
 // the old key is ended, in one step, if its session is unchanged. Then the
 // successor is published.
 func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
-	client, err := s.client()
+	client, err := s.using(ctx, next.Namespace)
 	if err != nil {
 		return err
 	}
@@ -62,9 +62,13 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *entry, graceUntil time.Time) (entry, error) {
 	name := s.session(old.Key())
 	s.written.add(name)
-	a, err := s.change(ctx, client, "ending a regenerated session", call{moveScript, []string{name, grace(name), tombstone(name)}, append(asItWas(now, old),
+	c := call{script: moveScript, keys: []string{name, grace(name), tombstone(name)}, args: append(asItWas(now, old),
 		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.birth, graceUntil), s.tombstoneEnd(now),
-	)})
+	)}
+	if graceUntil.After(now) {
+		c.before = []string{"SET", grace(name), graceValue(e.key.ID, e.birth, graceUntil), "NX", "PXAT", millis(graceUntil)}
+	}
+	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
 		err = a.conflict()
 	}
@@ -111,7 +115,7 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key store.Key, birth string) error {
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "publishing a regenerated session", call{publishScript, []string{name, grace(name), tombstone(name)}, []string{
+	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
 		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {
@@ -124,7 +128,7 @@ func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time
 func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *entry) {
 	after, cancel := s.afterwards(ctx)
 	defer cancel()
-	c := call{retractScript, []string{s.session(e.key)}, []string{millis(now), e.stamp.String()}}
+	c := call{script: retractScript, keys: []string{s.session(e.key)}, args: []string{millis(now), e.stamp.String()}}
 	_, err := s.eval(after, client, "removing a pending session", c)
 	if err == nil { // otherwise it goes by itself, and its entry when it is swept
 		s.forget(ctx, client, *e)

@@ -6,6 +6,7 @@ import (
 	_ "embed"     // the scripts
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,14 @@ var (
 	tellLua string
 	//go:embed lua/follow.lua
 	followLua string
+	//go:embed lua/adopt.lua
+	adoptLua string
+	//go:embed lua/discard.lua
+	discardLua string
+	//go:embed lua/probe.lua
+	probeLua string
+	//go:embed lua/lookup.lua
+	lookupLua string
 
 	readScript    = newScript(readLua)
 	createScript  = newScript(eventsLua + createLua)
@@ -58,6 +67,10 @@ var (
 	releaseScript = newScript(releaseLua)
 	tellScript    = newScript(allowOOM + eventsLua + tellLua)
 	followScript  = newScript(allowOOM + eventsLua + followLua)
+	adoptScript   = newScript(adoptLua)
+	discardScript = newScript(allowOOM + eventsLua + discardLua)
+	probeScript   = newScript(allowOOM + probeLua)
+	lookupScript  = newScript(lookupLua)
 )
 
 // allowOOM starts a script that may write although memory is full: what frees
@@ -96,6 +109,8 @@ type answer struct {
 	rest []rueidis.RedisMessage
 	// told are the events that the script leaves to its caller.
 	told [][]string
+	// left are commands that it leaves to its caller, see apart.
+	left [][]string
 }
 
 // text returns the n-th thing after the outcome.
@@ -120,6 +135,9 @@ func (a answer) deadline() int64 {
 type call struct {
 	script
 	keys, args []string
+	// before is a command that is sent first where the script cannot write to the
+	// keys beside its first one; nil for none.
+	before []string
 }
 
 func (c call) sha(client rueidis.Client) rueidis.Completed {
@@ -138,26 +156,48 @@ func (s *Store) eval(ctx context.Context, client rueidis.Client, doing string, c
 		if answered(result.Error(), "NOSCRIPT ") {
 			result = client.Do(ctx, c.full(client))
 		}
-		if err := result.Error(); refused(err) && try < maxTries && pause(ctx, try) == nil {
-			continue
+		err := result.Error()
+		if answered(err, "TRYAGAIN ") && len(c.keys) > 1 {
+			return s.evalApart(ctx, client, doing, c)
 		}
-		return readAnswer(doing, result)
+		if refused(err) {
+			s.heed(err)
+			if try < maxTries && pause(ctx, try) == nil {
+				continue
+			}
+		}
+		a, err := readAnswer(doing, result)
+		return a, s.ofSession(c, doing, err)
 	}
 }
 
+// ofSession returns the error of a script, told from others if it works on a
+// session whose key holds a value of another type.
+func (s *Store) ofSession(c call, doing string, err error) error {
+	if answered(err, "WRONGTYPE ") {
+		if _, ok := s.keyOf(c.keys[0]); ok {
+			return failed(doing, fmt.Errorf("%w: %v", errForeign, err)) //nolint:errorlint // the server is well, so what it wraps is not to be found
+		}
+	}
+	return err
+}
+
 // evalAll runs scripts, each for itself, in one round trip.
-func (s *Store) evalAll(ctx context.Context, client rueidis.Client, calls []call) []rueidis.RedisResult {
+func (s *Store) evalAll(ctx context.Context, client rueidis.Client, doing string, calls []call) ([]answer, []error) {
 	cmds := make([]rueidis.Completed, len(calls))
 	for i, c := range calls {
 		cmds[i] = c.sha(client)
 	}
-	results := client.DoMulti(ctx, cmds...)
-	for i, result := range results {
-		if answered(result.Error(), "NOSCRIPT ") {
-			results[i] = client.Do(ctx, calls[i].full(client))
+	answers, failures := make([]answer, len(calls)), make([]error, len(calls))
+	for i, result := range client.DoMulti(ctx, cmds...) {
+		if err := result.Error(); answered(err, "NOSCRIPT ") || refused(err) {
+			answers[i], failures[i] = s.eval(ctx, client, doing, calls[i])
+		} else {
+			answers[i], failures[i] = readAnswer(doing, result)
+			failures[i] = s.ofSession(calls[i], doing, failures[i])
 		}
 	}
-	return results
+	return answers, failures
 }
 
 func readAnswer(doing string, result rueidis.RedisResult) (answer, error) {
@@ -174,7 +214,7 @@ func readAnswer(doing string, result rueidis.RedisResult) (answer, error) {
 	}
 	a := answer{outcome: outcome(first), rest: list[1:]}
 	if last := len(a.rest) - 1; last >= 0 && a.rest[last].IsArray() {
-		if a.told, err = readTold(a.rest[last]); err != nil {
+		if a.told, a.left, err = readTold(a.rest[last]); err != nil {
 			return answer{}, failed(doing, err)
 		}
 		a.rest = a.rest[:last]

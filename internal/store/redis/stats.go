@@ -24,7 +24,7 @@ func (s *Store) Stats(ctx context.Context, _ time.Time) (store.Stats, error) {
 	}
 	st := store.Stats{
 		Hits: s.hits.Load(), Misses: s.misses.Load(),
-		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(),
+		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(), Damaged: s.damage.met(),
 	}
 	var samples [shards][]string
 	for shard := range shards {

@@ -22,7 +22,14 @@ type Store struct {
 	log   *slog.Logger
 
 	// conn is nil until the server was reached for the first time.
-	conn    atomic.Pointer[connection]
+	conn  atomic.Pointer[connection]
+	links links
+	// refusal is why there is no connection yet; nil where that was not tried.
+	refusal atomic.Pointer[error]
+	// free are the namespaces that are known to be no other deployment's.
+	free    names
+	damage  damage
+	late    lingering // in a Cluster
 	known   *known
 	written *recentKeys // nil without a client cache
 	outbox  *outbox     // nil but in a Cluster
@@ -69,6 +76,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		if !temporary(err) {
 			return nil, errors.Join(fmt.Errorf("opening the store on Redis: %w", err), s.Close())
 		}
+		s.refusal.Store(&err)
 		s.log.WarnContext(ctx, "redis is not available yet", slog.Any("error", err))
 		s.background.Go(s.keepConnecting)
 	}
@@ -89,6 +97,7 @@ func (s *Store) keepConnecting() {
 		case <-tick.C:
 		}
 		err := s.connect(s.closed)
+		s.refusal.Store(&err)
 		if err == nil {
 			s.log.InfoContext(s.closed, "redis is available")
 			return
@@ -102,19 +111,30 @@ func (s *Store) keepConnecting() {
 
 // connect makes the client. From then on that finds the server again by itself.
 func (s *Store) connect(ctx context.Context) error {
-	client, err := rueidis.NewClient(s.opts.client())
+	client, err := rueidis.NewClient(s.clientOption())
 	if err != nil {
 		if client != nil {
 			client.Close()
 		}
-		return err
+		return s.explained(ctx, err)
 	}
-	if err := s.inspect(ctx, client); err != nil {
-		client.Close()
-		return err
+	for _, step := range []func(context.Context, rueidis.Client) error{s.inspect, s.prove, s.claim} {
+		if err := step(ctx, client); err != nil {
+			client.Close()
+			return err
+		}
 	}
 	s.conn.Store(&connection{client})
 	return nil
+}
+
+// using is client for an operation on sessions of a namespace.
+func (s *Store) using(ctx context.Context, namespace string) (rueidis.Client, error) {
+	client, err := s.client()
+	if err == nil {
+		err = s.mayUse(ctx, client, namespace)
+	}
+	return client, err
 }
 
 // client returns the client, or that there is none yet.
@@ -122,7 +142,11 @@ func (s *Store) client() (rueidis.Client, error) {
 	if conn := s.conn.Load(); conn != nil {
 		return conn.Client, nil
 	}
-	return nil, fmt.Errorf("redis: %w: not connected yet", store.ErrUnavailable)
+	err := fmt.Errorf("redis: %w: not connected yet", store.ErrUnavailable)
+	if why := s.refusal.Load(); why != nil && *why != nil {
+		err = unready(fmt.Errorf("%w: %w", err, *why))
+	}
+	return nil, err
 }
 
 // limited bounds an operation on one session, or one batch of a longer one.
@@ -138,28 +162,6 @@ func (s *Store) afterwards(ctx context.Context) (context.Context, context.Cancel
 
 // Name is "redis".
 func (s *Store) Name() string { return "redis" }
-
-// Ping reports whether there is a server that answers. A Cluster that lost one
-// of several can still be asked for most sessions, and no other instance could
-// do better.
-func (s *Store) Ping(ctx context.Context) error {
-	client, err := s.client()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := s.limited(ctx)
-	defer cancel()
-	cmds := make([]rueidis.Completed, shards)
-	for shard := range shards {
-		cmds[shard] = client.B().Zcard().Key(s.expiries(shard)).Build().Pin()
-	}
-	for _, result := range client.DoMulti(ctx, cmds...) {
-		if err = result.Error(); err == nil {
-			return nil
-		}
-	}
-	return failed("asking for an answer", err)
-}
 
 // Close closes the connections, once what goes on behind has ended.
 func (s *Store) Close() error {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -95,7 +96,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 			broken.add(sw.store.expiries(m.shard), m.member)
 		}
 	}
-	if err := firstError("sweeping sessions", sw.client.DoMulti(ctx, healings(sw.client, broken)...)); err != nil {
+	if err := firstError("sweeping sessions", sw.store.send(ctx, sw.client, healings(sw.client, broken)...)); err != nil {
 		return err
 	}
 
@@ -107,6 +108,8 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	var deadlines []int64
 	for i, e := range entries {
 		switch st := states[i]; {
+		case st.damaged:
+			sw.left[of[i]]++ // what it refers to is kept until it is gone
 		case st.outcome == wasAbsent:
 			expired = append(expired, e)
 		case st.index == e.stamp:
@@ -135,7 +138,9 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 type state struct {
 	outcome
 	deadline int64
-	index    stamp // zero where something else has the key
+	index    stamp
+	// damaged: the key holds something, which this store did not write.
+	damaged bool
 }
 
 // states frees those of the sessions that have expired and are still there, and
@@ -143,16 +148,15 @@ type state struct {
 func (sw *sweep) states(ctx context.Context, entries []entry) ([]state, error) {
 	calls := make([]call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{expireScript, []string{sw.store.session(e.key)}, []string{millis(sw.now)}}
+		calls[i] = call{script: expireScript, keys: []string{sw.store.session(e.key)}, args: []string{millis(sw.now)}}
 	}
 	states := make([]state, len(entries))
-	for i, result := range sw.store.evalAll(ctx, sw.client, calls) {
-		a, err := readAnswer("sweeping sessions", result)
-		if answered(err, "FOREIGN ", "WRONGTYPE ") {
-			states[i].outcome = wasDone
-			continue
-		}
-		if err != nil {
+	answers, failures := sw.store.evalAll(ctx, sw.client, "sweeping sessions", calls)
+	for i, a := range answers {
+		switch err := failures[i]; {
+		case errors.Is(err, store.ErrDamaged):
+			states[i].damaged = true
+		case err != nil:
 			return nil, err
 		}
 		states[i].outcome = a.outcome
@@ -186,7 +190,7 @@ func (sw *sweep) remove(ctx context.Context, entries []entry) (removed []entry, 
 		first[i] = len(cmds)
 		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
 	}
-	results := sw.client.DoMulti(ctx, cmds...)
+	results := sw.store.send(ctx, sw.client, cmds...)
 	for e, i := range first {
 		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
 			removed = append(removed, entries[e])
@@ -204,7 +208,7 @@ func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) er
 	for i := range alive {
 		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
 	}
-	if err := firstError("indexing sessions", sw.client.DoMulti(ctx, cmds...)); err != nil {
+	if err := firstError("indexing sessions", sw.store.send(ctx, sw.client, cmds...)); err != nil {
 		return err
 	}
 	// One that was ended at that moment must not be left with entries.
@@ -214,7 +218,7 @@ func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) er
 	}
 	var ended []entry
 	for i, e := range alive {
-		if states[i].index != e.stamp {
+		if states[i].index != e.stamp && !states[i].damaged {
 			ended = append(ended, e)
 		}
 	}

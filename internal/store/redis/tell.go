@@ -39,9 +39,9 @@ func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing stri
 		return answers, failures
 	}
 	defer done()
-	for i, result := range s.evalAll(ctx, client, telling) {
-		answers[i], failures[i] = readAnswer(doing, result)
-		s.outbox.add(answers[i].told...)
+	answers, failures = s.evalAll(ctx, client, doing, telling)
+	for _, a := range answers {
+		s.outbox.add(a.told...)
 	}
 	return answers, failures
 }
@@ -61,22 +61,26 @@ func (s *Store) telling(c call) call {
 // eventValues is how many values make an event, as scripts have it.
 const eventValues = 7
 
-// readTold reads the events that a script answered.
-func readTold(list rueidis.RedisMessage) ([][]string, error) {
-	events, err := list.ToArray()
+// readTold reads the events and the commands that a script left.
+func readTold(list rueidis.RedisMessage) (told, left [][]string, err error) {
+	all, err := list.ToArray()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	told := make([][]string, len(events))
-	for i, event := range events {
-		if told[i], err = event.AsStrSlice(); err != nil {
-			return nil, err
-		}
-		if len(told[i]) != eventValues {
-			return nil, errors.New("half an event")
+	for _, each := range all {
+		values, err := each.AsStrSlice()
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case len(values) > 1 && values[0] == "do":
+			left = append(left, values[1:])
+		case len(values) == eventValues:
+			told = append(told, values)
+		default:
+			return nil, nil, errors.New("half an event")
 		}
 	}
-	return told, nil
+	return told, left, nil
 }
 
 // sendEvents adds events to the stream, if there is one. lost says that there
@@ -93,7 +97,7 @@ func (s *Store) sendEvents(ctx context.Context, events [][]string, lost bool) er
 	for _, event := range events {
 		args = append(args, event...)
 	}
-	_, err = s.eval(ctx, client, "telling of changes", call{tellScript, []string{s.events()}, append(args, strconv.Itoa(s.opts.Events))})
+	_, err = s.eval(ctx, client, "telling of changes", call{script: tellScript, keys: []string{s.events()}, args: append(args, strconv.Itoa(s.opts.Events))})
 	return err
 }
 

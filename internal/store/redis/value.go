@@ -143,6 +143,10 @@ type stored struct {
 	sess schema.Session
 	trailer
 	pending bool
+	// foreign: another program wrote it, and index is not a stamp of its entries.
+	foreign bool
+	// damaged: there is something that is no session. Nothing else is set.
+	damaged bool
 	// written is the deadline that the document names, in ms: what it was when
 	// the document was written, or later.
 	written int64

@@ -25,7 +25,7 @@ func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) 
 
 // create stores a session in spite of a tombstone, if it is lifting that.
 func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, lift string) error {
-	client, err := s.client()
+	client, err := s.using(ctx, sess.Namespace)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ const lifting = "1"
 func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift string) error {
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "creating a session", call{createScript, []string{name, grace(name), tombstone(name)}, []string{
+	a, err := s.change(ctx, client, "creating a session", call{script: createScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
 		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(),
 	}})
 	switch {
@@ -86,7 +86,7 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 // files stay the same; otherwise one before, to index the session anew, and
 // one after, to remove what it was indexed by.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
-	client, err := s.client()
+	client, err := s.using(ctx, old.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -124,7 +124,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.change(ctx, client, "changing a session", call{swapScript, []string{name, tombstone(name)}, append(asItWas(now, old),
+	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "changing a session", call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
 		digestString(old.UserID, old.Files), newStampText, s.tombstoneLife(),
@@ -143,7 +143,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	switch {
 	case err != nil: // it is swept when its time comes
 	case anew:
-		s.forget(ctx, client, before)
+		s.forgetReplaced(ctx, client, before)
 	case next.ExpiresAt.Before(old.ExpiresAt):
 		// The sweep must not come late. (It may well come early.)
 		after, cancel := s.afterwards(ctx)
@@ -194,7 +194,7 @@ func (a answer) conflict() error {
 // the deadline.
 func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
 	const doing = "touching a session"
-	client, err := s.client()
+	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -202,7 +202,7 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	defer cancel()
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, doing, call{touchScript, []string{name, tombstone(name)}, []string{
+	a, err := s.changeOwn(ctx, client, now, key, nil, doing, call{script: touchScript, keys: []string{name, tombstone(name)}, args: []string{
 		millis(now), millis(until), s.tombstoneLife(),
 	}})
 	if err == nil {
@@ -213,7 +213,7 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	}
 	var st stored
 	if err := s.codec.decode(key, a.text(1), &st); err != nil {
-		return schema.Session{}, failed(doing, err)
+		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", errForeign, err))
 	}
 	st.sess.ExpiresAt = time.UnixMilli(a.deadline()).UTC()
 	return st.sess, nil
@@ -222,15 +222,18 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 // Delete implements store.Store. The session is gone with the first of two
 // round trips.
 func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
-	client, err := s.client()
+	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	a, err := s.change(ctx, client, "ending a session", s.deletion(now, key, revision, ""))
-	if err == nil {
+	a, err := s.changeOwn(ctx, client, now, key, nil, "ending a session", s.deletion(now, key, revision, ""))
+	switch {
+	case err == nil:
 		err = a.conflict()
+	case revision == 0 && errors.Is(err, store.ErrDamaged):
+		err = s.discard(ctx, client, now, key)
 	}
 	if err != nil {
 		return err
@@ -251,7 +254,7 @@ func (s *Store) deletion(now time.Time, key store.Key, revision int64, index str
 	if revision != 0 {
 		number = strconv.FormatInt(revision, 10) + ","
 	}
-	return call{deleteScript, []string{name, tombstone(name)}, []string{
+	return call{script: deleteScript, keys: []string{name, tombstone(name)}, args: []string{
 		millis(now), strconv.Itoa(revisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
 	}}
 }

@@ -2,7 +2,56 @@
 -- time of the operation in ms, and the answer a list that starts with one of:
 local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED, LAPSED = 0, 1, 2, 3, 4, 5, 6
 
+-- Events and commands that the script leaves to its caller.
+local told = {}
+
+-- While a slot moves from one server of a Cluster to another, neither takes a
+-- call of several keys that are not all there. Then ARGV[1] holds, line by line,
+-- the time, and each key beside KEYS[1] with its value, empty for none; KEYS[1]
+-- alone is declared, and what is written beside it is left to the caller.
+local apart
+if string.find(ARGV[1], '\n', 1, true) then
+  apart = {}
+  local at
+  for line in string.gmatch(ARGV[1] .. '\n', '(.-)\n') do
+    if not at then
+      at = line
+    elseif #KEYS > #apart + 1 then
+      apart[#apart + 1] = line ~= '' and line
+    else
+      KEYS[#KEYS + 1] = line
+    end
+  end
+  ARGV[1] = at
+end
+
 local now = tonumber(ARGV[1])
+
+-- beside returns the value of the n-th key, one beside KEYS[1]; false for none.
+local function beside(n)
+  if apart then
+    return apart[n - 1]
+  end
+  return redis.call('GET', KEYS[n])
+end
+
+-- put writes to keys beside KEYS[1].
+local function put(...)
+  if apart then
+    told[#told + 1] = {'do', ...}
+  else
+    redis.call(...)
+  end
+end
+
+-- done is the answer of a script that did what it is there for.
+local function done(...)
+  local answer = {DONE, ...}
+  if #told > 0 then
+    answer[#answer + 1] = told
+  end
+  return answer
+end
 
 -- inspect returns what there is to know of the session of a key without reading
 -- its document, expired or not, and nil with the script's answer where there is
@@ -64,9 +113,9 @@ end
 -- empty, there is none.
 local function bury(key, till)
   if till ~= '' then
-    redis.call('SET', key, till, 'PXAT', till)
+    put('SET', key, till, 'PXAT', till)
   else
-    redis.call('DEL', key)
+    put('DEL', key)
   end
 end
 
@@ -76,8 +125,8 @@ end
 local function foresee(key, deadline, window)
   if window ~= '' then
     local till = ms(deadline + window)
-    redis.call('SET', key, till .. '.0', 'PXAT', till)
+    put('SET', key, till .. '.0', 'PXAT', till)
   else
-    redis.call('DEL', key)
+    put('DEL', key)
   end
 end

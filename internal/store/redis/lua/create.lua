@@ -14,7 +14,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   end
 end
 if ARGV[5] == '' then
-  local ended = redis.call('GET', KEYS[3])
+  local ended = beside(3)
   if ended and tonumber(ended) > now then
     return {string.sub(ended, -2) == '.0' and LAPSED or ENDED}
   end
@@ -33,7 +33,7 @@ if ARGV[3] == '' then
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ms(from + ARGV[4]))
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
-  redis.call('DEL', KEYS[2])
+  put('DEL', KEYS[2])
   foresee(KEYS[3], ARGV[3], ARGV[6])
   tell('created', KEYS[1], ARGV[2], ARGV[3])
 end

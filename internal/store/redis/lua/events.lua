@@ -32,8 +32,6 @@ end
 -- Scripts that change sessions have the stream of events as the last of KEYS,
 -- and its length as the last of ARGV. In a Cluster, where the stream is not on
 -- the session's server, that is empty, and they answer the events instead.
-local told = {}
-
 -- tell is for what happened to the session of that name, whose value that is or
 -- was. Where nobody follows, there is no stream.
 local function tell(what, name, value, deadline, previous)
@@ -48,13 +46,4 @@ local function tell(what, name, value, deadline, previous)
   else
     record(KEYS[#KEYS], limit, event)
   end
-end
-
--- done is the answer of a script that did what it is there for.
-local function done(...)
-  local answer = {DONE, ...}
-  if #told > 0 then
-    answer[#answer + 1] = told
-  end
-  return answer
 end

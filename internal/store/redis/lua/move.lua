@@ -17,10 +17,10 @@ if string.sub(s.index, 1, #ARGV[8]) ~= ARGV[8] then
   old = redis.call('GET', KEYS[1])
 end
 if tonumber(ARGV[9]) > now then
-  redis.call('SET', KEYS[2], ARGV[10], 'PXAT', ARGV[9])
+  put('SET', KEYS[2], ARGV[10], 'PXAT', ARGV[9])
 else
-  redis.call('DEL', KEYS[2])
+  put('DEL', KEYS[2])
 end
 bury(KEYS[3], ARGV[11])
 redis.call('DEL', KEYS[1])
-return {DONE, s.index, old}
+return done(s.index, old)

@@ -13,7 +13,7 @@ if s.pending then
   local value = redis.call('GET', KEYS[1])
   local deadline = ms(tonumber(string.sub(value, 5, 19)))
   redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
-  redis.call('DEL', KEYS[2])
+  put('DEL', KEYS[2])
   foresee(KEYS[3], deadline, ARGV[4])
   tell('regenerated', KEYS[1], value, deadline, ARGV[3])
 end

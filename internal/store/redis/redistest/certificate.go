@@ -22,6 +22,7 @@ import (
 type authority struct {
 	pool                      *x509.CertPool
 	caFile, certFile, keyFile string
+	own                       tls.Certificate
 }
 
 // newAuthority makes an authority, and a certificate for servers on loopback.
@@ -68,6 +69,9 @@ func newAuthority(tb testing.TB) *authority {
 		tb.Fatalf("reading a certificate back: %v", err)
 	}
 	a.pool.AddCert(parsed)
+	if a.own, err = tls.LoadX509KeyPair(a.certFile, a.keyFile); err != nil {
+		tb.Fatalf("reading a certificate back: %v", err)
+	}
 	return a
 }
 
@@ -81,13 +85,13 @@ func (a *authority) directives() [][]string {
 	}
 }
 
-// client returns the configuration of a client that trusts the authority, and
-// no other. Without an authority it is nil.
+// client returns the configuration of a client that trusts the authority, and no
+// other, and that shows a certificate of it where it is asked. Without an authority it is nil.
 func (a *authority) client() *tls.Config {
 	if a == nil {
 		return nil
 	}
-	return &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}
+	return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{a.own}, MinVersion: tls.VersionTLS12}
 }
 
 func newKey(tb testing.TB) *ecdsa.PrivateKey {

@@ -58,6 +58,11 @@ func Set(directive string, values ...string) Option {
 	return func(s *settings) { s.add(directive, values...) }
 }
 
+// SetSentinel is what Set is, for the Sentinels themselves.
+func SetSentinel(directive string, values ...string) Option {
+	return func(s *settings) { s.ofSentinels = append(s.ofSentinels, append([]string{directive}, values...)) }
+}
+
 // settings are what the options come to.
 type settings struct {
 	binary          string
@@ -66,6 +71,7 @@ type settings struct {
 	tls             bool
 	authority       *authority // nil without TLS
 	directives      [][]string
+	ofSentinels     [][]string
 }
 
 // account is whom clients log in as; the zero account does not log in.

@@ -27,11 +27,11 @@ const (
 type Proxy struct {
 	tb     testing.TB
 	port   int
-	target netip.AddrPort
 	ways   [2]*way // by Direction
 	counts counters
 	ctx    context.Context // ends with the proxy
 	work   sync.WaitGroup
+	target atomic.Pointer[netip.AddrPort]
 
 	mu       sync.Mutex
 	listener *net.TCPListener // nil while connections are refused
@@ -66,13 +66,13 @@ func StartProxy(tb testing.TB, target string) *Proxy {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	p := &Proxy{
-		tb:     tb,
-		ctx:    ctx,
-		port:   reservePort(tb),
-		target: server,
-		ways:   [2]*way{newWay(), newWay()},
-		links:  map[*link]bool{},
+		tb:    tb,
+		ctx:   ctx,
+		port:  reservePort(tb),
+		ways:  [2]*way{newWay(), newWay()},
+		links: map[*link]bool{},
 	}
+	p.target.Store(&server)
 	tb.Cleanup(func() {
 		p.Refuse()
 		cancel()
@@ -80,6 +80,17 @@ func StartProxy(tb testing.TB, target string) *Proxy {
 	})
 	p.Accept()
 	return p
+}
+
+// Redirect makes new connections lead to another server, as those to a name do
+// that is given another address. Connections that there are stay.
+func (p *Proxy) Redirect(target string) {
+	p.tb.Helper()
+	server, err := netip.ParseAddrPort(target)
+	if err != nil {
+		p.tb.Fatalf("the target of a proxy: %v", err)
+	}
+	p.target.Store(&server)
 }
 
 // Addr is where the proxy listens.
@@ -183,7 +194,7 @@ func (p *Proxy) connect(client *net.TCPConn) {
 	p.links[l] = true
 	p.mu.Unlock()
 
-	l.run(p.target)
+	l.run(*p.target.Load())
 
 	p.mu.Lock()
 	delete(p.links, l)

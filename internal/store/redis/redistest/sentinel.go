@@ -59,7 +59,7 @@ func StartSentinel(tb testing.TB, opts ...Option) *Sentinel {
 	own.account = set.sentinelAccount
 	for i := range sentinelCount {
 		sentinel := newServer(tb, "sentinel "+strconv.Itoa(i), &own)
-		sentinel.configure(append(own.listener(sentinel.port, sentinel.dir()), s.watch(&set)...))
+		sentinel.configure(slices.Concat(own.listener(sentinel.port, sentinel.dir()), s.watch(&set), set.ofSentinels))
 		sentinel.args = append(sentinel.args, "--sentinel")
 		sentinel.onStart = [][]string{sentinelTiming}
 		sentinel.launch()

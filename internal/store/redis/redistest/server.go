@@ -112,6 +112,12 @@ func (s *Server) CAFile() string {
 	return s.authority.caFile
 }
 
+// ClientCertificate returns the files of a certificate of the server's authority,
+// and of its key, that a client may show.
+func (s *Server) ClientCertificate() (certFile, keyFile string) {
+	return s.authority.certFile, s.authority.keyFile
+}
+
 // Kill ends the server as kill -9 does: nothing is flushed or said goodbye to.
 // It does nothing if the server does not run.
 func (s *Server) Kill() {

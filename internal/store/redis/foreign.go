@@ -1,0 +1,197 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1" //nolint:gosec // compares what is stored with what was read, guards nothing
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// decodeForeign reads a value that this store did not write as the document of
+// another program, into st. Its deadline is that of its key; where the key stays
+// for ever, the one that the document names, and otherwise its idle life from now
+// on. Until such a session is changed, which adopts it, it is in no index.
+func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, value string, st *stored) error {
+	rules := &schema.Rules{MaxBytes: s.opts.MaxDocument}
+	sess, sections, err := rules.DecodeForeign(key.ID, []byte(value))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errForeign, err)
+	}
+	sess.Namespace, sess.TTL = key.Namespace, s.opts.TTL
+	switch {
+	case deadline != noExpiry:
+		sess.ExpiresAt = time.UnixMilli(deadline).UTC()
+	case sess.ExpiresAt.IsZero():
+		sess.ExpiresAt = schema.Now(now).Add(sess.TTL)
+	}
+	if sess, err = new(schema.Rules).Build(sess, sections); err != nil {
+		return fmt.Errorf("%w: %w", errForeign, err)
+	}
+	sess.Life = foreignLife(&sess)
+	*st = stored{sess: sess, foreign: true, written: sess.ExpiresAt.UnixMilli()}
+	st.birth, st.idle = birthOf(sess.Life), sess.TTL
+	return nil
+}
+
+// foreignLife is the life of a session that another program wrote: made of its
+// content, so that whoever read it can name that state when it is changed, and
+// adopted by that.
+func foreignLife(sess *schema.Session) (life schema.Life) {
+	at := revisionOffset(sess.ID) // what comes before it differs from read to read, where no deadline is stored
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", sess.CreatedAt.UnixMilli(), sess.Doc[at:]))
+	copy(life[:], sum[:])
+	return life
+}
+
+// decode reads the value of a key: as this store writes them, or as another
+// program may.
+func (s *Store) decode(now time.Time, key store.Key, deadline int64, value string, st *stored) error {
+	err := s.codec.decode(key, value, st)
+	switch {
+	case err == nil && deadline == noExpiry && !st.pending:
+		// Another program wrote it back, without its deadline.
+		st.foreign, st.sess.ExpiresAt = true, time.UnixMilli(st.written).UTC()
+		return nil
+	case err == nil && deadline != noExpiry:
+		return nil
+	}
+	*st = stored{}
+	return s.decodeForeign(now, key, deadline, value, st)
+}
+
+// adopt rewrites the value of a session that another program wrote as this store
+// writes them, and indexes it; a value that is one of the store's own stays as it
+// is. With old, the session must still be that. Returns store.ErrDamaged if the
+// value is no document, store.ErrNotFound if it is gone, and store.ErrConflict.
+func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, old *schema.Session) error {
+	const doing = "adopting a session"
+	name := s.session(key)
+	for try := 0; ; try++ {
+		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name}, args: []string{millis(now)}})
+		if err != nil {
+			return err
+		}
+		value := a.text(1)
+		st, _, err := s.live(now, key, a.deadline(), value, nil)
+		switch {
+		case err != nil:
+			return failed(doing, err)
+		case st == nil:
+			return store.ErrNotFound
+		case !st.foreign:
+			return nil
+		case old != nil && !sameContent(old, &st.sess):
+			return store.ErrConflict
+		}
+		e := entryOf(&st.sess, newStamp(now, st.sess.UserID, st.sess.Files))
+		if err := s.announce(ctx, client, &e, st.sess.ExpiresAt.UnixMilli()); err != nil {
+			return err
+		}
+		digest := sha1.Sum([]byte(value)) //nolint:gosec // as above
+		s.written.add(name)
+		a, err = s.eval(ctx, client, doing, call{script: adoptScript, keys: []string{name}, args: []string{
+			millis(now), hex.EncodeToString(digest[:]),
+			rueidis.BinaryString(s.codec.encode(&st.sess).value(e.stamp, terms(st.sess.TTL, st.sess.OwnTTL))),
+			millis(st.sess.ExpiresAt),
+		}})
+		if err == nil && a.outcome == wasDone {
+			return nil
+		}
+		if !unknown(err) {
+			s.forget(ctx, client, e)
+		}
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return failed(doing, err)
+		}
+	}
+}
+
+// sameContent reports whether two states of a session that another program wrote
+// are one: such a program counts no revisions, so the sections themselves are
+// compared.
+func sameContent(a, b *schema.Session) bool {
+	at := revisionOffset(a.ID)
+	return a.CreatedAt.Equal(b.CreatedAt) && len(a.Doc) > at && len(b.Doc) > at && bytes.Equal(a.Doc[at:], b.Doc[at:])
+}
+
+// changeOwn is change for a session that another program may have written: that
+// is adopted, and changed then. old is what it must be, nil for anything.
+func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, old *schema.Session, doing string, c call) (answer, error) {
+	a, err := s.change(ctx, client, doing, c)
+	if !errors.Is(err, store.ErrDamaged) {
+		return a, err
+	}
+	if err := s.adopt(ctx, client, now, key, old); err != nil {
+		if errors.Is(err, store.ErrDamaged) {
+			s.damage.note(ctx, s.log, key, err)
+		}
+		return answer{}, err
+	}
+	return s.change(ctx, client, doing, c)
+}
+
+// discard removes what a key holds that is no session.
+func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Time, key store.Key) error {
+	name := s.session(key)
+	s.written.add(name)
+	a, err := s.change(ctx, client, "removing a damaged session", call{
+		script: discardScript, keys: []string{name, tombstone(name)}, args: []string{millis(now), s.tombstoneEnd(now)},
+	})
+	if err != nil {
+		return err
+	}
+	return a.conflict()
+}
+
+// damage counts values that are no sessions where one should be, and tells of
+// each once.
+type damage struct {
+	mu    sync.Mutex
+	told  map[store.Key]struct{}
+	count int64
+}
+
+// damageTold is of how many damaged sessions is told by name.
+const damageTold = 1000
+
+// note counts one that was met.
+func (d *damage) note(ctx context.Context, log *slog.Logger, key store.Key, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count++
+	if _, known := d.told[key]; known || len(d.told) > damageTold {
+		return
+	}
+	if d.told == nil {
+		d.told = map[store.Key]struct{}{}
+	}
+	d.told[key] = struct{}{}
+	if len(d.told) > damageTold {
+		log.ErrorContext(ctx, "more damaged sessions: the metric goes on counting them, the log does not")
+		return
+	}
+	sum := sha256.Sum256([]byte(key.ID))
+	log.ErrorContext(ctx, "a session is damaged: what its key holds is not a session's document; end it, or repair the value",
+		slog.String("namespace", key.Namespace), slog.String("session", hex.EncodeToString(sum[:6])), slog.Any("error", err))
+}
+
+// met returns how many were met.
+func (d *damage) met() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}

@@ -1,0 +1,214 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// errOverlap: another deployment has keys that this one takes for its own.
+var errOverlap = errors.New("another deployment uses the same keys")
+
+// marker is the key that says that a deployment has this prefix. It stays.
+func marker(prefix string) string { return "{" + prefix + "}:deployment" }
+
+// tail is what may stand between two prefixes whose keys meet: a namespace of the
+// shorter one, the beginning of an id, or both.
+var tail = regexp.MustCompile(`^(?:([a-z0-9-]{1,32}):)?[A-Za-z0-9_-]*$`)
+
+// above returns the shorter prefixes whose keys may be this one's, each with the
+// namespace that they would be in; empty for the default one.
+func above(prefix string) (prefixes, namespaces []string) {
+	for end := 1; end < len(prefix); end++ {
+		if found := tail.FindStringSubmatch(prefix[end:]); found != nil {
+			prefixes, namespaces = append(prefixes, prefix[:end]), append(namespaces, found[1])
+		}
+	}
+	return prefixes, namespaces
+}
+
+// below returns the longer prefixes whose sessions are, by their keys, sessions of
+// that namespace.
+func below(prefix, namespace string) []string {
+	prefixes := []string{prefix + namespace + ":"}
+	for end := 1; end <= len(namespace); end++ {
+		prefixes = append(prefixes, prefix+namespace[:end])
+	}
+	return prefixes
+}
+
+// claim marks the store's key space as a deployment's, and returns errOverlap if
+// it is a part of that of another. Who comes first stays: of two that have shared
+// a server since before there were markers, neither is refused unless the other
+// has sessions among its own. What the server does not let the store's user look
+// at is left alone.
+func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	own, err := s.anyExists(ctx, client, []string{marker(s.prefix)})
+	if err != nil {
+		return err
+	}
+	if own == "" {
+		if err := s.checkAbove(ctx, client); err != nil {
+			return err
+		}
+	}
+	// That there is no room for it is no reason not to run.
+	err = s.send(ctx, client, client.B().Set().Key(marker(s.prefix)).Value(rand.Text()).Nx().Build().Pin())[0].Error()
+	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "OOM ") {
+		return err
+	}
+	return nil
+}
+
+// checkAbove looks for deployments whose namespaces, or ids, this one's keys are.
+func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
+	prefixes, namespaces := above(s.prefix)
+	established, err := s.hasSessions(ctx, client)
+	if err != nil {
+		return err
+	}
+	for i, prefix := range prefixes {
+		other, namespace := layout{prefix}, namespaces[i]
+		there, err := s.anyExists(ctx, client, []string{marker(prefix)})
+		if err != nil {
+			return err
+		}
+		used := false
+		if namespace != "" {
+			if used, err = s.namesOther(ctx, client, other, namespace); err != nil {
+				return err
+			}
+		}
+		if !used && (there == "" || established) {
+			if there != "" {
+				s.log.WarnContext(ctx, "another deployment has a prefix whose keys may meet this one's: give one of them another REDIS_PREFIX",
+					slog.String("prefix", s.prefix), slog.String("other", prefix))
+			}
+			continue
+		}
+		what := "ids that begin with " + fmt.Sprintf("%q", s.prefix[len(prefix):])
+		if namespace != "" {
+			what = "the namespace " + fmt.Sprintf("%q", namespace)
+		}
+		return fmt.Errorf("%w: those that begin with %q are, to the deployment with the prefix %q, %s; "+
+			"set another REDIS_PREFIX, or if that deployment is no more, delete its key %s",
+			errOverlap, s.prefix, prefix, what, marker(prefix))
+	}
+	return nil
+}
+
+// hasSessions reports whether sessions are indexed under the store's own prefix.
+func (s *Store) hasSessions(ctx context.Context, client rueidis.Client) (bool, error) {
+	keys := make([]string, shards)
+	for shard := range shards {
+		keys[shard] = s.expiries(shard)
+	}
+	found, err := s.anyExists(ctx, client, keys)
+	return found != "", err
+}
+
+// namesOther reports whether a deployment has ever had sessions in the namespace.
+func (s *Store) namesOther(ctx context.Context, client rueidis.Client, other layout, namespace string) (bool, error) {
+	cmds := make([]rueidis.Completed, shards)
+	for shard := range shards {
+		cmds[shard] = rangeByLex(client, other.names(shard), "["+namespace, "["+namespace, 1)
+	}
+	for _, result := range client.DoMulti(ctx, cmds...) {
+		members, err := result.AsStrSlice()
+		switch {
+		case err == nil && len(members) > 0:
+			return true, nil
+		case err != nil && !isAnswer(err):
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// anyExists returns the first of the keys that exists; empty for none. A key that
+// the user may not look at counts as none.
+func (s *Store) anyExists(ctx context.Context, client rueidis.Client, keys []string) (string, error) {
+	cmds := make([]rueidis.Completed, len(keys))
+	for i, key := range keys {
+		cmds[i] = client.B().Exists().Key(key).Build().Pin()
+	}
+	found := ""
+	for i, result := range s.send(ctx, client, cmds...) {
+		n, err := result.AsInt64()
+		switch {
+		case answered(err, "NOPERM "):
+		case err != nil:
+			return "", err
+		case n > 0 && found == "":
+			found = keys[i] //nolint:gosec // there is a result for each command
+		}
+	}
+	return found, nil
+}
+
+// names are a bounded set of names.
+type names struct {
+	mu  sync.RWMutex
+	set map[string]struct{}
+}
+
+// maxNames is how many names are remembered; more make it begin anew.
+const maxNames = 4096
+
+func (n *names) has(name string) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	_, ok := n.set[name]
+	return ok
+}
+
+func (n *names) add(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.set == nil || len(n.set) >= maxNames {
+		n.set = map[string]struct{}{}
+	}
+	n.set[name] = struct{}{}
+}
+
+// mayUse returns an error if the namespace is another deployment's key space. It
+// asks the server once for each namespace: a deployment that comes later is
+// refused by its own start.
+func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace string) error {
+	if namespace == schema.DefaultNamespace {
+		return nil
+	}
+	if s.free.has(namespace) {
+		return nil
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	prefixes := below(s.prefix, namespace)
+	keys := make([]string, len(prefixes))
+	for i, prefix := range prefixes {
+		keys[i] = marker(prefix)
+	}
+	taken, err := s.anyExists(ctx, client, keys)
+	if err != nil {
+		return failed("looking for other deployments", err)
+	}
+	if taken != "" {
+		err := fmt.Errorf("%w: the namespace %q is the deployment that %s marks; use another namespace, or if that deployment is no more, delete the key",
+			errOverlap, namespace, taken)
+		return unready(fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err))
+	}
+	s.free.add(strings.Clone(namespace))
+	return nil
+}

@@ -1,0 +1,211 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+// errRights: the server does not let the store's user do what the store needs.
+var errRights = errors.New("the user lacks rights")
+
+// right is a command that the store sends, or runs in a script. All of them are
+// tried before the store is used: found out one by one, under load, they would be
+// outages.
+type right struct {
+	name string
+	// command is what is sent; empty for the name.
+	command string
+	// args follow the command; KEY stands for the key. Nothing is left of what it
+	// writes.
+	args []string
+	// cache: only with a client cache.
+	cache bool
+}
+
+// rights are in the order in which they are tried.
+var rights = []right{
+	{name: "set", args: []string{"KEY", "1", "PX", "10000"}},
+	{name: "get", args: []string{"KEY"}},
+	{name: "mget", args: []string{"KEY"}},
+	{name: "getrange", args: []string{"KEY", "0", "1"}},
+	{name: "strlen", args: []string{"KEY"}},
+	{name: "exists", args: []string{"KEY"}},
+	{name: "pexpire", args: []string{"KEY", "10000"}},
+	{name: "pexpireat", args: []string{"KEY", "1"}}, // removes it
+	{name: "pexpiretime", args: []string{"KEY"}},
+	{name: "pttl", args: []string{"KEY"}, cache: true},
+	{name: "zadd", args: []string{"KEY", "0", "1"}},
+	{name: "zcard", args: []string{"KEY"}},
+	{name: "zrange", args: []string{"KEY", "0", "0"}},
+	{name: "zrandmember", args: []string{"KEY"}},
+	{name: "zrem", args: []string{"KEY", "1"}}, // removes it
+	{name: "xadd", args: []string{"KEY", "MAXLEN", "1", "*", "a", "1"}},
+	{name: "xrange", args: []string{"KEY", "-", "+", "COUNT", "1"}},
+	{name: "xrevrange", args: []string{"KEY", "+", "-", "COUNT", "1"}},
+	{name: "xread", args: []string{"COUNT", "1", "STREAMS", "KEY", "0"}},
+	{name: "del", args: []string{"KEY"}}, // removes it
+	// It has no key by which a Cluster could be asked, so a script runs it.
+	{name: "time", command: "eval", args: []string{"return redis.call('TIME')", "1", "KEY"}},
+	{name: "eval", args: []string{"return 1", "1", "KEY"}},
+	{name: "evalsha", args: []string{strings.Repeat("0", 40), "1", "KEY"}},
+}
+
+// prove tries everything that the store will need, on keys of its own and on
+// every primary, and returns an error that names what is missing. Any other
+// answer than that it is not permitted proves the right: the server looks at that
+// first.
+func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	var cmds []rueidis.Completed
+	var names []string
+	for n := range s.probes() {
+		key := s.probe(n)
+		// The keys beside a session's begin with a brace.
+		for _, key := range []string{key, "{" + key + "}:to"} {
+			for _, one := range rights {
+				if one.cache && !s.opts.ClientCache {
+					continue
+				}
+				cmds, names = append(cmds, one.try(client, key)), append(names, one.name)
+			}
+		}
+	}
+	var missing []string
+	for i, result := range client.DoMulti(ctx, cmds...) {
+		err := result.Error()
+		switch {
+		case answered(err, "NOPERM ") && strings.Contains(err.Error(), " access "):
+			missing = append(missing, "~"+s.prefix+"* and ~{"+s.prefix+"*")
+		case answered(err, "NOPERM ", inScript):
+			missing = append(missing, "+"+names[i])
+		case err != nil && !rueidis.IsRedisNil(err) && !isAnswer(err):
+			return err
+		}
+	}
+	slices.Sort(missing)
+	if missing = slices.Compact(missing); len(missing) > 0 {
+		return fmt.Errorf("%w: %s (docs/scaling.md lists what it needs)", errRights, strings.Join(missing, " "))
+	}
+	return nil
+}
+
+// try is the right, tried on a key.
+func (r *right) try(client rueidis.Client, key string) rueidis.Completed {
+	cmd := client.B().Arbitrary(strings.ToUpper(cmp.Or(r.command, r.name)))
+	for _, arg := range r.args {
+		if arg == "KEY" {
+			cmd = cmd.Keys(key)
+		} else {
+			cmd = cmd.Args(arg)
+		}
+	}
+	return cmd.Build().Pin()
+}
+
+// inScript is what a script answers that runs what its user may not, before
+// Redis 7.2.
+const inScript = "ERR The user executing the script can't run this command"
+
+// isAnswer reports whether err is an answer of the server.
+func isAnswer(err error) bool {
+	_, ok := errors.AsType[*rueidis.RedisError](err)
+	return ok
+}
+
+// probe is a key that stays empty, for asking whether the server would write it.
+func (l layout) probe(n int) string { return l.sharded("#probe:", n) }
+
+// probes is how many keys lead to every server: one does, or in a Cluster as
+// many as indexes have shards.
+func (s *Store) probes() int {
+	if s.opts.Cluster {
+		return shards
+	}
+	return 1
+}
+
+// Ping reports whether there is a server that runs the store's scripts and takes
+// writes: one that answers may be a replica, have too few of its own, be busy, or
+// let the user only read. Nothing is written, so memory that is full is no reason
+// against it. A Cluster that lost one of several servers can still be asked for
+// most sessions, and no other instance could do better; but a right that is
+// missing on one of them is told.
+func (s *Store) Ping(ctx context.Context) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	const doing = "asking for an answer"
+	calls := make([]call, s.probes())
+	for n := range calls {
+		calls[n] = call{script: probeScript, keys: []string{s.probe(n)}, args: []string{"0"}}
+	}
+	_, failures := s.evalAll(ctx, client, doing, calls)
+	var last error
+	well := false
+	for _, err := range failures {
+		switch {
+		case err == nil:
+			well = true
+		case answered(err, "NOPERM "):
+			return unready(err)
+		default:
+			last = err
+		}
+	}
+	if well {
+		return nil
+	}
+	return unready(last)
+}
+
+// reasons are answers that say why a server that can be reached does not do, in
+// words that may be shown to anybody.
+var reasons = []struct{ answer, reason string }{
+	{"READONLY ", "The Redis server is a replica, which takes no writes."},
+	{"NOREPLICAS ", "The Redis server has too few replicas to take writes."},
+	{"MISCONF ", "The Redis server cannot save its data, and takes no writes."},
+	{"NOPERM ", "The Redis user may not run scripts that write to the service's keys."},
+	{"NOAUTH ", "Redis asks for another password."},
+	{"WRONGPASS ", "Redis asks for another password."},
+	{"LOADING ", "The Redis server is loading its data."},
+	{"BUSY ", "The Redis server is busy running a script."},
+	{"CLUSTERDOWN ", "The Redis Cluster is down."},
+	{"ERR max number of clients", "The Redis server has as many clients as it takes."},
+}
+
+// unready adds to an error why the store is not ready, as far as that may be
+// shown.
+func unready(err error) error {
+	if errors.Is(err, errRights) || errors.Is(err, errOverlap) {
+		return &store.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
+	}
+	for _, one := range reasons {
+		if answered(err, one.answer) {
+			return &store.UnreadyError{Reason: one.reason, Err: err}
+		}
+	}
+	return err
+}
+
+// publicText is the part of an error that begins with what it is.
+func publicText(err error) string {
+	text := err.Error()
+	for _, known := range []error{errRights, errOverlap} {
+		if at := strings.Index(text, known.Error()); at >= 0 {
+			return text[at:]
+		}
+	}
+	return ""
+}
