@@ -58,6 +58,18 @@ func (r *recorder) skipped(path string, info fs.FileInfo) {
 	r.add(e)
 }
 
+// skippedFor reports a subdirectory that is left alone, and the entry in it that
+// shows why.
+func (r *recorder) skippedFor(reason schema.CleanupReason, path string, info fs.FileInfo, shown string) {
+	r.report.Skipped++
+	e := entry(path, info, schema.ActionSkipped, reason)
+	e.Bytes = 0
+	if shown != "" {
+		e.Detail = "it holds a " + escape(shown)
+	}
+	r.add(e)
+}
+
 func (r *recorder) deleted(path string, info fs.FileInfo, reason schema.CleanupReason) {
 	r.report.Scanned++
 	r.report.Deleted++
