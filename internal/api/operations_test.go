@@ -199,7 +199,7 @@ func (o *oneCleanup) Totals() schema.CleanupTotals {
 }
 
 func TestCleanupRoute(t *testing.T) {
-	cleaner := &oneCleanup{}
+	cleaner := &oneCleanup{status: schema.CleanupReady}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	c := s.client()
 	assert.Equal(t, true, c.do("POST", "/api/cleanup?dryRun=true", "").expect(200).json()["dryRun"])
@@ -243,7 +243,7 @@ func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 }
 
 func TestCleanupNeedsAServiceToken(t *testing.T) {
-	cleaner := &oneCleanup{}
+	cleaner := &oneCleanup{status: schema.CleanupReady}
 	s := start(t, func(s *settings) { withServiceTokens(s); s.Cleaner = cleaner })
 	c := s.client()
 	d := c.do("POST", "/api/session", "").expect(201).document()

@@ -188,6 +188,8 @@ func (j *Job) tryClaim(root *os.Root, mine marker) (done bool, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false, j.mark(root)
+	case errors.Is(err, errMarkerChanged):
+		return false, nil
 	case err != nil:
 		return false, err
 	}

@@ -14,6 +14,9 @@ const MaxDepth = maxDepth
 // modification time says, which tests can set: they cannot set any of the others.
 func (o *Options) AgeByModTime() { o.changed = fs.FileInfo.ModTime }
 
+// AgeByFileSystem undoes that.
+func (o *Options) AgeByFileSystem() { o.changed = nil }
+
 // MarkerName is the name of the marker.
 const MarkerName = markerName
 

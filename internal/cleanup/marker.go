@@ -33,6 +33,10 @@ const maxMarker = 4096
 
 var errMarker = errors.New("its " + markerName + " is no file of session-api")
 
+// errMarkerChanged: it was replaced just now, by somebody who claims the
+// directory.
+var errMarkerChanged = errors.New("its " + markerName + " was replaced")
+
 // same reports whether two markers name one store.
 func (m marker) same(o marker) bool { return m.Store == o.Store && m.ID == o.ID }
 
@@ -59,8 +63,11 @@ func openMarker(root *os.Root) (*os.File, marker, error) {
 }
 
 func readMarker(f *os.File, seen fs.FileInfo) (m marker, err error) {
-	if opened, err := f.Stat(); err != nil || !os.SameFile(opened, seen) {
-		return m, errors.Join(err, errMarker)
+	switch opened, err := f.Stat(); {
+	case err != nil:
+		return m, err
+	case !os.SameFile(opened, seen):
+		return m, errMarkerChanged
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxMarker))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	gopath "path"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -24,7 +25,12 @@ import (
 // not know how a client spelt it. A name that can be read in two ways, such as
 // a percent-encoded URL, gives two references.
 func FileRefs(results jsontext.Value) []string {
-	var c refCollector
+	if len(results) <= len(emptyObject) {
+		return nil
+	}
+	frames := borrowFrames()
+	defer returnFrames(frames)
+	c := refCollector{frames: (*frames)[:0]}
 	c.scan(results)
 	return c.refs
 }
@@ -55,6 +61,19 @@ type refCollector struct {
 	seen   map[string]struct{} // made once refs is too long to look through
 	values int                 // how many named a file that none before did
 	frames []refFrame
+}
+
+// refFrames are frames to use again: as many as results nest deep.
+var refFrames = sync.Pool{New: func() any { return new([maxDepth]refFrame) }}
+
+func borrowFrames() *[maxDepth]refFrame {
+	frames, _ := refFrames.Get().(*[maxDepth]refFrame) // New makes nothing else
+	return frames
+}
+
+func returnFrames(frames *[maxDepth]refFrame) {
+	clear(frames[:]) // lets go of the document
+	refFrames.Put(frames)
 }
 
 // refFrame is an object or array that the pass is in.
@@ -190,7 +209,12 @@ func (c *refCollector) pointer() string {
 // there until now: a change that refers to no more files than they do is
 // lawful, whatever the limit is by now. The error is an *Error.
 func (r *Rules) fileRefs(results, before jsontext.Value) ([]string, error) {
-	c := refCollector{limit: r.MaxFileRefs}
+	if len(results) <= len(emptyObject) {
+		return nil, nil
+	}
+	frames := borrowFrames()
+	defer returnFrames(frames)
+	c := refCollector{limit: r.MaxFileRefs, frames: (*frames)[:0]}
 	if c.scan(results) {
 		return c.refs, nil
 	}
