@@ -53,8 +53,9 @@ func TestFilesThatCameLately(t *testing.T) {
 		"unpacked into a new folder": "mkdir got && tar xf ../file.tar -C got",
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, err := os.MkdirTemp(elsewhere, "files")
-			require.NoError(t, err)
+			dir := filepath.Join(elsewhere, "files")
+			require.NoError(t, os.Mkdir(dir, 0o700))
+			defer func() { require.NoError(t, os.RemoveAll(dir)) }()
 			sh(t, dir, command)
 			for _, later := range []time.Duration{0, grace - time.Minute} {
 				report, err := newJobOf(t, asFileSystem(dir, referring(), later)).Run(t.Context(), false)
@@ -64,7 +65,7 @@ func TestFilesThatCameLately(t *testing.T) {
 				require.NoError(t, err)
 			}
 			// Once they have been there for the grace, they go.
-			_, err = newJobOf(t, asFileSystem(dir, referring(), grace+time.Minute)).Run(t.Context(), false)
+			_, err := newJobOf(t, asFileSystem(dir, referring(), grace+time.Minute)).Run(t.Context(), false)
 			require.NoError(t, err)
 			_, err = os.Lstat(filepath.Join(dir, "got"))
 			assert.ErrorIs(t, err, os.ErrNotExist)

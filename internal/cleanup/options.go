@@ -145,11 +145,11 @@ func (o *Options) checkUse(dir string) error {
 	}
 	f, err := os.Open(dir) //nolint:gosec // the operator names the directory
 	if err != nil {
-		return nil //nolint:nilerr // missing, or not readable
+		return nil // it is missing, or cannot be read
 	}
 	defer shut(f)
 	if empty, err := vacant(f); err != nil || empty {
-		return nil //nolint:nilerr // not readable
+		return nil // it is empty, or cannot be read
 	}
 	if err := checkMarkers(dir, projectMarkers, func(name string) error {
 		_, err := os.Lstat(filepath.Join(dir, name))

@@ -96,12 +96,15 @@ func (r *recorder) add(e schema.CleanupEntry) {
 // hasRoom reports whether the report takes another entry. It is asked before the
 // entry of a file is made: of a million there is room for few.
 func (r *recorder) hasRoom() bool {
-	if len(r.report.Entries) < schema.MaxReportEntries-maxFailures {
+	if !r.isFull() {
 		return true
 	}
 	r.report.Truncated = true
 	return false
 }
+
+// isFull reports whether another entry would have no room.
+func (r *recorder) isFull() bool { return len(r.report.Entries) >= schema.MaxReportEntries-maxFailures }
 
 // failure is something that a run could not do.
 type failure struct {

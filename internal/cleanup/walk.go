@@ -126,7 +126,7 @@ func (l *level) read(ctx context.Context) error {
 	l.handle = f
 	for {
 		names, err := f.Readdirnames(readBatch)
-		if l.foreign(ctx, names) {
+		if l.foreign(names) {
 			return errNotOurs
 		}
 		for _, name := range names {
@@ -145,7 +145,7 @@ func (l *level) read(ctx context.Context) error {
 		case len(l.due) < maxDue:
 		default:
 			// What shows a project may come later.
-			if !l.checked && l.foreign(ctx, l.lookFor(append([]string{markerName}, projectMarkers...))) {
+			if !l.checked && l.foreign(l.lookFor(append([]string{markerName}, projectMarkers...))) {
 				return errNotOurs
 			}
 			l.checked = true
@@ -162,7 +162,7 @@ var errNotOurs = errors.New("not ours")
 
 // foreign reports whether any of the names in a subdirectory shows that it is
 // not ours. All that was due there is not, then. The top was looked at before.
-func (l *level) foreign(ctx context.Context, names []string) bool {
+func (l *level) foreign(names []string) bool {
 	if l.parent == nil {
 		return false
 	}
@@ -222,7 +222,9 @@ func (l *level) seeFile(name string, info fs.FileInfo) {
 		return age > p.job.ttl, age > p.job.grace && !l.referenced(name)
 	}
 	tooOld, unreferenced := judge()
-	if tooOld || unreferenced { // few are: that is when another call is worth it
+	// Another call for each file that is due is worth it where files go, and where
+	// they are named; the rest of a long dry run is only counted.
+	if (tooOld || unreferenced) && (!p.rec.report.DryRun || !p.rec.isFull()) {
 		if born, ok := p.job.born(l.handle, name); ok && born.After(changed) {
 			changed = born
 			tooOld, unreferenced = judge()

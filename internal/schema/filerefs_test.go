@@ -2,7 +2,6 @@ package schema_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	gopath "path"
 	"slices"
@@ -136,7 +135,7 @@ func TestMaxFileRefs(t *testing.T) {
 	tooMany := func(err error) {
 		t.Helper()
 		var invalid *schema.Error
-		require.True(t, errors.As(err, &invalid), "%v", err)
+		require.ErrorAs(t, err, &invalid)
 		assert.Equal(t, schema.CodeValidationFailed, invalid.Code)
 		require.Len(t, invalid.Fields, 1)
 		assert.Equal(t, "/results/runs/1/a~1b~0/urls/100", invalid.Fields[0].Pointer)
@@ -207,7 +206,7 @@ func FuzzFileRefs(f *testing.F) {
 				break
 			}
 			var invalid *schema.Error
-			require.True(t, errors.As(err, &invalid))
+			require.ErrorAs(t, err, &invalid)
 			if invalid.Code == schema.CodeTooLarge {
 				break
 			}

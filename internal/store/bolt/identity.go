@@ -62,8 +62,8 @@ func makeIdentity(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
-	_, err = temp.WriteString(rand.Text() + "\n")
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+	_, wrote := temp.WriteString(rand.Text() + "\n")
+	if err := errors.Join(wrote, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
 	// Unlike a rename, it replaces nothing.
