@@ -32,8 +32,8 @@ func tour(t *testing.T) []block {
 	return blocks
 }
 
-// listening starts the binary with nothing configured but a free port and a
-// temporary directory of its own, and returns its address.
+// listening starts the binary as the tour says, with a free port and a temporary
+// directory of its own, and returns its address.
 func listening(t *testing.T, tmp string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "session-api")
@@ -41,7 +41,7 @@ func listening(t *testing.T, tmp string) string {
 	require.NoError(t, err, "%s", out)
 
 	cmd := exec.Command(binary)
-	cmd.Env = []string{"PORT=0", "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"PORT=0", "FILE_GRACE_MS=0", "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH")}
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
@@ -87,6 +87,9 @@ func TestTour(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, want)
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), "`FILE_GRACE_MS=0 make run`", "as listening starts it")
 	const local = "API=http://127.0.0.1:8080\n"
 	require.Contains(t, script.String(), local)
 

@@ -178,7 +178,7 @@ func (*finder) stop() {}
 
 // take implements side: it is one walk.
 func (f *finder) take(ctx context.Context, _ *lab, _ time.Duration, _ int) (t turn, requests int64, err error) {
-	cmd := exec.CommandContext(ctx, "find", f.dir, "-type", "f", "!", "-newer", f.mark, "-printf", ".")
+	cmd := exec.CommandContext(ctx, "find", f.dir, "-type", "f", "!", "-name", ".session-api-cleanup", "!", "-newer", f.mark, "-printf", ".")
 	endWithParent(cmd)
 	began := time.Now()
 	out, err := cmd.Output()

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, interval time.Duration) *world {
 	root := onDisk(t)
 	w := &world{
 		t: t, random: newRandom(t), root: root, interval: interval, busy: 500 * time.Millisecond,
-		data: filepath.Join(root, "data"), files: filepath.Join(root, "files"),
+		data: filepath.Join(root, "data"), files: filepath.Join(root, "validator-analysis"),
 		command: func() *exec.Cmd { return exec.Command(binary) },
 		started: func() {},
 		lose:    func() {},

@@ -105,12 +105,12 @@ func TestComposeSettingsAreKnown(t *testing.T) {
 
 func TestComposeSettingsAreAccepted(t *testing.T) {
 	_, s := composed(t, service)
-	set, dir := settingsOf(t, s), t.TempDir()
+	set, secrets := settingsOf(t, s), t.TempDir()
 	// What the container has and this machine has not.
 	require.Equal(t, image(t).environment(t)["ANALYSIS_TMP_DIR"], set["ANALYSIS_TMP_DIR"])
-	set["ANALYSIS_TMP_DIR"] = dir
+	set["ANALYSIS_TMP_DIR"] = t.TempDir()
 	for _, name := range []string{"SESSION_SECRET_FILE", "SERVICE_TOKENS_FILE"} {
-		set[name] = filepath.Join(dir, name)
+		set[name] = filepath.Join(secrets, name)
 		require.NoError(t, os.WriteFile(set[name], []byte(rand.Text()+rand.Text()+"\n"), 0o600))
 	}
 	output, err := session(t, set, "config")

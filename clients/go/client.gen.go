@@ -48,6 +48,9 @@ const (
 	CleanupEntryReasonError          CleanupEntryReason = "error"
 	CleanupEntryReasonFutureTime     CleanupEntryReason = "future_time"
 	CleanupEntryReasonNotRegular     CleanupEntryReason = "not_regular"
+	CleanupEntryReasonOtherDirectory CleanupEntryReason = "other_directory"
+	CleanupEntryReasonOwnFile        CleanupEntryReason = "own_file"
+	CleanupEntryReasonProject        CleanupEntryReason = "project"
 	CleanupEntryReasonTooOld         CleanupEntryReason = "too_old"
 	CleanupEntryReasonUnreferenced   CleanupEntryReason = "unreferenced"
 )
@@ -65,9 +68,36 @@ func (e CleanupEntryReason) Valid() bool {
 		return true
 	case CleanupEntryReasonNotRegular:
 		return true
+	case CleanupEntryReasonOtherDirectory:
+		return true
+	case CleanupEntryReasonOwnFile:
+		return true
+	case CleanupEntryReasonProject:
+		return true
 	case CleanupEntryReasonTooOld:
 		return true
 	case CleanupEntryReasonUnreferenced:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CleanupStatsStatus.
+const (
+	CleanupStatsStatusOtherStore  CleanupStatsStatus = "other_store"
+	CleanupStatsStatusReady       CleanupStatsStatus = "ready"
+	CleanupStatsStatusUnavailable CleanupStatsStatus = "unavailable"
+)
+
+// Valid indicates whether the value is a known member of the CleanupStatsStatus enum.
+func (e CleanupStatsStatus) Valid() bool {
+	switch e {
+	case CleanupStatsStatusOtherStore:
+		return true
+	case CleanupStatsStatusReady:
+		return true
+	case CleanupStatsStatusUnavailable:
 		return true
 	default:
 		return false
@@ -155,8 +185,11 @@ func (e JSONPatchOperationOp) Valid() bool {
 // Defines values for ProblemCode.
 const (
 	ProblemCodeBadRequest             ProblemCode = "bad_request"
+	ProblemCodeCleanupOtherStore      ProblemCode = "cleanup_other_store"
 	ProblemCodeCleanupRunning         ProblemCode = "cleanup_running"
+	ProblemCodeCleanupUnavailable     ProblemCode = "cleanup_unavailable"
 	ProblemCodeConflictingCredentials ProblemCode = "conflicting_credentials"
+	ProblemCodeDamagedSession         ProblemCode = "damaged_session"
 	ProblemCodeForbiddenOrigin        ProblemCode = "forbidden_origin"
 	ProblemCodeInternal               ProblemCode = "internal"
 	ProblemCodeInvalidHeader          ProblemCode = "invalid_header"
@@ -195,9 +228,15 @@ func (e ProblemCode) Valid() bool {
 	switch e {
 	case ProblemCodeBadRequest:
 		return true
+	case ProblemCodeCleanupOtherStore:
+		return true
 	case ProblemCodeCleanupRunning:
 		return true
+	case ProblemCodeCleanupUnavailable:
+		return true
 	case ProblemCodeConflictingCredentials:
+		return true
+	case ProblemCodeDamagedSession:
 		return true
 	case ProblemCodeForbiddenOrigin:
 		return true
@@ -361,23 +400,23 @@ type CleanupEntry struct {
 	// Bytes Its size.
 	Bytes int64 `json:"bytes"`
 
-	// Detail What failed.
+	// Detail What failed, or what is in a directory that was skipped.
 	Detail *string `json:"detail,omitempty"`
 
-	// ModifiedAt When it last changed, where that is known.
+	// ModifiedAt When its content last changed, where that is known.
 	ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 
 	// Path Where it is, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`.
 	Path string `json:"path"`
 
-	// Reason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
+	// Reason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
 	Reason CleanupEntryReason `json:"reason"`
 }
 
 // CleanupEntryAction What happened to it.
 type CleanupEntryAction string
 
-// CleanupEntryReason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
+// CleanupEntryReason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
 type CleanupEntryReason string
 
 // CleanupReport What a run of the cleanup did, or in a dry run would have done.
@@ -415,7 +454,7 @@ type CleanupReport struct {
 	// SessionsExpired Expired sessions that it removed; 0 in a dry run.
 	SessionsExpired int64 `json:"sessionsExpired"`
 
-	// Skipped What is no regular file, such as links and sockets. It is never touched.
+	// Skipped What is no regular file, such as links and sockets, and directories that are not cleaned. None of it is touched.
 	Skipped int64 `json:"skipped"`
 
 	// StartedAt When the run started.
@@ -444,7 +483,13 @@ type CleanupStats struct {
 
 	// Scanned Files that it looked at.
 	Scanned int64 `json:"scanned"`
+
+	// Status Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+	Status CleanupStatsStatus `json:"status"`
 }
+
+// CleanupStatsStatus Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+type CleanupStatsStatus string
 
 // DeletedSessions What was ended.
 type DeletedSessions struct {
@@ -502,7 +547,7 @@ type IssuedSession struct {
 	// Meta Anything else.
 	Meta map[string]interface{} `json:"meta"`
 
-	// Results What came back. Files that `analysis.files` and `report` name are kept by the cleanup as long as the session lives: each a path, or an object with the path in `path`, `filePath`, `file`, `filename` or `name`.
+	// Results What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422.
 	Results map[string]interface{} `json:"results"`
 
 	// Revision 1 at creation, one more with each change of a section.
@@ -631,7 +676,7 @@ type Session struct {
 	// Meta Anything else.
 	Meta map[string]interface{} `json:"meta"`
 
-	// Results What came back. Files that `analysis.files` and `report` name are kept by the cleanup as long as the session lives: each a path, or an object with the path in `path`, `filePath`, `file`, `filename` or `name`.
+	// Results What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422.
 	Results map[string]interface{} `json:"results"`
 
 	// Revision 1 at creation, one more with each change of a section.
@@ -862,6 +907,9 @@ type BadRequestBody = Problem
 
 // CleanupRunning What went wrong (RFC 9457).
 type CleanupRunning = Problem
+
+// CleanupUnavailable What went wrong (RFC 9457).
+type CleanupUnavailable = Problem
 
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
@@ -1266,7 +1314,12 @@ type ClientInterface interface {
 	// Removes expired sessions, then the analysis files that no live session refers to and that
 	// are past their grace, and files past their own age limit. If the references could not be
 	// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-	// what would be.
+	// what would be. A file is as old as its last change of any kind: what was copied with its
+	// times, unpacked or moved to its place is new there.
+	//
+	// Where no file can be removed, expired sessions are, and the answer is a problem: the
+	// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
+	// since the start, or must not be cleaned (`cleanup_unavailable`).
 	//
 	// Of instances that share a store, one cleans at a time. A run waits for that of another
 	// instance, for up to 15 seconds; then it is 409. A dry run does not wait.
@@ -1811,7 +1864,12 @@ func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Removes expired sessions, then the analysis files that no live session refers to and that
 // are past their grace, and files past their own age limit. If the references could not be
 // read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-// what would be.
+// what would be. A file is as old as its last change of any kind: what was copied with its
+// times, unpacked or moved to its place is new there.
+//
+// Where no file can be removed, expired sessions are, and the answer is a problem: the
+// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
+// since the start, or must not be cleaned (`cleanup_unavailable`).
 //
 // Of instances that share a store, one cleans at a time. A run waits for that of another
 // instance, for up to 15 seconds; then it is 409. A dry run does not wait.
@@ -4662,7 +4720,12 @@ type ClientWithResponsesInterface interface {
 	// Removes expired sessions, then the analysis files that no live session refers to and that
 	// are past their grace, and files past their own age limit. If the references could not be
 	// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-	// what would be.
+	// what would be. A file is as old as its last change of any kind: what was copied with its
+	// times, unpacked or moved to its place is new there.
+	//
+	// Where no file can be removed, expired sessions are, and the answer is a problem: the
+	// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
+	// since the start, or must not be cleaned (`cleanup_unavailable`).
 	//
 	// Of instances that share a store, one cleans at a time. A run waits for that of another
 	// instance, for up to 15 seconds; then it is 409. A dry run does not wait.
@@ -5297,7 +5360,7 @@ type RunCleanupResponse struct {
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
-	ApplicationProblemJSON503 *StoreUnavailable
+	ApplicationProblemJSON503 *CleanupUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RunCleanupResponse401Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7509,7 +7572,12 @@ func (c *ClientWithResponses) GetRootWithResponse(ctx context.Context, reqEditor
 // Removes expired sessions, then the analysis files that no live session refers to and that
 // are past their grace, and files past their own age limit. If the references could not be
 // read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-// what would be.
+// what would be. A file is as old as its last change of any kind: what was copied with its
+// times, unpacked or moved to its place is new there.
+//
+// Where no file can be removed, expired sessions are, and the answer is a problem: the
+// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
+// since the start, or must not be cleaned (`cleanup_unavailable`).
 //
 // Of instances that share a store, one cleans at a time. A run waits for that of another
 // instance, for up to 15 seconds; then it is 409. A dry run does not wait.
@@ -8423,7 +8491,7 @@ func ParseRunCleanupResponse(rsp *http.Response) (*RunCleanupResponse, error) {
 		response.ApplicationProblemJSON500 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest StoreUnavailable
+		var dest CleanupUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

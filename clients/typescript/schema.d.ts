@@ -497,7 +497,12 @@ export interface paths {
          * @description Removes expired sessions, then the analysis files that no live session refers to and that
          *     are past their grace, and files past their own age limit. If the references could not be
          *     read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-         *     what would be.
+         *     what would be. A file is as old as its last change of any kind: what was copied with its
+         *     times, unpacked or moved to its place is new there.
+         *
+         *     Where no file can be removed, expired sessions are, and the answer is a problem: the
+         *     directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
+         *     since the start, or must not be cleaned (`cleanup_unavailable`).
          *
          *     Of instances that share a store, one cleans at a time. A run waits for that of another
          *     instance, for up to 15 seconds; then it is 409. A dry run does not wait.
@@ -783,7 +788,7 @@ export interface components {
             apiConfig: {
                 [key: string]: unknown;
             };
-            /** @description What came back. Files that `analysis.files` and `report` name are kept by the cleanup as long as the session lives: each a path, or an object with the path in `path`, `filePath`, `file`, `filename` or `name`. */
+            /** @description What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422. */
             results: {
                 [key: string]: unknown;
             };
@@ -1066,6 +1071,11 @@ export interface components {
              * @description Failures.
              */
             errors: number;
+            /**
+             * @description Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+             * @enum {string}
+             */
+            status: "ready" | "other_store" | "unavailable";
         };
         /** @description What a run of the cleanup did, or in a dry run would have done. */
         CleanupReport: {
@@ -1115,7 +1125,7 @@ export interface components {
             dirsRemoved: number;
             /**
              * Format: int64
-             * @description What is no regular file, such as links and sockets. It is never touched.
+             * @description What is no regular file, such as links and sockets, and directories that are not cleaned. None of it is touched.
              */
             skipped: number;
             /**
@@ -1138,10 +1148,10 @@ export interface components {
              */
             action: "deleted" | "kept" | "skipped" | "failed";
             /**
-             * @description Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, or the failure in `detail`.
+             * @description Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
              * @enum {string}
              */
-            reason: "unreferenced" | "too_old" | "empty_directory" | "future_time" | "clock_set" | "not_regular" | "error";
+            reason: "unreferenced" | "too_old" | "empty_directory" | "future_time" | "clock_set" | "not_regular" | "project" | "other_directory" | "own_file" | "error";
             /**
              * Format: int64
              * @description Its size.
@@ -1149,10 +1159,10 @@ export interface components {
             bytes: number;
             /**
              * Format: date-time
-             * @description When it last changed, where that is known.
+             * @description When its content last changed, where that is known.
              */
             modifiedAt?: string;
-            /** @description What failed. */
+            /** @description What failed, or what is in a directory that was skipped. */
             detail?: string;
         };
         /** @description The service is alive. */
@@ -1196,7 +1206,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "internal" | "store_full" | "store_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1562,7 +1572,19 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Another instance is cleaning, and did not finish in time. Nothing was done. */
+        /** @description The directory of files cannot be cleaned, or the store cannot be asked. */
+        CleanupUnavailable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Another instance is cleaning, and did not finish in time; nothing was done. Or the directory of files belongs to the sessions of another store; no file was removed. */
         CleanupRunning: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1665,7 +1687,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service failed. The answer does not say how; its log does, under the request id. */
+        /** @description The service failed. The answer does not say how; its log does, under the request id. With `damaged_session` it is the stored session that cannot be read. */
         InternalError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2983,7 +3005,7 @@ export interface operations {
             403: components["responses"]["ForbiddenOrigin"];
             409: components["responses"]["CleanupRunning"];
             500: components["responses"]["InternalError"];
-            503: components["responses"]["StoreUnavailable"];
+            503: components["responses"]["CleanupUnavailable"];
         };
     };
     getRoot: {

@@ -67,6 +67,7 @@ type config struct {
 	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
 	Heartbeat      time.Duration            `env:"SESSION_EVENTS_HEARTBEAT_MS" envDefault:"8000" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
+	MaxFileRefs    int                      `env:"SESSION_MAX_FILE_REFS" envDefault:"1000" min:"1" max:"1000000" doc:"Most files that the results of one session may refer to."`
 	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
 	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
 
@@ -109,7 +110,7 @@ type config struct {
 	CookieSecure      string `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
 	CookiePartitioned bool   `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Needs a Secure cookie."`
 
-	AnalysisDir         string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" group:"Files" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist; the default one is made."`
+	AnalysisDir         string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" group:"Files" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist and be empty at first, or be adopted by session-api cleanup adopt; the default one is made, and may hold files."`
 	FileCleanupInterval time.Duration `env:"FILE_CLEANUP_INTERVAL_MS" envDefault:"1800000" min:"0" doc:"How often the directory is cleaned; 0 for only on request."`
 	FileGrace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age up to which a file stays although no session refers to it."`
 	FileTTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age from which a file goes although a session refers to it."`

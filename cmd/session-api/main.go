@@ -30,6 +30,9 @@ Commands:
   import              read them into another store; -h tells more of both
   check [DIR]         check the data file of a service that does not run; -h
                       tells more
+  cleanup adopt [DIR] let the service delete files in a directory that was not
+                      empty when it came, or that another store used; -h tells
+                      more
   healthcheck         ask the service on this machine whether it is alive
   version             print the version
 
@@ -64,7 +67,7 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return serve(ctx, environ, stdout)
 	}
 	command, rest := args[0], args[1:]
-	if len(rest) > 0 && !slices.Contains([]string{"check", "config", "export", "import"}, command) {
+	if len(rest) > 0 && !slices.Contains([]string{"check", "cleanup", "config", "export", "import"}, command) {
 		return usageError(command + " takes no arguments")
 	}
 	switch command {
@@ -78,6 +81,8 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return runTransfer(ctx, command, rest, environ, streams{os.Stdin, stdout, stderr})
 	case "check":
 		return checkData(rest, environ, stdout)
+	case "cleanup":
+		return adoptDirectory(ctx, rest, environ, stdout, stderr)
 	case "config":
 		return showConfig(rest, environ, stdout, stderr)
 	}

@@ -97,7 +97,7 @@ var checks = []rule{
 // check runs the checks. found is what is wrong already.
 func (c *config) check(found problems) problems {
 	var more problems
-	for _, one := range slices.Concat(checks, boltChecks, redisChecks) {
+	for _, one := range slices.Concat(checks, boltChecks, redisChecks, ownFileChecks()) {
 		if found.of(one.name) || found.of(one.needs...) {
 			continue
 		}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"session-api/internal/cleanup"
 )
 
 // onBolt reports whether the settings of the data file count.
@@ -35,15 +37,9 @@ func (c *config) checkDataDir() string {
 		return "bolt needs a directory for its data file"
 	case !filepath.IsAbs(c.DataDir):
 		return quoted(c.DataDir) + " is not an absolute path"
-	case within(c.DataDir, c.AnalysisDir):
-		return quoted(c.DataDir) + " is within ANALYSIS_TMP_DIR, where files are deleted"
+	case cleanup.Holds(c.AnalysisDir, c.DataDir):
+		return insideAnalysisDir(c.DataDir)
 	}
 	info, err := os.Stat(c.DataDir)
 	return where(err == nil && !info.IsDir(), "%s is not a directory", quoted(c.DataDir))
-}
-
-// within reports whether a path is that of the directory or below it.
-func within(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }

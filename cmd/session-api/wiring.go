@@ -24,7 +24,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
 	}
 	rules := &schema.Rules{
-		MaxBytes: c.MaxBytes, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
+		MaxBytes: c.MaxBytes, MaxFileRefs: c.MaxFileRefs, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
 	}
 	tracer, err := startTracing(c, logger)
 	if err != nil {
@@ -39,7 +39,12 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		Unwritten: c.AutoCreateTTL,
 	}, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
 	files := c.cleanup()
+	files.Own = append(c.ownFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
+	files.StoreKind = kept.Name()
+	if identified, ok := kept.(store.Identified); ok {
+		files.Identity = identified.Identity
+	}
 	var swept cleanup.Sweeper = kept
 	if locker, ok := kept.(cleanup.Locker); ok { // other instances use the store too
 		files.Locker = locker
@@ -86,8 +91,8 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
 		conns: newConnections(c.MaxConnections), running: newHandlers(),
-		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), job.Loop},
-		release: func() error { return closeSettled(server, kept) },
+		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job)},
+		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	s.http = s.newHTTP()
 	return s, nil
@@ -125,7 +130,7 @@ var sameSite = map[string]http.SameSite{
 func (c *config) cleanup() cleanup.Options {
 	began := time.Now()
 	return cleanup.Options{
-		Dir: c.AnalysisDir, Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL,
+		Dir: c.AnalysisDir, Known: c.dirIsOurs(), Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL,
 		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
 	}
 }
@@ -156,8 +161,14 @@ type cleaner struct{ *cleanup.Job }
 // Run is the job's, with its errors in the API's words.
 func (c cleaner) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
 	report, err := c.Job.Run(ctx, dryRun)
-	if errors.Is(err, cleanup.ErrBusy) {
-		err = fmt.Errorf("%w: %w", api.ErrCleanupRunning, err)
+	for _, known := range []struct{ job, api error }{
+		{cleanup.ErrBusy, api.ErrCleanupRunning},
+		{cleanup.ErrOtherStore, api.ErrCleanupOtherStore},
+		{cleanup.ErrDirectory, api.ErrCleanupUnavailable},
+	} {
+		if errors.Is(err, known.job) {
+			err = fmt.Errorf("%w: %w", known.api, err)
+		}
 	}
 	return report, err
 }

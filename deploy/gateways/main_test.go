@@ -80,6 +80,7 @@ func (noCleanup) Run(context.Context, bool) (schema.CleanupReport, error) {
 }
 func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
 func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
+func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
 
 // sessions is session-api, as gateways see it.
 type sessions struct {

@@ -75,6 +75,7 @@ func (noCleanup) Run(_ context.Context, dryRun bool) (schema.CleanupReport, erro
 }
 func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
 func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
+func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
 
 // service is a running server and what a test looks at from the outside.
 type service struct {

@@ -172,8 +172,9 @@ func TestStatsOfASharedStore(t *testing.T) {
 
 // oneCleanup is a cleaner that remembers how it was called.
 type oneCleanup struct {
-	dry []bool
-	err error
+	dry    []bool
+	err    error
+	status schema.CleanupStatus
 }
 
 func (o *oneCleanup) report(dry bool) schema.CleanupReport {
@@ -192,12 +193,13 @@ func (o *oneCleanup) Run(_ context.Context, dry bool) (schema.CleanupReport, err
 	return o.report(dry), nil
 }
 func (o *oneCleanup) Last() (schema.CleanupReport, bool) { return o.report(false), len(o.dry) > 0 }
+func (o *oneCleanup) Status() schema.CleanupStatus       { return o.status }
 func (o *oneCleanup) Totals() schema.CleanupTotals {
 	return schema.CleanupTotals{Runs: int64(len(o.dry)), Scanned: 3, Deleted: 1, BytesFreed: 7}
 }
 
 func TestCleanupRoute(t *testing.T) {
-	cleaner := &oneCleanup{}
+	cleaner := &oneCleanup{status: schema.CleanupReady}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	c := s.client()
 	assert.Equal(t, true, c.do("POST", "/api/cleanup?dryRun=true", "").expect(200).json()["dryRun"])
@@ -209,6 +211,29 @@ func TestCleanupRoute(t *testing.T) {
 	assert.Contains(t, string(c.do("GET", "/metrics", "").body), "session_api_cleanup_freed_bytes_total 7")
 }
 
+// What keeps files from being cleaned is said, and not taken for a run.
+func TestCleanupThatCannotBe(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status schema.CleanupStatus
+		answer int
+		code   string
+	}{
+		{api.ErrCleanupOtherStore, schema.CleanupOtherStore, 409, "cleanup_other_store"},
+		{api.ErrCleanupUnavailable, schema.CleanupUnavailable, 503, "cleanup_unavailable"},
+	} {
+		cleaner := &oneCleanup{err: fmt.Errorf("%w: /secret/place", tt.err), status: tt.status}
+		s := start(t, func(s *settings) { s.Cleaner = cleaner })
+		for _, query := range []string{"", "?dryRun=true"} {
+			reply := s.client().do("POST", "/api/cleanup"+query, "")
+			reply.problem(tt.answer, tt.code)
+			assert.NotContains(t, string(reply.body), "secret")
+		}
+		stats := s.client().do("GET", "/stats", "").expect(200).json()["cleanup"].(map[string]any)
+		assert.Equal(t, string(tt.status), stats["status"])
+	}
+}
+
 func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", api.ErrCleanupRunning)}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
@@ -218,7 +243,7 @@ func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 }
 
 func TestCleanupNeedsAServiceToken(t *testing.T) {
-	cleaner := &oneCleanup{}
+	cleaner := &oneCleanup{status: schema.CleanupReady}
 	s := start(t, func(s *settings) { withServiceTokens(s); s.Cleaner = cleaner })
 	c := s.client()
 	d := c.do("POST", "/api/session", "").expect(201).document()

@@ -31,6 +31,8 @@ const (
 	codeMethodNotAllowed       schema.Code = "method_not_allowed"
 	codeRequestTimeout         schema.Code = "request_timeout"
 	codeCleanupRunning         schema.Code = "cleanup_running"
+	codeCleanupOtherStore      schema.Code = "cleanup_other_store"
+	codeCleanupUnavailable     schema.Code = "cleanup_unavailable"
 	codeUserLimit              schema.Code = "user_limit"
 	codeSessionEnded           schema.Code = "session_ended"
 	codePreconditionFailed     schema.Code = "precondition_failed"
@@ -74,6 +76,8 @@ var problemTypes = map[schema.Code]struct {
 	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
 	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
 	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
+	codeCleanupOtherStore:      {http.StatusConflict, "The directory belongs to another store"},
+	codeCleanupUnavailable:     {http.StatusServiceUnavailable, "The directory cannot be cleaned"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
 	codeSessionEnded:           {http.StatusGone, "The session is over"},
 	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition does not hold"},
@@ -165,6 +169,10 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeInvalidQuery, "The cursor is not one of this list.", nil
 	case errors.Is(err, ErrCleanupRunning):
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
+	case errors.Is(err, ErrCleanupOtherStore):
+		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. The log says more.", nil
+	case errors.Is(err, ErrCleanupUnavailable):
+		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. The log says more.", nil
 	case errors.Is(err, store.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil
 	case errors.Is(err, store.ErrDamaged):

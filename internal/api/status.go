@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"session-api/internal/schema"
 	"session-api/internal/store"
 )
 
@@ -37,12 +38,13 @@ const (
 // cleanupStats are the figures of the last cleanup; LastRunAt is null before
 // the first.
 type cleanupStats struct {
-	LastRunAt  *string `json:"lastRunAt"`
-	Scanned    int     `json:"scanned"`
-	Kept       int     `json:"kept"`
-	Deleted    int     `json:"deleted"`
-	BytesFreed int64   `json:"bytesFreed"`
-	Errors     int     `json:"errors"`
+	LastRunAt  *string              `json:"lastRunAt"`
+	Scanned    int                  `json:"scanned"`
+	Kept       int                  `json:"kept"`
+	Deleted    int                  `json:"deleted"`
+	BytesFreed int64                `json:"bytesFreed"`
+	Errors     int                  `json:"errors"`
+	Status     schema.CleanupStatus `json:"status"`
 }
 
 func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
@@ -67,6 +69,7 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 			Deleted: last.Deleted, BytesFreed: last.BytesFreed, Errors: last.Errors,
 		}
 	}
+	out.Cleanup.Status = s.Cleaner.Status()
 	return writeJSON(w, out)
 }
 

@@ -45,7 +45,8 @@ func (l *level) delete(ctx context.Context, d due) error {
 		l.failedFile(ctx, d, "looking at it again", err)
 		return nil
 	case !os.SameFile(now, d.info) || !now.Mode().IsRegular() ||
-		!now.ModTime().Equal(d.info.ModTime()) || now.Size() != d.info.Size():
+		!now.ModTime().Equal(d.info.ModTime()) || !l.pass.job.changed(now).Equal(l.pass.job.changed(d.info)) ||
+		now.Size() != d.info.Size():
 		l.keep()
 		return nil
 	}
@@ -58,7 +59,8 @@ func (l *level) delete(ctx context.Context, d due) error {
 }
 
 // descend cleans a subdirectory, and removes it if it is empty then and was not
-// changed within the grace before this run, as far as that can be told.
+// changed within the grace before this run, as far as that can be told, unless a
+// session refers to it.
 func (l *level) descend(ctx context.Context, d due) error {
 	if l.depth == maxDepth {
 		l.failed(ctx, d.name, "opening it", errTooDeep)
@@ -67,7 +69,17 @@ func (l *level) descend(ctx context.Context, d due) error {
 	switch empty, err := l.cleanSub(ctx, d); {
 	case err != nil:
 		return err
-	case !empty || l.pass.held || l.pass.started.Sub(d.info.ModTime()) <= l.pass.job.grace:
+	case !empty || l.pass.held || l.pass.started.Sub(l.pass.job.changed(d.info)) <= l.pass.job.grace || l.referenced(d.name):
+		l.occupied = true
+		return nil
+	}
+	switch has, err := l.pass.referenced(ctx, l.path(d.name)); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		l.pass.rec.failed(ctx, failure{path: l.path(d.name), doing: "looking up its references", err: err, store: true})
+		return err
+	case has:
 		l.occupied = true
 		return nil
 	}
@@ -107,7 +119,7 @@ func (l *level) cleanSub(ctx context.Context, d due) (empty bool, err error) {
 	}
 	below := &level{
 		pass: l.pass, parent: l, name: d.name, dir: sub, info: d.info,
-		rel: l.path(d.name), depth: l.depth + 1,
+		rel: l.path(d.name), depth: l.depth + 1, covered: l.referenced(d.name),
 	}
 	switch err := below.inPlace(); {
 	case errors.Is(err, errReplaced):

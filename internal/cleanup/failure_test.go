@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 )
 
@@ -183,19 +184,35 @@ func TestDirectoryVanishes(t *testing.T) {
 	s := referring()
 	s.sweep = func(context.Context) (int, error) { return 4, nil }
 	j := newJob(t, dir, s)
-	require.NoError(t, os.Remove(dir))
+	away := dir + ".away"
+	require.NoError(t, os.Rename(dir, away))
 
+	for _, dry := range []bool{true, false} {
+		report, err := j.Run(t.Context(), dry)
+		require.ErrorIs(t, err, cleanup.ErrDirectory)
+		assert.Equal(t, 1, report.Errors)
+		assert.Contains(t, only(t, report, "").Detail, "no such file")
+		assert.NoDirExists(t, dir, "it may be a volume that is not mounted")
+	}
+	last, ran := j.Last()
+	assert.True(t, ran)
+	assert.Equal(t, 4, last.SessionsExpired)
+	assert.Equal(t, schema.CleanupUnavailable, j.Status())
+
+	// Another directory in its place is not meant.
+	other := write(t, dir, "file", old)
+	_, err := j.Run(t.Context(), false)
+	require.ErrorIs(t, err, cleanup.ErrDirectory)
+	assert.ErrorContains(t, err, "is not the directory that was there at the start")
+	assert.FileExists(t, other)
+	require.NoError(t, os.RemoveAll(dir))
+
+	require.NoError(t, os.Rename(away, dir))
+	write(t, dir, "file", old)
 	report, err := j.Run(t.Context(), false)
 	require.NoError(t, err)
-	assert.Equal(t, 1, report.Errors)
-	assert.Equal(t, 4, report.SessionsExpired)
-	assert.Contains(t, only(t, report, "").Detail, "no such file")
-	assert.NoDirExists(t, dir, "it may be a volume that is not mounted")
-
-	write(t, dir, "file", old)
-	report, err = j.Run(t.Context(), false)
-	require.NoError(t, err)
 	assert.Equal(t, 1, report.Deleted)
+	assert.Equal(t, schema.CleanupReady, j.Status())
 }
 
 // What was harmless at the start may not be so at a later run.
@@ -234,7 +251,7 @@ func TestDirectoryBecomesDangerous(t *testing.T) {
 			before, there := tree(t, top), tree(t, elsewhere)
 
 			report, err := j.Run(t.Context(), false)
-			require.NoError(t, err)
+			require.ErrorIs(t, err, cleanup.ErrDirectory)
 			assert.Equal(t, 1, report.Errors)
 			assert.Zero(t, report.Deleted)
 			assert.Equal(t, before, tree(t, top))

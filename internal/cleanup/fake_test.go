@@ -82,10 +82,14 @@ func (s *store) HasFile(_ context.Context, _ time.Time, paths ...string) (bool, 
 // still.
 func options(dir string, s *store) cleanup.Options {
 	now := time.Now()
-	return cleanup.Options{
+	o := cleanup.Options{
 		Dir: dir, Grace: grace, TTL: ttl, Sweeper: s, References: s,
+		// The directories of tests hold files before there is a job.
+		Known: true, StoreKind: "fake", Identity: func(context.Context) (string, error) { return "of the tests", nil },
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
 	}
+	o.AgeByModTime()
+	return o
 }
 
 func newJob(t testing.TB, dir string, s *store) *cleanup.Job {

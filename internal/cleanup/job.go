@@ -1,8 +1,11 @@
 // Package cleanup prunes what sessions leave behind: sessions that have
 // expired, and files in one directory that no live session refers to any more.
 //
-// It deletes regular files and empty directories beneath that directory and
-// nothing else. It never follows a symbolic link, opens no file, and looks at a
+// The directory must be ours: a marker in it names the store whose sessions
+// refer to its files, and another store's job leaves it alone, see Claim.
+//
+// The job deletes regular files and empty directories beneath that directory and
+// nothing else. What looks like a project it does not enter. It never follows a symbolic link, opens no file, and looks at a
 // file again in the moment before it deletes it. Any number of jobs, in any
 // number of processes, may clean one directory.
 package cleanup
@@ -30,7 +33,8 @@ type Sweeper interface {
 }
 
 // References knows the files that live sessions refer to, in the words of the
-// clients that wrote them: relative to the directory, or absolute inside it.
+// clients that wrote them: relative to the directory, or absolute inside it. A
+// reference to a directory is one to all beneath it.
 type References interface {
 	// Files calls yield with each of them, in no order, possibly more than
 	// once. It returns yield's error as it is, and an error of its own if it
@@ -55,9 +59,20 @@ type Job struct {
 	// turn holds a token while a run is under way.
 	turn chan struct{}
 
+	known     bool
+	own       []OwnFile
+	storeKind string
+	identity  func(ctx context.Context) (string, error)
+	changed   func(fs.FileInfo) time.Time
+	born      func(dir *os.File, name string) (time.Time, bool)
+
+	claiming sync.Mutex
+	claims   claims
+
 	mu     sync.Mutex
 	last   *schema.CleanupReport
 	totals schema.CleanupTotals
+	status schema.CleanupStatus
 }
 
 // dirMode is the mode of a directory that a job makes. Workers that run as
@@ -76,7 +91,13 @@ func New(o Options) (*Job, error) {
 		interval: o.Interval, grace: o.Grace, ttl: o.TTL,
 		sweeper: o.Sweeper, references: o.References, locker: o.Locker,
 		logger: o.Logger, now: o.Now, clock: newClock(&o),
-		turn: make(chan struct{}, 1),
+		turn:  make(chan struct{}, 1),
+		known: o.Known, own: o.Own, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed,
+		born:   func(*os.File, string) (born time.Time, ok bool) { return born, false },
+		status: schema.CleanupUnavailable,
+	}
+	if j.changed == nil {
+		j.changed, j.born = lastChange, birthTime
 	}
 	if j.logger == nil {
 		j.logger = slog.New(slog.DiscardHandler)
@@ -85,7 +106,29 @@ func New(o Options) (*Job, error) {
 		j.logger.Warn("the cleanup's directory cannot be made",
 			slog.String("directory", escape(j.dir)), slog.String("error", cause(err).Error()))
 	}
+	j.settle()
 	return j, nil
+}
+
+// settle remembers which directory the job is for, and marks it as one that is
+// cleaned, for whichever store comes to claim it: from now on workers may write
+// there. What is in the way each run reports.
+func (j *Job) settle() {
+	root, info, err := openDir(j.dir)
+	if err != nil {
+		return
+	}
+	defer shut(root)
+	j.claiming.Lock()
+	defer j.claiming.Unlock()
+	if at, err := placeOf(root, info); err == nil {
+		j.claims.at = &at
+	}
+	if f, _, err := openMarker(root); err == nil {
+		shut(f)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		_ = j.mark(root)
+	}
 }
 
 // Loop runs the job each interval until ctx ends. No failure of a run ends it.
@@ -138,9 +181,10 @@ func (j *Job) tick(ctx context.Context) (ran bool) {
 // longer than 15 seconds.
 //
 // The report is of what was done, also where there is an error. Files and
-// directories that cannot be handled are in the report and are no error, and
-// neither is a directory that cannot be cleaned at all. The error says that ctx
-// ended or that the store failed.
+// directories that cannot be handled are in the report and are no error. The
+// error says that ctx ended, that the store failed, or that the directory cannot
+// be cleaned: it wraps ErrOtherStore where it is not this store's to clean, and
+// ErrDirectory where it is gone, was replaced or must not be cleaned.
 func (j *Job) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
 	return j.attempt(ctx, dryRun, patience)
 }
@@ -215,22 +259,28 @@ func (j *Job) sweep(ctx context.Context, rec *recorder) error {
 
 // clean cleans the directory.
 func (j *Job) clean(ctx context.Context, rec *recorder) error {
-	root, info, err := openDir(j.dir)
-	if err != nil {
+	opened, err := j.openClaimed(ctx)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return err
+	case errors.Is(err, ErrOtherStore), errors.Is(err, ErrDirectory):
 		rec.failed(ctx, failure{doing: "opening the directory", err: err})
-		return nil // in the report: the API stays up
+		return err
+	case err != nil:
+		rec.failed(ctx, failure{doing: "opening the directory", err: err, store: true})
+		return err
 	}
-	defer shut(root)
+	defer shut(opened.dir)
 
-	p := &pass{job: j, rec: rec, bases: j.bases()}
+	p := &pass{job: j, rec: rec, bases: j.bases(), own: ownFilesOf(j.own)}
 	if err := p.load(ctx); err != nil {
 		return err
 	}
 	p.started, p.held = j.look(ctx, rec)
-	_, err = (&level{pass: p, dir: root, info: info}).clean(ctx)
+	_, err = (&level{pass: p, dir: opened.dir, info: opened.info, covered: p.refs.has(".")}).clean(ctx)
 	if errors.Is(err, errReplaced) {
 		rec.failed(ctx, failure{doing: "checking the directory", err: err})
-		return nil // in the report, as when it is missing from the start
+		return fmt.Errorf("%w: %w", ErrDirectory, err)
 	}
 	return err
 }

@@ -61,7 +61,7 @@ func drawTree(t *rapid.T) model {
 // drawReferences refers to some of the files and to much that is none.
 func drawReferences(t *rapid.T, m model, dir string) []string {
 	refs := rapid.SliceOf(rapid.SampledFrom([]string{
-		"", "/", "..", "../a", "nothing", "/a", "a/../../b", dir, dir + "/../a", "/etc/passwd", "A", "a\x00",
+		"", "/", "..", "../a", "nothing", "/a", "a/../../b", path.Dir(dir), dir + "/../a", "/etc/passwd", "A", "a\x00",
 	})).Draw(t, "idle references")
 	for _, p := range slices.Sorted(maps.Keys(m)) {
 		if !rapid.Bool().Draw(t, "referenced") {
@@ -84,9 +84,12 @@ func drawReferences(t *rapid.T, m model, dir string) []string {
 func (m model) after() (left []string, want schema.CleanupReport) {
 	stays := map[string]bool{}
 	for p, one := range m {
+		for above := p; above != "."; above = path.Dir(above) { // a directory keeps all beneath
+			one.referenced = one.referenced || m[above].dir && m[above].referenced
+		}
 		switch {
 		case one.dir:
-			stays[p] = one.age <= grace
+			stays[p] = one.age <= grace || one.referenced
 		case one.link:
 			want.Skipped++
 			stays[p] = true

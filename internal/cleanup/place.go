@@ -51,8 +51,27 @@ const sharedMemory = "/dev/shm"
 // homeParents hold a directory for each user.
 var homeParents = []string{"/home", "/Users"}
 
-// sourceMarkers are in the top directory of somebody's work.
+// sourceMarkers are in the top directory of somebody's work, for certain.
 var sourceMarkers = []string{".git", "go.mod"}
+
+// projectMarkers are in the top directory of a project, and hardly anywhere
+// else.
+var projectMarkers = []string{
+	".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS",
+	"go.mod", "go.work", "package.json", "deno.json", "Cargo.toml", "pyproject.toml", "setup.py", "Pipfile", "requirements.txt",
+	"pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt", "project.clj", "deps.edn",
+	"composer.json", "Gemfile", "mix.exs", "rebar.config", "pubspec.yaml", "Package.swift", "stack.yaml", "cabal.project",
+	"dune-project", "CMakeLists.txt", "meson.build", "Makefile",
+}
+
+// isProjectMarker looks them up by name.
+var isProjectMarker = func() map[string]bool {
+	found := make(map[string]bool, len(projectMarkers))
+	for _, name := range projectMarkers {
+		found[name] = true
+	}
+	return found
+}()
 
 var (
 	errNotDirectory = errors.New("not a directory")
@@ -84,7 +103,7 @@ func checkPlace(dir string) error {
 	} else if err := checkName(target); err != nil {
 		return fmt.Errorf("%q leads to %w", dir, err)
 	}
-	return checkMarkers(dir, func(name string) error {
+	return checkMarkers(dir, sourceMarkers, func(name string) error {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err
 	})
@@ -142,12 +161,12 @@ func checkIdentity(dir string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkMarkers refuses a directory that holds somebody's source code. lstat
-// asks for a name in it.
-func checkMarkers(dir string, lstat func(name string) error) error {
-	for _, name := range sourceMarkers {
+// checkMarkers refuses a directory that holds somebody's source code, as any of
+// the names in it shows. lstat asks for a name in it.
+func checkMarkers(dir string, names []string, lstat func(name string) error) error {
+	for _, name := range names {
 		if lstat(name) == nil {
-			return fmt.Errorf("%q: it holds a %s", dir, name)
+			return fmt.Errorf("%q: it holds a %s, as a project does", dir, name)
 		}
 	}
 	return nil
@@ -192,7 +211,7 @@ func openDir(dir string) (*os.Root, fs.FileInfo, error) {
 	case !os.SameFile(seen, opened):
 		err = errReplaced
 	default:
-		err = errors.Join(checkIdentity(dir, opened), checkMarkers(dir, func(name string) error {
+		err = errors.Join(checkIdentity(dir, opened), checkMarkers(dir, projectMarkers, func(name string) error {
 			_, err := root.Lstat(name)
 			return err
 		}))

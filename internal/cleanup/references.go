@@ -1,6 +1,7 @@
 package cleanup
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -8,11 +9,17 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
+
+	"session-api/internal/schema"
 )
 
 // bases are the absolute spellings of the directory: as configured, and where
 // that leads.
 type bases []string
+
+// top is the path of the directory itself, within it.
+const top = "."
 
 func (j *Job) bases() bases {
 	b := bases{j.dir}
@@ -24,29 +31,41 @@ func (j *Job) bases() bases {
 
 // relative returns the path within the directory that a reference names, and
 // false if it names none there. It reads the words only: a reference that goes
-// through a symbolic link does not name what the link leads to.
+// through a symbolic link does not name what the link leads to. The directory
+// itself is named by its absolute path alone.
 func (b bases) relative(ref string) (string, bool) {
-	p := path.Clean(ref)
+	p := path.Clean(schema.CanonicalName(ref))
 	if path.IsAbs(p) {
 		for _, base := range b {
-			if rel, ok := strings.CutPrefix(p, base+"/"); ok {
-				return rel, true
+			rel, ok := strings.CutPrefix(p, schema.CanonicalName(base))
+			if ok && rel == "" {
+				return top, true
+			}
+			if ok && rel[0] == '/' {
+				return rel[1:], true
 			}
 		}
 		return "", false
 	}
-	if p == "." || p == ".." || strings.HasPrefix(p, "../") {
+	if p == top || p == ".." || strings.HasPrefix(p, "../") {
 		return "", false
 	}
 	return p, true
 }
 
-// spellings are the references that name a file of the directory: in their
-// shortest form, as they come from the store.
+// spellings are the references that keep a file of the directory: to the file
+// itself and to each directory that it lies in, in their shortest form, as they
+// come from the store, and in both forms of Unicode.
 func (b bases) spellings(rel string) []string {
-	names := []string{rel}
+	var names []string
+	for p := rel; p != top; p = path.Dir(p) {
+		names = append(names, schema.NameSpellings(p)...)
+		for _, base := range b {
+			names = append(names, schema.NameSpellings(base+"/"+p)...)
+		}
+	}
 	for _, base := range b {
-		names = append(names, base+"/"+rel)
+		names = append(names, schema.NameSpellings(base)...)
 	}
 	return names
 }
@@ -59,8 +78,17 @@ type references struct {
 	hashes map[uint64]struct{}
 }
 
-// has reports whether the file is among them that has the path rel.
-func (r *references) has(rel []byte) bool {
+// has reports whether the file or directory is among them that has the path rel.
+func (r *references) has(rel string) bool {
+	_, ok := r.hashes[maphash.String(r.seed, schema.CanonicalName(rel))]
+	return ok
+}
+
+// hasBytes is has.
+func (r *references) hasBytes(rel []byte) bool {
+	if bytes.ContainsFunc(rel, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		return r.has(string(rel))
+	}
 	_, ok := r.hashes[maphash.Bytes(r.seed, rel)]
 	return ok
 }
@@ -88,7 +116,8 @@ func (p *pass) load(ctx context.Context) error {
 	return err
 }
 
-// referenced asks the store whether a session refers to the file by now.
+// referenced asks the store whether a session refers to the file by now, in all
+// spellings at once: one that changes from one to another is not missed between.
 func (p *pass) referenced(ctx context.Context, rel string) (bool, error) {
 	has, err := p.job.references.HasFile(ctx, p.job.now(), p.bases.spellings(rel)...)
 	if err != nil {

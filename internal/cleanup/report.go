@@ -58,6 +58,18 @@ func (r *recorder) skipped(path string, info fs.FileInfo) {
 	r.add(e)
 }
 
+// skippedFor reports a subdirectory that is left alone, and the entry in it that
+// shows why.
+func (r *recorder) skippedFor(reason schema.CleanupReason, path string, info fs.FileInfo, shown string) {
+	r.report.Skipped++
+	e := entry(path, info, schema.ActionSkipped, reason)
+	e.Bytes = 0
+	if shown != "" {
+		e.Detail = "it holds a " + escape(shown)
+	}
+	r.add(e)
+}
+
 func (r *recorder) deleted(path string, info fs.FileInfo, reason schema.CleanupReason) {
 	r.report.Scanned++
 	r.report.Deleted++
@@ -84,12 +96,15 @@ func (r *recorder) add(e schema.CleanupEntry) {
 // hasRoom reports whether the report takes another entry. It is asked before the
 // entry of a file is made: of a million there is room for few.
 func (r *recorder) hasRoom() bool {
-	if len(r.report.Entries) < schema.MaxReportEntries-maxFailures {
+	if !r.isFull() {
 		return true
 	}
 	r.report.Truncated = true
 	return false
 }
+
+// isFull reports whether another entry would have no room.
+func (r *recorder) isFull() bool { return len(r.report.Entries) >= schema.MaxReportEntries-maxFailures }
 
 // failure is something that a run could not do.
 type failure struct {

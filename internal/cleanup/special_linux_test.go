@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 )
 
@@ -76,10 +77,10 @@ func TestFIFOInPlaceOfADirectory(t *testing.T) {
 	t.Run("at the root", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "files")
 		j := newJob(t, dir, referring())
-		require.NoError(t, os.Remove(dir))
+		require.NoError(t, os.RemoveAll(dir))
 		require.NoError(t, syscall.Mkfifo(dir, 0o600))
 		report, err := j.Run(t.Context(), false)
-		require.NoError(t, err)
+		require.ErrorIs(t, err, cleanup.ErrDirectory)
 		assert.Equal(t, 1, report.Errors)
 	})
 }
@@ -146,7 +147,8 @@ func TestRootPermissionDenied(t *testing.T) {
 		dir := mkdir(t, unprivileged(t), "files", old)
 		require.NoError(t, os.Chmod(dir, 0))
 		t.Cleanup(func() { assert.NoError(t, os.Chmod(dir, 0o700)) })
-		report := clean(t, dir, referring())
+		report, err := newJob(t, dir, referring()).Run(t.Context(), false)
+		require.ErrorIs(t, err, cleanup.ErrDirectory)
 		assert.Equal(t, 1, report.Errors)
 		assert.Contains(t, only(t, report, "").Detail, "permission denied")
 	})
@@ -154,7 +156,8 @@ func TestRootPermissionDenied(t *testing.T) {
 		parent := mkdir(t, unprivileged(t), "parent", old)
 		require.NoError(t, os.Chmod(parent, 0o500))
 		t.Cleanup(func() { assert.NoError(t, os.Chmod(parent, 0o700)) })
-		report := clean(t, filepath.Join(parent, "files"), referring())
+		report, err := newJob(t, filepath.Join(parent, "files"), referring()).Run(t.Context(), false)
+		require.ErrorIs(t, err, cleanup.ErrDirectory)
 		assert.Equal(t, 1, report.Errors)
 		assert.Contains(t, only(t, report, "").Detail, "no such file")
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 )
 
@@ -195,7 +196,7 @@ func TestRootReplaced(t *testing.T) {
 				there := tree(t, elsewhere)
 				report, err := j.Run(t.Context(), false)
 
-				require.NoError(t, err)
+				require.ErrorIs(t, err, cleanup.ErrDirectory)
 				assert.Equal(t, there, tree(t, elsewhere))
 				assert.Equal(t, 1, report.Errors)
 				assert.Contains(t, only(t, report, "").Detail, "replaced")

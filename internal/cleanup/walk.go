@@ -34,6 +34,7 @@ type pass struct {
 	rec   *recorder
 	bases bases
 	refs  references
+	own   ownFiles
 	// started is what the ages of files are measured from.
 	started time.Time
 	// held: they are not to be trusted, so that nothing is deleted.
@@ -78,6 +79,13 @@ type level struct {
 	// rel is the path from the root; empty for the root itself.
 	rel   string
 	depth int
+	// covered: a session refers to the directory or to one that it lies in, and
+	// so to all that is here.
+	covered bool
+	// handle is the directory while it is read.
+	handle *os.File
+	// checked: it holds none of the names that stand for a project.
+	checked bool
 
 	due []due
 	// occupied: something stays in the directory.
@@ -94,7 +102,10 @@ type due struct {
 // clean cleans the directory with all that lies in it and reports whether it
 // is empty then. An error ends the run.
 func (l *level) clean(ctx context.Context) (empty bool, err error) {
-	if err := l.read(ctx); err != nil {
+	switch err := l.read(ctx); {
+	case errors.Is(err, errNotOurs):
+		return false, nil // in the report, and left alone
+	case err != nil:
 		return false, err
 	}
 	if err := l.settle(ctx); err != nil {
@@ -112,8 +123,12 @@ func (l *level) read(ctx context.Context) error {
 		return nil // in the report: the rest is cleaned all the same
 	}
 	defer shut(f)
+	l.handle = f
 	for {
 		names, err := f.Readdirnames(readBatch)
+		if l.foreign(names) {
+			return errNotOurs
+		}
 		for _, name := range names {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -129,6 +144,11 @@ func (l *level) read(ctx context.Context) error {
 			return nil // in the report: the rest is cleaned all the same
 		case len(l.due) < maxDue:
 		default:
+			// What shows a project may come later.
+			if !l.checked && l.foreign(l.lookFor(append([]string{markerName}, projectMarkers...))) {
+				return errNotOurs
+			}
+			l.checked = true
 			if err := l.settle(ctx); err != nil {
 				return err
 			}
@@ -136,12 +156,54 @@ func (l *level) read(ctx context.Context) error {
 	}
 }
 
+// errNotOurs: a subdirectory is somebody's project, or another directory that is
+// cleaned.
+var errNotOurs = errors.New("not ours")
+
+// foreign reports whether any of the names in a subdirectory shows that it is
+// not ours. All that was due there is not, then. The top was looked at before.
+func (l *level) foreign(names []string) bool {
+	if l.parent == nil {
+		return false
+	}
+	for _, name := range names {
+		reason := schema.ReasonProject
+		switch {
+		case name == markerName:
+			reason = schema.ReasonOtherDirectory
+		case !isProjectMarker[name]:
+			continue
+		}
+		l.due, l.occupied = nil, true
+		l.pass.rec.skippedFor(reason, l.rel, l.info, name)
+		return true
+	}
+	return false
+}
+
+// lookFor returns those of the names that are in the directory.
+func (l *level) lookFor(names []string) []string {
+	var found []string
+	for _, name := range names {
+		if _, err := l.dir.Lstat(name); err == nil {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
 // see decides what is to be done with an entry.
 func (l *level) see(ctx context.Context, name string) {
+	if l.parent == nil && name == markerName {
+		return
+	}
 	info, err := l.dir.Lstat(name)
 	switch {
 	case err != nil:
 		l.failed(ctx, name, "looking at it", err)
+	case info.IsDir() && l.pass.own.has(info):
+		l.occupied = true
+		l.pass.rec.skippedFor(schema.ReasonOwnFile, l.path(name), info, "")
 	case info.IsDir():
 		l.due = append(l.due, due{name: name, info: info})
 	case !info.Mode().IsRegular():
@@ -153,20 +215,35 @@ func (l *level) see(ctx context.Context, name string) {
 }
 
 func (l *level) seeFile(name string, info fs.FileInfo) {
-	age := l.pass.started.Sub(info.ModTime())
-	tooOld := age > l.pass.job.ttl
-	unreferenced := age > l.pass.job.grace && !l.referenced(name)
+	p := l.pass
+	changed := p.job.changed(info)
+	judge := func() (tooOld, unreferenced bool) {
+		age := p.started.Sub(changed)
+		return age > p.job.ttl, age > p.job.grace && !l.referenced(name)
+	}
+	tooOld, unreferenced := judge()
+	// Another call for each file that is due is worth it where files go, and where
+	// they are named; the rest of a long dry run is only counted.
+	if (tooOld || unreferenced) && (!p.rec.report.DryRun || !p.rec.isFull()) {
+		if born, ok := p.job.born(l.handle, name); ok && born.After(changed) {
+			changed = born
+			tooOld, unreferenced = judge()
+		}
+	}
 	switch {
-	case l.pass.held && (tooOld || unreferenced):
+	case (tooOld || unreferenced) && p.own.has(info):
 		l.occupied = true
-		l.pass.rec.keptFor(schema.ReasonClockSet, l.path(name), info)
+		p.rec.keptFor(schema.ReasonOwnFile, l.path(name), info)
+	case p.held && (tooOld || unreferenced):
+		l.occupied = true
+		p.rec.keptFor(schema.ReasonClockSet, l.path(name), info)
 	case tooOld:
 		l.due = append(l.due, due{name, info, schema.ReasonTooOld})
 	case unreferenced:
 		l.due = append(l.due, due{name, info, schema.ReasonUnreferenced})
-	case age < 0 && info.ModTime().After(l.pass.job.now().Add(clockSkew)):
+	case changed.After(p.started) && changed.After(p.job.now().Add(clockSkew)):
 		l.occupied = true
-		l.pass.rec.keptFor(schema.ReasonFutureTime, l.path(name), info)
+		p.rec.keptFor(schema.ReasonFutureTime, l.path(name), info)
 	default:
 		l.keep()
 	}
@@ -175,6 +252,9 @@ func (l *level) seeFile(name string, info fs.FileInfo) {
 // referenced reports whether a session referred to a file of the directory when
 // the references were read.
 func (l *level) referenced(name string) bool {
+	if l.covered {
+		return true
+	}
 	path := l.pass.path[:0]
 	if l.rel != "" {
 		path = append(path, l.rel...)
@@ -182,7 +262,7 @@ func (l *level) referenced(name string) bool {
 	}
 	path = append(path, name...)
 	l.pass.path = path
-	return l.pass.refs.has(path)
+	return l.pass.refs.hasBytes(path)
 }
 
 // settle does what is due: files first, then subdirectories.

@@ -11,18 +11,23 @@ var errDocument = errors.New("session document: unexpected layout")
 
 // Build returns s with the sections in it: UserID, Files and Doc. The other
 // fields must be set. The error is an *Error of CodeTooLarge if the document
-// is over MaxBytes.
+// is over MaxBytes, and of CodeValidationFailed if it refers to more files than
+// MaxFileRefs.
 func (r *Rules) Build(s Session, sec Sections) (Session, error) {
 	s, err := r.withDoc(s, sec)
 	if err != nil {
 		return Session{}, err
 	}
-	s.UserID, s.Files = sec.User.id(), FileRefs(sec.Results)
+	s.UserID = sec.User.id()
+	if s.Files, err = r.fileRefs(sec.Results, nil); err != nil {
+		return Session{}, err
+	}
 	return s, nil
 }
 
 // Rebuild is Build for a session that had the sections before. What follows from
-// a section that stays as it was is not worked out again.
+// a section that stays as it was is not worked out again. A session that refers
+// to more files than MaxFileRefs already may go on doing so, to no more of them.
 func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
 	s, err := r.withDoc(s, after)
 	if err != nil {
@@ -32,7 +37,9 @@ func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
 		s.UserID = after.User.id()
 	}
 	if !bytes.Equal(after.Results, before.Results) {
-		s.Files = FileRefs(after.Results)
+		if s.Files, err = r.fileRefs(after.Results, before.Results); err != nil {
+			return Session{}, err
+		}
 	}
 	return s, nil
 }

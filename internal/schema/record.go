@@ -68,7 +68,8 @@ func (r *Rules) DecodeRecord(line []byte) (Session, error) {
 	if err := d.err(); err != nil {
 		return Session{}, ofRecord(err)
 	}
-	return r.Build(d.sess, d.sections)
+	limits := Rules{MaxBytes: r.MaxBytes}
+	return limits.Build(d.sess, d.sections)
 }
 
 // ofRecord returns an error that speaks of a record, not of a body.

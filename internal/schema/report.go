@@ -20,7 +20,8 @@ type CleanupReport struct {
 	Deleted     int   `json:"deleted"`
 	BytesFreed  int64 `json:"bytesFreed"`
 	DirsRemoved int   `json:"dirsRemoved"`
-	// Skipped counts what is no regular file: symlinks, sockets, FIFOs, devices.
+	// Skipped counts what is no regular file: symlinks, sockets, FIFOs, devices;
+	// and subdirectories that were not cleaned.
 	Skipped int `json:"skipped"`
 	// Errors counts failures; the first few are among Entries.
 	Errors int `json:"errors"`
@@ -46,7 +47,7 @@ type CleanupEntry struct {
 	Bytes  int64         `json:"bytes"`
 	// ModifiedAt is left out where it is not known.
 	ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
-	// Detail is set for errors.
+	// Detail is set for errors, and says what is in a directory that was skipped.
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -76,8 +77,27 @@ const (
 	ReasonNotRegular CleanupReason = "not_regular"
 	// ReasonEmptyDirectory: a subdirectory with nothing left in it.
 	ReasonEmptyDirectory CleanupReason = "empty_directory"
+	// ReasonProject: a subdirectory that looks like somebody's project.
+	ReasonProject CleanupReason = "project"
+	// ReasonOtherDirectory: a subdirectory that is itself one that is cleaned.
+	ReasonOtherDirectory CleanupReason = "other_directory"
+	// ReasonOwnFile: the service itself needs it.
+	ReasonOwnFile CleanupReason = "own_file"
 	// ReasonError: see Detail.
 	ReasonError CleanupReason = "error"
+)
+
+// CleanupStatus says whether files are cleaned.
+type CleanupStatus string
+
+// What the directory of files was at the last look.
+const (
+	// CleanupReady: it is cleaned.
+	CleanupReady CleanupStatus = "ready"
+	// CleanupOtherStore: it belongs to another store, and is not cleaned.
+	CleanupOtherStore CleanupStatus = "other_store"
+	// CleanupUnavailable: it cannot be cleaned, or whose it is cannot be told.
+	CleanupUnavailable CleanupStatus = "unavailable"
 )
 
 // CleanupTotals are sums over all runs that were not dry.

@@ -10,6 +10,8 @@ import (
 type Rules struct {
 	// MaxBytes is the size of the largest document; 0 for no limit.
 	MaxBytes int
+	// MaxFileRefs is the most files that a session may refer to; 0 for no limit.
+	MaxFileRefs int
 	// MaxTTL is the longest idle life that a body may ask for; 0 for no limit.
 	MaxTTL time.Duration
 	// Sanitize is what happens to the strings of inputs. The zero value is

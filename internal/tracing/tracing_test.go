@@ -33,6 +33,7 @@ func (noCleanup) Run(context.Context, bool) (schema.CleanupReport, error) {
 }
 func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
 func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
+func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
 
 // serve runs the API over s, traced by t.
 func serve(tb testing.TB, tracing *Tracing, s store.Store) *httptest.Server {

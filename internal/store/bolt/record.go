@@ -221,6 +221,11 @@ func (e entry) session() (schema.Session, error) {
 	if r.bad || string(schema.DocID(s.Doc)) != e.key.ID {
 		return schema.Session{}, errContent
 	}
+	// What names a file is for this version to say, whichever wrote the entry.
+	// It says so of all that earlier ones found.
+	if files, err := s.FileRefs(); err == nil {
+		s.Files = files
+	}
 	return s, nil
 }
 

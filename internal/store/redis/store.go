@@ -34,6 +34,8 @@ type Store struct {
 	written *recentKeys // nil without a client cache
 	outbox  *outbox     // nil but in a Cluster
 
+	remembered remembered
+
 	hits, misses, sets, deletes, expirations atomic.Int64
 
 	closed context.Context // ends with the store

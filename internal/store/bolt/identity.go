@@ -1,0 +1,74 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"session-api/internal/store"
+)
+
+// identityName is the file of a directory that holds its identity.
+const identityName = "store-id"
+
+// identityMax bounds what is read of it.
+const identityMax = 64
+
+var _ store.Identified = (*Store)(nil)
+
+// Identity implements store.Identified: it is that of the data directory.
+func (s *Store) Identity(context.Context) (string, error) { return Identity(s.dir.path) }
+
+// Identity returns the identity of the store in a directory, which may be open
+// at the time. Where the directory has none yet, it gets one.
+func Identity(dir string) (string, error) {
+	path := filepath.Join(dir, identityName)
+	id, err := readIdentity(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeIdentity(path); err == nil {
+			id, err = readIdentity(path)
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("the identity of the store in %s: %w: %w", dir, store.ErrUnavailable, err)
+	}
+	return id, nil
+}
+
+func readIdentity(path string) (string, error) {
+	b, err := os.ReadFile(path) //nolint:gosec // the operator names the directory
+	if err != nil {
+		return "", err
+	}
+	id := bytes.TrimSpace(b)
+	if len(id) == 0 || len(id) > identityMax || bytes.ContainsFunc(id, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < '2' || r > '7') // as rand.Text has them
+	}) {
+		return "", fmt.Errorf("%s: %w", path, errContent)
+	}
+	return string(id), nil
+}
+
+// makeIdentity writes a new identity, unless somebody else does so first. It
+// appears under its name only once it is complete, and on the disk.
+func makeIdentity(path string) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), identityName+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
+	_, wrote := temp.WriteString(rand.Text() + "\n")
+	if err := errors.Join(wrote, temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	// Unlike a rename, it replaces nothing.
+	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

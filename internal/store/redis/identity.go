@@ -1,0 +1,53 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
+)
+
+var _ store.Identified = (*Store)(nil)
+
+// identity is the key of what tells the sessions of this prefix from others.
+func (l layout) identity() string { return l.prefix + "#store" }
+
+// remembered is the identity that the server told last.
+type remembered struct {
+	mu sync.Mutex
+	id string
+}
+
+// Identity implements store.Identified: all instances of one prefix have the
+// one that the first of them wrote. A server that lost it, because it was
+// flushed or restarted empty, gets it back from whichever instance asks first.
+func (s *Store) Identity(ctx context.Context) (string, error) {
+	const doing = "looking up the store's identity"
+	client, err := s.client()
+	if err != nil {
+		return "", err
+	}
+	s.remembered.mu.Lock()
+	defer s.remembered.mu.Unlock()
+	id := s.remembered.id
+	if id == "" {
+		id = rand.Text()
+	}
+	ctx, cancel := s.limited(ctx)
+	defer cancel()
+	got, err := client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+	if rueidis.IsRedisNil(err) {
+		err = client.Do(ctx, client.B().Set().Key(s.identity()).Value(id).Nx().Build().Pin()).Error()
+		if err == nil || rueidis.IsRedisNil(err) { // another instance was first
+			got, err = client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+		}
+	}
+	if err != nil {
+		return "", failed(doing, err)
+	}
+	s.remembered.id = got
+	return got, nil
+}
