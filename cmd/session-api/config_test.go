@@ -219,7 +219,8 @@ func TestConfig_production_refuses(t *testing.T) {
 		{"a token in single quotes", []string{"SERVICE_TOKENS", serviceToken + ",'" + serviceToken + "'"}, "SERVICE_TOKENS", "number 2 of 2 is in quotes"},
 		{"a secret behind a byte order mark", []string{"SESSION_SECRET", "\uFEFF" + sessionSecret}, "SESSION_SECRET", "byte order mark"},
 		{
-			"a file with a byte order mark", []string{"SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, "\uFEFF"+sessionSecret+"\n")},
+			"a file with a byte order mark",
+			[]string{"SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, "\uFEFF"+sessionSecret+"\n")},
 			"SESSION_SECRET", "byte order mark",
 		},
 		{"a cookie over plain HTTP", []string{"COOKIE_SECURE", "false"}, "COOKIE_SECURE", "plain HTTP"},

@@ -31,6 +31,6 @@ func fitDescriptors(ctx context.Context, c *config, logger *slog.Logger) {
 // files: all but the reserve, or half of a limit that is not much larger.
 func connectionsWithin(limit uint64) int {
 	const plenty = 1 << 31
-	limit = min(limit, plenty) //nolint:gosec // fits an int
+	limit = min(limit, plenty)
 	return int(max(1, limit-min(limit/2, reservedDescriptors)))
 }

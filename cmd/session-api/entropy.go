@@ -26,7 +26,7 @@ func shannon(text []byte) float64 {
 		counts[c]++
 	}
 	bits := 0.0
-	for _, n := range counts {
+	for _, n := range &counts {
 		if n > 0 {
 			bits -= float64(n) * math.Log2(float64(n)/float64(len(text)))
 		}

@@ -110,7 +110,8 @@ func (l *logLines) add(line []byte) (target uint64, waiting int) {
 
 // await returns when as many bytes are written, or when the output stalls.
 func (l *logLines) await(target uint64) error {
-	var stall *time.Timer
+	stall := time.NewTimer(stallAfter)
+	defer stall.Stop()
 	for {
 		l.mu.Lock()
 		progress, done, err := l.progress, l.written >= target, l.err
@@ -121,10 +122,6 @@ func (l *logLines) await(target uint64) error {
 			return err
 		case stalled:
 			return nil
-		}
-		if stall == nil {
-			stall = time.NewTimer(stallAfter)
-			defer stall.Stop()
 		}
 		select {
 		case <-progress:

@@ -132,6 +132,6 @@ func TestSecretFilesThatEverybodyReads(t *testing.T) {
 	c, err := load(environment(t, "SESSION_SECRET_FILE", file))
 	require.NoError(t, err)
 	assert.Empty(t, c.openSecretFiles())
-	require.NoError(t, os.Chmod(file, 0o644)) //nolint:gosec // what the test is about
+	require.NoError(t, os.Chmod(file, 0o644))
 	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, c.openSecretFiles())
 }

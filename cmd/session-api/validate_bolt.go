@@ -24,7 +24,7 @@ var boltChecks = []rule{
 		return where(c.storeIsOpen, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.namesOfRedis(), ", "))
 	}},
 	{"SESSION_DATA_DIR", []string{"ANALYSIS_TMP_DIR"}, func(c *config) string {
-		if !c.onBolt() && !(c.storeIsUnknown() && c.DataDir != "") {
+		if !c.onBolt() && (!c.storeIsUnknown() || c.DataDir == "") {
 			return ""
 		}
 		return c.checkDataDir()

@@ -101,7 +101,7 @@ func (c *config) redisByTLS() bool {
 func onRedis(rules []rule) []rule {
 	for i, one := range rules {
 		rules[i].check = func(c *config) string {
-			if !c.onRedis() && !(c.storeIsUnknown() && len(c.namesOfRedis()) > 0) {
+			if !c.onRedis() && (!c.storeIsUnknown() || len(c.namesOfRedis()) == 0) {
 				return ""
 			}
 			return one.check(c)

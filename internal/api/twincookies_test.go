@@ -106,11 +106,13 @@ var kinds = map[string]struct {
 	"domain": {api.Cookie{Name: cookieName, Domain: "example.com", SameSite: http.SameSiteLaxMode}, []string{"host", "domain"}, 1},
 	"secure domain": {
 		api.Cookie{Name: "__Secure-sid", Domain: "example.com", Secure: true, SameSite: http.SameSiteLaxMode},
-		[]string{"host", "domain", "host partitioned", "domain partitioned"}, 3,
+		[]string{"host", "domain", "host partitioned", "domain partitioned"},
+		3,
 	},
 	"partitioned": {
 		api.Cookie{Name: "sid", Secure: true, Partitioned: true, SameSite: http.SameSiteNoneMode},
-		[]string{"host", "host partitioned"}, 1,
+		[]string{"host", "host partitioned"},
+		1,
 	},
 }
 

@@ -71,7 +71,7 @@ func TestVerifyOnARedisThatCannotTouch(t *testing.T) {
 	assert.Less(t, time.Since(began), 2*time.Second)
 	server.CLI("CLIENT", "UNPAUSE")
 	server.CLI("CONFIG", "SET", "min-replicas-to-write", "3") // NOREPLICAS
-	passes() // with a cookie, if the touch from before has arrived since
+	passes()                                                  // with a cookie, if the touch from before has arrived since
 	server.CLI("CONFIG", "SET", "min-replicas-to-write", "0")
 	require.Eventually(t, func() bool { return len(passes().Header["Set-Cookie"]) == 1 }, patience, 10*time.Millisecond)
 }
