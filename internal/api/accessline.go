@@ -43,7 +43,7 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 	b = c.start.Add(c.took).AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
 	b = append(append(b, `","level":"`...), level.String()...)
 	b = appendTarget(b, r, u, c, scheme)
-	b = appendText(append(b, lineRemoteIP...), r.RemoteAddr)
+	b = appendText(append(b, lineRemoteIP...), s.clientIP(r))
 	b = appendText(append(b, lineHost...), r.Host)
 	b = append(append(append(b, lineScheme...), '"'), scheme...)
 	b = appendText(append(append(b, '"'), lineProto...), r.Proto)
@@ -54,11 +54,11 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 	b = strconv.AppendInt(append(b, lineDuration...), c.took.Nanoseconds(), 10)
 	b = strconv.AppendInt(append(b, lineSent...), int64(c.answer.bytes), 10)
 	b = appendText(append(b, `,"requestId":`...), c.requestID[0])
-	if len(s.TrustedProxies) > 0 {
-		b = appendText(append(b, `,"clientIp":`...), s.clientIP(r))
-	}
 	if c.session != "" {
 		b = append(appendIDHash(append(b, `,"session":"`...), c.session), '"')
+	}
+	if c.caller > 0 {
+		b = strconv.AppendInt(append(b, `,"serviceToken":`...), int64(c.caller), 10)
 	}
 	return append(b, "}\n"...)
 }
@@ -95,7 +95,7 @@ func appendText(b []byte, text string) []byte {
 // closeText ends a string that begins at from, after its quote: as it is, where
 // it may be.
 func closeText(b []byte, from int) []byte {
-	if isPlain(b[from:]) {
+	if len(b)-from <= maxLogText && isPlain(b[from:]) {
 		return append(b, '"')
 	}
 	b, _ = jsontext.AppendQuote(b[:from-1], scrub(string(b[from:]))) // what is not UTF-8 is replaced

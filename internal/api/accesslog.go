@@ -85,6 +85,14 @@ func (l *sampler) wanted(status int) bool {
 // noteSession adds the session, as a short hash, to the request's line.
 func noteSession(r *http.Request, id string) { scopeOf(r).session = id }
 
+// noteCaller adds the number of the service token that came to the request's
+// line.
+func noteCaller(r *http.Request, number int) {
+	if c, ok := r.Context().Value(scopeKey{}).(*scope); ok { // a gateway's question has none yet
+		c.caller = number
+	}
+}
+
 // idHash is a session id in the log: enough to find the lines of one session,
 // not to name it.
 func idHash(id string) string { return string(appendIDHash(nil, id)) }
@@ -98,24 +106,36 @@ func appendIDHash(b []byte, id string) []byte {
 // writeLine writes the line of a request that has been answered.
 func (s *Server) writeLine(r *http.Request, c *scope) {
 	if !s.writeLean(r, r.URL, c) {
-		s.httplog.ServeHTTP(unsent{}, r)
+		s.writeFull(r, r.URL, c)
 	}
+}
+
+// writeFull writes the line of a request for u through httplog. The client's
+// address is spelt as in all other lines: without a port, and as the trusted
+// proxies tell it.
+func (s *Server) writeFull(r *http.Request, u *url.URL, c *scope) {
+	shown := r.WithContext(c)
+	shown.URL, shown.RemoteAddr = u, s.clientIP(r)
+	s.httplog.ServeHTTP(unsent{}, shown)
 }
 
 // writeLean writes the line of a request for u if it went well: of such lines
 // there are many. What goes wrong, and lines for persons, are left to httplog.
-func (s *Server) writeLean(r *http.Request, u *url.URL, c *scope) bool {
+func (s *Server) writeLean(r *http.Request, u *url.URL, c *scope) (written bool) {
+	written = true
 	if s.AccessLog.Lines == nil || c.answer.status >= http.StatusBadRequest || c.panicked != nil || c.Err() != nil {
 		return false
 	}
 	if level := levelOf(r.Method); s.Logger.Enabled(c, level) {
 		withBuffer(func(b []byte) []byte {
 			b = s.appendLine(b, r, u, c, level)
-			_, _ = s.AccessLog.Lines.Write(b) // a log that cannot be written fails no request
+			if written = !s.holdsSecret(b); written {
+				_, _ = s.AccessLog.Lines.Write(b) // a log that cannot be written fails no request
+			}
 			return b
 		})
 	}
-	return true
+	return written
 }
 
 // levelOf is the level of a line of success.
@@ -132,20 +152,23 @@ func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
 	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
-	logger := slog.New(retold{redact(s.Logger.Handler())})
+	logger := slog.New(retold{redact(s.Logger.Handler(), s.hideSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := scopeOf(r)
-		attrs := make([]slog.Attr, 0, 5)
+		attrs := make([]slog.Attr, 0, 6)
 		if !s.AccessLog.Concise {
 			attrs = append(attrs, slog.Int64(duration, c.took.Nanoseconds()), slog.Int(bytes, c.answer.bytes))
 		}
 		attrs = append(attrs, slog.String("requestId", c.requestID[0]))
-		if len(s.TrustedProxies) > 0 {
-			attrs = append(attrs, slog.String("clientIp", s.clientIP(r)))
-		}
 		if c.session != "" {
 			attrs = append(attrs, slog.String("session", idHash(c.session)))
+		}
+		if c.caller > 0 {
+			attrs = append(attrs, slog.Int("serviceToken", c.caller))
+		}
+		if c.code != "" {
+			attrs = append(attrs, slog.String("code", string(c.code)))
 		}
 		httplog.SetAttrs(r.Context(), attrs...)
 		w.WriteHeader(c.answer.status)
@@ -165,11 +188,14 @@ func (h retold) Handle(ctx context.Context, rec slog.Record) error {
 		if i := strings.LastIndex(rec.Message, " ("); i >= 0 {
 			rec.Message = fmt.Sprintf("%s (%v)", rec.Message[:i], c.took)
 		}
-		if ofProtocol(c.answer.status) && rec.Level > slog.LevelInfo {
+		switch {
+		case c.quiet:
+			rec.Level = slog.LevelDebug
+		case ofProtocol(c.answer.status) && rec.Level > slog.LevelInfo:
 			rec.Level = slog.LevelInfo
-			if !h.Enabled(ctx, rec.Level) {
-				return nil
-			}
+		}
+		if !h.Enabled(ctx, rec.Level) {
+			return nil
 		}
 	}
 	return h.Handler.Handle(ctx, rec)

@@ -91,9 +91,11 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 		return c, err
 	}
 	if hasBearer && !looksLikeToken(bearer) {
-		if !keys.isService(bearer) {
+		number := keys.serviceNumber(bearer)
+		if number == 0 {
 			return c, errUnauthorized
 		}
+		noteCaller(r, number)
 		c.service, hasBearer = true, false
 	}
 	if hasBearer {
@@ -228,8 +230,13 @@ func (s *Server) requireService(r *http.Request) error {
 	if errors.Is(err, errRepeatedAuthorization) {
 		return err
 	}
-	if !ok || !keys.isService(token) {
+	if !ok {
 		return errNoService
 	}
+	number := keys.serviceNumber(token)
+	if number == 0 {
+		return errNoService
+	}
+	noteCaller(r, number)
 	return nil
 }

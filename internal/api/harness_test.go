@@ -94,6 +94,7 @@ type settings struct {
 	limit store.UserLimit
 	rules *schema.Rules
 	store store.Store
+	log   *logBuffer
 }
 
 // options are those of a service with nothing configured but the secret.
@@ -117,6 +118,7 @@ func start(t *testing.T, change ...func(*settings)) *service {
 		rules:   &schema.Rules{MaxBytes: 1 << 20, MaxTTL: 30 * 24 * time.Hour, Sanitize: schema.SanitizeControls},
 		store:   memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000, Tombstone: 5 * time.Minute}),
 	}
+	set.log = s.log
 	set.Now, set.Logger = s.clock.Now, slog.New(slog.NewJSONHandler(s.log, nil))
 	for _, c := range change {
 		c(&set)

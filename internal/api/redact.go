@@ -9,22 +9,25 @@ import (
 
 // secretShaped is what a token or a session id looks like, wherever a client
 // may have put it: in a path, a query, a Referer.
-var secretShaped = regexp.MustCompile(`[sS](:|%3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
+var secretShaped = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
 
 const redacted = "[redacted]"
 
 // redactor is a slog.Handler that takes secrets out of the lines that it
 // passes on. Queries go as a whole: they have no place for what is worth
 // logging, and every place for what is not.
-type redactor struct{ slog.Handler }
+type redactor struct {
+	slog.Handler
+	hide func(string) string // takes the configured secrets out
+}
 
-func redact(h slog.Handler) slog.Handler { return redactor{h} }
+func redact(h slog.Handler, hide func(string) string) slog.Handler { return redactor{h, hide} }
 
 // Handle implements slog.Handler.
 func (h redactor) Handle(ctx context.Context, rec slog.Record) error {
-	out := slog.NewRecord(rec.Time, rec.Level, scrub(rec.Message), rec.PC)
+	out := slog.NewRecord(rec.Time, rec.Level, h.scrub(rec.Message), rec.PC)
 	rec.Attrs(func(a slog.Attr) bool {
-		out.AddAttrs(scrubAttr(a))
+		out.AddAttrs(h.scrubAttr(a))
 		return true
 	})
 	return h.Handler.Handle(ctx, out)
@@ -32,32 +35,36 @@ func (h redactor) Handle(ctx context.Context, rec slog.Record) error {
 
 // WithAttrs implements slog.Handler.
 func (h redactor) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return redactor{h.Handler.WithAttrs(attrs)}
+	return redactor{h.Handler.WithAttrs(attrs), h.hide}
 }
 
 // WithGroup implements slog.Handler.
-func (h redactor) WithGroup(name string) slog.Handler { return redactor{h.Handler.WithGroup(name)} }
+func (h redactor) WithGroup(name string) slog.Handler {
+	return redactor{h.Handler.WithGroup(name), h.hide}
+}
 
-func scrubAttr(a slog.Attr) slog.Attr {
+func (h redactor) scrub(s string) string { return scrub(h.hide(s)) }
+
+func (h redactor) scrubAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
 	switch v.Kind() {
 	case slog.KindString:
-		a.Value = slog.StringValue(scrub(v.String()))
+		a.Value = slog.StringValue(h.scrub(v.String()))
 	case slog.KindGroup:
 		group := v.Group()
 		scrubbed := make([]slog.Attr, len(group))
 		for i, g := range group {
-			scrubbed[i] = scrubAttr(g)
+			scrubbed[i] = h.scrubAttr(g)
 		}
 		a.Value = slog.GroupValue(scrubbed...)
 	case slog.KindAny:
 		switch x := v.Any().(type) {
 		case error:
-			a.Value = slog.StringValue(scrub(x.Error()))
+			a.Value = slog.StringValue(h.scrub(x.Error()))
 		case []string:
 			scrubbed := make([]string, len(x))
 			for i, e := range x {
-				scrubbed[i] = scrub(e)
+				scrubbed[i] = h.scrub(e)
 			}
 			a.Value = slog.AnyValue(scrubbed)
 		}
@@ -65,8 +72,20 @@ func scrubAttr(a slog.Attr) slog.Attr {
 	return a
 }
 
-// scrub takes the queries of URLs and all that looks like a secret out of s.
+// maxLogText is how much of a text is logged, in bytes: a binary one grows
+// sixfold when it is quoted.
+const maxLogText = 1 << 10
+
+// scrub takes the queries of URLs and all that looks like a secret out of s, and
+// cuts off what is beyond maxLogText.
 func scrub(s string) string {
+	if s = scrubWhole(s); len(s) <= maxLogText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxLogText], "") + "…"
+}
+
+func scrubWhole(s string) string {
 	if i := strings.IndexByte(s, '?'); i >= 0 {
 		end := len(s)
 		if n := strings.IndexByte(s[i:], ' '); n >= 0 {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"session-api/internal/schema"
 )
 
 // scope is what the service keeps of one request while it is handled. It is
@@ -24,8 +26,11 @@ type scope struct {
 
 	// What the access log tells of the request once it is answered.
 	took     time.Duration
-	session  string // the id
-	panicked any    // what has to be panicked with again
+	session  string      // the id
+	code     schema.Code // of the problem that is the answer
+	caller   int         // the number of the service token that came, 0 for none
+	quiet    bool        // not worth a line, unless everything is
+	panicked any         // what has to be panicked with again
 }
 
 // scopeKey finds the scope of a request in its context.

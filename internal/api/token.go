@@ -28,10 +28,12 @@ type keyring struct {
 	// opened are tokens of the secret that signs, retired those of the others;
 	// nil where there are none.
 	opened, retired *remembered
+	// texts are what no line of the log may hold.
+	texts *secretTexts
 }
 
 func newKeyring(secrets Secrets) *keyring {
-	k := &keyring{opened: newRemembered()}
+	k := &keyring{opened: newRemembered(), texts: newSecretTexts(secrets.Session, secrets.Service)}
 	for _, secret := range secrets.Session {
 		k.signers = append(k.signers, newSigner(secret))
 	}
@@ -177,16 +179,20 @@ func hexDigit(c byte) (value byte, ok bool) {
 	return 0, false
 }
 
-// isService reports whether token is a service token. Hashes are compared, so
-// that neither the content nor the length of a token shows in the time taken.
-func (k *keyring) isService(token string) bool {
+// isService reports whether token is a service token.
+func (k *keyring) isService(token string) bool { return k.serviceNumber(token) > 0 }
+
+// serviceNumber returns the place of a service token in the settings, from 1 on,
+// 0 for what is none. Hashes are compared, so that neither the content nor the
+// length of a token shows in the time taken.
+func (k *keyring) serviceNumber(token string) int {
 	var room [128]byte // most tokens have less
 	sum := sha256.Sum256(append(room[:0], token...))
 	found := 0
 	for i := range k.service {
-		found |= subtle.ConstantTimeCompare(sum[:], k.service[i][:])
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], k.service[i][:]), i+1, found)
 	}
-	return found == 1
+	return found
 }
 
 // signer signs with one secret. Its states are pooled, because setting up an

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -70,10 +71,18 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	}
 	took := time.Since(q.start)
 	s.metrics.observe(verifyPath, r.Method, counted, took)
-	if s.lines.wanted(counted) {
-		s.logVerify(w, r, &scope{
-			Context: r.Context(), requestID: q.requestID, start: q.start, took: took, session: v.sess.ID, answer: answer{status: counted},
-		})
+	// A visitor without a session is every other visitor: what comes of it is
+	// logged by whoever lets them in or not.
+	quiet := errors.Is(v.err, errNoCredential)
+	if s.lines.wanted(counted) && (!quiet || s.Logger.Enabled(r.Context(), slog.LevelDebug)) {
+		c := &scope{
+			Context: r.Context(), requestID: q.requestID, start: q.start, took: took, session: v.sess.ID,
+			answer: answer{status: counted}, quiet: quiet,
+		}
+		if v.err != nil {
+			c.code, _, _ = describe(v.err)
+		}
+		s.logVerify(w, r, c)
 	}
 }
 

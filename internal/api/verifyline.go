@@ -16,13 +16,6 @@ func (s *Server) logVerify(w http.ResponseWriter, r *http.Request, c *scope) {
 		c.answer.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
 	}
 	if !s.writeLean(r, verifyURL, c) {
-		s.httplog.ServeHTTP(unsent{}, shown(r, c))
+		s.writeFull(r, verifyURL, c)
 	}
-}
-
-// shown is a gateway's question as its line shows it.
-func shown(r *http.Request, c *scope) *http.Request {
-	r = r.WithContext(c)
-	r.URL = verifyURL
-	return r
 }
