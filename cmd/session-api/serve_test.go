@@ -152,7 +152,7 @@ func TestServe_stalledHeaders(t *testing.T) {
 func TestServe_optionsOfEverything(t *testing.T) {
 	s := start(t, environment(t))
 	conn, r := dial(t, s.addr)
-	_, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	_, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)

@@ -123,6 +123,7 @@ var (
 	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
 	errTransportForbidden     = &problem{codeTransportForbidden, "The session is kept in a cookie that scripts cannot read, and its token is not handed to them in a body. End the session first, or leave transport out."}
 	errMisdirectedRequest     = &problem{codeMisdirectedRequest, "The service routes are open, because no service token is configured, and so the service answers to local names and addresses alone. Name this host in ALLOWED_HOSTS."}
+	errUnlistedHost           = &problem{codeMisdirectedRequest, "Name this host in ALLOWED_HOSTS."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
 	errSessionExists          = &problem{codePreconditionFailed, "A session of this id is there already, and If-None-Match asks that it is not."}
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}

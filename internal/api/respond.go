@@ -82,30 +82,26 @@ func wantsBearer(r *http.Request) (bool, error) {
 	}
 }
 
-// handsOutToken is wantsBearer for a caller that may have the token in a body.
-// Returns errTransportForbidden where its session lives in a cookie: a script in
-// the page could keep what it cannot read there.
-func (s *Server) handsOutToken(r *http.Request, cred *credential) (bool, error) {
-	asked, err := wantsBearer(r)
-	switch {
-	case err != nil || !asked:
-		return false, err
-	case cred.bearer:
+// allowToken refuses to put the token into a body where the caller's session lives
+// in a cookie, with errTransportForbidden: a script could keep what it cannot read
+// there.
+func (s *Server) allowToken(r *http.Request, cred *credential) error {
+	if cred.bearer {
 		if cred.inCookieToo && isFromPage(r) {
-			return false, errTransportForbidden
+			return errTransportForbidden
 		}
-		return true, nil
+		return nil
 	}
 	var room [maxOpeners]string
 	for _, id := range cred.ids(room[:0]) {
 		switch live, err := s.leadsTo(r.Context(), id); {
 		case err != nil:
-			return false, err
+			return err
 		case live != "":
-			return false, errTransportForbidden
+			return errTransportForbidden
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // issue answers with the document and hands its token to the caller: in the

@@ -12,15 +12,15 @@ import (
 // once the new one is stored. With If-None-Match: * it creates only where the
 // request opens none, and answers the one that it opens otherwise.
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
+	bearer, err := wantsBearer(r)
+	if err != nil {
+		return err
+	}
 	none, err := parseETags(r, "If-None-Match")
 	if err != nil {
 		return err
 	}
 	cred, err := s.creator(w, r, none.present)
-	if err != nil {
-		return err
-	}
-	bearer, err := s.handsOutToken(r, &cred)
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,11 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 			writeSession(w, http.StatusOK, &sess)
 			return nil
 		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+	}
+	if bearer {
+		if err := s.allowToken(r, &cred); err != nil {
 			return err
 		}
 	}
@@ -304,7 +309,10 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	bearer, err := s.handsOutToken(r, &cred)
+	bearer, err := wantsBearer(r)
+	if err == nil && bearer {
+		err = s.allowToken(r, &cred)
+	}
 	if err != nil {
 		return err
 	}
