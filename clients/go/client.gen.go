@@ -165,7 +165,9 @@ const (
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
+	ProblemCodeMisdirectedRequest     ProblemCode = "misdirected_request"
 	ProblemCodeNoCredential           ProblemCode = "no_credential"
+	ProblemCodeNotCurrent             ProblemCode = "not_current"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
 	ProblemCodeOverloaded             ProblemCode = "overloaded"
@@ -183,6 +185,7 @@ const (
 	ProblemCodeStoreUnavailable       ProblemCode = "store_unavailable"
 	ProblemCodeTooLarge               ProblemCode = "too_large"
 	ProblemCodeTooManyStreams         ProblemCode = "too_many_streams"
+	ProblemCodeTransportForbidden     ProblemCode = "transport_forbidden"
 	ProblemCodeUnauthorized           ProblemCode = "unauthorized"
 	ProblemCodeUnsupportedMediaType   ProblemCode = "unsupported_media_type"
 	ProblemCodeUserForbidden          ProblemCode = "user_forbidden"
@@ -215,7 +218,11 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
+	case ProblemCodeMisdirectedRequest:
+		return true
 	case ProblemCodeNoCredential:
+		return true
+	case ProblemCodeNotCurrent:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -250,6 +257,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooLarge:
 		return true
 	case ProblemCodeTooManyStreams:
+		return true
+	case ProblemCodeTransportForbidden:
 		return true
 	case ProblemCodeUnauthorized:
 		return true
@@ -590,10 +599,13 @@ type Readiness struct {
 // ReadinessStatus Always `ready`.
 type ReadinessStatus string
 
-// RegenerateInput How long the old token still reads the session.
+// RegenerateInput How long the old token still reads the session, or whose it is from now on.
 type RegenerateInput struct {
-	// GraceMs Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap.
+	// GraceMs Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap. With `user` there is no grace, whatever this says.
 	GraceMs *int64 `json:"graceMs,omitempty"`
+
+	// User Who the visitor is, or `null` for somebody unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
 }
 
 // SchemaVersion The version of the document's layout.
@@ -878,6 +890,9 @@ type LoadedSession = IssuedSession
 // NoCredential What went wrong (RFC 9457).
 type NoCredential = Problem
 
+// NotCurrent What went wrong (RFC 9457).
+type NotCurrent = Problem
+
 // NotReady What went wrong (RFC 9457).
 type NotReady = Problem
 
@@ -1018,7 +1033,7 @@ type ApplyOperationsParams struct {
 
 // RegenerateSessionParams defines parameters for RegenerateSession.
 type RegenerateSessionParams struct {
-	// Transport `bearer` puts the new token into the body although the old one came in the cookie.
+	// Transport `bearer` puts the new token into the body. That is refused where the session lives in a cookie.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
 }
 
@@ -1491,16 +1506,21 @@ type ClientInterface interface {
 	// RegenerateSessionWithBody Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1510,16 +1530,21 @@ type ClientInterface interface {
 	// RegenerateSession Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1718,10 +1743,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByIDWithBody Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1730,10 +1762,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByID Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2186,16 +2225,21 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 // RegenerateSessionWithBody Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2215,16 +2259,21 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 // RegenerateSession Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2593,10 +2642,17 @@ func (c *Client) PutSessionByID(ctx context.Context, id SessionID, params *PutSe
 
 // RegenerateSessionByIDWithBody Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2615,10 +2671,17 @@ func (c *Client) RegenerateSessionByIDWithBody(ctx context.Context, id SessionID
 
 // RegenerateSessionByID Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4899,16 +4962,21 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionWithBodyWithResponse Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4918,16 +4986,21 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionWithResponse Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5142,10 +5215,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5154,10 +5234,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithResponse Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5813,7 +5900,7 @@ type PatchSessionResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6042,7 +6129,7 @@ type ReplaceSectionsResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6225,9 +6312,11 @@ type RegenerateSessionResponse struct {
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ForbiddenOrigin
+	ApplicationProblemJSON403 *Forbidden
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -6987,7 +7076,7 @@ type PatchSessionByIDResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -7085,7 +7174,7 @@ type PutSessionByIDResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationProblemJSON410 *SessionEnded
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
@@ -7178,6 +7267,8 @@ type RegenerateSessionByIDResponse struct {
 	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -7836,16 +7927,21 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 // RegenerateSessionWithBodyWithResponse Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7861,16 +7957,21 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 // RegenerateSessionWithResponse Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8187,10 +8288,17 @@ func (c *ClientWithResponses) PutSessionByIDWithResponse(ctx context.Context, id
 
 // RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8205,10 +8313,17 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithBodyWithResponse(ctx cont
 
 // RegenerateSessionByIDWithResponse Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9146,7 +9261,7 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9653,7 +9768,7 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10070,7 +10185,7 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ForbiddenOrigin
+		var dest Forbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10082,6 +10197,13 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotCurrent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -11232,7 +11354,7 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11399,7 +11521,7 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11581,6 +11703,13 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotCurrent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
