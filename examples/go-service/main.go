@@ -108,8 +108,9 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 // asks for that. The session that the visitor has becomes the user's, and gets a new
 // id, in one request: whoever knew the old one is not signed in.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
-	user := sessionapi.Value(sessionapi.UserInput{ID: r.FormValue("name"), Roles: sessionapi.Value([]string{"editor"})})
-	signed, err := a.sessions.RegenerateSessionWithResponse(r.Context(), nil, sessionapi.RegenerateInput{User: user}, cookiesOf(r), a.service)
+	user := sessionapi.UserInput{ID: r.FormValue("name"), Roles: sessionapi.Value([]string{"editor"})}
+	signed, err := a.sessions.RegenerateSessionWithResponse(r.Context(), nil,
+		sessionapi.RegenerateInput{User: sessionapi.Value(user)}, cookiesOf(r), a.service)
 	if err != nil {
 		fail(w, err)
 		return
@@ -126,8 +127,8 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // signInAnew makes a session for a visitor.
-func (a *app) signInAnew(w http.ResponseWriter, r *http.Request, user sessionapi.Nullable[sessionapi.UserInput]) {
-	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{User: user}, a.service)
+func (a *app) signInAnew(w http.ResponseWriter, r *http.Request, user sessionapi.UserInput) {
+	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{User: sessionapi.Value(user)}, a.service)
 	if err == nil {
 		err = sessionapi.ProblemOf(created)
 	}
