@@ -96,7 +96,7 @@ func TestAnswer(t *testing.T) {
 	}
 	sent := bytes.NewBufferString(`{"inputs":{}}`)
 	w := httptest.NewRecorder()
-	a.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/session", sent))
+	a.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "http://localhost/api/session", sent))
 	assert.Equal(t, a.Status, w.Code)
 	assert.Equal(t, a.Header, w.Header())
 	assert.Equal(t, a.Body, w.Body.Bytes())

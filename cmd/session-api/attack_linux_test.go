@@ -204,7 +204,7 @@ var attacks = map[string]struct {
 	"headers that do not end": {
 		256, nil,
 		func(t *testing.T, p *process) {
-			head := "GET /api/session HTTP/1.1\r\nHost: x\r\n"
+			head := "GET /api/session HTTP/1.1\r\nHost: localhost\r\n"
 			for i := range 150 {
 				head += fmt.Sprintf("X-%03d: %s\r\n", i, strings.Repeat("x", 95))
 			}
@@ -256,7 +256,7 @@ var attacks = map[string]struct {
 				t.Cleanup(func() { _ = conn.Close() })
 				// Each has another document to send.
 				patch := `{"meta":{"n":` + strconv.Itoa(i) + `}}`
-				_, err = fmt.Fprintf(conn, "PATCH /api/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"+
+				_, err = fmt.Fprintf(conn, "PATCH /api/session HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"+
 					"Content-Type: application/merge-patch+json\r\nContent-Length: %d\r\n\r\n%s", v.token, len(patch), patch)
 				require.NoError(t, err)
 			}
@@ -281,7 +281,7 @@ var attacks = map[string]struct {
 				conn, err := net.Dial("tcp", p.addr)
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = conn.Close() })
-				_, err = fmt.Fprintf(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\n"+
+				_, err = fmt.Fprintf(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\n"+
 					"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 1<<20, sent)
 				require.NoError(t, err)
 			}

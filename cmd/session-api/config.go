@@ -30,6 +30,7 @@ type config struct {
 	Port int    `env:"PORT" envDefault:"8080" min:"0" max:"65535" doc:"TCP port to listen on; 0 takes any free one, which is printed at start."`
 
 	AllowedOrigins      []string       `env:"ALLOWED_ORIGINS" values:"list of origins" doc:"Web origins whose pages may call the service with credentials, written as a browser sends them: https://app.example.com, or capacitor://localhost, tauri://localhost and chrome-extension://<id> for applications and extensions. It is the one list for CORS and for the check of cross-site requests. The log names origins that are refused."`
+	AllowedHosts        []string       `env:"ALLOWED_HOSTS" values:"list of host names" doc:"Names and addresses, without ports, that clients and gateways may give in the Host header; *.example.com stands for all names below example.com. Others get 421. Names of this machine (localhost, 127.0.0.0/8, ::1) always count; without the setting they and HOST are the only ones while SERVICE_TOKENS is not set, so that no page on the web gets at the service by a name that it has point here (DNS rebinding), and all are answered where tokens are set. Recommended in production. /healthz, /readyz, /metrics and verify answer for any name."`
 	AllowedHeaders      []string       `env:"CORS_ALLOWED_HEADERS" values:"list of header names" doc:"Request headers that pages of ALLOWED_ORIGINS may send, beside those that frontends usually do: content types and conditions, Authorization, X-Requested-With, Cache-Control, X-Request-Id, Idempotency-Key, and the headers of tracers such as traceparent, baggage and sentry-trace."`
 	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. Who their client is they are believed, and nobody else."`
 	ClientIPHeader      string         `env:"CLIENT_IP_HEADER" envDefault:"auto" oneof:"auto x-forwarded-for forwarded" doc:"Where those gateways name their client: X-Forwarded-For, or Forwarded (RFC 7239). auto takes the one that comes; where both come and disagree, one may be the client's own, and the gateway's address counts."`
@@ -105,6 +106,7 @@ type config struct {
 	CompressOver              int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all of them. What is stored compressed can be read with any value."`
 
 	CookieName        string `env:"COOKIE_NAME" envDefault:"validator_session_id" group:"Cookie" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
+	CookiePrefix      string `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"What the cookie's name begins with in browsers: __Host-, which no other host and no page without TLS can set or overwrite, __Secure-, or nothing but COOKIE_NAME. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and where COOKIE_NAME has a prefix. Another name ends the sessions of browsers that have the cookie under the former one: none keeps them."`
 	CookieDomain      string `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
 	CookieSameSite    string `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none needs a Secure cookie."`
 	CookieSecure      string `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
@@ -236,6 +238,9 @@ func (c *config) complete() {
 	}
 	if c.CookieSecure == "auto" {
 		c.CookieSecure = byEnv("true", "false")
+	}
+	if c.CookiePrefix == "auto" {
+		c.CookiePrefix = c.usualPrefix()
 	}
 	if c.LogFormat == "auto" {
 		c.LogFormat = byEnv("json", "text")

@@ -60,6 +60,52 @@ func TestConfig_production(t *testing.T) {
 	assert.Equal(t, "json", c.LogFormat)
 }
 
+func TestConfig_cookiePrefix(t *testing.T) {
+	for _, tc := range []struct {
+		environ []string
+		want    string
+	}{
+		{nil, "__Host-validator_session_id"},
+		{[]string{"COOKIE_NAME", "__session"}, "__Host-__session"},
+		{[]string{"COOKIE_DOMAIN", "shop.example"}, "__Secure-validator_session_id"},
+		{[]string{"COOKIE_NAME", "__Host-sid"}, "__Host-sid"},
+		{[]string{"COOKIE_NAME", "__secure-sid"}, "__secure-sid"},
+		{[]string{"COOKIE_PREFIX", "none"}, "validator_session_id"},
+		{[]string{"COOKIE_PREFIX", "Secure"}, "__Secure-validator_session_id"},
+		{[]string{"COOKIE_PREFIX", "host", "COOKIE_SAMESITE", "none", "COOKIE_PARTITIONED", "true"}, "__Host-validator_session_id"},
+		{[]string{"APP_ENV", "development"}, "validator_session_id"},
+		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true"}, "validator_session_id"},
+		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true", "COOKIE_PREFIX", "host"}, "__Host-validator_session_id"},
+	} {
+		c, err := load(production(t, tc.environ...))
+		require.NoError(t, err, tc.environ)
+		assert.Equal(t, tc.want, c.cookieName(), tc.environ)
+	}
+	for want, environ := range map[string][]string{
+		"COOKIE_PREFIX: the prefix __Host- rules out COOKIE_DOMAIN": {"COOKIE_PREFIX", "host", "COOKIE_DOMAIN", "shop.example"},
+		"COOKIE_PREFIX: the prefix __Secure- needs a Secure cookie": {"APP_ENV", "development", "COOKIE_PREFIX", "secure"},
+		"COOKIE_PREFIX: COOKIE_NAME has a prefix of its own":        {"COOKIE_PREFIX", "host", "COOKIE_NAME", "__Secure-sid"},
+		`COOKIE_PREFIX: "lax" is not one of`:                        {"COOKIE_PREFIX", "lax"},
+	} {
+		_, err := load(production(t, environ...))
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestConfig_allowedHosts(t *testing.T) {
+	c, err := load(production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.allowedHosts())
+	for host, want := range map[string]string{
+		"*": "DNS rebinding", "https://app.example": "scheme", "app.example/x": "path", "app.example:443": `write "app.example"`,
+		"a b": "neither", "*.*.example": "neither", "a.*": "neither", "bücher.example": "neither", "*.": "neither", "300.1.1.1": "neither",
+	} {
+		_, err := load(production(t, "ALLOWED_HOSTS", "app.example,"+host))
+		require.ErrorContains(t, err, "ALLOWED_HOSTS: ", host)
+		require.ErrorContains(t, err, want, host)
+	}
+}
+
 func TestConfig_emptyCountsAsNotSet(t *testing.T) {
 	environ := make(map[string]string)
 	for _, s := range settings() {

@@ -197,7 +197,7 @@ func TestShutdown_connectionsAreNotKept(t *testing.T) {
 	s.log.wait(t, "shutting down")
 	got := exchange(t, s.addr, strings.Repeat("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 2))
 	assert.Equal(t, []int{http.StatusOK}, got)
-	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)

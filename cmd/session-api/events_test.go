@@ -17,7 +17,7 @@ func TestShutdown_endsEventStreams(t *testing.T) {
 	var streams []*bufio.Reader
 	for range 3 {
 		conn, r := dial(t, s.addr)
-		_, err := io.WriteString(conn, "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := io.WriteString(conn, "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, err)
 		resp, err := http.ReadResponse(r, nil)
 		require.NoError(t, err)

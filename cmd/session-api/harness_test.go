@@ -187,7 +187,7 @@ func dial(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 func inFlight(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, r := dial(t, addr)
-	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
 	require.NoError(t, err)
 	line, err := r.ReadString('\n') // it comes when the handler reads the body

@@ -217,7 +217,7 @@ func (endlessSpace) Read(b []byte) (int, error) {
 func TestAnswerIsFollowedByAnEndAndNotAReset(t *testing.T) {
 	s := startLingering(t)
 	conn, r := dial(t, s.addr)
-	_, err := fmt.Fprintf(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", 8<<20)
+	_, err := fmt.Fprintf(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", 8<<20)
 	require.NoError(t, err)
 	_, err = io.CopyN(conn, endlessSpace{}, 8<<20)
 	require.NoError(t, err)
@@ -234,7 +234,7 @@ func TestNoBodyIsAskedForThatIsRefused(t *testing.T) {
 	s := startLingering(t)
 	began := time.Now()
 	conn, r := dial(t, s.addr)
-	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n")
+	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)
@@ -263,7 +263,7 @@ func TestDroppingABodyIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn, r := dial(t, s.addr)
-			_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n")
+			_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n")
 			require.NoError(t, err)
 			done := make(chan struct{})
 			go func() { defer close(done); send(conn) }()

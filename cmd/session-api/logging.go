@@ -74,11 +74,12 @@ func banner(c *config, addr net.Addr) string {
 
   sessions   %s
   files      %s, %s
+  cookie     %[7]s
   try        curl -i -X POST %[6]s/api/session
   docs       %[6]s/docs
 
 Listening on %[6]s
-`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at)
+`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at, c.cookieName())
 }
 
 // reachableURL is where a client on this machine finds the service.

@@ -93,7 +93,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	} else {
 		at := reachableURL(listener.Addr())
 		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env,
-			"docs", at+"/docs", "url", at)
+			"cookie", cfg.cookieName(), "docs", at+"/docs", "url", at)
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
 	s.logBroken = lines.broken

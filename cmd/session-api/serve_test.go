@@ -48,6 +48,9 @@ func TestServe_production(t *testing.T) {
 	resp := do(t, http.MethodPost, s.url("/api/session"), nil, "")
 	require.Equal(t, http.StatusCreated, resp.status)
 	assert.Contains(t, resp.header.Get("Set-Cookie"), "; Secure")
+	assert.True(t, strings.HasPrefix(resp.header.Get("Set-Cookie"), "__Host-validator_session_id="), "no other host can plant it")
+	require.Len(t, s.log.all("listening"), 1)
+	assert.Equal(t, "__Host-validator_session_id", s.log.all("listening")[0]["cookie"])
 	resp = do(t, http.MethodPost, s.url("/api/cleanup"), nil, "")
 	assert.Equal(t, http.StatusUnauthorized, resp.status)
 	resp = do(t, http.MethodPost, s.url("/api/cleanup"), http.Header{"Authorization": {"Bearer " + serviceToken}}, "")
@@ -152,7 +155,7 @@ func TestServe_stalledHeaders(t *testing.T) {
 func TestServe_optionsOfEverything(t *testing.T) {
 	s := start(t, environment(t))
 	conn, r := dial(t, s.addr)
-	_, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	_, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(r, nil)
 	require.NoError(t, err)

@@ -48,9 +48,9 @@ func dawdle(t *testing.T, p *process, token string, count int) *dawdlers {
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &dawdlers{stop: cancel}
 	t.Cleanup(d.leave)
-	headers := "GET /api/session HTTP/1.1\r\nHost: x\r\nX-Slow: "
-	body := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", 1<<20)
-	get := "GET /api/session?touch=false HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + "\r\n\r\n"
+	headers := "GET /api/session HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+	body := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n{", 1<<20)
+	get := "GET /api/session?touch=false HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + token + "\r\n\r\n"
 	narrow := dialer(4 << 10)
 	for i := range count {
 		conn, err := narrow.Dial("tcp", p.addr)

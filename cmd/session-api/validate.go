@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -38,6 +39,7 @@ type rule struct {
 var checks = []rule{
 	{"HOST", nil, func(c *config) string { return checkHost(c.Host, "PORT") }},
 	{"ALLOWED_ORIGINS", nil, func(c *config) string { return first(c.AllowedOrigins, checkOrigin) }},
+	{"ALLOWED_HOSTS", nil, func(c *config) string { return first(c.AllowedHosts, checkAllowedHost) }},
 	{"CORS_ALLOWED_HEADERS", nil, func(c *config) string { return first(c.AllowedHeaders, checkAllowedHeader) }},
 	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *config) string {
 		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
@@ -55,6 +57,7 @@ var checks = []rule{
 		return where((&http.Cookie{Name: c.CookieName}).Valid() != nil,
 			"%s is no cookie name: letters, digits and !#$%%&'*+-.^_`|~ are (RFC 6265)", quoted(c.CookieName))
 	}},
+	{"COOKIE_PREFIX", []string{"COOKIE_NAME", "COOKIE_DOMAIN", "COOKIE_SECURE", "APP_ENV"}, checkCookiePrefix},
 	{"COOKIE_NAME", []string{"COOKIE_DOMAIN"}, func(c *config) string {
 		return where(c.cookiePrefix("__Host-") && c.CookieDomain != "", "the prefix __Host- rules out COOKIE_DOMAIN")
 	}},
@@ -128,6 +131,68 @@ func first(list []string, check func(string) string) string {
 
 // secure reports whether the cookie has the attribute.
 func (c *config) secure() bool { return c.CookieSecure == "true" }
+
+// prefixes are what COOKIE_PREFIX stands for.
+var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
+
+// knownPrefixes are those that browsers hold to rules.
+var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
+
+// usualPrefix is the COOKIE_PREFIX that auto stands for.
+func (c *config) usualPrefix() string {
+	switch {
+	case !c.production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
+		return "none"
+	case c.CookieDomain != "":
+		return "secure"
+	default:
+		return "host"
+	}
+}
+
+// cookieName is the cookie's name as browsers have it.
+func (c *config) cookieName() string { return prefixes[c.CookiePrefix] + c.CookieName }
+
+// checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
+func checkCookiePrefix(c *config) string {
+	prefix := prefixes[c.CookiePrefix]
+	switch {
+	case prefix == "":
+		return ""
+	case c.cookiePrefix(knownPrefixes...):
+		return "COOKIE_NAME has a prefix of its own: leave one of them out"
+	case !c.secure():
+		return "the prefix " + prefix + " needs a Secure cookie: set COOKIE_SECURE=true"
+	case c.CookiePrefix == "host" && c.CookieDomain != "":
+		return "the prefix __Host- rules out COOKIE_DOMAIN: secure is possible with it"
+	}
+	return ""
+}
+
+// checkAllowedHost refuses what no Host header can be compared with.
+func checkAllowedHost(host string) string {
+	name := strings.TrimPrefix(host, "*.")
+	switch {
+	case host == "*":
+		return "* would let any page on the web get at the service by a name of its own (DNS rebinding): name the hosts, or *.example.com for all below it"
+	case strings.Contains(host, "://"), strings.ContainsAny(host, "/@"):
+		return quoted(host) + " is no host name: scheme, user and path do not belong to it"
+	case isHost(unbracketed(name)) && (name == host || !strings.Contains(name, ":")):
+		return ""
+	}
+	if bare, port, err := net.SplitHostPort(host); err == nil && isHost(bare) && port != "" {
+		return quoted(host) + ": ports do not count, write " + quoted(bare)
+	}
+	return quoted(host) + " is neither a host name, as browsers send it, nor an address"
+}
+
+// unbracketed is an address without the brackets that IPv6 has in URLs.
+func unbracketed(host string) string {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return host
+}
 
 // cookiePrefix reports whether the cookie's name has one of the prefixes.
 // Browsers compare them without regard to case (RFC 6265bis section 5.7).

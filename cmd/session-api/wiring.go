@@ -65,7 +65,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		Version:  buildVersion(),
 		Secrets:  c.apiSecrets(),
 		Cookie: api.Cookie{
-			Name: c.CookieName, Domain: c.CookieDomain, Secure: c.secure(),
+			Name: c.cookieName(), Domain: c.CookieDomain, Secure: c.secure(),
 			SameSite: sameSite[c.CookieSameSite], Partitioned: c.CookiePartitioned,
 		},
 		TouchOnAccess:   c.TouchOnAccess,
@@ -74,6 +74,8 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		MaxGrace:        c.MaxGrace,
 		VerifyTimeout:   c.VerifyTimeout,
 		AllowedOrigins:  c.AllowedOrigins,
+		Host:            c.Host,
+		AllowedHosts:    c.allowedHosts(),
 		Development:     !c.production(),
 		AllowedHeaders:  c.AllowedHeaders,
 		TrustedProxies:  c.trustedProxies(),
@@ -143,6 +145,14 @@ func bytesOf(values secrets) [][]byte {
 	list := make([][]byte, len(values))
 	for i, v := range values {
 		list[i] = []byte(v)
+	}
+	return list
+}
+
+func (c *config) allowedHosts() []string {
+	list := make([]string, len(c.AllowedHosts))
+	for i, host := range c.AllowedHosts {
+		list[i] = unbracketed(host)
 	}
 	return list
 }

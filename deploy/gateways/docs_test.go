@@ -40,7 +40,7 @@ func TestConfigurationsThatAreNotRun(t *testing.T) {
 	traefik := read("traefik-routes.yaml")
 	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles, X-User-Incomplete]\n")
 	assert.Contains(t, traefik, "address: http://127.0.0.1:8080/api/session/verify\n")
-	assert.Contains(t, traefik, "addAuthCookiesToResponse: ["+cookieName+"]\n")
+	assert.Contains(t, traefik, "addAuthCookiesToResponse: [__Host-"+cookieName+", "+cookieName+"]\n")
 	assert.NotContains(t, traefik, "trustForwardHeader")
 	assert.NotContains(t, traefik, "forwardBody")
 	assert.Contains(t, read("traefik.yaml"), "aliasHeadersStrategy: delete\n")

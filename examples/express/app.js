@@ -5,13 +5,15 @@ import { unsign } from 'cookie-signature'
 import express from 'express'
 
 const { SESSION_API = 'http://127.0.0.1:8080', SESSION_SECRET = '', SERVICE_TOKEN = '', PORT = '3002' } = process.env
+// In production its name is __Host-validator_session_id; session-api says it when it starts.
+const { COOKIE_NAME = 'validator_session_id' } = process.env
 // The first secret signs, all of them verify: so they can be changed.
 const secrets = SESSION_SECRET.split(',').filter(Boolean)
 if (secrets.length === 0) throw new Error('Set SESSION_SECRET to that of session-api.')
 
 /** The id in the cookie, if its signature is right: s:<id>.<signature>. */
 function sessionId(req) {
-  const token = parse(req.headers.cookie ?? '').validator_session_id
+  const token = parse(req.headers.cookie ?? '')[COOKIE_NAME]
   if (!token?.startsWith('s:')) return null
   for (const secret of secrets) {
     const id = unsign(token.slice(2), secret)

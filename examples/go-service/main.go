@@ -104,12 +104,31 @@ func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signIn makes a session for a visitor, who has shown who it is: here stands
-// what your application asks for that.
+// signIn is for a visitor who has shown who it is: here stands what your application
+// asks for that. The session that the visitor has becomes the user's, and gets a new
+// id, in one request: whoever knew the old one is not signed in.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
-	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{
-		User: sessionapi.Value(sessionapi.UserInput{ID: r.FormValue("name"), Roles: sessionapi.Value([]string{"editor"})}),
-	}, a.service)
+	user := sessionapi.UserInput{ID: r.FormValue("name"), Roles: sessionapi.Value([]string{"editor"})}
+	signed, err := a.sessions.RegenerateSessionWithResponse(r.Context(), nil,
+		sessionapi.RegenerateInput{User: sessionapi.Value(user)}, cookiesOf(r), a.service)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	switch signed.StatusCode() {
+	case http.StatusOK:
+		passCookies(w, signed.HTTPResponse)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	case http.StatusUnauthorized, http.StatusConflict: // there is none, or somebody else may have its token
+		a.signInAnew(w, r, user)
+	default:
+		fail(w, sessionapi.ProblemOf(signed))
+	}
+}
+
+// signInAnew makes a session for a visitor.
+func (a *app) signInAnew(w http.ResponseWriter, r *http.Request, user sessionapi.UserInput) {
+	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{User: sessionapi.Value(user)}, a.service)
 	if err == nil {
 		err = sessionapi.ProblemOf(created)
 	}

@@ -72,16 +72,17 @@ func (s *Server) readTTL(w http.ResponseWriter, r *http.Request) (time.Duration,
 	return ttl, err
 }
 
-// readGrace reads how long the old id of a regenerated session may lead to it.
-func (s *Server) readGrace(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
+// readRenewal reads how long the old id of a regenerated session may lead to it,
+// and whose the session is to be from now on.
+func (s *Server) readRenewal(w http.ResponseWriter, r *http.Request) (how schema.Renewal, err error) {
 	body, err := s.readBody(w, r, jsonTypes)
 	if err != nil {
-		return 0, err
+		return how, err
 	}
-	var grace time.Duration
 	err = s.inTurn(r.Context(), len(body), func() (err error) {
-		grace, err = s.Rules.DecodeGrace(body)
+		how, err = s.Rules.DecodeRenewal(body)
 		return err
 	})
-	return min(grace, s.MaxGrace), err
+	how.Grace = min(how.Grace, s.MaxGrace)
+	return how, err
 }

@@ -23,6 +23,8 @@ type credential struct {
 	cookies int
 	// bearer: the caller uses the Authorization header, not cookies.
 	bearer bool
+	// inCookieToo: a cookie opens the session of the bearer token as well.
+	inCookieToo bool
 	// service: the caller has a service token.
 	service bool
 	// open: there are no service tokens, so everybody may what a service may.
@@ -128,6 +130,8 @@ func (s *Server) addCookie(r *http.Request, keys *keyring, c *credential, value 
 	switch {
 	case o.id == "":
 		s.foreign.note(s, r, value)
+	case o.id == c.id && c.bearer:
+		c.inCookieToo = true
 	case o.id == c.id, slices.ContainsFunc(c.more, func(m opener) bool { return m.id == o.id }):
 	case c.id == "" && !c.bearer:
 		c.opener = o
@@ -185,6 +189,7 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 		if id != own {
 			return errConflictingCredentials
 		}
+		c.inCookieToo = true
 	}
 	c.more = nil
 	return nil

@@ -190,7 +190,7 @@ func FuzzCredentials(f *testing.F) {
 	f.Add(`validator_session_id="s:`+sess.ID+`."`, "Basic x")
 	f.Add(cookieName+"=s%3a"+good[2:]+"%", "Bearer  ")
 	f.Fuzz(func(t *testing.T, cookie, authorization string) {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/session", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/session", nil)
 		if cookie != "" {
 			r.Header["Cookie"] = []string{cookie}
 		}

@@ -64,6 +64,17 @@ func isOtherOrigin(r *http.Request, origin string) bool {
 	}
 }
 
+// isFromPage reports whether a browser sent the request: others have no Origin, and
+// no Fetch Metadata. A script cannot leave both out.
+func isFromPage(r *http.Request) bool {
+	for _, name := range []string{"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"} {
+		if len(r.Header[name]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // maxShownOrigin is how much of an origin is logged, in bytes.
 const maxShownOrigin = 200
 

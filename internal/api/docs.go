@@ -81,8 +81,7 @@ func unpack(data []byte) ([]byte, error) {
 
 // getDocs answers the page that shows the contract.
 func (s *Server) getDocs(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Security-Policy", docsPolicy)
-	w.Header().Set("Referrer-Policy", "no-referrer")
+	guardPage(w.Header(), docsPolicy)
 	return writeDocsFile(w, r, "index.html")
 }
 

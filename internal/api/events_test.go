@@ -430,7 +430,7 @@ func TestEvents_stalledReader(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	_, err = io.WriteString(conn, "GET /api/events?namespace=other HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.WriteString(conn, "GET /api/events?namespace=other HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(enough)))
 	_, err = bufio.NewReaderSize(conn, 16).ReadString('\n')
@@ -548,7 +548,7 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query, last string) {
 		s := start(t)
 		s.api.Drain() // streams end as soon as they have begun
-		r := httptest.NewRequest(http.MethodGet, "/api/events", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "http://localhost/api/events", http.NoBody)
 		r.URL.RawQuery = query
 		r.Header["Last-Event-Id"] = []string{last}
 		w := httptest.NewRecorder()

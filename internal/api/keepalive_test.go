@@ -23,10 +23,10 @@ func TestKeepAliveHint(t *testing.T) {
 	for name, request := range map[string]string{
 		"HTTP/1.0":           "GET /healthz HTTP/1.0\r\n\r\n",
 		"the client closes":  "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-		"chunked":            "POST /api/session HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunked":            "POST /api/session HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"a body with GET":    "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx",
-		"a body left unread": "POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat("x", 300000),
-		"a body over the limit": "PUT /api/sessions/0123456789abcdef HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n" +
+		"a body left unread": "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat("x", 300000),
+		"a body over the limit": "PUT /api/sessions/0123456789abcdef HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n" +
 			strings.Repeat("x", 3000000),
 	} {
 		t.Run(name, func(t *testing.T) {

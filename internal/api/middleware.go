@@ -10,6 +10,20 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
+// headerResourcePolicy keeps answers out of pages that embed them without CORS, an
+// img or a script of another site for instance
+// (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header).
+const headerResourcePolicy = "Cross-Origin-Resource-Policy"
+
+var sameOrigin = []string{"same-origin"}
+
+// guardPage sets what keeps a page of the service's own to itself.
+func guardPage(h http.Header, policy string) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h["Cross-Origin-Opener-Policy"] = sameOrigin
+}
+
 // begin sets what every response carries, and closes connections whose requests
 // could leave bytes behind that look like another request. takesBody says
 // whether a body may be read; id gets the request's id.
@@ -17,6 +31,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, i
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
+	h[headerResourcePolicy] = sameOrigin
 	id[0] = requestID(r)
 	h[headerRequestID] = id[:]
 	if len(r.TransferEncoding) > 0 {

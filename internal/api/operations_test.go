@@ -378,7 +378,7 @@ func TestAClientThatLeavesIsNoFailure(t *testing.T) {
 	token := sign(s.client().create("").ID, secret)
 	ctx, leave := context.WithCancel(t.Context())
 	leaving.leave = leave
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/session", http.NoBody)
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/api/session", http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+token)
 	s.api.ServeHTTP(httptest.NewRecorder(), r)
 	assert.Contains(t, string(s.client().do("GET", "/metrics", "").body),

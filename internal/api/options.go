@@ -54,6 +54,12 @@ type Options struct {
 	// AllowedHeaders are headers that their pages may send beside those that
 	// frontends usually do.
 	AllowedHeaders []string
+	// Host is the name or address that the service listens on. Requests may name it,
+	// or this machine, while there are no service tokens; AllowedHosts are others.
+	// With any of these, no other is answered, whether there are tokens or not. One
+	// that begins with *. stands for all names that end so.
+	Host         string
+	AllowedHosts []string
 	// TrustedProxies are the CIDR prefixes of the gateways that are believed who
 	// their client is.
 	TrustedProxies []string

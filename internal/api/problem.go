@@ -25,6 +25,9 @@ const (
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"
+	codeTransportForbidden     schema.Code = "transport_forbidden"
+	codeMisdirectedRequest     schema.Code = "misdirected_request"
+	codeNotCurrent             schema.Code = "not_current"
 	codeRoleRequired           schema.Code = "role_required"
 	codeNotFound               schema.Code = "not_found"
 	codeSessionNotFound        schema.Code = "session_not_found"
@@ -70,6 +73,9 @@ var problemTypes = map[schema.Code]struct {
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
 	codePreflightRefused:       {http.StatusForbidden, "The page may not send this request"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
+	codeTransportForbidden:     {http.StatusForbidden, "The token stays in its cookie"},
+	codeMisdirectedRequest:     {http.StatusMisdirectedRequest, "The service does not go by this name"},
+	codeNotCurrent:             {http.StatusConflict, "The session has a newer id"},
 	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
 	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
 	codeSessionNotFound:        {http.StatusNotFound, "There is no such session"},
@@ -123,6 +129,9 @@ var (
 	errForbiddenOrigin        = &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
 	errForbiddenPreflight     = &problem{codeForbiddenOrigin, "Pages of this origin are not allowed to use the service. See ALLOWED_ORIGINS."}
 	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
+	errTransportForbidden     = &problem{codeTransportForbidden, "The session is kept in a cookie that scripts cannot read, and its token is not handed to them in a body. End the session first, or leave transport out."}
+	errMisdirectedRequest     = &problem{codeMisdirectedRequest, "The service routes are open, because no service token is configured, and so the service answers to local names and addresses alone. Name this host in ALLOWED_HOSTS."}
+	errUnlistedHost           = &problem{codeMisdirectedRequest, "Name this host in ALLOWED_HOSTS."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
 	errSessionExists          = &problem{codePreconditionFailed, "A session of this id is there already, and If-None-Match asks that it is not."}
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
@@ -165,6 +174,8 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeUserLimit, "The user has as many sessions as one may have. End one of them first.", nil
 	case errors.Is(err, store.ErrEnded):
 		return codeSessionEnded, "A session of this id was ended or expired lately. Send revive=true to begin it anew.", nil
+	case errors.Is(err, store.ErrNotCurrent):
+		return codeNotCurrent, "The id or token is an old one, within the grace of a regenerate, and somebody has a newer one. Nothing was changed. To sign in, create a new session.", nil
 	case errors.Is(err, store.ErrBadCursor):
 		return codeInvalidQuery, "The cursor is not one of this list.", nil
 	case errors.Is(err, ErrCleanupRunning):

@@ -82,6 +82,28 @@ func wantsBearer(r *http.Request) (bool, error) {
 	}
 }
 
+// allowToken refuses to put the token into a body where the caller's session lives
+// in a cookie, with errTransportForbidden: a script could keep what it cannot read
+// there.
+func (s *Server) allowToken(r *http.Request, cred *credential) error {
+	if cred.bearer {
+		if cred.inCookieToo && isFromPage(r) {
+			return errTransportForbidden
+		}
+		return nil
+	}
+	var room [maxOpeners]string
+	for _, id := range cred.ids(room[:0]) {
+		switch live, err := s.leadsTo(r.Context(), id); {
+		case err != nil:
+			return err
+		case live != "":
+			return errTransportForbidden
+		}
+	}
+	return nil
+}
+
 // issue answers with the document and hands its token to the caller: in the
 // cookie, or as the document's last member.
 func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess *schema.Session, bearer bool) {

@@ -52,8 +52,7 @@ func (s *Server) getRoot(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", rootPolicy)
-	h.Set("Referrer-Policy", "no-referrer")
+	guardPage(h, rootPolicy)
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	_, _ = w.Write(page.Bytes()) // a client that left gets nothing more
 	return nil

@@ -70,7 +70,7 @@ func (s *Server) routes() (chi.Router, error) {
 	r := chi.NewRouter()
 	r.NotFound(s.handle(s.notFound))
 	r.MethodNotAllowed(s.handle(s.methodNotAllowed))
-	r.Use(s.account, s.recoverPanic)
+	r.Use(s.account, s.recoverPanic, s.ownHost)
 	r.Use(share) // before routing: OPTIONS is no route's method
 	r.Use(guard(s, checkQuery), protect)
 

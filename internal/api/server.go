@@ -36,6 +36,7 @@ type Server struct {
 	streams    *streams
 	proxies    proxies
 	hints      hints
+	hosts      hosts
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
@@ -71,6 +72,7 @@ func New(o Options) (*Server, error) {
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
 	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
+	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
 	s.httplog = s.newHTTPLog()
 	var err error

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
@@ -38,6 +37,11 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 			writeSession(w, http.StatusOK, &sess)
 			return nil
 		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+	}
+	if bearer {
+		if err := s.allowToken(r, &cred); err != nil {
 			return err
 		}
 	}
@@ -297,27 +301,35 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// regenerateSession gives the session a new id, and its caller a new token. A
-// caller with a token in its grace is told of the successor, and gets no token.
+// regenerateSession gives the session a new id, and its caller a new token. With a
+// user in the body it is a sign-in. A visitor with a token in its grace is told of
+// the successor, and gets no token; a service is refused.
 func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error {
 	cred, err := s.mustCredential(w, r)
 	if err != nil {
 		return err
 	}
 	bearer, err := wantsBearer(r)
+	if err == nil && bearer {
+		err = s.allowToken(r, &cred)
+	}
 	if err != nil {
 		return err
 	}
-	grace, err := s.readGrace(w, r)
+	how, err := s.readRenewal(w, r)
 	if err != nil {
 		return err
 	}
-	sess, made, err := s.renew(r, key(cred.id), grace)
+	sess, made, err := s.renew(r, key(cred.id), how, allowUser(&cred))
 	if err != nil {
 		return err
 	}
 	noteSession(r, sess.ID)
-	if !made {
+	switch {
+	case made:
+	case cred.service: // whoever has the new token is not its visitor for certain
+		return store.ErrNotCurrent
+	default:
 		writeSession(w, http.StatusOK, &sess)
 		return nil
 	}
@@ -334,11 +346,16 @@ func (s *Server) mustCredential(w http.ResponseWriter, r *http.Request) (credent
 	return cred, err
 }
 
-// renew gives a session a new id even if its caller does not wait for it.
-func (s *Server) renew(r *http.Request, key store.Key, grace time.Duration) (next schema.Session, made bool, err error) {
+// renew gives a session a new id, and perhaps a user, even if its caller does not
+// wait for it.
+func (s *Server) renew(r *http.Request, key store.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
 	ctx, cancel := revocation(r)
 	defer cancel()
-	return s.Sessions.Renew(ctx, s.Now(), key, grace)
+	if how.User != nil {
+		next, err = s.Sessions.SignIn(ctx, s.Now(), key, how.User, allow)
+		return next, err == nil, err
+	}
+	return s.Sessions.Renew(ctx, s.Now(), key, how.Grace)
 }
 
 // end ends a session even if its caller does not wait for it.

@@ -195,25 +195,25 @@ func (s *Server) touchSessionByID(w http.ResponseWriter, r *http.Request) error 
 	return nil
 }
 
-// regenerateSessionByID gives a session a new id. Who made the successor gets
-// what opens it; a call within the grace only hears of it.
+// regenerateSessionByID gives a session a new id, and answers what opens it. With a
+// user in the body it is a sign-in. An id in its grace is refused: the successor's
+// token is somebody else's.
 func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) error {
 	key, err := sessionKey(r)
 	if err != nil {
 		return err
 	}
-	grace, err := s.readGrace(w, r)
+	how, err := s.readRenewal(w, r)
 	if err != nil {
 		return err
 	}
-	sess, made, err := s.renew(r, key, grace)
+	sess, made, err := s.renew(r, key, how, nil)
+	if err == nil && !made {
+		err = store.ErrNotCurrent
+	}
 	if err != nil {
 		return byID(err)
 	}
 	noteSession(r, sess.ID)
-	var opens handOver
-	if made {
-		opens = s.handOver(&sess)
-	}
-	return writeHandOver(w, http.StatusOK, &sess, opens)
+	return writeHandOver(w, http.StatusOK, &sess, s.handOver(&sess))
 }

@@ -475,7 +475,7 @@ func TestSigningOutGoesOnWithoutItsCaller(t *testing.T) {
 	s.backend().create("", `{"user":{"id":"ada"}}`)
 	ctx, leave := context.WithCancel(t.Context())
 	kept.leave = leave
-	r := httptest.NewRequestWithContext(ctx, http.MethodDelete, "/api/sessions?userId=ada", http.NoBody)
+	r := httptest.NewRequestWithContext(ctx, http.MethodDelete, "http://localhost/api/sessions?userId=ada", http.NoBody)
 	s.api.ServeHTTP(httptest.NewRecorder(), r)
 	assert.Zero(t, s.backend().count(""))
 }

@@ -222,7 +222,7 @@ func TestExport_stalledReader(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	_, err = io.WriteString(conn, "GET /api/export HTTP/1.1\r\nHost: x\r\n\r\n")
+	_, err = io.WriteString(conn, "GET /api/export HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	s.until("it is cut off", func() bool { return strings.Contains(s.log.String(), `"msg":"export cut off"`) })
 }
@@ -316,7 +316,7 @@ func (s *service) raw(url, length, body string) *net.TCPConn {
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(s.t, conn.SetDeadline(time.Now().Add(enough)))
-	_, err = io.WriteString(conn, "POST /api/import HTTP/1.1\r\nHost: x\r\nContent-Type: "+ndjson+"\r\n"+length+"\r\n\r\n"+body)
+	_, err = io.WriteString(conn, "POST /api/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+ndjson+"\r\n"+length+"\r\n\r\n"+body)
 	require.NoError(s.t, err)
 	tcp, ok := conn.(*net.TCPConn)
 	require.True(s.t, ok)
@@ -404,7 +404,7 @@ func FuzzImport(f *testing.F) {
 	f.Add("\x00\n")
 	f.Fuzz(func(t *testing.T, body string) {
 		post := func(s *service, body string) *httptest.ResponseRecorder {
-			r := httptest.NewRequest(http.MethodPost, "/api/import", strings.NewReader(body))
+			r := httptest.NewRequest(http.MethodPost, "http://localhost/api/import", strings.NewReader(body))
 			r.Header.Set("Content-Type", ndjson)
 			w := httptest.NewRecorder()
 			s.api.ServeHTTP(w, r)
@@ -412,7 +412,7 @@ func FuzzImport(f *testing.F) {
 		}
 		file := func(s *service) string {
 			w := httptest.NewRecorder()
-			s.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/export", http.NoBody))
+			s.api.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/api/export", http.NoBody))
 			require.Equal(t, http.StatusOK, w.Code)
 			return w.Body.String()
 		}

@@ -159,25 +159,54 @@ func (r *Rules) DecodeTTL(body []byte) (ttl time.Duration, ok bool, err error) {
 	return ttl, ok, nil
 }
 
-// DecodeGrace reads the body of a regeneration: an object whose only member
-// may be graceMs, at least 0. The grace is 0 where it names none, or the body
-// is empty. The error is an *Error.
-func (r *Rules) DecodeGrace(body []byte) (grace time.Duration, err error) {
-	err = r.decodeOnly("graceMs", body, func(value []byte, m *mistakes) {
-		var ok bool
-		if grace, ok = readMillis(value); !ok {
-			m.add("/graceMs", "must be a whole number of milliseconds, at least 0")
+// Renewal is the body of a regeneration.
+type Renewal struct {
+	// Grace is how long the old token goes on, 0 where the body does not say.
+	Grace time.Duration
+	// User is a change of the user and nothing else, nil where the body names no
+	// user.
+	User Change
+}
+
+// DecodeRenewal reads the body of a regeneration: an object whose only members
+// may be graceMs, at least 0, and user. An empty body is the zero Renewal. The
+// error is an *Error.
+func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
+	err = r.decodeMembers(body, "only graceMs and user are taken here", func(name string, value []byte, m *mistakes) bool {
+		switch name {
+		case "graceMs":
+			var ok bool
+			if renewal.Grace, ok = readMillis(value); !ok {
+				m.add("/graceMs", "must be a whole number of milliseconds, at least 0")
+			}
+		case "user":
+			renewal.User = &Input{setUser: true, user: readWholeUser(value, m)}
+		default:
+			return false
 		}
+		return true
 	})
 	if err != nil {
-		return 0, err
+		return Renewal{}, err
 	}
-	return grace, nil
+	return renewal, nil
 }
 
 // decodeOnly reads an object that may have the one member, and hands its value
 // to read.
 func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *mistakes)) error {
+	return r.decodeMembers(body, "only "+name+" is taken here", func(got string, value []byte, m *mistakes) bool {
+		if got != name {
+			return false
+		}
+		read(value, m)
+		return true
+	})
+}
+
+// decodeMembers reads a small object and hands each member to read, which reports
+// whether there is one of that name. refusal is what is said of others.
+func (r *Rules) decodeMembers(body []byte, refusal string, read func(name string, value []byte, m *mistakes) bool) error {
 	if len(body) == 0 {
 		return nil
 	}
@@ -188,14 +217,13 @@ func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *
 	n := normalizer{rules: r, src: body}
 	n.space()
 	for m := range n.members() {
+		n.anyName = string(m) == "user"
 		value, err := n.value(2)
 		if err != nil {
 			return err
 		}
-		if string(m) == name {
-			read(value, &n.mistakes)
-		} else {
-			n.add(n.where.pointer(), "only "+name+" is taken here")
+		if !read(string(m), value, &n.mistakes) {
+			n.add(n.where.pointer(), refusal)
 		}
 	}
 	return n.err()

@@ -430,25 +430,44 @@ func TestDecodeTTLWithoutALimit(t *testing.T) {
 	}
 }
 
-func TestDecodeGrace(t *testing.T) {
+func TestDecodeRenewal(t *testing.T) {
 	r := defaultRules()
 	for body, want := range map[string]time.Duration{
 		"": 0, "{}": 0, "[]": 0, `{"graceMs":0}`: 0, `{"graceMs":-0.0}`: 0, `{"graceMs":1.5e3}`: 1500 * time.Millisecond, `{"graceMs":1500}`: 1500 * time.Millisecond,
 		`{"graceMs":` + strings.Repeat("9", 100) + `}`: math.MaxInt64,
 	} {
-		grace, err := r.DecodeGrace([]byte(body))
+		renewal, err := r.DecodeRenewal([]byte(body))
 		require.NoError(t, err, body)
-		assert.Equal(t, want, grace)
+		assert.Equal(t, schema.Renewal{Grace: want}, renewal)
 	}
 	for body, want := range map[string]string{
 		`{"graceMs":-1}`: "/graceMs", `{"graceMs":null}`: "/graceMs", `{"graceMs":"1"}`: "/graceMs",
 		`{"graceMs":1.5}`: "/graceMs", `{"graceMs":1e-3}`: "/graceMs", `{"graceMs":1e400}`: "/graceMs", `{"ttlMs":5}`: "/ttlMs", `{"grace":5}`: "/grace",
+		`{"user":[]}`: "/user", `{"user":"ada"}`: "/user", `{"user":{}}`: "/user/id", `{"user":{"id":""}}`: "/user/id",
+		`{"user":{"id":"ada","name":"Ada"}}`: "/user/name", `{"user":{"id":"ada","roles":[1]}}`: "/user/roles/0", `{"User":{"id":"ada"}}`: "/User",
 	} {
-		_, err := r.DecodeGrace([]byte(body))
+		_, err := r.DecodeRenewal([]byte(body))
 		assert.Equal(t, []string{want}, pointers(requireError(t, err, schema.CodeValidationFailed)), body)
 	}
-	for _, body := range []string{" ", "null", "[0]", `{"graceMs":5`} {
-		_, err := r.DecodeGrace([]byte(body))
+	for _, body := range []string{" ", "null", "[0]", `{"graceMs":5`, `{"user":{"id":"a","id":"b"}}`} {
+		_, err := r.DecodeRenewal([]byte(body))
 		requireError(t, err, schema.CodeInvalidJSON)
+	}
+	for body, want := range map[string]*schema.User{
+		`{"user":null}`:         nil,
+		`{"user":{"id":"ada"}}`: {ID: "ada", Roles: []string{}},
+		` {"graceMs":5,"user":{"roles":["admin"],"email":"a@b","id":"ada"}}`: {ID: "ada", Email: "a@b", Roles: []string{"admin"}},
+	} {
+		renewal, err := r.DecodeRenewal([]byte(body))
+		require.NoError(t, err, body)
+		require.NotNil(t, renewal.User, body)
+		before := schema.EmptySections()
+		before.User, before.Inputs = &schema.User{ID: "bob"}, []byte(`{"a":1}`)
+		after, err := renewal.User.Apply(before)
+		require.NoError(t, err)
+		assert.Equal(t, want, after.User)
+		assert.Equal(t, before.Inputs, after.Inputs)
+		_, asked := renewal.User.TTL()
+		assert.False(t, asked)
 	}
 }

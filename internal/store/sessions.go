@@ -219,6 +219,9 @@ type Update struct {
 // other, and so does one beside a regenerate with a grace. Where the sections
 // come out as they were, the revision stays. moved reports whether the deadline
 // moved.
+// A change of who the user is takes the session's own key: by an old one in its
+// grace, Update returns ErrNotCurrent, because somebody else may have the
+// successor's token. In the same step every such old key leads nowhere.
 // The error is a *schema.Error, one of this package's, or the update's own.
 func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update) (next schema.Session, moved bool, err error) {
 	return s.update(ctx, now, key, u, true)
@@ -239,6 +242,9 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		var changed bool
 		if next, changed, err = s.revise(now, old, u); err != nil {
 			return err
+		}
+		if old.ID != key.ID && next.UserID != old.UserID {
+			return ErrNotCurrent
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
 		if !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL {
@@ -295,7 +301,9 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 		next.Revision++
 		next.UpdatedAt = now
 	}
-	next, err = s.rules.Rebuild(next, before, after)
+	if next, err = s.rules.Rebuild(next, before, after); err == nil && next.UserID != old.UserID {
+		next.Life = schema.NewLife()
+	}
 	return next, changed, err
 }
 
@@ -333,12 +341,19 @@ func (t ownTTL) TTL() (time.Duration, bool)                       { return time.
 // grace still leads to the new session: Get, Access, Update, Put, Extend and End
 // of it are of the successor then. Only Renew is not: of concurrent calls one
 // makes the successor, and a call within the grace gets the one that there is,
-// with made false.
+// with made false. There is no grace where somebody else sets the user at the same
+// time: who asked for it may be whom the old key is to be taken from.
 func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	now = schema.Now(now)
+	var seen *schema.Session
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
 			return &movedError{to: old}
+		}
+		if seen == nil {
+			seen = &old
+		} else if seen.UserID != old.UserID {
+			grace = 0
 		}
 		next = old.WithID(schema.NewID())
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, old.TTL)
@@ -357,6 +372,39 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 		return schema.Session{}, false, err
 	}
 	return next, true, nil
+}
+
+// SignIn applies the change, which says who the user is, and gives the session a
+// new id in the same step, without a grace: whoever could open the session before
+// cannot open it afterwards. Returns ErrNotCurrent for an old key in its grace:
+// somebody else has the successor's. Update's errors otherwise, and ErrUserLimit.
+func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change schema.Change, allow Allow) (next schema.Session, err error) {
+	now = schema.Now(now)
+	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if old.ID != key.ID {
+			return ErrNotCurrent
+		}
+		revised, _, err := s.revise(now, old, Update{Change: change, Allow: allow})
+		if err != nil {
+			return err
+		}
+		next = revised.WithID(schema.NewID())
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
+		regenerate := func() error { return s.Store.Regenerate(ctx, now, old, next, now) }
+		if next.UserID != old.UserID {
+			return s.limited(ctx, now, &next, nil, regenerate)
+		}
+		unlock, err := s.takeUserTurn(ctx, &next)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return regenerate()
+	})
+	if err != nil {
+		return schema.Session{}, err
+	}
+	return next, nil
 }
 
 // End ends the session, whatever its key has become: within the grace of a

@@ -31,6 +31,9 @@ var (
 	// tombstone window, and a late write must not bring it back. It is a kind of
 	// ErrEnded.
 	ErrLapsed = fmt.Errorf("%w: it expired or was evicted", ErrEnded)
+	// ErrNotCurrent: the key is an old one in its grace, and what was asked takes
+	// the session's own. Only Sessions returns it.
+	ErrNotCurrent = errors.New("session was regenerated")
 	// ErrBadCursor: a cursor that this store did not give out for this query.
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrEventsLost: events that a follower has not seen are no longer kept.
@@ -109,9 +112,11 @@ type Store interface {
 
 	// Swap replaces old by next, which has the same key, if the stored session
 	// is still old, judged by Life, CreatedAt, Revision, TTL and OwnTTL (not by
-	// ExpiresAt: a touch meanwhile is no conflict). The Life stays. Where TTL and OwnTTL stay
-	// the same, the later of the stored and the new ExpiresAt holds, so that a
-	// touch is not undone. Returns what is now stored. Counts as a use.
+	// ExpiresAt: a touch meanwhile is no conflict). The Life stays, unless UserID
+	// becomes another: then that of next holds, which must be new, and in the same
+	// step every old key in its grace that leads to the session is gone. Where TTL
+	// and OwnTTL stay the same, the later of the stored and the new ExpiresAt
+	// holds, so that a touch is not undone. Returns what is now stored. Counts as a use.
 	// Returns ErrConflict if it changed, ErrNotFound if it is gone (an old key
 	// in its grace is gone), and ErrFull if next is larger and there is no room.
 	Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
@@ -127,7 +132,9 @@ type Store interface {
 	// step: of any number of calls for one session exactly one succeeds, and
 	// from then on the old key is gone. If graceUntil is after now, Get and
 	// Peek of the old key lead to the successor until then, or until the
-	// successor is gone; a regenerated successor's old keys lead nowhere.
+	// successor is gone; a regenerated successor's old keys lead nowhere. Where
+	// next is of another user than old, there is no grace: nobody who could open
+	// the session before can open it afterwards.
 	// Returns ErrConflict if old changed (as for Swap), ErrNotFound if it is
 	// gone, ErrExists if next's id is taken.
 	Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error

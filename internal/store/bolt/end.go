@@ -56,13 +56,14 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return err
 	}
 	defer t.end()
-	if _, err := s.unchanged(ctx, now, &old); err != nil {
+	was, err := s.unchanged(ctx, now, &old)
+	if err != nil {
 		return err
 	}
 	if _, err := s.live(ctx, now, nextKey); err == nil {
 		return store.ErrExists
 	}
-	leads, to := graceUntil.After(now), grace{nextKey, graceUntil.UnixMilli()}
+	leads, to := graceUntil.After(now) && next.UserID == was.UserID, grace{nextKey, graceUntil.UnixMilli()}
 	return t.run(ctx, &operation{
 		keys: []store.Key{key, nextKey},
 		size: len(next.Doc),

@@ -61,6 +61,21 @@ func (g *graces) is(old store.Key, to grace) bool {
 	return ok && found == to
 }
 
+// leadTo reports whether a key leads to the session of this one.
+func (g *graces) leadTo(key store.Key) bool {
+	_, _, ok := g.to(key)
+	return ok
+}
+
+// endLead ends the grace that leads to the session of the key.
+func (g *graces) endLead(key store.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if old, ok := g.byNew[key]; ok {
+		g.drop(old)
+	}
+}
+
 // forget ends the grace of the key, and the one that leads to it. It returns
 // the keys that do not lead anywhere any more.
 func (g *graces) forget(key store.Key) (ended []store.Key) {

@@ -199,7 +199,8 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		return schema.Session{}, err
 	}
 	defer t.end()
-	if s.lazy {
+	endsLead := next.UserID != old.UserID && s.graces.leadTo(key)
+	if s.lazy && !endsLead { // what ends tokens waits for the disk in any case
 		got, err = s.Store.Swap(ctx, now, old, next)
 		return got, s.changed(key, err)
 	}
@@ -208,22 +209,35 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		return schema.Session{}, err
 	}
 	written := next
-	written.Namespace, written.ID, written.Life, written.CreatedAt = was.Namespace, was.ID, was.Life, was.CreatedAt
+	written.Namespace, written.ID, written.CreatedAt = was.Namespace, was.ID, was.CreatedAt
+	if next.UserID == was.UserID {
+		written.Life = was.Life
+	}
 	if next.TTL == was.TTL && next.OwnTTL == was.OwnTTL && was.ExpiresAt.After(next.ExpiresAt) {
 		written.ExpiresAt = was.ExpiresAt
 	}
-	return s.rewrite(ctx, t, &written, func(ctx context.Context) (schema.Session, error) {
+	return s.rewrite(ctx, t, &written, endsLead, func(ctx context.Context) (schema.Session, error) {
+		if endsLead {
+			s.graces.endLead(key)
+		}
 		return s.Store.Swap(ctx, now, old, next)
 	})
 }
 
-// rewrite runs a change that leaves the session as written.
-func (s *Store) rewrite(ctx context.Context, t *turn, written *schema.Session, change func(context.Context) (schema.Session, error)) (schema.Session, error) {
+// rewrite runs a change that leaves the session as written, and perhaps ends the
+// grace that leads to it.
+func (s *Store) rewrite(ctx context.Context, t *turn, written *schema.Session, endsLead bool, change func(context.Context) (schema.Session, error)) (schema.Session, error) {
 	var got schema.Session
 	err := t.run(ctx, &operation{
-		keys:  []store.Key{written.Key()},
-		size:  len(written.Doc),
-		write: func(w *writer) error { w.session(written); return nil },
+		keys: []store.Key{written.Key()},
+		size: len(written.Doc),
+		write: func(w *writer) error {
+			if endsLead {
+				w.endLead(written.Key())
+			}
+			w.session(written)
+			return nil
+		},
 		apply: func() (err error) {
 			got, err = change(context.WithoutCancel(ctx))
 			return err
@@ -259,7 +273,7 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 		got, err = s.Store.Touch(ctx, now, key, until)
 		return got, s.changed(key, err)
 	}
-	return s.rewrite(ctx, t, &written, func(ctx context.Context) (schema.Session, error) {
+	return s.rewrite(ctx, t, &written, false, func(ctx context.Context) (schema.Session, error) {
 		return s.Store.Touch(ctx, now, key, until)
 	})
 }

@@ -22,8 +22,6 @@ type entry struct {
 	// write. It only grows. Below 0 it is one of the low clock's: the session
 	// is disposable.
 	used atomic.Int64
-	// life is the session's. It is set before the entry is in a shard.
-	life schema.Life
 }
 
 // record is one state of a session, never changed. It is kept small: a million
@@ -36,6 +34,7 @@ type record struct {
 	updated  int64
 	revision int64
 	user     string
+	birth    schema.Life
 	*terms
 }
 
@@ -85,6 +84,7 @@ func newRecord(s *schema.Session, user string, t *terms) *record {
 		updated:  s.UpdatedAt.UnixMilli(),
 		revision: s.Revision,
 		user:     user,
+		birth:    s.Life,
 		terms:    t,
 	}
 }
@@ -126,12 +126,12 @@ func (n *namespace) termsOf(s *schema.Session) *terms {
 // same reports whether s lives as long as the session does.
 func (l *life) same(s *schema.Session) bool { return l.ttl == s.TTL && l.ownTTL == s.OwnTTL }
 
-// session returns a record of the entry as a session of that id.
-func (e *entry) session(r *record, id string) schema.Session {
+// session returns the record as a session of that id.
+func (r *record) session(id string) schema.Session {
 	return schema.Session{
 		Namespace: r.space.name,
 		ID:        id,
-		Life:      e.life,
+		Life:      r.birth,
 		CreatedAt: time.UnixMilli(r.created).UTC(),
 		UpdatedAt: time.UnixMilli(r.updated).UTC(),
 		ExpiresAt: time.UnixMilli(r.expires).UTC(),
@@ -157,9 +157,9 @@ func (r *record) is(key store.Key) bool {
 
 func (r *record) live(now int64) bool { return now < r.expires }
 
-// unchanged reports whether the entry's record is still what a caller saw as old.
-func (e *entry) unchanged(r *record, old *schema.Session) bool {
-	return e.life == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
+// unchanged reports whether the record is still what a caller saw as old.
+func (r *record) unchanged(old *schema.Session) bool {
+	return r.birth == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
 }
 
 // disposable reports whether nobody has written to a session that nobody asked

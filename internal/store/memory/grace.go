@@ -75,6 +75,14 @@ func (s *Store) lead(sh *shard, old store.Key, nextSh *shard, nextHash uint64, e
 	nextSh.olds.set(e, old)
 }
 
+// endLead makes reads of the old key that leads to e lead nowhere. The shard of e
+// is locked.
+func (s *Store) endLead(sh *shard, e *entry) {
+	if old, ok := sh.olds.take(e); ok {
+		s.shardOf(s.hash(old)).graces.drop(old, e)
+	}
+}
+
 // oldKeys are the keys in whose grace a shard's sessions are. Most have none.
 type oldKeys map[*entry]store.Key
 

@@ -45,19 +45,19 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	if space == nil {
 		return store.Page{}, nil
 	}
-	found := make([]seen, 0, min(limit, batch/8))
+	found := make([]*record, 0, min(limit, batch/8))
 	for {
 		if err := cancelled(ctx); err != nil {
 			return store.Page{}, err
 		}
 		var last *record
 		looked, more := 0, false
-		space.scan(q.UserID, after, func(e *entry, rec *record) bool {
+		space.scan(q.UserID, after, func(_ *entry, rec *record) bool {
 			if rec.live(now.UnixMilli()) {
 				if more = len(found) == limit; more {
 					return false
 				}
-				found = append(found, seen{e, rec})
+				found = append(found, rec)
 			}
 			last = rec
 			looked++
@@ -70,24 +70,18 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 	}
 }
 
-// seen is an entry with the record that it had.
-type seen struct {
-	entry *entry
-	rec   *record
-}
-
 // pageOf returns the page with the records that were found for the query, and
 // whether there are more.
-func pageOf(found []seen, more bool, q store.Query) (page store.Page) {
+func pageOf(found []*record, more bool, q store.Query) (page store.Page) {
 	if len(found) == 0 {
 		return page
 	}
 	page.Sessions = make([]schema.Session, len(found))
-	for i, s := range found {
-		page.Sessions[i] = s.entry.session(s.rec, string(s.rec.id()))
+	for i, rec := range found {
+		page.Sessions[i] = rec.session(string(rec.id()))
 	}
 	if more {
-		end := found[len(found)-1].rec
+		end := found[len(found)-1]
 		page.Next = store.EncodeCursor(q, end.created, string(end.id()))
 	}
 	return page

@@ -62,7 +62,7 @@ func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse boo
 	}
 	sh.mu.RUnlock()
 	if live {
-		return e.session(rec, key.ID), true
+		return rec.session(key.ID), true
 	}
 	s.expireKey(sh, hash, key, now)
 	return schema.Session{}, false
@@ -82,7 +82,7 @@ func (s *Store) follow(g grace, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RUnlock()
 	switch {
 	case live:
-		return g.to.session(rec, string(rec.id())), true
+		return rec.session(string(rec.id())), true
 	case rec != nil:
 		s.expireKey(sh, g.hash, rec.key(), now)
 	}

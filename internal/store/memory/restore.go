@@ -71,7 +71,6 @@ func (f *Filling) Add(sessions []Restored) error {
 		}
 		rec := pack(sess, f.s.spaces.acquire(sess.Namespace))
 		e := newEntry(rec)
-		e.life = sess.Life
 		e.used.Store(sessions[i].Use)
 		entries = append(entries, aged{rec.created, firstBytes(rec.id()), e})
 		bytes += rec.cost()

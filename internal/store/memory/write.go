@@ -26,7 +26,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		switch {
 		case e == nil:
 			return store.ErrNotFound
-		case !e.unchanged(was, &old):
+		case !was.unchanged(&old):
 			return store.ErrConflict
 		}
 		rec := repack(&next, was)
@@ -37,8 +37,11 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
 			return err
 		}
+		if rec.user != was.user {
+			s.endLead(sh, e) // before a reader can see the other user
+		}
 		s.replace(sh, e, was, rec)
-		got = e.session(rec, key.ID)
+		got = rec.session(key.ID)
 		s.emit(store.EventUpdated, now.UnixMilli(), key, rec)
 		return nil
 	})
@@ -52,14 +55,16 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 // repack is pack for a session that was another record: what is as it was, they
 // share.
 func repack(s *schema.Session, was *record) *record {
-	user, terms := was.user, was.terms
+	user, birth, terms := was.user, was.birth, was.terms
 	if s.UserID != user {
-		user = strings.Clone(s.UserID)
+		user, birth = strings.Clone(s.UserID), s.Life
 	}
 	if !was.same(s) || !slices.Equal(s.Files, was.files) {
 		terms = was.space.termsOf(s)
 	}
-	return newRecord(s, user, terms)
+	rec := newRecord(s, user, terms)
+	rec.birth = birth
+	return rec
 }
 
 // Touch implements store.Store.
@@ -84,7 +89,7 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 		s.requeue(sh, e, was, at)
 		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
 	}
-	return e.session(rec, key.ID), nil
+	return rec.session(key.ID), nil
 }
 
 // Regenerate implements store.Store.
@@ -97,14 +102,13 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.spaces.acquire(nextKey.Namespace)
 	successor := newEntry(pack(&next, space))
-	successor.life = next.Life
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
 			return store.ErrNotFound
-		case !e.unchanged(was, &old):
+		case !was.unchanged(&old):
 			return store.ErrConflict
 		}
 		if err := s.vacate(nextSh, nextHash, nextKey, now.UnixMilli()); err != nil {
@@ -124,7 +128,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		was.space.move(e, space, successor)
 		s.unlink(sh, hash, e)
 		s.bury(sh, hash, now.UnixMilli())
-		if graceUntil.After(now) {
+		if graceUntil.After(now) && rec.user == was.user {
 			s.lead(sh, key, nextSh, nextHash, successor, graceUntil.UnixMilli())
 		}
 		s.emitRegenerated(now.UnixMilli(), key.ID, nextKey, rec)
@@ -214,9 +218,7 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 // indexes must be gone by then.
 func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 	sh.table.drop(hash, e)
-	if old, ok := sh.olds.take(e); ok {
-		s.shardOf(s.hash(old)).graces.drop(old, e)
-	}
+	s.endLead(sh, e)
 	e.rec.Load().space.release()
 	e.rec.Store(nil)
 	sh.ends.ended()

@@ -44,6 +44,9 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		}
 		return err
 	}
+	if next.UserID != old.UserID {
+		graceUntil = now // the old key leads to no other user's session
+	}
 	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
 	if err != nil {
 		if !unknown(err) { // otherwise the successor may be all that there is

@@ -93,7 +93,9 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	if err := checkDocument(&next); err != nil {
 		return schema.Session{}, err
 	}
-	next.Life = old.Life
+	if next.UserID == old.UserID {
+		next.Life = old.Life
+	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	got, err := s.swap(ctx, client, now, &old, next, !sameIndexes(&old, &next))
@@ -127,7 +129,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "changing a session", call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
-		digestString(old.UserID, old.Files), newStampText, s.tombstoneLife(),
+		digestString(old.UserID, old.Files), newStampText, s.tombstoneLife(), otherBirth(old, &next),
 	)})
 	if err == nil {
 		err = a.conflict()
@@ -152,6 +154,15 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 			Args("XX", "LT", millis(next.ExpiresAt), before.expiryMember()).Build().Pin())
 	}
 	return next, nil
+}
+
+// otherBirth is the birth that a session gets which becomes another user's, as
+// the script takes it: a grace leads to a birth, and so to this session no more.
+func otherBirth(old, next *schema.Session) string {
+	if next.UserID == old.UserID {
+		return ""
+	}
+	return birthOf(next.Life).String()
 }
 
 // entryBefore returns the entry that a session had until it was changed, from

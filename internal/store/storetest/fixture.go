@@ -109,12 +109,16 @@ func (f *fixture) created(sp spec) schema.Session {
 }
 
 // revised returns old as a change would leave it: the next revision, updated
-// now, with the sections of the spec. It lives on as it did.
+// now, with the sections of the spec. It lives on as it did; another user's has
+// another life.
 func (f *fixture) revised(old schema.Session, sp spec) schema.Session {
 	f.t.Helper()
 	next := old
 	next.Revision++
 	next.UpdatedAt = f.now()
+	if sp.user != old.UserID {
+		next.Life = schema.NewLife()
+	}
 	return f.build(next, sp)
 }
 

@@ -38,7 +38,7 @@ func testLife(t *testing.T, open Open) {
 		require.Len(t, page.Sessions, 1)
 		assert.Equal(t, sess.ETag(), page.Sessions[0].ETag())
 
-		next := f.revised(sess, spec{user: "bob", note: "next"})
+		next := f.revised(sess, spec{user: "ada", note: "next"})
 		next.Life = schema.NewLife() // which is not the caller's to change
 		got, err := f.Swap(f.ctx(), f.now(), sess, next)
 		require.NoError(t, err)
@@ -48,13 +48,29 @@ func testLife(t *testing.T, open Open) {
 		assert.NotEqual(t, sess.ETag(), got.ETag())
 	})
 
+	t.Run("another user's session has the life that it is given", func(t *testing.T) {
+		f := newFixture(t, open)
+		was := f.created(spec{user: "ada", note: "same"})
+		for _, user := range []string{"bob", "", "ada"} {
+			next := f.revised(was, spec{user: user, note: "same"})
+			got, err := f.Swap(f.ctx(), f.now(), was, next)
+			require.NoError(t, err)
+			requireSame(t, next, got)
+			f.requireStored(next)
+			assert.NotEqual(t, was.Life, got.Life)
+			_, err = f.Swap(f.ctx(), f.now(), was, next)
+			require.ErrorIs(t, err, store.ErrConflict)
+			was = got
+		}
+	})
+
 	t.Run("a session without one", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.session(spec{})
 		sess.Life = schema.Life{}
 		require.NoError(t, f.Create(f.ctx(), f.now(), sess))
 		f.requireStored(sess)
-		got, err := f.Swap(f.ctx(), f.now(), sess, f.revised(sess, spec{user: "ada"}))
+		got, err := f.Swap(f.ctx(), f.now(), sess, f.revised(sess, spec{note: "next"}))
 		require.NoError(t, err)
 		assert.Equal(t, schema.Life{}, got.Life)
 		f.requireStored(got)

@@ -192,6 +192,9 @@ func (m *machine) doSwap(rt *rapid.T) {
 	require.ErrorIs(rt, err, want)
 	if want == nil {
 		require.Equal(rt, visible(next), visible(got))
+		if next.UserID != old.UserID {
+			m.endGraces(next.Key())
+		}
 		m.put(next)
 		m.want.Sets++
 	}
@@ -226,6 +229,9 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	if m.ended(m.now(), next.Key()) {
 		next = old.WithID(schema.NewID()) // a new id is one that nobody has had
 	}
+	if rapid.IntRange(0, 3).Draw(rt, "sign-in") == 0 {
+		next = m.build(next, m.drawSpec(rt))
+	}
 	next.ExpiresAt = m.now().Add(next.TTL)
 	graceUntil := m.now().Add(time.Duration(rapid.IntRange(-1, 4).Draw(rt, "grace")) * time.Millisecond)
 	want := m.changed(old)
@@ -244,7 +250,7 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	delete(m.graces, next.Key())
 	m.put(next)
 	m.want.Sets++
-	if graceUntil.After(m.now()) {
+	if graceUntil.After(m.now()) && next.UserID == old.UserID {
 		m.graces[old.Key()] = modelGrace{to: next.Key(), until: graceUntil}
 	}
 }

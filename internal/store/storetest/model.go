@@ -63,6 +63,11 @@ func (m *model) use(key store.Key) {
 // remove ends a session and the graces that lead to it.
 func (m *model) remove(key store.Key) {
 	delete(m.live, key)
+	m.endGraces(key)
+}
+
+// endGraces ends the graces that lead to the key.
+func (m *model) endGraces(key store.Key) {
 	maps.DeleteFunc(m.graces, func(_ store.Key, g modelGrace) bool { return g.to == key })
 }
 

@@ -110,7 +110,7 @@ func testGrace(t *testing.T, open Open) {
 		require.NoError(t, err)
 		requireSame(t, next, peeked)
 
-		changed := f.revised(next, spec{note: "new", user: "ada"})
+		changed := f.revised(next, spec{note: "new"})
 		_, err = f.Swap(f.ctx(), f.now(), next, changed)
 		require.NoError(t, err)
 		requireSame(t, changed, f.get(old.Key()))

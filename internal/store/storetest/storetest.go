@@ -55,6 +55,7 @@ func Run(t *testing.T, open Open) {
 		{"Expiry", testExpiry},
 		{"Regenerate", testRegenerate},
 		{"Grace", testGrace},
+		{"SignIn", testSignIn},
 		{"Tombstones", testTombstones},
 		{"OldKeys", testOldKeys},
 		{"List", testList},

@@ -1,7 +1,8 @@
 -- KEYS: a session, its tombstone. ARGV: now, six of unchanged, then deadline, whether a later
 -- one stays; the new value in parts: body, start of the trailer, terms; the
 -- digest of what the old entry is taken for; a new stamp, empty to keep the
--- present one; how long the tombstone lasts after the deadline. Answers the deadline and the old stamp, and the old value where
+-- present one; how long the tombstone lasts after the deadline; a new birth,
+-- empty to keep the present one. Answers the deadline and the old stamp, and the old value where
 -- its entry is another.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -22,6 +23,9 @@ if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
 end
 if ARGV[14] ~= '' then
   index, birth = ARGV[14], birth or index
+end
+if ARGV[16] ~= '' then
+  birth = ARGV[16]
 end
 local deadline = tonumber(ARGV[8])
 if ARGV[9] == '1' and s.at > deadline then
