@@ -136,6 +136,8 @@ type Store struct {
 	tombstone int64 // in ms; 0 for none
 	maxTombs  int   // of one shard
 
+	maxLife atomic.Int64 // in ms; 0 for no limit
+
 	sets, deletes, evictions, expirations atomic.Int64
 
 	_ cacheLine

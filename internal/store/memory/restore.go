@@ -69,7 +69,7 @@ func (f *Filling) Add(sessions []Restored) error {
 		if err := checkDocument(sess.Doc, sess.ID); err != nil {
 			return err
 		}
-		rec := pack(sess, f.s.spaces.acquire(sess.Namespace))
+		rec := f.s.limited(pack(sess, f.s.spaces.acquire(sess.Namespace)))
 		e := newEntry(rec)
 		e.life = sess.Life
 		e.used.Store(sessions[i].Use)

@@ -27,6 +27,11 @@ type Store struct {
 	written *recentKeys // nil without a client cache
 	outbox  *outbox     // nil but in a Cluster
 
+	// maxLife is the longest life of sessions in ms, 0 for no limit, and
+	// lifeLimited says that the deadlines that Redis has are within it.
+	maxLife     atomic.Int64
+	lifeLimited atomic.Bool
+
 	hits, misses, sets, deletes, expirations atomic.Int64
 
 	closed context.Context // ends with the store

@@ -53,6 +53,7 @@ func Run(t *testing.T, open Open) {
 		{"Touch", testTouch},
 		{"Delete", testDelete},
 		{"Expiry", testExpiry},
+		{"LimitLife", testLimitLife},
 		{"Regenerate", testRegenerate},
 		{"Grace", testGrace},
 		{"Tombstones", testTombstones},
