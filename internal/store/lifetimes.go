@@ -72,7 +72,7 @@ func (l Lifetimes) IdleNow(s *schema.Session) time.Duration {
 		s.EachRole(func(name []byte) { role = shorter(role, l.Roles[string(name)]) })
 	}
 	idle := l.idle(s.OwnTTL, role)
-	if s.TTL < idle && l.Unwritten > 0 && s.OwnTTL == 0 && s.Revision == 1 && s.Blank() {
+	if s.TTL < idle && s.TTL <= l.Unwritten && s.OwnTTL == 0 && s.Revision == 1 && s.Blank() {
 		return s.TTL // nobody asked for it, and nobody has written to it yet
 	}
 	return idle

@@ -212,6 +212,10 @@ type Stats struct {
 	MaxEntries int64
 	// Bytes is what the sessions take, as far as the store's budget counts it.
 	Bytes int64
+	// OverLimit: the store holds more than its limits allow, because they were
+	// higher when that was stored. Where it may not evict, it takes no new
+	// session until it is within them.
+	OverLimit bool
 
 	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
 }

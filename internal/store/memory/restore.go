@@ -22,8 +22,9 @@ func (s *Store) Restore(now time.Time, sess schema.Session) error {
 	return s.add(context.Background(), now, &sess, restore)
 }
 
-// Filling is an empty store on its way to many sessions, for all of which there
-// is room. Until it is done, nobody uses the store otherwise.
+// Filling is an empty store on its way to many sessions, which stay even if there
+// are more than the limits allow. Until it is done, nobody uses the store
+// otherwise.
 type Filling struct {
 	s     *Store
 	mu    sync.Mutex
@@ -77,9 +78,7 @@ func (f *Filling) Add(sessions []Restored) error {
 		bytes += rec.cost()
 		last = max(last, sessions[i].Use)
 	}
-	if err := f.s.budget.take(int64(len(entries)), 0, bytes); err != nil {
-		return store.ErrFull
-	}
+	f.s.budget.fill(int64(len(entries)), bytes)
 	for i := range entries {
 		if err := f.s.fill(sessions[i].Key(), entries[i].e); err != nil {
 			return err

@@ -69,6 +69,7 @@ func Run(t *testing.T, open Open) {
 		{"Events", testEvents},
 		{"Follow", testFollow},
 		{"Sessions", testSessions},
+		{"Settings", testSettings},
 		{"Put", testPut},
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},
