@@ -781,6 +781,9 @@ type Stats struct {
 	// Misses Reads that did not.
 	Misses int64 `json:"misses"`
 
+	// OverLimit Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended.
+	OverLimit bool `json:"overLimit"`
+
 	// Scope Whose sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
 	Scope StatsScope `json:"scope"`
 

@@ -987,6 +987,8 @@ export interface components {
              * @description The limit on them; 0 for none.
              */
             maxEntries: number;
+            /** @description Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended. */
+            overLimit: boolean;
             /**
              * Format: int64
              * @description What they take, as far as the store counts it. A shared store measures a sample of them.
