@@ -34,10 +34,11 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	if tracer != nil {
 		asked = tracer.Store(kept)
 	}
-	sessions := store.NewSessions(asked, rules, store.Lifetimes{
-		TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval,
-		Unwritten: c.AutoCreateTTL,
-	}, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
+	life := store.Lifetimes{TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval}
+	if c.AutoCreate {
+		life.Unwritten = c.AutoCreateTTL
+	}
+	sessions := store.NewSessions(asked, rules, life, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
 	files := c.cleanup()
 	files.Own = append(c.ownFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
@@ -93,7 +94,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
 		conns: newConnections(c.MaxConnections), running: newHandlers(),
-		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job)},
+		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	s.http = s.newHTTP()

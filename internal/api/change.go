@@ -29,7 +29,19 @@ func (s *Server) readChange(w http.ResponseWriter, r *http.Request, types []stri
 	if err != nil {
 		return nil, err
 	}
-	return s.decodeInTurn(r, body, decode)
+	return s.decodeInTurn(r, body, ofStored(decode))
+}
+
+// ofStored is decode for a change of a session that is stored, perhaps under
+// rules that were less strict.
+func ofStored(decode decoder) decoder {
+	return func(body []byte) (schema.Change, error) {
+		change, err := decode(body)
+		if standing, ok := schema.IfStored(err); ok {
+			return standing, nil
+		}
+		return change, err
+	}
 }
 
 // decodeInTurn decodes the body, and makes the change wait for its turn too.

@@ -77,7 +77,7 @@ type touchResult struct {
 }
 
 // touch moves a deadline, and says in the log now and then that it cannot.
-func (s *Server) touch(parent context.Context, now time.Time, k store.Key, until time.Time) (res touchResult) {
+func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Session, until time.Time) (res touchResult) {
 	ctx, cancel := context.WithTimeout(parent, lateTouchTimeout)
 	defer cancel()
 	defer func() {
@@ -86,7 +86,7 @@ func (s *Server) touch(parent context.Context, now time.Time, k store.Key, until
 			res.err = errors.New("panic")
 		}
 	}()
-	res.sess, res.err = s.Sessions.Touch(ctx, now, k, until)
+	res.sess, res.err = s.Sessions.MoveTo(ctx, now, sess, until)
 	if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due(now, "touch") {
 		s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
 	}
@@ -107,7 +107,7 @@ func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schem
 	done := make(chan touchResult, 1)
 	parent := context.WithoutCancel(r.Context())
 	go func() {
-		res := s.touch(parent, now, k, until)
+		res := s.touch(parent, now, &sess, until)
 		s.touches.end(k) // first, so that the next question may begin another
 		done <- res
 	}()

@@ -110,6 +110,13 @@ func methodLabel(method string) string {
 	return "other"
 }
 
+func boolToFloat(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // storeCollector reads the counters of the store and of the cleanup when the
 // metrics are asked for.
 type storeCollector struct{ s *Server }
@@ -117,6 +124,7 @@ type storeCollector struct{ s *Server }
 var (
 	descSessions    = storeDesc("sessions", "Stored sessions, among them expired ones that are not swept yet.")
 	descBytes       = storeDesc("store_bytes", "What the stored sessions take, as the memory limit counts it.")
+	descOver        = storeDesc("store_over_limit", "1 where the store holds more than its limits allow, because they were lowered, 0 otherwise.")
 	descHits        = storeDesc("store_hits_total", "Reads that found their session.")
 	descMisses      = storeDesc("store_misses_total", "Reads that did not.")
 	descSets        = storeDesc("store_sets_total", "Sessions created, changed or regenerated.")
@@ -140,7 +148,7 @@ func storeDesc(name, help string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descSessions, descBytes, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations, descDamaged,
+		descSessions, descBytes, descOver, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations, descDamaged,
 		descRuns, descScanned, descDeleted, descFreed, descErrors, descLastRun,
 	} {
 		ch <- d
@@ -165,6 +173,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 		name := c.s.Sessions.Name()
 		gauge(descSessions, float64(st.Entries), name)
 		gauge(descBytes, float64(st.Bytes), name)
+		gauge(descOver, boolToFloat(st.OverLimit), name)
 		counter(descHits, st.Hits, name)
 		counter(descMisses, st.Misses, name)
 		counter(descSets, st.Sets, name)

@@ -17,6 +17,7 @@ type stats struct {
 	Scope       string       `json:"scope"`
 	EntryCount  int64        `json:"entryCount"`
 	MaxEntries  int64        `json:"maxEntries"`
+	OverLimit   bool         `json:"overLimit"`
 	Bytes       int64        `json:"bytes"`
 	Hits        int64        `json:"hits"`
 	Misses      int64        `json:"misses"`
@@ -54,7 +55,8 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := stats{
-		Store: s.Sessions.Name(), Scope: scopeInstance, EntryCount: st.Entries, MaxEntries: st.MaxEntries, Bytes: st.Bytes,
+		Store: s.Sessions.Name(), Scope: scopeInstance, EntryCount: st.Entries, MaxEntries: st.MaxEntries,
+		OverLimit: st.OverLimit, Bytes: st.Bytes,
 		Hits: st.Hits, Misses: st.Misses, Sets: st.Sets, Deletes: st.Deletes,
 		Evictions: st.Evictions, Expirations: st.Expirations,
 		HitRate: hitRate(st), UptimeMs: now.Sub(s.startedAt).Milliseconds(),

@@ -100,6 +100,11 @@ type normalizer struct {
 	// where is the place of the value that is being copied, for pointers.
 	where path
 	mistakes
+	standing
+	// deepest is how deep values may nest; maxDepth where it is 0.
+	deepest int
+	// keep are strings, as they are spelt, that sanitising leaves alone.
+	keep map[string]struct{}
 }
 
 // errTooDeep is a normalizer's only error; other mistakes it collects.
@@ -147,18 +152,18 @@ func (n *normalizer) value(level int) (jsontext.Value, error) {
 	case '[':
 		err = n.array(level)
 	case '"':
-		n.dst, _ = n.rules.appendString(n.dst, n.take(), n.clean)
+		n.dst, _ = n.text(n.take())
 	default:
 		n.dst = append(n.dst, n.take()...)
 		if scalar := n.dst[start:]; !n.anyNumber && kindOf(scalar) == jsontext.KindNumber && !inRange(scalar) {
-			n.add(n.where.pointer(), tooLarge)
+			n.offend(tooLarge)
 		}
 	}
 	return n.dst[start:len(n.dst):len(n.dst)], err
 }
 
 func (n *normalizer) array(level int) error {
-	if level > maxDepth {
+	if level > max(maxDepth, n.deepest) {
 		return errTooDeep
 	}
 	n.at++
@@ -182,7 +187,7 @@ func (n *normalizer) array(level int) error {
 }
 
 func (n *normalizer) object(level int) error {
-	if level > maxDepth {
+	if level > max(maxDepth, n.deepest) {
 		return errTooDeep
 	}
 	n.at++
@@ -207,22 +212,29 @@ func (n *normalizer) object(level int) error {
 	n.at++
 	n.dst = append(n.dst, '}')
 	if renamed && hasDuplicates(n.dst[start:]) {
+		n.grave = true
 		n.add(n.where.pointer(), "two member names are the same once they are sanitised")
 	}
 	return nil
+}
+
+// text appends a string, sanitised where that is asked for.
+func (n *normalizer) text(quoted []byte) (_ []byte, changed bool) {
+	_, keep := n.keep[string(quoted)]
+	return n.rules.appendString(n.dst, quoted, n.clean && !keep)
 }
 
 // name copies the member name that where ends with, and reports whether
 // sanitising changed it.
 func (n *normalizer) name() (changed bool) {
 	start := len(n.dst)
-	n.dst, changed = n.rules.appendString(n.dst, n.where[len(n.where)-1].name, n.clean)
+	n.dst, changed = n.text(n.where[len(n.where)-1].name)
 	if bytes.IndexByte(n.dst[start:], '\\') >= 0 {
 		text := unquoted(n.dst[start:])
 		n.dst, _ = jsontext.AppendQuote(n.dst[:start], text) // text is UTF-8: it was checked
 	}
 	if !n.anyName && n.rules.forbids(unquoted(n.dst[start:])) {
-		n.add(n.where.pointer(), "this member name is not allowed")
+		n.offend("this member name is not allowed")
 	}
 	return changed
 }

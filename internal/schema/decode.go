@@ -36,6 +36,7 @@ func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
 		return nil, err
 	}
 	in := &Input{ttl: p.ttl}
+	before := len(p.mistakes)
 	for i, value := range p.sections {
 		switch {
 		case value == nil:
@@ -49,7 +50,7 @@ func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
 		}
 	}
 	if err := p.err(); err != nil {
-		return nil, err
+		return nil, p.unless(err, len(p.mistakes) > before, &standingChange{Change: in, rules: r})
 	}
 	return in, nil
 }
@@ -76,6 +77,7 @@ type parts struct {
 	sections [sectionCount]jsontext.Value
 	ttl      time.Duration
 	mistakes
+	standing
 }
 
 // decodeParts reads a body that holds sections, as far as all of them have in
@@ -99,7 +101,7 @@ func (r *Rules) anyParts(body []byte, p *parts) error {
 	n.space()
 	for m := range n.members() {
 		i := sectionOf(m)
-		n.clean, n.anyName = i == sectionInputs, i == sectionUser
+		n.clean, n.anyName, n.inSection = i == sectionInputs, i == sectionUser, i > sectionUser
 		value, err := n.value(2)
 		if err != nil {
 			return err
@@ -112,15 +114,19 @@ func (r *Rules) anyParts(body []byte, p *parts) error {
 		case i != noSection:
 			p.sections[i] = value
 			if k := value.Kind(); k != jsontext.KindBeginObject && k != jsontext.KindNull {
+				n.grave = true
 				n.add(n.where.pointer(), "must be an object or null")
 			}
 		case string(m) == "ttlMs":
+			before := len(n.mistakes)
 			p.ttl = r.readTTL(value, &n.mistakes)
+			n.grave = n.grave || len(n.mistakes) > before
 		case !isReadOnly(m):
+			n.grave = true
 			n.add(n.where.pointer(), "is not a member of a session")
 		}
 	}
-	p.mistakes = n.mistakes
+	p.mistakes, p.standing = n.mistakes, n.standing
 	return nil
 }
 

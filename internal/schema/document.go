@@ -14,7 +14,7 @@ var errDocument = errors.New("session document: unexpected layout")
 // is over MaxBytes, and of CodeValidationFailed if it refers to more files than
 // MaxFileRefs.
 func (r *Rules) Build(s Session, sec Sections) (Session, error) {
-	s, err := r.withDoc(s, sec)
+	s, err := r.withDoc(s, nil, sec)
 	if err != nil {
 		return Session{}, err
 	}
@@ -26,10 +26,12 @@ func (r *Rules) Build(s Session, sec Sections) (Session, error) {
 }
 
 // Rebuild is Build for a session that had the sections before. What follows from
-// a section that stays as it was is not worked out again. A session that refers
-// to more files than MaxFileRefs already may go on doing so, to no more of them.
+// a section that stays as it was is not worked out again. A document that was
+// over MaxBytes already, because that was larger once, may become smaller, and a
+// session that refers to more files than MaxFileRefs may go on doing so, to no
+// more of them.
 func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
-	s, err := r.withDoc(s, after)
+	s, err := r.withDoc(s, &before, after)
 	if err != nil {
 		return Session{}, err
 	}
@@ -44,14 +46,17 @@ func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
 	return s, nil
 }
 
-// withDoc returns s with the sections in its document.
-func (r *Rules) withDoc(s Session, sec Sections) (Session, error) {
+// withDoc returns s with the sections in its document, which had those before;
+// nil for none.
+func (r *Rules) withDoc(s Session, before *Sections, sec Sections) (Session, error) {
 	var short [512]byte // what nearly all users fit in
 	user := sec.User.appendJSON(short[:0])
 	var digits [20]byte
 	revision := strconv.AppendInt(digits[:0], s.Revision, 10)
 	size := expiresAtOffset(s.ID) + timeLen + len(headVersion) + len(revision) + len(",") + sec.size(user) + len("}")
-	if r.MaxBytes > 0 && size > r.MaxBytes {
+	// The revision counts as one digit: a document that fits must not outgrow the
+	// limit by being changed often.
+	if counted := size - len(revision) + 1; r.MaxBytes > 0 && counted > r.MaxBytes && before.smallerThan(sec, user) {
 		return Session{}, &Error{
 			Code:   CodeTooLarge,
 			Detail: "the session document would be larger than " + strconv.Itoa(r.MaxBytes) + " bytes",
@@ -73,6 +78,12 @@ func (r *Rules) withDoc(s Session, sec Sections) (Session, error) {
 	doc = append(doc, '}')
 	s.Doc = doc
 	return s, nil
+}
+
+// smallerThan reports whether s takes fewer bytes than the sections do, whose
+// user is that as JSON; nil takes none.
+func (s *Sections) smallerThan(o Sections, user []byte) bool {
+	return s == nil || s.size(s.User.appendJSON(nil)) < o.size(user)
 }
 
 // Sections returns the sections of the document. They share its bytes. The
@@ -124,10 +135,17 @@ func (s *Session) userValue() (value []byte, end int, err error) {
 	return m.value(s.Doc), m.end, nil
 }
 
-// readUser reads the user of a document.
+// readUser reads the user of a document. How long its texts may be, and what may
+// be in them, is asked of bodies only: what was stored can be read.
 func readUser(value []byte) (*User, error) {
+	if isNull(value) {
+		return nil, nil //nolint:nilnil // no user
+	}
+	if user, ok := plainUser(value); ok {
+		return user, nil
+	}
 	var m mistakes
-	user := readWholeUser(value, &m)
+	user := readUserWithin(value, &m, false).whole(&m)
 	if m.err() != nil {
 		return nil, errDocument
 	}

@@ -223,7 +223,7 @@ func (ops *Operations) result(cur Sections, doc *container, last [sectionCount]i
 		if i == sectionUser {
 			next.User = ops.user(value, &found)
 		} else {
-			*next.freeForm(i), err = ops.freeForm(i, value, &found)
+			*next.freeForm(i), err = ops.freeForm(i, *cur.freeForm(i), value, &found)
 		}
 		if err != nil {
 			return Sections{}, &Error{
@@ -250,9 +250,10 @@ func (*Operations) user(value []byte, m *mistakes) *User {
 	return readUserPatch(value, m).whole(m)
 }
 
-// freeForm normalises a section that the operations made; it is empty where
-// they removed it.
-func (ops *Operations) freeForm(i section, value []byte, m *mistakes) (jsontext.Value, error) {
+// freeForm normalises a section that the operations made of was; it is empty
+// where they removed it. What was may hold what the rules have come to forbid
+// since: see mends.
+func (ops *Operations) freeForm(i section, was, value []byte, m *mistakes) (jsontext.Value, error) {
 	switch {
 	case value == nil || isNull(value):
 		return emptyObject, nil
@@ -260,9 +261,22 @@ func (ops *Operations) freeForm(i section, value []byte, m *mistakes) (jsontext.
 		m.add("/"+sectionNames[i], "must be an object or null")
 		return emptyObject, nil
 	}
-	n := normalizer{rules: ops.rules, src: value, dst: make([]byte, 0, len(value)), clean: i == sectionInputs}
-	n.where.push(step{name: []byte(`"` + sectionNames[i] + `"`)})
+	n := normalizer{
+		rules: ops.rules, src: value, dst: make([]byte, 0, len(value)), clean: i == sectionInputs,
+		standing: standing{inSection: true},
+	}
+	if n.clean {
+		n.keep = ops.rules.uncleaned(was)
+	}
+	name := step{name: []byte(`"` + sectionNames[i] + `"`)}
+	n.where.push(name)
 	out, err := n.value(2)
-	*m = append(*m, n.mistakes...)
+	if err != nil && depth(value) <= depth(was) {
+		n.at, n.dst, n.where, n.mistakes, n.deepest = 0, n.dst[:0], path{name}, nil, depth(was)+1
+		out, err = n.value(2)
+	}
+	if len(n.mistakes) > 0 && (n.grave || !ops.rules.mends(was, out)) {
+		*m = append(*m, n.mistakes...)
+	}
 	return out, err
 }

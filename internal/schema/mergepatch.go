@@ -43,6 +43,7 @@ func (r *Rules) decodeMergePatch(body []byte, inPlace bool) (*MergePatch, error)
 		return nil, err
 	}
 	patch := &MergePatch{ttl: p.ttl, free: p.sections}
+	before := len(p.mistakes)
 	patch.free[sectionUser] = nil
 	if value := p.sections[sectionUser]; value != nil {
 		patch.setUser = true
@@ -51,7 +52,7 @@ func (r *Rules) decodeMergePatch(body []byte, inPlace bool) (*MergePatch, error)
 		}
 	}
 	if err := p.err(); err != nil {
-		return nil, err
+		return nil, p.unless(err, len(p.mistakes) > before, &standingChange{Change: patch, rules: r, merges: true})
 	}
 	return patch, nil
 }

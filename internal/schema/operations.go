@@ -12,7 +12,9 @@ func (r *Rules) DecodeOperations(body []byte) (*Operations, error) {
 	if err := wellFormed(body, jsontext.KindBeginArray); err != nil {
 		return nil, err
 	}
-	d := operationsDecoder{n: normalizer{rules: r, src: body, dst: make([]byte, 0, len(body))}}
+	d := operationsDecoder{n: normalizer{
+		rules: r, src: body, dst: make([]byte, 0, len(body)), standing: standing{inSection: true},
+	}}
 	ops := &Operations{rules: r}
 	d.n.space()
 	d.n.at++
@@ -34,7 +36,7 @@ func (r *Rules) DecodeOperations(body []byte) (*Operations, error) {
 		ops.list = append(ops.list, o)
 	}
 	if err := d.err(); err != nil {
-		return nil, err
+		return nil, d.n.unless(err, len(d.wrong) > 0, &standingChange{Change: ops, rules: r, edits: true})
 	}
 	return ops, nil
 }

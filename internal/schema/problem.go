@@ -29,6 +29,10 @@ type Error struct {
 	Code   Code
 	Detail string
 	Fields []FieldError
+
+	// standing is the change that the body asks for, where all that is wrong
+	// with it may be in the stored document already: see IfStored.
+	standing *standingChange
 }
 
 // FieldError is one mistake and its place.

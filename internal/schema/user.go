@@ -90,10 +90,19 @@ func presenceOf(value []byte) presence {
 
 // readUserPatch reads the compact value of a user member that is not null.
 // Mistakes go to m; nil where it is no object.
-func readUserPatch(value []byte, m *mistakes) *userPatch {
+func readUserPatch(value []byte, m *mistakes) *userPatch { return readUserWithin(value, m, true) }
+
+// readUserWithin is readUserPatch, within the limits or beyond.
+func readUserWithin(value []byte, m *mistakes, limited bool) *userPatch {
 	if kindOf(value) != jsontext.KindBeginObject {
 		m.add(string(userPointer), "must be an object or null")
 		return nil
+	}
+	limit := func(most int) int {
+		if !limited {
+			return noLimit
+		}
+		return most
 	}
 	p := new(userPatch)
 	for f, ok := nextMember(value, 1); ok; f, ok = nextMember(value, f.end) {
@@ -103,13 +112,13 @@ func readUserPatch(value []byte, m *mistakes) *userPatch {
 		switch string(name) {
 		case "id":
 			p.id = presenceOf(v)
-			p.idText, problem = readText(v, maxUserID)
+			p.idText, problem = readText(v, limit(maxUserID))
 		case "email":
 			p.email = presenceOf(v)
-			p.emailText, problem = readText(v, maxUserEmail)
+			p.emailText, problem = readText(v, limit(maxUserEmail))
 		case "roles":
 			p.roles = presenceOf(v)
-			p.roleList, problem = readRoles(v, m)
+			p.roleList, problem = readRoles(v, m, limited)
 		default:
 			problem = "is not a field of user"
 		}
@@ -123,6 +132,9 @@ func readUserPatch(value []byte, m *mistakes) *userPatch {
 // userPointer is where a document has its user.
 const userPointer = jsontext.Pointer("/user")
 
+// noLimit is the limit of a text that was stored.
+const noLimit = -1
+
 // readText reads one string of a user, or null, and says what is wrong with it.
 // It may end up in an HTTP header, so it may hold no control characters.
 func readText(value []byte, limit int) (text, problem string) {
@@ -133,6 +145,9 @@ func readText(value []byte, limit int) (text, problem string) {
 		return "", "must be a string"
 	}
 	text = string(unquoted(value))
+	if limit == noLimit {
+		return text, ""
+	}
 	if len(text) > limit {
 		return "", "must be at most " + strconv.Itoa(limit) + " bytes long"
 	}
@@ -146,7 +161,7 @@ func readText(value []byte, limit int) (text, problem string) {
 
 // readRoles reads a user's roles, or null. What is wrong with one of them goes
 // to m.
-func readRoles(value []byte, m *mistakes) (roles []string, problem string) {
+func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem string) {
 	switch {
 	case isNull(value):
 		return nil, ""
@@ -155,10 +170,14 @@ func readRoles(value []byte, m *mistakes) (roles []string, problem string) {
 	}
 	roles = make([]string, 0, 4)
 	for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
-		if len(roles) == maxUserRoles {
+		if limited && len(roles) == maxUserRoles {
 			return nil, "must have at most " + strconv.Itoa(maxUserRoles) + " elements"
 		}
-		role, problem := readText(value[start:end], maxUserRole)
+		limit := noLimit
+		if limited {
+			limit = maxUserRole
+		}
+		role, problem := readText(value[start:end], limit)
 		if isNull(value[start:end]) {
 			problem = "must be a string"
 		}

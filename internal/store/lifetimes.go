@@ -33,10 +33,13 @@ type Lifetimes struct {
 func (l Lifetimes) Idle(own time.Duration, roles []string) time.Duration {
 	var role time.Duration
 	for _, name := range roles {
-		if ttl, ok := l.Roles[name]; ok && (role == 0 || ttl < role) {
-			role = ttl
-		}
+		role = shorter(role, l.Roles[name])
 	}
+	return l.idle(own, role)
+}
+
+// idle is Idle for a user whose roles have the idle life, 0 for none.
+func (l Lifetimes) idle(own, role time.Duration) time.Duration {
 	idle := l.TTL
 	if role > 0 {
 		idle = role
@@ -46,6 +49,31 @@ func (l Lifetimes) Idle(own time.Duration, roles []string) time.Duration {
 	}
 	if l.MaxTTL > 0 {
 		idle = min(idle, l.MaxTTL)
+	}
+	return idle
+}
+
+// shorter returns the shorter of two lives; 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// IdleNow returns the idle life that s gets when it is used next: that of
+// today's settings, which may be others than when it was stored.
+func (l Lifetimes) IdleNow(s *schema.Session) time.Duration {
+	if l.TTL <= 0 {
+		return s.TTL
+	}
+	var role time.Duration
+	if len(l.Roles) > 0 && s.UserID != "" {
+		s.EachRole(func(name []byte) { role = shorter(role, l.Roles[string(name)]) })
+	}
+	idle := l.idle(s.OwnTTL, role)
+	if s.TTL < idle && s.TTL <= l.Unwritten && s.OwnTTL == 0 && s.Revision == 1 && s.Blank() {
+		return s.TTL // nobody asked for it, and nobody has written to it yet
 	}
 	return idle
 }
@@ -62,13 +90,15 @@ func (l Lifetimes) Deadline(createdAt, now time.Time, idle time.Duration) time.T
 }
 
 // Slide returns the deadline that activity at now gives s, and whether it is
-// far enough from the present one to be written.
+// far enough from the present one to be written. An idle life that has become
+// shorter is written at once.
 func (l Lifetimes) Slide(now time.Time, s *schema.Session) (until time.Time, due bool) {
-	until = l.Deadline(s.CreatedAt, now, s.TTL)
+	idle := l.IdleNow(s)
+	until = l.Deadline(s.CreatedAt, now, idle)
 	step := until.Sub(s.ExpiresAt)
 	if step <= 0 {
-		return until, false
+		return until, step < 0 && idle < s.TTL
 	}
-	atCap := until.Before(now.Add(s.TTL)) // nothing moves it further: take the rest
-	return until, atCap || step >= min(l.TouchInterval, s.TTL/20)
+	atCap := until.Before(now.Add(idle)) // nothing moves it further: take the rest
+	return until, atCap || step >= min(l.TouchInterval, idle/20)
 }

@@ -30,6 +30,7 @@ type Sessions struct {
 
 // NewSessions returns the sessions of s.
 func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
+	s.LimitLife(life.Absolute)
 	return &Sessions{
 		Store: s, rules: rules, life: life, limit: limit,
 		turns: newTurns[Key](), userTurns: newTurns[userKey](),
@@ -182,7 +183,7 @@ func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess sch
 	if !due {
 		return sess, false, nil
 	}
-	touched, err := s.Store.Touch(ctx, now, sess.Key(), until)
+	touched, err := s.MoveTo(ctx, now, &sess, until)
 	switch {
 	case errors.Is(err, ErrReadOnly): // then it is read without being touched
 		return sess, false, nil
@@ -320,7 +321,7 @@ func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.
 		if err != nil {
 			return schema.Session{}, err
 		}
-		sess, err = s.Store.Touch(ctx, now, sess.Key(), s.life.Deadline(sess.CreatedAt, now, sess.TTL))
+		sess, err = s.MoveTo(ctx, now, &sess, s.life.Deadline(sess.CreatedAt, now, sess.TTL))
 		if !errors.Is(err, ErrNotFound) {
 			return sess, err
 		}
@@ -356,7 +357,8 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 			grace = 0
 		}
 		next = old.WithID(schema.NewID())
-		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, old.TTL)
+		next.TTL = s.life.IdleNow(&old)
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		// Nobody counts the user's sessions between the two keys.
 		unlock, err := s.takeUserTurn(ctx, &next)
 		if err != nil {

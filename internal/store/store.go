@@ -181,6 +181,14 @@ type Store interface {
 	// out. It ends with that, with yield's error as it is, or with ctx's.
 	Follow(ctx context.Context, after string, yield func(Event) error) error
 
+	// LimitLife says that no session lives for longer than that after its
+	// creation, whatever ExpiresAt it was stored with; 0 for no limit. From then
+	// on, what is stored is as if it had been stored with a deadline within the
+	// limit: where that has passed, the session has expired, is counted, swept
+	// and has its event as any other. The store is told before it is used, each
+	// time that it is opened.
+	LimitLife(limit time.Duration)
+
 	// Sweep frees what has expired and returns how many sessions that were.
 	Sweep(ctx context.Context, now time.Time) (int, error)
 
@@ -234,6 +242,10 @@ type Stats struct {
 	MaxEntries int64
 	// Bytes is what the sessions take, as far as the store's budget counts it.
 	Bytes int64
+	// OverLimit: the store holds more than its limits allow, because they were
+	// higher when that was stored. Where it may not evict, it takes no new
+	// session until it is within them.
+	OverLimit bool
 
 	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
 

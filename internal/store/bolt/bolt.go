@@ -43,6 +43,8 @@ type Store struct {
 	// entries is how many sessions there may be if none may be evicted; 0 for
 	// any number.
 	entries int64
+	// evicts: a session more makes others end.
+	evicts bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -54,7 +56,7 @@ func Open(now time.Time, o Options) (*Store, error) {
 	if o.Memory.Policy == "" {
 		o.Memory.Policy = memory.LRU
 	}
-	if o.Memory.Policy == memory.None {
+	if s.evicts = o.Memory.Policy != memory.None; !s.evicts {
 		s.entries = int64(o.Memory.MaxEntries)
 	}
 	if o.Logger == nil {

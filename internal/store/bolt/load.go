@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
 	"session-api/internal/store/memory"
 )
 
@@ -41,7 +40,7 @@ func (l *loader) load(limits *memory.Options, log *slog.Logger) error {
 }
 
 func (l *loader) fillMemory(limits *memory.Options, log *slog.Logger) error {
-	if err := l.sessions(limits); err != nil {
+	if err := l.fill(); err != nil {
 		return err
 	}
 	for old, to := range l.held.graces {
@@ -51,44 +50,26 @@ func (l *loader) fillMemory(limits *memory.Options, log *slog.Logger) error {
 	if err := l.tombstones(); err != nil {
 		return err
 	}
-	st, err := l.s.Store.Stats(context.Background(), l.now)
-	if err != nil {
-		return err
-	}
-	if dropped := int64(len(l.held.live)) - st.Entries; dropped > 0 {
-		log.Warn("the limits are lower than what the data file held: sessions were dropped", "dropped", dropped, "kept", st.Entries)
-	}
-	return nil
+	return l.sayOver(limits, log)
 }
 
-// sessions restores the sessions in an order that suits the limits.
-func (l *loader) sessions(limits *memory.Options) error {
-	live := l.held.live
-	switch {
-	case l.fits(limits):
-		return l.fill()
-	case limits.Policy == memory.None:
-		// What does not fit is refused: the youngest.
-		slices.SortFunc(live, func(a, b place) int { return cmp.Compare(a.created, b.created) })
-	default:
-		// What was used longest ago gives way to the others.
-		slices.SortFunc(live, byUse)
+// sayOver says that memory holds more than the limits allow, and what that means.
+func (l *loader) sayOver(limits *memory.Options, log *slog.Logger) error {
+	st, err := l.s.Store.Stats(context.Background(), l.now)
+	if err != nil || !st.OverLimit {
+		return err
 	}
-	return l.restore()
+	what := "each new session ends two others"
+	if limits.Policy == memory.None {
+		what = "no new session is taken until enough of them have ended"
+	}
+	log.Warn("the data file holds more sessions than the limits allow, and none is dropped: "+what,
+		"sessions", st.Entries, "maxEntries", limits.MaxEntries, "bytes", st.Bytes, "maxMemoryBytes", limits.MaxBytes)
+	return nil
 }
 
 func byUse(a, b place) int {
 	return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.number, b.number))
-}
-
-// sessionBytes is more than what memory counts for a session beside its entry.
-const sessionBytes = 512
-
-// fits reports whether there is room for all sessions.
-func (l *loader) fits(limits *memory.Options) bool {
-	n := int64(len(l.held.live))
-	return (limits.MaxEntries == 0 || n <= int64(limits.MaxEntries)) &&
-		(limits.MaxBytes == 0 || l.held.logBytes+n*sessionBytes <= limits.MaxBytes)
 }
 
 // run is how many sessions a goroutine handles at a time, so that all go about
@@ -121,7 +102,8 @@ func (l *loader) window() *window {
 	return &window{file: l.file, size: int64(l.held.pages) * l.held.pageSize} //nolint:gosec // within the file
 }
 
-// fill puts all sessions into memory at once.
+// fill puts all sessions into memory at once, also where the limits are lower
+// than they were: a start ends nobody's session.
 func (l *loader) fill() error {
 	live := l.held.live
 	slices.SortFunc(live, byUse)
@@ -143,33 +125,6 @@ func (l *loader) fill() error {
 		return filling.Add(sessions)
 	})
 	filling.Done()
-	return err
-}
-
-// restore puts the sessions into memory, as many as fit.
-func (l *loader) restore() error {
-	var full atomic.Int64
-	err := l.eachRun(func(w *window, places []place) error {
-		for i := range places {
-			sess, err := places[i].session(w)
-			if err != nil {
-				return err
-			}
-			switch err := l.s.Store.Restore(l.now, sess); {
-			case errors.Is(err, store.ErrFull):
-				full.Add(1)
-				l.s.queue.mark(sess.Key())
-			case err != nil:
-				return err
-			}
-		}
-		return nil
-	})
-	// A create that was under way when the process ended may be one too many,
-	// with as many others as there were at once.
-	if n := full.Load(); n > batchOps {
-		return fmt.Errorf("%d of its %d sessions do not fit: raise the limits, or let sessions be evicted", n, len(l.held.live))
-	}
 	return err
 }
 

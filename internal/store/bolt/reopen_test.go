@@ -53,6 +53,7 @@ type reopened struct {
 	before  store.Stats
 	dropped int64
 	events  *store.EventLog
+	limit   time.Duration // see LimitLife
 }
 
 var _ store.Store = (*reopened)(nil)
@@ -86,6 +87,7 @@ func (r *reopened) again() {
 	require.NoError(r.t, r.s.Close())
 	s, err := bolt.Open(now, r.o)
 	require.NoError(r.t, err)
+	s.LimitLife(r.limit)
 	r.s = s
 	r.dropped += last.Entries - r.stats(now).Entries
 	r.before.Hits += last.Hits
@@ -94,6 +96,13 @@ func (r *reopened) again() {
 	r.before.Deletes += last.Deletes
 	r.before.Evictions += last.Evictions
 	r.before.Expirations += last.Expirations
+}
+
+func (r *reopened) LimitLife(limit time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.limit = limit
+	r.s.LimitLife(limit)
 }
 
 func (r *reopened) Name() string { return "bolt" }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,20 @@ func TestOpen_directory(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+// newLog returns what the world's store logs from now on.
+func newLog(w *world) *bytes.Buffer {
+	log := new(bytes.Buffer)
+	w.o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	return log
+}
+
+func overLimit(t *testing.T, w *world) bool {
+	t.Helper()
+	st, err := w.Stats(t.Context(), now)
+	require.NoError(t, err)
+	return st.OverLimit
+}
+
 func TestOpen_limits(t *testing.T) {
 	ctx := t.Context()
 	const sessions = 40
@@ -198,21 +213,73 @@ func TestOpen_limits(t *testing.T) {
 		return first, n
 	}
 
-	for _, policy := range []memory.Policy{memory.LRU, memory.TTL} {
-		t.Run("lower ones evict by "+string(policy), func(t *testing.T) {
-			w, all := fillUp(t)
-			var log bytes.Buffer
-			w.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			w.o.Memory.MaxEntries, w.o.Memory.Policy = sessions/2, policy
+	// lowered opens the store with room for half of what it holds.
+	lowered := func(t *testing.T, w *world, policy memory.Policy, bytes bool) (log *bytes.Buffer) {
+		t.Helper()
+		log = newLog(w)
+		w.o.Memory.MaxEntries, w.o.Memory.Policy = sessions/2, policy
+		if bytes {
 			w.open()
-			first, n := kept(t, w.Store, all)
+			st, err := w.Stats(ctx, now)
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			log.Reset()
+			w.o.Memory.MaxEntries, w.o.Memory.MaxBytes = 0, st.Bytes/2
+		}
+		w.open()
+		return log
+	}
+	for _, bytes := range []bool{false, true} {
+		of := "entries"
+		if bytes {
+			of = "bytes"
+		}
+		for _, policy := range []memory.Policy{memory.LRU, memory.TTL} {
+			t.Run("lower ones evict as new ones come, by "+string(policy)+" and "+of, func(t *testing.T) {
+				w, all := fillUp(t)
+				log := lowered(t, w, policy, bytes)
+				_, n := kept(t, w.Store, all)
+				assert.Equal(t, sessions, n, "a start drops none")
+				assert.Contains(t, log.String(), "sessions="+strconv.Itoa(sessions))
+				for i := range sessions / 2 {
+					require.True(t, overLimit(t, w), "after %d new ones", i)
+					fresh := template(t).WithID(schema.NewID())
+					fresh.ExpiresAt = now.Add(24 * time.Hour)
+					require.NoError(t, w.Create(ctx, now, fresh))
+				}
+				assert.False(t, overLimit(t, w))
+				first, n := kept(t, w.Store, all)
+				assert.Zero(t, n, "two for each new one")
+				assert.Equal(t, -1, first)
+				require.NoError(t, w.Close())
+			})
+		}
+
+		t.Run("lower ones refuse new ones where none may be evicted, by "+of, func(t *testing.T) {
+			w, all := fillUp(t)
+			log := lowered(t, w, memory.None, bytes)
+			assert.Contains(t, log.String(), "no new session is taken")
+			for i := range sessions / 2 {
+				require.True(t, overLimit(t, w))
+				require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), store.ErrFull)
+				got, err := w.Touch(ctx, now, all[i].Key(), now.Add(2*time.Hour))
+				require.NoError(t, err)
+				next := got
+				next.Revision++
+				_, err = w.Swap(ctx, now, got, next)
+				require.NoError(t, err)
+				renewed := next.WithID(schema.NewID())
+				require.NoError(t, w.Regenerate(ctx, now, next, renewed, now))
+				require.NoError(t, w.Delete(ctx, now, renewed.Key(), 0))
+			}
+			assert.False(t, overLimit(t, w))
+			_, n := kept(t, w.Store, all)
 			assert.Equal(t, sessions/2, n)
-			assert.Equal(t, sessions/2, first)
-			assert.Contains(t, log.String(), "dropped=20")
-			w.o.Memory.MaxEntries = sessions
+			require.NoError(t, w.Delete(ctx, now, all[sessions-1].Key(), 0))
+			require.NoError(t, w.Create(ctx, now, template(t).WithID(schema.NewID())))
 			w.reopen()
 			_, n = kept(t, w.Store, all)
-			assert.Equal(t, sessions/2, n, "they are gone for good")
+			assert.Equal(t, sessions/2-1, n)
 			require.NoError(t, w.Close())
 		})
 	}

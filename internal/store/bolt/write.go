@@ -173,12 +173,12 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 // fits reports whether there is room for a session more, where memory would
 // only refuse it once it is written: a flood must not get to the disk.
 func (s *Store) fits(ctx context.Context, now time.Time) error {
-	if s.entries == 0 {
+	if s.evicts {
 		return nil
 	}
 	for range 2 {
 		st, err := s.Store.Stats(ctx, now)
-		if err != nil || st.Entries < s.entries {
+		if err != nil || !st.OverLimit && (s.entries == 0 || st.Entries < s.entries) {
 			return err
 		}
 		if _, err := s.Store.Sweep(ctx, now); err != nil {

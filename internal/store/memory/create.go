@@ -37,7 +37,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	sh := s.shardOf(hash)
 	at := now.UnixMilli()
 	space := s.spaces.acquire(key.Namespace)
-	e := newEntry(pack(sess, space))
+	e := newEntry(s.limited(pack(sess, space)))
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(math.MinInt64)
 	}

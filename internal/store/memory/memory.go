@@ -136,6 +136,8 @@ type Store struct {
 	tombstone int64 // in ms; 0 for none
 	maxTombs  int   // of one shard
 
+	maxLife atomic.Int64 // in ms; 0 for no limit
+
 	sets, deletes, evictions, expirations atomic.Int64
 
 	_ cacheLine
@@ -170,6 +172,7 @@ func New(opts Options) *Store {
 	case s.policy == "":
 		s.policy = LRU
 	}
+	s.budget.evicts = s.policy != None
 	s.lowClock.Store(math.MinInt64)
 	for i := range s.shards {
 		s.shards[i].init(i, s)
@@ -196,6 +199,7 @@ func (s *Store) Stats(context.Context, time.Time) (store.Stats, error) {
 		Expirations: s.expirations.Load(),
 	}
 	st.Entries, st.Bytes = s.budget.taken()
+	st.OverLimit = s.budget.exceeded(st.Entries, st.Bytes)
 	for i := range s.shards {
 		st.Hits += s.shards[i].hits.Load()
 		st.Misses += s.shards[i].misses.Load()

@@ -22,8 +22,9 @@ func (s *Store) Restore(now time.Time, sess schema.Session) error {
 	return s.add(context.Background(), now, &sess, restore)
 }
 
-// Filling is an empty store on its way to many sessions, for all of which there
-// is room. Until it is done, nobody uses the store otherwise.
+// Filling is an empty store on its way to many sessions, which stay even if there
+// are more than the limits allow. Until it is done, nobody uses the store
+// otherwise.
 type Filling struct {
 	s     *Store
 	mu    sync.Mutex
@@ -69,16 +70,14 @@ func (f *Filling) Add(sessions []Restored) error {
 		if err := checkDocument(sess.Doc, sess.ID); err != nil {
 			return err
 		}
-		rec := pack(sess, f.s.spaces.acquire(sess.Namespace))
+		rec := f.s.limited(pack(sess, f.s.spaces.acquire(sess.Namespace)))
 		e := newEntry(rec)
 		e.used.Store(sessions[i].Use)
 		entries = append(entries, aged{rec.created, firstBytes(rec.id()), e})
 		bytes += rec.cost()
 		last = max(last, sessions[i].Use)
 	}
-	if err := f.s.budget.take(int64(len(entries)), 0, bytes); err != nil {
-		return store.ErrFull
-	}
+	f.s.budget.fill(int64(len(entries)), bytes)
 	for i := range entries {
 		if err := f.s.fill(sessions[i].Key(), entries[i].e); err != nil {
 			return err

@@ -34,6 +34,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		if was.same(&next) {
 			rec.expires = max(rec.expires, was.expires)
 		}
+		s.limited(rec)
 		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
 			return err
 		}
@@ -81,12 +82,12 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 	if limit := now.Add(rec.ttl); until.After(limit) {
 		until = limit
 	}
-	if at := until.UnixMilli(); at > rec.expires {
-		was, next := rec.expires, *rec
-		next.expires = at
+	was, next := rec.expires, *rec
+	next.expires = until.UnixMilli()
+	if s.limited(&next); next.expires > was {
 		rec = &next
 		e.rec.Store(rec)
-		s.requeue(sh, e, was, at)
+		s.requeue(sh, e, was, rec.expires)
 		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
 	}
 	return rec.session(key.ID), nil
@@ -101,7 +102,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	hash, nextHash := s.hash(key), s.hash(nextKey)
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.spaces.acquire(nextKey.Namespace)
-	successor := newEntry(pack(&next, space))
+	successor := newEntry(s.limited(pack(&next, space)))
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())

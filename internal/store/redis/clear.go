@@ -162,8 +162,12 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 		}
 		switch a.outcome {
 		case wasDone:
-			c.ended++
-			c.store.deletes.Add(1)
+			if c.store.outlived(c.now, time.UnixMilli(e.created)) {
+				c.store.expirations.Add(1)
+			} else {
+				c.ended++
+				c.store.deletes.Add(1)
+			}
 			if ended, err := c.store.codec.entryOf(e.key, a.text(0)); err == nil {
 				over = append(over, ended)
 			}

@@ -140,6 +140,11 @@ func (c *counting) look(ctx context.Context, batch []candidate, total *count, go
 	if err != nil {
 		return err
 	}
+	for i := range batch {
+		if end, ok := c.store.lifeEnd(batch[i].created); ok && end <= c.now.UnixMilli() {
+			glances[i] = nil
+		}
+	}
 	total.looked += len(batch)
 	for i := range batch {
 		found, fits := glances[i], false

@@ -19,6 +19,9 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 	if err != nil {
 		return err
 	}
+	if err := s.limitLives(ctx, client, now); err != nil {
+		return err
+	}
 	froms := make([]string, shards)
 	open := make([]int, shards)
 	for shard := range shards {
@@ -124,6 +127,9 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) 
 func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	client, err := s.client()
 	if err != nil {
+		return false, err
+	}
+	if err := s.limitLives(ctx, client, now); err != nil {
 		return false, err
 	}
 	for batch := range slices.Chunk(paths, maxBatch) {

@@ -151,11 +151,16 @@ func (s *Store) live(now time.Time, key store.Key, deadline int64, value string,
 	default:
 		return nil, false, nil
 	}
-	st.sess.ExpiresAt = time.UnixMilli(deadline).UTC()
+	end := s.within(st.sess.CreatedAt.UnixMilli(), deadline)
+	st.sess.ExpiresAt = time.UnixMilli(end).UTC()
 	// A deadline is what it was when the document was written, or what a touch
 	// made of it since: now and the idle life at most.
 	latest := max(st.written, now.Add(st.sess.TTL+clockSkew).UnixMilli())
-	return st, deadline < st.written || deadline > latest, nil
+	torn = deadline < st.written || deadline > latest
+	if end <= now.UnixMilli() && !torn {
+		return nil, false, nil
+	}
+	return st, torn, nil
 }
 
 const (

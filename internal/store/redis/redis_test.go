@@ -131,6 +131,12 @@ func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (boo
 	return p.next().HasFile(ctx, now, paths...)
 }
 
+func (p *pair) LimitLife(limit time.Duration) {
+	for _, s := range p.instances {
+		s.LimitLife(limit)
+	}
+}
+
 func (p *pair) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return p.next().Sweep(ctx, now)
 }

@@ -28,6 +28,9 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if err := checkDocument(&next); err != nil {
 		return err
 	}
+	if s.outlived(now, old.CreatedAt) {
+		return store.ErrNotFound
+	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	e := entryOf(&next, newStamp(now, next.UserID, next.Files))

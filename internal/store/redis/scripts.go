@@ -37,6 +37,8 @@ var (
 	retractLua string
 	//go:embed lua/expire.lua
 	expireLua string
+	//go:embed lua/limit.lua
+	limitLua string
 	//go:embed lua/renew.lua
 	renewLua string
 	//go:embed lua/release.lua
@@ -63,6 +65,7 @@ var (
 	publishScript = newScript(allowOOM + eventsLua + publishLua)
 	retractScript = newScript(retractLua)
 	expireScript  = newScript(expireLua)
+	limitScript   = newScript(allowOOM + limitLua)
 	renewScript   = newScript(renewLua)
 	releaseScript = newScript(releaseLua)
 	tellScript    = newScript(allowOOM + eventsLua + tellLua)

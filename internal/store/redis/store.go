@@ -35,6 +35,10 @@ type Store struct {
 	outbox  *outbox     // nil but in a Cluster
 
 	remembered remembered
+	// maxLife is the longest life of sessions in ms, 0 for no limit, and
+	// lifeLimited says that the deadlines that Redis has are within it.
+	maxLife     atomic.Int64
+	lifeLimited atomic.Bool
 
 	hits, misses, sets, deletes, expirations atomic.Int64
 

@@ -22,6 +22,9 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := s.limitLives(ctx, client, now); err != nil {
+		return 0, err
+	}
 	sw := &sweep{store: s, client: client, now: now}
 	open := make([]int, shards)
 	for shard := range shards {
@@ -104,7 +107,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	if err != nil {
 		return err
 	}
-	var expired, obsolete, alive []entry
+	var expired, obsolete, alive, late []entry
 	var deadlines []int64
 	for i, e := range entries {
 		switch st := states[i]; {
@@ -112,6 +115,8 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 			sw.left[of[i]]++ // what it refers to is kept until it is gone
 		case st.outcome == wasAbsent:
 			expired = append(expired, e)
+		case st.index == e.stamp && sw.store.within(e.created, st.deadline) < st.deadline:
+			late = append(late, e)
 		case st.index == e.stamp:
 			alive = append(alive, e)
 			deadlines = append(deadlines, st.deadline)
@@ -119,6 +124,17 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 			obsolete = append(obsolete, e)
 		default:
 			sw.left[of[i]]++ // it may be about to become the session's
+		}
+	}
+	limited, err := sw.store.limitAll(ctx, sw.client, sw.now, late)
+	if err != nil {
+		return err
+	}
+	for i, e := range late {
+		if limited[i] == 0 {
+			expired = append(expired, e)
+		} else {
+			alive, deadlines = append(alive, e), append(deadlines, limited[i])
 		}
 	}
 	freed, err := sw.remove(ctx, expired)

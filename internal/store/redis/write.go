@@ -61,6 +61,12 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	a, err := s.change(ctx, client, "creating a session", call{script: createScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
 		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(),
 	}})
+	if err == nil && a.outcome == wasChanged {
+		var freed bool
+		if freed, err = s.freeOutlived(ctx, client, now, key); freed && err == nil {
+			return s.put(ctx, client, now, key, value, deadline, lift)
+		}
+	}
 	switch {
 	case err != nil:
 		return err
@@ -92,6 +98,9 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	}
 	if err := checkDocument(&next); err != nil {
 		return schema.Session{}, err
+	}
+	if s.outlived(now, old.CreatedAt) {
+		return schema.Session{}, store.ErrNotFound
 	}
 	if next.UserID == old.UserID {
 		next.Life = old.Life
@@ -140,7 +149,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		}
 		return schema.Session{}, err
 	}
-	next.ExpiresAt = time.UnixMilli(a.deadline()).UTC()
+	next.ExpiresAt = time.UnixMilli(s.within(next.CreatedAt.UnixMilli(), a.deadline())).UTC()
 	before, err := s.entryBefore(old, a.text(1), a.text(2))
 	switch {
 	case err != nil: // it is swept when its time comes
@@ -226,7 +235,10 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	if err := s.codec.decode(key, a.text(1), &st); err != nil {
 		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", errForeign, err))
 	}
-	st.sess.ExpiresAt = time.UnixMilli(a.deadline()).UTC()
+	if s.outlived(now, st.sess.CreatedAt) {
+		return schema.Session{}, store.ErrNotFound
+	}
+	st.sess.ExpiresAt = time.UnixMilli(s.within(st.sess.CreatedAt.UnixMilli(), a.deadline())).UTC()
 	return st.sess, nil
 }
 
@@ -239,6 +251,11 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
+	if !s.lifeLimited.Load() {
+		if _, err := s.freeOutlived(ctx, client, now, key); err != nil {
+			return err
+		}
+	}
 	a, err := s.changeOwn(ctx, client, now, key, nil, "ending a session", s.deletion(now, key, revision, ""))
 	switch {
 	case err == nil:

@@ -1,0 +1,28 @@
+package schema
+
+import "bytes"
+
+// EachRole calls yield with each role of the document's user, without reading
+// the rest of it. The bytes are good until yield returns.
+func (s *Session) EachRole(yield func(role []byte)) {
+	user, _, err := s.userValue()
+	if err != nil {
+		return
+	}
+	// Within a text, the quotes would be escaped.
+	const name = `,"roles":[`
+	at := bytes.LastIndex(user, []byte(name))
+	if at < 0 {
+		return
+	}
+	roles := user[at+len(name)-1:]
+	for start, end, ok := nextElement(roles, 1); ok; start, end, ok = nextElement(roles, end) {
+		yield(unquoted(roles[start:end]))
+	}
+}
+
+// blank is how the document of a session ends that nobody has written to.
+const blank = `"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}`
+
+// Blank reports whether all sections of the document are empty.
+func (s *Session) Blank() bool { return bytes.HasSuffix(s.Doc, []byte(blank)) }
