@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -112,7 +113,7 @@ func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Ti
 		name := s.session(e.key)
 		s.written.add(name)
 		end := s.within(e.created, noDeadline)
-		calls[i] = call{limitScript, []string{name, tombstone(name)}, []string{
+		calls[i] = call{script: limitScript, keys: []string{name, tombstone(name)}, args: []string{
 			millis(now), strconv.Itoa(createdOffset(e.key.ID)), time.UnixMilli(e.created).UTC().Format(timeLayout),
 			strconv.FormatInt(end, 10), s.tombstoneLife(),
 		}}
@@ -120,13 +121,13 @@ func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Ti
 			Args("XX", "LT", strconv.FormatInt(end, 10), e.expiryMember()).Build().Pin()
 	}
 	deadlines := make([]int64, len(entries))
-	for i, result := range s.evalAll(ctx, client, calls) {
-		a, err := readAnswer("limiting the life of sessions", result)
-		if answered(err, "FOREIGN ", "WRONGTYPE ") {
+	answers, failures := s.evalAll(ctx, client, "limiting the life of sessions", calls)
+	for i, a := range answers {
+		switch {
+		case errors.Is(failures[i], store.ErrDamaged):
 			continue
-		}
-		if err != nil {
-			return nil, err
+		case failures[i] != nil:
+			return nil, failures[i]
 		}
 		if a.outcome == wasDone && a.deadline() > now.UnixMilli() {
 			deadlines[i] = a.deadline()

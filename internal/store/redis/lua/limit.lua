@@ -19,4 +19,4 @@ if s.at > over then
   end
   s.at = over
 end
-return {DONE, s.at, s.index}
+return done(s.at, s.index)
