@@ -24,6 +24,8 @@ type entry struct {
 	used atomic.Int64
 	// life is the session's. It is set before the entry is in a shard.
 	life schema.Life
+	// class is guarded by the entry's shard.
+	class class
 }
 
 // record is one state of a session, never changed. It is kept small: a million
@@ -189,12 +191,15 @@ const (
 )
 
 // cost is what the record counts for in the budget.
-func (r *record) cost() int64 {
-	n := sessionOverhead + int64(len(r.doc))
-	if r.user != "" {
-		n += userOverhead + int64(len(r.user))
+func (r *record) cost() int64 { return costOf(len(r.doc), r.user, r.files) }
+
+// costOf is the cost of a session with a document of that length.
+func costOf(document int, user string, files []string) int64 {
+	n := sessionOverhead + int64(document)
+	if user != "" {
+		n += userOverhead + int64(len(user))
 	}
-	for _, path := range r.files {
+	for _, path := range files {
 		n += fileOverhead + int64(len(path))
 	}
 	return n

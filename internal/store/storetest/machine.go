@@ -130,6 +130,7 @@ func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.
 	key, sp := m.drawKey(rt), m.drawSpec(rt)
 	sp.namespace, sp.id, sp.ttl = key.Namespace, key.ID, m.drawTTL(rt)
 	sess := m.session(sp)
+	sess.Trusted = rapid.Bool().Draw(rt, "trusted")
 	var want error
 	if _, ok := m.live[key]; ok {
 		want = store.ErrExists
@@ -181,6 +182,7 @@ func (m *machine) doSwap(rt *rapid.T) {
 		next.OwnTTL = rapid.SampledFrom([]time.Duration{0, next.TTL}).Draw(rt, "own")
 	}
 	next.ExpiresAt = m.now().Add(next.TTL)
+	next.Trusted = rapid.Bool().Draw(rt, "trusted")
 	want := m.changed(old)
 	if want == nil {
 		if cur := m.live[old.Key()]; cur.TTL == next.TTL && cur.OwnTTL == next.OwnTTL && cur.ExpiresAt.After(next.ExpiresAt) {
@@ -243,6 +245,7 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	m.bury(m.now(), old.Key(), store.ErrEnded)
 	delete(m.graces, next.Key())
 	m.put(next)
+	m.again[next.Key()] = true
 	m.want.Sets++
 	if graceUntil.After(m.now()) {
 		m.graces[old.Key()] = modelGrace{to: next.Key(), until: graceUntil}
