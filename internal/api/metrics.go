@@ -115,7 +115,7 @@ func methodLabel(method string) string {
 type storeCollector struct{ s *Server }
 
 var (
-	descSessions    = storeDesc("sessions", "Stored sessions, among them expired ones that are not swept yet.")
+	descSessions    = storeDesc("sessions", "Live sessions.")
 	descBytes       = storeDesc("store_bytes", "What the stored sessions take, as the memory limit counts it.")
 	descHits        = storeDesc("store_hits_total", "Reads that found their session.")
 	descMisses      = storeDesc("store_misses_total", "Reads that did not.")

@@ -31,11 +31,13 @@ type Server struct {
 	foreign    foreignCookies
 	httplog    http.Handler
 	creations  *httprate.RateLimiter // nil for no limit
-	startedAt  time.Time
-	draining   atomic.Bool
-	streams    *streams
-	proxies    proxies
-	hints      hints
+	// services are the sessions as callers with a service token change them.
+	services  *store.Sessions
+	startedAt time.Time
+	draining  atomic.Bool
+	streams   *streams
+	proxies   proxies
+	hints     hints
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
@@ -60,7 +62,7 @@ func New(o Options) (*Server, error) {
 	if o.VerifyTimeout <= 0 {
 		o.VerifyTimeout = DefaultVerifyTimeout
 	}
-	s := &Server{Options: o, startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
+	s := &Server{Options: o, services: o.Sessions.ForServices(), startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,16 @@ func (s *Server) createInPlace(r *http.Request, cred *credential, old []string, 
 	if len(old) > 0 {
 		first, old = old[0], old[1:]
 	}
-	return s.Sessions.CreateInPlace(r.Context(), s.Now(), key(first), in, allowUser(cred), old...)
+	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), key(first), in, allowUser(cred), old...)
+}
+
+// sessionsOf returns the sessions as the caller may change them: services may take
+// what is kept for them.
+func (s *Server) sessionsOf(cred *credential) *store.Sessions {
+	if cred.service {
+		return s.services
+	}
+	return s.Sessions
 }
 
 // endAll ends the sessions of the ids, as far as there are any.
@@ -209,7 +218,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	var moved bool
 	err = store.ErrNotFound
 	if cred.id != "" {
-		sess, moved, err = s.Sessions.Update(r.Context(), s.Now(), key(cred.id),
+		sess, moved, err = s.sessionsOf(&cred).Update(r.Context(), s.Now(), key(cred.id),
 			store.Update{Change: change, If: cond, Allow: allowUser(&cred), Slide: s.TouchOnAccess})
 	}
 	status := http.StatusOK

@@ -17,6 +17,8 @@ type Sessions struct {
 	rules *schema.Rules
 	life  Lifetimes
 	limit UserLimit
+	// trusted: see ForServices.
+	trusted bool
 
 	// Writers of one session in this process take turns, so that a crowd does
 	// not spend its time on conflicts. The store's compare-and-set is what
@@ -34,6 +36,14 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 		Store: s, rules: rules, life: life, limit: limit,
 		turns: newTurns[Key](), userTurns: newTurns[userKey](),
 	}
+}
+
+// ForServices returns the same sessions for callers that are trusted: what they
+// make is schema.Session.Trusted to the store.
+func (s *Sessions) ForServices() *Sessions {
+	trusted := *s
+	trusted.trusted = true
+	return &trusted
 }
 
 // Create stores a new session with what in makes of empty sections. allow, if
@@ -118,10 +128,12 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 		return schema.Session{}, err
 	}
 	err = s.limited(ctx, now, &sess, how.old, func() error {
+		made := sess
+		made.Trusted = s.trusted
 		if how.revive {
-			return s.Revive(ctx, now, sess)
+			return s.Revive(ctx, now, made)
 		}
-		return s.Store.Create(ctx, now, sess)
+		return s.Store.Create(ctx, now, made)
 	})
 	return sess, err
 }
@@ -210,7 +222,7 @@ type Update struct {
 // Update changes the session of the key; of an old key in its grace, the
 // successor. Concurrent updates of one session all take effect, one after the
 // other, and so does one beside a regenerate with a grace. Where the sections
-// come out as they were, the revision stays. moved reports whether the deadline
+// come out as they were, the revision stays, and it is a use. moved reports whether the deadline
 // moved.
 // The error is a *schema.Error, one of this package's, or the update's own.
 func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update) (next schema.Session, moved bool, err error) {
@@ -235,13 +247,11 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
 		if !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL {
-			if !moved {
-				return nil
-			}
-			next, err = s.Store.Touch(ctx, now, old.Key(), next.ExpiresAt)
+			next, err = s.touched(ctx, now, old, next.ExpiresAt)
 			return err
 		}
 		swap := func() error {
+			next.Trusted = s.trusted
 			next, err = s.Swap(ctx, now, old, next)
 			return err
 		}
@@ -254,6 +264,16 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		return schema.Session{}, false, err
 	}
 	return next, moved, nil
+}
+
+// touched is Touch of old. It is a use also where the deadline stays, and then
+// fails with ErrNotFound alone: there is nothing to write.
+func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
+	next, err := s.Store.Touch(ctx, now, old.Key(), until)
+	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, ErrNotFound) {
+		return old, nil
+	}
+	return next, err
 }
 
 // revise returns old with the update applied, and whether a section changed.
@@ -341,7 +361,9 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 			return err
 		}
 		defer unlock()
-		return s.Store.Regenerate(ctx, now, old, next, now.Add(grace))
+		successor := next
+		successor.Trusted = s.trusted
+		return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
 	})
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, false, nil

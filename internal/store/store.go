@@ -164,7 +164,7 @@ type Store interface {
 	// Sweep frees what has expired and returns how many sessions that were.
 	Sweep(ctx context.Context, now time.Time) (int, error)
 
-	// Stats returns the counters since the store was opened.
+	// Stats returns the counters since the store was opened, and what is live.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 
 	// Ping reports whether the store can be asked.
@@ -207,8 +207,8 @@ type Filter struct {
 // keeps, Entries and Bytes are of all that is kept, and the others of what this
 // instance did.
 type Stats struct {
-	// Entries is the number of stored sessions, among them those that have
-	// expired and are not swept yet.
+	// Entries is the number of live sessions. Where that would take a look at too
+	// many that may have expired and are not swept yet, some of them are looked at.
 	Entries int64
 	// MaxEntries is the limit on Entries; 0 for none.
 	MaxEntries int64

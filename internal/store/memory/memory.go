@@ -217,8 +217,12 @@ func (s *Store) Ping(context.Context) error { return nil }
 // Close is nil: there is nothing that outlives the store.
 func (s *Store) Close() error { return nil }
 
-// Stats returns the counters. It looks at no session.
-func (s *Store) Stats(context.Context, time.Time) (store.Stats, error) {
+// Stats returns the counters. It frees what has expired, as Count does, and looks
+// at no other session.
+func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
+		return store.Stats{}, err
+	}
 	st := store.Stats{
 		MaxEntries:  s.budget.limit.entries,
 		Sets:        s.sets.Load(),

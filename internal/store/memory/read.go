@@ -105,10 +105,18 @@ func (s *Store) use(e *entry) (isNewcomer bool) {
 	if s.policy != LRU {
 		return false
 	}
-	if e.class == newcomer && e.disposable() {
+	if e.class == newcomer {
+		return s.useNewcomer(e)
+	}
+	e.use(s.clock.Add(1))
+	return false
+}
+
+func (s *Store) useNewcomer(e *entry) bool {
+	if e.disposable() {
 		e.use(s.lowClock.Add(1))
 		return false
 	}
 	e.use(s.clock.Add(1))
-	return e.class == newcomer
+	return true
 }

@@ -68,6 +68,13 @@ func testLRU(t *testing.T, open Open) {
 			_, err := f.Swap(f.ctx(), f.now(), s, f.revised(s, spec{}))
 			require.NoError(f.t, err)
 		}, 1},
+		"Update that changes nothing": {func(f *fixture, s schema.Session) {
+			sessions := store.NewSessions(f.Store, new(schema.Rules), store.Lifetimes{TTL: ttl}, store.UserLimit{})
+			got, moved, err := sessions.Update(f.ctx(), f.now(), s.Key(), store.Update{Change: new(schema.Input), Slide: true})
+			require.NoError(f.t, err)
+			require.False(f.t, moved)
+			requireSame(f.t, s, got)
+		}, 1},
 		"List": {func(f *fixture, _ schema.Session) { f.all() }, 0},
 		"failed Create": {func(f *fixture, s schema.Session) {
 			require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), s), store.ErrExists)
