@@ -63,7 +63,7 @@ type config struct {
 	MaxGrace       time.Duration            `env:"SESSION_MAX_GRACE_MS" envDefault:"60000" min:"0" doc:"Longest time that the old token of a regenerated session may go on opening the new one."`
 	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of a session that was ended, expired or was evicted stays taken, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
 	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Most live sessions of one user in one namespace; 0 for no limit."`
-	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's oldest ends, or the new one gets 409."`
+	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's session that was used longest ago ends, as far as uses have moved deadlines (SESSION_TOUCH_INTERVAL_MS), or the new one gets 409."`
 	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
 	Heartbeat      time.Duration            `env:"SESSION_EVENTS_HEARTBEAT_MS" envDefault:"8000" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
@@ -75,9 +75,10 @@ type config struct {
 	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
 	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
-	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Redis has its own maxmemory-policy, which should be noeviction."`
+	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Sessions without a user go before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
 	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: most sessions that are held. Redis has no such limit."`
-	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. Redis has its own maxmemory."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, no limit without one" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. The process's limit is the lower one of GOMEMLIMIT and that of its control group, as a container has one; the start says what is found. Redis has its own maxmemory."`
+	UserReserve    int           `env:"SESSION_USER_RESERVE_PERCENT" envDefault:"10" min:"0" max:"90" doc:"memory and bolt only: how many percent of SESSION_MAX_ENTRIES and SESSION_MAX_MEMORY_BYTES visitors' sessions cannot take: those without a user that no service makes. Over their share they push out one another, or get 503 where none is evicted. 0 for no reserve; there is none without SERVICE_TOKENS, where everybody may what a service may."`
 
 	RedisURL                  secret        `env:"REDIS_URL" group:"Redis" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
 	RedisHost                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
@@ -122,6 +123,8 @@ type config struct {
 	dirIsDefault bool
 	// storeIsOpen: the settings name two stores, and leave open which it is.
 	storeIsOpen bool
+	// memoryLimit is what MaxMemoryBytes is a share of where nothing else is set.
+	memoryLimit memoryLimit
 	// byNodeEnv: NODE_ENV says that this is production, because APP_ENV says
 	// nothing.
 	byNodeEnv bool
@@ -159,6 +162,10 @@ func (p problems) of(names ...string) bool {
 // are wrong, in the order of the settings.
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
+	c.memoryLimit = findMemoryLimit(environ, cgroupLimit(os.DirFS("/")))
+	if strings.TrimSpace(environ["SESSION_MAX_MEMORY_BYTES"]) == "" && !c.onRedis() {
+		c.MaxMemoryBytes = c.memoryLimit.sessionBytes(c.MaxBytes)
+	}
 	found = append(found, c.fillSecrets()...)
 	found = append(found, c.fillPasswords()...)
 	found = append(found, c.check(found)...)

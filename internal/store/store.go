@@ -207,8 +207,8 @@ type Filter struct {
 // keeps, Entries and Bytes are of all that is kept, and the others of what this
 // instance did.
 type Stats struct {
-	// Entries is the number of live sessions. Where that would take a look at too
-	// many that may have expired and are not swept yet, some of them are looked at.
+	// Entries is the number of live sessions. A store that others use too may
+	// count some that have expired where these are many and not swept yet.
 	Entries int64
 	// MaxEntries is the limit on Entries; 0 for none.
 	MaxEntries int64

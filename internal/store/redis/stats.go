@@ -12,8 +12,8 @@ import (
 
 // Stats implements store.Store. Entries and Bytes are those of all instances
 // that share the prefix, the counters those of this one. Entries counts what is
-// indexed, less what has expired and is still indexed; exactly where the deadlines
-// of up to sampledDue sessions of each shard have come since the last sweep. Bytes are those of the documents, uncompressed, as far as a sample
+// indexed, less what has expired since the last sweep: of each shard up to lookedAt,
+// and of more, the others still count. Bytes are those of the documents, uncompressed, as far as a sample
 // of up to sampled sessions of each shard tells: exact for a few sessions, and
 // an estimate for many.
 func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
@@ -23,7 +23,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 	if err != nil {
 		return store.Stats{}, err
 	}
-	if err := s.dropExpired(ctx, &entries); err != nil {
+	if err := s.dropExpired(ctx, now, &entries); err != nil {
 		return store.Stats{}, err
 	}
 	st := store.Stats{
@@ -50,17 +50,16 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 // sampled is how many sessions of a shard Stats looks at.
 const sampled = 8
 
-// sampledDue is how many of a shard's sessions Stats looks at whose deadline, as
-// the index knows it, has come: they have expired, or were touched since.
-const sampledDue = 64
+// lookedAt is how many of a shard's sessions Stats looks at whose deadline, as the
+// index knows it, has come: they have expired, or were touched since.
+const lookedAt = 256
 
 // indexed is what a shard of the index by deadline holds.
 type indexed struct {
 	count  int64
 	sample []string
-	// due is how many deadlines have come, dueSample some of those members.
-	due       int64
-	dueSample []string
+	// due are members whose deadlines have come.
+	due []string
 }
 
 // entries looks at all shards of the index by deadline.
@@ -71,15 +70,14 @@ func (s *Store) entries(ctx context.Context, now time.Time) ([shards]indexed, er
 	if err != nil {
 		return entries, err
 	}
-	const each = 4
+	const each = 3
 	cmds := make([]rueidis.Completed, 0, each*shards)
 	for shard := range shards {
 		key := s.expiries(shard)
 		cmds = append(cmds, client.B().Zcard().Key(key).Build().Pin(),
 			client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(sampled)).ReadOnly().Pin(),
-			client.B().Zcount().Key(key).Min("-inf").Max(millis(now)).Build().Pin(),
 			client.B().Arbitrary("ZRANGE").Keys(key).
-				Args("-inf", millis(now), "BYSCORE", "LIMIT", "0", strconv.Itoa(sampledDue)).ReadOnly().Pin())
+				Args("-inf", millis(now), "BYSCORE", "LIMIT", "0", strconv.Itoa(lookedAt)).ReadOnly().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
 	for shard := range shards {
@@ -90,10 +88,7 @@ func (s *Store) entries(ctx context.Context, now time.Time) ([shards]indexed, er
 		if in.sample, err = of[1].AsStrSlice(); err != nil {
 			return entries, failed(doing, err)
 		}
-		if in.due, err = of[2].AsInt64(); err != nil {
-			return entries, failed(doing, err)
-		}
-		if in.dueSample, err = of[3].AsStrSlice(); err != nil {
+		if in.due, err = of[2].AsStrSlice(); err != nil {
 			return entries, failed(doing, err)
 		}
 	}
@@ -101,7 +96,7 @@ func (s *Store) entries(ctx context.Context, now time.Time) ([shards]indexed, er
 }
 
 // dropExpired takes what has expired off the counts.
-func (s *Store) dropExpired(ctx context.Context, entries *[shards]indexed) error {
+func (s *Store) dropExpired(ctx context.Context, now time.Time, entries *[shards]indexed) error {
 	const doing = "counting sessions"
 	client, err := s.client()
 	if err != nil {
@@ -109,28 +104,24 @@ func (s *Store) dropExpired(ctx context.Context, entries *[shards]indexed) error
 	}
 	var cmds []rueidis.Completed
 	var of []int
-	var gone [shards]int64
 	for shard := range entries {
-		for _, member := range entries[shard].dueSample {
+		for _, member := range entries[shard].due {
 			e, ok := parseExpiry(member)
 			if !ok {
-				gone[shard]++
+				entries[shard].count--
 				continue
 			}
 			of = append(of, shard)
-			cmds = append(cmds, client.B().Exists().Key(s.session(e.key)).Build().Pin())
+			cmds = append(cmds, client.B().Pexpiretime().Key(s.session(e.key)).Build().Pin())
 		}
 	}
 	for i, result := range client.DoMulti(ctx, cmds...) {
-		there, err := result.AsInt64()
+		deadline, err := result.AsInt64()
 		if err != nil {
 			return failed(doing, err)
 		}
-		gone[of[i]] += 1 - there
-	}
-	for shard := range entries {
-		if n := int64(len(entries[shard].dueSample)); n > 0 {
-			entries[shard].count -= gone[shard] * entries[shard].due / n
+		if deadline <= now.UnixMilli() { // absent, expired, or foreign
+			entries[of[i]].count--
 		}
 	}
 	return nil
