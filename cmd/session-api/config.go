@@ -37,7 +37,7 @@ type config struct {
 
 	HTTP2             bool          `env:"HTTP2" envDefault:"false" doc:"Whether HTTP/2 is spoken beside HTTP/1.1, without TLS and from the first byte on (h2c with prior knowledge), for gateways and services inside. A connection may have 100 requests at once then: lower MAX_CONNECTIONS accordingly."`
 	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Most connections that are open at once. One more closes that which has waited longest for a request; where all have one, it waits."`
-	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
+	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" shown:"33554432, or an eighth of the process's memory limit where that is less" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
 	ReadHeaderTimeout time.Duration `env:"READ_HEADER_TIMEOUT_MS" envDefault:"5000" min:"1" doc:"Longest wait for the headers of a request."`
 	ReadTimeout       time.Duration `env:"READ_TIMEOUT_MS" envDefault:"15000" min:"1" doc:"Longest wait for a whole request, body included."`
 	WriteTimeout      time.Duration `env:"WRITE_TIMEOUT_MS" envDefault:"30000" min:"1" doc:"Longest time from the end of a request's headers to the end of its answer."`
@@ -162,10 +162,7 @@ func (p problems) of(names ...string) bool {
 // are wrong, in the order of the settings.
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
-	c.memoryLimit = findMemoryLimit(environ, cgroupLimit(os.DirFS("/")))
-	if strings.TrimSpace(environ["SESSION_MAX_MEMORY_BYTES"]) == "" && !c.onRedis() {
-		c.MaxMemoryBytes = c.memoryLimit.sessionBytes(c.MaxBytes)
-	}
+	c.fitMemory(environ, findMemoryLimit(environ, cgroupLimit(os.DirFS("/"))))
 	found = append(found, c.fillSecrets()...)
 	found = append(found, c.fillPasswords()...)
 	found = append(found, c.check(found)...)

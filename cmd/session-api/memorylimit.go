@@ -16,6 +16,9 @@ const (
 	// where nothing says how much: a collection needs about as much again at
 	// worst, and connections and bodies the rest.
 	sessionShare = 40
+	// bodyPart is the part of it that large bodies in work may take, and answers
+	// likewise.
+	bodyPart = 8
 	// runtimeShare is how many percent of a control group's memory Go's runtime is
 	// told to stay within: not all that counts there is the runtime's.
 	runtimeShare = 90
@@ -47,6 +50,21 @@ func (m memoryLimit) sessionBytes(largest int) int64 {
 		return 0
 	}
 	return max(m.bytes/100*sessionShare, 2*int64(largest))
+}
+
+// fitMemory makes the defaults fit the limit, as far as nothing else is set.
+func (c *config) fitMemory(environ map[string]string, limit memoryLimit) {
+	c.memoryLimit = limit
+	if limit.bytes == 0 {
+		return
+	}
+	isSet := func(name string) bool { return strings.TrimSpace(environ[name]) != "" }
+	if !isSet("SESSION_MAX_MEMORY_BYTES") && !c.onRedis() {
+		c.MaxMemoryBytes = limit.sessionBytes(c.MaxBytes)
+	}
+	if !isSet("MAX_BODY_MEMORY_BYTES") {
+		c.MaxBodyMemory = min(c.MaxBodyMemory, max(limit.bytes/bodyPart, 2*int64(c.MaxBytes)))
+	}
 }
 
 // holdMemory tells Go's runtime to stay within the control group's limit, unless

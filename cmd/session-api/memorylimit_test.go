@@ -117,6 +117,22 @@ func TestMaxMemoryBytes(t *testing.T) {
 	}
 }
 
+func TestMaxBodyMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ map[string]string
+		want    int64
+	}{
+		"little memory":    {map[string]string{"GOMEMLIMIT": "80MiB"}, 10 << 20},
+		"very little":      {map[string]string{"GOMEMLIMIT": "1MiB"}, 2 << 20},
+		"what is set":      {map[string]string{"GOMEMLIMIT": "80MiB", "MAX_BODY_MEMORY_BYTES": "33554432"}, 32 << 20},
+		"and Redis has it": {map[string]string{"GOMEMLIMIT": "80MiB", "REDIS_URL": "redis://localhost"}, 10 << 20},
+	} {
+		cfg, err := load(c.environ)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, cfg.MaxBodyMemory, name)
+	}
+}
+
 func TestReserveNeedsServiceTokens(t *testing.T) {
 	cfg, err := load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20"})
 	require.NoError(t, err)
