@@ -77,7 +77,15 @@ func (l *loader) sessions(limits *memory.Options) error {
 	return l.restore()
 }
 
+// byUse is the order in which the file was closed, and then that of what was
+// written later.
 func byUse(a, b place) int {
+	if a.rank > 0 && b.rank > 0 {
+		return cmp.Compare(a.rank, b.rank)
+	}
+	if a.rank > 0 || b.rank > 0 {
+		return cmp.Compare(b.rank, a.rank)
+	}
 	return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.number, b.number))
 }
 
@@ -138,7 +146,7 @@ func (l *loader) fill() error {
 			if err != nil {
 				return err
 			}
-			sessions[i] = memory.Restored{Session: sess, Use: places[i].used}
+			sessions[i] = memory.Restored{Session: sess, Use: places[i].used, Again: places[i].again}
 		}
 		return filling.Add(sessions)
 	})
@@ -155,6 +163,7 @@ func (l *loader) restore() error {
 			if err != nil {
 				return err
 			}
+			sess.Trusted = places[i].again // no newcomer
 			switch err := l.s.Store.Restore(l.now, sess); {
 			case errors.Is(err, store.ErrFull):
 				full.Add(1)
