@@ -33,7 +33,8 @@ type config struct {
 	AllowedHeaders      []string       `env:"CORS_ALLOWED_HEADERS" values:"list of header names" doc:"Request headers that pages of ALLOWED_ORIGINS may send, beside those that frontends usually do: content types and conditions, Authorization, X-Requested-With, Cache-Control, X-Request-Id, Idempotency-Key, and the headers of tracers such as traceparent, baggage and sentry-trace."`
 	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. Who their client is they are believed, and nobody else."`
 	ClientIPHeader      string         `env:"CLIENT_IP_HEADER" envDefault:"auto" oneof:"auto x-forwarded-for forwarded" doc:"Where those gateways name their client: X-Forwarded-For, or Forwarded (RFC 7239). auto takes the one that comes; where both come and disagree, one may be the client's own, and the gateway's address counts."`
-	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit."`
+	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit. One address is a /64 of IPv6; a whole /48 may create four times as many."`
+	CreateBytes         int            `env:"CREATE_BYTES_PER_MINUTE" shown:"65536 for each of CREATE_RATE_PER_MINUTE, at least twice SESSION_MAX_BYTES" min:"0" max:"1000000000000" doc:"Bytes that one client address may add in a minute to sessions without a user, by creating and by changing them; 0 for no limit. A /48 of IPv6 may add four times as many."`
 
 	HTTP2             bool          `env:"HTTP2" envDefault:"false" doc:"Whether HTTP/2 is spoken beside HTTP/1.1, without TLS and from the first byte on (h2c with prior knowledge), for gateways and services inside. A connection may have 100 requests at once then: lower MAX_CONNECTIONS accordingly."`
 	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Most connections that are open at once. One more closes that which has waited longest for a request; where all have one, it waits."`
@@ -162,6 +163,7 @@ func (p problems) of(names ...string) bool {
 // are wrong, in the order of the settings.
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
+	c.boundGrowth(environ)
 	c.fitMemory(environ, findMemoryLimit(environ, cgroupLimit(os.DirFS("/"))))
 	found = append(found, c.fillSecrets()...)
 	found = append(found, c.fillPasswords()...)
@@ -181,6 +183,17 @@ func load(environ map[string]string) (config, error) {
 		found = append(found, problem{t.name, "is no setting; did you mean " + t.meant + "?"})
 	}
 	return c, found
+}
+
+// bytesPerCreation is how much each new session counts for in the default of
+// CREATE_BYTES_PER_MINUTE.
+const bytesPerCreation = 64 << 10
+
+// boundGrowth makes the default of CREATE_BYTES_PER_MINUTE fit other settings.
+func (c *config) boundGrowth(environ map[string]string) {
+	if strings.TrimSpace(environ["CREATE_BYTES_PER_MINUTE"]) == "" && c.CreateRatePerMinute > 0 {
+		c.CreateBytes = max(bytesPerCreation*c.CreateRatePerMinute, 2*c.MaxBytes)
+	}
 }
 
 // parse fills the struct, the defaults that depend on other settings included,

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/httprate"
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
@@ -30,7 +29,7 @@ type Server struct {
 	sent       *sentCookies
 	foreign    foreignCookies
 	httplog    http.Handler
-	creations  *httprate.RateLimiter // nil for no limit
+	creations  creationLimits
 	// services are the sessions as callers with a service token change them.
 	services  *store.Sessions
 	startedAt time.Time
@@ -79,9 +78,7 @@ func New(o Options) (*Server, error) {
 	if s.proxies, err = newProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
 		return nil, err
 	}
-	if o.CreatePerMinute > 0 {
-		s.creations = s.newCreationLimiter()
-	}
+	s.creations = newCreationLimits(o.CreatePerMinute, o.CreateBytesPerMinute)
 	router, err := s.routes()
 	if err != nil {
 		return nil, err
