@@ -760,7 +760,7 @@ type Stats struct {
 	// Deletes Sessions that were ended.
 	Deletes int64 `json:"deletes"`
 
-	// EntryCount Stored sessions, among them expired ones that are not removed yet.
+	// EntryCount Live sessions.
 	EntryCount int64 `json:"entryCount"`
 
 	// Evictions Live sessions that gave way to others.
@@ -1610,7 +1610,7 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes any type of body and a specified content type.
@@ -1624,7 +1624,7 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes a body of the `application/json` content type.
@@ -2385,7 +2385,7 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes any type of body and a specified content type.
@@ -2409,7 +2409,7 @@ func (c *Client) CreateSessionForWithBody(ctx context.Context, params *CreateSes
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes a body of the `application/json` content type.
@@ -5026,7 +5026,7 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5040,7 +5040,7 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -6120,6 +6120,14 @@ type ApplyOperationsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ApplyOperationsResponse429Headers the declared response headers of an HTTP 429 response for ApplyOperations
+type ApplyOperationsResponse429Headers struct {
+	RetryAfter          int
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
 // ApplyOperationsResponse503Headers the declared response headers of an HTTP 503 response for ApplyOperations
 type ApplyOperationsResponse503Headers struct {
 	RetryAfter int
@@ -6150,6 +6158,8 @@ type ApplyOperationsResponse struct {
 	ApplicationProblemJSON422 *PatchFailed
 	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
 	ApplicationProblemJSON428 *PreconditionRequired
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -6160,6 +6170,8 @@ type ApplyOperationsResponse struct {
 	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApplyOperationsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApplyOperationsResponse503Headers
 }
@@ -8011,7 +8023,7 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8031,7 +8043,7 @@ func (c *ClientWithResponses) CreateSessionForWithBodyWithResponse(ctx context.C
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -9951,6 +9963,13 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 		}
 		response.ApplicationProblemJSON428 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -10019,6 +10038,37 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApplyOperationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApplyOperationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

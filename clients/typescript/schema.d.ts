@@ -259,7 +259,7 @@ export interface paths {
          *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
          *     namespace than `default` there is neither, because the caller's own routes do not look there.
          *
-         *     Where the service limits how many sessions a user has, the oldest ones end or this one is
+         *     Where the service limits how many sessions a user has, those used longest ago end or this one is
          *     refused with 409 (`user_limit`), as it is configured.
          */
         post: operations["createSessionFor"];
@@ -979,7 +979,7 @@ export interface components {
             scope: "instance" | "cluster";
             /**
              * Format: int64
-             * @description Stored sessions, among them expired ones that are not removed yet.
+             * @description Live sessions.
              */
             entryCount: number;
             /**
@@ -1650,7 +1650,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many new sessions from one address. Where an existing session is read or changed, this only happens with automatic creation switched on. */
+        /** @description Too many new sessions from one address, or too many bytes added to sessions without a user. Where an existing session is read, this only happens with automatic creation switched on. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1676,7 +1676,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The store cannot be asked at the moment, or has no room for what the request would store. */
+        /** @description The store cannot be asked at the moment, or has no room for what the request would store. Sessions without a user cannot take what is kept for those with one. */
         StoreFull: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -2090,6 +2090,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["PatchFailed"];
             428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreFull"];
         };
