@@ -130,7 +130,7 @@ var attacks = map[string]struct {
 			assert.LessOrEqual(t, one.answers[http.StatusCreated], 600, "of two minutes, where one has just begun")
 			ever := newAttacker(t, p, 8)
 			each(t, 8, 1500, func(client, n int) {
-				ever.send(http.MethodPost, "/api/session", http.Header{"X-Forwarded-For": {fmt.Sprintf("2001:db8:%x:%x::1", client, n)}}, "")
+				ever.send(http.MethodPost, "/api/session", http.Header{"X-Forwarded-For": {fmt.Sprintf("2001:%x:%x::1", 0xd00+client, n)}}, "")
 			})
 			ever.only(nil, http.StatusCreated)
 		},

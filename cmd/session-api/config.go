@@ -34,11 +34,12 @@ type config struct {
 	AllowedHeaders      []string       `env:"CORS_ALLOWED_HEADERS" values:"list of header names" doc:"Request headers that pages of ALLOWED_ORIGINS may send, beside those that frontends usually do: content types and conditions, Authorization, X-Requested-With, Cache-Control, X-Request-Id, Idempotency-Key, and the headers of tracers such as traceparent, baggage and sentry-trace."`
 	TrustedProxies      []netip.Prefix `env:"TRUSTED_PROXIES" values:"list of addresses and networks" doc:"Addresses or networks (CIDR) of the gateways in front. Who their client is they are believed, and nobody else."`
 	ClientIPHeader      string         `env:"CLIENT_IP_HEADER" envDefault:"auto" oneof:"auto x-forwarded-for forwarded" doc:"Where those gateways name their client: X-Forwarded-For, or Forwarded (RFC 7239). auto takes the one that comes; where both come and disagree, one may be the client's own, and the gateway's address counts."`
-	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit."`
+	CreateRatePerMinute int            `env:"CREATE_RATE_PER_MINUTE" envDefault:"300" min:"0" max:"1000000000" doc:"New sessions that one client address may create in a minute; 0 for no limit. One address is a /64 of IPv6; a whole /48 may create four times as many."`
+	CreateBytes         int            `env:"CREATE_BYTES_PER_MINUTE" shown:"65536 for each of CREATE_RATE_PER_MINUTE, at least twice SESSION_MAX_BYTES" min:"0" max:"1000000000000" doc:"Bytes that one client address may add in a minute to sessions without a user, by creating and by changing them; 0 for no limit. A /48 of IPv6 may add four times as many."`
 
 	HTTP2             bool          `env:"HTTP2" envDefault:"false" doc:"Whether HTTP/2 is spoken beside HTTP/1.1, without TLS and from the first byte on (h2c with prior knowledge), for gateways and services inside. A connection may have 100 requests at once then: lower MAX_CONNECTIONS accordingly."`
 	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Most connections that are open at once. One more closes that which has waited longest for a request; where all have one, it waits."`
-	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
+	MaxBodyMemory     int64         `env:"MAX_BODY_MEMORY_BYTES" envDefault:"33554432" shown:"33554432, or an eighth of the process's memory limit where that is less" min:"65536" doc:"Most bytes of request bodies over 16 KiB that are in work at once, and of answers over 16 KiB likewise. One more waits for at most 5 seconds and gets 503 then; whoever keeps it waiting by sending or reading slowly is cut off after a second."`
 	ReadHeaderTimeout time.Duration `env:"READ_HEADER_TIMEOUT_MS" envDefault:"5000" min:"1" doc:"Longest wait for the headers of a request."`
 	ReadTimeout       time.Duration `env:"READ_TIMEOUT_MS" envDefault:"15000" min:"1" doc:"Longest wait for a whole request, body included."`
 	WriteTimeout      time.Duration `env:"WRITE_TIMEOUT_MS" envDefault:"30000" min:"1" doc:"Longest time from the end of a request's headers to the end of its answer."`
@@ -64,7 +65,7 @@ type config struct {
 	MaxGrace       time.Duration            `env:"SESSION_MAX_GRACE_MS" envDefault:"60000" min:"0" doc:"Longest time that the old token of a regenerated session may go on opening the new one."`
 	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of a session that was ended, expired or was evicted stays taken, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
 	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Most live sessions of one user in one namespace; 0 for no limit."`
-	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's oldest ends, or the new one gets 409."`
+	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens to one session more: the user's session that was used longest ago ends, as far as uses have moved deadlines (SESSION_TOUCH_INTERVAL_MS), or the new one gets 409."`
 	EventsBuffer   int                      `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
 	Heartbeat      time.Duration            `env:"SESSION_EVENTS_HEARTBEAT_MS" envDefault:"8000" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
@@ -77,9 +78,10 @@ type config struct {
 	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
 	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
-	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Redis has its own maxmemory-policy, which should be noeviction."`
+	EvictionPolicy string        `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Sessions without a user go before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
 	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: most sessions that are held. Redis has no such limit."`
-	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" envDefault:"0" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. Redis has its own maxmemory."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, no limit without one" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. The process's limit is the lower one of GOMEMLIMIT and that of its control group, as a container has one; the start says what is found. Redis has its own maxmemory."`
+	UserReserve    int           `env:"SESSION_USER_RESERVE_PERCENT" envDefault:"10" min:"0" max:"90" doc:"memory and bolt only: how many percent of SESSION_MAX_ENTRIES and SESSION_MAX_MEMORY_BYTES visitors' sessions cannot take: those without a user that no service makes. Over their share they push out one another, or get 503 where none is evicted. 0 for no reserve; there is none without SERVICE_TOKENS, where everybody may what a service may."`
 
 	RedisURL                  secret        `env:"REDIS_URL" group:"Redis" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
 	RedisHost                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
@@ -128,6 +130,8 @@ type config struct {
 	dirIsDefault bool
 	// storeIsOpen: the settings name two stores, and leave open which it is.
 	storeIsOpen bool
+	// memoryLimit is what MaxMemoryBytes is a share of where nothing else is set.
+	memoryLimit memoryLimit
 	// byNodeEnv: NODE_ENV says that this is production, because APP_ENV says
 	// nothing.
 	byNodeEnv bool
@@ -165,6 +169,8 @@ func (p problems) of(names ...string) bool {
 // are wrong, in the order of the settings.
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
+	c.boundGrowth(environ)
+	c.fitMemory(environ, findMemoryLimit(environ, cgroupLimit(os.DirFS("/"))))
 	found = append(found, c.fillSecrets()...)
 	found = append(found, c.fillPasswords()...)
 	found = append(found, c.check(found)...)
@@ -183,6 +189,17 @@ func load(environ map[string]string) (config, error) {
 		found = append(found, problem{t.name, "is no setting; did you mean " + t.meant + "?"})
 	}
 	return c, found
+}
+
+// bytesPerCreation is how much each new session counts for in the default of
+// CREATE_BYTES_PER_MINUTE.
+const bytesPerCreation = 64 << 10
+
+// boundGrowth makes the default of CREATE_BYTES_PER_MINUTE fit other settings.
+func (c *config) boundGrowth(environ map[string]string) {
+	if strings.TrimSpace(environ["CREATE_BYTES_PER_MINUTE"]) == "" && c.CreateRatePerMinute > 0 {
+		c.CreateBytes = max(bytesPerCreation*c.CreateRatePerMinute, 2*c.MaxBytes)
+	}
 }
 
 // parse fills the struct, the defaults that depend on other settings included,

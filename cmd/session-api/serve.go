@@ -74,6 +74,8 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 		logger.WarnContext(ctx, "log lines were dropped while the output was blocked", "lines", n)
 	}
 	fitDescriptors(ctx, &cfg, logger)
+	release := holdMemory(ctx, &cfg, environ, logger)
+	defer release()
 	opened := easeGC(environ)
 	kept, err := openStore(ctx, &cfg, logger)
 	opened()

@@ -49,8 +49,18 @@ func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store
 func (c *config) memory() memory.Options {
 	return memory.Options{
 		Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
+		Reserve:   c.reserve(),
 		Tombstone: c.Tombstone, Events: c.EventsBuffer,
 	}
+}
+
+// reserve is how many percent visitors cannot take. Without service tokens there
+// is nobody to keep anything for: everybody may what a service may.
+func (c *config) reserve() int {
+	if len(c.ServiceTokens) == 0 {
+		return 0
+	}
+	return c.UserReserve
 }
 
 // openBolt opens the store with the data file. What is wrong with that must be

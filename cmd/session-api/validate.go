@@ -49,6 +49,10 @@ var checks = []rule{
 		return where(c.TTL > c.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.TTL.Milliseconds(), c.MaxTTL.Milliseconds())
 	}},
 	{"SESSION_ROLE_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, checkRoleTTLs},
+	{"CREATE_BYTES_PER_MINUTE", []string{"SESSION_MAX_BYTES"}, func(c *config) string {
+		return where(c.CreateBytes > 0 && c.CreateBytes < c.MaxBytes,
+			"%d is less than SESSION_MAX_BYTES (%d): nobody could create the largest session", c.CreateBytes, c.MaxBytes)
+	}},
 	{"SESSION_MAX_MEMORY_BYTES", []string{"SESSION_MAX_BYTES"}, func(c *config) string {
 		return where(c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < 2*int64(c.MaxBytes),
 			"%d is less than twice SESSION_MAX_BYTES (%d): the largest session would not fit", c.MaxMemoryBytes, c.MaxBytes)

@@ -82,11 +82,11 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		TrustedProxies:  c.trustedProxies(),
 		ClientIPHeader:  c.ClientIPHeader,
 		IdleTimeout:     c.IdleTimeout,
-		CreatePerMinute: c.CreateRatePerMinute,
-		MaxBodyMemory:   c.MaxBodyMemory,
-		Heartbeat:       c.Heartbeat,
-		StoreIsShared:   files.Locker != nil,
-		AccessLog:       api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
+		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
+		MaxBodyMemory: c.MaxBodyMemory,
+		Heartbeat:     c.Heartbeat,
+		StoreIsShared: files.Locker != nil,
+		AccessLog:     api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)

@@ -122,7 +122,7 @@ func boolToFloat(b bool) float64 {
 type storeCollector struct{ s *Server }
 
 var (
-	descSessions    = storeDesc("sessions", "Stored sessions, among them expired ones that are not swept yet.")
+	descSessions    = storeDesc("sessions", "Live sessions.")
 	descBytes       = storeDesc("store_bytes", "What the stored sessions take, as the memory limit counts it.")
 	descOver        = storeDesc("store_over_limit", "1 where the store holds more than its limits allow, because they were lowered, 0 otherwise.")
 	descHits        = storeDesc("store_hits_total", "Reads that found their session.")

@@ -68,6 +68,10 @@ type Options struct {
 	// CreatePerMinute is how many sessions one client address may create in a
 	// minute; 0 for any number.
 	CreatePerMinute int
+	// CreateBytesPerMinute is how many bytes one client address may add in a minute
+	// to sessions without a user, new ones or others; 0 for any number. A /48 of
+	// IPv6 may add four times as many, and create four times as many sessions.
+	CreateBytesPerMinute int
 
 	// StoreIsShared: other instances keep their sessions there as well.
 	StoreIsShared bool

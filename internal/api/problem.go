@@ -141,6 +141,7 @@ var (
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in work at present. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance takes no new requests."}
 	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
+	errTooMuch                = &problem{codeRateLimited, "This address has stored too much in the last minute."}
 )
 
 // problemDetails is the body of every error (RFC 9457).

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/httprate"
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
@@ -30,13 +29,15 @@ type Server struct {
 	sent       *sentCookies
 	foreign    foreignCookies
 	httplog    http.Handler
-	creations  *httprate.RateLimiter // nil for no limit
-	startedAt  time.Time
-	draining   atomic.Bool
-	streams    *streams
-	proxies    proxies
-	hints      hints
-	hosts      hosts
+	creations  creationLimits
+	// services are the sessions as callers with a service token change them.
+	services  *store.Sessions
+	startedAt time.Time
+	draining  atomic.Bool
+	streams   *streams
+	proxies   proxies
+	hints     hints
+	hosts     hosts
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
@@ -61,7 +62,7 @@ func New(o Options) (*Server, error) {
 	if o.VerifyTimeout <= 0 {
 		o.VerifyTimeout = DefaultVerifyTimeout
 	}
-	s := &Server{Options: o, startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
+	s := &Server{Options: o, services: o.Sessions.ForServices(), startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}
@@ -79,9 +80,7 @@ func New(o Options) (*Server, error) {
 	if s.proxies, err = newProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
 		return nil, err
 	}
-	if o.CreatePerMinute > 0 {
-		s.creations = s.newCreationLimiter()
-	}
+	s.creations = newCreationLimits(o.CreatePerMinute, o.CreateBytesPerMinute)
 	router, err := s.routes()
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	var room [maxOpeners]string
 	old := cred.ids(room[:0])
-	sess, err := s.createInPlace(r, &cred, old, in)
+	sess, err := s.createInPlace(w, r, &cred, old, in)
 	if err != nil {
 		return err
 	}
@@ -87,12 +87,21 @@ func (s *Server) credentials(r *http.Request) (credential, error) {
 }
 
 // createInPlace stores a session that takes the place of those of the ids.
-func (s *Server) createInPlace(r *http.Request, cred *credential, old []string, in schema.Change) (schema.Session, error) {
+func (s *Server) createInPlace(w http.ResponseWriter, r *http.Request, cred *credential, old []string, in schema.Change) (schema.Session, error) {
 	var first string
 	if len(old) > 0 {
 		first, old = old[0], old[1:]
 	}
-	return s.Sessions.CreateInPlace(r.Context(), s.Now(), key(first), in, allowUser(cred), old...)
+	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), key(first), in, s.limitGrowth(w, r, cred, allowUser(cred)), old...)
+}
+
+// sessionsOf returns the sessions as the caller may change them: services may take
+// what is kept for them.
+func (s *Server) sessionsOf(cred *credential) *store.Sessions {
+	if cred.service {
+		return s.services
+	}
+	return s.Sessions
 }
 
 // endAll ends the sessions of the ids, as far as there are any.
@@ -213,8 +222,8 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	var moved bool
 	err = store.ErrNotFound
 	if cred.id != "" {
-		sess, moved, err = s.Sessions.Update(r.Context(), s.Now(), key(cred.id),
-			store.Update{Change: change, If: cond, Allow: allowUser(&cred), Slide: s.TouchOnAccess})
+		sess, moved, err = s.sessionsOf(&cred).Update(r.Context(), s.Now(), key(cred.id),
+			store.Update{Change: change, If: cond, Allow: s.limitGrowth(w, r, &cred, allowUser(&cred)), Slide: s.TouchOnAccess})
 	}
 	status := http.StatusOK
 	if errors.Is(err, store.ErrNotFound) && creates {

@@ -114,9 +114,9 @@ func (s *Server) putSessionByID(w http.ResponseWriter, r *http.Request) error {
 	var sess schema.Session
 	var created bool
 	if creates {
-		sess, created, err = s.Sessions.Put(r.Context(), s.Now(), key, update, revive)
+		sess, created, err = s.services.Put(r.Context(), s.Now(), key, update, revive)
 	} else {
-		sess, _, err = s.Sessions.Update(r.Context(), s.Now(), key, update)
+		sess, _, err = s.services.Update(r.Context(), s.Now(), key, update)
 	}
 	if err != nil {
 		return byID(err)
@@ -149,7 +149,7 @@ func (s *Server) patchSessionByID(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	sess, _, err := s.Sessions.Update(r.Context(), s.Now(), key, store.Update{Change: change, If: cond, Slide: touch})
+	sess, _, err := s.services.Update(r.Context(), s.Now(), key, store.Update{Change: change, If: cond, Slide: touch})
 	if err != nil {
 		return byID(err)
 	}
@@ -186,7 +186,7 @@ func (s *Server) touchSessionByID(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	sess, err := s.Sessions.Extend(r.Context(), s.Now(), key, ttl)
+	sess, err := s.services.Extend(r.Context(), s.Now(), key, ttl)
 	if err != nil {
 		return byID(err)
 	}

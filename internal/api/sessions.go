@@ -25,7 +25,7 @@ func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	sess, err := s.Sessions.Create(r.Context(), s.Now(), space, in, nil)
+	sess, err := s.services.Create(r.Context(), s.Now(), space, in, nil)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,10 @@ type Session struct {
 	// that evicts does so with such first, until they are written to. It is no
 	// part of what is stored: a session that is read never has it.
 	Disposable bool
+	// Trusted says at creation and at a change that a service makes it: it may
+	// take what a store reserves, and what it creates is no newcomer to be evicted
+	// before others. Like Disposable, it is no part of what is stored.
+	Trusted bool
 
 	// UserID is user.id, or empty.
 	UserID string

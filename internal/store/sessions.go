@@ -17,6 +17,8 @@ type Sessions struct {
 	rules *schema.Rules
 	life  Lifetimes
 	limit UserLimit
+	// trusted: see ForServices.
+	trusted bool
 
 	// Writers of one session in this process take turns, so that a crowd does
 	// not spend its time on conflicts. The store's compare-and-set is what
@@ -35,6 +37,14 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 		Store: s, rules: rules, life: life, limit: limit,
 		turns: newTurns[Key](), userTurns: newTurns[userKey](),
 	}
+}
+
+// ForServices returns the same sessions for callers that are trusted: what they
+// make is schema.Session.Trusted to the store.
+func (s *Sessions) ForServices() *Sessions {
+	trusted := *s
+	trusted.trusted = true
+	return &trusted
 }
 
 // Create stores a new session with what in makes of empty sections. allow, if
@@ -119,10 +129,12 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 		return schema.Session{}, err
 	}
 	err = s.limited(ctx, now, &sess, how.old, func() error {
+		made := sess
+		made.Trusted = s.trusted
 		if how.revive {
-			return s.Revive(ctx, now, sess)
+			return s.Revive(ctx, now, made)
 		}
-		return s.Store.Create(ctx, now, sess)
+		return s.Store.Create(ctx, now, made)
 	})
 	return sess, err
 }
@@ -218,7 +230,7 @@ type Update struct {
 // Update changes the session of the key; of an old key in its grace, the
 // successor. Concurrent updates of one session all take effect, one after the
 // other, and so does one beside a regenerate with a grace. Where the sections
-// come out as they were, the revision stays. moved reports whether the deadline
+// come out as they were, the revision stays, and it is a use. moved reports whether the deadline
 // moved.
 // A change of who the user is takes the session's own key: by an old one in its
 // grace, Update returns ErrNotCurrent, because somebody else may have the
@@ -249,13 +261,11 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
 		if !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL {
-			if !moved {
-				return nil
-			}
-			next, err = s.Store.Touch(ctx, now, old.Key(), next.ExpiresAt)
+			next, err = s.touched(ctx, now, old, next.ExpiresAt)
 			return err
 		}
 		swap := func() error {
+			next.Trusted = s.trusted
 			next, err = s.Swap(ctx, now, old, next)
 			return err
 		}
@@ -268,6 +278,16 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		return schema.Session{}, false, err
 	}
 	return next, moved, nil
+}
+
+// touched is Touch of old. It is a use also where the deadline stays, and then
+// fails with ErrNotFound alone: there is nothing to write.
+func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
+	next, err := s.Store.Touch(ctx, now, old.Key(), until)
+	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, ErrNotFound) {
+		return old, nil
+	}
+	return next, err
 }
 
 // revise returns old with the update applied, and whether a section changed.
@@ -365,7 +385,9 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 			return err
 		}
 		defer unlock()
-		return s.Store.Regenerate(ctx, now, old, next, now.Add(grace))
+		successor := next
+		successor.Trusted = s.trusted
+		return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
 	})
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, false, nil

@@ -91,8 +91,16 @@ type Store interface {
 	// whether or not anybody has noticed. Returns ErrFull if there is no room and
 	// nothing may be evicted. A store may forget the oldest tombstones, so that
 	// their number is bounded, but none of an ended session to remember one that
-	// expired or was evicted. A store that evicts the least recently used session
-	// takes Disposable ones first, until their first Swap.
+	// expired or was evicted.
+	//
+	// A store that evicts takes guests first, which are sessions without a user in
+	// the default namespace, by its policy. Where that goes by use, Disposable ones
+	// are the first of them, until their first Swap, and those that were not used
+	// since Create go before those that were used again or created as Trusted,
+	// unless the former have become few. A store with a reserve returns ErrFull to
+	// a guest that would need it and is not Trusted, or evicts other guests for it;
+	// it evicts no other session for a guest while those take no more than the
+	// reserve.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Revive is Create for callers that may set again what they removed: it
@@ -119,6 +127,8 @@ type Store interface {
 	// holds, so that a touch is not undone. Returns what is now stored. Counts as a use.
 	// Returns ErrConflict if it changed, ErrNotFound if it is gone (an old key
 	// in its grace is gone), and ErrFull if next is larger and there is no room.
+	// A session that grows makes room as a new one does; one that loses its user
+	// is never refused for being a guest.
 	Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
 
 	// Touch moves ExpiresAt to until, if that is later, and writes nothing
@@ -135,8 +145,8 @@ type Store interface {
 	// successor is gone; a regenerated successor's old keys lead nowhere. Where
 	// next is of another user than old, there is no grace: nobody who could open
 	// the session before can open it afterwards.
-	// Returns ErrConflict if old changed (as for Swap), ErrNotFound if it is
-	// gone, ErrExists if next's id is taken.
+	// Counts as a use. Returns ErrConflict if old changed (as for Swap),
+	// ErrNotFound if it is gone, ErrExists if next's id is taken.
 	Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error
 
 	// Delete ends the session. With a revision other than 0 it does so only if
@@ -192,7 +202,7 @@ type Store interface {
 	// Sweep frees what has expired and returns how many sessions that were.
 	Sweep(ctx context.Context, now time.Time) (int, error)
 
-	// Stats returns the counters since the store was opened.
+	// Stats returns the counters since the store was opened, and what is live.
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 
 	// Ping reports whether the store can be asked.
@@ -235,8 +245,8 @@ type Filter struct {
 // keeps, Entries and Bytes are of all that is kept, and the others of what this
 // instance did.
 type Stats struct {
-	// Entries is the number of stored sessions, among them those that have
-	// expired and are not swept yet.
+	// Entries is the number of live sessions. A store that others use too may
+	// count some that have expired where these are many and not swept yet.
 	Entries int64
 	// MaxEntries is the limit on Entries; 0 for none.
 	MaxEntries int64

@@ -16,8 +16,9 @@ import (
 type UserLimit struct {
 	// Max is the most there may be; 0 for any number.
 	Max int
-	// Evict ends the oldest to make room for one more. Without it, one more is
-	// refused with ErrUserLimit.
+	// Evict ends those that were used longest ago to make room for one more, as
+	// far as uses have moved their deadlines. Without it, one more is refused with
+	// ErrUserLimit.
 	Evict bool
 }
 
@@ -124,10 +125,20 @@ func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock
 	}
 }
 
+// lastUse is when a session was used last, as far as that moved its deadline or
+// changed it. A deadline that an absolute lifetime holds does not tell.
+func lastUse(s *schema.Session) time.Time {
+	if used := s.ExpiresAt.Add(-s.TTL); used.After(s.UpdatedAt) {
+		return used
+	}
+	return s.UpdatedAt
+}
+
 // othersOfUser returns the keys of the other live sessions of the user of sess,
-// without the spared ones, newest first.
+// without the spared ones, the one that was used last first; of several, the
+// newest.
 func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare []string) ([]Key, error) {
-	var others []Key
+	var others []schema.Session
 	q := Query{Namespace: sess.Namespace, UserID: sess.UserID, Limit: s.limit.Max + 1}
 	for {
 		page, err := s.List(ctx, now, q)
@@ -136,12 +147,22 @@ func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema
 		}
 		for i := range page.Sessions {
 			if id := page.Sessions[i].ID; id != sess.ID && !slices.Contains(spare, id) {
-				others = append(others, Key{Namespace: sess.Namespace, ID: id})
+				others = append(others, page.Sessions[i])
 			}
 		}
 		if page.Next == "" {
-			return others, nil
+			return keysByUse(others), nil
 		}
 		q.Cursor = page.Next
 	}
+}
+
+// keysByUse returns the keys of sessions, the one that was used last first.
+func keysByUse(sessions []schema.Session) []Key {
+	slices.SortStableFunc(sessions, func(a, b schema.Session) int { return lastUse(&b).Compare(lastUse(&a)) })
+	keys := make([]Key, len(sessions))
+	for i := range sessions {
+		keys[i] = sessions[i].Key()
+	}
+	return keys
 }

@@ -65,6 +65,35 @@ func TestUserLimit(t *testing.T) {
 		require.ErrorIs(t, b.store.Create(t.Context(), start, older), store.ErrEnded, "as if its user had ended it")
 	})
 
+	t.Run("the one that was used longest ago goes, not the oldest", func(t *testing.T) {
+		for name, use := range map[string]func(b *bench, older schema.Session){
+			"read": func(b *bench, older schema.Session) {
+				_, moved, err := b.Access(b.t.Context(), start.Add(2*time.Second), older.Key())
+				require.NoError(b.t, err)
+				require.True(b.t, moved)
+			},
+			"changed": func(b *bench, older schema.Session) {
+				b.update(2*time.Second, older.Key(), store.Update{Change: patch{inputs: `{"a":1}`}})
+			},
+			"touched": func(b *bench, older schema.Session) {
+				_, err := b.Extend(b.t.Context(), start.Add(2*time.Second), older.Key(), 0)
+				require.NoError(b.t, err)
+			},
+			"given a shorter life": func(b *bench, older schema.Session) {
+				_, err := b.Extend(b.t.Context(), start.Add(2*time.Second), older.Key(), time.Minute)
+				require.NoError(b.t, err)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				b, older, newer := two(t, true)
+				use(b, older)
+				third := b.createdAfter(3*time.Second, patch{user: admin})
+				assert.Equal(t, ids(third, older), b.ofAda())
+				b.requireGone(newer.Key())
+			})
+		}
+	})
+
 	t.Run("one more is refused", func(t *testing.T) {
 		b, older, newer := two(t, false)
 		_, err := b.Create(t.Context(), start, schema.DefaultNamespace, patch{user: admin}, nil)

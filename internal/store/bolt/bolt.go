@@ -40,11 +40,8 @@ type Store struct {
 	// lazy: changes wait for the interval.
 	lazy      bool
 	tombstone time.Duration
-	// entries is how many sessions there may be if none may be evicted; 0 for
-	// any number.
-	entries int64
-	// evicts: a session more makes others end.
-	evicts bool
+	// refuses: no session may be evicted.
+	refuses bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -56,9 +53,7 @@ func Open(now time.Time, o Options) (*Store, error) {
 	if o.Memory.Policy == "" {
 		o.Memory.Policy = memory.LRU
 	}
-	if s.evicts = o.Memory.Policy != memory.None; !s.evicts {
-		s.entries = int64(o.Memory.MaxEntries)
-	}
+	s.refuses = o.Memory.Policy == memory.None
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

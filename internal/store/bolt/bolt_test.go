@@ -31,6 +31,7 @@ func options(dir string, limits storetest.Limits) bolt.Options {
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
 		MaxBytes:   limits.MaxBytes,
+		Reserve:    limits.Reserve,
 		Tombstone:  limits.Tombstone,
 		Events:     limits.Events,
 	}}

@@ -76,16 +76,18 @@ type committer struct {
 func (c *committer) run() {
 	defer close(c.stopped)
 	debug.SetPanicOnFault(true) // as far as bbolt does its work on this goroutine
-	for c.wait() {
+	written := true
+	for written && c.wait() {
 		b := batch{ops: c.queue.takeOps()}
 		taking := startClock()
 		err := c.commit(&b)
 		c.took = taking.now()
-		if !c.settle(&b, err) {
-			break
-		}
+		written = c.settle(&b, err)
 	}
 	if c.db != nil {
+		if err := c.keepUses(); err != nil {
+			c.log.Warn("which sessions were used last could not be written", "error", err)
+		}
 		c.err = errors.Join(c.err, c.db.Close())
 	}
 }

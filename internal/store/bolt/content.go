@@ -38,6 +38,7 @@ type content struct {
 	over []uint64
 
 	hasFormat bool
+	uses      uses
 }
 
 // maxTombstone is longer than any setting lets tombstones last.
@@ -50,6 +51,10 @@ type place struct {
 	// used and created are a session's times, used as far as that moved its
 	// deadline.
 	used, created int64
+	// rank is its place in the order of uses that the file was closed with; 0 for
+	// none. again: it was used since it was created.
+	rank  int64
+	again bool
 	// expires is the deadline of a session, or the end of a tombstone.
 	expires int64
 	off     int64 // of the value
@@ -96,6 +101,7 @@ type section struct {
 	places    []place
 	graces    []numberedGrace
 	hasFormat bool
+	uses      uses
 }
 
 type numberedGrace struct {
@@ -126,8 +132,11 @@ func (c *collector) bucket(name string) (func() visit, error) {
 }
 
 func (p *section) meta(key, value []byte, _ int64) error {
-	_, err := unseal(key, value)
+	content, err := unseal(key, value)
 	p.hasFormat = p.hasFormat || string(key) == formatKey
+	if err == nil && string(key) == usesKey {
+		p.uses, err = parseUses(content)
+	}
 	return err
 }
 
@@ -147,7 +156,7 @@ func (p *section) entry(key, value []byte, off int64) error {
 	}
 	switch e.kind {
 	case sessionKind:
-		found.used, found.created, found.expires, err = e.times()
+		found.used, found.created, found.expires, found.again, err = e.times()
 	case endedKind:
 		var t tomb
 		t, err = e.tomb()
@@ -169,6 +178,9 @@ func (c *collector) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace)}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
+		if p.uses != nil {
+			all.uses = p.uses
+		}
 	}
 	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
 	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })
@@ -197,6 +209,7 @@ func (c *collector) sum(now int64) *content {
 		}
 		p.places = nil
 	}
+	all.uses.apply(all.live)
 	all.expired = len(all.over)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	slices.SortFunc(all.lapsed, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })

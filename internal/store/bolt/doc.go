@@ -90,7 +90,9 @@
 //	'g', namespace, id  until when the key leads to another, and that one's id;
 //	                    0 and nothing where it does not any more
 //
-// The bucket "meta" has under "format" a value of nothing but format and CRC.
+// The bucket "meta" has under "format" a value of nothing but format and CRC, and
+// under "uses" the order in which sessions were used last, as it was when the file
+// was closed: see uses.go. After a crash that order is what deadlines tell of it.
 //
 // bbolt itself keeps sums of its two head pages alone, and trusts all others. So
 // before it gets to see the file, every page in use is checked here, without

@@ -49,7 +49,7 @@ func TestEntriesOfSessions(t *testing.T) {
 	sess.Life = schema.Life{}
 	assert.Equal(t, sess, got)
 	assert.Equal(t, sess.ETag(), got.ETag())
-	used, _, expires, err := e.times()
+	used, _, expires, _, err := e.times()
 	require.NoError(t, err)
 	assert.Equal(t, sess.UpdatedAt.UnixMilli(), used)
 	assert.Equal(t, sess.ExpiresAt.UnixMilli(), expires)

@@ -68,7 +68,15 @@ func (l *loader) sayOver(limits *memory.Options, log *slog.Logger) error {
 	return nil
 }
 
+// byUse is the order in which the file was closed, and then that of what was
+// written later.
 func byUse(a, b place) int {
+	if a.rank > 0 && b.rank > 0 {
+		return cmp.Compare(a.rank, b.rank)
+	}
+	if a.rank > 0 || b.rank > 0 {
+		return cmp.Compare(b.rank, a.rank)
+	}
 	return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.number, b.number))
 }
 
@@ -120,7 +128,7 @@ func (l *loader) fill() error {
 			if err != nil {
 				return err
 			}
-			sessions[i] = memory.Restored{Session: sess, Use: places[i].used}
+			sessions[i] = memory.Restored{Session: sess, Use: places[i].used, Again: places[i].again}
 		}
 		return filling.Add(sessions)
 	})

@@ -28,7 +28,7 @@ func (w *writer) takeBack(numbers []uint64, window time.Duration) int {
 		}
 		switch {
 		case e.kind == sessionKind && w.index.of(e.key) == at(n, true):
-			_, _, expires, err := e.times()
+			_, _, expires, _, err := e.times()
 			if err != nil {
 				w.fail(err)
 				break

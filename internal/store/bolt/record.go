@@ -230,18 +230,20 @@ func (e entry) session() (schema.Session, error) {
 }
 
 // times returns when the session of an entry was used last, as far as that
-// moved its deadline, and when it was created and expires.
-func (e entry) times() (used, created, expires int64, err error) {
+// moved its deadline, when it was created and expires, and whether it was used
+// since it was created.
+func (e entry) times() (used, created, expires int64, again bool, err error) {
 	r := e.rest
 	created = r.number()
 	updated := r.number()
 	expires = r.number()
-	r.number() // the revision
+	revision := r.number()
 	ttl := time.Duration(r.number())
 	if r.bad {
-		return 0, 0, 0, errContent
+		return 0, 0, 0, false, errContent
 	}
-	return max(updated, expires-ttl.Milliseconds()), created, expires, nil
+	used = max(updated, expires-ttl.Milliseconds())
+	return used, created, expires, revision > 1 || used > created, nil
 }
 
 // tomb returns how long an ended key is taken.

@@ -143,7 +143,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 			return err
 		}
 	}
-	full := s.fits(ctx, now)
+	full := s.fits(ctx, now, &sess)
 	if full != nil && !errors.Is(full, store.ErrFull) {
 		return full
 	}
@@ -172,18 +172,15 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 
 // fits reports whether there is room for a session more, where memory would
 // only refuse it once it is written: a flood must not get to the disk.
-func (s *Store) fits(ctx context.Context, now time.Time) error {
-	if s.evicts {
+func (s *Store) fits(ctx context.Context, now time.Time, sess *schema.Session) error {
+	if !s.refuses || s.HasRoom(sess) {
 		return nil
 	}
-	for range 2 {
-		st, err := s.Store.Stats(ctx, now)
-		if err != nil || !st.OverLimit && (s.entries == 0 || st.Entries < s.entries) {
-			return err
-		}
-		if _, err := s.Store.Sweep(ctx, now); err != nil {
-			return err
-		}
+	if _, err := s.Store.Sweep(ctx, now); err != nil {
+		return err
+	}
+	if s.HasRoom(sess) {
+		return nil
 	}
 	return store.ErrFull
 }

@@ -111,10 +111,15 @@ func TestShardsAreLeftEmpty(t *testing.T) {
 			sh := &s.shards[i]
 			assert.Zero(t, sh.table.n)
 			assert.LessOrEqual(t, len(sh.table.tags), 64)
-			assert.Empty(t, sh.uses.items)
+			for c := range sh.orders {
+				assert.Empty(t, sh.orders[c].items)
+			}
 			assert.Empty(t, sh.ends.items)
 		}
-		assert.EqualValues(t, never, s.lastUses.min())
+		for c := range s.firsts {
+			assert.EqualValues(t, never, s.firsts[c].min())
+			assert.Zero(t, s.population[c].Load())
+		}
 		assert.EqualValues(t, never, s.nextEnds.min())
 	}
 }

@@ -7,8 +7,44 @@ import (
 	"session-api/internal/store"
 )
 
-// errNoRoom: the budget is used up, for now.
-var errNoRoom = errors.New("no room")
+// errNoRoom: the budget is used up, for now. errNoGuestRoom: what guests may take
+// of it is.
+var (
+	errNoRoom      = errors.New("no room")
+	errNoGuestRoom = errors.New("no room without the reserve")
+)
+
+// amount is a number of entries, and the bytes that they take.
+type amount struct{ entries, bytes int64 }
+
+func (a amount) plus(b amount) amount  { return amount{a.entries + b.entries, a.bytes + b.bytes} }
+func (a amount) minus(b amount) amount { return amount{a.entries - b.entries, a.bytes - b.bytes} }
+
+// exceeds reports whether a is over a limit, in what it has more of than before.
+// A limit of 0 is none.
+func (a amount) exceeds(limit, before amount) bool {
+	return limit.entries > 0 && a.entries > limit.entries && a.entries > before.entries ||
+		limit.bytes > 0 && a.bytes > limit.bytes && a.bytes > before.bytes
+}
+
+// holding is what an entry takes, or is to take.
+type holding struct {
+	amount
+	guest bool
+}
+
+// none is what an entry takes that there is not.
+var none holding
+
+func (h holding) guests() amount {
+	if h.guest {
+		return h.amount
+	}
+	return amount{}
+}
+
+// holding is what an entry with the record takes.
+func (r *record) holding() holding { return holding{amount{1, r.cost()}, r.guest()} }
 
 // budget counts what is stored, and never lets it grow beyond the limits.
 //
@@ -16,39 +52,65 @@ var errNoRoom = errors.New("no room")
 // higher once, keeps that. Where it may evict, it comes down to them at the pace
 // of what is new: whatever is added has to find room for twice as much.
 type budget struct {
-	maxEntries, maxBytes int64 // 0 for none
-	evicts               bool
+	// limit is of all entries, and guestLimit of those that are guests: the rest
+	// is the reserve.
+	limit, guestLimit amount
+	evicts            bool
 
-	mu      sync.Mutex
-	entries int64
-	bytes   int64
-	// overEntries and overBytes are how much there was when something was last
-	// added, as long as that is beyond the limits; 0 where it is not.
-	overEntries, overBytes int64
+	mu     sync.Mutex
+	all    amount
+	guests amount
+	// over is how much there was when something was last added, as long as that
+	// is beyond the limit; 0 where it is not.
+	over amount
 }
 
-// take adds n entries, and replaces old bytes by more or fewer. It fails with
-// errNoRoom, or with store.ErrFull if no eviction could ever make it fit.
-func (b *budget) take(n, oldBytes, newBytes int64) error {
+// newBudget returns a budget of which guests cannot take a reserve of so many
+// percent.
+func newBudget(limit amount, reserve int) budget {
+	share := amount{int64(reserve) * limit.entries / 100, limit.bytes / 100 * int64(reserve)}
+	return budget{limit: limit, guestLimit: limit.minus(share)}
+}
+
+// take replaces what an entry takes. It fails with errNoRoom or errNoGuestRoom, or
+// with store.ErrFull if no eviction could ever make it fit. trusted may take the
+// reserve for a guest. What becomes a guest has been in the store, and takes it.
+func (b *budget) take(old, next holding, trusted bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	entries, bytes := b.entries+n, b.bytes-oldBytes+newBytes
-	grows := b.maxBytes > 0 && newBytes > oldBytes
+	all := b.all.minus(old.amount).plus(next.amount)
+	guests := b.guests.minus(old.guests()).plus(next.guests())
+	bound := next.guest && !trusted && (old.guest || old == none)
 	switch {
-	case grows && newBytes > b.maxBytes:
+	case next.hopeless(b.limit, old), bound && next.hopeless(b.guestLimit, old):
 		return store.ErrFull
-	case grows && bytes > max(b.maxBytes, b.overBytes-(newBytes-oldBytes)),
-		b.maxEntries > 0 && n > 0 && entries > max(b.maxEntries, b.overEntries-n):
+	case bound && guests.exceeds(b.guestLimit, b.guests):
+		return errNoGuestRoom
+	case all.exceeds(b.limitFor(all), b.all):
 		return errNoRoom
 	}
-	b.entries, b.bytes = entries, bytes
-	if n > 0 {
-		b.overEntries = beyond(b.maxEntries, min(b.overEntries, entries))
+	before := b.all
+	b.all, b.guests = all, guests
+	if all.entries > before.entries {
+		b.over.entries = beyond(b.limit.entries, min(b.over.entries, all.entries))
 	}
-	if grows {
-		b.overBytes = beyond(b.maxBytes, min(b.overBytes, bytes))
+	if all.bytes > before.bytes {
+		b.over.bytes = beyond(b.limit.bytes, min(b.over.bytes, all.bytes))
 	}
 	return nil
+}
+
+// limitFor is the limit that holds for growing to next: where there is more than
+// the limit, what is added has to find room for twice as much.
+func (b *budget) limitFor(next amount) amount {
+	limit := b.limit
+	if limit.entries > 0 {
+		limit.entries = max(limit.entries, b.over.entries-(next.entries-b.all.entries))
+	}
+	if limit.bytes > 0 {
+		limit.bytes = max(limit.bytes, b.over.bytes-(next.bytes-b.all.bytes))
+	}
+	return limit
 }
 
 // beyond returns n where it is beyond the limit, and 0 otherwise.
@@ -59,38 +121,51 @@ func beyond(limit, n int64) int64 {
 	return n
 }
 
-// fill adds entries whatever the limits are.
-func (b *budget) fill(n, bytes int64) {
+// fill adds an entry, or several of a kind, whatever the limits are.
+func (b *budget) fill(h holding) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.entries += n
-	b.bytes += bytes
+	b.all = b.all.plus(h.amount)
+	b.guests = b.guests.plus(h.guests())
 	if !b.evicts {
 		return
 	}
-	if b.maxEntries > 0 {
-		b.overEntries = beyond(b.maxEntries, b.entries)
+	if b.limit.entries > 0 {
+		b.over.entries = beyond(b.limit.entries, b.all.entries)
 	}
-	if b.maxBytes > 0 {
-		b.overBytes = beyond(b.maxBytes, b.bytes)
+	if b.limit.bytes > 0 {
+		b.over.bytes = beyond(b.limit.bytes, b.all.bytes)
 	}
+}
+
+// hopeless reports whether it would be too large alone. What does not grow is not.
+func (h holding) hopeless(limit amount, old holding) bool {
+	return limit.bytes > 0 && h.bytes > limit.bytes && h.bytes > old.bytes
 }
 
 // give returns what an entry took.
-func (b *budget) give(n, bytes int64) {
+func (b *budget) give(h holding) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.entries -= n
-	b.bytes -= bytes
+	b.all = b.all.minus(h.amount)
+	b.guests = b.guests.minus(h.guests())
 }
 
-func (b *budget) taken() (entries, bytes int64) {
+// fits reports whether a new entry would.
+func (b *budget) fits(next holding, trusted bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.entries, b.bytes
+	if next.guest && !trusted && b.guests.plus(next.amount).exceeds(b.guestLimit, b.guests) {
+		return false
+	}
+	return !b.all.plus(next.amount).exceeds(b.limit, b.all)
 }
 
-// exceeded reports whether entries and bytes are beyond the limits.
-func (b *budget) exceeded(entries, bytes int64) bool {
-	return b.maxEntries > 0 && entries > b.maxEntries || b.maxBytes > 0 && bytes > b.maxBytes
+func (b *budget) taken() (all, guests amount) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all, b.guests
 }
+
+// exceeded reports whether an amount is beyond the limits.
+func (b *budget) exceeded(all amount) bool { return all.exceeds(b.limit, amount{}) }

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"session-api/internal/schema"
@@ -38,8 +37,9 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	at := now.UnixMilli()
 	space := s.spaces.acquire(key.Namespace)
 	e := newEntry(s.limited(pack(sess, space)))
+	e.class = s.classOf(e.rec.Load(), sess.Trusted)
 	if sess.Disposable && s.policy == LRU {
-		e.used.Store(math.MinInt64)
+		e.used.Store(notYetUsed)
 	}
 	err := s.withRoom(ctx, now, nil, func() error {
 		sh.mu.Lock()
@@ -53,11 +53,11 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 			}
 		}
 		rec := e.rec.Load()
-		s.announce(sh, rec)
+		s.announce(sh, rec, e.class)
 		if e.disposable() {
-			sh.uses.announce(s.lowClock.Load())
+			sh.orders[e.class].announce(s.lowClock.Load())
 		}
-		if err := s.budget.take(1, 0, rec.cost()); err != nil {
+		if err := s.budget.take(none, rec.holding(), sess.Trusted || as == restore); err != nil {
 			sh.publish()
 			return err
 		}

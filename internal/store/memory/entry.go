@@ -22,6 +22,8 @@ type entry struct {
 	// write. It only grows. Below 0 it is one of the low clock's: the session
 	// is disposable.
 	used atomic.Int64
+	// class is guarded by the entry's shard.
+	class class
 }
 
 // record is one state of a session, never changed. It is kept small: a million
@@ -189,12 +191,15 @@ const (
 )
 
 // cost is what the record counts for in the budget.
-func (r *record) cost() int64 {
-	n := sessionOverhead + int64(len(r.doc))
-	if r.user != "" {
-		n += userOverhead + int64(len(r.user))
+func (r *record) cost() int64 { return costOf(len(r.doc), r.user, r.files) }
+
+// costOf is the cost of a session with a document of that length.
+func costOf(document int, user string, files []string) int64 {
+	n := sessionOverhead + int64(document)
+	if user != "" {
+		n += userOverhead + int64(len(user))
 	}
-	for _, path := range r.files {
+	for _, path := range files {
 		n += fileOverhead + int64(len(path))
 	}
 	return n

@@ -11,13 +11,13 @@
 // # Exact LRU
 //
 // Which session was used least recently is worked out when somebody has to go,
-// not when somebody is used. Each shard has a heap of its entries, ordered by
+// not when somebody is used. Each shard has heaps of its entries, ordered by
 // the tick that the heap last saw of each. An entry's own tick only grows, so
 // what the heap has seen is a lower bound of it. To find the shard's least
 // recently used entry, the tick at the top is compared with the entry's own:
 // where it is behind, it is set right and sinks; where the entry has ended, it
 // goes; otherwise no other entry can have a smaller one, and the top is the one.
-// Each shard publishes the tick at its top, a lower bound for the whole shard.
+// Each shard publishes the tick at each top, a lower bound for all in that heap.
 // Deadlines are kept in the same way.
 //
 // An eviction takes the shard with the smallest bound, locks it, settles its
@@ -33,6 +33,32 @@
 // A session that nobody asked for (schema.Session.Disposable) has its ticks from
 // a clock of its own, which stays below all others, until it is written to. So
 // such sessions go first, by the same rules.
+//
+// # Classes
+//
+// There is a heap for each class of sessions: for visitors' that were not used
+// since they were created, for visitors' that were used again, and for those of
+// users and services. A class goes before the next one, so that a flood of new
+// sessions pushes out itself. Only where less than a sixteenth of the visitors'
+// sessions are new, one that was used again goes: in a store that is full of
+// visitors who have left, a new one would otherwise hardly live until its second
+// request.
+//
+// A read that is its session's second use takes its shard's lock for writing, and
+// moves it; no later read does. An item in a heap whose entry has become another
+// class's stands for nothing there. Whoever moves an entry lowers the bound of the
+// heap that it comes to, and takes its tick after that, as for a new entry.
+//
+// Under the policy TTL the same is done with two classes, with a user and without,
+// and deadlines in the place of ticks.
+//
+// # The reserve
+//
+// Guests, which are visitors' sessions, have a limit of their own, below that of
+// all: the rest is for sessions with a user and for services. A guest that is over
+// it pushes out guests only. One that is not, in a store that is full, may push
+// out a user's once there is no guest left, since the users' take more than the
+// reserve then.
 //
 // The price is that an eviction has to set right what was used since the last
 // one, as far as it comes to the top. Sweep does that as well, a few entries at
@@ -65,7 +91,6 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,11 +104,12 @@ type Policy string
 
 // The policies, as the settings spell them.
 const (
-	// LRU evicts the session that was used least recently. It is what counts
-	// where none is named.
+	// LRU evicts the session that was used least recently: of visitors' that were
+	// used once, then of visitors' that were used again, then of the others. It is
+	// what counts where none is named.
 	LRU Policy = "lru"
-	// TTL evicts the session that expires soonest; of several, the one that
-	// was written or touched least recently.
+	// TTL evicts the session that expires soonest, of visitors' first; of several,
+	// the one that was written or touched least recently.
 	TTL Policy = "ttl"
 	// None evicts nothing: a full store answers store.ErrFull.
 	None Policy = "none"
@@ -97,6 +123,9 @@ type Options struct {
 	// MaxBytes is the most memory that sessions take, as cost counts it; 0 for
 	// no limit.
 	MaxBytes int64
+	// Reserve is how many percent of both limits are kept for sessions with a
+	// user and for what services make: guests cannot take them. 0 for none.
+	Reserve int
 	// Tombstone is how long keys are remembered whose sessions were ended,
 	// expired or were evicted; 0 for not at all.
 	Tombstone time.Duration
@@ -118,8 +147,10 @@ const (
 // Store is a store.Store.
 type Store struct {
 	shards   [shardCount]shard
-	lastUses bounds // by shard, of shard.uses
-	nextEnds bounds // by shard, of shard.ends
+	firsts   [classes]bounds // by shard, of shard.orders
+	nextEnds bounds          // by shard, of shard.ends
+	// population is how many entries each class has.
+	population [classes]atomic.Int64
 
 	policy Policy
 	seed   maphash.Seed
@@ -157,7 +188,7 @@ func New(opts Options) *Store {
 	s := &Store{
 		policy: opts.Policy,
 		seed:   maphash.MakeSeed(),
-		budget: budget{maxEntries: int64(opts.MaxEntries), maxBytes: opts.MaxBytes},
+		budget: newBudget(amount{int64(opts.MaxEntries), opts.MaxBytes}, opts.Reserve),
 		spaces: namespaces{byName: make(map[string]*namespace)},
 		files:  newFileIndex(),
 
@@ -173,7 +204,7 @@ func New(opts Options) *Store {
 		s.policy = LRU
 	}
 	s.budget.evicts = s.policy != None
-	s.lowClock.Store(math.MinInt64)
+	s.lowClock.Store(notYetUsed)
 	for i := range s.shards {
 		s.shards[i].init(i, s)
 	}
@@ -189,17 +220,21 @@ func (s *Store) Ping(context.Context) error { return nil }
 // Close is nil: there is nothing that outlives the store.
 func (s *Store) Close() error { return nil }
 
-// Stats returns the counters. It looks at no session.
-func (s *Store) Stats(context.Context, time.Time) (store.Stats, error) {
+// Stats returns the counters. It frees what has expired, as Count does, and looks
+// at no other session.
+func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
+		return store.Stats{}, err
+	}
 	st := store.Stats{
-		MaxEntries:  s.budget.maxEntries,
+		MaxEntries:  s.budget.limit.entries,
 		Sets:        s.sets.Load(),
 		Deletes:     s.deletes.Load(),
 		Evictions:   s.evictions.Load(),
 		Expirations: s.expirations.Load(),
 	}
-	st.Entries, st.Bytes = s.budget.taken()
-	st.OverLimit = s.budget.exceeded(st.Entries, st.Bytes)
+	all, _ := s.budget.taken()
+	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)
 	for i := range s.shards {
 		st.Hits += s.shards[i].hits.Load()
 		st.Misses += s.shards[i].misses.Load()

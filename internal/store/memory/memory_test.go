@@ -18,6 +18,7 @@ func open(_ testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) 
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
 		MaxBytes:   limits.MaxBytes,
+		Reserve:    limits.Reserve,
 		Tombstone:  limits.Tombstone,
 		Events:     limits.Events,
 	})

@@ -52,6 +52,9 @@ type queue struct {
 	ties  bool
 	// byUse: the value is the tick of the last use, otherwise the deadline.
 	byUse bool
+	// class is whose entries are in the queue. One that has become another's
+	// counts as ended here.
+	class class
 	// entries is how many there are; there may be more items.
 	entries int
 	// spared counts as ended for the moment.
@@ -69,7 +72,7 @@ type item struct {
 // if it has ended.
 func (q *queue) value(e *entry) (at, tick int64, ok bool) {
 	rec := e.rec.Load()
-	if rec == nil || e == q.spared {
+	if rec == nil || e == q.spared || q.class != e.class && q.class != anyClass {
 		return 0, 0, false
 	}
 	if q.byUse {
@@ -117,7 +120,7 @@ func (q *queue) moved(e *entry) {
 	q.publish()
 }
 
-// ended must be called when one of the entries has.
+// ended must be called when one of the entries has, or is of another class now.
 func (q *queue) ended() {
 	if q.entries--; q.entries == 0 {
 		q.items, q.ticks = nil, nil
@@ -128,7 +131,14 @@ func (q *queue) ended() {
 // wasteful reports whether there are many items that stand for nothing.
 func (q *queue) wasteful() bool { return len(q.items) > q.entries+q.entries/4+32 }
 
-// renew makes the queue anew from all of its shard's entries.
+// tidy makes the queue anew where it is wasteful.
+func (q *queue) tidy(entries []*entry) {
+	if q.wasteful() {
+		q.renew(entries)
+	}
+}
+
+// renew makes the queue anew from those of its shard's entries that belong here.
 func (q *queue) renew(entries []*entry) {
 	q.items, q.ticks = make([]item, 0, q.entries+q.entries/8), nil
 	for _, e := range entries {

@@ -27,13 +27,23 @@ func TestQueuesOfChangingSessions(t *testing.T) {
 					continue
 				}
 				i := rapid.IntRange(0, len(live)-1).Draw(rt, "which")
-				switch rapid.IntRange(0, 5).Draw(rt, "what") {
+				switch rapid.IntRange(0, 6).Draw(rt, "what") {
 				case 0:
 					require.NoError(rt, s.Delete(ctx, now, live[i].Key(), 0))
 					live[i] = live[len(live)-1]
 					live = live[:len(live)-1]
 				case 1:
 					_, err := s.Get(ctx, now, live[i].Key())
+					require.NoError(rt, err)
+				case 2: // another class, to and fro
+					next := live[i]
+					sections := schema.EmptySections()
+					if next.UserID == "" {
+						sections.User = &schema.User{ID: "ada"}
+					}
+					next, err := new(schema.Rules).Build(next, sections)
+					require.NoError(rt, err)
+					live[i], err = s.Swap(ctx, now, live[i], next)
 					require.NoError(rt, err)
 				default: // another deadline, up or down
 					next := live[i]
@@ -45,8 +55,10 @@ func TestQueuesOfChangingSessions(t *testing.T) {
 				}
 			}
 			for i := range s.shards {
-				for _, q := range []*queue{&s.shards[i].ends, &s.shards[i].uses} {
-					requireRight(rt, q, &s.shards[i])
+				sh := &s.shards[i]
+				requireRight(rt, &sh.ends, sh)
+				for c := range sh.orders {
+					requireRight(rt, &sh.orders[c], sh)
 				}
 			}
 		}))
@@ -55,21 +67,19 @@ func TestQueuesOfChangingSessions(t *testing.T) {
 
 func requireRight(t *rapid.T, q *queue, sh *shard) {
 	require.LessOrEqual(t, len(q.items), q.entries+q.entries/4+32)
-	if q.byUse && q.entries == 0 { // not kept under this policy
-		require.Empty(t, q.items)
-		return
-	}
-	require.Equal(t, sh.table.n, q.entries)
 	q.settle()
+	its := 0
 	lowest, tick := int64(never), int64(0)
 	for _, e := range sh.table.entries {
-		if e == nil {
+		if e == nil || q.class != anyClass && q.class != e.class {
 			continue
 		}
-		if at, its, ok := q.value(e); assert.True(t, ok) && (at < lowest || at == lowest && its < tick) {
-			lowest, tick = at, its
+		its++
+		if at, second, ok := q.value(e); assert.True(t, ok) && (at < lowest || at == lowest && second < tick) {
+			lowest, tick = at, second
 		}
 	}
+	require.Equal(t, its, q.entries)
 	require.Equal(t, lowest, q.bound.Load())
 	if len(q.items) > 0 {
 		require.Equal(t, tick, q.tick(0))

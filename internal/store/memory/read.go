@@ -57,11 +57,12 @@ func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse boo
 	}
 	rec := e.rec.Load()
 	live := rec.live(now)
-	if live && isUse {
-		s.use(e)
-	}
+	again := live && isUse && s.use(e)
 	sh.mu.RUnlock()
 	if live {
+		if again {
+			s.promote(sh, e)
+		}
 		return rec.session(key.ID), true
 	}
 	s.expireKey(sh, hash, key, now)
@@ -76,12 +77,13 @@ func (s *Store) follow(g grace, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RLock()
 	rec := g.to.rec.Load()
 	live := rec != nil && rec.live(now)
-	if live && isUse {
-		s.use(g.to)
-	}
+	again := live && isUse && s.use(g.to)
 	sh.mu.RUnlock()
 	switch {
 	case live:
+		if again {
+			s.promote(sh, g.to)
+		}
 		return rec.session(string(rec.id())), true
 	case rec != nil:
 		s.expireKey(sh, g.hash, rec.key(), now)
@@ -97,12 +99,24 @@ func (s *Store) expireKey(sh *shard, hash uint64, key store.Key, now int64) {
 }
 
 // use notes that e is being used. Its shard is locked, for reading at least.
-func (s *Store) use(e *entry) {
-	if s.policy == LRU {
-		if e.disposable() {
-			e.use(s.lowClock.Add(1))
-			return
-		}
-		e.use(s.clock.Add(1))
+// isNewcomer reports whether e has to leave the newcomers for that, which takes the
+// lock for writing.
+func (s *Store) use(e *entry) (isNewcomer bool) {
+	if s.policy != LRU {
+		return false
 	}
+	if e.class == newcomer {
+		return s.useNewcomer(e)
+	}
+	e.use(s.clock.Add(1))
+	return false
+}
+
+func (s *Store) useNewcomer(e *entry) bool {
+	if e.disposable() {
+		e.use(s.lowClock.Add(1))
+		return false
+	}
+	e.use(s.clock.Add(1))
+	return true
 }

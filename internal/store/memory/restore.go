@@ -37,6 +37,8 @@ type Filling struct {
 type Restored struct {
 	schema.Session
 	Use int64
+	// Again: it was used since it was created.
+	Again bool
 }
 
 // aged is an entry with what lists go by, as far as that fits.
@@ -53,9 +55,6 @@ func (s *Store) Fill(n int) *Filling {
 		sh := &s.shards[i]
 		sh.table.resize(each*5/4 + 10)
 		sh.ends.items = make([]item, 0, each)
-		if s.policy == LRU {
-			sh.uses.items = make([]item, 0, each)
-		}
 	}
 	return &Filling{s: s, added: make([]aged, 0, n)}
 }
@@ -64,7 +63,8 @@ func (s *Store) Fill(n int) *Filling {
 // called from many goroutines at once.
 func (f *Filling) Add(sessions []Restored) error {
 	entries := make([]aged, 0, len(sessions))
-	var last, bytes int64
+	var last int64
+	var guests, members amount
 	for i := range sessions {
 		sess := &sessions[i].Session
 		if err := checkDocument(sess.Doc, sess.ID); err != nil {
@@ -72,12 +72,18 @@ func (f *Filling) Add(sessions []Restored) error {
 		}
 		rec := f.s.limited(pack(sess, f.s.spaces.acquire(sess.Namespace)))
 		e := newEntry(rec)
+		e.class = f.s.classOf(rec, sessions[i].Again)
 		e.used.Store(sessions[i].Use)
 		entries = append(entries, aged{rec.created, firstBytes(rec.id()), e})
-		bytes += rec.cost()
+		if h := rec.holding(); h.guest {
+			guests = guests.plus(h.amount)
+		} else {
+			members = members.plus(h.amount)
+		}
 		last = max(last, sessions[i].Use)
 	}
-	f.s.budget.fill(int64(len(entries)), bytes)
+	f.s.budget.fill(holding{guests, true})
+	f.s.budget.fill(holding{members, false})
 	for i := range entries {
 		if err := f.s.fill(sessions[i].Key(), entries[i].e); err != nil {
 			return err
@@ -101,9 +107,10 @@ func (s *Store) fill(key store.Key, e *entry) error {
 		return store.ErrExists
 	}
 	sh.table.put(hash, e)
+	s.population[e.class].Add(1)
 	sh.ends.push(e)
-	if s.policy == LRU {
-		sh.uses.push(e)
+	if s.policy != None {
+		sh.orders[e.class].push(e)
 	}
 	s.files.add(e, rec.files)
 	return nil

@@ -85,7 +85,7 @@ func TestRestore(t *testing.T) {
 
 	t.Run("less room than before", func(t *testing.T) {
 		s, events := heard(memory.Options{Policy: memory.LRU, MaxEntries: 2, Tombstone: time.Minute})
-		sessions := []schema.Session{template(t, "ada"), template(t, ""), template(t, "")}
+		sessions := []schema.Session{template(t, "ada"), template(t, "bob"), template(t, "cy")}
 		for _, sess := range sessions {
 			require.NoError(t, s.Restore(now, sess))
 		}

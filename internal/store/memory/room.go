@@ -4,21 +4,25 @@ import (
 	"context"
 	"time"
 
+	"session-api/internal/schema"
 	"session-api/internal/store"
 )
 
 // withRoom runs try, and where that finds no room, makes some and runs it
 // again. spare, if not nil, is the session that the room is for.
+//
+// For a guest that is over what guests may take, other guests have to go, and
+// nobody else. Within that, it may push out a member once there is no guest: the
+// members have more than the reserve then.
 func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, try func() error) error {
-	//nolint:errorlint // errNoRoom never leaves the package, nobody wraps it
-	if err := try(); err != errNoRoom {
+	err := try()
+	if !isFull(err) {
 		return err
 	}
 	s.room.Lock()
 	defer s.room.Unlock()
 	for {
-		//nolint:errorlint // as above
-		if err := try(); err != errNoRoom {
+		if err = try(); !isFull(err) {
 			return err
 		}
 		if err := cancelled(ctx); err != nil {
@@ -32,8 +36,20 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 		}
 		// An eviction that finds nobody is no failure: another goroutine
 		// has ended the last one meanwhile. Alone, a session always fits.
-		s.evictExcept(spare, now.UnixMilli())
+		s.evictExcept(spare, err == errNoGuestRoom, now.UnixMilli()) //nolint:errorlint // nobody wraps it
 	}
+}
+
+// isFull reports whether there is no room, for now. Neither error leaves the
+// package.
+func isFull(err error) bool {
+	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
+}
+
+// HasRoom reports whether a new session would fit in without an eviction.
+func (s *Store) HasRoom(sess *schema.Session) bool {
+	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == "" && isPublic(sess.Namespace)}
+	return s.budget.fits(next, sess.Trusted)
 }
 
 // reclaim frees one session that has expired at now, if there is one.
@@ -69,10 +85,10 @@ func (s *Store) expire(sh *shard, now int64, limit int) (freed int) {
 }
 
 // evictExcept evicts the first session in the policy's order other than the
-// spared one. The caller holds room.
-func (s *Store) evictExcept(spare *store.Key, now int64) {
+// spared one, or the first guest. The caller holds room.
+func (s *Store) evictExcept(spare *store.Key, guestsOnly bool, now int64) {
 	if spare == nil {
-		s.evict(now)
+		s.evict(guestsOnly, now)
 		return
 	}
 	// The spared one leaves the order for as long as it takes.
@@ -80,48 +96,58 @@ func (s *Store) evictExcept(spare *store.Key, now int64) {
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	e := sh.table.find(hash, *spare)
-	order := s.order(sh)
-	order.spared = e
+	for c := range sh.orders { // it may come to another class meanwhile
+		sh.orders[c].spared = e
+	}
 	sh.mu.Unlock()
-	s.evict(now)
+	s.evict(guestsOnly, now)
 	if e == nil {
 		return
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	order.spared = nil
+	for c := range sh.orders {
+		sh.orders[c].spared = nil
+	}
 	if e.rec.Load() != nil {
-		order.moved(e) // its item may have gone
+		sh.orders[e.class].moved(e) // its item may have gone
 		sh.tidy()
 	}
 }
 
 // evict evicts the first session in the policy's order, if there is any: the
 // package comment says why it is the first. The caller holds room.
-func (s *Store) evict(now int64) {
-	if s.policy == TTL {
-		s.evictSoonest(now)
-		return
-	}
+func (s *Store) evict(guestsOnly bool, now int64) {
 	for {
-		i, lowest := s.lastUses.first()
-		if lowest == never || s.evictUnused(&s.shards[i], now) {
+		c, ok := s.nextClass(guestsOnly)
+		if !ok || s.evictFirst(c, now) {
 			return
 		}
 	}
 }
 
-// evictUnused evicts the entry of a shard that was used least recently, unless
-// another shard may have an earlier one.
-func (s *Store) evictUnused(sh *shard, now int64) bool {
+// evictFirst evicts the first session of a class. It returns false where it has
+// to look again, or the class has none any more.
+func (s *Store) evictFirst(c class, now int64) bool {
+	if s.policy == TTL {
+		return s.evictSoonest(c, now)
+	}
+	i, lowest := s.firsts[c].first()
+	return lowest != never && s.evictUnused(&s.shards[i], c, now)
+}
+
+// evictUnused evicts the entry of a shard and a class that was used least
+// recently, unless another shard may have an earlier one.
+func (s *Store) evictUnused(sh *shard, c class, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.uses.settle()
-	if len(sh.uses.items) == 0 || s.lastUses.min() < sh.uses.items[0].at {
+	uses := &sh.orders[c]
+	uses.settle()
+	if len(uses.items) == 0 || s.firsts[c].min() < uses.items[0].at {
 		return false
 	}
-	s.evictEntry(sh, sh.uses.items[0].e, now)
-	sh.uses.settle() // so that the next eviction finds the right shard at once
+	s.evictEntry(sh, uses.items[0].e, now)
+	uses.settle() // so that the next eviction finds the right shard at once
 	return true
 }
 
@@ -131,62 +157,53 @@ func (s *Store) evictEntry(sh *shard, e *entry, now int64) {
 	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
 }
 
-// evictSoonest evicts the session that expires first. Several shards can start
-// with the same deadline: then the ticks decide.
-func (s *Store) evictSoonest(now int64) {
-	for {
-		lowest := s.nextEnds.min()
-		if lowest == never {
-			return
-		}
-		var first *shard
-		var firstTick int64
-		for i := range s.nextEnds {
-			if s.nextEnds[i].Load() != lowest {
-				continue
-			}
-			if tick, ok := s.shards[i].soonest(lowest); ok && (first == nil || tick < firstTick) {
-				first, firstTick = &s.shards[i], tick
-			}
-		}
-		if first != nil && s.evictAt(first, lowest, firstTick, now) {
-			return
-		}
-	}
-}
-
-// soonest returns the tick of the entry that expires first in a shard, if it
-// does so at that time. Otherwise the shard's bound was too low; it is right now.
-func (sh *shard) soonest(at int64) (tick int64, ok bool) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return sh.soonestLocked(at)
-}
-
-func (sh *shard) soonestLocked(at int64) (tick int64, ok bool) {
-	sh.ends.settle()
-	if len(sh.ends.items) == 0 || sh.ends.items[0].at != at {
-		return 0, false
-	}
-	return sh.ends.ticks[0], true
-}
-
-// evictAt evicts the entry of a shard that expires first, if it still is the one
-// of that time and tick, and no other shard has an earlier one.
-func (s *Store) evictAt(sh *shard, at, tick, now int64) bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if cur, ok := sh.soonestLocked(at); !ok || cur != tick || s.nextEnds.min() < at {
+// evictSoonest evicts the session of a class that expires first. Several shards
+// can start with the same deadline: then the ticks decide. It returns false where
+// it has to look again, or there is none.
+func (s *Store) evictSoonest(c class, now int64) bool {
+	lowest := s.firsts[c].min()
+	if lowest == never {
 		return false
 	}
-	s.evictEntry(sh, sh.ends.items[0].e, now)
-	return true
+	var first *shard
+	var firstTick int64
+	for i := range s.firsts[c] {
+		if s.firsts[c][i].Load() != lowest {
+			continue
+		}
+		if tick, ok := s.shards[i].soonest(c, lowest); ok && (first == nil || tick < firstTick) {
+			first, firstTick = &s.shards[i], tick
+		}
+	}
+	return first != nil && s.evictAt(first, c, lowest, firstTick, now)
 }
 
-// order is the queue that decides over evictions.
-func (s *Store) order(sh *shard) *queue {
-	if s.policy == TTL {
-		return &sh.ends
+// soonest returns the tick of the entry of a class that expires first in a shard,
+// if it does so at that time. Otherwise the shard's bound was too low; it is right
+// now.
+func (sh *shard) soonest(c class, at int64) (tick int64, ok bool) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.soonestLocked(c, at)
+}
+
+func (sh *shard) soonestLocked(c class, at int64) (tick int64, ok bool) {
+	ends := &sh.orders[c]
+	ends.settle()
+	if len(ends.items) == 0 || ends.items[0].at != at {
+		return 0, false
 	}
-	return &sh.uses
+	return ends.ticks[0], true
+}
+
+// evictAt evicts the entry of a shard and a class that expires first, if it still
+// is the one of that time and tick, and no other shard has an earlier one.
+func (s *Store) evictAt(sh *shard, c class, at, tick, now int64) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if cur, ok := sh.soonestLocked(c, at); !ok || cur != tick || s.firsts[c].min() < at {
+		return false
+	}
+	s.evictEntry(sh, sh.orders[c].items[0].e, now)
+	return true
 }

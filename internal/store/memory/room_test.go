@@ -28,11 +28,11 @@ func TestEvictionLooksAgain(t *testing.T) {
 		require.NoError(t, s.Create(t.Context(), now, sess))
 		shards, sessions = append(shards, sh), append(sessions, sess)
 	}
-	evict := func(i int) bool { return s.evictUnused(shards[i], now.UnixMilli()) }
+	evict := func(i int) bool { return s.evictUnused(shards[i], newcomer, now.UnixMilli()) }
 
 	assert.False(t, evict(1), "another shard's is used less recently")
-	_, err := s.Get(t.Context(), now, sessions[0].Key())
-	require.NoError(t, err)
+	first := shards[0].table.find(s.hash(sessions[0].Key()), sessions[0].Key())
+	s.use(first) // and it is no longer a newcomer, as soon as its reader gets to that
 	assert.False(t, evict(0), "it has been used since")
 	assert.True(t, evict(1))
 	assert.False(t, evict(1), "the shard is empty")
@@ -50,14 +50,14 @@ func TestNewcomersAreAnnounced(t *testing.T) {
 	s := New(Options{Policy: LRU, MaxEntries: 100})
 	sess := newSession(t, schema.DefaultNamespace, now)
 	sh := s.shardOf(s.hash(sess.Key()))
-	require.EqualValues(t, never, s.lastUses[sh.number].Load())
+	require.EqualValues(t, never, s.firsts[newcomer][sh.number].Load())
 
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s.announce(sh, pack(&sess, newNamespace(sess.Namespace)))
-	assert.LessOrEqual(t, s.lastUses[sh.number].Load(), s.clock.Load())
+	s.announce(sh, pack(&sess, newNamespace(sess.Namespace)), newcomer)
+	assert.LessOrEqual(t, s.firsts[newcomer][sh.number].Load(), s.clock.Load())
 	assert.LessOrEqual(t, s.nextEnds[sh.number].Load(), sess.ExpiresAt.UnixMilli())
 	sh.publish()
-	assert.EqualValues(t, never, s.lastUses[sh.number].Load())
+	assert.EqualValues(t, never, s.firsts[newcomer][sh.number].Load())
 	assert.EqualValues(t, never, s.nextEnds[sh.number].Load())
 }

@@ -14,9 +14,11 @@ type shard struct {
 	hits, misses atomic.Int64
 	table        table
 
-	// uses orders the entries by their last use; only filled under LRU.
-	uses queue
-	// ends orders them by their deadline.
+	// orders are the entries of each class in the order in which they are
+	// evicted: of their last use, or under TTL of their deadline. They are not
+	// filled where nothing is evicted.
+	orders [classes]queue
+	// ends orders all of them by their deadline.
 	ends queue
 	// olds are the keys that the shard's sessions had before Regenerate, as
 	// long as these lead to them.
@@ -35,10 +37,14 @@ type shard struct {
 
 func (sh *shard) init(number int, s *Store) {
 	sh.number = number
-	sh.uses = queue{byUse: true, bound: &s.lastUses[number]}
-	sh.ends = queue{ties: s.policy == TTL, bound: &s.nextEnds[number]}
-	sh.uses.publish()
-	sh.ends.publish()
+	for c := range sh.orders {
+		sh.orders[c] = queue{
+			byUse: s.policy == LRU, ties: s.policy == TTL, class: class(c), //nolint:gosec // one of the classes
+			bound: &s.firsts[c][number],
+		}
+	}
+	sh.ends = queue{class: anyClass, bound: &s.nextEnds[number]}
+	sh.publish()
 }
 
 // live returns the entry of a key that is live at now, and its record.
@@ -53,11 +59,10 @@ func (sh *shard) live(hash uint64, key store.Key, now int64) (*entry, *record) {
 
 // tidy makes a queue anew that has many items for nothing.
 func (sh *shard) tidy() {
-	for _, q := range []*queue{&sh.uses, &sh.ends} {
-		if q.wasteful() {
-			q.renew(sh.table.entries)
-		}
+	for c := range sh.orders {
+		sh.orders[c].tidy(sh.table.entries)
 	}
+	sh.ends.tidy(sh.table.entries)
 }
 
 // lockBoth locks two shards, which may be the same.
@@ -79,6 +84,8 @@ func lockBoth(a, b *shard) (unlock func()) {
 
 // publish sets the shard's bounds to what its queues hold.
 func (sh *shard) publish() {
-	sh.uses.publish()
+	for c := range sh.orders {
+		sh.orders[c].publish()
+	}
 	sh.ends.publish()
 }

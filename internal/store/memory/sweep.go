@@ -20,11 +20,13 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 		if s.policy == None {
 			continue
 		}
-		for next := never; next > 0; {
-			if err := cancelled(ctx); err != nil {
-				return freed, err
+		for c := range sh.orders {
+			for next := never; next > 0; {
+				if err := cancelled(ctx); err != nil {
+					return freed, err
+				}
+				next = sh.refresh(&sh.orders[c], next)
 			}
-			next = sh.refresh(s.order(sh), next)
 		}
 	}
 	s.spaces.sweep()

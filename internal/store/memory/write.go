@@ -35,7 +35,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 			rec.expires = max(rec.expires, was.expires)
 		}
 		s.limited(rec)
-		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
+		if err := s.budget.take(was.holding(), rec.holding(), next.Trusted); err != nil {
 			return err
 		}
 		if rec.user != was.user {
@@ -78,7 +78,9 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 	if e == nil {
 		return schema.Session{}, store.ErrNotFound
 	}
-	s.use(e)
+	if s.use(e) {
+		s.usedAgain(sh, e)
+	}
 	if limit := now.Add(rec.ttl); until.After(limit) {
 		until = limit
 	}
@@ -103,6 +105,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.spaces.acquire(nextKey.Namespace)
 	successor := newEntry(s.limited(pack(&next, space)))
+	successor.class = s.classOf(successor.rec.Load(), true) // this is a use
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
@@ -116,8 +119,8 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 			return err
 		}
 		rec := successor.rec.Load()
-		s.announce(nextSh, rec)
-		if err := s.budget.take(0, was.cost(), rec.cost()); err != nil {
+		s.announce(nextSh, rec, successor.class)
+		if err := s.budget.take(was.holding(), rec.holding(), next.Trusted); err != nil {
 			nextSh.publish()
 			return err
 		}
@@ -186,14 +189,13 @@ func (s *Store) vacate(sh *shard, hash uint64, key store.Key, now int64) error {
 	return nil
 }
 
-// announce lowers the shard's bounds for a record that is about to come in. It
-// comes before the room for it is taken, so that whoever finds none sees where
-// it went, and before its tick is taken, as the package comment explains.
-func (s *Store) announce(sh *shard, rec *record) {
+// announce lowers the shard's bounds for a record of that class that is about to
+// come in. It comes before the room for it is taken, so that whoever finds none
+// sees where it went, and before its tick is taken, as the package comment
+// explains.
+func (s *Store) announce(sh *shard, rec *record, c class) {
 	sh.ends.announce(rec.expires)
-	if s.policy == LRU {
-		sh.uses.announce(s.clock.Load())
-	}
+	s.announceOrder(sh, rec, c)
 }
 
 // link makes e known by its key and to the queues.
@@ -205,13 +207,14 @@ func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 		e.use(s.clock.Add(1))
 	case None:
 	}
+	s.population[e.class].Add(1)
 	sh.table.put(hash, e)
 	sh.tombs.lift(hash)
 	sh.lapsed.lift(hash)
 	sh.graces.forget(key)
 	sh.ends.push(e)
-	if s.policy == LRU {
-		sh.uses.push(e)
+	if s.policy != None {
+		sh.orders[e.class].push(e)
 	}
 }
 
@@ -222,9 +225,10 @@ func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 	s.endLead(sh, e)
 	e.rec.Load().space.release()
 	e.rec.Store(nil)
+	s.population[e.class].Add(-1)
 	sh.ends.ended()
-	if s.policy == LRU {
-		sh.uses.ended()
+	if s.policy != None {
+		sh.orders[e.class].ended()
 	}
 	sh.tidy()
 }
@@ -253,7 +257,7 @@ func (s *Store) drop(sh *shard, hash uint64, e *entry) {
 	s.files.remove(e, rec.files)
 	rec.space.remove(e)
 	s.unlink(sh, hash, e)
-	s.budget.give(1, rec.cost())
+	s.budget.give(rec.holding())
 }
 
 // replace gives e another record.
@@ -269,17 +273,24 @@ func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
 		s.files.removeExcept(e, was.files, rec.files)
 	}
 	s.requeue(sh, e, was.expires, rec.expires)
+	if to := s.classOf(rec, true); to != e.class {
+		s.reclass(sh, e, to)
+	}
 }
 
 // requeue says that the deadline of e is another one. Under TTL this is what
 // decides over evictions, and a write counts among equal deadlines.
 func (s *Store) requeue(sh *shard, e *entry, was, expires int64) {
 	if s.policy == TTL {
-		sh.ends.announce(expires)
+		sh.orders[e.class].announce(expires)
 		e.use(s.clock.Add(1))
 	}
-	if expires < was {
-		sh.ends.moved(e)
-		sh.tidy()
+	if expires >= was {
+		return
 	}
+	sh.ends.moved(e)
+	if s.policy == TTL {
+		sh.orders[e.class].moved(e)
+	}
+	sh.tidy()
 }

@@ -12,14 +12,18 @@ import (
 
 // Stats implements store.Store. Entries and Bytes are those of all instances
 // that share the prefix, the counters those of this one. Entries counts what is
-// indexed. Bytes are those of the documents, uncompressed, as far as a sample
+// indexed, less what has expired since the last sweep: of each shard up to lookedAt,
+// and of more, the others still count. Bytes are those of the documents, uncompressed, as far as a sample
 // of up to sampled sessions of each shard tells: exact for a few sessions, and
 // an estimate for many.
-func (s *Store) Stats(ctx context.Context, _ time.Time) (store.Stats, error) {
+func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	entries, err := s.entries(ctx)
+	entries, err := s.entries(ctx, now)
 	if err != nil {
+		return store.Stats{}, err
+	}
+	if err := s.dropExpired(ctx, now, &entries); err != nil {
 		return store.Stats{}, err
 	}
 	st := store.Stats{
@@ -46,36 +50,81 @@ func (s *Store) Stats(ctx context.Context, _ time.Time) (store.Stats, error) {
 // sampled is how many sessions of a shard Stats looks at.
 const sampled = 8
 
+// lookedAt is how many of a shard's sessions Stats looks at whose deadline, as the
+// index knows it, has come: they have expired, or were touched since.
+const lookedAt = 256
+
 // indexed is what a shard of the index by deadline holds.
 type indexed struct {
 	count  int64
 	sample []string
+	// due are members whose deadlines have come.
+	due []string
 }
 
 // entries looks at all shards of the index by deadline.
-func (s *Store) entries(ctx context.Context) ([shards]indexed, error) {
+func (s *Store) entries(ctx context.Context, now time.Time) ([shards]indexed, error) {
 	const doing = "counting sessions"
 	var entries [shards]indexed
 	client, err := s.client()
 	if err != nil {
 		return entries, err
 	}
-	cmds := make([]rueidis.Completed, 0, 2*shards)
+	const each = 3
+	cmds := make([]rueidis.Completed, 0, each*shards)
 	for shard := range shards {
 		key := s.expiries(shard)
 		cmds = append(cmds, client.B().Zcard().Key(key).Build().Pin(),
-			client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(sampled)).ReadOnly().Pin())
+			client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(sampled)).ReadOnly().Pin(),
+			client.B().Arbitrary("ZRANGE").Keys(key).
+				Args("-inf", millis(now), "BYSCORE", "LIMIT", "0", strconv.Itoa(lookedAt)).ReadOnly().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
 	for shard := range shards {
-		if entries[shard].count, err = results[2*shard].AsInt64(); err != nil {
+		in, of := &entries[shard], results[each*shard:]
+		if in.count, err = of[0].AsInt64(); err != nil {
 			return entries, failed(doing, err)
 		}
-		if entries[shard].sample, err = results[2*shard+1].AsStrSlice(); err != nil {
+		if in.sample, err = of[1].AsStrSlice(); err != nil {
+			return entries, failed(doing, err)
+		}
+		if in.due, err = of[2].AsStrSlice(); err != nil {
 			return entries, failed(doing, err)
 		}
 	}
 	return entries, nil
+}
+
+// dropExpired takes what has expired off the counts.
+func (s *Store) dropExpired(ctx context.Context, now time.Time, entries *[shards]indexed) error {
+	const doing = "counting sessions"
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	var cmds []rueidis.Completed
+	var of []int
+	for shard := range entries {
+		for _, member := range entries[shard].due {
+			e, ok := parseExpiry(member)
+			if !ok {
+				entries[shard].count--
+				continue
+			}
+			of = append(of, shard)
+			cmds = append(cmds, client.B().Pexpiretime().Key(s.session(e.key)).Build().Pin())
+		}
+	}
+	for i, result := range client.DoMulti(ctx, cmds...) {
+		deadline, err := result.AsInt64()
+		if err != nil {
+			return failed(doing, err)
+		}
+		if deadline <= now.UnixMilli() { // absent, expired, or foreign
+			entries[of[i]].count--
+		}
+	}
+	return nil
 }
 
 // sizes returns the sums of the sizes of the documents that members of each

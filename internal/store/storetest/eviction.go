@@ -20,6 +20,7 @@ func RunEviction(t *testing.T, open Open) {
 	t.Run("None", func(t *testing.T) { testNone(t, open) })
 	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
 	t.Run("Events", func(t *testing.T) { testEvictionEvents(t, open) })
+	t.Run("Reserve", func(t *testing.T) { testReserve(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
 	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })
 }
@@ -66,6 +67,13 @@ func testLRU(t *testing.T, open Open) {
 		"Swap": {func(f *fixture, s schema.Session) {
 			_, err := f.Swap(f.ctx(), f.now(), s, f.revised(s, spec{}))
 			require.NoError(f.t, err)
+		}, 1},
+		"Update that changes nothing": {func(f *fixture, s schema.Session) {
+			sessions := store.NewSessions(f.Store, new(schema.Rules), store.Lifetimes{TTL: ttl}, store.UserLimit{})
+			got, moved, err := sessions.Update(f.ctx(), f.now(), s.Key(), store.Update{Change: new(schema.Input), Slide: true})
+			require.NoError(f.t, err)
+			require.False(f.t, moved)
+			requireSame(f.t, s, got)
 		}, 1},
 		"List": {func(f *fixture, _ schema.Session) { f.all() }, 0},
 		"failed Create": {func(f *fixture, s schema.Session) {
@@ -127,11 +135,88 @@ func testLRU(t *testing.T, open Open) {
 		f.requireStored(written)
 	})
 
+	t.Run("in the order of how much each is somebody's", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 6})
+		user := f.created(spec{user: "ada"})
+		service := f.created(spec{namespace: "shop"})
+		made := f.session(spec{})
+		made.Trusted = true
+		require.NoError(t, f.Create(f.ctx(), f.now(), made))
+		read, renewed, once := f.created(spec{}), f.created(spec{}), f.created(spec{})
+		f.get(read.Key())
+		renewed = f.regenerated(renewed, 0)
+		f.get(read.Key())
+		left := func() []string {
+			var names []string
+			for name, s := range map[string]schema.Session{
+				"user": user, "service": service, "made": made, "read": read, "renewed": renewed, "once": once,
+			} {
+				if _, err := f.Peek(f.ctx(), f.now(), s.Key()); err == nil {
+					names = append(names, name)
+				}
+			}
+			slices.Sort(names)
+			return names
+		}
+		f.created(spec{}) // an anonymous one, once used; each later one takes its place
+		assert.Equal(t, []string{"made", "read", "renewed", "service", "user"}, left())
+		for range 60 {
+			f.created(spec{})
+		}
+		assert.Equal(t, []string{"made", "read", "renewed", "service", "user"}, left(), "a flood pushes out itself")
+		for _, want := range [][]string{
+			{"made", "read", "renewed", "service", "user"}, {"read", "renewed", "service", "user"},
+			{"read", "service", "user"}, {"service", "user"}, {"service"}, nil,
+		} {
+			f.created(spec{user: "bob"})
+			assert.Equal(t, want, left())
+		}
+	})
+
+	t.Run("whoever gets or loses a user changes place", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 3})
+		in, out := f.created(spec{}), f.created(spec{user: "ada"})
+		other := f.created(spec{})
+		f.get(other.Key())
+		in, err := f.Swap(f.ctx(), f.now(), in, f.revised(in, spec{user: "bob"}))
+		require.NoError(t, err)
+		out, err = f.Swap(f.ctx(), f.now(), out, f.revised(out, spec{}))
+		require.NoError(t, err)
+		for range 10 {
+			f.created(spec{})
+		}
+		f.requireGone(other.Key())
+		f.requireStored(in)
+		f.requireStored(out)
+		for range 2 {
+			f.created(spec{user: "cy"})
+		}
+		f.requireGone(out.Key())
+		f.requireStored(in)
+	})
+
+	t.Run("a store full of regulars still takes newcomers", func(t *testing.T) {
+		const size = 160
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: size})
+		sessions := f.fill(size)
+		for _, s := range sessions {
+			f.get(s.Key())
+		}
+		newcomers := make([]schema.Session, size)
+		for i := range newcomers {
+			newcomers[i] = f.created(spec{id: testID(1000 + i)})
+		}
+		assert.Len(t, f.left(sessions), size-size/16-1)
+		assert.Len(t, f.left(newcomers), size/16+1)
+	})
+
 	t.Run("eviction ends a grace", func(t *testing.T) {
 		f := newLimited(t, open, limits)
 		old := f.created(spec{})
 		f.regenerated(old, time.Minute)
-		f.fill(4)
+		for range 4 {
+			f.created(spec{user: "ada"})
+		}
 		f.requireGone(old.Key())
 	})
 
@@ -152,11 +237,15 @@ func testLRU(t *testing.T, open Open) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2000})
 		sessions := f.fill(2000)
 		for n := range 1000 {
+			f.get(sessions[1000+n].Key())
+		}
+		for n := range 1000 {
 			f.get(sessions[n*7%1000].Key())
 		}
 		f.sweep()
 		for n := range 1500 {
-			f.created(spec{id: testID(10_000 + n)})
+			created := f.created(spec{id: testID(10_000 + n)})
+			f.get(created.Key())
 		}
 		want := []int{}
 		for n := range 500 { // the last ones read
@@ -183,6 +272,29 @@ func testTTL(t *testing.T, open Open) {
 			f.created(spec{ttl: ttl})
 			assert.Equal(t, want, f.left(sessions))
 		}
+	})
+
+	t.Run("those with a user last", func(t *testing.T) {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 4})
+		users := []schema.Session{
+			f.created(spec{id: testID(0), user: "ada", ttl: time.Second}),
+			f.created(spec{id: testID(1), user: "bob", ttl: 2 * time.Second}),
+		}
+		in, out := f.created(spec{}), f.created(spec{user: "cy", ttl: time.Second})
+		in, err := f.Swap(f.ctx(), f.now(), in, f.revised(in, spec{user: "dee"}))
+		require.NoError(t, err)
+		out, err = f.Swap(f.ctx(), f.now(), out, f.revised(out, spec{}))
+		require.NoError(t, err)
+		for range 40 {
+			f.created(spec{})
+		}
+		f.requireGone(out.Key())
+		assert.Equal(t, []int{0, 1}, f.left(users))
+		f.created(spec{user: "eve"})
+		assert.Equal(t, []int{0, 1}, f.left(users))
+		f.created(spec{user: "eve"})
+		assert.Equal(t, []int{1}, f.left(users))
+		f.requireStored(in)
 	})
 
 	t.Run("many with one deadline", func(t *testing.T) {

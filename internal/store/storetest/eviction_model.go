@@ -21,33 +21,61 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 	if m.limits.MaxBytes > 0 && grows > 0 && m.cost(next) > m.limits.MaxBytes {
 		return store.ErrFull
 	}
-	for !m.fits(entries, grows) {
+	// What was not a guest is not refused for being one.
+	bound := isGuest(next) && !next.Trusted && (old == nil || isGuest(m.live[old.Key()]))
+	share := m.guestLimits()
+	if bound && share.MaxBytes > 0 && grows > 0 && m.cost(next) > share.MaxBytes {
+		return store.ErrFull
+	}
+	all := func(schema.Session) bool { return true }
+	for {
+		over := bound && !m.fits(share, isGuest, entries, grows)
+		if !over && m.fits(m.limits, all, entries, grows) {
+			return nil
+		}
 		if m.limits.Policy == "none" {
 			return store.ErrFull
 		}
-		victim := m.victim(old)
+		victim := m.victim(old, over)
 		m.remove(victim)
 		m.bury(now, victim, store.ErrLapsed)
 		m.want.Evictions++
 	}
-	return nil
 }
 
-func (m *model) fits(entries int, grows int64) bool {
-	var bytes int64
-	for _, s := range m.live {
-		bytes += m.cost(s)
+// isGuest reports whether a session cannot take the reserve.
+func isGuest(s schema.Session) bool { return s.UserID == "" && s.Namespace == schema.DefaultNamespace }
+
+// guestLimits are those of guests.
+func (m *model) guestLimits() Limits {
+	return Limits{
+		MaxEntries: m.limits.MaxEntries - m.limits.MaxEntries*m.limits.Reserve/100,
+		MaxBytes:   m.limits.MaxBytes - m.limits.MaxBytes/100*int64(m.limits.Reserve),
 	}
-	tooMany := m.limits.MaxEntries > 0 && entries > 0 && len(m.live)+entries > m.limits.MaxEntries
-	tooMuch := m.limits.MaxBytes > 0 && grows > 0 && bytes+grows > m.limits.MaxBytes
+}
+
+// fits reports whether so much more fits into the limits beside the sessions that
+// count.
+func (m *model) fits(limits Limits, counts func(schema.Session) bool, entries int, grows int64) bool {
+	var bytes int64
+	number := 0
+	for _, s := range m.live {
+		if counts(s) {
+			bytes += m.cost(s)
+			number++
+		}
+	}
+	tooMany := limits.MaxEntries > 0 && entries > 0 && number+entries > limits.MaxEntries
+	tooMuch := limits.MaxBytes > 0 && grows > 0 && bytes+grows > limits.MaxBytes
 	return !tooMany && !tooMuch
 }
 
-// victim returns the first session in the policy's order other than spare.
-func (m *model) victim(spare *schema.Session) store.Key {
+// victim returns the first session in the policy's order other than spare, or the
+// first guest.
+func (m *model) victim(spare *schema.Session, guestsOnly bool) store.Key {
 	var first schema.Session
 	for key, s := range m.live {
-		if spare != nil && key == spare.Key() {
+		if spare != nil && key == spare.Key() || guestsOnly && !isGuest(s) {
 			continue
 		}
 		if first.ID == "" || m.before(s, first) {
@@ -57,8 +85,16 @@ func (m *model) victim(spare *schema.Session) store.Key {
 	return first.Key()
 }
 
+// before is the policy's order. Guests that were not used again have no part of
+// the store for themselves: there are too few sessions.
 func (m *model) before(a, b schema.Session) bool {
+	if isGuest(a) != isGuest(b) {
+		return isGuest(a)
+	}
 	if m.limits.Policy == "lru" {
+		if isGuest(a) && m.again[a.Key()] != m.again[b.Key()] {
+			return m.again[b.Key()]
+		}
 		return m.used[a.Key()] < m.used[b.Key()]
 	}
 	if c := a.ExpiresAt.Compare(b.ExpiresAt); c != 0 {
@@ -90,6 +126,7 @@ func testEvictionModel(t *testing.T, open Open) {
 				if limits.MaxEntries == 0 || rapid.Bool().Draw(rt, "both") {
 					limits.MaxBytes = rapid.Int64Range(500, 5000).Draw(rt, "bytes")
 				}
+				limits.Reserve = rapid.SampledFrom([]int{0, 10, 25, 50}).Draw(rt, "reserve")
 				runMachine(t, rt, open, limits, cost)
 			})
 		})

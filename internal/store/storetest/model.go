@@ -18,8 +18,10 @@ type model struct {
 	// used is when each session was last used, written when it was last
 	// written or touched; in ticks.
 	used, written map[store.Key]int
-	tick          int
-	graces        map[store.Key]modelGrace
+	// again are the sessions that were used since they were created.
+	again  map[store.Key]bool
+	tick   int
+	graces map[store.Key]modelGrace
 	// tombs are until when keys are remembered whose sessions are gone, and why
 	// says how they went.
 	tombs map[store.Key]time.Time
@@ -40,6 +42,7 @@ func newModel() *model {
 		live:    map[store.Key]schema.Session{},
 		used:    map[store.Key]int{},
 		written: map[store.Key]int{},
+		again:   map[store.Key]bool{},
 		graces:  map[store.Key]modelGrace{},
 		tombs:   map[store.Key]time.Time{},
 		why:     map[store.Key]error{},
@@ -49,6 +52,10 @@ func newModel() *model {
 
 // put stores a session, and counts as a write and a use.
 func (m *model) put(s schema.Session) {
+	if _, ok := m.live[s.Key()]; ok || s.Trusted {
+		m.again[s.Key()] = true
+	}
+	s.Trusted = false
 	m.live[s.Key()] = s
 	delete(m.tombs, s.Key())
 	m.tick++
@@ -57,12 +64,13 @@ func (m *model) put(s schema.Session) {
 
 func (m *model) use(key store.Key) {
 	m.tick++
-	m.used[key] = m.tick
+	m.used[key], m.again[key] = m.tick, true
 }
 
 // remove ends a session and the graces that lead to it.
 func (m *model) remove(key store.Key) {
 	delete(m.live, key)
+	delete(m.again, key)
 	m.endGraces(key)
 }
 

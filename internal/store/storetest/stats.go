@@ -88,6 +88,28 @@ func testStats(t *testing.T, open Open) {
 		check("Clear")
 	})
 
+	t.Run("what has expired does not count, swept or not", func(t *testing.T) {
+		f := newFixture(t, open)
+		for range 200 {
+			f.created(spec{ttl: time.Second})
+		}
+		stays, touched := f.created(spec{}), f.created(spec{ttl: 10 * time.Second})
+		f.clock.Advance(time.Second - time.Millisecond)
+		assert.EqualValues(t, 202, f.stats().Entries)
+		_, err := f.Touch(f.ctx(), f.now(), touched.Key(), f.now().Add(10*time.Second))
+		require.NoError(t, err)
+		f.clock.Advance(time.Millisecond)
+		assert.EqualValues(t, 2, f.stats().Entries)
+		f.clock.Advance(9500 * time.Millisecond) // beyond the deadline before the touch
+		assert.EqualValues(t, 2, f.stats().Entries)
+		f.clock.Advance(500 * time.Millisecond)
+		assert.EqualValues(t, 1, f.stats().Entries)
+		f.requireStored(stays)
+		f.sweep()
+		assert.EqualValues(t, 1, f.stats().Entries)
+		assert.EqualValues(t, 201, f.stats().Expirations)
+	})
+
 	t.Run("bytes follow the documents", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.created(spec{})

@@ -23,6 +23,8 @@ type Limits struct {
 	// MaxEntries and MaxBytes are the most that is stored; 0 for no limit.
 	MaxEntries int
 	MaxBytes   int64
+	// Reserve is how many percent of both guests cannot take.
+	Reserve int
 	// Tombstone is how long ended keys are remembered, in the time of the
 	// clock; 0 for not at all.
 	Tombstone time.Duration

@@ -1,0 +1,121 @@
+package memory
+
+import (
+	"math"
+
+	"session-api/internal/schema"
+)
+
+// class is how readily a session gives way to others. All of a lower class go
+// before any of a higher one, but for newcomerShare.
+type class uint8
+
+const (
+	// newcomer: a visitor's session that was not used since it was created. Under
+	// the policy TTL, which knows no uses, every visitor's.
+	newcomer class = iota
+	// regular: a visitor's session that was used again, or that a service made.
+	regular
+	// member: a session with a user, or in a namespace that only services use.
+	member
+
+	classes
+	// anyClass is no class of an entry: a queue of this one has all entries.
+	anyClass = classes
+)
+
+// newcomerShare: regulars give way to newcomers while these are fewer than one in
+// so many of the visitors' sessions. Otherwise a store that is full of visitors
+// who are long gone would keep nobody new for long enough to be used again.
+const newcomerShare = 16
+
+// guest reports whether the session is a visitor's: it has no user, and is not in
+// a namespace that only services use. Guests cannot take the reserve.
+func (r *record) guest() bool { return r.user == "" && r.space.public }
+
+// classOf returns the class of a record whose session was used again, or not.
+func (s *Store) classOf(rec *record, again bool) class {
+	switch {
+	case !rec.guest():
+		return member
+	case again && s.policy == LRU:
+		return regular
+	default:
+		return newcomer
+	}
+}
+
+// promote notes that a newcomer was used again, unless it has gone meanwhile.
+func (s *Store) promote(sh *shard, e *entry) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e.rec.Load() != nil {
+		s.usedAgain(sh, e)
+	}
+}
+
+// usedAgain makes a newcomer a regular, but for one that nobody asked for. The
+// shard is locked.
+func (s *Store) usedAgain(sh *shard, e *entry) {
+	if e.class == newcomer && s.policy == LRU && !e.disposable() {
+		s.reclass(sh, e, regular)
+	}
+}
+
+// reclass moves e to the queue of another class, which counts as a use or, under
+// TTL, as a write. The shard is locked.
+func (s *Store) reclass(sh *shard, e *entry, to class) {
+	s.population[e.class].Add(-1)
+	s.population[to].Add(1)
+	if s.policy == None {
+		e.class = to
+		return
+	}
+	s.announceOrder(sh, e.rec.Load(), to)
+	e.use(s.clock.Add(1))
+	from := e.class
+	e.class = to
+	sh.orders[from].ended()
+	sh.orders[to].push(e)
+	sh.tidy()
+}
+
+// announceOrder lowers the bound of a class's queue for a record that is about to
+// come in or to move there.
+func (s *Store) announceOrder(sh *shard, rec *record, c class) {
+	switch s.policy {
+	case LRU:
+		sh.orders[c].announce(s.clock.Load())
+	case TTL:
+		sh.orders[c].announce(rec.expires)
+	case None:
+	}
+}
+
+// nextClass returns the class that the next victim is of; false where there is
+// none, or none of a guest where only guests may go.
+func (s *Store) nextClass(guestsOnly bool) (class, bool) {
+	first := s.firsts[newcomer].min()
+	newcomers, regulars := first != never, s.firsts[regular].min() != never
+	switch {
+	case newcomers && s.policy == LRU && first < 0: // nobody asked for it
+		return newcomer, true
+	case newcomers && (!regulars || s.newcomersAbound()):
+		return newcomer, true
+	case regulars:
+		return regular, true
+	}
+	return member, !guestsOnly && s.firsts[member].min() != never
+}
+
+// newcomersAbound reports whether they have more than their share.
+func (s *Store) newcomersAbound() bool {
+	newcomers := s.population[newcomer].Load()
+	return newcomers > (newcomers+s.population[regular].Load())/newcomerShare
+}
+
+// isPublic reports whether visitors have sessions in the namespace.
+func isPublic(namespace string) bool { return namespace == schema.DefaultNamespace }
+
+// notYetUsed is the tick of a session that nobody asked for before it has one.
+const notYetUsed = math.MinInt64
