@@ -106,8 +106,9 @@ func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schem
 	}
 	done := make(chan touchResult, 1)
 	parent := context.WithoutCancel(r.Context())
+	own := sess // a copy, lest every question allocates what few need
 	go func() {
-		res := s.touch(parent, now, &sess, until)
+		res := s.touch(parent, now, &own, until)
 		s.touches.end(k) // first, so that the next question may begin another
 		done <- res
 	}()

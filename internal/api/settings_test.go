@@ -124,13 +124,13 @@ func TestASessionOverALoweredSizeLimit(t *testing.T) {
 	s := start(t)
 	c := s.client()
 	text := strings.Repeat("x", 4000)
-	id := c.create(`{"inputs":{"a":"` + text + `","b":"b"}}`).ID
+	c.create(`{"inputs":{"a":"` + text + `","b":"b"}}`)
 	next := s.restarted(t, func(set *settings) { set.rules.MaxBytes = 2048 })
 	v := c.at(next)
 	v.do("GET", "/api/session", "").expect(200)
 	v.do("POST", "/api/session/touch", "").expect(200)
 	v.do("POST", "/api/session/touch", `{"ttlMs":60000}`).expect(200)
-	id = v.do("POST", "/api/session/regenerate", "").expect(200).document().ID
+	id := v.do("POST", "/api/session/regenerate", "").expect(200).document().ID
 	for _, path := range []string{"/api/session", "/api/sessions/" + id} {
 		v.do("PATCH", path, `{"inputs":{"c":"more"}}`).problem(413, "too_large")
 		v.do("PATCH", path, `{"meta":{"c":"more"},"inputs":{"b":null}}`).problem(413, "too_large")

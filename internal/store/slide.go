@@ -34,6 +34,36 @@ func (s *Sessions) MoveTo(ctx context.Context, now time.Time, sess *schema.Sessi
 	return moved, err
 }
 
+// Extend moves the deadline now, without coalescing; of an old key in its grace,
+// the successor's. A ttl above 0 becomes the session's own idle life.
+func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.Duration) (schema.Session, error) {
+	now = schema.Now(now)
+	if ttl > 0 {
+		sess, _, err := s.Update(ctx, now, key, Update{Change: ownTTL(ttl)})
+		return sess, err
+	}
+	for try := 0; ; try++ {
+		sess, err := s.Get(ctx, now, key)
+		if err != nil {
+			return schema.Session{}, err
+		}
+		sess, err = s.MoveTo(ctx, now, &sess, s.life.Deadline(sess.CreatedAt, now, sess.TTL))
+		if !errors.Is(err, ErrNotFound) {
+			return sess, err
+		}
+		// Gone at this point can mean regenerated: the next look tells.
+		if err := pause(ctx, try); err != nil {
+			return schema.Session{}, err
+		}
+	}
+}
+
+// ownTTL is a change of nothing but the idle life.
+type ownTTL time.Duration
+
+func (ownTTL) Apply(cur schema.Sections) (schema.Sections, error) { return cur, nil }
+func (t ownTTL) TTL() (time.Duration, bool)                       { return time.Duration(t), true }
+
 // noChange is a change of nothing: what the settings say takes effect.
 type noChange struct{}
 

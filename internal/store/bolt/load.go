@@ -59,11 +59,11 @@ func (l *loader) sayOver(limits *memory.Options, log *slog.Logger) error {
 	if err != nil || !st.OverLimit {
 		return err
 	}
-	what := "each new session ends two others"
+	then := "each new session ends two others"
 	if limits.Policy == memory.None {
-		what = "no new session is taken until enough of them have ended"
+		then = "no new session is taken until enough of them have ended"
 	}
-	log.Warn("the data file holds more sessions than the limits allow, and none is dropped: "+what,
+	log.Warn("the data file holds more sessions than the limits allow, and none is dropped", "then", then,
 		"sessions", st.Entries, "maxEntries", limits.MaxEntries, "bytes", st.Bytes, "maxMemoryBytes", limits.MaxBytes)
 	return nil
 }

@@ -153,7 +153,8 @@ func (s *Store) freeOutlived(ctx context.Context, client rueidis.Client, now tim
 		return false, failed("reading a session", err)
 	}
 	var st stored
-	if err := s.codec.decode(key, value, &st); err != nil || st.pending || !s.outlived(now, st.sess.CreatedAt) {
+	isSession := s.codec.decode(key, value, &st) == nil && !st.pending
+	if !isSession || !s.outlived(now, st.sess.CreatedAt) {
 		return false, nil
 	}
 	_, err = s.limitAll(ctx, client, now, []entry{entryOf(&st.sess, st.index)})

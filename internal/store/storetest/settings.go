@@ -85,7 +85,7 @@ func testSettings(t *testing.T, open Open) {
 				if c.after.Absolute == 0 {
 					f.requireStored(sess)
 				}
-				if _, due := after.Slide(f.now(), sess.Key(), ptr(f.get(sess.Key()))); !due && use == "Slide and MoveTo" {
+				if _, due := after.Slide(f.now(), sess.Key(), new(f.get(sess.Key()))); !due && use == "Slide and MoveTo" {
 					return // nothing to move
 				}
 				got, err := do(f, after, sess.Key())
@@ -206,8 +206,6 @@ func testSettings(t *testing.T, open Open) {
 		assert.Equal(t, []string{fresh.ID, all[3].ID}, f.all())
 	})
 }
-
-func ptr(s schema.Session) *schema.Session { return &s }
 
 // large makes the inputs of a session about as large as that.
 type large int
