@@ -42,12 +42,21 @@ func TestCgroupLimit(t *testing.T) {
 		"version 1 beside others": {"4:hugetlb,memory:/app\n", "35 31 0:32 / /cg rw - cgroup cgroup rw,hugetlb,memory\n", map[string]string{
 			"cg/app/memory.limit_in_bytes": "77\n",
 		}, 77},
-		"a container with the host's names": {"4:memory:/docker/abc\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
-			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n"}, 88},
-		"a group within such a container": {"4:memory:/docker/abc/in\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
-			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n", "sys/fs/cgroup/memory/in/memory.limit_in_bytes": "44\n"}, 44},
-		"another container's mount": {"4:memory:/docker/abcdef\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
-			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n", "sys/fs/cgroup/memory/def/memory.limit_in_bytes": "44\n"}, 88},
+		"a container with the host's names": {
+			"4:memory:/docker/abc\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
+			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n"},
+			88,
+		},
+		"a group within such a container": {
+			"4:memory:/docker/abc/in\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
+			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n", "sys/fs/cgroup/memory/in/memory.limit_in_bytes": "44\n"},
+			44,
+		},
+		"another container's mount": {
+			"4:memory:/docker/abcdef\n", "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
+			map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "88\n", "sys/fs/cgroup/memory/def/memory.limit_in_bytes": "44\n"},
+			88,
+		},
 		"names from outside the namespace": {"0::/../../app\n", v2Mount, map[string]string{"sys/fs/cgroup/memory.max": "99\n"}, 99},
 		"both versions": {"4:memory:/a\n0::/a\n", v1Mount + "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n", map[string]string{
 			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "77\n",

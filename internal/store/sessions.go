@@ -41,14 +41,6 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 	}
 }
 
-// ForServices returns the same sessions for callers that are trusted: what they
-// make is schema.Session.Trusted to the store.
-func (s *Sessions) ForServices() *Sessions {
-	trusted := *s
-	trusted.trusted = true
-	return &trusted
-}
-
 // Create stores a new session with what in makes of empty sections. allow, if
 // not nil, sees the sections before they are stored and can refuse them.
 // The error is a *schema.Error, one of this package's, or allow's.
@@ -68,20 +60,6 @@ func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in
 		}
 	}
 	return s.create(ctx, now, how, in, allow)
-}
-
-// present returns the ids that the sessions of the ids have now.
-func (s *Sessions) present(ctx context.Context, now time.Time, namespace string, ids []string) ([]string, error) {
-	var live []string
-	for _, id := range ids {
-		switch sess, err := s.Peek(ctx, schema.Now(now), Key{Namespace: namespace, ID: id}); {
-		case err == nil:
-			live = append(live, sess.ID)
-		case !errors.Is(err, ErrNotFound):
-			return nil, err
-		}
-	}
-	return live, nil
 }
 
 // CreateUnasked is Create of an empty session for a visitor who did not ask for
@@ -280,16 +258,6 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		return schema.Session{}, false, err
 	}
 	return next, moved, nil
-}
-
-// touched is Touch of old. It is a use also where the deadline stays, and then
-// fails with ErrNotFound alone: there is nothing to write.
-func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
-	next, err := s.Store.Touch(ctx, now, old.Key(), until)
-	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, ErrNotFound) {
-		return old, nil
-	}
-	return next, err
 }
 
 // revise returns old with the update applied, and whether a section changed.

@@ -69,3 +69,12 @@ type noChange struct{}
 
 func (noChange) Apply(cur schema.Sections) (schema.Sections, error) { return cur, nil }
 func (noChange) TTL() (time.Duration, bool)                         { return 0, false }
+// touched is Touch of old. It is a use also where the deadline stays, and then
+// fails with ErrNotFound alone: there is nothing to write.
+func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
+	next, err := s.Store.Touch(ctx, now, old.Key(), until)
+	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, ErrNotFound) {
+		return old, nil
+	}
+	return next, err
+}

@@ -73,6 +73,20 @@ func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Sess
 	return nil
 }
 
+// present returns the ids that the sessions of the ids have now.
+func (s *Sessions) present(ctx context.Context, now time.Time, namespace string, ids []string) ([]string, error) {
+	var live []string
+	for _, id := range ids {
+		switch sess, err := s.Peek(ctx, schema.Now(now), Key{Namespace: namespace, ID: id}); {
+		case err == nil:
+			live = append(live, sess.ID)
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	return live, nil
+}
+
 // endAll ends sessions. missed reports whether one was gone already: perhaps it
 // was regenerated, and is still there under its new id.
 func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []Key) (missed bool, err error) {

@@ -54,10 +54,15 @@ func (s *Store) promote(sh *shard, e *entry) {
 	}
 }
 
-// usedAgain makes a newcomer a regular, but for one that nobody asked for. The
-// shard is locked.
+// usedAgain is a use of e, which makes a newcomer a regular, but for one that
+// nobody asked for. The shard is locked.
 func (s *Store) usedAgain(sh *shard, e *entry) {
-	if e.class == newcomer && s.policy == LRU && !e.disposable() {
+	switch {
+	case !s.isNewcomer(e):
+		s.use(e)
+	case e.disposable():
+		s.useNewcomer(e)
+	default:
 		s.reclass(sh, e, regular)
 	}
 }

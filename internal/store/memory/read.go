@@ -57,12 +57,15 @@ func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse boo
 	}
 	rec := e.rec.Load()
 	live := rec.live(now)
-	again := live && isUse && s.use(e)
+	if live && isUse {
+		if s.isNewcomer(e) {
+			s.readNewcomer(sh, e)
+			return rec.session(key.ID), true
+		}
+		s.use(e)
+	}
 	sh.mu.RUnlock()
 	if live {
-		if again {
-			s.promote(sh, e)
-		}
 		return rec.session(key.ID), true
 	}
 	s.expireKey(sh, hash, key, now)
@@ -77,13 +80,16 @@ func (s *Store) follow(g grace, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RLock()
 	rec := g.to.rec.Load()
 	live := rec != nil && rec.live(now)
-	again := live && isUse && s.use(g.to)
+	if live && isUse {
+		if s.isNewcomer(g.to) {
+			s.readNewcomer(sh, g.to)
+			return rec.session(string(rec.id())), true
+		}
+		s.use(g.to)
+	}
 	sh.mu.RUnlock()
 	switch {
 	case live:
-		if again {
-			s.promote(sh, g.to)
-		}
 		return rec.session(string(rec.id())), true
 	case rec != nil:
 		s.expireKey(sh, g.hash, rec.key(), now)
@@ -98,25 +104,36 @@ func (s *Store) expireKey(sh *shard, hash uint64, key store.Key, now int64) {
 	s.current(sh, hash, key, now)
 }
 
-// use notes that e is being used. Its shard is locked, for reading at least.
-// isNewcomer reports whether e has to leave the newcomers for that, which takes the
-// lock for writing.
-func (s *Store) use(e *entry) (isNewcomer bool) {
-	if s.policy != LRU {
-		return false
+// isNewcomer reports whether a use of e is more than another tick. Its shard is
+// locked, for reading at least.
+func (s *Store) isNewcomer(e *entry) bool { return e.class == newcomer && s.policy == LRU }
+
+// use notes that e is being used, which is no newcomer. Its shard is locked, for
+// reading at least.
+func (s *Store) use(e *entry) {
+	if s.policy == LRU {
+		e.use(s.clock.Add(1))
 	}
-	if e.class == newcomer {
-		return s.useNewcomer(e)
-	}
-	e.use(s.clock.Add(1))
-	return false
 }
 
-func (s *Store) useNewcomer(e *entry) bool {
+// useNewcomer is use of a newcomer. It reports whether e has to leave the
+// newcomers for that, which takes the lock for writing: not where nobody asked for
+// the session.
+func (s *Store) useNewcomer(e *entry) (leaves bool) {
 	if e.disposable() {
 		e.use(s.lowClock.Add(1))
 		return false
 	}
 	e.use(s.clock.Add(1))
 	return true
+}
+
+// readNewcomer is the end of a read of e. It unlocks the shard, which is locked
+// for reading.
+func (s *Store) readNewcomer(sh *shard, e *entry) {
+	leaves := s.useNewcomer(e)
+	sh.mu.RUnlock()
+	if leaves {
+		s.promote(sh, e)
+	}
 }

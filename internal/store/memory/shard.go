@@ -39,7 +39,7 @@ func (sh *shard) init(number int, s *Store) {
 	sh.number = number
 	for c := range sh.orders {
 		sh.orders[c] = queue{
-			byUse: s.policy == LRU, ties: s.policy == TTL, class: class(c), //nolint:gosec // one of the classes
+			byUse: s.policy == LRU, ties: s.policy == TTL, class: class(c),
 			bound: &s.firsts[c][number],
 		}
 	}

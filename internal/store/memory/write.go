@@ -78,9 +78,7 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 	if e == nil {
 		return schema.Session{}, store.ErrNotFound
 	}
-	if s.use(e) {
-		s.usedAgain(sh, e)
-	}
+	s.usedAgain(sh, e)
 	if limit := now.Add(rec.ttl); until.After(limit) {
 		until = limit
 	}
@@ -202,7 +200,11 @@ func (s *Store) announce(sh *shard, rec *record, c class) {
 func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
 	switch s.policy {
 	case LRU:
-		s.use(e)
+		if e.class == newcomer {
+			s.useNewcomer(e)
+		} else {
+			s.use(e)
+		}
 	case TTL:
 		e.use(s.clock.Add(1))
 	case None:

@@ -165,8 +165,12 @@ func testLRU(t *testing.T, open Open) {
 		}
 		assert.Equal(t, []string{"made", "read", "renewed", "service", "user"}, left(), "a flood pushes out itself")
 		for _, want := range [][]string{
-			{"made", "read", "renewed", "service", "user"}, {"read", "renewed", "service", "user"},
-			{"read", "service", "user"}, {"service", "user"}, {"service"}, nil,
+			{"made", "read", "renewed", "service", "user"},
+			{"read", "renewed", "service", "user"},
+			{"read", "service", "user"},
+			{"service", "user"},
+			{"service"},
+			nil,
 		} {
 			f.created(spec{user: "bob"})
 			assert.Equal(t, want, left())
