@@ -104,13 +104,12 @@ func testSignIn(t *testing.T, open Open) {
 				func() { f.lookForUser(old.Key()) },
 			)
 			f.lookForUser(old.Key())
-			switch {
-			case signIn == nil:
+			if signIn == nil {
 				require.ErrorIs(t, plant, store.ErrNotFound)
 				f.requireGone(old.Key())
 				f.requireGone(theirs.Key())
 				f.requireStored(mine)
-			default:
+			} else {
 				require.ErrorIs(t, signIn, store.ErrNotFound)
 				require.NoError(t, plant)
 				f.requireGone(mine.Key())

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// Renew gives the session a new id. The old one is gone at once, or for the
+// grace still leads to the new session: Get, Access, Update, Put, Extend and End
+// of it are of the successor then. Only Renew is not: of concurrent calls one
+// makes the successor, and a call within the grace gets the one that there is,
+// with made false. There is no grace where somebody else sets the user at the same
+// time: who asked for it may be whom the old key is to be taken from.
+func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time.Duration) (next schema.Session, made bool, err error) {
+	now = schema.Now(now)
+	var seen *schema.Session
+	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if old.ID != key.ID {
+			return &movedError{to: old}
+		}
+		if seen == nil {
+			seen = &old
+		} else if seen.UserID != old.UserID {
+			grace = 0
+		}
+		next = old.WithID(schema.NewID())
+		next.TTL = s.life.IdleNow(&old)
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
+		// Nobody counts the user's sessions between the two keys.
+		unlock, err := s.takeUserTurn(ctx, &next)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		successor := next
+		successor.Trusted = s.trusted
+		return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
+	})
+	if moved, ok := errors.AsType[*movedError](err); ok {
+		return moved.to, false, nil
+	}
+	if err != nil {
+		return schema.Session{}, false, err
+	}
+	return next, true, nil
+}
+
+// SignIn applies the change, which says who the user is, and gives the session a
+// new id in the same step, without a grace: whoever could open the session before
+// cannot open it afterwards. Returns ErrNotCurrent for an old key in its grace:
+// somebody else has the successor's. Update's errors otherwise, and ErrUserLimit.
+func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change schema.Change, allow Allow) (next schema.Session, err error) {
+	now = schema.Now(now)
+	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+		if old.ID != key.ID {
+			return ErrNotCurrent
+		}
+		revised, _, err := s.revise(now, old, Update{Change: change, Allow: allow})
+		if err != nil {
+			return err
+		}
+		next = revised.WithID(schema.NewID())
+		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
+		regenerate := func() error { return s.Store.Regenerate(ctx, now, old, next, now) }
+		if next.UserID != old.UserID {
+			return s.limited(ctx, now, &next, nil, regenerate)
+		}
+		unlock, err := s.takeUserTurn(ctx, &next)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		return regenerate()
+	})
+	if err != nil {
+		return schema.Session{}, err
+	}
+	return next, nil
+}
