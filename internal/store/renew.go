@@ -64,7 +64,9 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change sc
 		}
 		next = revised.WithID(schema.NewID())
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
-		regenerate := func() error { return s.Store.Regenerate(ctx, now, old, next, now) }
+		successor := next
+		successor.Trusted = s.trusted
+		regenerate := func() error { return s.Store.Regenerate(ctx, now, old, successor, now) }
 		if next.UserID != old.UserID {
 			return s.limited(ctx, now, &next, nil, regenerate)
 		}
@@ -80,3 +82,8 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change sc
 	}
 	return next, nil
 }
+
+// movedError: the key is an old one, in its grace.
+type movedError struct{ to schema.Session }
+
+func (*movedError) Error() string { return "session was regenerated" }

@@ -298,7 +298,6 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 	return next, changed, err
 }
 
-
 // End ends the session, whatever its key has become: within the grace of a
 // regenerated id it ends the successor, because signing out must work. With a
 // condition it does so only if that holds.

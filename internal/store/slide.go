@@ -69,6 +69,7 @@ type noChange struct{}
 
 func (noChange) Apply(cur schema.Sections) (schema.Sections, error) { return cur, nil }
 func (noChange) TTL() (time.Duration, bool)                         { return 0, false }
+
 // touched is Touch of old. It is a use also where the deadline stays, and then
 // fails with ErrNotFound alone: there is nothing to write.
 func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
