@@ -74,7 +74,7 @@ func TestOneClient_connections(t *testing.T) {
 		"an answer that nobody reads":        strings.Repeat("GET /docs HTTP/1.1\r\nHost: x\r\n\r\n", 40),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors", "LOG_LEVEL", "error"))
+			s := start(t, environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors"))
 			holdOpen(t, s.addr, attackerAddr, count, sent)
 			var longest time.Duration
 			for range 10 {
@@ -91,7 +91,7 @@ func TestOneClient_connections(t *testing.T) {
 // Nor does it keep another's large body from its memory.
 func TestOneClient_bodyMemory(t *testing.T) {
 	const count, size = 260, 1_000_000
-	s := start(t, environment(t, "ACCESS_LOG", "errors", "LOG_LEVEL", "error"))
+	s := start(t, environment(t, "ACCESS_LOG", "errors"))
 	large := `{"inputs":{"text":"` + strings.Repeat("x", 900<<10) + `"}}`
 	v := visit(t, "http://"+s.addr, `{"inputs":{"step":1}}`)
 	half := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
