@@ -71,8 +71,8 @@ rolling: ## Restart instances ROLLS times under load, and check that nobody noti
 	ROLLS=$(ROLLS) $(GO) test -v -count=1 -timeout 0 -run 'RollingRestart|SIGTERM' ./cmd/session-api
 
 .PHONY: slow
-slow: ## Measure what 5,000 slow connections cost the others
-	SLOW_ROUNDS=$(SLOW_ROUNDS) $(GO) test -v -count=1 -run SlowConnections ./cmd/session-api
+slow: ## Measure what 5,000 slow connections, and one client with all of them, cost the others
+	SLOW_ROUNDS=$(SLOW_ROUNDS) $(GO) test -v -count=1 -run 'SlowConnections|OneClient' ./cmd/session-api
 
 ## Checking
 

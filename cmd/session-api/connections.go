@@ -1,57 +1,86 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
+
+	"session-api/internal/api"
 )
 
 // connections are those that are open: at most so many. When one more comes,
-// the one that has waited longest for a request is closed, so that silent ones
-// keep nobody out. Where all of them have one, it waits.
+// another is closed for it, if admission finds one; else it waits in line. So
+// neither silent connections nor one client with many of them keep others out.
 type connections struct {
 	most int
+	admission
 
 	mu      sync.Mutex
-	room    sync.Cond
+	news    sync.Cond // for Accept: ready or failed
 	open    int
 	closing bool // the listener is closed: nobody waits
-	// waiting are those without a whole request, in the order in which they
-	// came to wait: a ring that begins and ends here.
-	waiting place
+	ready   []*connection
+	failed  error
+	// waiting are those without a whole request, busy those with one, and
+	// sending those of them whose body is not all there, each in the order in
+	// which they came to it: rings that begin and end here.
+	waiting, busy, sending place
+
+	bodies bodyPace
+	tell   counters
 }
 
-// place is that of a connection among those that wait.
+// counters are told of what no handler sees.
+type counters interface {
+	// CountRefused counts an answer of net/http's own.
+	CountRefused(status int)
+	// CountClosed counts a connection that was closed for another.
+	CountClosed(reason api.Closed)
+}
+
+// place is that of a connection in one of the rings.
 type place struct {
-	before, after *place // nil while it does not wait
+	before, after *place // nil while it is in none
 	conn          *connection
 	// silent: it waits for its first request.
 	silent bool
+	// ended: it was closed for another, and is counted no more.
+	ended bool
 }
 
 // connection has its own place with it, because each request moves it twice.
 // As a *net.TCPConn it has all that net/http looks for in one.
 type connection struct {
 	*net.TCPConn
+	conns         *connections
+	client        *client
 	place         place
 	reads, writes deadline
+	body          bodyProgress
 }
 
-func newConnections(most int) *connections {
-	c := &connections{most: most}
-	c.room.L = &c.mu
-	c.waiting.before, c.waiting.after = &c.waiting, &c.waiting
+// newConnections returns connections of which trusted peers may have any
+// number. Bodies come with at least so many bytes a second.
+func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, tell counters) *connections {
+	c := &connections{most: most, admission: newAdmission(most, trusted), bodies: newBodyPace(bytesPerSecond), tell: tell}
+	c.news.L, c.place.L = &c.mu, &c.mu
+	for _, ring := range []*place{&c.waiting, &c.busy, &c.sending} {
+		ring.before, ring.after = ring, ring
+	}
 	return c
 }
 
-// enter makes it the last of those that wait.
-func (c *connections) enter(p *place) {
-	p.before, p.after = c.waiting.before, &c.waiting
+// enter makes p the last of the ring.
+func (ring *place) enter(p *place) {
+	p.before, p.after = ring.before, ring
 	p.before.after, p.after.before = p, p
 }
 
-// leave ends the waiting, if it waits.
+// leave takes it out of its ring, if it is in one.
 func (p *place) leave() {
 	if p.after == nil {
 		return
@@ -60,38 +89,75 @@ func (p *place) leave() {
 	p.before, p.after = nil, nil
 }
 
+// first returns the first connection in the ring of that client, or of any
+// where it is nil; nil for none.
+func (ring *place) first(of *client) *connection {
+	for p := ring.after; p != ring; p = p.after {
+		if of == nil || p.conn.client == of {
+			return p.conn
+		}
+	}
+	return nil
+}
+
 // track is a http.Server's ConnState hook. It allocates nothing and looks
 // nothing up: each request calls it twice.
 func (c *connections) track(conn net.Conn, state http.ConnState) {
-	p := &conn.(*connection).place //nolint:forcetypeassert // the listener accepts nothing else
+	of := conn.(*connection) //nolint:forcetypeassert // the listener accepts nothing else
+	p := &of.place
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.leave()
 	p.silent = state == http.StateNew
-	switch state {
-	case http.StateNew, http.StateIdle:
-		c.enter(p)
-	case http.StateClosed, http.StateHijacked:
-		c.open--
-	case http.StateActive:
+	switch {
+	case state == http.StateClosed, state == http.StateHijacked:
+		c.drop(of)
+	case p.ended: // and its server has yet to notice
+	case state == http.StateActive:
+		c.busy.enter(p)
 		return
+	default:
+		of.body.reset()
+		c.waiting.enter(p)
 	}
-	c.room.Signal()
+	if len(c.line) > 0 {
+		c.admitLine()
+	}
 }
 
-// makeRoom returns when the connection that was accepted may be served.
-func (c *connections) makeRoom() {
+// arrive admits a connection that was accepted, or has it wait in line.
+func (c *connections) arrive(conn *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.open >= c.most && !c.closing {
-		if first := c.waiting.after; first != &c.waiting {
-			first.leave()
-			_ = first.conn.Close()
-			break // it is as good as gone
-		}
-		c.room.Wait()
-	}
+	conn.client = c.clientOf(conn.RemoteAddr())
+	c.join(conn)
+	c.admitLine()
+}
+
+// admit hands a connection to the server.
+func (c *connections) admit(conn *connection) {
 	c.open++
+	c.count(conn.client)
+	c.ready = append(c.ready, conn)
+	c.news.Signal()
+}
+
+// drop counts a connection no more.
+func (c *connections) drop(conn *connection) {
+	if conn.place.ended {
+		return
+	}
+	conn.place.ended = true
+	c.open--
+	c.discount(conn.client)
+}
+
+// end closes a connection for another to have its room.
+func (c *connections) end(conn *connection) {
+	conn.place.leave()
+	c.drop(conn)
+	conn.body.cut.Store(true)
+	_ = conn.Close()
 }
 
 // closeSilent closes those that have never had a request, unless one has come
@@ -109,7 +175,9 @@ func (c *connections) closeSilent() {
 // limit returns the listener, whose connections a http.Server with the hook
 // then has. It is one of TCP.
 func (c *connections) limit(listener net.Listener) net.Listener {
-	return &limitedListener{listener, c}
+	l := &limitedListener{listener, c}
+	go l.accept()
+	return l
 }
 
 type limitedListener struct {
@@ -117,31 +185,81 @@ type limitedListener struct {
 	conns *connections
 }
 
-// Accept implements net.Listener.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	accepted, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+// accept accepts whatever comes, until the listener is closed: who has to wait
+// for room must not keep those behind it from being seen. An error is the
+// server's to handle before the next try.
+func (l *limitedListener) accept() {
+	c := l.conns
+	for {
+		accepted, err := l.Listener.Accept()
+		if err == nil {
+			c.arrive(newConnection(accepted, c))
+			continue
+		}
+		c.mu.Lock()
+		c.failed = err
+		c.news.Broadcast()
+		for c.failed != nil && !c.closing {
+			c.news.Wait()
+		}
+		over := c.closing || errors.Is(err, net.ErrClosed)
+		c.mu.Unlock()
+		if over {
+			return
+		}
 	}
-	l.conns.makeRoom()
-	return newConnection(accepted), nil
 }
 
-func newConnection(accepted net.Conn) *connection {
+// Accept implements net.Listener.
+func (l *limitedListener) Accept() (net.Conn, error) {
+	c := l.conns
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case len(c.ready) > 0:
+			conn := c.ready[0]
+			c.ready[0] = nil
+			c.ready = c.ready[1:]
+			return conn, nil
+		case c.closing:
+			return nil, net.ErrClosed
+		case c.failed != nil:
+			err := c.failed
+			c.failed = nil
+			c.news.Broadcast()
+			return nil, err
+		}
+		c.news.Wait()
+	}
+}
+
+func newConnection(accepted net.Conn, conns *connections) *connection {
 	tcp := accepted.(*net.TCPConn) //nolint:forcetypeassert // the listener is one of TCP
 	now := time.Now()
-	conn := &connection{TCPConn: tcp}
+	conn := &connection{TCPConn: tcp, conns: conns}
 	conn.place.conn = conn
 	conn.reads.tell, conn.writes.tell = tcp.SetReadDeadline, tcp.SetWriteDeadline
 	conn.reads.since, conn.writes.since = now, now
 	return conn
 }
 
+// connectionKey is what a request's context has its connection under.
+type connectionKey struct{}
+
+// inContext is a http.Server's ConnContext hook.
+func inContext(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, conn)
+}
+
 // Close implements net.Listener.
 func (l *limitedListener) Close() error {
-	l.conns.mu.Lock()
-	l.conns.closing = true
-	l.conns.room.Broadcast()
-	l.conns.mu.Unlock()
+	c := l.conns
+	c.mu.Lock()
+	c.closing = true
+	c.admitLine()
+	c.news.Broadcast()
+	c.place.Broadcast()
+	c.mu.Unlock()
 	return l.Listener.Close()
 }

@@ -80,7 +80,13 @@ func (d *deadline) again(err error) bool {
 }
 
 // SetReadDeadline implements net.Conn.
-func (c *connection) SetReadDeadline(t time.Time) error { return c.reads.set(t) }
+// Once a request is read, it is its handler that calls it.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	if c.body.awaited.Load() && !t.IsZero() {
+		c.body.ownDeadline.Store(true)
+	}
+	return c.reads.set(t)
+}
 
 // SetWriteDeadline implements net.Conn.
 func (c *connection) SetWriteDeadline(t time.Time) error { return c.writes.set(t) }
@@ -90,8 +96,16 @@ func (c *connection) SetDeadline(t time.Time) error {
 	return errors.Join(c.reads.set(t), c.writes.set(t))
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. net/http reads a single byte to learn whether a
+// client hangs up while its request is handled.
 func (c *connection) Read(b []byte) (int, error) {
+	if len(b) > 1 && c.body.awaited.Load() {
+		return c.readBody(b)
+	}
+	return c.read(b)
+}
+
+func (c *connection) read(b []byte) (int, error) {
 	if !c.reads.enter(false) {
 		return 0, os.ErrDeadlineExceeded
 	}
@@ -105,6 +119,9 @@ func (c *connection) Read(b []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *connection) Write(b []byte) (written int, err error) {
+	if status := refusal(b); status != 0 {
+		c.conns.tell.CountRefused(status)
+	}
 	if !c.writes.enter(false) {
 		return 0, os.ErrDeadlineExceeded
 	}

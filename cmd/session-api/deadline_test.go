@@ -143,8 +143,7 @@ func blocked(t *testing.T, d *deadline) {
 // A read that waits ends by its deadline: not by an earlier one that was
 // replaced, and at once where net/http says so.
 func TestConnection_readDeadline(t *testing.T) {
-	accepted, theirs := connected(t)
-	ours := accepted.(*connection)
+	ours, theirs := connected(t, newConnections(1, nil, 0, new(tally)))
 	began := time.Now()
 	require.NoError(t, ours.SetReadDeadline(began.Add(300*time.Millisecond)))
 	read := make(chan error)
@@ -193,8 +192,7 @@ func TestConnection_writeDeadline(t *testing.T) {
 		"ReadFrom": func(c *connection) (int64, error) { return c.ReadFrom(bytes.NewReader(sent)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			accepted, theirs := connected(t)
-			ours := accepted.(*connection)
+			ours, theirs := connected(t, newConnections(1, nil, 0, new(tally)))
 			began := time.Now()
 			require.NoError(t, ours.SetWriteDeadline(began.Add(300*time.Millisecond)))
 			wrote := make(chan error)

@@ -6,7 +6,7 @@ import (
 )
 
 // reservedDescriptors are the file descriptors that the service needs besides
-// one a connection: the listener, the log, the data file, the pool of
+// one a connection: those that wait for room, the listener, the log, the data file, the pool of
 // connections to Redis, directories that the cleanup reads, and those that are
 // open for a moment only.
 const reservedDescriptors = 128

@@ -28,12 +28,13 @@ const (
 )
 
 // speakHTTP2 makes the server take HTTP/2 without TLS as well, from clients
-// that begin with it (RFC 9113 section 3.3). HTTP/1.1 stays as it is.
-func speakHTTP2(server *http.Server) {
+// that begin with it (RFC 9113 section 3.3). HTTP/1.1 stays as it is. refused is
+// told of requests that are answered before any handler sees them.
+func speakHTTP2(server *http.Server, refused func(status int)) {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
-	server.Handler = limitHeaders(server.Handler)
+	server.Handler = limitHeaders(server.Handler, refused)
 	server.MaxHeaderBytes = maxRefusedHeaders
 	server.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams:          maxStreams,
@@ -46,7 +47,7 @@ func speakHTTP2(server *http.Server) {
 
 // limitHeaders refuses headers over the limit that net/http holds to where it
 // speaks HTTP/1.1 alone, and as it does.
-func limitHeaders(next http.Handler) http.Handler {
+func limitHeaders(next http.Handler, refused func(status int)) http.Handler {
 	const most = maxHeaderBytes + 4096
 	const refusal = "431 Request Header Fields Too Large"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,6 +55,7 @@ func limitHeaders(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		refused(http.StatusRequestHeaderFieldsTooLarge)
 		if r.ProtoMajor == 1 {
 			w.Header().Set("Connection", "close")
 		}

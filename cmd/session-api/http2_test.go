@@ -412,12 +412,12 @@ func TestHTTP2_busyConnectionsAreLeftAlone(t *testing.T) {
 
 // However a connection ends, it is counted no more.
 func TestHTTP2_connectionsAreCounted(t *testing.T) {
-	conns := newConnections(10)
+	conns := newConnections(10, nil, 0, new(tally))
 	server := &http.Server{
 		ReadHeaderTimeout: patience, WriteTimeout: patience, ConnState: conns.track, ErrorLog: log.New(io.Discard, "", 0),
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
 	}
-	speakHTTP2(server)
+	speakHTTP2(server, conns.tell.CountRefused)
 	var listen net.ListenConfig
 	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -108,7 +108,7 @@ func (s *service) newHTTP() *http.Server {
 	if s.tracing != nil {
 		handler = s.tracing.Handler(handler)
 	}
-	handler = s.running.count(s.lastOfItsConnection(handler))
+	handler = s.conns.watchBodies(s.running.count(s.lastOfItsConnection(handler)))
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
@@ -117,12 +117,13 @@ func (s *service) newHTTP() *http.Server {
 		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         s.conns.track,
+		ConnContext:       inContext,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 		// OPTIONS * gets the API's headers and problems like everything else.
 		DisableGeneralOptionsHandler: true,
 	}
 	if s.cfg.HTTP2 {
-		speakHTTP2(server)
+		speakHTTP2(server, s.api.CountRefused)
 	}
 	return server
 }

@@ -93,7 +93,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		conns: newConnections(c.MaxConnections), running: newHandlers(),
+		conns: newConnections(c.MaxConnections, c.TrustedProxies, c.MinBodyRate, server), running: newHandlers(),
 		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}

@@ -105,7 +105,7 @@ func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit i
 	if r.ContentLength > 0 {
 		buf.Grow(int(total) - buf.Len() + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(body)
+	_, err := buf.ReadFrom(progressReader{body, x.body})
 	if !x.body.keep() && err == nil {
 		err = os.ErrDeadlineExceeded // and the connection's has passed
 	}

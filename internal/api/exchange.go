@@ -51,7 +51,7 @@ func (x *exchange) buffer() *bytes.Buffer {
 
 // holdBody makes room for a body of that size.
 func (x *exchange) holdBody(bytes int64) (err error) {
-	x.body, err = x.s.bodies.enter(x.r.Context(), bytes, func() {
+	x.body, err = x.s.bodies.enter(x.r.Context(), x.s.budgetClient(x.r), bytes, func() {
 		_ = http.NewResponseController(x.ResponseWriter).SetReadDeadline(time.Now())
 	})
 	return err
@@ -75,7 +75,7 @@ func (x *exchange) WriteHeader(status int) {
 // problem is the answer; what a change has changed stays changed.
 func (x *exchange) holdAnswer(bytes int64) bool {
 	var err error
-	x.answer, err = x.s.answers.enter(x.r.Context(), bytes, func() {
+	x.answer, err = x.s.answers.enter(x.r.Context(), x.s.budgetClient(x.r), bytes, func() {
 		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now())
 	})
 	if err == nil {

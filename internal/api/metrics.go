@@ -20,6 +20,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	refused  *prometheus.CounterVec
+	closed   *prometheus.CounterVec
 	page     http.Handler // shows them
 
 	known  atomic.Pointer[map[series]*figures] // never changed, but replaced
@@ -36,6 +38,8 @@ func newMetrics(s *Server) *metrics {
 			Name: "session_api_http_request_duration_seconds", Help: "Time from the request's headers to the end of the response, by route and method.",
 			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"route", "method"}),
+		refused: newRefusedCounter(),
+		closed:  newClosedCounter(),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "session_api_build_info", Help: "1, with the running version as a label.",
@@ -46,7 +50,7 @@ func newMetrics(s *Server) *metrics {
 		Name: "session_api_event_streams", Help: "Event streams that are open.",
 	}, func() float64 { return float64(s.streams.open()) })
 	m.registry.MustRegister(
-		m.requests, m.duration, build, eventStreams, &storeCollector{s},
+		m.requests, m.duration, m.refused, m.closed, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

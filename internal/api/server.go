@@ -69,6 +69,7 @@ func New(o Options) (*Server, error) {
 	s.streams = newStreams(o.MaxStreams)
 	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
 	s.bodies, s.answers = newBudget(size), newBudget(size)
+	s.bodies.ofBodies = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
 	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))

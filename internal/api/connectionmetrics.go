@@ -1,0 +1,49 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Closed is why a connection was closed for another when all were taken.
+type Closed string
+
+// The reasons.
+const (
+	ClosedStalled Closed = "stalled" // its body did not come
+	ClosedIdle    Closed = "idle"    // it waited for a request
+	ClosedShare   Closed = "share"   // its client had more than its share
+	ClosedInLine  Closed = "line"    // it was not served yet
+)
+
+func newClosedCounter() *prometheus.CounterVec {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "session_api_connections_closed_total", Help: "Connections closed to make room for others, by reason.",
+	}, []string{"reason"})
+	for _, reason := range []Closed{ClosedStalled, ClosedIdle, ClosedShare, ClosedInLine} {
+		counter.WithLabelValues(string(reason))
+	}
+	return counter
+}
+
+func newRefusedCounter() *prometheus.CounterVec {
+	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "session_api_http_rejected_requests_total", Help: "Requests refused before any route saw them, as malformed or too large, by status.",
+	}, []string{"status"})
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestHeaderFieldsTooLarge} {
+		counter.WithLabelValues(strconv.Itoa(status))
+	}
+	return counter
+}
+
+// CountClosed counts a connection that was closed for another.
+func (s *Server) CountClosed(reason Closed) {
+	s.metrics.closed.WithLabelValues(string(reason)).Inc()
+}
+
+// CountRefused counts a request that was refused before the Server saw it.
+func (s *Server) CountRefused(status int) {
+	s.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
+}
