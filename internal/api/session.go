@@ -88,7 +88,7 @@ func (s *Server) createInPlace(r *http.Request, cred *credential, old []string, 
 	if len(old) > 0 {
 		first, old = old[0], old[1:]
 	}
-	return s.Sessions.CreateInPlace(r.Context(), s.Now(), key(first), in, allowUser(cred), old...)
+	return s.Sessions.CreateInPlace(r.Context(), s.Now(), key(first), cred.bounded(in), allowUser(cred), old...)
 }
 
 // endAll ends the sessions of the ids, as far as there are any.
@@ -210,7 +210,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	err = store.ErrNotFound
 	if cred.id != "" {
 		sess, moved, err = s.Sessions.Update(r.Context(), s.Now(), key(cred.id),
-			store.Update{Change: change, If: cond, Allow: allowUser(&cred), Slide: s.TouchOnAccess})
+			store.Update{Change: cred.bounded(change), If: cond, Allow: allowUser(&cred), Slide: s.TouchOnAccess})
 	}
 	status := http.StatusOK
 	if errors.Is(err, store.ErrNotFound) && creates {
@@ -287,7 +287,7 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sess, err := s.Sessions.Extend(r.Context(), s.Now(), key(cred.id), ttl)
+	sess, err := s.extend(r, &cred, ttl)
 	if err != nil {
 		return err
 	}
