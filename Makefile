@@ -77,7 +77,7 @@ slow: ## Measure what 5,000 slow connections, and one client with all of them, c
 ## Checking
 
 .PHONY: lint
-lint: vet golangci tidy openapi-lint shellcheck ## Run every check that is not a test
+lint: vet golangci tidy openapi-lint shellcheck vulncheck ## Run every check that is not a test
 
 .PHONY: vet
 vet: ## Run go vet
@@ -108,6 +108,10 @@ tools/node_modules/.package-lock.json: tools/package.json tools/package-lock.jso
 shellcheck: ## Check the shell scripts
 	tools/need.sh shellcheck
 	shellcheck $(SCRIPTS)
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities, where their database can be reached
+	GO=$(GO) tools/vulncheck.sh . $(MODULES)
 
 ## Measuring
 

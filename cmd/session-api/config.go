@@ -55,9 +55,9 @@ type config struct {
 	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
 
 	TTL            time.Duration            `env:"SESSION_TTL_MS" envDefault:"86400000" min:"1" group:"Sessions" doc:"Idle life of a session: how long it lives without being used."`
-	MaxTTL         time.Duration            `env:"SESSION_MAX_TTL_MS" envDefault:"2592000000" min:"1" doc:"Longest idle life that a request may ask for with ttlMs."`
+	MaxTTL         time.Duration            `env:"SESSION_MAX_TTL_MS" envDefault:"2592000000" min:"1" doc:"Longest idle life that a request may ask for with ttlMs. A visitor may only ask for a shorter one than the session has; a longer one takes a service token."`
 	RoleTTL        map[string]time.Duration `env:"SESSION_ROLE_TTL_MS" values:"list of role:milliseconds" doc:"Idle lives by role of the user, such as admin:900000,guest:3600000. The shortest of a user's roles counts, and is the most that such a session may ask for."`
-	AbsoluteTTL    time.Duration            `env:"SESSION_ABSOLUTE_TTL_MS" envDefault:"0" min:"0" doc:"Longest life of a session however much it is used; 0 for no limit."`
+	AbsoluteTTL    time.Duration            `env:"SESSION_ABSOLUTE_TTL_MS" shown:"2592000000 (30 days) in production, 0 in development" min:"0" doc:"Longest life of a session however much it is used; 0 for no limit."`
 	TouchOnAccess  bool                     `env:"SESSION_TOUCH_ON_ACCESS" envDefault:"true" doc:"Whether reading or changing a session extends its life."`
 	TouchInterval  time.Duration            `env:"SESSION_TOUCH_INTERVAL_MS" envDefault:"60000" min:"0" doc:"How far the deadline must move before an access writes it again; a twentieth of the session's idle life where that is shorter."`
 	AutoCreate     bool                     `env:"SESSION_AUTO_CREATE" envDefault:"false" doc:"Whether GET, PUT and PATCH without a live session start one in place of answering 401. Prefetches do not, nor do requests of other sites' pages and of what cannot read the answer, such as an img."`
@@ -72,7 +72,7 @@ type config struct {
 	MaxBytes       int                      `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Largest session document, in bytes."`
 	MaxFileRefs    int                      `env:"SESSION_MAX_FILE_REFS" envDefault:"1000" min:"1" max:"1000000" doc:"Most files that the results of one session may refer to."`
 	Sanitize       string                   `env:"SANITIZE_INPUTS" envDefault:"controls" oneof:"controls html off" doc:"What is taken out of strings in inputs: control characters, markup as well, or nothing."`
-	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, upper and lower case alike; for instance apiKey,password."`
+	ForbiddenKeys  []string                 `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, whatever their case, width and the white space around them; for instance apiKey,password."`
 
 	Store          string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory bolt redis" group:"Store" doc:"Where sessions are kept: in memory; bolt, in memory and in a file as well; or in Redis. auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, bolt where SESSION_DATA_DIR is, and memory otherwise."`
 	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. It is made where there is none, and belongs to one process at a time."`
@@ -237,8 +237,15 @@ func parse(environ map[string]string) (config, problems) {
 		}
 	}
 	c.complete()
+	if c.production() && given["SESSION_ABSOLUTE_TTL_MS"] == "" {
+		c.AbsoluteTTL = productionAbsoluteTTL
+	}
 	return c, found
 }
+
+// productionAbsoluteTTL is the default of SESSION_ABSOLUTE_TTL_MS in production,
+// where 0 for no limit has to be said.
+const productionAbsoluteTTL = 30 * 24 * time.Hour
 
 // complete puts in the defaults that depend on something else.
 func (c *config) complete() {

@@ -58,6 +58,15 @@ func TestConfig_production(t *testing.T) {
 	assert.Equal(t, "0.0.0.0:80", c.address())
 	assert.True(t, c.secure())
 	assert.Equal(t, "json", c.LogFormat)
+	assert.Equal(t, 30*24*time.Hour, c.AbsoluteTTL)
+	for value, want := range map[string]time.Duration{"0": 0, "60000": time.Minute, " ": 30 * 24 * time.Hour} {
+		c, err = load(production(t, "SESSION_ABSOLUTE_TTL_MS", value))
+		require.NoError(t, err)
+		assert.Equal(t, want, c.AbsoluteTTL, "%q", value)
+	}
+	c, err = load(map[string]string{})
+	require.NoError(t, err)
+	assert.Zero(t, c.AbsoluteTTL, "in development")
 }
 
 func TestConfig_cookiePrefix(t *testing.T) {

@@ -106,7 +106,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 func (s *service) newHTTP() *http.Server {
 	var handler http.Handler = s.api
 	if s.tracing != nil {
-		handler = s.tracing.Handler(handler)
+		handler = s.tracing.Handler(handler, s.api.FromTrustedProxy)
 	}
 	handler = s.conns.watchBodies(s.running.count(s.lastOfItsConnection(handler)))
 	server := &http.Server{
@@ -236,6 +236,9 @@ func (s *service) reload(ctx context.Context) {
 	if err := s.api.SetSecrets(fresh.apiSecrets()); err != nil {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
 		return
+	}
+	if s.tracing != nil {
+		s.tracing.SetSecrets(fresh.tracedSecrets()...)
 	}
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),

@@ -120,7 +120,16 @@ func startTracing(c config, logger *slog.Logger) (*tracing.Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
+	tracer, err := tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
+	if err == nil {
+		tracer.SetSecrets(c.tracedSecrets()...)
+	}
+	return tracer, err
+}
+
+// tracedSecrets are what no span may hold.
+func (c *config) tracedSecrets() [][][]byte {
+	return [][][]byte{bytesOf(c.SessionSecret), bytesOf(c.ServiceTokens)}
 }
 
 var sameSite = map[string]http.SameSite{

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-chi/httplog/v3"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"session-api/internal/redact"
 )
 
 // The members of a line, as httplog names them: ECS.
@@ -95,10 +97,10 @@ func appendText(b []byte, text string) []byte {
 // closeText ends a string that begins at from, after its quote: as it is, where
 // it may be.
 func closeText(b []byte, from int) []byte {
-	if len(b)-from <= maxLogText && isPlain(b[from:]) {
+	if len(b)-from <= redact.MaxText && isPlain(b[from:]) {
 		return append(b, '"')
 	}
-	b, _ = jsontext.AppendQuote(b[:from-1], scrub(string(b[from:]))) // what is not UTF-8 is replaced
+	b, _ = jsontext.AppendQuote(b[:from-1], redact.Text(string(b[from:]))) // what is not UTF-8 is replaced
 	return b
 }
 
@@ -126,7 +128,7 @@ func isPlain(text []byte) bool {
 		}
 		hexRun = 0
 	}
-	return slashes < strings.Count(beforeID, "/") || !bytes.Contains(text, []byte(beforeID))
+	return slashes < strings.Count(redact.BeforeID, "/") || !bytes.Contains(text, []byte(redact.BeforeID))
 }
 
 // byteKind is what isPlain has to know of a byte.

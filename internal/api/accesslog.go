@@ -152,7 +152,7 @@ func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
 	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
-	logger := slog.New(retold{redact(s.Logger.Handler(), s.hideSecrets)})
+	logger := slog.New(retold{redactLog(s.Logger.Handler(), s.hideSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := scopeOf(r)

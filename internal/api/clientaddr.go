@@ -78,6 +78,10 @@ func (s *Server) clientIP(r *http.Request) string {
 	return hostOf(r.RemoteAddr)
 }
 
+// FromTrustedProxy reports whether the request's peer is one of the gateways in
+// front.
+func (s *Server) FromTrustedProxy(r *http.Request) bool { return s.proxies.sent(r) }
+
 // hostOf returns an address without its port.
 func hostOf(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
@@ -87,14 +91,19 @@ func hostOf(hostport string) string {
 	return host
 }
 
+// sent reports whether the peer is a trusted proxy.
+func (p *proxies) sent(r *http.Request) bool {
+	if len(p.trusted) == 0 {
+		return false
+	}
+	peer, err := netip.ParseAddr(hostOf(r.RemoteAddr))
+	return err == nil && p.trust(plain(peer))
+}
+
 // client returns the address that the trusted proxies vouch for. It is not
 // valid where the peer is none of them, or names nobody.
 func (p *proxies) client(r *http.Request) netip.Addr {
-	if len(p.trusted) == 0 {
-		return netip.Addr{}
-	}
-	peer, err := netip.ParseAddr(hostOf(r.RemoteAddr))
-	if err != nil || !p.trust(plain(peer)) {
+	if !p.sent(r) {
 		return netip.Addr{}
 	}
 	var byXFF, byForwarded netip.Addr

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"session-api/internal/redact"
 )
 
 type middlewareFunc = func(http.Handler) http.Handler
@@ -86,14 +88,14 @@ func (s *Server) noteStranger(w http.ResponseWriter, r *http.Request, origin str
 	}
 	if s.hints.due(origin, s.Now()) {
 		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read answers nor change a session",
-			"origin", scrub(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
+			"origin", redact.Text(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 
 // noteRefusal logs why the preflight of a listed origin was refused.
 func (s *Server) noteRefusal(w http.ResponseWriter, r *http.Request, origin string, refusal *problem) {
 	if s.hints.due(origin+"\x00"+refusal.detail, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", scrub(refusal.detail),
+		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", redact.Text(refusal.detail),
 			"requestId", w.Header().Get(headerRequestID))
 	}
 }

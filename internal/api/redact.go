@@ -3,25 +3,18 @@ package api
 import (
 	"context"
 	"log/slog"
-	"regexp"
-	"strings"
+
+	"session-api/internal/redact"
 )
 
-// secretShaped is what a token or a session id looks like, wherever a client
-// may have put it: in a path, a query, a Referer.
-var secretShaped = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
-
-const redacted = "[redacted]"
-
 // redactor is a slog.Handler that takes secrets out of the lines that it
-// passes on. Queries go as a whole: they have no place for what is worth
-// logging, and every place for what is not.
+// passes on, see redact.Text.
 type redactor struct {
 	slog.Handler
 	hide func(string) string // takes the configured secrets out
 }
 
-func redact(h slog.Handler, hide func(string) string) slog.Handler { return redactor{h, hide} }
+func redactLog(h slog.Handler, hide func(string) string) slog.Handler { return redactor{h, hide} }
 
 // Handle implements slog.Handler.
 func (h redactor) Handle(ctx context.Context, rec slog.Record) error {
@@ -43,7 +36,7 @@ func (h redactor) WithGroup(name string) slog.Handler {
 	return redactor{h.Handler.WithGroup(name), h.hide}
 }
 
-func (h redactor) scrub(s string) string { return scrub(h.hide(s)) }
+func (h redactor) scrub(s string) string { return redact.Text(h.hide(s)) }
 
 func (h redactor) scrubAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
@@ -72,73 +65,16 @@ func (h redactor) scrubAttr(a slog.Attr) slog.Attr {
 	return a
 }
 
-// maxLogText is how much of a text is logged, in bytes: a binary one grows
-// sixfold when it is quoted.
-const maxLogText = 1 << 10
-
-// scrub takes the queries of URLs and all that looks like a secret out of s, and
-// cuts off what is beyond maxLogText.
-func scrub(s string) string {
-	if s = scrubWhole(s); len(s) <= maxLogText {
-		return s
+// hideSecrets takes what is configured as a secret at present out of a text.
+func (s *Server) hideSecrets(text string) string {
+	if keys := s.keys.Load(); keys != nil {
+		return keys.texts.Hide(text)
 	}
-	return strings.ToValidUTF8(s[:maxLogText], "") + "…"
+	return text
 }
 
-func scrubWhole(s string) string {
-	if i := strings.IndexByte(s, '?'); i >= 0 {
-		end := len(s)
-		if n := strings.IndexByte(s[i:], ' '); n >= 0 {
-			end = i + n
-		}
-		s = s[:i] + "?" + redacted + s[end:]
-	}
-	s = scrubIDs(s)
-	if !maybeSecret(s) {
-		return s
-	}
-	return secretShaped.ReplaceAllString(s, redacted)
-}
-
-// beforeID is what the paths of service routes have before an id.
-const beforeID = "/api/sessions/"
-
-// scrubIDs takes the ids out of the paths of service routes. Those that callers
-// bring have no shape to know them by.
-func scrubIDs(s string) string {
-	i := strings.Index(s, beforeID)
-	if i < 0 {
-		return s
-	}
-	start := i + len(beforeID)
-	end := start + strings.IndexAny(s[start:]+" ", "/? \"\t\n")
-	if s[start:end] == "count" {
-		return s
-	}
-	return s[:start] + redacted + scrubIDs(s[end:])
-}
-
-// maybeSecret reports whether secretShaped may match s. It says no to nearly
-// everything that is logged, at a fraction of what the expression costs.
-func maybeSecret(s string) bool {
-	hexRun := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			if hexRun++; hexRun == 64 {
-				return true
-			}
-			continue
-		case c == ':' || c == '%': // s: or s%3a
-			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 {
-				return true
-			}
-		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space
-			if i >= 6 && strings.EqualFold(s[i-6:i], "bearer") {
-				return true
-			}
-		}
-		hexRun = 0
-	}
-	return false
+// holdsSecret reports whether a text holds what is configured as a secret.
+func (s *Server) holdsSecret(text []byte) bool {
+	keys := s.keys.Load()
+	return keys != nil && keys.texts.In(text)
 }

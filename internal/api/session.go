@@ -92,7 +92,7 @@ func (s *Server) createInPlace(w http.ResponseWriter, r *http.Request, cred *cre
 	if len(old) > 0 {
 		first, old = old[0], old[1:]
 	}
-	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), key(first), in, s.limitGrowth(w, r, cred, allowUser(cred)), old...)
+	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), key(first), cred.bounded(in), s.limitGrowth(w, r, cred, allowUser(cred)), old...)
 }
 
 // sessionsOf returns the sessions as the caller may change them: services may take
@@ -223,7 +223,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	err = store.ErrNotFound
 	if cred.id != "" {
 		sess, moved, err = s.sessionsOf(&cred).Update(r.Context(), s.Now(), key(cred.id),
-			store.Update{Change: change, If: cond, Allow: s.limitGrowth(w, r, &cred, allowUser(&cred)), Slide: s.TouchOnAccess})
+			store.Update{Change: cred.bounded(change), If: cond, Allow: s.limitGrowth(w, r, &cred, allowUser(&cred)), Slide: s.TouchOnAccess})
 	}
 	status := http.StatusOK
 	if errors.Is(err, store.ErrNotFound) && creates {
@@ -300,7 +300,7 @@ func (s *Server) touchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sess, err := s.Sessions.Extend(r.Context(), s.Now(), key(cred.id), ttl)
+	sess, err := s.extend(r, &cred, ttl)
 	if err != nil {
 		return err
 	}

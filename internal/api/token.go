@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"session-api/internal/redact"
 	"session-api/internal/schema"
 )
 
@@ -29,11 +30,11 @@ type keyring struct {
 	// nil where there are none.
 	opened, retired *remembered
 	// texts are what no line of the log may hold.
-	texts *secretTexts
+	texts *redact.Secrets
 }
 
 func newKeyring(secrets Secrets) *keyring {
-	k := &keyring{opened: newRemembered(), texts: newSecretTexts(secrets.Session, secrets.Service)}
+	k := &keyring{opened: newRemembered(), texts: redact.NewSecrets(secrets.Session, secrets.Service)}
 	for _, secret := range secrets.Session {
 		k.signers = append(k.signers, newSigner(secret))
 	}

@@ -198,6 +198,47 @@ func TestDecodeRefusesForbiddenKeys(t *testing.T) {
 	})
 }
 
+// A name is forbidden in every spelling that a reader takes for the same.
+func TestForbiddenKeysAreFolded(t *testing.T) {
+	for key, names := range map[string][]string{
+		"apiKey": {
+			"APIKEY", " apiKey", "apikey\u00a0", "\u3000apiKey ", `\tapiKey\n`, "ａｐｉＫｅｙ", "ＡＰＩＫＥＹ", "api\u212aey",
+			"api\u200bKey", "\ufeffapiKey", "api\u00adKey", `api\u0000Key`, "\U0001d41apiKey",
+		},
+		" ÉTÉ ":  {"été", "e\u0301te\u0301", "ÉTE\u0301"},
+		"straße": {"STRASSE", "strasse", "STRAẞE", "\u017ftraße"},
+		"ﬁle":    {"file", "FILE", "ﬁLE"},
+		"σας":    {"ΣΑΣ", "σασ"},
+	} {
+		r := defaultRules()
+		r.Sanitize = schema.SanitizeOff
+		r.ForbiddenKeys = []string{"another", key}
+		for _, name := range names {
+			for _, section := range []string{"inputs", "apiConfig", "results", "meta"} {
+				object := `{"a":[{"` + name + `":1}]}`
+				forEachDecoder(t, func(t *testing.T, decode func(*schema.Rules, []byte) (schema.Change, error)) {
+					_, err := decode(r, []byte(`{"`+section+`":`+object+`}`))
+					requireError(t, err, schema.CodeValidationFailed)
+				})
+				for _, patch := range []string{
+					`[{"op":"add","path":"/` + section + `/` + name + `","value":1}]`,
+					`[{"op":"add","path":"/` + section + `/b","value":` + object + `}]`,
+					`[{"op":"copy","from":"/` + section + `/` + name + `/x","path":"/meta/x"}]`,
+				} {
+					_, err := r.DecodeOperations([]byte(patch))
+					requireError(t, err, schema.CodeValidationFailed)
+				}
+			}
+		}
+	}
+	r := defaultRules()
+	r.ForbiddenKeys = []string{"apiKey"}
+	for _, name := range []string{"apiKeys", "api Key", "api-key", "äpiKey", "", " ", "ключ"} {
+		_, err := r.DecodeInput([]byte(`{"inputs":{"` + name + `":1},"meta":{"` + name + `":1}}`))
+		require.NoError(t, err, name)
+	}
+}
+
 func TestDecodeReportsAtMost50Mistakes(t *testing.T) {
 	var body strings.Builder
 	body.WriteString(`{"inputs":{}`)
@@ -224,7 +265,7 @@ func TestDecodeKeepsWhatWasSent(t *testing.T) {
 		"Unicode":             `{"日本":"\ud83d\ude00 😀 e\u0301 é ﷺ"}`,
 		"escapes in strings":  `{"a":"\u0041\/\"\\\t\n\r\u2028"}`,
 		"HTML characters":     `{"a<b>&":"<b>&amp;</b>"}`,
-		"U+2028 and DEL":      "{\"a\":\"\u2028\u2029\x7f\"}",
+		"U+2028 and NBSP":     "{\"a\":\"\u2028\u2029\u00a0\"}",
 		"noncharacters":       "{\"a\":\"\ufffe\uffff\ufffd\"}",
 		"null and empty":      `{"a":null,"b":"","c":[],"d":{},"e":[null],"f":{"g":{}}}`,
 		"structure in text":   `{"a":"{\"b\":[1,2]}","}":"]","\"":"\\"}`,

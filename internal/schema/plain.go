@@ -100,9 +100,9 @@ func (d *plainReader) needsCleaning(inputs []byte) bool {
 	case SanitizeOff:
 		return false
 	case SanitizeHTML:
-		return bytes.ContainsAny(inputs, `<&\`)
+		return bytes.ContainsAny(inputs, `<&\`) || holdsControls(inputs)
 	default:
-		return d.cleaned
+		return d.cleaned || holdsControls(inputs)
 	}
 }
 

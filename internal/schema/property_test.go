@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/go-json-experiment/json/jsontext"
@@ -291,4 +292,4 @@ func TestSanitizeIsStable(t *testing.T) {
 }
 
 // isControl reports whether inputs may not hold the character.
-func isControl(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' }
+func isControl(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' && r != '\r' }

@@ -1,9 +1,6 @@
 package schema
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Rules are the settings that decide what a document may hold. They may be
 // used from many goroutines at once, as long as nobody changes them.
@@ -18,9 +15,10 @@ type Rules struct {
 	// SanitizeControls.
 	Sanitize Sanitize
 	// ForbiddenKeys are member names that no section may hold at any depth, in
-	// whatever case. The members that the schema itself names (user.email and
+	// whatever case or width, see foldName. The members that the schema itself names (user.email and
 	// the like) are not meant.
 	ForbiddenKeys []string
+	folded        foldedKeys
 }
 
 // The fixed limits of a document.
@@ -34,18 +32,3 @@ const (
 	// maxOperations is how many operations a JSON Patch may have.
 	maxOperations = 1000
 )
-
-// forbids reports whether name may not be a member name. The three fixed ones
-// change an object's prototype when a careless JavaScript client assigns them.
-func (r *Rules) forbids(name []byte) bool {
-	switch string(name) {
-	case "__proto__", "prototype", "constructor":
-		return true
-	}
-	for _, key := range r.ForbiddenKeys {
-		if strings.EqualFold(key, string(name)) {
-			return true
-		}
-	}
-	return false
-}

@@ -14,8 +14,8 @@ import (
 type Sanitize string
 
 const (
-	// SanitizeControls removes NUL and the other C0 control characters except
-	// tab, newline and carriage return.
+	// SanitizeControls removes control characters (Unicode's category Cc: C0,
+	// DEL and C1) except tab, newline and carriage return.
 	SanitizeControls Sanitize = "controls"
 	// SanitizeHTML removes what SanitizeControls does, and HTML markup, also
 	// where it is written in character references. Text without markup stays
@@ -45,15 +45,15 @@ func (r *Rules) appendString(dst, quoted []byte, clean bool) (_ []byte, changed 
 	return dst, changed
 }
 
-// appendWithoutControls appends a quoted JSON string without the escapes that
-// stand for C0 control characters. Unescaped ones cannot occur in JSON.
+// appendWithoutControls appends a quoted JSON string without control characters,
+// whether they are escaped or not. Those of C0 cannot occur unescaped in JSON.
 func appendWithoutControls(dst, quoted []byte) []byte {
 	for {
 		i := bytes.IndexByte(quoted, '\\')
 		if i < 0 || i+1 >= len(quoted) {
-			return append(dst, quoted...)
+			return appendUnescaped(dst, quoted)
 		}
-		dst = append(dst, quoted[:i]...)
+		dst = appendUnescaped(dst, quoted[:i])
 		quoted = quoted[i:]
 		size := 2
 		drop := quoted[1] == 'b' || quoted[1] == 'f'
@@ -68,20 +68,68 @@ func appendWithoutControls(dst, quoted []byte) []byte {
 	}
 }
 
-// isControlEscape reports whether the four digits of a \u escape stand for a
-// C0 control character other than tab, newline and carriage return.
-func isControlEscape(digits []byte) bool {
-	if digits[0] != '0' || digits[1] != '0' || digits[2] > '1' {
-		return false
+// The control characters of C1, U+0080 to U+009F, are c1 and a byte of that
+// number in UTF-8.
+const (
+	del     = 0x7f
+	c1      = 0xc2
+	firstC1 = 0x80
+	lastC1  = 0x9f
+)
+
+// appendUnescaped appends UTF-8 text in which nothing is escaped without DEL and
+// the control characters of C1.
+func appendUnescaped(dst, text []byte) []byte {
+	if !holdsControls(text) {
+		return append(dst, text...)
 	}
-	if digits[2] == '1' {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == del:
+		case c == c1 && i+1 < len(text) && text[i+1] >= firstC1 && text[i+1] <= lastC1:
+			i++
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// holdsControls reports whether UTF-8 text holds DEL or a control character of
+// C1 that is not escaped.
+func holdsControls(text []byte) bool {
+	if bytes.IndexByte(text, del) >= 0 {
 		return true
 	}
-	switch digits[3] {
-	case '9', 'a', 'A', 'd', 'D':
+	for {
+		i := bytes.IndexByte(text, c1)
+		if i < 0 || i+1 == len(text) {
+			return false
+		}
+		if next := text[i+1]; next >= firstC1 && next <= lastC1 {
+			return true
+		}
+		text = text[i+1:]
+	}
+}
+
+// isControl reports whether a character is removed: one of Unicode's category Cc
+// other than tab, newline and carriage return.
+func isControl(r rune) bool {
+	switch r {
+	case '\t', '\n', '\r':
 		return false
 	}
-	return true
+	return r < ' ' || r >= 0x7f && r <= 0x9f
+}
+
+// isControlEscape is isControl for the character that the four digits of a \u
+// escape stand for.
+func isControlEscape(digits []byte) bool {
+	if digits[0] != '0' || digits[1] != '0' {
+		return false
+	}
+	return isControl(rune(hexDigit(digits[2])<<4 | hexDigit(digits[3]))) //nolint:gosec // at most 255
 }
 
 // strict allows no element at all.
@@ -129,7 +177,7 @@ func stripMarkup(text string) string {
 // withoutControls is appendWithoutControls for plain text.
 func withoutControls(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' && r != '\n' && r != '\r' {
+		if isControl(r) {
 			return -1
 		}
 		return r

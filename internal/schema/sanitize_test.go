@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -31,7 +32,8 @@ func TestSanitizeControls(t *testing.T) {
 		"plain":         {"plain", "plain"},
 		"every C0":      {"a" + every + "b", "a\t\n\rb"},
 		"NUL alone":     {"\x00", ""},
-		"DEL and C1":    {"\x7f\u0080\u009f", "\x7f\u0080\u009f"},
+		"DEL and C1":    {"\x7f\u0080\u009f", ""},
+		"beside C1":     {"~\x7fa\u0080é\u0085\u009f\u00a0\u00c2\u0180\u2028", "~aé\u00a0\u00c2\u0180\u2028"},
 		"markup":        {"<b>&amp;</b>", "<b>&amp;</b>"},
 		"backslashes":   {`\u0000 \\u0000 \\\`, `\u0000 \\u0000 \\\`},
 		"around escape": {"\\\x00\"\x01\\", `\"\`},
@@ -46,6 +48,45 @@ func TestSanitizeControls(t *testing.T) {
 func TestSanitizeControlsKeepsTheSpellingOfTheRest(t *testing.T) {
 	got := inputsOf(t, defaultRules(), `{"a":"\u0041\b\/\f\u001F\u000a\u0009\u000D\u00001\n"}`)
 	assert.Equal(t, `{"a":"\u0041\/\u000a\u0009\u000D1\n"}`, string(got.Inputs))
+}
+
+// What was sent as it is and what was sent as an escape, in capitals or not, goes
+// alike, from names too, and from bodies and patches of every kind.
+func TestSanitizeRemovesDELAndC1HoweverSpelt(t *testing.T) {
+	for _, mode := range []schema.Sanitize{schema.SanitizeControls, schema.SanitizeHTML} {
+		r := defaultRules()
+		r.Sanitize = mode
+		for c := rune(0x7f); c <= 0x9f; c++ {
+			for _, spelt := range []string{string(c), fmt.Sprintf(`\u%04x`, c), fmt.Sprintf(`\u%04X`, c)} {
+				body := `{"a` + spelt + `é":["` + spelt + `x\n` + spelt + `",{"` + spelt + `b":"` + spelt + `"}]}`
+				const want = `{"aé":["x\n",{"b":""}]}`
+				assert.Equal(t, want, string(inputsOf(t, r, body).Inputs), spelt)
+				patch, err := r.DecodeMergePatch([]byte(`{"inputs":` + body + `}`))
+				require.NoError(t, err)
+				got, err := patch.Apply(schema.EmptySections())
+				require.NoError(t, err)
+				assert.Equal(t, want, string(got.Inputs), spelt)
+				got, err = operated(r, schema.EmptySections(), `[{"op":"add","path":"/inputs/a`+spelt+`","value":`+body+`}]`)
+				require.NoError(t, err)
+				assert.Equal(t, `{"a":`+want+`}`, string(got.Inputs), spelt)
+			}
+		}
+		assert.Equal(t, `{"a":"\u00a0\u007e\u017F\u2080"}`, string(inputsOf(t, r, `{"a":"\u00a0\u007e\u017F\u2080"}`).Inputs))
+		_, err := r.DecodeInput([]byte("{\"inputs\":{\"__proto__\u0085\":1}}"))
+		assert.Equal(t, schema.CodeValidationFailed, requireError(t, err, schema.CodeValidationFailed).Code)
+	}
+}
+
+// What is not cleaned costs nothing: a plain body is not copied.
+func TestPlainInputsAreNotCopiedToBeCleaned(t *testing.T) {
+	allocs := func(text string) float64 {
+		return testing.AllocsPerRun(10, func() {
+			_, err := defaultRules().DecodeInputInPlace([]byte(`{"inputs":{"a":"` + text + `"}}`))
+			require.NoError(t, err)
+		})
+	}
+	assert.InDelta(t, allocs("plain"), allocs("£5 «è» naïve"), 0)
+	assert.Greater(t, allocs("5\u0085"), allocs("plain"))
 }
 
 func TestSanitizeReachesNamesAndDepth(t *testing.T) {

@@ -96,7 +96,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	sess := schema.Session{
 		Namespace: how.key.Namespace, ID: how.key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
 	}
-	sess.OwnTTL, _ = in.TTL()
+	sess.OwnTTL, _ = s.life.own(0, in, after.Roles())
 	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
 	if how.unasked {
 		sess.Disposable = true
@@ -276,10 +276,8 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 		}
 	}
 	next = old
-	own, asked := u.Change.TTL()
-	if asked {
-		next.OwnTTL = own
-	}
+	own, asked := s.life.own(old.OwnTTL, u.Change, after.Roles())
+	next.OwnTTL = own
 	next.TTL = s.life.Idle(next.OwnTTL, after.Roles())
 	if asked || next.TTL != old.TTL {
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)

@@ -13,8 +13,11 @@ import (
 )
 
 // Handler makes a span of each request to next, named after its route. The
-// requests of probes get none.
-func (t *Tracing) Handler(next http.Handler) http.Handler {
+// requests of probes get none. The trace that a request brings goes on where
+// trusted says so of its sender. Everybody else's span begins a trace of its own
+// and has a link to the one that came: a stranger decides neither what is sampled
+// nor what a trace holds.
+func (t *Tracing) Handler(next http.Handler, trusted func(*http.Request) bool) http.Handler {
 	spans := otelhttp.NewHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.Context().Value(requestKey{}).(*http.Request) //nolint:forcetypeassert // set below
 		// The router fills this in, and uses it as its own.
@@ -28,6 +31,7 @@ func (t *Tracing) Handler(next http.Handler) http.Handler {
 	}), "request",
 		otelhttp.WithTracerProvider(t.provider),
 		otelhttp.WithPropagators(t.propagator),
+		otelhttp.WithPublicEndpointFn(func(r *http.Request) bool { return !trusted(r) }),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method }),
 		otelhttp.WithFilter(func(r *http.Request) bool { return !probes[r.URL.Path] }),
 	)

@@ -3,7 +3,7 @@
 // caller began (W3C Trace Context). Where no collector is configured nothing of
 // this package is in the way of a request.
 //
-// A span holds no token, no query and no full session id.
+// A span holds no token, no configured secret, no query and no full session id.
 package tracing
 
 import (
@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -20,6 +21,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"session-api/internal/redact"
 )
 
 // scope names what makes the spans.
@@ -31,7 +34,13 @@ type Tracing struct {
 	tracer   trace.Tracer
 	// propagator reads the caller's trace.
 	propagator propagation.TextMapPropagator
+	// secrets are what no span may hold; nil until SetSecrets.
+	secrets atomic.Pointer[redact.Secrets]
 }
+
+// SetSecrets replaces the secrets that are taken out of all spans sent from now
+// on.
+func (t *Tracing) SetSecrets(secrets ...[][]byte) { t.secrets.Store(redact.NewSecrets(secrets...)) }
 
 // Start begins to send spans by OTLP over HTTP to the endpoint, a URL to which
 // the path of the signal is appended, as OTEL_EXPORTER_OTLP_ENDPOINT has it.
@@ -43,7 +52,8 @@ func Start(ctx context.Context, endpoint string, headers http.Header, version st
 	if err != nil {
 		return nil, fmt.Errorf("reading the address of the trace collector: %w", err)
 	}
-	exporter, err := otlptrace.New(ctx, &uploader{url: target.JoinPath("v1", "traces").String(), headers: headers})
+	t := &Tracing{}
+	exporter, err := otlptrace.New(ctx, &uploader{url: target.JoinPath("v1", "traces").String(), headers: headers, hide: t.hide})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the trace exporter: %w", err)
 	}
@@ -58,16 +68,15 @@ func Start(ctx context.Context, endpoint string, headers http.Header, version st
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		logger.WarnContext(ctx, "sending traces", "error", err)
 	}))
-	return with(sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(described))), nil
+	return t.with(sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(described))), nil
 }
 
-// with returns the tracing of a provider.
-func with(provider *sdk.TracerProvider) *Tracing {
-	return &Tracing{
-		provider:   provider,
-		tracer:     provider.Tracer(scope),
-		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
-	}
+// with returns t with spans of the provider.
+func (t *Tracing) with(provider *sdk.TracerProvider) *Tracing {
+	t.provider = provider
+	t.tracer = provider.Tracer(scope)
+	t.propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	return t
 }
 
 // Close sends what is left.

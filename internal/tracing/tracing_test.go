@@ -46,7 +46,7 @@ func serve(tb testing.TB, tracing *Tracing, s store.Store) *httptest.Server {
 		Cookie:  api.Cookie{Name: "sid"},
 	})
 	require.NoError(tb, err)
-	srv := httptest.NewServer(tracing.Handler(server))
+	srv := httptest.NewServer(tracing.Handler(server, func(r *http.Request) bool { return r.Header.Get("X-Of") != "a stranger" }))
 	tb.Cleanup(srv.Close)
 	return srv
 }
@@ -74,7 +74,7 @@ type reply struct {
 func recorded(t *testing.T) (*Tracing, *tracetest.SpanRecorder) {
 	t.Helper()
 	recorder := tracetest.NewSpanRecorder()
-	return with(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))), recorder
+	return (&Tracing{}).with(sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))), recorder
 }
 
 const (
@@ -101,6 +101,50 @@ func TestSpansOfARequest(t *testing.T) {
 	assert.Equal(t, spans[1].SpanContext().SpanID(), spans[0].Parent().SpanID())
 	assert.NotEqual(t, traceID, spans[2].SpanContext().TraceID().String())
 	assert.False(t, spans[3].Parent().IsValid(), "a malformed traceparent is no parent")
+}
+
+// A stranger's traceparent decides nothing: the span begins a trace of its own,
+// and the ratio is held.
+func TestStrangersTraceIsLinked(t *testing.T) {
+	tracing, recorder := recorded(t)
+	srv := serve(t, tracing, memory.New(memory.Options{}))
+	do(t, http.MethodPost, srv.URL+"/api/session", "traceparent", parent, "X-Of", "a stranger")
+	spans := recorder.Ended()
+	require.Len(t, spans, 2)
+	span := spans[1]
+	assert.NotEqual(t, traceID, span.SpanContext().TraceID().String())
+	assert.False(t, span.Parent().IsValid())
+	require.Len(t, span.Links(), 1)
+	assert.Equal(t, traceID, span.Links()[0].SpanContext.TraceID().String())
+	assert.Equal(t, span.SpanContext().TraceID(), spans[0].SpanContext().TraceID(), "what the request does is in its trace")
+
+	never := tracetest.NewSpanRecorder()
+	sampled := (&Tracing{}).with(sdk.NewTracerProvider(sdk.WithSpanProcessor(never),
+		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(0)))))
+	srv = serve(t, sampled, memory.New(memory.Options{}))
+	do(t, http.MethodPost, srv.URL+"/api/session", "traceparent", parent, "X-Of", "a stranger")
+	assert.Empty(t, never.Ended())
+	do(t, http.MethodPost, srv.URL+"/api/session", "traceparent", parent)
+	assert.NotEmpty(t, never.Ended(), "a gateway decides what is sampled")
+}
+
+func TestMalformedTraceparentIsIgnored(t *testing.T) {
+	for _, malformed := range []string{
+		"", "00-nonsense", parent + "-more", "ff" + parent[2:], "0" + parent, parent[:len(parent)-1],
+		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01", "00-" + traceID + "-" + strings.Repeat("0", 16) + "-01",
+		"00-" + strings.ToUpper(traceID) + "-00f067aa0ba902b7-01", strings.Repeat("0-", 4000), parent + "," + parent,
+	} {
+		for _, of := range []string{"a gateway", "a stranger"} {
+			tracing, recorder := recorded(t)
+			srv := serve(t, tracing, memory.New(memory.Options{}))
+			got := do(t, http.MethodPost, srv.URL+"/api/session", "traceparent", malformed, "X-Of", of)
+			assert.Equal(t, http.StatusCreated, got.status, malformed)
+			spans := recorder.Ended()
+			require.Len(t, spans, 2, malformed)
+			assert.False(t, spans[1].Parent().IsValid(), malformed)
+			assert.Empty(t, spans[1].Links(), malformed)
+		}
+	}
 }
 
 func TestSpansHoldNothingSecret(t *testing.T) {

@@ -23,7 +23,9 @@ import (
 type uploader struct {
 	url     string
 	headers http.Header
-	client  http.Client
+	// hide takes secrets out of a text.
+	hide   func(string) string
+	client http.Client
 }
 
 // Start and Stop have nothing to do: a connection comes with the first spans.
@@ -45,8 +47,10 @@ const (
 // errBusy: the collector may take the same spans later.
 var errBusy = errors.New("the collector is busy")
 
-// UploadTraces sends the spans.
+// UploadTraces sends the spans, without what is secret. It changes them: they
+// are made for it.
 func (u *uploader) UploadTraces(ctx context.Context, spans []*otlp.ResourceSpans) error {
+	redactor(u.hide).resources(spans)
 	// On the wire this is the request that a collector expects.
 	body, err := proto.Marshal(&otlp.TracesData{ResourceSpans: spans})
 	if err != nil {

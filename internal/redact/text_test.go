@@ -1,4 +1,4 @@
-package api
+package redact
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestScrub(t *testing.T) {
+func TestText(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	for in, want := range map[string]string{
 		"":                                     "",
@@ -25,12 +25,14 @@ func TestScrub(t *testing.T) {
 		"GET /api/sessions/0b7e6c2d-8a51-4c5e-9d43-5a3f1a2b4c6d/touch => HTTP 200": "GET /api/sessions/[redacted]/touch => HTTP 200",
 		"/api/sessions/AbCdEfGhIjKlMnOpQrStUvWxYz012345":                           "/api/sessions/[redacted]",
 		"http://a/api/sessions/an-id-of-a-caller http://b/api/sessions/another1":   "http://a/api/sessions/[redacted] http://b/api/sessions/[redacted]",
-		"/api/sessions/count":                     "/api/sessions/count",
-		"/api/sessions/":                          "/api/sessions/[redacted]",
-		"Authorization: Bearer some-token":        "Authorization: [redacted]",
-		"Mozilla/5.0 (X11; Linux x86_64) Chrome/": "Mozilla/5.0 (X11; Linux x86_64) Chrome/",
+		"/api/sessions/count": "/api/sessions/count",
+		"/api/sessions/count /api/sessions/an-id-of-a-caller": "/api/sessions/count /api/sessions/[redacted]",
+		"GET /api/sessions/{id}/touch":                        "GET /api/sessions/{id}/touch",
+		"/api/sessions/":                                      "/api/sessions/[redacted]",
+		"Authorization: Bearer some-token":                    "Authorization: [redacted]",
+		"Mozilla/5.0 (X11; Linux x86_64) Chrome/":             "Mozilla/5.0 (X11; Linux x86_64) Chrome/",
 	} {
-		assert.Equal(t, want, scrub(in), in)
+		assert.Equal(t, want, Text(in), in)
 	}
 }
 
