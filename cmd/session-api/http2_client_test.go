@@ -60,7 +60,7 @@ func (f *frames) begin(settings ...http2.Setting) {
 func (f *frames) request(stream uint32, more bool, method, path string, headers ...string) {
 	f.t.Helper()
 	f.block.Reset()
-	for pair := range slices.Chunk(append([]string{":method", method, ":scheme", "http", ":authority", "x", ":path", path}, headers...), 2) {
+	for pair := range slices.Chunk(append([]string{":method", method, ":scheme", "http", ":authority", "localhost", ":path", path}, headers...), 2) {
 		require.NoError(f.t, f.hpack.WriteField(hpack.HeaderField{Name: pair[0], Value: pair[1]}))
 	}
 	const most = 16 << 10 // of a frame

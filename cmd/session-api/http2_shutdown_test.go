@@ -122,7 +122,7 @@ func TestHTTP2_shutdownLosesNoRequest(t *testing.T) {
 	for range clients {
 		running.Go(func() {
 			for ctx.Err() == nil {
-				resp, err := client.Post("http://sessions/api/session", "application/json", strings.NewReader(`{"inputs":{"a":1}}`))
+				resp, err := client.Post("http://localhost/api/session", "application/json", strings.NewReader(`{"inputs":{"a":1}}`))
 				if !assert.NoError(t, err) {
 					return
 				}

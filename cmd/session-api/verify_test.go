@@ -58,7 +58,7 @@ func TestVerify_timeoutAndEnd(t *testing.T) {
 	s, err := newService(c, kept, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	ask := func(method, target, cookie string) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
+		r := httptest.NewRequestWithContext(t.Context(), method, "http://localhost"+target, http.NoBody)
 		r.Header.Set("Cookie", cookie)
 		w := httptest.NewRecorder()
 		s.api.ServeHTTP(w, r)
