@@ -198,7 +198,9 @@ const (
 	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
 	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
+	ProblemCodeMisdirectedRequest     ProblemCode = "misdirected_request"
 	ProblemCodeNoCredential           ProblemCode = "no_credential"
+	ProblemCodeNotCurrent             ProblemCode = "not_current"
 	ProblemCodeNotFound               ProblemCode = "not_found"
 	ProblemCodeNotReady               ProblemCode = "not_ready"
 	ProblemCodeOverloaded             ProblemCode = "overloaded"
@@ -216,6 +218,7 @@ const (
 	ProblemCodeStoreUnavailable       ProblemCode = "store_unavailable"
 	ProblemCodeTooLarge               ProblemCode = "too_large"
 	ProblemCodeTooManyStreams         ProblemCode = "too_many_streams"
+	ProblemCodeTransportForbidden     ProblemCode = "transport_forbidden"
 	ProblemCodeUnauthorized           ProblemCode = "unauthorized"
 	ProblemCodeUnsupportedMediaType   ProblemCode = "unsupported_media_type"
 	ProblemCodeUserForbidden          ProblemCode = "user_forbidden"
@@ -254,7 +257,11 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
+	case ProblemCodeMisdirectedRequest:
+		return true
 	case ProblemCodeNoCredential:
+		return true
+	case ProblemCodeNotCurrent:
 		return true
 	case ProblemCodeNotFound:
 		return true
@@ -289,6 +296,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooLarge:
 		return true
 	case ProblemCodeTooManyStreams:
+		return true
+	case ProblemCodeTransportForbidden:
 		return true
 	case ProblemCodeUnauthorized:
 		return true
@@ -635,10 +644,13 @@ type Readiness struct {
 // ReadinessStatus Always `ready`.
 type ReadinessStatus string
 
-// RegenerateInput How long the old token still reads the session.
+// RegenerateInput How long the old token still reads the session, or whose it is from now on.
 type RegenerateInput struct {
-	// GraceMs Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap.
+	// GraceMs Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap. With `user` there is no grace, whatever this says.
 	GraceMs *int64 `json:"graceMs,omitempty"`
+
+	// User Who the visitor is, or `null` for somebody unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
 }
 
 // SchemaVersion The version of the document's layout.
@@ -730,7 +742,7 @@ type SessionInput struct {
 	// Token Ignored.
 	Token *string `json:"token,omitempty"`
 
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 
 	// UpdatedAt Ignored.
@@ -781,7 +793,7 @@ type SessionPatch struct {
 	// Token Ignored.
 	Token *string `json:"token,omitempty"`
 
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 
 	// UpdatedAt Ignored.
@@ -805,7 +817,7 @@ type Stats struct {
 	// Deletes Sessions that were ended.
 	Deletes int64 `json:"deletes"`
 
-	// EntryCount Stored sessions, among them expired ones that are not removed yet.
+	// EntryCount Live sessions.
 	EntryCount int64 `json:"entryCount"`
 
 	// Evictions Live sessions that gave way to others.
@@ -826,6 +838,9 @@ type Stats struct {
 	// Misses Reads that did not.
 	Misses int64 `json:"misses"`
 
+	// OverLimit Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended.
+	OverLimit bool `json:"overLimit"`
+
 	// Scope Whose sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
 	Scope StatsScope `json:"scope"`
 
@@ -844,7 +859,7 @@ type StatsScope string
 
 // TouchInput How long the session lives.
 type TouchInput struct {
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 }
 
@@ -925,6 +940,9 @@ type LoadedSession = IssuedSession
 
 // NoCredential What went wrong (RFC 9457).
 type NoCredential = Problem
+
+// NotCurrent What went wrong (RFC 9457).
+type NotCurrent = Problem
 
 // NotReady What went wrong (RFC 9457).
 type NotReady = Problem
@@ -1066,7 +1084,7 @@ type ApplyOperationsParams struct {
 
 // RegenerateSessionParams defines parameters for RegenerateSession.
 type RegenerateSessionParams struct {
-	// Transport `bearer` puts the new token into the body although the old one came in the cookie.
+	// Transport `bearer` puts the new token into the body. That is refused where the session lives in a cookie.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
 }
 
@@ -1544,16 +1562,21 @@ type ClientInterface interface {
 	// RegenerateSessionWithBody Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1563,16 +1586,21 @@ type ClientInterface interface {
 	// RegenerateSession Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1589,8 +1617,8 @@ type ClientInterface interface {
 	// TouchSessionWithBody Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own, which may also be shorter than before. No body
-	// is needed.
+	// the session gets an idle life of its own; without a service token, only a shorter one than
+	// before. No body is needed.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1600,8 +1628,8 @@ type ClientInterface interface {
 	// TouchSession Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own, which may also be shorter than before. No body
-	// is needed.
+	// the session gets an idle life of its own; without a service token, only a shorter one than
+	// before. No body is needed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1663,7 +1691,7 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes any type of body and a specified content type.
@@ -1677,7 +1705,7 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes a body of the `application/json` content type.
@@ -1771,10 +1799,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByIDWithBody Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1783,10 +1818,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByID Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2244,16 +2286,21 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 // RegenerateSessionWithBody Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2273,16 +2320,21 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 // RegenerateSession Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2319,8 +2371,8 @@ func (c *Client) GetSessionStats(ctx context.Context, reqEditors ...RequestEdito
 // TouchSessionWithBody Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own, which may also be shorter than before. No body
-// is needed.
+// the session gets an idle life of its own; without a service token, only a shorter one than
+// before. No body is needed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2340,8 +2392,8 @@ func (c *Client) TouchSessionWithBody(ctx context.Context, contentType string, b
 // TouchSession Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own, which may also be shorter than before. No body
-// is needed.
+// the session gets an idle life of its own; without a service token, only a shorter one than
+// before. No body is needed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2443,7 +2495,7 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes any type of body and a specified content type.
@@ -2467,7 +2519,7 @@ func (c *Client) CreateSessionForWithBody(ctx context.Context, params *CreateSes
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes a body of the `application/json` content type.
@@ -2651,10 +2703,17 @@ func (c *Client) PutSessionByID(ctx context.Context, id SessionID, params *PutSe
 
 // RegenerateSessionByIDWithBody Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2673,10 +2732,17 @@ func (c *Client) RegenerateSessionByIDWithBody(ctx context.Context, id SessionID
 
 // RegenerateSessionByID Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4962,16 +5028,21 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionWithBodyWithResponse Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4981,16 +5052,21 @@ type ClientWithResponsesInterface interface {
 	// RegenerateSessionWithResponse Give the session a new id
 	//
 	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change, above all when they sign in. The old token
-	// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 	// that requests under way do not fail: they read, change, touch and end the new session, and
 	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 	// and cannot regenerate again. The service may cap the grace. No body is needed.
 	//
 	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-	// calls at once one makes the new session; the others, if the grace lets them, get its
-	// document without a token.
+	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+	// others, if the grace lets them, get its document without a token.
+	//
+	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+	// session then. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5009,8 +5085,8 @@ type ClientWithResponsesInterface interface {
 	// TouchSessionWithBodyWithResponse Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own, which may also be shorter than before. No body
-	// is needed.
+	// the session gets an idle life of its own; without a service token, only a shorter one than
+	// before. No body is needed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5020,8 +5096,8 @@ type ClientWithResponsesInterface interface {
 	// TouchSessionWithResponse Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own, which may also be shorter than before. No body
-	// is needed.
+	// the session gets an idle life of its own; without a service token, only a shorter one than
+	// before. No body is needed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5089,7 +5165,7 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5103,7 +5179,7 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 	// namespace than `default` there is neither, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, the oldest ones end or this one is
+	// Where the service limits how many sessions a user has, those used longest ago end or this one is
 	// refused with 409 (`user_limit`), as it is configured.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -5205,10 +5281,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5217,10 +5300,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithResponse Give a session a new id
 	//
-	// The same session under a new id and token, for the moment when its user signs in. The old
-	// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-	// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-	// successor. A call within the grace answers the successor that there is, without a token.
+	// The same session under a new id and token. The old ones open nothing from then on, or with
+	// `graceMs` still stand for the session for that long, for reading, changing, touching and
+	// ending it. Of concurrent calls exactly one makes a successor.
+	//
+	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	//
+	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+	// a new session and hand the browser its cookie.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5876,7 +5966,7 @@ type PatchSessionResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6105,7 +6195,7 @@ type ReplaceSectionsResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -6183,6 +6273,14 @@ type ApplyOperationsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ApplyOperationsResponse429Headers the declared response headers of an HTTP 429 response for ApplyOperations
+type ApplyOperationsResponse429Headers struct {
+	RetryAfter          int
+	XRateLimitLimit     *int
+	XRateLimitRemaining *int
+	XRateLimitReset     *int64
+}
+
 // ApplyOperationsResponse503Headers the declared response headers of an HTTP 503 response for ApplyOperations
 type ApplyOperationsResponse503Headers struct {
 	RetryAfter int
@@ -6213,6 +6311,8 @@ type ApplyOperationsResponse struct {
 	ApplicationProblemJSON422 *PatchFailed
 	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
 	ApplicationProblemJSON428 *PreconditionRequired
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -6223,6 +6323,8 @@ type ApplyOperationsResponse struct {
 	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ApplyOperationsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ApplyOperationsResponse503Headers
 }
@@ -6288,9 +6390,11 @@ type RegenerateSessionResponse struct {
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
-	ApplicationProblemJSON403 *ForbiddenOrigin
+	ApplicationProblemJSON403 *Forbidden
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -7050,7 +7154,7 @@ type PatchSessionByIDResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -7148,7 +7252,7 @@ type PutSessionByIDResponse struct {
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *UserLimit
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationProblemJSON410 *SessionEnded
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
@@ -7241,6 +7345,8 @@ type RegenerateSessionByIDResponse struct {
 	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *NotCurrent
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -7904,16 +8010,21 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 // RegenerateSessionWithBodyWithResponse Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7929,16 +8040,21 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 // RegenerateSessionWithResponse Give the session a new id
 //
 // The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change, above all when they sign in. The old token
-// opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
 // that requests under way do not fail: they read, change, touch and end the new session, and
 // a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
 // and cannot regenerate again. The service may cap the grace. No body is needed.
 //
 // The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-// calls at once one makes the new session; the others, if the grace lets them, get its
-// document without a token.
+// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+// others, if the grace lets them, get its document without a token.
+//
+// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+// the session's token: 409 (`not_current`), as for every call by a service. Create a new
+// session then. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7969,8 +8085,8 @@ func (c *ClientWithResponses) GetSessionStatsWithResponse(ctx context.Context, r
 // TouchSessionWithBodyWithResponse Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own, which may also be shorter than before. No body
-// is needed.
+// the session gets an idle life of its own; without a service token, only a shorter one than
+// before. No body is needed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7986,8 +8102,8 @@ func (c *ClientWithResponses) TouchSessionWithBodyWithResponse(ctx context.Conte
 // TouchSessionWithResponse Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own, which may also be shorter than before. No body
-// is needed.
+// the session gets an idle life of its own; without a service token, only a shorter one than
+// before. No body is needed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8079,7 +8195,7 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8099,7 +8215,7 @@ func (c *ClientWithResponses) CreateSessionForWithBodyWithResponse(ctx context.C
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
 // namespace than `default` there is neither, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, the oldest ones end or this one is
+// Where the service limits how many sessions a user has, those used longest ago end or this one is
 // refused with 409 (`user_limit`), as it is configured.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -8255,10 +8371,17 @@ func (c *ClientWithResponses) PutSessionByIDWithResponse(ctx context.Context, id
 
 // RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8273,10 +8396,17 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithBodyWithResponse(ctx cont
 
 // RegenerateSessionByIDWithResponse Give a session a new id
 //
-// The same session under a new id and token, for the moment when its user signs in. The old
-// ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-// for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-// successor. A call within the grace answers the successor that there is, without a token.
+// The same session under a new id and token. The old ones open nothing from then on, or with
+// `graceMs` still stand for the session for that long, for reading, changing, touching and
+// ending it. Of concurrent calls exactly one makes a successor.
+//
+// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+//
+// An id that is only one in its grace is refused (409, `not_current`), with `user` and
+// without: somebody else has the session's token. Nothing is changed then. To sign in, create
+// a new session and hand the browser its cookie.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9214,7 +9344,7 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9721,7 +9851,7 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10019,6 +10149,13 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 		}
 		response.ApplicationProblemJSON428 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest RateLimited
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -10087,6 +10224,37 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 429:
+		var headers ApplyOperationsResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitLimit = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitRemaining = &value
+		}
+		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.XRateLimitReset = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ApplyOperationsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -10138,7 +10306,7 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 		response.ApplicationProblemJSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest ForbiddenOrigin
+		var dest Forbidden
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10150,6 +10318,13 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotCurrent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
@@ -11300,7 +11475,7 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11467,7 +11642,7 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 		response.ApplicationProblemJSON408 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest UserLimit
+		var dest NotCurrent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11649,6 +11824,13 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			return nil, err
 		}
 		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotCurrent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge

@@ -115,8 +115,8 @@ export interface paths {
         /**
          * Keep the session alive
          * @description Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-         *     the session gets an idle life of its own, which may also be shorter than before. No body
-         *     is needed.
+         *     the session gets an idle life of its own; without a service token, only a shorter one than
+         *     before. No body is needed.
          */
         post: operations["touchSession"];
         delete?: never;
@@ -137,16 +137,21 @@ export interface paths {
         /**
          * Give the session a new id
          * @description The session goes on under a new id, and so with a new token; data and revision stay. Do
-         *     this whenever the visitor's rights change, above all when they sign in. The old token
-         *     opens nothing from then on. With `graceMs` it does for that long what the new one does, so
+         *     this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
          *     that requests under way do not fail: they read, change, touch and end the new session, and
          *     a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
          *     and cannot regenerate again. The service may cap the grace. No body is needed.
          *
          *     The new token travels as the old one did: in the cookie, or as the member `token` for a
-         *     caller that sent a bearer token or asks for that with `?transport=bearer`. Of several
-         *     calls at once one makes the new session; the others, if the grace lets them, get its
-         *     document without a token.
+         *     caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
+         *     (403, `transport_forbidden`). Of several calls at once one makes the new session; the
+         *     others, if the grace lets them, get its document without a token.
+         *
+         *     **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+         *     token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
+         *     once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
+         *     the session's token: 409 (`not_current`), as for every call by a service. Create a new
+         *     session then. `user` without a service token is 403.
          */
         post: operations["regenerateSession"];
         delete?: never;
@@ -259,7 +264,7 @@ export interface paths {
          *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
          *     namespace than `default` there is neither, because the caller's own routes do not look there.
          *
-         *     Where the service limits how many sessions a user has, the oldest ones end or this one is
+         *     Where the service limits how many sessions a user has, those used longest ago end or this one is
          *     refused with 409 (`user_limit`), as it is configured.
          */
         post: operations["createSessionFor"];
@@ -383,10 +388,17 @@ export interface paths {
         put?: never;
         /**
          * Give a session a new id
-         * @description The same session under a new id and token, for the moment when its user signs in. The old
-         *     ones open nothing from then on, or with `graceMs` still stand for the session for that long,
-         *     for reading, changing, touching and ending it. Of concurrent calls exactly one makes a
-         *     successor. A call within the grace answers the successor that there is, without a token.
+         * @description The same session under a new id and token. The old ones open nothing from then on, or with
+         *     `graceMs` still stand for the session for that long, for reading, changing, touching and
+         *     ending it. Of concurrent calls exactly one makes a successor.
+         *
+         *     **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
+         *     new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
+         *     knew one is signed in with the user. `null` makes it nobody's, in the same way.
+         *
+         *     An id that is only one in its grace is refused (409, `not_current`), with `user` and
+         *     without: somebody else has the session's token. Nothing is changed then. To sign in, create
+         *     a new session and hand the browser its cookie.
          */
         post: operations["regenerateSessionById"];
         delete?: never;
@@ -837,7 +849,7 @@ export interface components {
             } | null;
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
              */
             ttlMs?: number;
             /** @description Ignored. */
@@ -897,7 +909,7 @@ export interface components {
             } | null;
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
              */
             ttlMs?: number;
             /** @description Ignored. */
@@ -956,15 +968,16 @@ export interface components {
         TouchInput: {
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise).
+             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
              */
             ttlMs?: number;
         };
-        /** @description How long the old token still reads the session. */
+        /** @description How long the old token still reads the session, or whose it is from now on. */
         RegenerateInput: {
+            user?: components["schemas"]["UserInput"];
             /**
              * Format: int64
-             * @description Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap.
+             * @description Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap. With `user` there is no grace, whatever this says.
              */
             graceMs?: number;
         };
@@ -984,7 +997,7 @@ export interface components {
             scope: "instance" | "cluster";
             /**
              * Format: int64
-             * @description Stored sessions, among them expired ones that are not removed yet.
+             * @description Live sessions.
              */
             entryCount: number;
             /**
@@ -992,6 +1005,8 @@ export interface components {
              * @description The limit on them; 0 for none.
              */
             maxEntries: number;
+            /** @description Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended. */
+            overLimit: boolean;
             /**
              * Format: int64
              * @description What they take, as far as the store counts it. A shared store measures a sample of them.
@@ -1206,7 +1221,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1421,6 +1436,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The id or token is an old one in its grace, or the user has as many sessions as one may have. Nothing has changed. */
+        NotCurrent: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The user has as many sessions as one may have. */
         UserLimit: {
             headers: {
@@ -1550,7 +1576,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; or it changes `user` without a service token. */
+        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; it changes `user` without a service token; or it asks for the token of a session that lives in a cookie. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1595,7 +1621,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A `test` operation did not hold, or the user has as many sessions as one may have. Nothing has changed. */
+        /** @description A `test` operation did not hold, the user has as many sessions as one may have, or the token is an old one in its grace, which cannot change who the user is. Nothing has changed. */
         PatchTestFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1672,7 +1698,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many new sessions from one address. Where an existing session is read or changed, this only happens with automatic creation switched on. */
+        /** @description Too many new sessions from one address, or too many bytes added to sessions without a user. Where an existing session is read, this only happens with automatic creation switched on. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1698,7 +1724,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The store cannot be asked at the moment, or has no room for what the request would store. */
+        /** @description The store cannot be asked at the moment, or has no room for what the request would store. Sessions without a user cannot take what is kept for those with one. */
         StoreFull: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1895,7 +1921,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            409: components["responses"]["UserLimit"];
+            409: components["responses"]["NotCurrent"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -2073,7 +2099,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
-            409: components["responses"]["UserLimit"];
+            409: components["responses"]["NotCurrent"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -2112,6 +2138,7 @@ export interface operations {
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["PatchFailed"];
             428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreFull"];
         };
@@ -2145,14 +2172,14 @@ export interface operations {
     regenerateSession: {
         parameters: {
             query?: {
-                /** @description `bearer` puts the new token into the body although the old one came in the cookie. */
+                /** @description `bearer` puts the new token into the body. That is refused where the session lives in a cookie. */
                 transport?: components["schemas"]["Transport"];
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description How long the old token still opens the session. */
+        /** @description How long the old token still opens the session, or whose it is from now on. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RegenerateInput"];
@@ -2174,8 +2201,9 @@ export interface operations {
             };
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["ForbiddenOrigin"];
+            403: components["responses"]["Forbidden"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["NotCurrent"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
@@ -2579,7 +2607,7 @@ export interface operations {
             403: components["responses"]["ForbiddenOrigin"];
             404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
-            409: components["responses"]["UserLimit"];
+            409: components["responses"]["NotCurrent"];
             410: components["responses"]["SessionEnded"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
@@ -2739,7 +2767,7 @@ export interface operations {
             403: components["responses"]["ForbiddenOrigin"];
             404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
-            409: components["responses"]["UserLimit"];
+            409: components["responses"]["NotCurrent"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -2803,11 +2831,6 @@ export interface operations {
         /** @description Optional. */
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "graceMs": 5000
-                 *     }
-                 */
                 "application/json": components["schemas"]["RegenerateInput"];
             };
         };
@@ -2854,6 +2877,7 @@ export interface operations {
             403: components["responses"]["ForbiddenOrigin"];
             404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["NotCurrent"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];

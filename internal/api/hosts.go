@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"session-api/internal/redact"
 )
 
 // hosts are the names that the service goes by, beside those of this machine.
@@ -102,7 +104,7 @@ func (s *Server) noteHost(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.hints.due("host\x00"+host, s.Now()) {
 		s.Logger.WarnContext(r.Context(), "request for a host that the service does not go by: name it in ALLOWED_HOSTS if it is one",
-			"host", scrub(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
+			"host", redact.Text(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 
