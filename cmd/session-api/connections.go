@@ -74,10 +74,10 @@ func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, tell c
 	return c
 }
 
-// enter makes p the last of the ring.
-func (ring *place) enter(p *place) {
-	p.before, p.after = ring.before, ring
-	p.before.after, p.after.before = p, p
+// enter makes other the last of the ring that begins at p.
+func (p *place) enter(other *place) {
+	other.before, other.after = p.before, p
+	other.before.after, p.before = other, other
 }
 
 // leave takes it out of its ring, if it is in one.
@@ -91,10 +91,10 @@ func (p *place) leave() {
 
 // first returns the first connection in the ring of that client, or of any
 // where it is nil; nil for none.
-func (ring *place) first(of *client) *connection {
-	for p := ring.after; p != ring; p = p.after {
-		if of == nil || p.conn.client == of {
-			return p.conn
+func (p *place) first(of *client) *connection {
+	for next := p.after; next != p; next = next.after {
+		if of == nil || next.conn.client == of {
+			return next.conn
 		}
 	}
 	return nil

@@ -169,7 +169,7 @@ func TestBudget_whoHoldsTheLeastIsNext(t *testing.T) {
 		rest.leave()
 		synctest.Wait()
 		assert.Len(t, first, 1)
-		assert.Len(t, second, 0, "more than a share")
+		assert.Empty(t, second, "more than a share")
 		assert.Len(t, more, 1)
 		(<-first).leave()
 		(<-more).leave()

@@ -75,7 +75,7 @@ func (x *exchange) WriteHeader(status int) {
 // problem is the answer; what a change has changed stays changed.
 func (x *exchange) holdAnswer(bytes int64) bool {
 	var err error
-	x.answer, err = x.s.answers.enter(x.r.Context(), x.s.budgetClient(x.r), bytes, func() {
+	x.answer, err = x.s.answers.enter(x.r.Context(), "", bytes, func() {
 		_ = http.NewResponseController(x.ResponseWriter).SetWriteDeadline(time.Now())
 	})
 	if err == nil {

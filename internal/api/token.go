@@ -180,9 +180,6 @@ func hexDigit(c byte) (value byte, ok bool) {
 	return 0, false
 }
 
-// isService reports whether token is a service token.
-func (k *keyring) isService(token string) bool { return k.serviceNumber(token) > 0 }
-
 // serviceNumber returns the place of a service token in the settings, from 1 on,
 // 0 for what is none. Hashes are compared, so that neither the content nor the
 // length of a token shows in the time taken.
