@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode"
@@ -31,13 +32,7 @@ func (r *Rules) forbids(name []byte) bool {
 		}
 		return false
 	}
-	folded := foldName(string(name))
-	for _, key := range keys {
-		if folded == key {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(keys, foldName(string(name)))
 }
 
 // isFoldedByCase reports whether foldName does no more to a name than make its
