@@ -81,7 +81,7 @@ func TestClientAddresses(t *testing.T) {
 					if want == none {
 						want = "127.0.0.1"
 					}
-					assert.Equal(t, want, line["clientIp"], "%s %v", header, line["url.path"])
+					assert.Equal(t, want, line["client.ip"], "%s %v", header, line["url.path"])
 				}
 			}
 		})
