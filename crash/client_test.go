@@ -331,6 +331,9 @@ func (c *client) note(op *operation, a *answer) {
 		if !op.explains(doc) {
 			c.report("%s of %.200s is answered %.200s", op.name, op.on.now(), doc)
 		}
+		if op.becomes != nil && op.becomes.user != op.on.now().user() {
+			c.endGraces(op.on)
+		}
 		op.on.becomes(doc, a.got, c.interval > 0)
 	}
 	for _, s := range op.ends {
@@ -358,6 +361,16 @@ func (c *client) born(op *operation, doc document, token string) *session {
 	return s
 }
 
+// endGraces notes that no old key leads to the session any more: it is another
+// user's.
+func (c *client) endGraces(s *session) {
+	for _, gone := range c.ended {
+		if gone.grace != nil && gone.grace.to == s {
+			gone.grace = nil
+		}
+	}
+}
+
 // end takes a session from the live ones to the ended. When that was, lies
 // between the two times.
 func (c *client) end(s *session, op *operation, successor *session, from, till time.Time) {
@@ -365,7 +378,7 @@ func (c *client) end(s *session, op *operation, successor *session, from, till t
 	gone := &endedSession{key: s.key, token: s.token}
 	if successor != nil && op.grace > 0 {
 		const cut = time.Millisecond // a time has whole ones, and is cut to them
-		gone.grace = &grace{to: successor, from: from.Add(op.grace - cut), till: till.Add(op.grace)}
+		gone.grace = &grace{to: successor, user: successor.now().user(), from: from.Add(op.grace - cut), till: till.Add(op.grace)}
 	}
 	c.ended = append(c.ended, gone)
 	if len(c.ended) > manyEnded { // any but the last: some are to grow old

@@ -133,6 +133,7 @@ type endedSession struct {
 // ends between the two times.
 type grace struct {
 	to         *session
+	user       string // whose the successor was: another user has no grace
 	from, till time.Time
 }
 

@@ -256,7 +256,8 @@ func (c *client) verifyEnded(gone *endedSession) {
 		c.report("reading session %s: %v", gone.id, err)
 		return
 	}
-	if g := gone.grace; g != nil && slices.Contains(c.live, g.to) && a.sent.Before(g.till) {
+	// A change of the user whose answer was lost has ended the grace as well.
+	if g := gone.grace; g != nil && slices.Contains(c.live, g.to) && g.to.now().user() == g.user && a.sent.Before(g.till) {
 		switch {
 		case a.status == http.StatusOK && string(a.body) != string(g.to.now()):
 			c.report("session %s leads to %.200s\nnot to %.200s", gone.id, a.body, g.to.now())

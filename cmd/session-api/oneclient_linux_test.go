@@ -60,7 +60,7 @@ const (
 // another from a new one.
 func TestOneClient_connections(t *testing.T) {
 	const most, count = 200, 220
-	post := "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+	post := "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	create := fmt.Sprintf(post, "/api/session")
 	for name, sent := range map[string]string{
 		"a byte of a body":                   create + "Content-Length: 100\r\n\r\n{",
@@ -68,10 +68,10 @@ func TestOneClient_connections(t *testing.T) {
 		"a body that nobody reads":           fmt.Sprintf(post, "/nowhere") + "Content-Length: 100\r\n\r\n{",
 		"a body to a route without a caller": fmt.Sprintf(post, "/api/session/touch") + "Content-Length: 100\r\n\r\n{",
 		"half a large body":                  create + "Content-Length: 1000000\r\n\r\n" + strings.Repeat(" ", 20<<10),
-		"half a header":                      "GET / HTTP/1.1\r\nHost: x\r\nX-A: ",
+		"half a header":                      "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: ",
 		"nothing":                            "",
-		"an event stream":                    "GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n",
-		"an answer that nobody reads":        strings.Repeat("GET /docs HTTP/1.1\r\nHost: x\r\n\r\n", 40),
+		"an event stream":                    "GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"an answer that nobody reads":        strings.Repeat("GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n", 40),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors"))
@@ -94,7 +94,7 @@ func TestOneClient_bodyMemory(t *testing.T) {
 	s := start(t, environment(t, "ACCESS_LOG", "errors"))
 	large := `{"inputs":{"text":"` + strings.Repeat("x", 900<<10) + `"}}`
 	v := visit(t, "http://"+s.addr, `{"inputs":{"step":1}}`)
-	half := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	half := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		size, strings.Repeat(" ", size/2))
 	go func() {
 		for range count { // the service takes it as it can
@@ -132,12 +132,12 @@ func openFiles(page string) (n int) {
 func TestMinBodyRate(t *testing.T) {
 	s := start(t, environment(t, "READ_TIMEOUT_MS", "60000"))
 	importing, imported := dial(t, s.addr)
-	_, err := io.WriteString(importing, "POST /api/import HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"+
+	_, err := io.WriteString(importing, "POST /api/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"+
 		"Transfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n")
 	require.NoError(t, err)
 
 	began := time.Now()
-	post := "POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+	post := "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 	assert.Equal(t, []int{http.StatusRequestTimeout}, exchange(t, s.addr, post))
 	assert.GreaterOrEqual(t, time.Since(began), paceGrace)
 
@@ -293,12 +293,12 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	for _, raw := range []string{
 		"GET /healthz HTTP/1.1\r\n\r\n",                                              // no Host
 		"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",                                       // no HTTP
-		"GET /healthz HTTP/1.1\r\nHost: x\r\n" + long + "\r\n\r\n",                   // 431
-		"GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: tea\r\n\r\n",                    // 417
-		"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n",                                   // 505
-		"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n",          // 501
-		"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",              // ours
-		"GET /api/sessions?limit=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", // ours, and 400
+		"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + long + "\r\n\r\n",                   // 431
+		"GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n",                    // 417
+		"GET /healthz HTTP/3.0\r\nHost: localhost\r\n\r\n",                                   // 505
+		"POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: x\r\n\r\n",          // 501
+		"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",              // ours
+		"GET /api/sessions?limit=x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", // ours, and 400
 	} {
 		exchange(t, s.addr, raw)
 	}
