@@ -61,8 +61,8 @@ type budget struct {
 	all    amount
 	guests amount
 	// over is how much there was when something was last added, as long as that
-	// is beyond the limit; 0 where it is not.
-	over amount
+	// is beyond the limit, and overGuests of guests; 0 where it is not.
+	over, overGuests amount
 }
 
 // newBudget returns a budget of which guests cannot take a reserve of so many
@@ -84,33 +84,38 @@ func (b *budget) take(old, next holding, trusted bool) error {
 	switch {
 	case next.hopeless(b.limit, old), bound && next.hopeless(b.guestLimit, old):
 		return store.ErrFull
-	case bound && guests.exceeds(b.guestLimit, b.guests):
+	case bound && guests.exceeds(b.guestLimit.paced(b.overGuests, guests.minus(b.guests)), b.guests):
 		return errNoGuestRoom
-	case all.exceeds(b.limitFor(all), b.all):
+	case all.exceeds(b.limit.paced(b.over, all.minus(b.all)), b.all):
 		return errNoRoom
 	}
-	before := b.all
+	b.over = b.over.after(b.limit, b.all, all)
+	b.overGuests = b.overGuests.after(b.guestLimit, b.guests, guests)
 	b.all, b.guests = all, guests
-	if all.entries > before.entries {
-		b.over.entries = beyond(b.limit.entries, min(b.over.entries, all.entries))
-	}
-	if all.bytes > before.bytes {
-		b.over.bytes = beyond(b.limit.bytes, min(b.over.bytes, all.bytes))
-	}
 	return nil
 }
 
-// limitFor is the limit that holds for growing to next: where there is more than
-// the limit, what is added has to find room for twice as much.
-func (b *budget) limitFor(next amount) amount {
-	limit := b.limit
-	if limit.entries > 0 {
-		limit.entries = max(limit.entries, b.over.entries-(next.entries-b.all.entries))
+// paced is a limit for what grows by so much: where there is more than the limit,
+// what is added has to find room for twice as much.
+func (a amount) paced(over, growth amount) amount {
+	if a.entries > 0 {
+		a.entries = max(a.entries, over.entries-growth.entries)
 	}
-	if limit.bytes > 0 {
-		limit.bytes = max(limit.bytes, b.over.bytes-(next.bytes-b.all.bytes))
+	if a.bytes > 0 {
+		a.bytes = max(a.bytes, over.bytes-growth.bytes)
 	}
-	return limit
+	return a
+}
+
+// after is what is over a limit once there is next in place of before.
+func (a amount) after(limit, before, next amount) amount {
+	if next.entries > before.entries {
+		a.entries = beyond(limit.entries, min(a.entries, next.entries))
+	}
+	if next.bytes > before.bytes {
+		a.bytes = beyond(limit.bytes, min(a.bytes, next.bytes))
+	}
+	return a
 }
 
 // beyond returns n where it is beyond the limit, and 0 otherwise.
@@ -132,9 +137,11 @@ func (b *budget) fill(h holding) {
 	}
 	if b.limit.entries > 0 {
 		b.over.entries = beyond(b.limit.entries, b.all.entries)
+		b.overGuests.entries = beyond(b.guestLimit.entries, b.guests.entries)
 	}
 	if b.limit.bytes > 0 {
 		b.over.bytes = beyond(b.limit.bytes, b.all.bytes)
+		b.overGuests.bytes = beyond(b.guestLimit.bytes, b.guests.bytes)
 	}
 }
 

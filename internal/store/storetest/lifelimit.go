@@ -113,7 +113,8 @@ func testLimitLife(t *testing.T, open Open) {
 		changed.ExpiresAt = want.ExpiresAt
 		requireSame(t, changed, got)
 		f.requireStored(changed)
-		assert.Equal(t, 1, f.sweep(), "the short one")
+		f.sweep() // a store that was opened again has freed it already
+		f.requireGone(short.Key())
 
 		next := f.regenerated(changed, 0)
 		assert.True(t, f.hasFile("b"))
