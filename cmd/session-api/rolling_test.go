@@ -161,6 +161,7 @@ http {
             proxy_pass http://instances;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+            proxy_set_header Host $host;
             proxy_connect_timeout 1s;
         }
     }

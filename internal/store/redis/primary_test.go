@@ -38,7 +38,7 @@ func TestADemotedPrimaryIsLeft(t *testing.T) {
 		s := openAt(t, name.Addr(), func(o *redis.Options) { o.ClientCache = cached })
 		now := schema.Now(time.Now())
 		sess := create(t, s, now, spec{user: "ada", files: []string{"a"}})
-		require.NotEqual(t, "0", one.CLI("WAIT", "1", "10000"))
+		require.Eventually(t, func() bool { return other.CLI("DBSIZE") == one.CLI("DBSIZE") }, 20*time.Second, 5*time.Millisecond)
 		require.NoError(t, s.Ping(t.Context()))
 
 		// First the roles, then the name.
