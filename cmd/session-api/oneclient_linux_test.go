@@ -291,8 +291,8 @@ func TestRefusedRequestsAreCounted(t *testing.T) {
 	s := start(t, environment(t))
 	long := "X-A: " + strings.Repeat("a", 17<<10)
 	for _, raw := range []string{
-		"GET /healthz HTTP/1.1\r\n\r\n",                                              // no Host
-		"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",                                       // no HTTP
+		"GET /healthz HTTP/1.1\r\n\r\n",                                                      // no Host
+		"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",                                               // no HTTP
 		"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + long + "\r\n\r\n",                   // 431
 		"GET /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n",                    // 417
 		"GET /healthz HTTP/3.0\r\nHost: localhost\r\n\r\n",                                   // 505
