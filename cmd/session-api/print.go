@@ -114,7 +114,10 @@ func documentation() string {
 }
 
 func (s *setting) documentedDefault() string {
+	rest, ok := strings.CutPrefix(s.shown, s.fallback)
 	switch {
+	case ok && s.fallback != "": // the default, with a remark
+		return "`" + s.fallback + "`" + rest
 	case s.shown != "":
 		return s.shown
 	case s.fallback != "":
