@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,10 +123,15 @@ func writeDocsFile(w http.ResponseWriter, r *http.Request, name string) error {
 }
 
 // acceptsGzip reports whether the client takes gzip (RFC 9110 section 12.5.3).
-func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header["Accept-Encoding"], ","), ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+func acceptsGzip(r *http.Request) bool { return accepts(r.Header["Accept-Encoding"], "gzip") }
+
+// accepts reports whether a header in which a client lists what it takes (RFC
+// 9110 section 12.5) names one of these, not with the weight 0. The first that it
+// names decides.
+func accepts(values []string, names ...string) bool {
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		name, params, _ := strings.Cut(part, ";")
+		if slices.Contains(names, strings.ToLower(strings.TrimSpace(name))) {
 			weight, isWeight := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
 			return !isWeight || strings.Trim(weight, "0.") != ""
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,17 +83,6 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	follower.Wait()
 	if !errors.Is(out.err, context.Canceled) {
 		s.Logger.WarnContext(r.Context(), "event stream cut off", "error", out.err, "requestId", w.Header().Get(headerRequestID))
-	}
-	return nil
-}
-
-// reachStore asks the store for a sign of life: following one that is away can
-// wait for it, and the client is told sooner that way.
-func (s *Server) reachStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := s.Sessions.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // rootStatus is the body of GET / for programs.
@@ -63,9 +62,7 @@ func (s *Server) state(ctx context.Context) string {
 	if s.draining.Load() {
 		return statusDraining
 	}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if s.Sessions.Ping(ctx) != nil {
+	if s.reachStore(ctx) != nil {
 		return statusNoStore
 	}
 	return statusReady
@@ -74,15 +71,7 @@ func (s *Server) state(ctx context.Context) string {
 // acceptsHTML reports whether the client names HTML among what it takes, as
 // browsers do when a person opens an address.
 func acceptsHTML(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
-		mediaType, params, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(mediaType)) {
-		case "text/html", "application/xhtml+xml":
-			weight, isWeight := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			return !isWeight || strings.Trim(weight, "0.") != ""
-		}
-	}
-	return false
+	return accepts(r.Header["Accept"], "text/html", "application/xhtml+xml")
 }
 
 // rootPolicy allows the page its picture, and nothing else.

@@ -96,12 +96,21 @@ func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request) error {
 	if s.draining.Load() {
 		return errNotReady
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+	if err := s.reachStore(r.Context()); err != nil {
+		return err
+	}
+	return writeJSON(w, map[string]string{"status": "ready"})
+}
+
+// reachStore asks the store for a sign of life. The error wraps
+// store.ErrUnavailable.
+func (s *Server) reachStore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.Sessions.Ping(ctx); err != nil {
 		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
 	}
-	return writeJSON(w, map[string]string{"status": "ready"})
+	return nil
 }
 
 func (s *Server) getContract(w http.ResponseWriter, _ *http.Request) error {
