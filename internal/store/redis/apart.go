@@ -31,7 +31,7 @@ func (s *Store) evalApart(ctx context.Context, client rueidis.Client, doing stri
 	lines := []string{c.args[0]}
 	for i, result := range client.DoMulti(ctx, reads...) {
 		value, err := result.ToString()
-		if err != nil && !rueidis.IsRedisNil(err) {
+		if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "WRONGTYPE ") {
 			return answer{}, failed(doing, err)
 		}
 		lines = append(lines, c.keys[i+1], value)

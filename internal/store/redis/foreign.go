@@ -78,7 +78,7 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 	const doing = "adopting a session"
 	name := s.session(key)
 	for try := 0; ; try++ {
-		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name}, args: []string{millis(now)}})
+		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
@@ -169,4 +170,35 @@ func TestASuccessorThatIsShownIsThere(t *testing.T) {
 	_, err := other.Get(t.Context(), now, next.Key())
 	require.NoError(t, err)
 	require.NoError(t, <-made)
+}
+
+// A reader reads the deadline, then the session with its grace. Who puts a session
+// in the place of the grace between the two makes neither of them missing.
+func TestAReaderBetweenAGraceAndASessionFindsOneOfThem(t *testing.T) {
+	server := redistest.Start(t)
+	way := redistest.StartProxy(t, server.Addr())
+	reader, other := openAt(t, way.Addr()), open(t, server)
+	now := schema.Now(ahead().Now())
+	exercise(t, reader)
+	for name, read := range map[string]func(key schema.Key) (schema.Session, error){
+		"Peek": func(key schema.Key) (schema.Session, error) { return reader.Peek(t.Context(), now, key) },
+		"Get":  func(key schema.Key) (schema.Session, error) { return reader.Get(t.Context(), now, key) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sess := create(t, other, now, spec{})
+			next := sess.WithID(schema.NewID())
+			require.NoError(t, other.Regenerate(t.Context(), now, sess, next, now.Add(hour)))
+			between := false
+			way.Before("*3\r\n$4\r\nMGET\r\n", func() {
+				between = true
+				revived := sess
+				revived.Life = schema.NewLife()
+				assert.NoError(t, other.Revive(t.Context(), now, revived))
+			})
+			got, err := read(sess.Key())
+			require.NoError(t, err)
+			assert.Contains(t, []string{sess.ID, next.ID}, got.ID)
+			assert.True(t, between)
+		})
+	}
 }

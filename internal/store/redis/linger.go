@@ -2,43 +2,79 @@ package redis
 
 import (
 	"context"
+	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"session-api/internal/store"
 )
 
 // lingering are entries that were replaced, whose members in the index by file
 // stay for a while: as long as someone may be looking, at one part of the index
-// after another, for any of the names that a file has.
+// after another, for any of the names that a file has. Of those of a session that
+// name the same files, the latest does for all.
 type lingering struct {
 	mu          sync.Mutex
-	young, aged []entry
+	young, aged map[lingerer]entry
 	waiting     bool // somebody will remove them
 }
 
-// maxLingering is how many entries stay at once.
+// lingerer is a session with a hash of the files that it names.
+type lingerer struct {
+	key   store.Key
+	files uint64
+}
+
+var lingerSeed = maphash.MakeSeed()
+
+func lingererOf(e *entry) lingerer {
+	var h maphash.Hash
+	h.SetSeed(lingerSeed)
+	for _, path := range e.files {
+		_, _ = h.WriteString(path) // it never fails
+		_ = h.WriteByte(0)
+	}
+	return lingerer{e.key, h.Sum64()}
+}
+
+// maxLingering is how many entries stay at once. One that would be one more is
+// removed at once: a look that began before may then miss its file. Only changes
+// of very many sessions, or of very many sets of files, come to that.
 const maxLingering = 10_000
 
 // lingerTime is longer than a look takes. An entry stays for one to two of it.
 func (s *Store) lingerTime() time.Duration { return 3 * s.opts.Timeout }
 
-// linger removes the files of an entry later on, and reports whether it will. If
-// the process ends before, whoever comes across the entry does.
-func (s *Store) linger(client rueidis.Client, e entry) bool {
+// linger removes the files of an entry later on, and reports whether it will. It
+// returns earlier entries that need not stay any longer now. If the process ends
+// before, whoever comes across the entry removes it.
+func (s *Store) linger(client rueidis.Client, e entry) (earlier []entry, ok bool) {
 	l := &s.late
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.young)+len(l.aged) >= maxLingering || s.closed.Err() != nil {
-		return false
+	id := lingererOf(&e)
+	for _, those := range []map[lingerer]entry{l.aged, l.young} {
+		if other, found := those[id]; found {
+			delete(those, id)
+			earlier = append(earlier, other)
+		}
 	}
-	l.young = append(l.young, e)
+	if len(l.young)+len(l.aged) >= maxLingering || s.closed.Err() != nil {
+		return earlier, false
+	}
+	if l.young == nil {
+		l.young = map[lingerer]entry{}
+	}
+	l.young[id] = e
 	if !l.waiting {
 		l.waiting = true
 		s.background.Go(func() { s.removeLate(client) })
 	}
-	return true
+	return earlier, true
 }
 
 // removeLate removes what lingers when its time has come, until nothing does or
@@ -65,7 +101,8 @@ func (s *Store) removeLate(client rueidis.Client) {
 func (l *lingering) age() (due []entry, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	due, l.aged, l.young = l.aged, l.young, nil
+	due = slices.Collect(maps.Values(l.aged))
+	l.aged, l.young = l.young, nil
 	l.waiting = len(l.aged) > 0
 	return due, l.waiting
 }
@@ -73,13 +110,17 @@ func (l *lingering) age() (due []entry, more bool) {
 // forgetReplaced is forget for an entry in whose place the session has another by
 // now.
 func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e entry) {
-	if !s.opts.Cluster || len(e.files) == 0 || !s.linger(client, e) {
+	if !s.opts.Cluster || len(e.files) == 0 {
 		s.forget(ctx, client, e)
 		return
 	}
+	earlier, stays := s.linger(client, e)
+	if !stays {
+		earlier = append(earlier, e)
+	}
 	ctx, cancel := s.afterwards(ctx)
 	defer cancel()
-	s.send(ctx, client, s.removalsButFiles(client, &e)...)
+	s.send(ctx, client, append(s.removalsButFiles(client, &e), s.fileRemovals(client, earlier)...)...)
 }
 
 // forgetFiles removes entries from the index by file. What fails is left to those
@@ -87,11 +128,16 @@ func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e ent
 func (s *Store) forgetFiles(client rueidis.Client, entries []entry) {
 	ctx, cancel := s.limited(s.closed)
 	defer cancel()
+	s.send(ctx, client, s.fileRemovals(client, entries)...)
+}
+
+// fileRemovals are the commands that remove entries from the index by file.
+func (s *Store) fileRemovals(client rueidis.Client, entries []entry) []rueidis.Completed {
 	members := stale{}
 	for i := range entries {
 		for shard, those := range entries[i].fileMembers() {
 			members[s.files(shard)] = append(members[s.files(shard)], those...)
 		}
 	}
-	s.send(ctx, client, healings(client, members)...)
+	return healings(client, members)
 }

@@ -67,8 +67,10 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 //
 // The commands are cheaper than a script, but no single step: what they return
 // may be of two moments. The deadline is read first. So a session that is
-// returned was there afterwards, and if its deadline is not one that it can
-// have by itself, both are read again, in one step.
+// returned was there afterwards. Everything is read again, in one step, where
+// that tells nothing: if the deadline is not one that the session can have by
+// itself, or if there was no live session when the deadline was read and there is
+// a value now. (It may have been made in the place of a grace.)
 func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
 	const doing = "reading a session"
 	results := client.DoMulti(ctx,
@@ -94,7 +96,7 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 		return s.fetchAtOnce(ctx, client, now, key, name)
 	}
 	st, torn, err := s.live(now, key, deadline, value, s.known)
-	if torn || err != nil {
+	if torn || err != nil || st == nil && missing == nil {
 		return s.fetchAtOnce(ctx, client, now, key, name)
 	}
 	return st, to, nil
@@ -108,22 +110,17 @@ func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
 	return err
 }
 
-// fetchAtOnce is fetch with the deadline and the value read in one step, each of
-// them by its one key.
+// fetchAtOnce is fetch with everything read in one step, unless the session's
+// slot is moving.
 func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
 	const doing = "reading a session"
-	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name}, args: []string{millis(now)}})
+	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
 	if err != nil {
 		return nil, "", s.damaged(ctx, key, err)
 	}
-	// Where the session led is looked at after it, as a reader of both would.
-	to, err := client.Do(ctx, client.B().Get().Key(grace(name)).Build().Pin()).ToString()
-	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "WRONGTYPE ") {
-		return nil, "", failed(doing, err)
-	}
 	// What is still not as it would come about was stored so.
 	st, _, err := s.live(now, key, a.deadline(), a.text(1), nil)
-	return st, to, s.damaged(ctx, key, failed(doing, err))
+	return st, a.text(2), s.damaged(ctx, key, failed(doing, err))
 }
 
 // live returns the session of a value, if it is live by its deadline; nil if it

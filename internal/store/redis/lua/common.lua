@@ -27,12 +27,14 @@ end
 
 local now = tonumber(ARGV[1])
 
--- beside returns the value of the n-th key, one beside KEYS[1]; false for none.
+-- beside returns the value of the n-th key, one beside KEYS[1]; false for none,
+-- and for what is no string.
 local function beside(n)
   if apart then
     return apart[n - 1]
   end
-  return redis.call('GET', KEYS[n])
+  local value = redis.pcall('GET', KEYS[n])
+  return type(value) == 'string' and value
 end
 
 -- put writes to keys beside KEYS[1].

@@ -1,2 +1,4 @@
--- KEYS: a session. ARGV: now. Reads its deadline and its value in one step.
-return {DONE, redis.call('PEXPIRETIME', KEYS[1]), redis.call('GET', KEYS[1])}
+-- KEYS: a session, its grace. ARGV: now. Reads the session's deadline, its value
+-- and where its grace leads to, in one step.
+local to = beside(2)
+return {DONE, redis.call('PEXPIRETIME', KEYS[1]), redis.call('GET', KEYS[1]), to or ''}

@@ -154,6 +154,10 @@ func (l *link) write(d Direction, queue <-chan chunk) {
 	for {
 		select {
 		case c := <-queue:
+			if err := l.pause(d, to, &c); err != nil {
+				l.cut()
+				return
+			}
 			if err := l.send(to, l.proxy.ways[d], c); err != nil {
 				l.cut()
 				return
@@ -166,6 +170,25 @@ func (l *link) write(d Direction, queue <-chan chunk) {
 			return
 		}
 	}
+}
+
+// pause does what Proxy.Before asked for, and leaves in c what is still to be
+// written.
+func (l *link) pause(d Direction, to *net.TCPConn, c *chunk) error {
+	p := l.proxy.pause.Load()
+	if d != Up || p == nil {
+		return nil
+	}
+	at := bytes.Index(c.data, []byte(p.text))
+	if at < 0 || !l.proxy.pause.CompareAndSwap(p, nil) {
+		return nil
+	}
+	if _, err := to.Write(c.data[:at]); err != nil {
+		return err
+	}
+	c.data = c.data[at:]
+	p.do()
+	return nil
 }
 
 // send writes a chunk when it is due and the way is open, piece by piece if the

@@ -32,6 +32,7 @@ type Proxy struct {
 	ctx    context.Context // ends with the proxy
 	work   sync.WaitGroup
 	target atomic.Pointer[netip.AddrPort]
+	pause  atomic.Pointer[pause] // nil for none
 
 	mu       sync.Mutex
 	listener *net.TCPListener // nil while connections are refused
@@ -110,6 +111,16 @@ func (p *Proxy) SetBandwidth(d Direction, bytesPerSecond int64) {
 // Stall silently stops passing on the bytes of one direction. Connections stay
 // open, and can be made: even the end of one is not passed on.
 func (p *Proxy) Stall(d Direction) { p.ways[d].stall() }
+
+// Before has do called when a client's bytes contain text for the next time, with
+// what comes before that passed on, and the rest not yet. It tests what happens
+// between two commands that are sent at once.
+func (p *Proxy) Before(text string, do func()) { p.pause.Store(&pause{text, do}) }
+
+type pause struct {
+	text string
+	do   func()
+}
 
 // Flow ends Stall: what was held back is passed on, as after a network's
 // outage.
