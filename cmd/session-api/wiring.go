@@ -59,7 +59,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	server, err := api.New(api.Options{
 		Sessions: sessions,
 		Rules:    rules,
-		Cleaner:  cleaner{job},
+		Cleaner:  job,
 		Logger:   logger,
 		Contract: contract.OpenAPI,
 		Readme:   contract.Readme,
@@ -173,24 +173,6 @@ func (c *config) trustedProxies() []string {
 		list[i] = p.String()
 	}
 	return list
-}
-
-// cleaner is the job as the API knows it.
-type cleaner struct{ *cleanup.Job }
-
-// Run is the job's, with its errors in the API's words.
-func (c cleaner) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
-	report, err := c.Job.Run(ctx, dryRun)
-	for _, known := range []struct{ job, api error }{
-		{cleanup.ErrBusy, api.ErrCleanupRunning},
-		{cleanup.ErrOtherStore, api.ErrCleanupOtherStore},
-		{cleanup.ErrDirectory, api.ErrCleanupUnavailable},
-	} {
-		if errors.Is(err, known.job) {
-			err = fmt.Errorf("%w: %w", known.api, err)
-		}
-	}
-	return report, err
 }
 
 // sweepLoop frees what has expired, again and again.

@@ -28,6 +28,7 @@ import (
 
 	contract "session-api"
 	"session-api/internal/api"
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
@@ -75,12 +76,12 @@ func (f *fallible) Peek(ctx context.Context, now time.Time, key store.Key) (sche
 // noCleanup is a cleaner of a service that has no directory to clean.
 type noCleanup struct{}
 
-func (noCleanup) Run(context.Context, bool) (schema.CleanupReport, error) {
-	return schema.CleanupReport{}, nil
+func (noCleanup) Run(context.Context, bool) (cleanup.Report, error) {
+	return cleanup.Report{}, nil
 }
-func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
-func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
-func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
+func (noCleanup) Last() (cleanup.Report, bool) { return cleanup.Report{}, false }
+func (noCleanup) Totals() cleanup.Totals       { return cleanup.Totals{} }
+func (noCleanup) Status() cleanup.Status       { return cleanup.Ready }
 
 // sessions is session-api, as gateways see it.
 type sessions struct {

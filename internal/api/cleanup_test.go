@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/cleanup"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"session-api/internal/schema"
 )
 
 // longCleanup takes its time.
@@ -20,7 +20,7 @@ type longCleanup struct {
 	takes time.Duration
 }
 
-func (c longCleanup) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
+func (c longCleanup) Run(ctx context.Context, dryRun bool) (cleanup.Report, error) {
 	<-time.After(c.takes)
 	return c.noCleanup.Run(ctx, dryRun)
 }

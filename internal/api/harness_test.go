@@ -20,6 +20,7 @@ import (
 
 	contract "session-api"
 	"session-api/internal/api"
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
@@ -70,12 +71,12 @@ func (b *logBuffer) String() string {
 // noCleanup is a cleaner of a service that has no directory to clean.
 type noCleanup struct{}
 
-func (noCleanup) Run(_ context.Context, dryRun bool) (schema.CleanupReport, error) {
-	return schema.CleanupReport{DryRun: dryRun, StartedAt: time.UnixMilli(0).UTC(), Directory: "/nowhere", Entries: []schema.CleanupEntry{}}, nil
+func (noCleanup) Run(_ context.Context, dryRun bool) (cleanup.Report, error) {
+	return cleanup.Report{DryRun: dryRun, StartedAt: time.UnixMilli(0).UTC(), Directory: "/nowhere", Entries: []cleanup.Entry{}}, nil
 }
-func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
-func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
-func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
+func (noCleanup) Last() (cleanup.Report, bool) { return cleanup.Report{}, false }
+func (noCleanup) Totals() cleanup.Totals       { return cleanup.Totals{} }
+func (noCleanup) Status() cleanup.Status       { return cleanup.Ready }
 
 // service is a running server and what a test looks at from the outside.
 type service struct {

@@ -17,6 +17,7 @@ import (
 
 	contract "session-api"
 	"session-api/internal/api"
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
@@ -174,32 +175,32 @@ func TestStatsOfASharedStore(t *testing.T) {
 type oneCleanup struct {
 	dry    []bool
 	err    error
-	status schema.CleanupStatus
+	status cleanup.Status
 }
 
-func (o *oneCleanup) report(dry bool) schema.CleanupReport {
+func (o *oneCleanup) report(dry bool) cleanup.Report {
 	at := time.UnixMilli(1e12).UTC()
-	return schema.CleanupReport{
+	return cleanup.Report{
 		StartedAt: at, DryRun: dry, Directory: "/data", Scanned: 3, Kept: 2, Deleted: 1, BytesFreed: 7,
-		Entries: []schema.CleanupEntry{{Path: "a.txt", Action: schema.ActionDeleted, Reason: schema.ReasonUnreferenced, Bytes: 7, ModifiedAt: &at}},
+		Entries: []cleanup.Entry{{Path: "a.txt", Action: cleanup.ActionDeleted, Reason: cleanup.ReasonUnreferenced, Bytes: 7, ModifiedAt: &at}},
 	}
 }
 
-func (o *oneCleanup) Run(_ context.Context, dry bool) (schema.CleanupReport, error) {
+func (o *oneCleanup) Run(_ context.Context, dry bool) (cleanup.Report, error) {
 	if o.err != nil {
-		return schema.CleanupReport{}, o.err
+		return cleanup.Report{}, o.err
 	}
 	o.dry = append(o.dry, dry)
 	return o.report(dry), nil
 }
-func (o *oneCleanup) Last() (schema.CleanupReport, bool) { return o.report(false), len(o.dry) > 0 }
-func (o *oneCleanup) Status() schema.CleanupStatus       { return o.status }
-func (o *oneCleanup) Totals() schema.CleanupTotals {
-	return schema.CleanupTotals{Runs: int64(len(o.dry)), Scanned: 3, Deleted: 1, BytesFreed: 7}
+func (o *oneCleanup) Last() (cleanup.Report, bool) { return o.report(false), len(o.dry) > 0 }
+func (o *oneCleanup) Status() cleanup.Status       { return o.status }
+func (o *oneCleanup) Totals() cleanup.Totals {
+	return cleanup.Totals{Runs: int64(len(o.dry)), Scanned: 3, Deleted: 1, BytesFreed: 7}
 }
 
 func TestCleanupRoute(t *testing.T) {
-	cleaner := &oneCleanup{status: schema.CleanupReady}
+	cleaner := &oneCleanup{status: cleanup.Ready}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	c := s.client()
 	assert.Equal(t, true, c.do("POST", "/api/cleanup?dryRun=true", "").expect(200).json()["dryRun"])
@@ -215,12 +216,12 @@ func TestCleanupRoute(t *testing.T) {
 func TestCleanupThatCannotBe(t *testing.T) {
 	for _, tt := range []struct {
 		err    error
-		status schema.CleanupStatus
+		status cleanup.Status
 		answer int
 		code   string
 	}{
-		{api.ErrCleanupOtherStore, schema.CleanupOtherStore, 409, "cleanup_other_store"},
-		{api.ErrCleanupUnavailable, schema.CleanupUnavailable, 503, "cleanup_unavailable"},
+		{cleanup.ErrOtherStore, cleanup.OtherStore, 409, "cleanup_other_store"},
+		{cleanup.ErrDirectory, cleanup.Unavailable, 503, "cleanup_unavailable"},
 	} {
 		cleaner := &oneCleanup{err: fmt.Errorf("%w: /secret/place", tt.err), status: tt.status}
 		s := start(t, func(s *settings) { s.Cleaner = cleaner })
@@ -235,7 +236,7 @@ func TestCleanupThatCannotBe(t *testing.T) {
 }
 
 func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
-	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", api.ErrCleanupRunning)}
+	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", cleanup.ErrBusy)}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	s.client().do("POST", "/api/cleanup", "").problem(409, "cleanup_running")
 	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", store.ErrUnavailable)
@@ -243,7 +244,7 @@ func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 }
 
 func TestCleanupNeedsAServiceToken(t *testing.T) {
-	cleaner := &oneCleanup{status: schema.CleanupReady}
+	cleaner := &oneCleanup{status: cleanup.Ready}
 	s := start(t, func(s *settings) { withServiceTokens(s); s.Cleaner = cleaner })
 	c := s.client()
 	d := c.do("POST", "/api/session", "").expect(201).document()

@@ -2,12 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -121,25 +121,16 @@ type AccessLog struct {
 	Lines io.Writer
 }
 
-// ErrCleanupRunning: another instance is cleaning.
-var ErrCleanupRunning = errors.New("cleanup running on another instance")
-
-// ErrCleanupOtherStore: the directory of files belongs to another store.
-var ErrCleanupOtherStore = errors.New("the directory of files belongs to another store")
-
-// ErrCleanupUnavailable: the directory of files is gone, or must not be cleaned.
-var ErrCleanupUnavailable = errors.New("the directory of files cannot be cleaned")
-
 // Cleaner is the cleanup job.
 type Cleaner interface {
-	// Run cleans now, or says what it would do. Returns ErrCleanupOtherStore or
-	// ErrCleanupUnavailable if no files can be cleaned, and ErrCleanupRunning if
+	// Run cleans now, or says what it would do. Returns cleanup.ErrOtherStore or
+	// cleanup.ErrDirectory if no files can be cleaned, and cleanup.ErrBusy if
 	// another instance did not finish cleaning while it waited.
-	Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error)
+	Run(ctx context.Context, dryRun bool) (cleanup.Report, error)
 	// Last is the report of the last run that was not dry; false before it.
-	Last() (schema.CleanupReport, bool)
+	Last() (cleanup.Report, bool)
 	// Totals are the sums of all runs that were not dry.
-	Totals() schema.CleanupTotals
+	Totals() cleanup.Totals
 	// Status says whether files are cleaned.
-	Status() schema.CleanupStatus
+	Status() cleanup.Status
 }

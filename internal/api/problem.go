@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -179,11 +180,11 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeNotCurrent, "The id or token is an old one, within the grace of a regenerate, and somebody has a newer one. Nothing was changed. To sign in, create a new session.", nil
 	case errors.Is(err, store.ErrBadCursor):
 		return codeInvalidQuery, "The cursor is not one of this list.", nil
-	case errors.Is(err, ErrCleanupRunning):
+	case errors.Is(err, cleanup.ErrBusy):
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
-	case errors.Is(err, ErrCleanupOtherStore):
+	case errors.Is(err, cleanup.ErrOtherStore):
 		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. The log says more.", nil
-	case errors.Is(err, ErrCleanupUnavailable):
+	case errors.Is(err, cleanup.ErrDirectory):
 		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. The log says more.", nil
 	case errors.Is(err, store.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil

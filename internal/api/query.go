@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"session-api/internal/jsonscan"
 	"session-api/internal/schema"
 )
 
@@ -98,7 +99,7 @@ func number(q url.Values, name string, def, low, high int) (int, error) {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		var ok bool
-		if n, ok = schema.WholeNumber(value); !ok {
+		if n, ok = jsonscan.WholeNumber(value); !ok {
 			n = -1
 		}
 	}

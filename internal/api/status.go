@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"session-api/internal/schema"
+	"session-api/internal/cleanup"
 	"session-api/internal/store"
 )
 
@@ -39,13 +39,13 @@ const (
 // cleanupStats are the figures of the last cleanup; LastRunAt is null before
 // the first.
 type cleanupStats struct {
-	LastRunAt  *string              `json:"lastRunAt"`
-	Scanned    int                  `json:"scanned"`
-	Kept       int                  `json:"kept"`
-	Deleted    int                  `json:"deleted"`
-	BytesFreed int64                `json:"bytesFreed"`
-	Errors     int                  `json:"errors"`
-	Status     schema.CleanupStatus `json:"status"`
+	LastRunAt  *string        `json:"lastRunAt"`
+	Scanned    int            `json:"scanned"`
+	Kept       int            `json:"kept"`
+	Deleted    int            `json:"deleted"`
+	BytesFreed int64          `json:"bytesFreed"`
+	Errors     int            `json:"errors"`
+	Status     cleanup.Status `json:"status"`
 }
 
 func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {

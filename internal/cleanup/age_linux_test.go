@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 // asFileSystem are options with which ages are those of the file system, that
@@ -85,7 +84,7 @@ func TestTheAgeLimitCountsFromWhenAFileCame(t *testing.T) {
 	}
 	report, err := newJobOf(t, asFileSystem(dir, referring(), -time.Hour)).Run(t.Context(), false)
 	require.NoError(t, err)
-	assert.Equal(t, schema.ReasonFutureTime, only(t, report, "file").Reason)
+	assert.Equal(t, cleanup.ReasonFutureTime, only(t, report, "file").Reason)
 }
 
 // A file that is replaced, or only moved over, between scan and delete stays.

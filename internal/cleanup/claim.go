@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"time"
-
-	"session-api/internal/schema"
 )
 
 var (
@@ -94,7 +92,7 @@ func (c *claims) unlock() error {
 }
 
 // Status says whether the directory is cleaned, as far as it is known.
-func (j *Job) Status() schema.CleanupStatus {
+func (j *Job) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.status
@@ -116,11 +114,11 @@ func (j *Job) openClaimed(ctx context.Context) (opened *claimed, err error) {
 		defer j.mu.Unlock()
 		switch {
 		case errors.Is(err, ErrOtherStore):
-			j.status = schema.CleanupOtherStore
+			j.status = OtherStore
 		case err != nil:
-			j.status = schema.CleanupUnavailable
+			j.status = Unavailable
 		default:
-			j.status = schema.CleanupReady
+			j.status = Ready
 		}
 	}()
 	root, info, err := openDir(j.dir)

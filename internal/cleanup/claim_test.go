@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 // of gives options a store; an empty id is that of one whose sessions end with
@@ -45,15 +44,15 @@ func ran(t *testing.T, j *cleanup.Job, dir string) error {
 	assert.Equal(t, err == nil, dry == nil)
 	if err == nil {
 		assert.NoFileExists(t, path)
-		assert.Equal(t, schema.CleanupReady, j.Status())
+		assert.Equal(t, cleanup.Ready, j.Status())
 		return nil
 	}
 	assert.FileExists(t, path)
 	assert.Zero(t, report.Deleted)
 	assert.Equal(t, 1, report.Errors)
-	want := schema.CleanupUnavailable
+	want := cleanup.Unavailable
 	if errors.Is(err, cleanup.ErrOtherStore) {
-		want = schema.CleanupOtherStore
+		want = cleanup.OtherStore
 	}
 	assert.Equal(t, want, j.Status())
 	return err
@@ -291,8 +290,8 @@ func TestProjectsBeneath(t *testing.T) {
 			assert.Equal(t, 1, report.Deleted)
 			assert.Equal(t, 1, report.Skipped)
 			entry := only(t, report, "work/project")
-			assert.Equal(t, schema.ActionSkipped, entry.Action)
-			assert.Equal(t, schema.ReasonProject, entry.Reason)
+			assert.Equal(t, cleanup.ActionSkipped, entry.Action)
+			assert.Equal(t, cleanup.ReasonProject, entry.Reason)
 			assert.Contains(t, entry.Detail, sign)
 		})
 	}
@@ -304,7 +303,7 @@ func TestProjectsBeneath(t *testing.T) {
 		mkdir(t, dir, "project/.git", aged)
 		report := clean(t, dir, referring())
 		assert.Zero(t, report.Deleted)
-		assert.Equal(t, schema.ReasonProject, only(t, report, "project").Reason)
+		assert.Equal(t, cleanup.ReasonProject, only(t, report, "project").Reason)
 	})
 	t.Run("another directory that is cleaned", func(t *testing.T) {
 		dir := t.TempDir()
@@ -313,7 +312,7 @@ func TestProjectsBeneath(t *testing.T) {
 		path := write(t, other, "file", aged)
 		report := clean(t, dir, referring())
 		assert.FileExists(t, path)
-		assert.Equal(t, schema.ReasonOtherDirectory, only(t, report, "other").Reason)
+		assert.Equal(t, cleanup.ReasonOtherDirectory, only(t, report, "other").Reason)
 	})
 	t.Run("at the top", func(t *testing.T) {
 		dir := t.TempDir()
@@ -373,7 +372,7 @@ func TestOwnFiles(t *testing.T) {
 	assert.NoFileExists(t, stray)
 	for _, name := range []string{"a name", "b name", "open"} {
 		assert.FileExists(t, filepath.Join(dir, name))
-		assert.Equal(t, schema.ReasonOwnFile, only(t, report, name).Reason)
+		assert.Equal(t, cleanup.ReasonOwnFile, only(t, report, name).Reason)
 	}
 
 	require.NoError(t, os.Remove(secret))

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 // clock is a wall clock that can be set, and a clock beside it that cannot.
@@ -61,7 +60,7 @@ func clocked(t *testing.T, dir string, s *store, change ...func(*cleanup.Options
 	return newJobOf(t, o), c
 }
 
-func run(t *testing.T, j *cleanup.Job) schema.CleanupReport {
+func run(t *testing.T, j *cleanup.Job) cleanup.Report {
 	t.Helper()
 	report, err := j.Run(t.Context(), false)
 	require.NoError(t, err)
@@ -106,9 +105,9 @@ func TestAClockThatIsPutForward(t *testing.T) {
 				assert.Equal(t, 3, report.Kept)
 				assert.Zero(t, report.Deleted+report.DirsRemoved+report.Errors)
 				entry := only(t, report, "runs/7/referenced")
-				assert.Equal(t, schema.ActionKept, entry.Action)
-				assert.Equal(t, schema.ReasonClockSet, entry.Reason)
-				assert.Equal(t, schema.ReasonClockSet, only(t, report, "just-written").Reason)
+				assert.Equal(t, cleanup.ActionKept, entry.Action)
+				assert.Equal(t, cleanup.ReasonClockSet, entry.Reason)
+				assert.Equal(t, cleanup.ReasonClockSet, only(t, report, "just-written").Reason)
 			}
 			assert.Equal(t, 3, swept, "expired sessions go as ever")
 
@@ -162,8 +161,8 @@ func TestAClockThatIsPutBack(t *testing.T) {
 			c.set(jump)
 			report := run(t, j)
 			assert.Equal(t, 1, report.Deleted)
-			assert.Equal(t, schema.ReasonUnreferenced, only(t, report, "forsaken").Reason)
-			assert.Equal(t, schema.ReasonFutureTime, only(t, report, "new").Reason)
+			assert.Equal(t, cleanup.ReasonUnreferenced, only(t, report, "forsaken").Reason)
+			assert.Equal(t, cleanup.ReasonFutureTime, only(t, report, "new").Reason)
 		})
 	}
 }

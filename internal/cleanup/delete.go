@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-
-	"session-api/internal/schema"
 )
 
 var (
@@ -21,7 +19,7 @@ var (
 // alone.
 func (l *level) delete(ctx context.Context, d due) error {
 	path := l.path(d.name)
-	if d.reason == schema.ReasonUnreferenced {
+	if d.reason == ReasonUnreferenced {
 		switch has, err := l.pass.referenced(ctx, path); {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 var errStore = errors.New("dial 10.1.2.3: refused")
@@ -48,7 +47,7 @@ func TestReferencesUnknown(t *testing.T) {
 			assert.Zero(t, report.Deleted)
 			assert.Equal(t, 1, report.Errors)
 			entry := only(t, report, "")
-			assert.Equal(t, schema.ActionFailed, entry.Action)
+			assert.Equal(t, cleanup.ActionFailed, entry.Action)
 			assert.NotContains(t, entry.Detail, "10.1.2.3", "the report is for callers")
 
 			// The next run is as any other.
@@ -197,7 +196,7 @@ func TestDirectoryVanishes(t *testing.T) {
 	last, ran := j.Last()
 	assert.True(t, ran)
 	assert.Equal(t, 4, last.SessionsExpired)
-	assert.Equal(t, schema.CleanupUnavailable, j.Status())
+	assert.Equal(t, cleanup.Unavailable, j.Status())
 
 	// Another directory in its place is not meant.
 	other := write(t, dir, "file", old)
@@ -212,7 +211,7 @@ func TestDirectoryVanishes(t *testing.T) {
 	report, err := j.Run(t.Context(), false)
 	require.NoError(t, err)
 	assert.Equal(t, 1, report.Deleted)
-	assert.Equal(t, schema.CleanupReady, j.Status())
+	assert.Equal(t, cleanup.Ready, j.Status())
 }
 
 // What was harmless at the start may not be so at a later run.
@@ -280,7 +279,7 @@ func TestTwoJobsOnOneDirectory(t *testing.T) {
 	// Both have seen all there is before either deletes.
 	var ready sync.WaitGroup
 	ready.Add(2)
-	reports := make([]schema.CleanupReport, 2)
+	reports := make([]cleanup.Report, 2)
 	var done sync.WaitGroup
 	for i := range reports {
 		each := &store{refs: s.refs}

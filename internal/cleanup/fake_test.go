@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 const (
@@ -105,7 +104,7 @@ func newJobOf(t testing.TB, o cleanup.Options) *cleanup.Job {
 }
 
 // clean is one run that must not fail.
-func clean(t testing.TB, dir string, s *store) schema.CleanupReport {
+func clean(t testing.TB, dir string, s *store) cleanup.Report {
 	t.Helper()
 	report, err := newJob(t, dir, s).Run(t.Context(), false)
 	require.NoError(t, err)
@@ -137,9 +136,9 @@ func setAge(t testing.TB, path string, age time.Duration) {
 }
 
 // only returns the report's single entry of the path.
-func only(t testing.TB, report schema.CleanupReport, path string) schema.CleanupEntry {
+func only(t testing.TB, report cleanup.Report, path string) cleanup.Entry {
 	t.Helper()
-	var found []schema.CleanupEntry
+	var found []cleanup.Entry
 	for _, e := range report.Entries {
 		if e.Path == path {
 			found = append(found, e)

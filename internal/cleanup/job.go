@@ -70,9 +70,9 @@ type Job struct {
 	claims   claims
 
 	mu     sync.Mutex
-	last   *schema.CleanupReport
-	totals schema.CleanupTotals
-	status schema.CleanupStatus
+	last   *Report
+	totals Totals
+	status Status
 }
 
 // dirMode is the mode of a directory that a job makes. Workers that run as
@@ -94,7 +94,7 @@ func New(o Options) (*Job, error) {
 		turn:  make(chan struct{}, 1),
 		known: o.Known, own: o.Own, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed,
 		born:   func(*os.File, string) (born time.Time, ok bool) { return born, false },
-		status: schema.CleanupUnavailable,
+		status: Unavailable,
 	}
 	if j.changed == nil {
 		j.changed, j.born = lastChange, birthTime
@@ -185,30 +185,30 @@ func (j *Job) tick(ctx context.Context) (ran bool) {
 // error says that ctx ended, that the store failed, or that the directory cannot
 // be cleaned: it wraps ErrOtherStore where it is not this store's to clean, and
 // ErrDirectory where it is gone, was replaced or must not be cleaned.
-func (j *Job) Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error) {
+func (j *Job) Run(ctx context.Context, dryRun bool) (Report, error) {
 	return j.attempt(ctx, dryRun, patience)
 }
 
 // attempt is Run, with how long to wait for other instances.
-func (j *Job) attempt(ctx context.Context, dryRun bool, wait time.Duration) (schema.CleanupReport, error) {
+func (j *Job) attempt(ctx context.Context, dryRun bool, wait time.Duration) (Report, error) {
 	if err := ctx.Err(); err != nil {
-		return schema.CleanupReport{}, err
+		return Report{}, err
 	}
 	select {
 	case j.turn <- struct{}{}:
 		defer func() { <-j.turn }()
 	case <-ctx.Done():
-		return schema.CleanupReport{}, fmt.Errorf("waiting for another run of the cleanup: %w", ctx.Err())
+		return Report{}, fmt.Errorf("waiting for another run of the cleanup: %w", ctx.Err())
 	}
 	unlock, err := func() {}, error(nil)
 	if !dryRun {
 		unlock, err = j.lock(ctx, wait)
 	}
 	if errors.Is(err, ErrBusy) {
-		return schema.CleanupReport{}, err
+		return Report{}, err
 	}
 	started := j.now()
-	rec := newRecorder(j.logger, schema.CleanupReport{
+	rec := newRecorder(j.logger, Report{
 		StartedAt: schema.Now(started), DryRun: dryRun, Directory: escape(j.dir),
 	})
 	if err == nil {
@@ -301,23 +301,23 @@ func (j *Job) look(ctx context.Context, rec *recorder) (now time.Time, held bool
 
 // Last returns the report of the last run that was not dry, and false before
 // there was one. The report's entries are not to be changed.
-func (j *Job) Last() (schema.CleanupReport, bool) {
+func (j *Job) Last() (Report, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.last == nil {
-		return schema.CleanupReport{}, false
+		return Report{}, false
 	}
 	return *j.last, true
 }
 
 // Totals returns the sums over all runs that were not dry.
-func (j *Job) Totals() schema.CleanupTotals {
+func (j *Job) Totals() Totals {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.totals
 }
 
-func (j *Job) keep(report schema.CleanupReport) {
+func (j *Job) keep(report Report) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last = &report

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/cleanup"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
-
-	"session-api/internal/schema"
 )
 
 // thing is a file or directory of a random tree.
@@ -81,7 +81,7 @@ func drawReferences(t *rapid.T, m model, dir string) []string {
 }
 
 // after says what must be left of a tree, and what the report says of it.
-func (m model) after() (left []string, want schema.CleanupReport) {
+func (m model) after() (left []string, want cleanup.Report) {
 	stays := map[string]bool{}
 	for p, one := range m {
 		for above := p; above != "."; above = path.Dir(above) { // a directory keeps all beneath

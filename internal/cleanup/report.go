@@ -1,220 +1,106 @@
 package cleanup
 
-import (
-	"cmp"
-	"context"
-	"io/fs"
-	"log/slog"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
+import "time"
 
-	"session-api/internal/schema"
-)
+// Report says what one run of the cleanup did, or in a dry run would
+// have done.
+type Report struct {
+	StartedAt  time.Time `json:"startedAt"`
+	DurationMs int64     `json:"durationMs"`
+	DryRun     bool      `json:"dryRun"`
+	Directory  string    `json:"directory"`
 
+	// SessionsExpired is the number of expired sessions that the sweep removed.
+	SessionsExpired int `json:"sessionsExpired"`
+
+	// Scanned counts regular files; Scanned = Kept + Deleted + those among
+	// Errors.
+	Scanned     int   `json:"scanned"`
+	Kept        int   `json:"kept"`
+	Deleted     int   `json:"deleted"`
+	BytesFreed  int64 `json:"bytesFreed"`
+	DirsRemoved int   `json:"dirsRemoved"`
+	// Skipped counts what is no regular file: symlinks, sockets, FIFOs, devices;
+	// and subdirectories that were not cleaned.
+	Skipped int `json:"skipped"`
+	// Errors counts failures; the first few are among Entries.
+	Errors int `json:"errors"`
+
+	// Entries says what went and why, at most MaxReportEntries of them;
+	// Truncated says that there were more.
+	Entries   []Entry `json:"entries"`
+	Truncated bool    `json:"truncated"`
+}
+
+// MaxReportEntries bounds the entries of a report, so that a run over a million
+// files stays small.
+const MaxReportEntries = 1000
+
+// Entry is one file or directory that a run deleted, could not handle,
+// or kept for a reason worth reporting.
+type Entry struct {
+	// Path is relative to the directory, with slashes. Bytes that are not
+	// UTF-8 are shown as \xNN.
+	Path   string `json:"path"`
+	Action Action `json:"action"`
+	Reason Reason `json:"reason"`
+	Bytes  int64  `json:"bytes"`
+	// ModifiedAt is left out where it is not known.
+	ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
+	// Detail is set for errors, and says what is in a directory that was skipped.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Action is what happened to an entry.
+type Action string
+
+// Reason is why it happened.
+type Reason string
+
+// What a run does to an entry, and why.
 const (
-	// maxFailures is how many of a report's entries are kept free for failures,
-	// however much else there is to tell.
-	maxFailures = schema.MaxReportEntries / 10
-	// maxFailureLines is how many failures of a run are logged one by one.
-	maxFailureLines = 20
+	ActionDeleted Action = "deleted"
+	ActionKept    Action = "kept"
+	ActionSkipped Action = "skipped"
+	ActionFailed  Action = "failed"
+
+	// ReasonUnreferenced: no live session refers to it, and it is past the grace.
+	ReasonUnreferenced Reason = "unreferenced"
+	// ReasonTooOld: older than the files' own TTL, referenced or not.
+	ReasonTooOld Reason = "too_old"
+	// ReasonFutureTime: its modification time lies in the future.
+	ReasonFutureTime Reason = "future_time"
+	// ReasonClockSet: it would have gone, but the clock that makes it old was
+	// put forward lately.
+	ReasonClockSet Reason = "clock_set"
+	// ReasonNotRegular: a symlink, socket, FIFO or device.
+	ReasonNotRegular Reason = "not_regular"
+	// ReasonEmptyDirectory: a subdirectory with nothing left in it.
+	ReasonEmptyDirectory Reason = "empty_directory"
+	// ReasonProject: a subdirectory that looks like somebody's project.
+	ReasonProject Reason = "project"
+	// ReasonOtherDirectory: a subdirectory that is itself one that is cleaned.
+	ReasonOtherDirectory Reason = "other_directory"
+	// ReasonOwnFile: the service itself needs it.
+	ReasonOwnFile Reason = "own_file"
+	// ReasonError: see Detail.
+	ReasonError Reason = "error"
 )
 
-// recorder writes the report of one run, and its lines in the log.
-type recorder struct {
-	report   schema.CleanupReport
-	failures []schema.CleanupEntry
-	logger   *slog.Logger
-	notes    []slog.Attr
-}
+// Status says whether files are cleaned.
+type Status string
 
-func newRecorder(logger *slog.Logger, report schema.CleanupReport) *recorder {
-	report.Entries = []schema.CleanupEntry{}
-	return &recorder{report: report, logger: logger}
-}
+// What the directory of files was at the last look.
+const (
+	// Ready: it is cleaned.
+	Ready Status = "ready"
+	// OtherStore: it belongs to another store, and is not cleaned.
+	OtherStore Status = "other_store"
+	// Unavailable: it cannot be cleaned, or whose it is cannot be told.
+	Unavailable Status = "unavailable"
+)
 
-// note adds to the line that the run leaves in the log.
-func (r *recorder) note(attrs ...slog.Attr) { r.notes = append(r.notes, attrs...) }
-
-func (r *recorder) kept() {
-	r.report.Scanned++
-	r.report.Kept++
-}
-
-func (r *recorder) keptFor(reason schema.CleanupReason, path string, info fs.FileInfo) {
-	r.kept()
-	if r.hasRoom() {
-		r.add(entry(path, info, schema.ActionKept, reason))
-	}
-}
-
-func (r *recorder) skipped(path string, info fs.FileInfo) {
-	r.report.Skipped++
-	e := entry(path, info, schema.ActionSkipped, schema.ReasonNotRegular)
-	e.Bytes = 0 // the length of a link's target is nobody's disk space
-	r.add(e)
-}
-
-// skippedFor reports a subdirectory that is left alone, and the entry in it that
-// shows why.
-func (r *recorder) skippedFor(reason schema.CleanupReason, path string, info fs.FileInfo, shown string) {
-	r.report.Skipped++
-	e := entry(path, info, schema.ActionSkipped, reason)
-	e.Bytes = 0
-	if shown != "" {
-		e.Detail = "it holds a " + escape(shown)
-	}
-	r.add(e)
-}
-
-func (r *recorder) deleted(path string, info fs.FileInfo, reason schema.CleanupReason) {
-	r.report.Scanned++
-	r.report.Deleted++
-	r.report.BytesFreed += info.Size()
-	if r.hasRoom() {
-		r.add(entry(path, info, schema.ActionDeleted, reason))
-	}
-}
-
-func (r *recorder) dirRemoved(path string, info fs.FileInfo) {
-	r.report.DirsRemoved++
-	e := entry(path, info, schema.ActionDeleted, schema.ReasonEmptyDirectory)
-	e.Bytes = 0
-	r.add(e)
-}
-
-// add adds an entry, if there is room.
-func (r *recorder) add(e schema.CleanupEntry) {
-	if r.hasRoom() {
-		r.report.Entries = append(r.report.Entries, e)
-	}
-}
-
-// hasRoom reports whether the report takes another entry. It is asked before the
-// entry of a file is made: of a million there is room for few.
-func (r *recorder) hasRoom() bool {
-	if !r.isFull() {
-		return true
-	}
-	r.report.Truncated = true
-	return false
-}
-
-// isFull reports whether another entry would have no room.
-func (r *recorder) isFull() bool { return len(r.report.Entries) >= schema.MaxReportEntries-maxFailures }
-
-// failure is something that a run could not do.
-type failure struct {
-	// path is empty where it is about the directory or the store.
-	path string
-	// file is set where a file that was scanned is left over.
-	file  fs.FileInfo
-	doing string
-	err   error
-	// store: the error is the store's own, for the log and not for the report.
-	store bool
-}
-
-func (r *recorder) failed(ctx context.Context, f failure) {
-	if f.file != nil {
-		r.report.Scanned++
-	}
-	r.report.Errors++
-	why := cause(f.err).Error()
-	if r.report.Errors <= maxFailureLines {
-		r.logger.LogAttrs(ctx, slog.LevelWarn, "cleanup could not handle an entry",
-			slog.String("path", escape(f.path)), slog.String("doing", f.doing), slog.String("error", escape(why)))
-	}
-	if len(r.failures) == maxFailures {
-		r.report.Truncated = true
-		return
-	}
-	e := entry(f.path, f.file, schema.ActionFailed, schema.ReasonError)
-	e.Detail = f.doing + ": " + escape(why)
-	if f.store {
-		e.Detail = f.doing + ": the store failed"
-	}
-	r.failures = append(r.failures, e)
-}
-
-// finish completes the report and logs the run. err is what ended it, or nil.
-func (r *recorder) finish(ctx context.Context, took time.Duration, err error) schema.CleanupReport {
-	r.report.DurationMs = max(took, 0).Milliseconds()
-	r.report.Entries = append(r.report.Entries, r.failures...)
-	slices.SortStableFunc(r.report.Entries, func(a, b schema.CleanupEntry) int { return cmp.Compare(a.Path, b.Path) })
-
-	level, attrs := slog.LevelInfo, []slog.Attr{
-		slog.String("directory", r.report.Directory),
-		slog.Bool("dryRun", r.report.DryRun),
-		slog.Duration("duration", took),
-		slog.Int("sessionsExpired", r.report.SessionsExpired),
-		slog.Int("scanned", r.report.Scanned),
-		slog.Int("kept", r.report.Kept),
-		slog.Int("deleted", r.report.Deleted),
-		slog.Int64("bytesFreed", r.report.BytesFreed),
-		slog.Int("dirsRemoved", r.report.DirsRemoved),
-		slog.Int("skipped", r.report.Skipped),
-		slog.Int("errors", r.report.Errors),
-	}
-	attrs = append(attrs, r.notes...)
-	if err != nil {
-		attrs = append(attrs, slog.String("error", escape(err.Error())))
-	}
-	if err != nil || r.report.Errors > 0 {
-		level = slog.LevelWarn
-	}
-	r.logger.LogAttrs(ctx, level, "cleanup run", attrs...)
-	return r.report
-}
-
-func entry(path string, info fs.FileInfo, action schema.CleanupAction, reason schema.CleanupReason) schema.CleanupEntry {
-	e := schema.CleanupEntry{Path: escape(path), Action: action, Reason: reason}
-	if info != nil {
-		e.Bytes = info.Size()
-		e.ModifiedAt = modifiedAt(info.ModTime())
-	}
-	return e
-}
-
-// modifiedAt is a file's time as the report can say it, or nil: RFC 3339 ends
-// with the year 9999, which file systems do not.
-func modifiedAt(t time.Time) *time.Time {
-	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
-		return nil
-	}
-	t = schema.Now(t)
-	return &t
-}
-
-// escape shows a name in one line of printable text. What is not printable is
-// written as in a Go string, and so is the backslash, so that no two names look
-// the same.
-func escape(name string) string {
-	if !strings.ContainsFunc(name, special) {
-		return name
-	}
-	out := make([]byte, 0, len(name)+16)
-	for i, r := range name {
-		if !special(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		// Of a byte that is not UTF-8 only the byte itself tells which it was.
-		size := 1
-		if r != utf8.RuneError || strings.HasPrefix(name[i:], string(utf8.RuneError)) {
-			size = utf8.RuneLen(r)
-		}
-		quoted := strconv.Quote(name[i : i+size])
-		out = append(out, quoted[1:len(quoted)-1]...)
-	}
-	return string(out)
-}
-
-// special reports whether a rune is not shown as it is. utf8.RuneError, which
-// ranging over bytes that are not UTF-8 gives, is among them.
-func special(r rune) bool {
-	return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r)
+// Totals are sums over all runs that were not dry.
+type Totals struct {
+	Runs, Scanned, Deleted, BytesFreed, Errors int64
 }

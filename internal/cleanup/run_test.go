@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 func TestWhichFilesGo(t *testing.T) {
@@ -24,19 +23,19 @@ func TestWhichFilesGo(t *testing.T) {
 		age        time.Duration
 		referenced bool
 		goes       bool
-		reason     schema.CleanupReason
+		reason     cleanup.Reason
 	}{
 		{name: "fresh", age: fresh},
 		{name: "fresh and referenced", age: fresh, referenced: true},
 		{name: "just within the grace", age: grace - 5*time.Second},
-		{name: "past the grace", age: grace + 5*time.Second, goes: true, reason: schema.ReasonUnreferenced},
+		{name: "past the grace", age: grace + 5*time.Second, goes: true, reason: cleanup.ReasonUnreferenced},
 		{name: "past the grace and referenced", age: grace + 5*time.Second, referenced: true},
 		{name: "just within the TTL and referenced", age: ttl - 5*time.Second, referenced: true},
-		{name: "past the TTL", age: ttl + 5*time.Second, goes: true, reason: schema.ReasonTooOld},
-		{name: "past the TTL and referenced", age: ttl + 5*time.Second, referenced: true, goes: true, reason: schema.ReasonTooOld},
+		{name: "past the TTL", age: ttl + 5*time.Second, goes: true, reason: cleanup.ReasonTooOld},
+		{name: "past the TTL and referenced", age: ttl + 5*time.Second, referenced: true, goes: true, reason: cleanup.ReasonTooOld},
 		{name: "ahead by what clocks differ", age: -time.Second},
-		{name: "in the future", age: -time.Hour, reason: schema.ReasonFutureTime},
-		{name: "in the future and referenced", age: -time.Hour, referenced: true, reason: schema.ReasonFutureTime},
+		{name: "in the future", age: -time.Hour, reason: cleanup.ReasonFutureTime},
+		{name: "in the future and referenced", age: -time.Hour, referenced: true, reason: cleanup.ReasonFutureTime},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, s := t.TempDir(), referring()
@@ -51,7 +50,7 @@ func TestWhichFilesGo(t *testing.T) {
 				assert.NoFileExists(t, path)
 				assert.Equal(t, 1, report.Deleted)
 				assert.Equal(t, int64(len("content")), report.BytesFreed)
-				assert.Equal(t, schema.ActionDeleted, only(t, report, "file").Action)
+				assert.Equal(t, cleanup.ActionDeleted, only(t, report, "file").Action)
 			} else {
 				assert.FileExists(t, path)
 				assert.Equal(t, 1, report.Kept)
@@ -196,8 +195,8 @@ func TestEmptyDirectories(t *testing.T) {
 	}
 	assert.Equal(t, 4, report.DirsRemoved)
 	entry := only(t, report, "emptied/deep")
-	assert.Equal(t, schema.ActionDeleted, entry.Action)
-	assert.Equal(t, schema.ReasonEmptyDirectory, entry.Reason)
+	assert.Equal(t, cleanup.ActionDeleted, entry.Action)
+	assert.Equal(t, cleanup.ReasonEmptyDirectory, entry.Reason)
 	assert.Zero(t, entry.Bytes)
 }
 
@@ -260,18 +259,18 @@ func TestReport(t *testing.T) {
 // A report is bounded, counts all the same, and still has the failures.
 func TestReportIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	for i := range schema.MaxReportEntries + 1 {
+	for i := range cleanup.MaxReportEntries + 1 {
 		write(t, dir, fmt.Sprintf("file-%04d", i), old)
 	}
 	deep := strings.Repeat("d/", cleanup.MaxDepth+1)
 	write(t, dir, deep+"file", old)
 
 	report := clean(t, dir, referring())
-	assert.Equal(t, schema.MaxReportEntries+1, report.Deleted)
+	assert.Equal(t, cleanup.MaxReportEntries+1, report.Deleted)
 	assert.True(t, report.Truncated)
-	assert.LessOrEqual(t, len(report.Entries), schema.MaxReportEntries)
+	assert.LessOrEqual(t, len(report.Entries), cleanup.MaxReportEntries)
 	assert.Equal(t, 1, report.Errors)
-	assert.Equal(t, schema.ActionFailed, only(t, report, strings.TrimSuffix(deep, "/")).Action)
+	assert.Equal(t, cleanup.ActionFailed, only(t, report, strings.TrimSuffix(deep, "/")).Action)
 }
 
 func TestDepthIsBounded(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 // What is no regular file stays, and nothing waits for it.
@@ -53,7 +52,7 @@ func TestNoRegularFile(t *testing.T) {
 			assert.Equal(t, 1, report.Skipped)
 			assert.Zero(t, report.DirsRemoved)
 			assert.Zero(t, report.Errors)
-			assert.Equal(t, schema.ReasonNotRegular, only(t, report, "sub/it").Reason)
+			assert.Equal(t, cleanup.ReasonNotRegular, only(t, report, "sub/it").Reason)
 		})
 	}
 }
@@ -117,7 +116,7 @@ func TestPermissionDenied(t *testing.T) {
 			assert.Equal(t, 1+tt.scanned, report.Scanned)
 			assert.Equal(t, report.Scanned, report.Kept+report.Deleted+tt.scanned)
 			entry := only(t, report, tt.failed)
-			assert.Equal(t, schema.ActionFailed, entry.Action)
+			assert.Equal(t, cleanup.ActionFailed, entry.Action)
 			assert.Contains(t, entry.Detail, "permission denied")
 			assert.Equal(t, tt.bytes, entry.Bytes)
 			require.NoError(t, os.Chmod(locked, 0o700))

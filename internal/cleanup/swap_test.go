@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
 )
 
 // The store is asked for references just before a file is deleted: that is the
@@ -205,7 +204,7 @@ func TestRootReplaced(t *testing.T) {
 				if age == old {
 					assert.Zero(t, report.Deleted)
 				}
-				assert.Equal(t, schema.ActionFailed, only(t, report, "").Action)
+				assert.Equal(t, cleanup.ActionFailed, only(t, report, "").Action)
 			})
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"os"
 	"runtime"
 	"time"
-
-	"session-api/internal/schema"
 )
 
 const (
@@ -96,7 +94,7 @@ type level struct {
 type due struct {
 	name   string
 	info   fs.FileInfo
-	reason schema.CleanupReason
+	reason Reason
 }
 
 // clean cleans the directory with all that lies in it and reports whether it
@@ -167,10 +165,10 @@ func (l *level) foreign(names []string) bool {
 		return false
 	}
 	for _, name := range names {
-		reason := schema.ReasonProject
+		reason := ReasonProject
 		switch {
 		case name == markerName:
-			reason = schema.ReasonOtherDirectory
+			reason = ReasonOtherDirectory
 		case !isProjectMarker[name]:
 			continue
 		}
@@ -203,7 +201,7 @@ func (l *level) see(ctx context.Context, name string) {
 		l.failed(ctx, name, "looking at it", err)
 	case info.IsDir() && l.pass.own.has(info):
 		l.occupied = true
-		l.pass.rec.skippedFor(schema.ReasonOwnFile, l.path(name), info, "")
+		l.pass.rec.skippedFor(ReasonOwnFile, l.path(name), info, "")
 	case info.IsDir():
 		l.due = append(l.due, due{name: name, info: info})
 	case !info.Mode().IsRegular():
@@ -233,17 +231,17 @@ func (l *level) seeFile(name string, info fs.FileInfo) {
 	switch {
 	case (tooOld || unreferenced) && p.own.has(info):
 		l.occupied = true
-		p.rec.keptFor(schema.ReasonOwnFile, l.path(name), info)
+		p.rec.keptFor(ReasonOwnFile, l.path(name), info)
 	case p.held && (tooOld || unreferenced):
 		l.occupied = true
-		p.rec.keptFor(schema.ReasonClockSet, l.path(name), info)
+		p.rec.keptFor(ReasonClockSet, l.path(name), info)
 	case tooOld:
-		l.due = append(l.due, due{name, info, schema.ReasonTooOld})
+		l.due = append(l.due, due{name, info, ReasonTooOld})
 	case unreferenced:
-		l.due = append(l.due, due{name, info, schema.ReasonUnreferenced})
+		l.due = append(l.due, due{name, info, ReasonUnreferenced})
 	case changed.After(p.started) && changed.After(p.job.now().Add(clockSkew)):
 		l.occupied = true
-		p.rec.keptFor(schema.ReasonFutureTime, l.path(name), info)
+		p.rec.keptFor(ReasonFutureTime, l.path(name), info)
 	default:
 		l.keep()
 	}

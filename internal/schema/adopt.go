@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -63,14 +65,14 @@ func (d *foreignDecoder) member(name string, i section) error {
 	}
 	switch {
 	case i == sectionUser:
-		if !isNull(value) {
+		if !jsonscan.IsNull(value) {
 			d.sections.User = readUserPatch(value, &d.mistakes).whole(&d.mistakes)
 		}
 	case i != noSection:
 		switch {
 		case value.Kind() == jsontext.KindBeginObject:
 			*d.sections.freeForm(i) = value
-		case !isNull(value) && string(value) != "[]":
+		case !jsonscan.IsNull(value) && string(value) != "[]":
 			d.wrong("must be an object")
 		}
 	default:
@@ -86,12 +88,12 @@ const storedMember = "stored"
 // head reads a member of the document that is no section. null is as good as
 // nothing.
 func (d *foreignDecoder) head(name string, value jsontext.Value) {
-	if isNull(value) && name != "id" {
+	if jsonscan.IsNull(value) && name != "id" {
 		return
 	}
 	switch name {
 	case "id":
-		if value.Kind() != jsontext.KindString || string(unquoted(value)) != d.sess.ID {
+		if value.Kind() != jsontext.KindString || string(jsonscan.Unquote(value)) != d.sess.ID {
 			d.wrong("must be the id that the session is stored under")
 		}
 	case "createdAt":
@@ -113,7 +115,7 @@ func (d *foreignDecoder) time(value jsontext.Value) time.Time {
 	var t time.Time
 	switch value.Kind() {
 	case jsontext.KindString:
-		t, _ = time.Parse(time.RFC3339, string(unquoted(value))) // fractions are taken, too
+		t, _ = time.Parse(time.RFC3339, string(jsonscan.Unquote(value))) // fractions are taken, too
 	case jsontext.KindNumber:
 		if ms, err := strconv.ParseFloat(string(value), 64); err == nil && math.Abs(ms) < 1<<53 {
 			t = time.UnixMilli(int64(ms))

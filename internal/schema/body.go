@@ -9,6 +9,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -135,7 +137,7 @@ func (n *normalizer) separated() byte {
 // take returns the scalar or name at the present place and goes past it.
 func (n *normalizer) take() []byte {
 	start := n.at
-	if n.at = valueEnd(n.src, start); n.at == start {
+	if n.at = jsonscan.ValueEnd(n.src, start); n.at == start {
 		n.at = len(n.src) // src is a damaged document: come to an end
 	}
 	return n.src[start:n.at]
@@ -155,8 +157,8 @@ func (n *normalizer) value(level int) (jsontext.Value, error) {
 		n.dst, _ = n.text(n.take())
 	default:
 		n.dst = append(n.dst, n.take()...)
-		if scalar := n.dst[start:]; !n.anyNumber && kindOf(scalar) == jsontext.KindNumber && !inRange(scalar) {
-			n.offend(tooLarge)
+		if scalar := n.dst[start:]; !n.anyNumber && jsonscan.KindOf(scalar) == jsontext.KindNumber && !jsonscan.InRange(scalar) {
+			n.offend(jsonscan.TooLarge)
 		}
 	}
 	return n.dst[start:len(n.dst):len(n.dst)], err
@@ -211,7 +213,7 @@ func (n *normalizer) object(level int) error {
 	}
 	n.at++
 	n.dst = append(n.dst, '}')
-	if renamed && hasDuplicates(n.dst[start:]) {
+	if renamed && jsonscan.HasDuplicateNames(n.dst[start:]) {
 		n.grave = true
 		n.add(n.where.pointer(), "two member names are the same once they are sanitised")
 	}
@@ -230,26 +232,13 @@ func (n *normalizer) name() (changed bool) {
 	start := len(n.dst)
 	n.dst, changed = n.text(n.where[len(n.where)-1].name)
 	if bytes.IndexByte(n.dst[start:], '\\') >= 0 {
-		text := unquoted(n.dst[start:])
+		text := jsonscan.Unquote(n.dst[start:])
 		n.dst, _ = jsontext.AppendQuote(n.dst[:start], text) // text is UTF-8: it was checked
 	}
-	if !n.anyName && n.rules.forbids(unquoted(n.dst[start:])) {
+	if !n.anyName && n.rules.forbids(jsonscan.Unquote(n.dst[start:])) {
 		n.offend("this member name is not allowed")
 	}
 	return changed
-}
-
-// hasDuplicates reports whether two members of a compact object share a name.
-func hasDuplicates(object []byte) bool {
-	seen := make(map[string]struct{})
-	for m, ok := nextMember(object, 1); ok; m, ok = nextMember(object, m.end) {
-		name := string(m.name(object))
-		if _, twice := seen[name]; twice {
-			return true
-		}
-		seen[name] = struct{}{}
-	}
-	return false
 }
 
 // members goes through the members of the object at the present place and
@@ -265,7 +254,7 @@ func (n *normalizer) members() iter.Seq[[]byte] {
 			}
 			quoted := n.take()
 			n.where.push(step{name: quoted})
-			if !yield(unquoted(quoted)) {
+			if !yield(jsonscan.Unquote(quoted)) {
 				return
 			}
 			n.where.pop()

@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -43,7 +45,7 @@ func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
 		case section(i) == sectionUser:
 			in.setUser = true
 			in.user = readWholeUser(value, &p.mistakes)
-		case isNull(value):
+		case jsonscan.IsNull(value):
 			in.free[i] = emptyObject
 		default:
 			in.free[i] = value
@@ -253,7 +255,7 @@ const endless = time.Duration(math.MaxInt64)
 
 // readMillis reads a count of milliseconds.
 func readMillis(value []byte) (time.Duration, bool) {
-	ms, ok := wholeNumber(value)
+	ms, ok := jsonscan.Whole(value)
 	if ms > math.MaxInt64/int64(time.Millisecond) {
 		return endless, ok
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+
+	"session-api/internal/jsonscan"
 )
 
 // errDocument: a stored document is not as Build makes them.
@@ -99,12 +101,12 @@ func (s *Session) Sections() (Sections, error) {
 		return Sections{}, err
 	}
 	for name := sectionInputs; name < sectionCount; name++ {
-		m, ok := nextMember(s.Doc, i)
-		if !ok || string(m.name(s.Doc)) != quotedNames[name] || m.end == m.colon+1 || s.Doc[m.colon+1] != '{' {
+		m, ok := jsonscan.NextMember(s.Doc, i)
+		if !ok || string(m.Name(s.Doc)) != quotedNames[name] || m.End == m.Colon+1 || s.Doc[m.Colon+1] != '{' {
 			return Sections{}, errDocument
 		}
-		*sec.freeForm(name) = m.value(s.Doc)
-		i = m.end
+		*sec.freeForm(name) = m.Value(s.Doc)
+		i = m.End
 	}
 	if string(s.Doc[i:]) != "}" {
 		return Sections{}, errDocument
@@ -127,18 +129,18 @@ func (s *Session) userValue() (value []byte, end int, err error) {
 	if len(s.Doc) < at || !bytes.HasPrefix(s.Doc[at:], []byte(headVersion)) {
 		return nil, 0, errDocument
 	}
-	at = valueEnd(s.Doc, at+len(headVersion)) // past the revision
-	m, ok := nextMember(s.Doc, at)
-	if !ok || string(m.name(s.Doc)) != `"user"` {
+	at = jsonscan.ValueEnd(s.Doc, at+len(headVersion)) // past the revision
+	m, ok := jsonscan.NextMember(s.Doc, at)
+	if !ok || string(m.Name(s.Doc)) != `"user"` {
 		return nil, 0, errDocument
 	}
-	return m.value(s.Doc), m.end, nil
+	return m.Value(s.Doc), m.End, nil
 }
 
 // readUser reads the user of a document. How long its texts may be, and what may
 // be in them, is asked of bodies only: what was stored can be read.
 func readUser(value []byte) (*User, error) {
-	if isNull(value) {
+	if jsonscan.IsNull(value) {
 		return nil, nil //nolint:nilnil // no user
 	}
 	if user, ok := plainUser(value); ok {

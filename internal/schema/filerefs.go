@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -42,9 +44,9 @@ func (s *Session) FileRefs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	for m, ok := nextMember(s.Doc, i); ok; m, ok = nextMember(s.Doc, m.end) {
-		if string(m.name(s.Doc)) == quotedNames[sectionResults] {
-			return FileRefs(m.value(s.Doc)), nil
+	for m, ok := jsonscan.NextMember(s.Doc, i); ok; m, ok = jsonscan.NextMember(s.Doc, m.End) {
+		if string(m.Name(s.Doc)) == quotedNames[sectionResults] {
+			return FileRefs(m.Value(s.Doc)), nil
 		}
 	}
 	return nil, errDocument
@@ -111,7 +113,7 @@ func (c *refCollector) scan(b []byte) bool {
 			}
 			i++
 		case '"':
-			end := stringEnd(b, i)
+			end := jsonscan.StringEnd(b, i)
 			if !c.text(b[i:end], end < len(b) && b[end] == ':') {
 				return false
 			}
@@ -150,9 +152,9 @@ func (c *refCollector) text(quoted []byte, isName bool) bool {
 	}
 	in := &c.frames[len(c.frames)-1]
 	if !isName {
-		return in.role == refNone || c.add(unquoted(quoted), in.role)
+		return in.role == refNone || c.add(jsonscan.Unquote(quoted), in.role)
 	}
-	name := unquoted(quoted)
+	name := jsonscan.Unquote(quoted)
 	own, holder := roleOf(name)
 	in.name, in.role, in.holder = quoted, own, holder
 	if in.kept {

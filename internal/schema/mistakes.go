@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"session-api/internal/jsonscan"
 )
 
 // mistakes collects what is wrong with a body, so that a client hears of all
@@ -56,7 +58,7 @@ func (p path) pointer() string {
 		if s.name == nil {
 			ptr = strconv.AppendInt(ptr, int64(s.index), 10)
 		}
-		for _, c := range unquoted(s.name) {
+		for _, c := range jsonscan.Unquote(s.name) {
 			switch c {
 			case '~':
 				ptr = append(ptr, "~0"...)

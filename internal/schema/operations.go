@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 
+	"session-api/internal/jsonpatch"
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -90,36 +93,36 @@ func (raw *rawOperation) place(name []byte) *jsontext.Value {
 }
 
 // operation reads one operation. Its only error is errTooDeep.
-func (d *operationsDecoder) operation() (operation, error) {
+func (d *operationsDecoder) operation() (jsonpatch.Operation, error) {
 	if d.n.src[d.n.at] != '{' {
 		d.fail("", "must be an object")
 		_, err := d.n.value(2)
-		return operation{}, err
+		return jsonpatch.Operation{}, err
 	}
 	var raw rawOperation
 	for name := range d.n.members() {
 		value, err := d.n.value(3)
 		if err != nil {
-			return operation{}, err
+			return jsonpatch.Operation{}, err
 		}
 		if place := raw.place(name); place != nil {
 			*place = value
 		}
 	}
-	o := operation{value: raw.value, path: d.pointer("path", raw.path)}
-	o.op, _ = d.text("op", raw.op)
-	switch o.op {
-	case "add", "replace", "test":
+	o := jsonpatch.Operation{Value: raw.value, Path: d.pointer("path", raw.path)}
+	o.Op, _ = d.text("op", raw.op)
+	switch o.Op {
+	case jsonpatch.Add, jsonpatch.Replace, jsonpatch.Test:
 		if raw.value == nil {
 			d.fail("value", "is required")
 		}
-	case "copy", "move":
-		o.from = d.pointer("from", raw.from)
-	case "remove":
+	case jsonpatch.Copy, jsonpatch.Move:
+		o.From = d.pointer("from", raw.from)
+	case jsonpatch.Remove:
 	default:
 		d.fail("op", "must be add, remove, replace, move, copy or test")
 	}
-	if o.op == "move" && o.from != nil && o.path.within(o.from) {
+	if o.Op == jsonpatch.Move && o.From != nil && o.Path.Within(o.From) {
 		d.fail("path", "a value cannot be moved into itself")
 	}
 	return o, nil
@@ -133,14 +136,14 @@ func (d *operationsDecoder) text(name string, value jsontext.Value) (_ string, o
 	case value.Kind() != jsontext.KindString:
 		d.fail(name, "must be a string")
 	default:
-		return string(unquoted(value)), true
+		return string(jsonscan.Unquote(value)), true
 	}
 	return "", false
 }
 
 // pointer returns a member that must be a JSON Pointer into a section; nil
 // after a mistake.
-func (d *operationsDecoder) pointer(name string, value jsontext.Value) pointer {
+func (d *operationsDecoder) pointer(name string, value jsontext.Value) jsonpatch.Pointer {
 	text, ok := d.text(name, value)
 	if !ok {
 		return nil
@@ -149,14 +152,14 @@ func (d *operationsDecoder) pointer(name string, value jsontext.Value) pointer {
 		d.fail(name, "is longer than a session is deep")
 		return nil
 	}
-	p, ok := parsePointer(text)
+	p, ok := jsonpatch.ParsePointer(text)
 	if !ok {
 		d.fail(name, "is not a JSON Pointer")
 		return nil
 	}
 	into := noSection
 	if len(p) > 0 {
-		into = sectionOf([]byte(p[0].text))
+		into = sectionOf([]byte(p[0].Text))
 	}
 	if into == noSection {
 		d.fail(name, "must lead into user, inputs, apiConfig, results or meta")
@@ -164,7 +167,7 @@ func (d *operationsDecoder) pointer(name string, value jsontext.Value) pointer {
 	}
 	if into != sectionUser { // a user has no other members anyway
 		for _, t := range p[1:] {
-			if d.n.rules.forbids([]byte(t.text)) {
+			if d.n.rules.forbids([]byte(t.Text)) {
 				d.n.add(d.n.where[:1].pointer()+"/"+name, "leads through a member name that is not allowed")
 				break
 			}

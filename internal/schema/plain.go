@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
+
+	"session-api/internal/jsonscan"
 )
 
 // plainReader goes through a body once, and checks what wellFormed and a
@@ -58,7 +60,7 @@ func (r *Rules) plainParts(body []byte, p *parts, inPlace bool) (ok bool) {
 	}
 	d.at++
 	d.space()
-	if d.at < len(body) || d.seen&highBits != 0 && !utf8.Valid(body) {
+	if d.at < len(body) || d.seen&jsonscan.HighBits != 0 && !utf8.Valid(body) {
 		return false
 	}
 	if d.gaps || !inPlace {
@@ -129,7 +131,7 @@ func appendCompact(dst, value []byte) []byte {
 	for i := 0; i < len(value); {
 		start := i
 		if value[i] == '"' {
-			i = stringEnd(value, i)
+			i = jsonscan.StringEnd(value, i)
 			dst = append(dst, value[start:i]...)
 			continue
 		}
@@ -276,7 +278,7 @@ func (d *plainReader) textEnd(i int) int {
 	for ; i+8 <= len(d.src); i += 8 {
 		eight := binary.LittleEndian.Uint64(d.src[i:])
 		d.seen |= eight
-		if found := below(eight, ' ') | zeros(eight^everywhere*'"') | zeros(eight^everywhere*'\\'); found != 0 {
+		if found := jsonscan.Below(eight, ' ') | jsonscan.Zeros(eight^jsonscan.Everywhere*'"') | jsonscan.Zeros(eight^jsonscan.Everywhere*'\\'); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -321,9 +323,9 @@ func (d *plainReader) number() (ok bool) {
 		if d.at < len(d.src) && (d.src[d.at] == '+' || d.src[d.at] == '-') {
 			d.at++
 		}
-		return d.digits() && inRange(d.src[start:d.at])
+		return d.digits() && jsonscan.InRange(d.src[start:d.at])
 	}
-	return d.at-start < maxPlainNumber || inRange(d.src[start:d.at])
+	return d.at-start < maxPlainNumber || jsonscan.InRange(d.src[start:d.at])
 }
 
 // maxPlainNumber is how long a number without an exponent may be to be in range

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -34,7 +36,7 @@ const (
 // AppendRecord appends the record of s, without a line break.
 func (s *Session) AppendRecord(dst []byte) []byte {
 	dst = append(dst, recordNamespace...)
-	dst = appendQuoted(dst, s.Namespace)
+	dst = jsonscan.AppendQuoted(dst, s.Namespace)
 	dst = append(dst, recordIdle...)
 	dst = strconv.AppendInt(dst, s.TTL.Milliseconds(), 10)
 	if s.OwnTTL != 0 {
@@ -164,7 +166,7 @@ func (d *recordDecoder) document() error {
 
 // user reads the session's user.
 func (d *recordDecoder) user(value jsontext.Value) {
-	if isNull(value) {
+	if jsonscan.IsNull(value) {
 		return
 	}
 	var within mistakes
@@ -186,11 +188,11 @@ func (d *recordDecoder) head(name string, value jsontext.Value) {
 	case "expiresAt":
 		d.sess.ExpiresAt = d.time(value)
 	case "version":
-		if n, ok := wholeNumber(value); !ok || n != Version {
+		if n, ok := jsonscan.Whole(value); !ok || n != Version {
 			d.wrong("must be " + strconv.Itoa(Version))
 		}
 	case "revision":
-		n, ok := wholeNumber(value)
+		n, ok := jsonscan.Whole(value)
 		if !ok || n < 1 || n > maxRecordRevision {
 			d.wrong("must be a whole number from 1 to 999999999999999")
 		}
@@ -202,16 +204,16 @@ func (d *recordDecoder) head(name string, value jsontext.Value) {
 
 // text reads a string that must be valid.
 func (d *recordDecoder) text(value jsontext.Value, valid func(string) bool, rule string) string {
-	if value.Kind() != jsontext.KindString || !valid(string(unquoted(value))) {
+	if value.Kind() != jsontext.KindString || !valid(string(jsonscan.Unquote(value))) {
 		d.wrong(rule)
 		return ""
 	}
-	return string(unquoted(value))
+	return string(jsonscan.Unquote(value))
 }
 
 // life reads which life of its id the session is.
 func (d *recordDecoder) life(value jsontext.Value) Life {
-	life, ok := ParseLife(string(unquoted(value)))
+	life, ok := ParseLife(string(jsonscan.Unquote(value)))
 	if value.Kind() != jsontext.KindString || !ok {
 		d.wrong("must be 16 characters of base64url")
 	}
@@ -230,7 +232,7 @@ func (d *recordDecoder) idle(value jsontext.Value) time.Duration {
 // time reads a time in the one form that documents have it in.
 func (d *recordDecoder) time(value jsontext.Value) time.Time {
 	if value.Kind() == jsontext.KindString {
-		text := string(unquoted(value))
+		text := string(jsonscan.Unquote(value))
 		if t, err := time.Parse(timeLayout, text); err == nil && string(appendTime(nil, t)) == text {
 			return t
 		}

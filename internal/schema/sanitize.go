@@ -5,6 +5,8 @@ import (
 	"html"
 	"strings"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/microcosm-cc/bluemonday"
 )
@@ -37,7 +39,7 @@ func (r *Rules) appendString(dst, quoted []byte, clean bool) (_ []byte, changed 
 	if r.Sanitize != SanitizeHTML || !bytes.ContainsAny(dst[start:], `<&\`) {
 		return dst, changed
 	}
-	text := string(unquoted(dst[start:]))
+	text := string(jsonscan.Unquote(dst[start:]))
 	if stripped := stripMarkup(text); stripped != text {
 		dst, _ = jsontext.AppendQuote(dst[:start], stripped) // UTF-8, as text was
 		return dst, true

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"hash/maphash"
 
+	"session-api/internal/jsonpatch"
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -89,20 +92,20 @@ func (c *standingChange) Apply(cur Sections) (Sections, error) {
 
 // has reports whether the pointer leads to something in a free-form section.
 func (s Sections) has(text string) bool {
-	p, ok := parsePointer(text)
+	p, ok := jsonpatch.ParsePointer(text)
 	if !ok || len(p) == 0 {
 		return false
 	}
-	i := sectionOf([]byte(p[0].text))
+	i := sectionOf([]byte(p[0].Text))
 	if i <= sectionUser {
 		return false
 	}
 	at := []byte(*s.freeForm(i))
 	for _, t := range p[1:] {
-		if kindOf(at) == jsontext.KindBeginArray {
+		if jsonscan.KindOf(at) == jsontext.KindBeginArray {
 			at = element(at, t)
 		} else {
-			at = lookUp(at, t.text)
+			at = jsonscan.LookUp(at, t.Text)
 		}
 		if at == nil {
 			return false
@@ -112,12 +115,12 @@ func (s Sections) has(text string) bool {
 }
 
 // element returns the element of a compact array; nil where there is none.
-func element(array []byte, t token) []byte {
-	index, ok := t.index()
+func element(array []byte, t jsonpatch.Token) []byte {
+	index, ok := t.Index()
 	if !ok {
 		return nil
 	}
-	for start, end, ok := nextElement(array, 1); ok; start, end, ok = nextElement(array, end) {
+	for start, end, ok := jsonscan.NextElement(array, 1); ok; start, end, ok = jsonscan.NextElement(array, end) {
 		if index == 0 {
 			return array[start:end]
 		}
@@ -174,20 +177,20 @@ func (r *Rules) compare(was, is []byte) (names nameCount, worse bool) {
 // forbidden, and each number that is out of range: with all that it says, so
 // that another value under the same name is another offence.
 func (r *Rules) offences(value []byte, yield func(what []byte, isName bool)) {
-	switch kindOf(value) {
+	switch jsonscan.KindOf(value) {
 	case jsontext.KindBeginObject:
-		for m, ok := nextMember(value, 1); ok; m, ok = nextMember(value, m.end) {
-			if r.forbids(unquoted(m.name(value))) {
-				yield(value[m.start:m.end], true)
+		for m, ok := jsonscan.NextMember(value, 1); ok; m, ok = jsonscan.NextMember(value, m.End) {
+			if r.forbids(jsonscan.Unquote(m.Name(value))) {
+				yield(value[m.Start:m.End], true)
 			}
-			r.offences(m.value(value), yield)
+			r.offences(m.Value(value), yield)
 		}
 	case jsontext.KindBeginArray:
-		for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
+		for start, end, ok := jsonscan.NextElement(value, 1); ok; start, end, ok = jsonscan.NextElement(value, end) {
 			r.offences(value[start:end], yield)
 		}
 	case jsontext.KindNumber:
-		if !inRange(value) {
+		if !jsonscan.InRange(value) {
 			yield(value, false)
 		}
 	}
@@ -205,7 +208,7 @@ func (r *Rules) uncleaned(value []byte) map[string]struct{} {
 			i++
 			continue
 		}
-		end := stringEnd(value, i)
+		end := jsonscan.StringEnd(value, i)
 		if _, changed := r.appendString(nil, value[i:end], true); changed {
 			if found == nil {
 				found = make(map[string]struct{})
@@ -215,37 +218,4 @@ func (r *Rules) uncleaned(value []byte) map[string]struct{} {
 		i = end
 	}
 	return found
-}
-
-// depth is how deep a compact value nests: 0 for a scalar.
-func depth(value []byte) (deepest int) {
-	level := 0
-	for i := 0; i < len(value); {
-		switch value[i] {
-		case '"':
-			i = stringEnd(value, i)
-			continue
-		case '{', '[':
-			level++
-			deepest = max(deepest, level)
-		case '}', ']':
-			level--
-		}
-		i++
-	}
-	return deepest
-}
-
-// lookUp returns the member of a compact object; nil where there is none, or
-// no object.
-func lookUp(object []byte, name string) []byte {
-	if kindOf(object) != jsontext.KindBeginObject {
-		return nil
-	}
-	for m, ok := nextMember(object, 1); ok; m, ok = nextMember(object, m.end) {
-		if string(unquoted(m.name(object))) == name {
-			return m.value(object)
-		}
-	}
-	return nil
 }

@@ -1,6 +1,10 @@
 package schema
 
-import "bytes"
+import (
+	"bytes"
+
+	"session-api/internal/jsonscan"
+)
 
 // EachRole calls yield with each role of the document's user, without reading
 // the rest of it. The bytes are good until yield returns.
@@ -16,8 +20,8 @@ func (s *Session) EachRole(yield func(role []byte)) {
 		return
 	}
 	roles := user[at+len(name)-1:]
-	for start, end, ok := nextElement(roles, 1); ok; start, end, ok = nextElement(roles, end) {
-		yield(unquoted(roles[start:end]))
+	for start, end, ok := jsonscan.NextElement(roles, 1); ok; start, end, ok = jsonscan.NextElement(roles, end) {
+		yield(jsonscan.Unquote(roles[start:end]))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 
+	"session-api/internal/jsonscan"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -44,23 +46,17 @@ func (u *User) appendJSON(dst []byte) []byte {
 		return append(dst, "null"...)
 	}
 	dst = append(dst, `{"id":`...)
-	dst = appendQuoted(dst, u.ID)
+	dst = jsonscan.AppendQuoted(dst, u.ID)
 	dst = append(dst, `,"email":`...)
-	dst = appendQuoted(dst, u.Email)
+	dst = jsonscan.AppendQuoted(dst, u.Email)
 	dst = append(dst, `,"roles":[`...)
 	for i, role := range u.Roles {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendQuoted(dst, role)
+		dst = jsonscan.AppendQuoted(dst, role)
 	}
 	return append(dst, "]}"...)
-}
-
-// appendQuoted appends text as a JSON string.
-func appendQuoted(dst []byte, text string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, text) // replaces what is not UTF-8, which no decoded text is
-	return dst
 }
 
 // userPatch is what a body says of the user's fields.
@@ -82,7 +78,7 @@ const (
 
 // presenceOf returns what a body does with a field by giving it the value.
 func presenceOf(value []byte) presence {
-	if isNull(value) {
+	if jsonscan.IsNull(value) {
 		return cleared
 	}
 	return set
@@ -94,7 +90,7 @@ func readUserPatch(value []byte, m *mistakes) *userPatch { return readUserWithin
 
 // readUserWithin is readUserPatch, within the limits or beyond.
 func readUserWithin(value []byte, m *mistakes, limited bool) *userPatch {
-	if kindOf(value) != jsontext.KindBeginObject {
+	if jsonscan.KindOf(value) != jsontext.KindBeginObject {
 		m.add(string(userPointer), "must be an object or null")
 		return nil
 	}
@@ -105,9 +101,9 @@ func readUserWithin(value []byte, m *mistakes, limited bool) *userPatch {
 		return most
 	}
 	p := new(userPatch)
-	for f, ok := nextMember(value, 1); ok; f, ok = nextMember(value, f.end) {
-		v := f.value(value)
-		name := unquoted(f.name(value))
+	for f, ok := jsonscan.NextMember(value, 1); ok; f, ok = jsonscan.NextMember(value, f.End) {
+		v := f.Value(value)
+		name := jsonscan.Unquote(f.Name(value))
 		var problem string
 		switch string(name) {
 		case "id":
@@ -139,12 +135,12 @@ const noLimit = -1
 // It may end up in an HTTP header, so it may hold no control characters.
 func readText(value []byte, limit int) (text, problem string) {
 	switch {
-	case isNull(value):
+	case jsonscan.IsNull(value):
 		return "", ""
-	case kindOf(value) != jsontext.KindString:
+	case jsonscan.KindOf(value) != jsontext.KindString:
 		return "", "must be a string"
 	}
-	text = string(unquoted(value))
+	text = string(jsonscan.Unquote(value))
 	if limit == noLimit {
 		return text, ""
 	}
@@ -163,13 +159,13 @@ func readText(value []byte, limit int) (text, problem string) {
 // to m.
 func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem string) {
 	switch {
-	case isNull(value):
+	case jsonscan.IsNull(value):
 		return nil, ""
-	case kindOf(value) != jsontext.KindBeginArray:
+	case jsonscan.KindOf(value) != jsontext.KindBeginArray:
 		return nil, "must be an array of strings"
 	}
 	roles = make([]string, 0, 4)
-	for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
+	for start, end, ok := jsonscan.NextElement(value, 1); ok; start, end, ok = jsonscan.NextElement(value, end) {
 		if limited && len(roles) == maxUserRoles {
 			return nil, "must have at most " + strconv.Itoa(maxUserRoles) + " elements"
 		}
@@ -178,7 +174,7 @@ func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem
 			limit = maxUserRole
 		}
 		role, problem := readText(value[start:end], limit)
-		if isNull(value[start:end]) {
+		if jsonscan.IsNull(value[start:end]) {
 			problem = "must be a string"
 		}
 		if problem != "" {
@@ -192,7 +188,7 @@ func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem
 // readWholeUser reads the compact value of a user member that is all that is
 // said of the user. Mistakes go to m; nil for null, and where it is no object.
 func readWholeUser(value []byte, m *mistakes) *User {
-	if isNull(value) {
+	if jsonscan.IsNull(value) {
 		return nil
 	}
 	if user, ok := plainUser(value); ok {

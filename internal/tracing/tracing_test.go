@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"session-api/internal/api"
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
@@ -28,12 +29,12 @@ import (
 
 type noCleanup struct{}
 
-func (noCleanup) Run(context.Context, bool) (schema.CleanupReport, error) {
-	return schema.CleanupReport{}, nil
+func (noCleanup) Run(context.Context, bool) (cleanup.Report, error) {
+	return cleanup.Report{}, nil
 }
-func (noCleanup) Last() (schema.CleanupReport, bool) { return schema.CleanupReport{}, false }
-func (noCleanup) Totals() schema.CleanupTotals       { return schema.CleanupTotals{} }
-func (noCleanup) Status() schema.CleanupStatus       { return schema.CleanupReady }
+func (noCleanup) Last() (cleanup.Report, bool) { return cleanup.Report{}, false }
+func (noCleanup) Totals() cleanup.Totals       { return cleanup.Totals{} }
+func (noCleanup) Status() cleanup.Status       { return cleanup.Ready }
 
 // serve runs the API over s, traced by t.
 func serve(tb testing.TB, tracing *Tracing, s store.Store) *httptest.Server {

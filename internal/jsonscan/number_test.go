@@ -1,4 +1,4 @@
-package schema_test
+package jsonscan_test
 
 import (
 	"math"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"session-api/internal/schema"
+	"session-api/internal/jsonscan"
 )
 
 func TestWholeNumber(t *testing.T) {
@@ -18,7 +18,7 @@ func TestWholeNumber(t *testing.T) {
 		"9223372036854775808": math.MaxInt64, "1e19": math.MaxInt64, "1e99": math.MaxInt64, "1e99999999999999999999": math.MaxInt64,
 		strings.Repeat("9", 500): math.MaxInt64,
 	} {
-		got, ok := schema.WholeNumber(text)
+		got, ok := jsonscan.WholeNumber(text)
 		assert.True(t, ok, text)
 		assert.Equal(t, want, got, text)
 	}
@@ -26,7 +26,7 @@ func TestWholeNumber(t *testing.T) {
 		"", " ", "-1", "-6e4", "1.5", "1e-1", "15e-1", "1e-400", "1e-99999999999999999999", "-1e99999999999999999999",
 		"+1", "01", "1.", ".5", "1e", "0x10", "1_000", " 1", "1 ", "1\n", "Infinity", "NaN", "null", `"1"`, "[1]", "1,2", "1 2", "\u0661",
 	} {
-		_, ok := schema.WholeNumber(text)
+		_, ok := jsonscan.WholeNumber(text)
 		assert.False(t, ok, "%q", text)
 	}
 }

@@ -1,8 +1,10 @@
-package schema
+package jsonpatch
 
 import (
 	"errors"
 	"slices"
+
+	"session-api/internal/jsonscan"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -31,7 +33,7 @@ var (
 // open returns the inside of n.
 func (n *node) open() (*container, error) {
 	if n.inner == nil {
-		switch kindOf(n.text) {
+		switch jsonscan.KindOf(n.text) {
 		case jsontext.KindBeginObject:
 			n.inner = openObject(n.text)
 		case jsontext.KindBeginArray:
@@ -46,9 +48,9 @@ func (n *node) open() (*container, error) {
 func openObject(text []byte) *container {
 	c := &container{object: true}
 	var nodes nodeBlock
-	for m, ok := nextMember(text, 1); ok; m, ok = nextMember(text, m.end) {
-		c.names = append(c.names, m.name(text))
-		c.nodes = append(c.nodes, nodes.take(m.value(text)))
+	for m, ok := jsonscan.NextMember(text, 1); ok; m, ok = jsonscan.NextMember(text, m.End) {
+		c.names = append(c.names, m.Name(text))
+		c.nodes = append(c.nodes, nodes.take(m.Value(text)))
 	}
 	return c
 }
@@ -56,7 +58,7 @@ func openObject(text []byte) *container {
 func openArray(text []byte) *container {
 	c := &container{}
 	var nodes nodeBlock
-	for start, end, ok := nextElement(text, 1); ok; start, end, ok = nextElement(text, end) {
+	for start, end, ok := jsonscan.NextElement(text, 1); ok; start, end, ok = jsonscan.NextElement(text, end) {
 		c.nodes = append(c.nodes, nodes.take(text[start:end]))
 	}
 	return c
@@ -101,21 +103,21 @@ func (n *node) append(dst []byte) []byte {
 // find returns where in c the token leads; exists says whether there is a
 // value. Where there is none it is the place for a new one, which in an array
 // is the end alone, be it written as an index or as "-".
-func (c *container) find(t token, e *effort) (i int, exists bool, err error) {
+func (c *container) find(t Token, l *limit) (i int, exists bool, err error) {
 	if c.object {
 		for i, name := range c.names {
 			if string(name) == t.quoted {
-				e.names(i)
+				l.names(i)
 				return i, true, nil
 			}
 		}
-		e.names(len(c.names))
+		l.names(len(c.names))
 		return len(c.nodes), false, nil
 	}
-	if t.text == "-" {
+	if t.Text == "-" {
 		return len(c.nodes), false, nil
 	}
-	i, ok := t.index()
+	i, ok := t.Index()
 	switch {
 	case !ok:
 		return 0, false, errBadIndex
@@ -127,10 +129,10 @@ func (c *container) find(t token, e *effort) (i int, exists bool, err error) {
 
 // put gives the place i of find a value: in an object it replaces what is
 // there, in an array it comes before that.
-func (c *container) put(i int, exists bool, t token, n *node, e *effort) {
+func (c *container) put(i int, exists bool, t Token, n *node, l *limit) {
 	switch {
 	case !c.object:
-		e.move(len(c.nodes) - i)
+		l.moved(len(c.nodes) - i)
 		c.nodes = slices.Insert(c.nodes, i, n)
 	case exists:
 		c.nodes[i] = n
@@ -141,9 +143,9 @@ func (c *container) put(i int, exists bool, t token, n *node, e *effort) {
 }
 
 // cut takes out the value at i.
-func (c *container) cut(i int, e *effort) *node {
+func (c *container) cut(i int, l *limit) *node {
 	n := c.nodes[i]
-	e.move(len(c.nodes) - i)
+	l.moved(len(c.nodes) - i)
 	c.nodes = slices.Delete(c.nodes, i, i+1)
 	if c.object {
 		c.names = slices.Delete(c.names, i, i+1)
@@ -151,14 +153,14 @@ func (c *container) cut(i int, e *effort) *node {
 	return n
 }
 
-// parent follows all of p but its last token.
-func (n *node) parent(p pointer, e *effort) (*container, error) {
+// parent follows all of p but its last Token.
+func (n *node) parent(p Pointer, l *limit) (*container, error) {
 	for {
 		c, err := n.open()
 		if err != nil || len(p) == 1 {
 			return c, err
 		}
-		i, exists, err := c.find(p[0], e)
+		i, exists, err := c.find(p[0], l)
 		switch {
 		case err != nil:
 			return nil, err
@@ -170,11 +172,11 @@ func (n *node) parent(p pointer, e *effort) (*container, error) {
 }
 
 // at returns where p leads, which must be a value.
-func (n *node) at(p pointer, e *effort) (c *container, i int, err error) {
-	if c, err = n.parent(p, e); err != nil {
+func (n *node) at(p Pointer, l *limit) (c *container, i int, err error) {
+	if c, err = n.parent(p, l); err != nil {
 		return nil, 0, err
 	}
-	i, exists, err := c.find(p[len(p)-1], e)
+	i, exists, err := c.find(p[len(p)-1], l)
 	if err == nil && !exists {
 		err = errMissing
 	}
@@ -182,24 +184,24 @@ func (n *node) at(p pointer, e *effort) (c *container, i int, err error) {
 }
 
 // equal reports whether n and a normalised value are equal, see equalJSON.
-func (n *node) equal(value []byte, e *effort) bool {
+func (n *node) equal(value []byte, l *limit) bool {
 	switch {
 	case n.inner == nil:
-		return e.equalJSON(n.text, value)
+		return l.equalJSON(n.text, value)
 	case n.inner.object:
-		return n.inner.equalObject(value, e)
+		return n.inner.equalObject(value, l)
 	default:
-		return n.inner.equalArray(value, e)
+		return n.inner.equalArray(value, l)
 	}
 }
 
-func (c *container) equalArray(value []byte, e *effort) bool {
-	if kindOf(value) != jsontext.KindBeginArray {
+func (c *container) equalArray(value []byte, l *limit) bool {
+	if jsonscan.KindOf(value) != jsontext.KindBeginArray {
 		return false
 	}
 	count := 0
-	for start, end, ok := nextElement(value, 1); ok; start, end, ok = nextElement(value, end) {
-		if count == len(c.nodes) || !c.nodes[count].equal(value[start:end], e) {
+	for start, end, ok := jsonscan.NextElement(value, 1); ok; start, end, ok = jsonscan.NextElement(value, end) {
+		if count == len(c.nodes) || !c.nodes[count].equal(value[start:end], l) {
 			return false
 		}
 		count++
@@ -207,18 +209,18 @@ func (c *container) equalArray(value []byte, e *effort) bool {
 	return count == len(c.nodes)
 }
 
-func (c *container) equalObject(value []byte, e *effort) bool {
-	if kindOf(value) != jsontext.KindBeginObject {
+func (c *container) equalObject(value []byte, l *limit) bool {
+	if jsonscan.KindOf(value) != jsontext.KindBeginObject {
 		return false
 	}
-	var few [8]patchMember
-	members := readPatchMembers(few[:0], value)
+	var few [fewMembers]member
+	members := readMembers(few[:0], value)
 	if len(members.list) != len(c.nodes) {
 		return false
 	}
 	for i, name := range c.names {
 		m := members.find(name)
-		if m == nil || !c.nodes[i].equal(m.value, e) {
+		if m == nil || !c.nodes[i].equal(m.value, l) {
 			return false
 		}
 	}
