@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -12,7 +11,7 @@ import (
 	"github.com/go-chi/httplog/v3"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 // The members of a line, as httplog names them: ECS.
@@ -97,67 +96,12 @@ func appendText(b []byte, text string) []byte {
 // closeText ends a string that begins at from, after its quote: as it is, where
 // it may be.
 func closeText(b []byte, from int) []byte {
-	if len(b)-from <= redact.MaxText && isPlain(b[from:]) {
+	if len(b)-from <= token.MaxText && token.PlainJSON(b[from:]) {
 		return append(b, '"')
 	}
-	b, _ = jsontext.AppendQuote(b[:from-1], redact.Text(string(b[from:]))) // what is not UTF-8 is replaced
+	b, _ = jsontext.AppendQuote(b[:from-1], token.Redact(string(b[from:]))) // what is not UTF-8 is replaced
 	return b
 }
-
-// isPlain reports whether a text can stand in a line as it is: nothing in it
-// needs an escape or may be a secret. It says no to some texts of which that is
-// true as well.
-func isPlain(text []byte) bool {
-	hexRun, slashes := 0, 0
-	for i, c := range text {
-		switch byteKinds[c] {
-		case hexByte:
-			if hexRun++; hexRun == 64 {
-				return false
-			}
-			continue
-		case plainByte:
-		case slash:
-			slashes++
-		case divider: // s: or bearer and a space
-			if i > 0 && (text[i-1]|0x20 == 's' || text[i-1]|0x20 == 'r') {
-				return false
-			}
-		case otherByte:
-			return false
-		}
-		hexRun = 0
-	}
-	return slashes < strings.Count(redact.BeforeID, "/") || !bytes.Contains(text, []byte(redact.BeforeID))
-}
-
-// byteKind is what isPlain has to know of a byte.
-type byteKind byte
-
-const (
-	otherByte byteKind = iota
-	plainByte
-	hexByte
-	slash
-	divider
-)
-
-var byteKinds = func() (of [256]byteKind) {
-	for c := ' '; c < 0x7f; c++ {
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			of[c] = hexByte
-		case c == '/':
-			of[c] = slash
-		case c == ':', c == ' ':
-			of[c] = divider
-		case strings.ContainsRune(`"\?%`, c):
-		default:
-			of[c] = plainByte
-		}
-	}
-	return of
-}()
 
 // urlText is u.String(), which nearly always is the path.
 func urlText(u *url.URL) string {

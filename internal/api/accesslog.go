@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-chi/httplog/v3"
+
+	"session-api/internal/token"
 )
 
 // account counts the request, and writes its line where it gets one. Whether it
@@ -152,7 +154,7 @@ func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
 	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
-	logger := slog.New(retold{redactLog(s.Logger.Handler(), s.hideSecrets)})
+	logger := slog.New(retold{token.LogHandler(s.Logger.Handler(), s.hideSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := scopeOf(r)

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"session-api/internal/token"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -118,7 +120,7 @@ func newRequestID() string {
 }
 
 func harmlessID(id string) bool {
-	if id == "" || len(id) > maxRequestID || looksLikeToken(id) {
+	if id == "" || len(id) > maxRequestID || token.HasPrefix(id) {
 		return false
 	}
 	for i := range len(id) {

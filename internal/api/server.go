@@ -22,7 +22,7 @@ type Server struct {
 	Options
 	handler    http.Handler
 	router     chi.Routes
-	keys       atomic.Pointer[keyring]
+	keys       atomic.Pointer[keys]
 	metrics    *metrics
 	lines      sampler
 	cookieForm cookieForm
@@ -66,6 +66,7 @@ func New(o Options) (*Server, error) {
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}
+	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreams(o.MaxStreams)
 	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
 	s.bodies, s.answers = newBudget(size), newBudget(size)
@@ -104,15 +105,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Routes are the routes, for a test to walk.
 func (s *Server) Routes() chi.Routes { return s.router }
-
-// SetSecrets replaces the secrets for all requests that start from now on.
-func (s *Server) SetSecrets(secrets Secrets) error {
-	if len(secrets.Session) == 0 {
-		return errors.New("api: at least one session secret is required")
-	}
-	s.keys.Store(newKeyring(secrets))
-	return nil
-}
 
 // Drain makes the readiness check fail, so that no new traffic is sent here,
 // and ends the event streams. One that is opened from now on ends at once, with

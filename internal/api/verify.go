@@ -110,7 +110,7 @@ func (s *Server) decide(r *http.Request, q *question, v *verdict) {
 		return
 	}
 	var moved bool
-	if v.sess, moved, err = s.look(r, q, now, cred.id, s.TouchOnAccess && !isPrefetch(r)); err == nil {
+	if v.sess, moved, err = s.look(r, q, now, cred.ID, s.TouchOnAccess && !isPrefetch(r)); err == nil {
 		v.user, err = v.sess.User()
 	}
 	if err != nil {

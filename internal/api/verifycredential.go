@@ -17,7 +17,7 @@ func (s *Server) verifyCredential(r *http.Request, q *question) (credential, err
 		defer ctx.Release()
 		err = s.settle(ctx, &cred)
 	}
-	if err == nil && cred.id == "" {
+	if err == nil && cred.ID == "" {
 		err = cred.missing()
 	}
 	return cred, err
