@@ -46,7 +46,7 @@ type Server struct {
 	bodies, answers *budget
 	// turns are taken by what keeps a processor busy.
 	turns chan struct{}
-	// touches are those of gateways' questions.
+	// touches are those of authorization requests.
 	touches lateTouches
 	notices notices
 }

@@ -22,8 +22,8 @@ const (
 	// droppedEvent: the client was slower than the events.
 	droppedEvent = "event: dropped\ndata: {\"type\":\"dropped\"}\n\n"
 
-	// outboxBytes is how much waits to be sent before the follower waits, too.
-	outboxBytes = 64 << 10
+	// maxPendingEvents is how many bytes wait to be sent before the follower waits, too.
+	maxPendingEvents = 64 << 10
 
 	// idEvery is how many events that the client does not want may pass before
 	// it is told of the place anyway: one that comes back from too far behind
@@ -31,9 +31,9 @@ const (
 	idEvery = 256
 )
 
-// outbox holds what is to be sent on an event stream. One goroutine puts in,
-// another takes out.
-type outbox struct {
+// eventStream buffers what is to be sent on an event stream: a bounded queue
+// between one goroutine that puts and one that takes.
+type eventStream struct {
 	filter eventFilter
 	// ready and taken have a token when there is something to take, and when
 	// there is room again.
@@ -51,15 +51,15 @@ type outbox struct {
 	unsaid int
 }
 
-func newOutbox(filter eventFilter) *outbox {
-	return &outbox{
+func newEventStream(filter eventFilter) *eventStream {
+	return &eventStream{
 		filter: filter, ready: make(chan struct{}, 1), taken: make(chan struct{}, 1), finished: make(chan struct{}),
 		pending: []byte(retryHint),
 	}
 }
 
 // put adds an event if it is one that the client wants. It waits for room.
-func (o *outbox) put(ctx context.Context, ev *store.Event) error {
+func (o *eventStream) put(ctx context.Context, ev *store.Event) error {
 	for !o.add(ev) {
 		select {
 		case <-o.taken:
@@ -70,10 +70,10 @@ func (o *outbox) put(ctx context.Context, ev *store.Event) error {
 	return nil
 }
 
-func (o *outbox) add(ev *store.Event) bool {
+func (o *eventStream) add(ev *store.Event) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.pending) >= outboxBytes {
+	if len(o.pending) >= maxPendingEvents {
 		return false
 	}
 	o.place = ev.ID
@@ -90,13 +90,13 @@ func (o *outbox) add(ev *store.Event) bool {
 }
 
 // sayPlace adds the line with the last event's ID.
-func (o *outbox) sayPlace() {
+func (o *eventStream) sayPlace() {
 	o.unsaid = 0
 	o.pending = append(append(append(o.pending, "id: "...), o.place...), '\n')
 }
 
 // beat adds a comment, and the place if the client does not know it.
-func (o *outbox) beat() {
+func (o *eventStream) beat() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pending = append(o.pending, ":\n"...)
@@ -107,7 +107,7 @@ func (o *outbox) beat() {
 }
 
 // reset adds the event that says so.
-func (o *outbox) reset() {
+func (o *eventStream) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.pending = append(o.pending, resetEvent...)
@@ -115,14 +115,14 @@ func (o *outbox) reset() {
 }
 
 // begun reports whether any event has come by.
-func (o *outbox) begun() bool {
+func (o *eventStream) begun() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.place != ""
 }
 
 // finish says that nothing comes any more, and why.
-func (o *outbox) finish(err error) {
+func (o *eventStream) finish(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if errors.Is(err, store.ErrEventsLost) {
@@ -133,7 +133,7 @@ func (o *outbox) finish(err error) {
 }
 
 // take returns what is to be sent. It may be used until the next take.
-func (o *outbox) take() []byte {
+func (o *eventStream) take() []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := o.pending
