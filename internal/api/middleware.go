@@ -158,7 +158,7 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 			default:
 				s.Logger.ErrorContext(r.Context(), "panic", "value", rec, "stack", string(debug.Stack()),
 					"requestId", w.Header().Get(headerRequestID))
-				if scopeOf(r).answer.status != 0 {
+				if stateOf(r).response.status != 0 {
 					panic(http.ErrAbortHandler) // half a response is sent: cut it off
 				}
 				s.writeProblem(w, r, errInternal)

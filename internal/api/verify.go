@@ -4,7 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +18,11 @@ import (
 // request may pass. Some append the path and the query of that request to it:
 // ruleOf says what counts.
 const verifyPath = "/api/session/verify"
+
+// verifyURL is the URL in the access log's lines of authorization requests. What a
+// gateway appended to the path is left out: the paths of other services can hold
+// anything.
+var verifyURL = &url.URL{Path: verifyPath}
 
 // DefaultVerifyTimeout bounds how long a read may keep a gateway waiting. Envoy
 // itself waits for 200 ms unless it is told otherwise.
@@ -76,14 +83,17 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	// logged by whoever lets them in or not.
 	quiet := errors.Is(d.err, errNoCredential)
 	if s.lines.wanted(counted) && (!quiet || s.Logger.Enabled(r.Context(), slog.LevelDebug)) {
-		c := &scope{
+		c := &requestState{
 			Context: r.Context(), requestID: ar.requestID, start: ar.start, took: took, session: d.sess.ID,
-			answer: answer{status: counted}, quiet: quiet,
+			response: response{status: counted}, quiet: quiet,
 		}
 		if d.err != nil {
 			c.code, _, _ = describe(d.err)
 		}
-		s.logVerify(w, r, c)
+		if r.Method != http.MethodHead {
+			c.response.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
+		}
+		s.logAccess(r, verifyURL, c)
 	}
 }
 

@@ -36,7 +36,7 @@ var (
 // appendLine appends the line of a request for u that went well, as httplog and
 // slog's JSON handler would write it, at a tenth of the cost. A test holds it
 // against them.
-func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, level slog.Level) []byte {
+func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *requestState, level slog.Level) []byte {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -51,9 +51,9 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 	b = strconv.AppendInt(append(b, lineReceived...), r.ContentLength, 10)
 	b = appendText(append(b, lineUserAgent...), first(r.Header["User-Agent"]))
 	b = appendText(append(b, lineReferer...), first(r.Header["Referer"]))
-	b = strconv.AppendInt(append(b, lineStatus...), int64(c.answer.status), 10)
+	b = strconv.AppendInt(append(b, lineStatus...), int64(c.response.status), 10)
 	b = strconv.AppendInt(append(b, lineDuration...), c.took.Nanoseconds(), 10)
-	b = strconv.AppendInt(append(b, lineSent...), int64(c.answer.bytes), 10)
+	b = strconv.AppendInt(append(b, lineSent...), int64(c.response.bytes), 10)
 	b = appendText(append(b, `,"requestId":`...), c.requestID[0])
 	if c.session != "" {
 		b = append(appendIDHash(append(b, `,"session":"`...), c.session), '"')
@@ -65,12 +65,12 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 }
 
 // appendTarget appends the members that hold what was asked for.
-func appendTarget(b []byte, r *http.Request, u *url.URL, c *scope, scheme string) []byte {
+func appendTarget(b []byte, r *http.Request, u *url.URL, c *requestState, scheme string) []byte {
 	target := urlText(u)
 	b = append(b, `","msg":"`...)
 	from := len(b)
 	b = append(append(append(b, r.Method...), ' '), target...)
-	b = strconv.AppendInt(append(b, " => HTTP "...), int64(c.answer.status), 10)
+	b = strconv.AppendInt(append(b, " => HTTP "...), int64(c.response.status), 10)
 	b = closeText(append(append(append(b, " ("...), c.took.String()...), ')'), from)
 	b = append(append(b, lineURL...), '"')
 	from = len(b)
