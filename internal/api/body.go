@@ -74,7 +74,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 }
 
 // readInto reads the body. What is announced is nothing yet: a body gets memory
-// as it comes, and a large one its part of the budget once it is more than
+// as it comes, and a large one a permit once it is more than
 // small.
 func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.ContentLength > 0 && r.ContentLength <= smallBody { // net/http reads no more than that
@@ -99,7 +99,7 @@ func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit i
 		buf.Grow(int(total) - buf.Len() + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(progressReader{body, resp.body})
-	if !resp.body.keep() && err == nil {
+	if !resp.body.pin() && err == nil {
 		err = os.ErrDeadlineExceeded // and the connection's has passed
 	}
 	return err

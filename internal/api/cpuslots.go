@@ -7,32 +7,32 @@ import (
 	"session-api/internal/schema"
 )
 
-// inTurn runs what takes a processor and much memory for a while: the reading
-// of a large body, the change of a large document. Only as many as there are
-// processors do so at once.
-func (s *Server) inTurn(ctx context.Context, bytes int, work func() error) error {
+// withCPU runs work on so many bytes: parsing a large body, changing a large
+// document. It admits as much of large work at once as there are processors, and
+// all small work. Returns errOverloaded if no slot came free in time.
+func (s *Server) withCPU(ctx context.Context, bytes int, work func() error) error {
 	if bytes <= smallBody {
 		return work()
 	}
 	select {
-	case s.turns <- struct{}{}:
+	case s.cpuSlots <- struct{}{}:
 	default:
-		tooLong := time.NewTimer(budgetPatience)
-		defer tooLong.Stop()
+		timeout := time.NewTimer(admissionTimeout)
+		defer timeout.Stop()
 		select {
-		case s.turns <- struct{}{}:
-		case <-tooLong.C:
+		case s.cpuSlots <- struct{}{}:
+		case <-timeout.C:
 			return errOverloaded
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	defer func() { <-s.turns }()
+	defer func() { <-s.cpuSlots }()
 	return work()
 }
 
-// turnTaker is a change whose Apply waits for its turn.
-type turnTaker struct {
+// admittedChange is a change whose Apply waits for a CPU slot.
+type admittedChange struct {
 	schema.Change
 	bytes int // of the body
 	s     *Server
@@ -40,12 +40,12 @@ type turnTaker struct {
 }
 
 // Apply implements schema.Change. Its error may also be errOverloaded.
-func (c *turnTaker) Apply(cur schema.Sections) (next schema.Sections, err error) {
+func (c *admittedChange) Apply(cur schema.Sections) (next schema.Sections, err error) {
 	bytes := c.bytes + len(cur.Inputs) + len(cur.APIConfig) + len(cur.Results) + len(cur.Meta)
 	if bytes <= smallBody {
 		return c.Change.Apply(cur)
 	}
-	err = c.s.inTurn(c.ctx, bytes, func() (err error) {
+	err = c.s.withCPU(c.ctx, bytes, func() (err error) {
 		next, err = c.Change.Apply(cur)
 		return err
 	})

@@ -20,7 +20,7 @@ type response struct {
 	status int // 0 before it is known
 	bytes  int
 
-	body, answer *hold
+	body, answer *permit
 	buffer       *bytes.Buffer // of the body; nil for none
 	// refusing: a problem is sent in place of an answer for which there is no room.
 	// refused: it was, and what is written still is dropped.
@@ -32,8 +32,8 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // release returns what the request held while it was handled.
 func (w *response) release() {
-	w.body.leave()
-	w.answer.leave()
+	w.body.release()
+	w.answer.release()
 	w.body, w.answer = nil, nil
 	if w.buffer != nil && w.buffer.Cap() <= maxPooled {
 		w.buffer.Reset()
@@ -54,7 +54,7 @@ func (w *response) bodyBuffer() *bytes.Buffer {
 
 // admitBody waits for room for a body of that size.
 func (w *response) admitBody(bytes int64) (err error) {
-	w.body, err = w.s.bodies.enter(w.r.Context(), w.s.budgetClient(w.r), bytes, func() {
+	w.body, err = w.s.bodies.acquire(w.r.Context(), w.s.admissionClient(w.r), bytes, func() {
 		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now())
 	})
 	return err
@@ -62,7 +62,7 @@ func (w *response) admitBody(bytes int64) (err error) {
 
 // WriteHeader implements http.ResponseWriter. The body is done with by now.
 func (w *response) WriteHeader(status int) {
-	w.body.leave()
+	w.body.release()
 	w.body = nil
 	if !w.admitAnswer() {
 		return
@@ -88,7 +88,7 @@ func (w *response) admitAnswer() bool {
 	if err != nil || bytes <= smallBody {
 		return true
 	}
-	w.answer, err = w.s.answers.enter(w.r.Context(), "", bytes, func() {
+	w.answer, err = w.s.answers.acquire(w.r.Context(), "", bytes, func() {
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now())
 	})
 	if err == nil {

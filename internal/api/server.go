@@ -42,10 +42,10 @@ type Server struct {
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
 	lingering chan struct{}
-	// bodies and answers bound the bytes of large ones that are held at once.
-	bodies, answers *budget
-	// turns are taken by what keeps a processor busy.
-	turns chan struct{}
+	// bodies and answers bound the bytes of large ones that are in memory at once.
+	bodies, answers *semaphore
+	// cpuSlots is a semaphore of work that keeps a processor busy.
+	cpuSlots chan struct{}
 	// touches are those of authorization requests.
 	touches lateTouches
 	notices notices
@@ -69,11 +69,11 @@ func New(o Options) (*Server, error) {
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreams(o.MaxStreams)
 	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
-	s.bodies, s.answers = newBudget(size), newBudget(size)
-	s.bodies.ofBodies = true
+	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
+	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
-	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+	s.cpuSlots = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
