@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"session-api/internal/token"
 )
 
 // minSecretBytes is what production asks of a secret: the size of the
@@ -157,7 +159,7 @@ func checkTokens(values secrets) string {
 		switch {
 		case strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }):
 			return fmt.Sprintf("number %d of %d has a character that an Authorization header cannot carry: use printable ASCII without spaces", i+1, len(values))
-		case strings.HasPrefix(v, "s:"), strings.HasPrefix(strings.ToLower(v), "s%3a"):
+		case token.HasPrefix(v):
 			return fmt.Sprintf("number %d of %d begins like a session token (s:)", i+1, len(values))
 		}
 	}

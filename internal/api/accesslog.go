@@ -13,63 +13,37 @@ import (
 	"time"
 
 	"github.com/go-chi/httplog/v3"
+
+	"session-api/internal/token"
 )
 
 // account counts the request, and writes its line where it gets one. Whether it
 // does is decided before any of the line is put together.
 func (s *Server) account(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := scopeOf(r)
-		c.answer.ResponseWriter = w
+		c := stateOf(r)
+		c.response.ResponseWriter, c.response.s, c.response.r = w, s, r
 		defer func() {
 			c.panicked = recover()
 			c.took = time.Since(c.start)
-			if c.answer.status == 0 {
-				c.answer.status = http.StatusOK // as net/http has it
+			if c.response.status == 0 {
+				c.response.status = http.StatusOK // as net/http has it
 			}
 			route := unmatched
 			if pattern := c.route.RoutePattern(); pattern != "" {
 				route = pattern
 			}
-			s.metrics.observe(route, r.Method, c.answer.status, c.took)
-			if s.lines.wanted(c.answer.status) {
-				s.writeLine(r, c)
+			s.metrics.observe(route, r.Method, c.response.status, c.took)
+			if s.lines.wanted(c.response.status) {
+				s.logAccess(r, r.URL, c)
 			}
 			if c.panicked != nil {
 				panic(c.panicked)
 			}
 		}()
-		next.ServeHTTP(&c.answer, r)
+		next.ServeHTTP(&c.response, r)
 	})
 }
-
-// answer notes what is answered.
-type answer struct {
-	http.ResponseWriter
-	status int // 0 before it is known
-	bytes  int
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
-		a.status = status
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (a *answer) Write(b []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	n, err := a.ResponseWriter.Write(b)
-	a.bytes += n
-	return n, err
-}
-
-// Unwrap lets a http.ResponseController find the writer beneath.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // sampler says which requests get a line.
 type sampler struct {
@@ -83,12 +57,12 @@ func (l *sampler) wanted(status int) bool {
 }
 
 // noteSession adds the session, as a short hash, to the request's line.
-func noteSession(r *http.Request, id string) { scopeOf(r).session = id }
+func noteSession(r *http.Request, id string) { stateOf(r).session = id }
 
 // noteCaller adds the number of the service token that came to the request's
 // line.
 func noteCaller(r *http.Request, number int) {
-	if c, ok := r.Context().Value(scopeKey{}).(*scope); ok { // a gateway's question has none yet
+	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
 		c.caller = number
 	}
 }
@@ -103,27 +77,24 @@ func appendIDHash(b []byte, id string) []byte {
 	return hex.AppendEncode(b, sum[:6])
 }
 
-// writeLine writes the line of a request that has been answered.
-func (s *Server) writeLine(r *http.Request, c *scope) {
-	if !s.writeLean(r, r.URL, c) {
-		s.writeFull(r, r.URL, c)
+// logAccess writes the line of a request for u that has been answered: by itself
+// for a success, of which there are many, and through httplog for a failure and
+// where lines are for people. In both, the client's address is without a port and
+// as the trusted proxies tell it.
+func (s *Server) logAccess(r *http.Request, u *url.URL, c *requestState) {
+	if s.logSuccess(r, u, c) {
+		return
 	}
-}
-
-// writeFull writes the line of a request for u through httplog. The client's
-// address is spelt as in all other lines: without a port, and as the trusted
-// proxies tell it.
-func (s *Server) writeFull(r *http.Request, u *url.URL, c *scope) {
 	shown := r.WithContext(c)
 	shown.URL, shown.RemoteAddr = u, s.clientIP(r)
-	s.httplog.ServeHTTP(unsent{}, shown)
+	s.httplog.ServeHTTP(discard{}, shown)
 }
 
-// writeLean writes the line of a request for u if it went well: of such lines
-// there are many. What goes wrong, and lines for persons, are left to httplog.
-func (s *Server) writeLean(r *http.Request, u *url.URL, c *scope) (written bool) {
+// logSuccess writes the line of a request for u as JSON, unless it has to go
+// through httplog.
+func (s *Server) logSuccess(r *http.Request, u *url.URL, c *requestState) (written bool) {
 	written = true
-	if s.AccessLog.Lines == nil || c.answer.status >= http.StatusBadRequest || c.panicked != nil || c.Err() != nil {
+	if s.AccessLog.Lines == nil || c.response.status >= http.StatusBadRequest || c.panicked != nil || c.Err() != nil {
 		return false
 	}
 	if level := levelOf(r.Method); s.Logger.Enabled(c, level) {
@@ -152,13 +123,13 @@ func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
 	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
-	logger := slog.New(retold{redactLog(s.Logger.Handler(), s.hideSecrets)})
+	logger := slog.New(levelHandler{token.LogHandler(s.Logger.Handler(), s.hideSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := scopeOf(r)
+		c := stateOf(r)
 		attrs := make([]slog.Attr, 0, 6)
 		if !s.AccessLog.Concise {
-			attrs = append(attrs, slog.Int64(duration, c.took.Nanoseconds()), slog.Int(bytes, c.answer.bytes))
+			attrs = append(attrs, slog.Int64(duration, c.took.Nanoseconds()), slog.Int(bytes, c.response.bytes))
 		}
 		attrs = append(attrs, slog.String("requestId", c.requestID[0]))
 		if c.session != "" {
@@ -171,27 +142,27 @@ func (s *Server) newHTTPLog() http.Handler {
 			attrs = append(attrs, slog.String("code", string(c.code)))
 		}
 		httplog.SetAttrs(r.Context(), attrs...)
-		w.WriteHeader(c.answer.status)
+		w.WriteHeader(c.response.status)
 		if c.panicked != nil {
 			panic(c.panicked)
 		}
 	}))
 }
 
-// retold is a slog.Handler that puts the time that the request took into
+// levelHandler is a slog.Handler that puts the time that the request took into
 // httplog's message, and gives the line the level that fits its status.
-type retold struct{ slog.Handler }
+type levelHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.
-func (h retold) Handle(ctx context.Context, rec slog.Record) error {
-	if c, ok := ctx.Value(scopeKey{}).(*scope); ok {
+func (h levelHandler) Handle(ctx context.Context, rec slog.Record) error {
+	if c, ok := ctx.Value(stateKey{}).(*requestState); ok {
 		if i := strings.LastIndex(rec.Message, " ("); i >= 0 {
 			rec.Message = fmt.Sprintf("%s (%v)", rec.Message[:i], c.took)
 		}
 		switch {
 		case c.quiet:
 			rec.Level = slog.LevelDebug
-		case ofProtocol(c.answer.status) && rec.Level > slog.LevelInfo:
+		case ofProtocol(c.response.status) && rec.Level > slog.LevelInfo:
 			rec.Level = slog.LevelInfo
 		}
 		if !h.Enabled(ctx, rec.Level) {
@@ -213,14 +184,14 @@ func ofProtocol(status int) bool {
 	return false
 }
 
-// unsent is a http.ResponseWriter for an answer that was sent before.
-type unsent struct{}
+// discard is a http.ResponseWriter for an answer that was sent before.
+type discard struct{}
 
 // Header implements http.ResponseWriter.
-func (unsent) Header() http.Header { return nil }
+func (discard) Header() http.Header { return nil }
 
 // Write implements http.ResponseWriter.
-func (unsent) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // WriteHeader implements http.ResponseWriter.
-func (unsent) WriteHeader(int) {}
+func (discard) WriteHeader(int) {}

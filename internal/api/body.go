@@ -44,10 +44,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 		hangUp(w, r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	buf := new(bytes.Buffer)
-	if x, ok := w.(*exchange); ok {
-		buf = x.buffer()
-	}
+	buf := stateOf(r).response.bodyBuffer()
 	if err := readInto(buf, w, r, limit); err != nil {
 		if errors.Is(err, errOverloaded) {
 			hangUp(w, r) // the rest of the body is not read
@@ -77,7 +74,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 }
 
 // readInto reads the body. What is announced is nothing yet: a body gets memory
-// as it comes, and a large one its part of the budget once it is more than
+// as it comes, and a large one a permit once it is more than
 // small.
 func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit int64) error {
 	if r.ContentLength > 0 && r.ContentLength <= smallBody { // net/http reads no more than that
@@ -94,19 +91,15 @@ func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit i
 	if _, err := buf.ReadFrom(io.LimitReader(body, smallBody)); err != nil || buf.Len() < smallBody {
 		return err
 	}
-	x, ok := w.(*exchange)
-	if !ok { // nobody counts
-		_, err := buf.ReadFrom(body)
-		return err
-	}
-	if err := x.holdBody(total); err != nil {
+	resp := &stateOf(r).response
+	if err := resp.admitBody(total); err != nil {
 		return err
 	}
 	if r.ContentLength > 0 {
 		buf.Grow(int(total) - buf.Len() + bytes.MinRead)
 	}
-	_, err := buf.ReadFrom(progressReader{body, x.body})
-	if !x.body.keep() && err == nil {
+	_, err := buf.ReadFrom(progressReader{body, resp.body})
+	if !resp.body.pin() && err == nil {
 		err = os.ErrDeadlineExceeded // and the connection's has passed
 	}
 	return err

@@ -29,7 +29,7 @@ func (s *Server) readChange(w http.ResponseWriter, r *http.Request, types []stri
 	if err != nil {
 		return nil, err
 	}
-	return s.decodeInTurn(r, body, ofStored(decode))
+	return s.decodeAdmitted(r, body, ofStored(decode))
 }
 
 // ofStored is decode for a change of a session that is stored, perhaps under
@@ -44,10 +44,10 @@ func ofStored(decode decoder) decoder {
 	}
 }
 
-// decodeInTurn decodes the body, and makes the change wait for its turn too.
-func (s *Server) decodeInTurn(r *http.Request, body []byte, decode decoder) (schema.Change, error) {
-	c := &turnTaker{bytes: len(body), s: s, ctx: r.Context()}
-	err := s.inTurn(c.ctx, len(body), func() (err error) {
+// decodeAdmitted decodes the body in a CPU slot; the change takes one as well.
+func (s *Server) decodeAdmitted(r *http.Request, body []byte, decode decoder) (schema.Change, error) {
+	c := &admittedChange{bytes: len(body), s: s, ctx: r.Context()}
+	err := s.withCPU(c.ctx, len(body), func() (err error) {
 		c.Change, err = decode(body)
 		return err
 	})
@@ -67,7 +67,7 @@ func (s *Server) readInput(w http.ResponseWriter, r *http.Request) (schema.Chang
 	if len(body) == 0 {
 		return &schema.Input{}, nil
 	}
-	return s.decodeInTurn(r, body, s.decodeInput)
+	return s.decodeAdmitted(r, body, s.decodeInput)
 }
 
 // readTTL reads the idle life that a touch asks for, 0 for none.
@@ -77,7 +77,7 @@ func (s *Server) readTTL(w http.ResponseWriter, r *http.Request) (time.Duration,
 		return 0, err
 	}
 	var ttl time.Duration
-	err = s.inTurn(r.Context(), len(body), func() (err error) {
+	err = s.withCPU(r.Context(), len(body), func() (err error) {
 		ttl, _, err = s.Rules.DecodeTTL(body)
 		return err
 	})
@@ -91,7 +91,7 @@ func (s *Server) readRenewal(w http.ResponseWriter, r *http.Request) (how schema
 	if err != nil {
 		return how, err
 	}
-	err = s.inTurn(r.Context(), len(body), func() (err error) {
+	err = s.withCPU(r.Context(), len(body), func() (err error) {
 		how, err = s.Rules.DecodeRenewal(body)
 		return err
 	})

@@ -40,12 +40,12 @@ func (s *Server) issueCookie(w http.ResponseWriter, cred *credential, now time.T
 // because another instance has sent it or it is long ago, it sends one.
 func (s *Server) keepCredential(w http.ResponseWriter, cred *credential, sess *schema.Session, moved bool) {
 	switch {
-	case sess.ID != cred.id:
+	case sess.ID != cred.ID:
 	case cred.bearer:
-		if cred.retired {
-			w.Header()[headerSessionToken] = []string{s.keys.Load().token(sess.ID)}
+		if cred.Retired {
+			w.Header()[headerSessionToken] = []string{s.keys.Load().sessions.Sign(sess.ID)}
 		}
-	case moved, cred.retired, !s.sent.lasts(s.sent.own(sess.ID), sess.ExpiresAt):
+	case moved, cred.Retired, !s.sent.lasts(s.sent.own(sess.ID), sess.ExpiresAt):
 		s.setCookie(w, s.Now(), sess)
 	}
 }
@@ -54,11 +54,11 @@ func (s *Server) keepCredential(w http.ResponseWriter, cred *credential, sess *s
 // not pass it on: the values of Set-Cookie, or nil. So what is sent here does not count
 // for the caller's own routes.
 func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Session, moved bool) []string {
-	if cred.bearer || sess.ID != cred.id {
+	if cred.bearer || sess.ID != cred.ID {
 		return nil
 	}
 	own := s.sent.own(sess.ID)
-	if !moved && !cred.retired && (s.sent.lasts(own, sess.ExpiresAt) || s.sent.lasts(own.verified(), sess.ExpiresAt)) {
+	if !moved && !cred.Retired && (s.sent.lasts(own, sess.ExpiresAt) || s.sent.lasts(own.verified(), sess.ExpiresAt)) {
 		return nil
 	}
 	s.sent.put(own.verified(), sess.ExpiresAt)
@@ -71,7 +71,7 @@ func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Se
 func (s *Server) sessionCookie(now time.Time, sess *schema.Session) string {
 	var room [512]byte
 	b := append(room[:0], s.cookieForm.beforeToken...)
-	b = s.keys.Load().appendEscapedToken(b, sess.ID)
+	b = s.keys.Load().sessions.AppendEscaped(b, sess.ID)
 	// Whole seconds, rounded up: a Max-Age of 0 would delete the cookie, and a
 	// cookie that outlives its session by a moment opens nothing.
 	life := max(time.Second, (sess.ExpiresAt.Sub(now) + time.Second - 1).Truncate(time.Second))

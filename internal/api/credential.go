@@ -8,17 +8,18 @@ import (
 	"strings"
 
 	"session-api/internal/store"
+	"session-api/internal/token"
 )
 
 // credential is what a request proves about its caller.
 type credential struct {
-	// opener is of the session that a valid token names; its id is empty: no
-	// token, or none that verifies. Whether that session lives, only the store
+	// Opened names the session of a valid token; its ID is empty where no token
+	// came, or none that verifies. Whether that session lives, only the store
 	// knows.
-	opener
+	token.Opened
 	// more are the other ids that cookies of the name have valid tokens of.
 	// Nearly no request has any.
-	more []opener
+	more []token.Opened
 	// cookies is how many cookies of the name came, of any value.
 	cookies int
 	// bearer: the caller uses the Authorization header, not cookies.
@@ -29,13 +30,6 @@ type credential struct {
 	service bool
 	// open: there are no service tokens, so everybody may what a service may.
 	open bool
-}
-
-// opener is a token that has verified.
-type opener struct {
-	id string
-	// retired: the secret that signed the token signs no more.
-	retired bool
 }
 
 // maxOpeners is how many sessions the cookies of one request can name: each
@@ -55,12 +49,12 @@ func (c *credential) missing() error {
 
 // ids are those of all sessions that the request's tokens name.
 func (c *credential) ids(room []string) []string {
-	if c.id == "" {
+	if c.ID == "" {
 		return nil
 	}
-	room = append(room, c.id)
+	room = append(room, c.ID)
 	for _, o := range c.more {
-		room = append(room, o.id)
+		room = append(room, o.ID)
 	}
 	return room
 }
@@ -86,14 +80,14 @@ func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential,
 // readCredential is credential without a question to the store: of several
 // cookies that verify it takes the first, and the others are more.
 func (s *Server) readCredential(r *http.Request) (credential, error) {
-	keys := s.keys.Load()
-	c := credential{open: len(keys.service) == 0}
+	k := s.keys.Load()
+	c := credential{open: k.services.Len() == 0}
 	bearer, hasBearer, err := bearerToken(r)
 	if err != nil {
 		return c, err
 	}
-	if hasBearer && !looksLikeToken(bearer) {
-		number := keys.serviceNumber(bearer)
+	if hasBearer && !token.HasPrefix(bearer) {
+		number := k.services.Number(bearer)
 		if number == 0 {
 			return c, errUnauthorized
 		}
@@ -102,22 +96,22 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 	}
 	if hasBearer {
 		c.bearer = true
-		c.opener = keys.read(bearer)
+		c.Opened = k.sessions.Open(bearer)
 	}
-	s.readCookies(r, keys, &c)
+	s.readCookies(r, k, &c)
 	return c, nil
 }
 
 // readCookies adds what the cookies of the name open.
-func (s *Server) readCookies(r *http.Request, keys *keyring, c *credential) {
+func (s *Server) readCookies(r *http.Request, k *keys, c *credential) {
 	if value, ok := plainCookie(r.Header, s.Cookie.Name); ok {
 		c.cookies = 1
-		s.addCookie(r, keys, c, value)
+		s.addCookie(r, k, c, value)
 		return
 	}
 	for value := range cookieValues(r.Header, s.Cookie.Name) {
 		c.cookies++
-		s.addCookie(r, keys, c, value)
+		s.addCookie(r, k, c, value)
 		if len(c.more) == maxOpeners-1 {
 			return
 		}
@@ -125,16 +119,16 @@ func (s *Server) readCookies(r *http.Request, keys *keyring, c *credential) {
 }
 
 // addCookie adds what one cookie opens, if anything.
-func (s *Server) addCookie(r *http.Request, keys *keyring, c *credential, value string) {
-	o := keys.read(value)
+func (s *Server) addCookie(r *http.Request, k *keys, c *credential, value string) {
+	o := k.sessions.Open(value)
 	switch {
-	case o.id == "":
+	case o.ID == "":
 		s.foreign.note(s, r, value)
-	case o.id == c.id && c.bearer:
+	case o.ID == c.ID && c.bearer:
 		c.inCookieToo = true
-	case o.id == c.id, slices.ContainsFunc(c.more, func(m opener) bool { return m.id == o.id }):
-	case c.id == "" && !c.bearer:
-		c.opener = o
+	case o.ID == c.ID, slices.ContainsFunc(c.more, func(m token.Opened) bool { return m.ID == o.ID }):
+	case c.ID == "" && !c.bearer:
+		c.Opened = o
 	default:
 		c.more = append(c.more, o)
 	}
@@ -148,22 +142,22 @@ func (s *Server) settle(ctx context.Context, c *credential) error {
 	case c.bearer:
 		return s.settleBearer(ctx, c)
 	}
-	var found opener
+	var found token.Opened
 	var live string // the id of what found leads to
-	for _, o := range append([]opener{c.opener}, c.more...) {
-		id, err := s.leadsTo(ctx, o.id)
+	for _, o := range append([]token.Opened{c.Opened}, c.more...) {
+		id, err := s.leadsTo(ctx, o.ID)
 		switch {
 		case err != nil:
 			return err
 		case id == "":
 		case live != "" && live != id:
 			return errTwinCookies
-		case live == "" || o.id == id: // the session's own rather than one in its grace
+		case live == "" || o.ID == id: // the session's own rather than one in its grace
 			found, live = o, id
 		}
 	}
 	if live != "" {
-		c.opener = found
+		c.Opened = found
 	}
 	c.more = nil
 	return nil
@@ -173,7 +167,7 @@ func (s *Server) settle(ctx context.Context, c *credential) error {
 // Both may be sent, as some generated clients do, if they agree.
 func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 	for _, o := range c.more {
-		id, err := s.leadsTo(ctx, o.id)
+		id, err := s.leadsTo(ctx, o.ID)
 		if err != nil {
 			return err
 		}
@@ -181,8 +175,8 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 			continue
 		}
 		own := ""
-		if c.id != "" {
-			if own, err = s.leadsTo(ctx, c.id); err != nil {
+		if c.ID != "" {
+			if own, err = s.leadsTo(ctx, c.ID); err != nil {
 				return err
 			}
 		}
@@ -227,8 +221,8 @@ func bearerToken(r *http.Request) (token string, ok bool, err error) {
 // configured the routes behind it are open: the settings allow that in
 // development alone.
 func (s *Server) requireService(r *http.Request) error {
-	keys := s.keys.Load()
-	if len(keys.service) == 0 {
+	k := s.keys.Load()
+	if k.services.Len() == 0 {
 		return nil
 	}
 	token, ok, err := bearerToken(r)
@@ -238,7 +232,7 @@ func (s *Server) requireService(r *http.Request) error {
 	if !ok {
 		return errNoService
 	}
-	number := keys.serviceNumber(token)
+	number := k.services.Number(token)
 	if number == 0 {
 		return errNoService
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 type middlewareFunc = func(http.Handler) http.Handler
@@ -88,14 +88,14 @@ func (s *Server) noteStranger(w http.ResponseWriter, r *http.Request, origin str
 	}
 	if s.hints.due(origin, s.Now()) {
 		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read answers nor change a session",
-			"origin", redact.Text(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
+			"origin", token.Redact(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 
 // noteRefusal logs why the preflight of a listed origin was refused.
 func (s *Server) noteRefusal(w http.ResponseWriter, r *http.Request, origin string, refusal *problem) {
 	if s.hints.due(origin+"\x00"+refusal.detail, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", redact.Text(refusal.detail),
+		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", token.Redact(refusal.detail),
 			"requestId", w.Header().Get(headerRequestID))
 	}
 }

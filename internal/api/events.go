@@ -52,14 +52,14 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return errManyStreams
 	}
 	defer s.streams.leave()
-	to := newPatience(w, r)
+	to := newDeadlines(w, r)
 	defer to.beforeWrite() // net/http ends the answer
 	if err := s.reachStore(r.Context()); err != nil {
 		return err
 	}
 
 	ctx, cancel := context.WithCancel(r.Context())
-	out := newOutbox(filter)
+	out := newEventStream(filter)
 	var follower sync.WaitGroup
 	follower.Go(func() { out.finish(s.follow(ctx, r.Header["Last-Event-Id"], out)) })
 	defer follower.Wait() // nobody asks the store for a request that is over
@@ -89,7 +89,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 
 // follow puts events into out, those after the last one that the client has
 // seen, and returns why there are no more.
-func (s *Server) follow(ctx context.Context, last []string, out *outbox) error {
+func (s *Server) follow(ctx context.Context, last []string, out *eventStream) error {
 	yield := func(ev store.Event) error { return out.put(ctx, &ev) }
 	if id, ok := lastEventID(last); ok {
 		err := s.Sessions.Follow(ctx, id, yield)
@@ -118,7 +118,7 @@ func lastEventID(values []string) (id string, ok bool) {
 }
 
 // sendEvents sends what comes into out until the stream has to end.
-func (s *Server) sendEvents(ctx context.Context, to *patience, out *outbox) {
+func (s *Server) sendEvents(ctx context.Context, to *deadlines, out *eventStream) {
 	heartbeat := time.NewTicker(cmp.Or(s.Heartbeat, defaultHeartbeat))
 	defer heartbeat.Stop()
 	for last := false; ; {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"session-api/internal/token"
 )
 
 // foreignCookies notices, for developers, cookies of the session cookie's name
@@ -19,7 +21,7 @@ func (f *foreignCookies) note(s *Server, r *http.Request, value string) {
 	if !s.Development {
 		return
 	}
-	if _, _, ok := parseToken(value); !ok {
+	if !token.WellFormed(value) {
 		return
 	}
 	now := s.Now()

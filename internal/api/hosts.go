@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 // hosts are the names that the service goes by, beside those of this machine.
@@ -76,7 +76,7 @@ func isLoopback(name string) bool {
 // of the same origin as what it reads then. Verify, which answers gateways in four
 // ways only, does not come by here; probes and Prometheus go by address.
 func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
-	if !s.hosts.always && len(s.keys.Load().service) > 0 {
+	if !s.hosts.always && s.keys.Load().services.Len() > 0 {
 		return nil
 	}
 	if r.Host == "" || s.hosts.has(r.Host) { // HTTP/1.0 has none, and no browser
@@ -104,7 +104,7 @@ func (s *Server) noteHost(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.hints.due("host\x00"+host, s.Now()) {
 		s.Logger.WarnContext(r.Context(), "request for a host that the service does not go by: name it in ALLOWED_HOSTS if it is one",
-			"host", redact.Text(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
+			"host", token.Redact(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxLateTouches is how many touches for gateways are on their way at once.
-	// More are left out: the next question about the session tries again.
+	// More are left out: the next request about the session tries again.
 	maxLateTouches = 64
 	// lateTouchTimeout is how long such a touch may take in all.
 	lateTouchTimeout = time.Second
@@ -106,10 +106,10 @@ func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schem
 	}
 	done := make(chan touchResult, 1)
 	parent := context.WithoutCancel(r.Context())
-	own := sess // a copy, lest every question allocates what few need
+	own := sess // a copy, lest every request allocates what few need
 	go func() {
 		res := s.touch(parent, now, &own, until)
-		s.touches.end(k) // first, so that the next question may begin another
+		s.touches.end(k) // first, so that the next request may begin another
 		done <- res
 	}()
 	timer := time.NewTimer(min(s.VerifyTimeout/3, time.Until(end)))

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"session-api/internal/token"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -118,7 +120,7 @@ func newRequestID() string {
 }
 
 func harmlessID(id string) bool {
-	if id == "" || len(id) > maxRequestID || looksLikeToken(id) {
+	if id == "" || len(id) > maxRequestID || token.HasPrefix(id) {
 		return false
 	}
 	for i := range len(id) {
@@ -156,7 +158,7 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 			default:
 				s.Logger.ErrorContext(r.Context(), "panic", "value", rec, "stack", string(debug.Stack()),
 					"requestId", w.Header().Get(headerRequestID))
-				if scopeOf(r).answer.status != 0 {
+				if stateOf(r).response.status != 0 {
 					panic(http.ErrAbortHandler) // half a response is sent: cut it off
 				}
 				s.writeProblem(w, r, errInternal)

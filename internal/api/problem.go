@@ -216,7 +216,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if !ok {
 		code, detail, t = codeInternal, errInternal.detail, problemTypes[codeInternal]
 	}
-	if c, ok := r.Context().Value(scopeKey{}).(*scope); ok { // a gateway's question has none yet
+	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
 		c.code = code
 	}
 	if t.status >= http.StatusInternalServerError && !expected[code] && r.Context().Err() == nil {

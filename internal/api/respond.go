@@ -115,7 +115,7 @@ func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess
 	withBuffer(func(b []byte) []byte {
 		b = sess.AppendJSON(b)
 		b = append(b[:len(b)-1], `,"token":"`...)
-		b = append(b, s.keys.Load().token(sess.ID)...) // nothing in a token needs escaping
+		b = append(b, s.keys.Load().sessions.Sign(sess.ID)...) // nothing in a token needs escaping
 		b = append(b, `"}`...)
 		writeSessionHead(w, status, sess, len(b))
 		_, _ = w.Write(b)
@@ -155,7 +155,7 @@ func (s *Server) handOver(sess *schema.Session) handOver {
 	if sess.Namespace != schema.DefaultNamespace {
 		return handOver{}
 	}
-	return handOver{Token: s.keys.Load().token(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
+	return handOver{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
 }
 
 // writeHandOver answers a service with the document and with what opens it.

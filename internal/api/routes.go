@@ -114,15 +114,13 @@ func (e *Endpoint) QueryParameters() []string { return e.query }
 
 // ServeHTTP implements http.Handler.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &scopeOf(r).exchange
-	x.ResponseWriter, x.s, x.r = w, e.s, r
-	defer x.end()
+	defer stateOf(r).response.release()
 	err := e.checkParameters(r)
 	if err == nil {
-		err = e.serve(x, r)
+		err = e.serve(w, r)
 	}
 	if err != nil {
-		e.s.writeProblem(x, r, err)
+		e.s.writeProblem(w, r, err)
 	}
 }
 

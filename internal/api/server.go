@@ -22,7 +22,7 @@ type Server struct {
 	Options
 	handler    http.Handler
 	router     chi.Routes
-	keys       atomic.Pointer[keyring]
+	keys       atomic.Pointer[keys]
 	metrics    *metrics
 	lines      sampler
 	cookieForm cookieForm
@@ -42,11 +42,11 @@ type Server struct {
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
 	lingering chan struct{}
-	// bodies and answers bound the bytes of large ones that are held at once.
-	bodies, answers *budget
-	// turns are taken by what keeps a processor busy.
-	turns chan struct{}
-	// touches are those of gateways' questions.
+	// bodies and answers bound the bytes of large ones that are in memory at once.
+	bodies, answers *semaphore
+	// cpuSlots is a semaphore of work that keeps a processor busy.
+	cpuSlots chan struct{}
+	// touches are those of authorization requests.
 	touches lateTouches
 	notices notices
 }
@@ -66,13 +66,14 @@ func New(o Options) (*Server, error) {
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}
+	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreams(o.MaxStreams)
 	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
-	s.bodies, s.answers = newBudget(size), newBudget(size)
-	s.bodies.ofBodies = true
+	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
+	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
-	s.turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+	s.cpuSlots = make(chan struct{}, runtime.GOMAXPROCS(0))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
@@ -104,15 +105,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Routes are the routes, for a test to walk.
 func (s *Server) Routes() chi.Routes { return s.router }
-
-// SetSecrets replaces the secrets for all requests that start from now on.
-func (s *Server) SetSecrets(secrets Secrets) error {
-	if len(secrets.Session) == 0 {
-		return errors.New("api: at least one session secret is required")
-	}
-	s.keys.Store(newKeyring(secrets))
-	return nil
-}
 
 // Drain makes the readiness check fail, so that no new traffic is sent here,
 // and ends the event streams. One that is opened from now on ends at once, with

@@ -28,8 +28,8 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if none.present && cred.id != "" {
-		sess, moved, err := s.fetch(r, key(cred.id), s.TouchOnAccess && !isPrefetch(r))
+	if none.present && cred.ID != "" {
+		sess, moved, err := s.fetch(r, key(cred.ID), s.TouchOnAccess && !isPrefetch(r))
 		switch {
 		case err == nil && none.matchWeak(sess.ETag()):
 			noteSession(r, sess.ID)
@@ -141,8 +141,8 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 // reports whether its deadline did.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, cred *credential, touch bool) (sess schema.Session, moved bool, err error) {
 	err = cred.missing()
-	if cred.id != "" {
-		sess, moved, err = s.fetch(r, key(cred.id), touch)
+	if cred.ID != "" {
+		sess, moved, err = s.fetch(r, key(cred.ID), touch)
 	}
 	if isAbsent(err) && s.autoCreates(r, cred) {
 		sess, err = s.autoCreate(w, r, cred, nil)
@@ -174,7 +174,7 @@ func (s *Server) headSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sess, err := s.Sessions.Peek(r.Context(), s.Now(), key(cred.id))
+	sess, err := s.Sessions.Peek(r.Context(), s.Now(), key(cred.ID))
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 		return err
 	}
 	creates = creates && s.autoCreates(r, &cred)
-	if cred.id == "" && !creates {
+	if cred.ID == "" && !creates {
 		return cred.missing()
 	}
 	cond, err := s.ifMatch(r)
@@ -221,8 +221,8 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, types []string, 
 	var sess schema.Session
 	var moved bool
 	err = store.ErrNotFound
-	if cred.id != "" {
-		sess, moved, err = s.sessionsOf(&cred).Update(r.Context(), s.Now(), key(cred.id),
+	if cred.ID != "" {
+		sess, moved, err = s.sessionsOf(&cred).Update(r.Context(), s.Now(), key(cred.ID),
 			store.Update{Change: cred.bounded(change), If: cond, Allow: s.limitGrowth(w, r, &cred, allowUser(&cred)), Slide: s.TouchOnAccess})
 	}
 	status := http.StatusOK
@@ -251,7 +251,7 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if cred.id != "" {
+	if cred.ID != "" {
 		cond, err := s.ifMatch(r)
 		if err != nil {
 			return err
@@ -260,7 +260,7 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		if err := s.signOut(r, cred.ids(room[:0]), cond); err != nil {
 			return err
 		}
-		noteSession(r, cred.id)
+		noteSession(r, cred.ID)
 	}
 	s.clearCookies(w)
 	w.WriteHeader(http.StatusNoContent)
@@ -329,7 +329,7 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	sess, made, err := s.renew(r, key(cred.id), how, allowUser(&cred))
+	sess, made, err := s.renew(r, key(cred.ID), how, allowUser(&cred))
 	if err != nil {
 		return err
 	}
@@ -349,7 +349,7 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 // mustCredential is credential for routes that do nothing without a session.
 func (s *Server) mustCredential(w http.ResponseWriter, r *http.Request) (credential, error) {
 	cred, err := s.credential(w, r)
-	if err == nil && cred.id == "" {
+	if err == nil && cred.ID == "" {
 		err = cred.missing()
 	}
 	return cred, err

@@ -126,7 +126,7 @@ func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limits := newPatience(w, r)
+	limits := newDeadlines(w, r)
 	report, err := s.Cleaner.Run(r.Context(), dryRun)
 	limits.beforeWrite() // a run may have taken longer than an answer usually may
 	if err != nil {

@@ -34,7 +34,7 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	out := newPatience(w, r)
+	out := newDeadlines(w, r)
 	defer out.beforeWrite() // net/http ends the answer
 	begun := false
 	err = work.Run(r.Context(), writerFunc(func(p []byte) (int, error) {
@@ -74,7 +74,7 @@ type importReport struct {
 // importSessions stores the sessions of the records in the body, up to the
 // first that is not right.
 func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
-	limits := newPatience(w, r)
+	limits := newDeadlines(w, r)
 	defer limits.beforeWrite() // it may have taken long
 	body := bufio.NewReader(limits.body(r))
 	if r.ContentLength <= 0 { // perhaps nothing, as an empty store exports it

@@ -21,7 +21,7 @@ func (c *credential) bounded(change schema.Change) schema.Change {
 // ttl as far as the caller may, 0 for none.
 func (s *Server) extend(r *http.Request, cred *credential, ttl time.Duration) (schema.Session, error) {
 	if cred.mayWriteUser() {
-		return s.Sessions.Extend(r.Context(), s.Now(), key(cred.id), ttl)
+		return s.Sessions.Extend(r.Context(), s.Now(), key(cred.ID), ttl)
 	}
-	return s.Sessions.Shorten(r.Context(), s.Now(), key(cred.id), ttl)
+	return s.Sessions.Shorten(r.Context(), s.Now(), key(cred.ID), ttl)
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,17 +14,23 @@ import (
 	"session-api/internal/store"
 )
 
-// verifyPath is where gateways ask whether a request may pass. Some append the
-// path and the query of that request to it: ruleOf says what counts.
+// verifyPath is the endpoint of forward auth: gateways ask there whether a
+// request may pass. Some append the path and the query of that request to it:
+// ruleOf says what counts.
 const verifyPath = "/api/session/verify"
 
-// DefaultVerifyTimeout is how long reading may keep a gateway waiting. Envoy
+// verifyURL is the URL in the access log's lines of authorization requests. What a
+// gateway appended to the path is left out: the paths of other services can hold
+// anything.
+var verifyURL = &url.URL{Path: verifyPath}
+
+// DefaultVerifyTimeout bounds how long a read may keep a gateway waiting. Envoy
 // itself waits for 200 ms unless it is told otherwise.
 const DefaultVerifyTimeout = 150 * time.Millisecond
 
-// isVerify reports whether the request is a gateway's question. Such requests
-// go past the router, which does not know every method, and past all that
-// would give answers that gateways do not understand.
+// isVerify reports whether r is an authorization request of a gateway. Those
+// bypass the router, which does not know every method, and all middleware that
+// would answer with what gateways do not understand.
 func isVerify(r *http.Request) bool {
 	path := r.URL.RawPath
 	if path == "" {
@@ -31,16 +39,16 @@ func isVerify(r *http.Request) bool {
 	return strings.HasPrefix(path, verifyPath)
 }
 
-// question is what others may keep of a gateway's question, in one piece.
-type question struct {
+// authRequest is the state of an authorization request, allocated at once.
+type authRequest struct {
 	start     time.Time
 	requestID [1]string // the header's value
 	late      store.LateContext
 	identity  [4]string // the headers' values
 }
 
-// verdict is the answer to a gateway.
-type verdict struct {
+// authDecision is the answer to an authorization request.
+type authDecision struct {
 	status  int
 	err     error // why it is not 200
 	sess    schema.Session
@@ -51,88 +59,91 @@ type verdict struct {
 // verify answers a gateway: 200 with the identity, 401, 403 or 503, whatever
 // was sent.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
-	q := &question{start: time.Now()}
-	s.begin(w, r, false, &q.requestID)
-	var v verdict
-	s.decide(r, q, &v)
-	if v.cookies != nil {
-		w.Header()["Set-Cookie"] = v.cookies
+	ar := &authRequest{start: time.Now()}
+	s.begin(w, r, false, &ar.requestID)
+	var d authDecision
+	s.decide(r, ar, &d)
+	if d.cookies != nil {
+		w.Header()["Set-Cookie"] = d.cookies
 	}
-	counted := v.status
+	counted := d.status
 	switch {
-	case v.err == nil:
-		setIdentity(w.Header(), q, &v)
-		w.WriteHeader(v.status)
-	case v.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
+	case d.err == nil:
+		setIdentity(w.Header(), ar, &d)
+		w.WriteHeader(d.status)
+	case d.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
 		counted = statusClientClosed // whoever listens all the same must not read a success
-		w.WriteHeader(v.status)
+		w.WriteHeader(d.status)
 	default:
-		s.writeProblem(w, r, v.err)
+		s.writeProblem(w, r, d.err)
 	}
-	took := time.Since(q.start)
+	took := time.Since(ar.start)
 	s.metrics.observe(verifyPath, r.Method, counted, took)
 	// A visitor without a session is every other visitor: what comes of it is
 	// logged by whoever lets them in or not.
-	quiet := errors.Is(v.err, errNoCredential)
+	quiet := errors.Is(d.err, errNoCredential)
 	if s.lines.wanted(counted) && (!quiet || s.Logger.Enabled(r.Context(), slog.LevelDebug)) {
-		c := &scope{
-			Context: r.Context(), requestID: q.requestID, start: q.start, took: took, session: v.sess.ID,
-			answer: answer{status: counted}, quiet: quiet,
+		c := &requestState{
+			Context: r.Context(), requestID: ar.requestID, start: ar.start, took: took, session: d.sess.ID,
+			response: response{status: counted}, quiet: quiet,
 		}
-		if v.err != nil {
-			c.code, _, _ = describe(v.err)
+		if d.err != nil {
+			c.code, _, _ = describe(d.err)
 		}
-		s.logVerify(w, r, c)
+		if r.Method != http.MethodHead {
+			c.response.bytes, _ = strconv.Atoi(w.Header().Get("Content-Length")) // 0 where there is no body
+		}
+		s.logAccess(r, verifyURL, c)
 	}
 }
 
-// decide finds the verdict, and writes nothing. What goes wrong is a 503: a
-// gateway must not take it for a session, nor for a visitor who has none.
-func (s *Server) decide(r *http.Request, q *question, v *verdict) {
+// decide makes the decision, and writes nothing. A failure is a 503: a gateway
+// must not take it for a session, nor for a visitor without one.
+func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 	defer func() {
 		if rec := recover(); rec != nil {
 			s.Logger.ErrorContext(r.Context(), "panic", "value", rec, "stack", string(debug.Stack()))
-			*v = refuse(errors.New("panic"))
+			*d = refuse(errors.New("panic"))
 		}
 	}()
 	now := s.Now()
 	asked, unclear, ruleErr := ruleOf(r.URL)
 	if unclear || ruleErr != nil {
-		s.reportRule(r, q, now, ruleErr)
+		s.reportRule(r, ar, now, ruleErr)
 	}
-	cred, err := s.verifyCredential(r, q)
+	cred, err := s.verifyCredential(r, ar)
 	if err != nil {
-		*v = s.refuseCredential(err)
+		*d = s.refuseCredential(err)
 		return
 	}
 	if ruleErr != nil && !unclear {
-		v.status, v.err = http.StatusServiceUnavailable, ruleErr
+		d.status, d.err = http.StatusServiceUnavailable, ruleErr
 		return
 	}
 	var moved bool
-	if v.sess, moved, err = s.look(r, q, now, cred.id, s.TouchOnAccess && !isPrefetch(r)); err == nil {
-		v.user, err = v.sess.User()
+	if d.sess, moved, err = s.look(r, ar, now, cred.ID, s.TouchOnAccess && !isPrefetch(r)); err == nil {
+		d.user, err = d.sess.User()
 	}
 	if err != nil {
-		*v = refuse(err)
+		*d = refuse(err)
 		return
 	}
-	v.status = http.StatusOK
-	if ruleErr == nil && !asked.allows(v.user) {
+	d.status = http.StatusOK
+	if ruleErr == nil && !asked.allows(d.user) {
 		ruleErr = errRoleRequired
 	}
 	if ruleErr != nil {
-		v.status, v.err = http.StatusForbidden, ruleErr
+		d.status, d.err = http.StatusForbidden, ruleErr
 	}
-	v.cookies = s.verifiedCookie(&cred, now, &v.sess, moved)
+	d.cookies = s.verifiedCookie(&cred, now, &d.sess, moved)
 }
 
-// refuse is the verdict on an error of the store.
-func refuse(err error) verdict {
+// refuse is the decision where the store failed with err.
+func refuse(err error) authDecision {
 	if errors.Is(err, store.ErrNotFound) {
-		return verdict{status: http.StatusUnauthorized, err: errUnauthorized}
+		return authDecision{status: http.StatusUnauthorized, err: errUnauthorized}
 	}
-	return verdict{status: http.StatusServiceUnavailable, err: unverifiedError{err}}
+	return authDecision{status: http.StatusServiceUnavailable, err: unverifiedError{err}}
 }
 
 // unverifiedError is a store that cannot be asked, whatever the cause is.
@@ -144,9 +155,9 @@ func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
 // look reads the session as its user does, within the time that a gateway
 // waits. Once it is read, that is the answer: what becomes of the deadline keeps
 // no visitor out, and the answer waits for it a third of that time at most.
-func (s *Server) look(r *http.Request, q *question, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
-	end := q.start.Add(s.VerifyTimeout)
-	ctx := &q.late
+func (s *Server) look(r *http.Request, ar *authRequest, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
+	end := ar.start.Add(s.VerifyTimeout)
+	ctx := &ar.late
 	ctx.Context, ctx.At = r.Context(), end
 	sess, err = s.Sessions.Get(ctx, now, key(id))
 	ctx.Release()
@@ -158,7 +169,7 @@ func (s *Server) look(r *http.Request, q *question, now time.Time, id string, to
 
 // reportRule says in the log, at most once a minute, that a gateway's rule is
 // not what it should be. err is nil where it could be read all the same.
-func (s *Server) reportRule(r *http.Request, q *question, now time.Time, err error) {
+func (s *Server) reportRule(r *http.Request, ar *authRequest, now time.Time, err error) {
 	detail := errUnclearRule.detail
 	var parameter string
 	if e, ok := errors.AsType[*ruleError](err); ok {
@@ -167,7 +178,7 @@ func (s *Server) reportRule(r *http.Request, q *question, now time.Time, err err
 	if !s.notices.due(now, detail) {
 		return
 	}
-	fields := []any{"detail", detail, "requestId", q.requestID[0]}
+	fields := []any{"detail", detail, "requestId", ar.requestID[0]}
 	if parameter != "" {
 		fields = append(fields, "parameter", parameter)
 	}

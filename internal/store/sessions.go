@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"session-api/internal/keymutex"
 	"session-api/internal/schema"
 )
 
@@ -20,14 +21,14 @@ type Sessions struct {
 	// trusted: see ForServices.
 	trusted bool
 
-	// Writers of one session in this process take turns, so that a crowd does
-	// not spend its time on conflicts. The store's compare-and-set is what
-	// makes a change safe; this only makes it cheap.
-	turns *turns[Key]
+	// writers serialises the writers of one session in this process, so that a
+	// crowd does not spend its time on conflicts. The store's compare-and-set is
+	// what makes a change safe; this only makes it cheap.
+	writers *keymutex.Mutex[Key]
 
-	// So do writes that make a session one of a user's, where users are
-	// limited. A session's turn comes before its user's.
-	userTurns *turns[userKey]
+	// users serialises writes that make a session one of a user's, where users are
+	// limited. A session's mutex is locked before its user's.
+	users *keymutex.Mutex[userKey]
 }
 
 // NewSessions returns the sessions of s.
@@ -37,7 +38,7 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 	}
 	return &Sessions{
 		Store: s, rules: rules, life: life, limit: limit,
-		turns: newTurns[Key](), userTurns: newTurns[userKey](),
+		writers: keymutex.New[Key](), users: keymutex.New[userKey](),
 	}
 }
 
@@ -331,11 +332,11 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 // fails with ErrConflict or ErrNotFound. Of an old key in its grace, write gets
 // the successor. Whether the key leads to a session, each read decides anew.
 func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
-	turn, err := s.turns.enter(ctx, key)
+	held, err := s.writers.Lock(ctx, key)
 	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
 		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, err)
 	}
-	defer turn.end()
+	defer held.Unlock()
 	for try := 0; ; try++ {
 		old, err := s.Peek(ctx, now, key)
 		if err != nil {

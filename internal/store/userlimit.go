@@ -112,28 +112,28 @@ func (s *Sessions) takeUserTurn(ctx context.Context, sess *schema.Session) (unlo
 	return s.lockUser(ctx, sess.Namespace, sess.UserID)
 }
 
-// lockUser takes the user's turn, in this process and among the instances.
+// lockUser locks the user, in this process and among the instances.
 func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock func(), err error) {
-	done, err := s.userTurns.take(ctx, userKey{namespace, user})
+	mutex, err := s.users.Lock(ctx, userKey{namespace, user})
 	if err != nil {
 		return nil, fmt.Errorf("%w: waiting for the user's other sessions: %w", ErrUnavailable, err)
 	}
 	locker, shared := s.Store.(Locker)
 	if !shared {
-		return done, nil
+		return mutex.Unlock, nil
 	}
 	sum := sha256.Sum256([]byte(namespace + "\x00" + user)) // names of leases are public in the store
 	name := "user-" + base64.RawURLEncoding.EncodeToString(sum[:12])
 	for try := 0; ; try++ {
 		release, held, err := locker.Lock(ctx, name, userLease)
 		if held && err == nil {
-			return func() { release(); done() }, nil
+			return func() { release(); mutex.Unlock() }, nil
 		}
 		if err == nil {
 			err = pause(ctx, try)
 		}
 		if err != nil {
-			done()
+			mutex.Unlock()
 			return nil, err
 		}
 	}

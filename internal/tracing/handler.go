@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"session-api/internal/token"
 )
 
 // Handler makes a span of each request to next, named after its route. The
@@ -56,7 +58,7 @@ func harmless(u *url.URL) *url.URL {
 		_, below, _ := strings.Cut(rest, "/")
 		shown.Path = strings.TrimSuffix(byID+"{id}/"+below, "/")
 	}
-	if strings.Contains(shown.Path, "s:") || strings.Contains(shown.Path, "s%3A") {
+	if token.InPath(shown.Path) {
 		shown.Path = "/" // a token has no business in a path, and none in a trace
 	}
 	return shown

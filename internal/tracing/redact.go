@@ -4,7 +4,7 @@ import (
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 // hide takes out of a text what no span may hold.
@@ -12,7 +12,7 @@ func (t *Tracing) hide(text string) string {
 	if secrets := t.secrets.Load(); secrets != nil {
 		text = secrets.Hide(text)
 	}
-	return redact.Text(text)
+	return token.Redact(text)
 }
 
 // redactor takes secrets out of spans on their way to the collector, so that it

@@ -22,7 +22,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 // scope names what makes the spans.
@@ -35,12 +35,12 @@ type Tracing struct {
 	// propagator reads the caller's trace.
 	propagator propagation.TextMapPropagator
 	// secrets are what no span may hold; nil until SetSecrets.
-	secrets atomic.Pointer[redact.Secrets]
+	secrets atomic.Pointer[token.Secrets]
 }
 
 // SetSecrets replaces the secrets that are taken out of all spans sent from now
 // on.
-func (t *Tracing) SetSecrets(secrets ...[][]byte) { t.secrets.Store(redact.NewSecrets(secrets...)) }
+func (t *Tracing) SetSecrets(secrets ...[][]byte) { t.secrets.Store(token.NewSecrets(secrets...)) }
 
 // Start begins to send spans by OTLP over HTTP to the endpoint, a URL to which
 // the path of the signal is appended, as OTEL_EXPORTER_OTLP_ENDPOINT has it.

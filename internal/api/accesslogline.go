@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -12,7 +11,7 @@ import (
 	"github.com/go-chi/httplog/v3"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"session-api/internal/redact"
+	"session-api/internal/token"
 )
 
 // The members of a line, as httplog names them: ECS.
@@ -37,7 +36,7 @@ var (
 // appendLine appends the line of a request for u that went well, as httplog and
 // slog's JSON handler would write it, at a tenth of the cost. A test holds it
 // against them.
-func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, level slog.Level) []byte {
+func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *requestState, level slog.Level) []byte {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
@@ -52,9 +51,9 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 	b = strconv.AppendInt(append(b, lineReceived...), r.ContentLength, 10)
 	b = appendText(append(b, lineUserAgent...), first(r.Header["User-Agent"]))
 	b = appendText(append(b, lineReferer...), first(r.Header["Referer"]))
-	b = strconv.AppendInt(append(b, lineStatus...), int64(c.answer.status), 10)
+	b = strconv.AppendInt(append(b, lineStatus...), int64(c.response.status), 10)
 	b = strconv.AppendInt(append(b, lineDuration...), c.took.Nanoseconds(), 10)
-	b = strconv.AppendInt(append(b, lineSent...), int64(c.answer.bytes), 10)
+	b = strconv.AppendInt(append(b, lineSent...), int64(c.response.bytes), 10)
 	b = appendText(append(b, `,"requestId":`...), c.requestID[0])
 	if c.session != "" {
 		b = append(appendIDHash(append(b, `,"session":"`...), c.session), '"')
@@ -66,12 +65,12 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *scope, lev
 }
 
 // appendTarget appends the members that hold what was asked for.
-func appendTarget(b []byte, r *http.Request, u *url.URL, c *scope, scheme string) []byte {
+func appendTarget(b []byte, r *http.Request, u *url.URL, c *requestState, scheme string) []byte {
 	target := urlText(u)
 	b = append(b, `","msg":"`...)
 	from := len(b)
 	b = append(append(append(b, r.Method...), ' '), target...)
-	b = strconv.AppendInt(append(b, " => HTTP "...), int64(c.answer.status), 10)
+	b = strconv.AppendInt(append(b, " => HTTP "...), int64(c.response.status), 10)
 	b = closeText(append(append(append(b, " ("...), c.took.String()...), ')'), from)
 	b = append(append(b, lineURL...), '"')
 	from = len(b)
@@ -97,67 +96,12 @@ func appendText(b []byte, text string) []byte {
 // closeText ends a string that begins at from, after its quote: as it is, where
 // it may be.
 func closeText(b []byte, from int) []byte {
-	if len(b)-from <= redact.MaxText && isPlain(b[from:]) {
+	if len(b)-from <= token.MaxText && token.PlainJSON(b[from:]) {
 		return append(b, '"')
 	}
-	b, _ = jsontext.AppendQuote(b[:from-1], redact.Text(string(b[from:]))) // what is not UTF-8 is replaced
+	b, _ = jsontext.AppendQuote(b[:from-1], token.Redact(string(b[from:]))) // what is not UTF-8 is replaced
 	return b
 }
-
-// isPlain reports whether a text can stand in a line as it is: nothing in it
-// needs an escape or may be a secret. It says no to some texts of which that is
-// true as well.
-func isPlain(text []byte) bool {
-	hexRun, slashes := 0, 0
-	for i, c := range text {
-		switch byteKinds[c] {
-		case hexByte:
-			if hexRun++; hexRun == 64 {
-				return false
-			}
-			continue
-		case plainByte:
-		case slash:
-			slashes++
-		case divider: // s: or bearer and a space
-			if i > 0 && (text[i-1]|0x20 == 's' || text[i-1]|0x20 == 'r') {
-				return false
-			}
-		case otherByte:
-			return false
-		}
-		hexRun = 0
-	}
-	return slashes < strings.Count(redact.BeforeID, "/") || !bytes.Contains(text, []byte(redact.BeforeID))
-}
-
-// byteKind is what isPlain has to know of a byte.
-type byteKind byte
-
-const (
-	otherByte byteKind = iota
-	plainByte
-	hexByte
-	slash
-	divider
-)
-
-var byteKinds = func() (of [256]byteKind) {
-	for c := ' '; c < 0x7f; c++ {
-		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
-			of[c] = hexByte
-		case c == '/':
-			of[c] = slash
-		case c == ':', c == ' ':
-			of[c] = divider
-		case strings.ContainsRune(`"\?%`, c):
-		default:
-			of[c] = plainByte
-		}
-	}
-	return of
-}()
 
 // urlText is u.String(), which nearly always is the path.
 func urlText(u *url.URL) string {

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// defaultPatience is how long one read of a body or one write of an answer may
-// take where the server sets no limit.
-const defaultPatience = 30 * time.Second
+// defaultDeadline bounds one read of a body or one write of an answer where the
+// server sets no limit.
+const defaultDeadline = 30 * time.Second
 
-// patience moves the deadlines of requests and answers that may take as long as
-// they get on. The server's own deadlines are for requests that are handled at
-// once: here each read and each write gets as long as they give to the whole.
-type patience struct {
+// deadlines is a watchdog for requests and answers that may take long as long as
+// they make progress. The server's own timeouts are for requests that are handled
+// at once: here each read and each write gets as long as they give to the whole.
+type deadlines struct {
 	w           http.ResponseWriter
 	controller  *http.ResponseController
 	read, write time.Duration
@@ -25,72 +25,72 @@ type patience struct {
 	strict bool
 }
 
-func newPatience(w http.ResponseWriter, r *http.Request) *patience {
-	p := &patience{
-		w: w, controller: http.NewResponseController(w), read: defaultPatience, write: defaultPatience, strict: manyAtOnce(r),
+func newDeadlines(w http.ResponseWriter, r *http.Request) *deadlines {
+	d := &deadlines{
+		w: w, controller: http.NewResponseController(w), read: defaultDeadline, write: defaultDeadline, strict: manyAtOnce(r),
 	}
-	p.afterRead()
-	p.afterWrite()
+	d.afterRead()
+	d.afterWrite()
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
 		if server.ReadTimeout > 0 {
-			p.read = server.ReadTimeout
+			d.read = server.ReadTimeout
 		}
 		if server.WriteTimeout > 0 {
-			p.write = server.WriteTimeout
+			d.write = server.WriteTimeout
 		}
 	}
-	return p
+	return d
 }
 
 // beforeWrite gives the next write its time. A writer without deadlines, as in
 // tests, cannot hold anybody up.
-func (p *patience) beforeWrite() { _ = p.controller.SetWriteDeadline(time.Now().Add(p.write)) }
+func (d *deadlines) beforeWrite() { _ = d.controller.SetWriteDeadline(time.Now().Add(d.write)) }
 
 // afterWrite gives what comes before the next write as long as it takes.
-func (p *patience) afterWrite() {
-	if p.strict {
-		_ = p.controller.SetWriteDeadline(time.Time{})
+func (d *deadlines) afterWrite() {
+	if d.strict {
+		_ = d.controller.SetWriteDeadline(time.Time{})
 	}
 }
 
 // afterRead is afterWrite for reads.
-func (p *patience) afterRead() {
-	if p.strict {
-		_ = p.controller.SetReadDeadline(time.Time{})
+func (d *deadlines) afterRead() {
+	if d.strict {
+		_ = d.controller.SetReadDeadline(time.Time{})
 	}
 }
 
 // Write implements io.Writer.
-func (p *patience) Write(b []byte) (int, error) {
-	p.beforeWrite()
-	defer p.afterWrite()
-	return p.w.Write(b)
+func (d *deadlines) Write(b []byte) (int, error) {
+	d.beforeWrite()
+	defer d.afterWrite()
+	return d.w.Write(b)
 }
 
 // flush sends what is written. That it failed ends the request's context.
-func (p *patience) flush() {
-	p.beforeWrite()
-	defer p.afterWrite()
-	_ = p.controller.Flush()
+func (d *deadlines) flush() {
+	d.beforeWrite()
+	defer d.afterWrite()
+	_ = d.controller.Flush()
 }
 
 // body returns the request's body, each read of which gets its time.
-func (p *patience) body(r *http.Request) io.Reader { return &patientBody{p: p, body: r.Body} }
+func (d *deadlines) body(r *http.Request) io.Reader { return &deadlineBody{d: d, body: r.Body} }
 
-type patientBody struct {
-	p     *patience
+type deadlineBody struct {
+	d     *deadlines
 	body  io.Reader
 	ended bool
 }
 
 // Read implements io.Reader.
-func (b *patientBody) Read(into []byte) (int, error) {
+func (b *deadlineBody) Read(into []byte) (int, error) {
 	if b.ended { // the connection is net/http's again, deadlines included
 		return 0, io.EOF
 	}
-	_ = b.p.controller.SetReadDeadline(time.Now().Add(b.p.read))
+	_ = b.d.controller.SetReadDeadline(time.Now().Add(b.d.read))
 	n, err := b.body.Read(into)
-	b.p.afterRead()
+	b.d.afterRead()
 	switch {
 	case errors.Is(err, io.EOF):
 		b.ended = true

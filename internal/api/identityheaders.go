@@ -29,12 +29,12 @@ var nobody = []string{""}
 var incompleteRoles = []string{"roles"}
 
 // setIdentity sets the headers of an answer that lets a request pass.
-func setIdentity(h http.Header, q *question, v *verdict) {
-	values := &q.identity
-	values[0] = v.sess.ID
+func setIdentity(h http.Header, ar *authRequest, d *authDecision) {
+	values := &ar.identity
+	values[0] = d.sess.ID
 	h[headerSessionID] = values[0:1:1]
 	h[headerUserID], h[headerUserEmail], h[headerUserRoles], h[headerIncomplete] = nobody, nobody, nobody, nobody
-	if u := v.user; u != nil {
+	if u := d.user; u != nil {
 		values[1], values[2], values[3] = headerValue(u.ID), headerValue(u.Email), roleList(u.Roles)
 		h[headerUserID], h[headerUserEmail], h[headerUserRoles] = values[1:2:2], values[2:3:3], values[3:4:4]
 		if len(values[3]) > longestRoles {

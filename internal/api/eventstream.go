@@ -22,18 +22,18 @@ const (
 	// droppedEvent: the client was slower than the events.
 	droppedEvent = "event: dropped\ndata: {\"type\":\"dropped\"}\n\n"
 
-	// outboxBytes is how much waits to be sent before the follower waits, too.
-	outboxBytes = 64 << 10
+	// maxPendingEvents is how many bytes wait to be sent before the follower waits, too.
+	maxPendingEvents = 64 << 10
 
 	// idEvery is how many events that the client does not want may pass before
-	// it is told of the place anyway: one that comes back from too far behind
-	// would be reset without having missed anything.
+	// it gets the last ID anyway: one that comes back from too far behind would be
+	// reset without having missed anything.
 	idEvery = 256
 )
 
-// outbox holds what is to be sent on an event stream. One goroutine puts in,
-// another takes out.
-type outbox struct {
+// eventStream buffers what is to be sent on an event stream: a bounded queue
+// between one goroutine that puts and one that takes.
+type eventStream struct {
 	filter eventFilter
 	// ready and taken have a token when there is something to take, and when
 	// there is room again.
@@ -45,24 +45,24 @@ type outbox struct {
 	mu      sync.Mutex
 	pending []byte
 	spare   []byte
-	// place is the ID of the last event that came by. The client does not know
-	// of it if unsaid is more than 0, by so many events.
-	place  string
-	unsaid int
+	// lastID is the ID of the last event, and skipped the number of events since
+	// the last ID that the client got.
+	lastID  string
+	skipped int
 }
 
-func newOutbox(filter eventFilter) *outbox {
-	return &outbox{
+func newEventStream(filter eventFilter) *eventStream {
+	return &eventStream{
 		filter: filter, ready: make(chan struct{}, 1), taken: make(chan struct{}, 1), finished: make(chan struct{}),
 		pending: []byte(retryHint),
 	}
 }
 
 // put adds an event if it is one that the client wants. It waits for room.
-func (o *outbox) put(ctx context.Context, ev *store.Event) error {
-	for !o.add(ev) {
+func (e *eventStream) put(ctx context.Context, ev *store.Event) error {
+	for !e.add(ev) {
 		select {
-		case <-o.taken:
+		case <-e.taken:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -70,80 +70,80 @@ func (o *outbox) put(ctx context.Context, ev *store.Event) error {
 	return nil
 }
 
-func (o *outbox) add(ev *store.Event) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.pending) >= outboxBytes {
+func (e *eventStream) add(ev *store.Event) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.pending) >= maxPendingEvents {
 		return false
 	}
-	o.place = ev.ID
-	if o.filter.match(ev) {
-		o.unsaid = 0
-		o.pending = appendEvent(o.pending, ev)
-		signal(o.ready)
-	} else if o.unsaid++; o.unsaid == idEvery {
-		o.sayPlace()
-		o.pending = append(o.pending, '\n')
-		signal(o.ready)
+	e.lastID = ev.ID
+	if e.filter.match(ev) {
+		e.skipped = 0
+		e.pending = appendEvent(e.pending, ev)
+		notify(e.ready)
+	} else if e.skipped++; e.skipped == idEvery {
+		e.appendLastID()
+		e.pending = append(e.pending, '\n')
+		notify(e.ready)
 	}
 	return true
 }
 
-// sayPlace adds the line with the last event's ID.
-func (o *outbox) sayPlace() {
-	o.unsaid = 0
-	o.pending = append(append(append(o.pending, "id: "...), o.place...), '\n')
+// appendLastID appends the line with the last event's ID.
+func (e *eventStream) appendLastID() {
+	e.skipped = 0
+	e.pending = append(append(append(e.pending, "id: "...), e.lastID...), '\n')
 }
 
-// beat adds a comment, and the place if the client does not know it.
-func (o *outbox) beat() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pending = append(o.pending, ":\n"...)
-	if o.unsaid > 0 {
-		o.sayPlace()
+// beat adds a comment, and the last ID if the client does not have it.
+func (e *eventStream) beat() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pending = append(e.pending, ":\n"...)
+	if e.skipped > 0 {
+		e.appendLastID()
 	}
-	o.pending = append(o.pending, '\n')
+	e.pending = append(e.pending, '\n')
 }
 
 // reset adds the event that says so.
-func (o *outbox) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pending = append(o.pending, resetEvent...)
-	signal(o.ready)
+func (e *eventStream) reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pending = append(e.pending, resetEvent...)
+	notify(e.ready)
 }
 
 // begun reports whether any event has come by.
-func (o *outbox) begun() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.place != ""
+func (e *eventStream) begun() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lastID != ""
 }
 
 // finish says that nothing comes any more, and why.
-func (o *outbox) finish(err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+func (e *eventStream) finish(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if errors.Is(err, store.ErrEventsLost) {
-		o.pending = append(o.pending, droppedEvent...)
+		e.pending = append(e.pending, droppedEvent...)
 	}
-	o.err = err
-	close(o.finished)
+	e.err = err
+	close(e.finished)
 }
 
 // take returns what is to be sent. It may be used until the next take.
-func (o *outbox) take() []byte {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	out := o.pending
-	o.pending, o.spare = o.spare[:0], out
-	signal(o.taken)
+func (e *eventStream) take() []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := e.pending
+	e.pending, e.spare = e.spare[:0], out
+	notify(e.taken)
 	return out
 }
 
-// signal leaves a token in c, if there is none.
-func signal(c chan<- struct{}) {
+// notify leaves a token in c, if there is none.
+func notify(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -110,22 +109,6 @@ func FuzzCookieValues(f *testing.F) {
 			at := slices.IndexFunc(ours, func(v string) bool { return strings.Trim(c.Value, " \t") == strings.Trim(v, " \t") })
 			require.NotEqual(t, -1, at, "%q is not among %q", c.Value, ours)
 			ours = ours[at+1:]
-		}
-	})
-}
-
-// FuzzPercentDecode: it is url.PathUnescape.
-func FuzzPercentDecode(f *testing.F) {
-	for _, s := range []string{"", "s%3Aabc.d%2Be", "%", "%3", "%zz", "%00%fF", "a+b"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		want, err := url.PathUnescape(s)
-		dst := make([]byte, len(s))
-		n, ok := percentDecode(dst, s)
-		require.Equal(t, err == nil, ok)
-		if ok {
-			require.Equal(t, want, string(dst[:n]))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package redact
+package token
 
 import (
 	"testing"

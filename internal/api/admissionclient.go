@@ -8,10 +8,10 @@ import (
 	"github.com/go-chi/httprate"
 )
 
-// budgetClient names the client whose share of the budgets a request takes: an
+// admissionClient names the client to whose share the permits of a request count: an
 // address of IPv4 or a /64 of IPv6. A trusted proxy that does not say who its
-// client is has no share, and the empty name.
-func (s *Server) budgetClient(r *http.Request) string {
+// client is has no share but the empty name.
+func (s *Server) admissionClient(r *http.Request) string {
 	client := s.clientIP(r)
 	if len(s.proxies.trusted) > 0 {
 		if addr, err := netip.ParseAddr(client); err == nil && s.proxies.trust(plain(addr)) {
@@ -21,17 +21,17 @@ func (s *Server) budgetClient(r *http.Request) string {
 	return httprate.CanonicalizeIP(client)
 }
 
-// progressReader is a body that tells its hold that it gets on.
+// progressReader is a body that reports its progress to its permit.
 type progressReader struct {
-	body io.Reader
-	hold *hold
+	body   io.Reader
+	permit *permit
 }
 
 // Read implements io.Reader.
 func (p progressReader) Read(into []byte) (int, error) {
 	n, err := p.body.Read(into)
 	if n > 0 {
-		p.hold.progress()
+		p.permit.progress()
 	}
 	return n, err
 }

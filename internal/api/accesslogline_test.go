@@ -14,24 +14,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bothLines returns the line of one request as it is put together here, and as
-// httplog and slog write it.
-func bothLines(t *testing.T, r *http.Request, c *scope) (lean, full string) {
+// bothLines returns the line of one request as appendLine writes it, and as httplog and
+// slog do.
+func bothLines(t *testing.T, r *http.Request, c *requestState) (line, want string) {
 	t.Helper()
 	var out bytes.Buffer
 	s := &Server{Options: Options{Logger: slog.New(slog.NewJSONHandler(&out, nil))}}
 	s.httplog = s.newHTTPLog()
 	c.Context = r.Context()
 	r = r.WithContext(c)
-	s.writeLine(r, c)
-	full = out.String()
+	s.logAccess(r, r.URL, c)
+	want = out.String()
 	out.Reset()
 	s.AccessLog.Lines = &out
-	s.writeLine(r, c)
-	return out.String(), full
+	s.logAccess(r, r.URL, c)
+	return out.String(), want
 }
 
-// FuzzLine: the lean line says what httplog's says, and hides what that hides.
+// FuzzLine: appendLine says what httplog says, and hides what that hides.
 func FuzzLine(f *testing.F) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	f.Add("GET", "/api/session", "example.org", "curl/8.5.0", "", "r-1", id, 200, 1042, int64(123456))
@@ -47,15 +47,15 @@ func FuzzLine(f *testing.F) {
 			Method: method, URL: u, Host: host, Proto: "HTTP/1.1", RemoteAddr: "192.0.2.1:4711",
 			Header: http.Header{"User-Agent": {agent}, "Referer": {referer}},
 		}
-		c := &scope{
+		c := &requestState{
 			requestID: [1]string{requestID}, start: time.Now(), took: time.Duration(took), session: session,
-			answer: answer{status: 200 + (status%200+200)%200, bytes: sent},
+			response: response{status: 200 + (status%200+200)%200, bytes: sent},
 		}
-		lean, full := bothLines(t, r, c)
-		require.Equal(t, 1, strings.Count(lean, "\n"))
+		line, full := bothLines(t, r, c)
+		require.Equal(t, 1, strings.Count(line, "\n"))
 		var got, want map[string]any
 		require.NoError(t, json.Unmarshal([]byte(full), &want), full)
-		require.NoError(t, json.Unmarshal([]byte(lean), &got), lean)
+		require.NoError(t, json.Unmarshal([]byte(line), &got), line)
 		_, err = time.Parse(time.RFC3339Nano, got["time"].(string))
 		require.NoError(t, err)
 		delete(got, "time")
@@ -84,10 +84,10 @@ func TestLinesOfFailures(t *testing.T) {
 		AccessLog: AccessLog{Lines: &out},
 	}}
 	s.httplog = s.newHTTPLog()
-	c := &scope{Context: t.Context(), start: time.Now(), took: 1234567 * time.Nanosecond, answer: answer{status: 503, bytes: 99}}
+	c := &requestState{Context: t.Context(), start: time.Now(), took: 1234567 * time.Nanosecond, response: response{status: 503, bytes: 99}}
 	r, err := http.NewRequestWithContext(c, http.MethodGet, "/api/session?a=b", http.NoBody)
 	require.NoError(t, err)
-	s.writeLine(r, c)
+	s.logAccess(r, r.URL, c)
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	assert.Equal(t, "ERROR", line["level"])
@@ -96,7 +96,7 @@ func TestLinesOfFailures(t *testing.T) {
 	assert.InDelta(t, 99, line["http.response.body.bytes"], 0)
 
 	out.Reset()
-	c.answer.status, c.panicked = 200, http.ErrAbortHandler
-	assert.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { s.writeLine(r, c) })
+	c.response.status, c.panicked = 200, http.ErrAbortHandler
+	assert.PanicsWithError(t, http.ErrAbortHandler.Error(), func() { s.logAccess(r, r.URL, c) })
 	assert.Contains(t, out.String(), "abort")
 }

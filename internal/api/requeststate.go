@@ -11,17 +11,16 @@ import (
 	"session-api/internal/schema"
 )
 
-// scope is what the service keeps of one request while it is handled. It is
-// the request's context, router's part included: a value of a context of its
-// own for each would be a copy of the request for each.
-type scope struct {
+// requestState is the state of one request while it is handled. It is the
+// request's context, the router's part included: a context value for each of its
+// parts would cost a copy of the request for each.
+type requestState struct {
 	context.Context
 	route *chi.Context
 	start time.Time
 
 	requestID [1]string // the header's value
-	exchange  exchange
-	answer    answer
+	response  response
 	body      requestBody
 
 	// What the access log tells of the request once it is answered.
@@ -33,13 +32,13 @@ type scope struct {
 	panicked any         // what has to be panicked with again
 }
 
-// scopeKey finds the scope of a request in its context.
-type scopeKey struct{}
+// stateKey is the context key of a request's state.
+type stateKey struct{}
 
 // Value implements context.Context.
-func (c *scope) Value(key any) any {
+func (c *requestState) Value(key any) any {
 	switch key {
-	case scopeKey{}:
+	case stateKey{}:
 		return c
 	case chi.RouteCtxKey:
 		return c.route
@@ -47,9 +46,9 @@ func (c *scope) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// scopeOf returns the scope of a request that ServeHTTP has begun.
-func scopeOf(r *http.Request) *scope {
-	return r.Context().Value(scopeKey{}).(*scope) //nolint:forcetypeassert // every route is behind ServeHTTP
+// stateOf returns the state of a request that route has begun.
+func stateOf(r *http.Request) *requestState {
+	return r.Context().Value(stateKey{}).(*requestState) //nolint:forcetypeassert // every route is behind it
 }
 
 // routeContexts are chi's, used again as chi itself does it.
@@ -57,7 +56,7 @@ var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 
 // route hands the request to its route.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	c := &scope{Context: r.Context(), start: time.Now()}
+	c := &requestState{Context: r.Context(), start: time.Now()}
 	s.begin(w, r, readsBody(r.Method), &c.requestID)
 	if h := w.Header(); s.keepAlive != nil && keepsAlive(r) && len(h["Connection"]) == 0 {
 		h[headerKeepAlive] = s.keepAlive
@@ -75,7 +74,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 }
 
 // dispatch calls the router.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *scope) {
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *requestState) {
 	if c.route = chi.RouteContext(c.Context); c.route != nil { // somebody wants to know the route
 		s.handler.ServeHTTP(w, r)
 		return

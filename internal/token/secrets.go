@@ -1,4 +1,4 @@
-package redact
+package token
 
 import (
 	"bytes"
@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Secrets are the configured secrets in all spellings in which a client may
-// have put one into what is told: as it is, as a path or a query escapes it,
+// Secrets are the configured secrets in all spellings in which a client may have
+// put one into a text that is logged: as it is, as a path or a query escapes it,
 // once or twice, and as JSON quotes it.
 type Secrets struct {
 	needles  [][]byte
 	replacer *strings.Replacer
 }
 
-// NewSecrets returns the texts of the secrets. Ones of fewer than
-// minSecretText bytes are left out: they are in every other word.
+// NewSecrets returns the secrets of the lists. It leaves out those of fewer than
+// minSecretText bytes, which occur in ordinary words.
 func NewSecrets(secrets ...[][]byte) *Secrets {
 	const minSecretText = 8
 	var texts []string
@@ -29,7 +29,7 @@ func NewSecrets(secrets ...[][]byte) *Secrets {
 			}
 		}
 	}
-	slices.SortFunc(texts, func(a, b string) int { // of one that begins with another, all goes
+	slices.SortFunc(texts, func(a, b string) int { // a secret goes before its own prefixes
 		return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b))
 	})
 	t := &Secrets{}
@@ -48,7 +48,7 @@ func spellings(secret string) []string {
 	return []string{secret, path, query, url.PathEscape(path), url.QueryEscape(query), string(quoted[1 : len(quoted)-1])}
 }
 
-// In reports whether a text holds one of the secrets.
+// In reports whether the text holds one of the secrets.
 func (t *Secrets) In(text []byte) bool {
 	for _, needle := range t.needles {
 		if bytes.Contains(text, needle) {
@@ -58,5 +58,5 @@ func (t *Secrets) In(text []byte) bool {
 	return false
 }
 
-// Hide takes the secrets out of a text.
+// Hide replaces the secrets in the text by Mark.
 func (t *Secrets) Hide(text string) string { return t.replacer.Replace(text) }

@@ -31,7 +31,7 @@ func (e *ruleError) Unwrap() error { return &problem{codeInvalidRule, e.detail} 
 // told whether the gateway or its client wrote it.
 var errUnclearRule = &problem{codeRoleRequired, "A parameter like role stands behind a path, which the gateway may have appended with its client's query. Let the gateway ask /api/session/verify;session or ;role=… in front of the path."}
 
-// ruleOf reads the rule of a gateway's question. What counts is where it stands,
+// ruleOf reads the rule of an authorization request. What counts is where it stands,
 // because gateways differ in what they add to the address that they were given:
 //
 //   - verify?role=admin: nothing follows verify in the path, so nothing was

@@ -1,4 +1,4 @@
-package redact
+package token
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestText(t *testing.T) {
+func TestRedact(t *testing.T) {
 	id := strings.Repeat("0123456789abcdef", 4)
 	for in, want := range map[string]string{
 		"":                                     "",
@@ -32,19 +32,19 @@ func TestText(t *testing.T) {
 		"Authorization: Bearer some-token":                    "Authorization: [redacted]",
 		"Mozilla/5.0 (X11; Linux x86_64) Chrome/":             "Mozilla/5.0 (X11; Linux x86_64) Chrome/",
 	} {
-		assert.Equal(t, want, Text(in), in)
+		assert.Equal(t, want, Redact(in), in)
 	}
 }
 
-// FuzzMaybeSecret holds the quick look against the expression that it saves.
-func FuzzMaybeSecret(f *testing.F) {
+// FuzzMayMatch compares the quick scan with the expression.
+func FuzzMayMatch(f *testing.F) {
 	f.Add("s:" + strings.Repeat("a", 20) + ".x")
 	f.Add("x s%3A" + strings.Repeat("0", 64) + ".x y")
 	f.Add("Bearer x")
 	f.Add("BEARER\tx s: a")
 	f.Add(strings.Repeat("f", 64))
 	f.Fuzz(func(t *testing.T, s string) {
-		if secretShaped.MatchString(s) && !maybeSecret(s) {
+		if shape.MatchString(s) && !mayMatch(s) {
 			t.Fatalf("%q would be logged", s)
 		}
 	})

@@ -4,7 +4,28 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+
+	"session-api/internal/token"
 )
+
+// plainCookie finds the cookie in the form in which nearly all requests have
+// it: once, in one header, unquoted, with nothing in it that a token cannot
+// have. What is not that plain is for net/http to read.
+func plainCookie(h http.Header, name string) (value string, ok bool) {
+	lines := h["Cookie"]
+	if len(lines) != 1 {
+		return "", false
+	}
+	before, after, found := strings.Cut(lines[0], name)
+	if !found || before != "" && !strings.HasSuffix(before, "; ") || !strings.HasPrefix(after, "=") {
+		return "", false
+	}
+	value, others, _ := strings.Cut(after[1:], ";")
+	if strings.Contains(others, name) || !token.IsPlain(value) {
+		return "", false
+	}
+	return value, true
+}
 
 // maxCookieValues bounds how many cookies of one name are looked at: more than
 // the headers of a request have room for, if each has a token.

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// withCPU runs work on so many bytes: parsing a large body, changing a large
+// document. It admits as much of large work at once as there are processors, and
+// all small work. Returns errOverloaded if no slot came free in time.
+func (s *Server) withCPU(ctx context.Context, bytes int, work func() error) error {
+	if bytes <= smallBody {
+		return work()
+	}
+	select {
+	case s.cpuSlots <- struct{}{}:
+	default:
+		timeout := time.NewTimer(admissionTimeout)
+		defer timeout.Stop()
+		select {
+		case s.cpuSlots <- struct{}{}:
+		case <-timeout.C:
+			return errOverloaded
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	defer func() { <-s.cpuSlots }()
+	return work()
+}
+
+// admittedChange is a change whose Apply waits for a CPU slot.
+type admittedChange struct {
+	schema.Change
+	bytes int // of the body
+	s     *Server
+	ctx   context.Context //nolint:containedctx // the request's, which Apply is a part of
+}
+
+// Apply implements schema.Change. Its error may also be errOverloaded.
+func (c *admittedChange) Apply(cur schema.Sections) (next schema.Sections, err error) {
+	bytes := c.bytes + len(cur.Inputs) + len(cur.APIConfig) + len(cur.Results) + len(cur.Meta)
+	if bytes <= smallBody {
+		return c.Change.Apply(cur)
+	}
+	err = c.s.withCPU(c.ctx, bytes, func() (err error) {
+		next, err = c.Change.Apply(cur)
+		return err
+	})
+	return next, err
+}

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// response is the one http.ResponseWriter of a request. It records the status and
+// the size for metrics and the access log, holds the permits that a large body and
+// a large answer take of their semaphores, and sends no body where there is none.
+type response struct {
+	http.ResponseWriter
+	s *Server
+	r *http.Request
+
+	status int // 0 before it is known
+	bytes  int
+
+	body, answer *permit
+	buffer       *bytes.Buffer // of the body; nil for none
+	// refusing: a problem is sent in place of an answer for which there is no room.
+	// refused: it was, and what is written still is dropped.
+	refusing, refused bool
+}
+
+// Unwrap lets a http.ResponseController find the writer beneath.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// release returns what the request held while it was handled.
+func (w *response) release() {
+	w.body.release()
+	w.answer.release()
+	w.body, w.answer = nil, nil
+	if w.buffer != nil && w.buffer.Cap() <= maxPooled {
+		w.buffer.Reset()
+		bodyBuffers.Put(w.buffer)
+	}
+	w.buffer = nil
+}
+
+// bodyBuffers are for bodies. A change that is read from one may refer to its
+// bytes until the request is answered; no document does.
+var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// bodyBuffer returns a buffer for the body, valid until release.
+func (w *response) bodyBuffer() *bytes.Buffer {
+	w.buffer = bodyBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
+	return w.buffer
+}
+
+// admitBody waits for room for a body of that size.
+func (w *response) admitBody(bytes int64) (err error) {
+	w.body, err = w.s.bodies.acquire(w.r.Context(), w.s.admissionClient(w.r), bytes, func() {
+		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now())
+	})
+	return err
+}
+
+// WriteHeader implements http.ResponseWriter. The body is done with by now.
+func (w *response) WriteHeader(status int) {
+	w.body.release()
+	w.body = nil
+	if !w.admitAnswer() {
+		return
+	}
+	if w.status == 0 && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// admitAnswer waits for room for an answer of the length in its header, if it is a
+// large one. Where there is none in time, it sends a problem and returns false;
+// what a change has changed stays changed.
+func (w *response) admitAnswer() bool {
+	if w.answer != nil || w.refusing || w.r.Method == http.MethodHead {
+		return true
+	}
+	length := w.Header()["Content-Length"]
+	if len(length) != 1 || len(length[0]) < len("16384") {
+		return true
+	}
+	bytes, err := strconv.ParseInt(length[0], 10, 64)
+	if err != nil || bytes <= smallBody {
+		return true
+	}
+	w.answer, err = w.s.answers.acquire(w.r.Context(), "", bytes, func() {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now())
+	})
+	if err == nil {
+		return true
+	}
+	w.refusing = true
+	w.Header().Del("ETag")
+	w.s.writeProblem(w, w.r, err)
+	w.refused = true
+	return false
+}
+
+// Write implements http.ResponseWriter. An answer to HEAD has no body.
+func (w *response) Write(b []byte) (int, error) {
+	if w.refused || w.r.Method == http.MethodHead {
+		return len(b), nil
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.wrote(n)
+	return n, err
+}
+
+// WriteString implements io.StringWriter.
+func (w *response) WriteString(text string) (int, error) {
+	if w.refused || w.r.Method == http.MethodHead {
+		return len(text), nil
+	}
+	n, err := io.WriteString(w.ResponseWriter, text)
+	w.wrote(n)
+	return n, err
+}
+
+// wrote records n bytes of the body.
+func (w *response) wrote(n int) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.bytes += n
+}

@@ -1,0 +1,15 @@
+// Package token is the one place that knows what credentials look like.
+//
+// A session's token is s:<id>.<signature>, the signature an HMAC-SHA256 of the id
+// in standard base64 without padding, as the npm package cookie-signature makes
+// it. It is read percent-encoded and plain, and each id has one spelling of its
+// signature. A Keyring signs tokens with its first secret and verifies those of
+// all; the secrets themselves cannot be had from it. ServiceTokens tell the
+// tokens of trusted callers apart without a trace of them in the time taken.
+//
+// What leaves the service as logs and traces passes through Redact, which knows
+// credentials by their shape, and Secrets.Hide, which knows the configured ones.
+//
+// In reading order: format.go, keyring.go, signer.go, cache.go, service.go;
+// redact.go, plain.go, secrets.go, loghandler.go.
+package token

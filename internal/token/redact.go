@@ -1,0 +1,91 @@
+package token
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Mark stands in the place of what was redacted.
+const Mark = "[redacted]"
+
+// shape matches a token or a session id wherever a client may have put it: in a
+// path, a query, a Referer.
+var shape = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
+
+// MaxText is the length in bytes to which Redact cuts a text: a binary one grows
+// sixfold when it is quoted.
+const MaxText = 1 << 10
+
+// Redact replaces the queries of URLs and all that has the shape of a credential
+// in s, and cuts off what is beyond MaxText. A query goes as a whole: it rarely
+// holds what is worth logging, and may hold anything.
+func Redact(s string) string {
+	if s = redactWhole(s); len(s) <= MaxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxText], "") + "…"
+}
+
+func redactWhole(s string) string {
+	if i := strings.IndexByte(s, '?'); i >= 0 {
+		end := len(s)
+		if n := strings.IndexByte(s[i:], ' '); n >= 0 {
+			end = i + n
+		}
+		s = s[:i] + "?" + Mark + s[end:]
+	}
+	s = redactIDs(s)
+	if !mayMatch(s) {
+		return s
+	}
+	return shape.ReplaceAllString(s, Mark)
+}
+
+// pathBeforeID precedes the id in the paths of service routes.
+const pathBeforeID = "/api/sessions/"
+
+// redactIDs replaces the ids in the paths of service routes. Those that callers
+// bring have no shape to know them by.
+func redactIDs(s string) string {
+	i := strings.Index(s, pathBeforeID)
+	if i < 0 {
+		return s
+	}
+	start := i + len(pathBeforeID)
+	end := start + strings.IndexAny(s[start:]+" ", "/? \"\t\n")
+	id := Mark
+	if s[start:end] == "count" || s[start:end] == "{id}" { // a route of its own, and the name of a route
+		id = s[start:end]
+	}
+	return s[:start] + id + redactIDs(s[end:])
+}
+
+// mayMatch reports whether shape may match s. It is false for nearly everything
+// that is logged, at a fraction of the cost of the expression.
+func mayMatch(s string) bool {
+	hexRun := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c >= 'A' && c <= 'F':
+			if hexRun++; hexRun == 64 {
+				return true
+			}
+			continue
+		case c == ':' || c == '%': // s: or s%3a
+			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 {
+				return true
+			}
+		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space
+			if i >= 6 && strings.EqualFold(s[i-6:i], "bearer") {
+				return true
+			}
+		}
+		hexRun = 0
+	}
+	return false
+}
+
+// InPath reports whether a path seems to hold a token, in either spelling.
+func InPath(path string) bool {
+	return strings.Contains(path, prefix) || strings.Contains(path, escapedPrefix)
+}
