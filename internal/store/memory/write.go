@@ -270,9 +270,10 @@ func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
 	if slices.Equal(was.files, rec.files) {
 		was.space.setRecord(e, was, rec)
 	} else {
-		s.files.add(e, rec.files)
+		gone, added := difference(was.files, rec.files)
+		s.files.add(e, added)
 		was.space.setRecord(e, was, rec)
-		s.files.removeExcept(e, was.files, rec.files)
+		s.files.remove(e, gone)
 	}
 	s.requeue(sh, e, was.expires, rec.expires)
 	if to := s.classOf(rec, true); to != e.class {

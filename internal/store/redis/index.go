@@ -77,13 +77,16 @@ func (s *Store) removalsButFiles(client rueidis.Client, e *entry) []rueidis.Comp
 	return cmds
 }
 
-// fileMembers returns the members in the index by file, by shard.
+// fileMembers returns the members in the index by file that are meant, by shard.
 func (e *entry) fileMembers() map[int][]string {
 	if len(e.files) == 0 {
 		return nil
 	}
 	members := make(map[int][]string, min(len(e.files), shards))
 	for _, path := range e.files {
+		if !e.means(path) {
+			continue
+		}
 		shard := shardOf(path)
 		members[shard] = append(members[shard], e.fileMember(path))
 	}

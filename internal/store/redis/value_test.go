@@ -149,7 +149,7 @@ func TestValueOfAnother(t *testing.T) {
 }
 
 func TestTrailerIsNeverLongerThanWhatIsRead(t *testing.T) {
-	longest := trailerStart + trailerBytes + "999999999999999," + trailerIndex + strings.Repeat("A", stampText) + `"` +
+	longest := trailerStart + trailerBytes + "999999999999999," + trailerFiles + strings.Repeat("A", fileStampsText) + `",` + trailerIndex + strings.Repeat("A", stampText) + `"` +
 		trailerBirth + strings.Repeat("A", stampText) + `"` + terms(maxTTL, maxTTL)
 	assert.Less(t, len(longest), trailerMax)
 	_, ok := parseTrailer(longest)
