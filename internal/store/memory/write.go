@@ -62,10 +62,28 @@ func repack(s *schema.Session, was *record) *record {
 	}
 	if !was.same(s) || !slices.Equal(s.Files, was.files) {
 		terms = was.space.termsOf(s)
+		share(terms.files, was.files)
 	}
 	rec := newRecord(s, user, terms)
 	rec.birth = birth
 	return rec
+}
+
+// share puts the strings of before in the place of equal ones: the index by file
+// keeps those that it has.
+func share(files, before []string) {
+	if len(files) == 0 || len(before) == 0 {
+		return
+	}
+	had := make(map[string]string, len(before))
+	for _, path := range before {
+		had[path] = path
+	}
+	for i, path := range files {
+		if old, ok := had[path]; ok {
+			files[i] = old
+		}
+	}
 }
 
 // Touch implements store.Store.
