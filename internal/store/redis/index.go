@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/redis/rueidis"
@@ -35,7 +36,9 @@ func (s *Store) additions(client rueidis.Client, e *entry, deadline int64) []rue
 		add(s.user(e.key.Namespace, e.user), 0, age)
 	}
 	for shard, members := range e.fileMembers() {
-		add(s.files(shard), 0, members...)
+		for some := range slices.Chunk(members, maxMembers) {
+			add(s.files(shard), 0, some...)
+		}
 	}
 	return cmds
 }
@@ -57,7 +60,7 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...en
 func (s *Store) removals(client rueidis.Client, e *entry) []rueidis.Completed {
 	cmds := s.removalsButFiles(client, e)
 	for shard, members := range e.fileMembers() {
-		cmds = append(cmds, client.B().Zrem().Key(s.files(shard)).Member(members...).Build().Pin())
+		cmds = appendZrem(cmds, client, s.files(shard), members)
 	}
 	return cmds
 }
