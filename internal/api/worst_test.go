@@ -290,7 +290,7 @@ func TestWorstRequests(t *testing.T) {
 
 			var table strings.Builder
 			out := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(out, "request\tof it\tanother's verify\tlongest hold\tof")
+			_, _ = fmt.Fprintln(out, "request\tof it\tanother's verify\tlongest hold\tof")
 			defer func() {
 				_ = out.Flush() // to memory
 				t.Logf("%s\n%s", name, table.String())
@@ -302,7 +302,7 @@ func TestWorstRequests(t *testing.T) {
 					w.least(a.play(t, s, server, other))
 				}
 				of, hold := w.hold()
-				fmt.Fprintf(out, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%s\n", a.name, ms(w.request), ms(w.verify), ms(hold), of)
+				_, _ = fmt.Fprintf(out, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%s\n", a.name, ms(w.request), ms(w.verify), ms(hold), of)
 				if hold > longestHold {
 					over = append(over, a.name)
 				}

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestFileStampsThroughChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			s, client, now := open(t, server, change...), raw(t, server), time.Now()
-			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same on each run
+			random := rand.New(rand.NewPCG(1, 2))
 			names := numbered(0, 200)
 			some := func() spec {
 				random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -87,7 +88,7 @@ func TestFileStampsThroughChanges(t *testing.T) {
 				case 1: // one goes
 					last.files = append(last.files[:0:0], last.files[1:]...)
 				case 2: // one comes
-					last.files = append(last.files[:len(last.files):len(last.files)], fmt.Sprint("new/", random.Uint64()))
+					last.files = append(slices.Clip(last.files), fmt.Sprint("new/", random.Uint64()))
 				case 3:
 					last.note = "no other files"
 				case 4:
