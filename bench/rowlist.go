@@ -63,7 +63,7 @@ func rows() []row {
 		get(row{
 			name: "sign-in, flood",
 			doc: "a service signs a visitor in (`POST /api/sessions/{id}/regenerate` with a `user`) while strangers make " +
-				"2,000 sessions a second in a store of 20,000 that is full",
+				"1,000 sessions a second in a store of 20,000 that is full",
 			env: atCap, sessions: thousand, prepare: prepareFlood, act: signIn, against: []yardstick{quiet},
 			claims: []claim{median.most(2), tail.most(3)},
 		}),

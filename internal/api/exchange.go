@@ -105,9 +105,8 @@ func (x *exchange) WriteString(text string) (int, error) {
 
 // inTurn runs what takes a processor and much memory for a while: the reading
 // of a large body, the change of a large document. At least one processor
-// is left to the others, unless there is but one. What stores do with a change
-// needs no turn: for as many references to files as a session may have it is a
-// few milliseconds, which TestWorstRequests measures.
+// is left to the others, unless there is but one. What stores do with a change of
+// many references to files has turns of its own, see store.Sessions.
 func (s *Server) inTurn(ctx context.Context, bytes int, work func() error) error {
 	if bytes <= smallBody {
 		return work()

@@ -28,6 +28,10 @@ type Sessions struct {
 	// So do writes that make a session one of a user's, where users are
 	// limited. A session's turn comes before its user's.
 	userTurns *turns[userKey]
+
+	// And so do changes of many references to files, see indexing. That turn comes
+	// last.
+	indexTurns chan struct{}
 }
 
 // NewSessions returns the sessions of s.
@@ -37,7 +41,7 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 	}
 	return &Sessions{
 		Store: s, rules: rules, life: life, limit: limit,
-		turns: newTurns[Key](), userTurns: newTurns[userKey](),
+		turns: newTurns[Key](), userTurns: newTurns[userKey](), indexTurns: newIndexTurns(),
 	}
 }
 
@@ -111,10 +115,12 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	err = s.limited(ctx, now, &sess, how.old, func() error {
 		made := sess
 		made.Trusted = s.trusted
-		if how.revive {
-			return s.Revive(ctx, now, made)
-		}
-		return s.Store.Create(ctx, now, made)
+		return s.indexing(ctx, indexed(nil, made.Files), func() error {
+			if how.revive {
+				return s.Revive(ctx, now, made)
+			}
+			return s.Store.Create(ctx, now, made)
+		})
 	})
 	return sess, err
 }
@@ -246,8 +252,10 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		}
 		swap := func() error {
 			next.Trusted = s.trusted
-			next, err = s.Swap(ctx, now, old, next)
-			return err
+			return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
+				next, err = s.Swap(ctx, now, old, next)
+				return err
+			})
 		}
 		if next.UserID == old.UserID {
 			return swap()

@@ -102,10 +102,16 @@ func TestFileStampsThroughChanges(t *testing.T) {
 				}
 				_, err := s.Touch(t.Context(), now, sess.Key(), now.Add(hour))
 				require.NoError(t, err)
-				_, err = s.Swap(t.Context(), now, sess, revised(t, now, sess, last))
+				next := revised(t, now, sess, last)
+				if next.UserID != sess.UserID {
+					next.Life = schema.NewLife()
+				}
+				got, err := s.Swap(t.Context(), now, sess, next)
 				require.NoError(t, err)
+				assert.Equal(t, next.Life, got.Life)
 				sess, err = s.Get(t.Context(), now, sess.Key())
 				require.NoError(t, err)
+				require.Equal(t, next.Life, sess.Life, "another user's session has another life, and only that")
 				require.ElementsMatch(t, last.files, sess.Files)
 				require.Len(t, fileMembers(t, client), len(last.files))
 			}
