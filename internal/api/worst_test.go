@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -21,9 +22,16 @@ import (
 	"session-api/internal/store/redis/redistest"
 )
 
-// longestHold is how long one request may keep others from a store: hold one of
-// its locks, or Redis' thread.
-const longestHold = 10 * time.Millisecond
+// yardstick is how long one request may keep others from a store, hold one of its
+// locks or Redis' thread: no longer than a processor takes to look through a
+// document of 1 MiB once, as encoding/json does. That is 10 ms or less on a
+// machine of today, and more on one that is slower or busy, as the holds are.
+func yardstick(t *testing.T, document string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	require.True(t, json.Valid([]byte(document)))
+	return time.Since(began)
+}
 
 // abuse is the worst that a route can be asked for.
 type abuse struct {
@@ -131,8 +139,8 @@ func probes(t *testing.T, kept store.Store, server *redistest.Server, key func()
 // worst are the figures of an abuse: of each, the least of several rounds, so
 // that what else runs on the machine does not count.
 type worst struct {
-	request, verify time.Duration
-	holds           map[string]time.Duration
+	request, verify, yardstick time.Duration
+	holds                      map[string]time.Duration
 }
 
 func (w *worst) hold() (name string, longest time.Duration) {
@@ -151,6 +159,7 @@ func (w *worst) least(round worst) {
 		return
 	}
 	w.request, w.verify = min(w.request, round.request), min(w.verify, round.verify)
+	w.yardstick = min(w.yardstick, round.yardstick)
 	for probe, d := range round.holds {
 		w.holds[probe] = min(w.holds[probe], d)
 	}
@@ -272,15 +281,25 @@ func slowest(t *testing.T, server *redistest.Server) time.Duration {
 	return time.Duration(longest) * time.Microsecond
 }
 
+// worstFigure is what TestWorstRequests writes for the program that measures the
+// service: what one request kept others from, in milliseconds.
+type worstFigure struct {
+	Store, Request string
+	Hold           float64
+	Yardstick      float64
+}
+
 // TestWorstRequests sends the worst that each route can be asked for to each
 // store, and prints what that keeps others from. WORST_ROUNDS says how often;
 // without it, once, and what is asserted is only that all is answered as it
 // should be: one round is as much about the machine as about the service.
+// WORST_REPORT names a file for the figures.
 func TestWorstRequests(t *testing.T) {
 	rounds, err := strconv.Atoi(os.Getenv("WORST_ROUNDS"))
 	measured := err == nil && rounds > 1
-	names := []string{"memory", "bolt", "redis"}
-	for _, name := range names {
+	document := manyMembers()
+	var figures []worstFigure
+	for _, name := range []string{"memory", "bolt", "redis"} {
 		t.Run(name, func(t *testing.T) {
 			kept, server := stores[name](t)
 			s := startOn(t, kept)
@@ -290,7 +309,7 @@ func TestWorstRequests(t *testing.T) {
 
 			var table strings.Builder
 			out := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(out, "request\tof it\tanother's verify\tlongest hold\tof")
+			_, _ = fmt.Fprintln(out, "request\tof it\tanother's verify\tlongest hold\tof\tyardstick\tratio")
 			defer func() {
 				_ = out.Flush() // to memory
 				t.Logf("%s\n%s", name, table.String())
@@ -299,18 +318,28 @@ func TestWorstRequests(t *testing.T) {
 			for _, a := range abuses() {
 				var w worst
 				for range max(1, rounds) {
-					w.least(a.play(t, s, server, other))
+					took := yardstick(t, document)
+					round := a.play(t, s, server, other)
+					round.yardstick = took
+					w.least(round)
 				}
 				of, hold := w.hold()
-				_, _ = fmt.Fprintf(out, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%s\n", a.name, ms(w.request), ms(w.verify), ms(hold), of)
-				if hold > longestHold {
+				_, _ = fmt.Fprintf(out, "%s\t%.1f ms\t%.1f ms\t%.1f ms\t%s\t%.1f ms\t%.2f\n", a.name, ms(w.request), ms(w.verify),
+					ms(hold), of, ms(w.yardstick), float64(hold)/float64(w.yardstick))
+				figures = append(figures, worstFigure{name, a.name, ms(hold), ms(w.yardstick)})
+				if hold > w.yardstick {
 					over = append(over, a.name)
 				}
 			}
 			if measured {
-				require.Empty(t, slices.Compact(over), "hold a store for more than %s", longestHold)
+				require.Empty(t, over, "hold a store for longer than a processor takes to look through 1 MiB")
 			}
 		})
+	}
+	if path := os.Getenv("WORST_REPORT"); path != "" {
+		report, err := json.Marshal(figures)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path, report, 0o600))
 	}
 }
 
@@ -324,6 +353,7 @@ func TestLargeDocumentsLeaveAProcessor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, status)
 	members := manyMembers()
+	look := yardstick(t, members)
 	var clients sync.WaitGroup
 	busy := make(chan struct{})
 	for range 4 {
@@ -355,9 +385,9 @@ func TestLargeDocumentsLeaveAProcessor(t *testing.T) {
 	}
 	slices.Sort(took)
 	median, tail := took[len(took)/2], took[len(took)*99/100]
-	t.Logf("verify meanwhile: %d, median %.1f ms, p99 %.1f ms", len(took), ms(median), ms(tail))
+	t.Logf("verify meanwhile: %d, median %.1f ms, p99 %.1f ms; one look at such a document %.1f ms", len(took), ms(median), ms(tail), ms(look))
 	if os.Getenv("WORST_ROUNDS") != "" {
-		require.Less(t, median, longestHold)
+		require.Less(t, median, look)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestChangesOfManyFilesTakeTurns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &busyStore{Store: memory.New(memory.Options{Policy: memory.LRU}), release: make(chan struct{})}
-				s := store.NewSessions(b, rules, store.Lifetimes{}, store.UserLimit{})
+				s := store.NewSessions(b, rules, store.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour}, store.UserLimit{})
 				var keys []store.Key
 				for range 2 * most {
 					var made schema.Session
