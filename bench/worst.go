@@ -44,7 +44,8 @@ func (l *lab) measureWorst(ctx context.Context) ([]hold, error) {
 	}
 	// What fails with a report has missed the target, which the table says.
 	var holds []hold
-	return holds, json.Unmarshal(content, &holds)
+	err = json.Unmarshal(content, &holds)
+	return holds, err
 }
 
 // worstFigures are the lines of the table: of each store the request with the

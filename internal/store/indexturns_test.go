@@ -121,7 +121,7 @@ func TestChangesOfManyFilesTakeTurns(t *testing.T) {
 				_, err := s.Create(t.Context(), start, "default", withFiles(0), nil)
 				require.NoError(t, err)
 
-				time.Sleep(time.Minute) // of the bubble: the others have given up
+				<-time.After(time.Minute) // of the bubble: the others have given up
 				assert.Equal(t, most, late.Load())
 				close(b.release)
 				asked.Wait()
