@@ -55,10 +55,11 @@ clients: ## Generate the clients from openapi.yaml
 	GO=$(GO) tools/clients.sh
 
 # How often make crash kills the service, make rolling restarts it, and make
-# slow measures.
+# slow and make worst measure.
 KILLS       ?= 1000
 ROLLS       ?= 100
 SLOW_ROUNDS ?= 5
+WORST_ROUNDS ?= 5
 
 .PHONY: crash
 crash: ## Kill the service KILLS times under load, cut its power, and check what it kept
@@ -73,6 +74,11 @@ rolling: ## Restart instances ROLLS times under load, and check that nobody noti
 .PHONY: slow
 slow: ## Measure what 5,000 slow connections, and one client with all of them, cost the others
 	SLOW_ROUNDS=$(SLOW_ROUNDS) $(GO) test -v -count=1 -run 'SlowConnections|OneClient' ./cmd/session-api
+
+.PHONY: worst
+worst: ## Measure what the worst request of each route keeps others from, on each store
+	tools/need.sh redis-server
+	WORST_ROUNDS=$(WORST_ROUNDS) $(GO) test -v -count=1 -run 'WorstRequests|LeaveAProcessor' ./internal/api
 
 ## Checking
 

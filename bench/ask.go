@@ -14,6 +14,11 @@ import (
 // ask sends one request and returns what comes back, which must have the
 // status. lines are header lines.
 func (l *lab) ask(ctx context.Context, addr, method, path, body string, status int, lines ...string) (answer, error) {
+	return askWith(ctx, l.client, addr, method, path, body, status, lines...)
+}
+
+// askWith is ask with another client.
+func askWith(ctx context.Context, client *http.Client, addr, method, path, body string, status int, lines ...string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+addr+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -22,7 +27,7 @@ func (l *lab) ask(ctx context.Context, addr, method, path, body string, status i
 		name, value, _ := strings.Cut(line, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := l.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, err
 	}

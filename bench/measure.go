@@ -74,6 +74,11 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 			return nil, fmt.Errorf("sessions in Redis: %w", err)
 		}
 	}
+	if l.wants(worstRow) {
+		if rep.holds, err = l.measureWorst(ctx); err != nil {
+			return nil, fmt.Errorf("row %s: %w", worstRow, err)
+		}
+	}
 	if l.wants(storeRow) {
 		if rep.store, err = l.measureStore(ctx); err != nil {
 			return nil, fmt.Errorf("row %s: %w", storeRow, err)

@@ -17,6 +17,7 @@ type report struct {
 	results []result
 	space   space // nothing where no row is on Redis
 	store   *storeFigures
+	holds   []hold
 }
 
 // print writes the figures.
@@ -65,6 +66,7 @@ func (rep *report) figures() []figure {
 			list = append(list, res.single(rep, &res)...)
 		}
 	}
+	list = append(list, worstFigures(rep.holds)...)
 	if rep.store != nil {
 		list = append(list, rep.store.figures()...)
 	}

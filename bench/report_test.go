@@ -95,6 +95,9 @@ func TestWrite(t *testing.T) {
 			},
 			asks: asks{trips: 1, commands: map[string]float64{"mget": 1, "ping": 0.001}},
 		}},
+		holds: []hold{
+			{"memory", "touch", 0.2, 8}, {"memory", "PUT", 1.5, 6}, {"memory", "GET", 0.1, 6}, {"redis", "PUT", 9, 6},
+		},
 		space: space{sessions: counted, document: 1000, each: 1612},
 		store: &storeFigures{
 			Sessions: 1000, Beyond: 222.2, Insert: []float64{1000}, Evict: []float64{1500},
@@ -117,6 +120,8 @@ func TestWrite(t *testing.T) {
 		"| service, idle | binary | 11.3 MB | | | ≤ 30 | yes |\n",
 		"| service, idle | start to first answer | 9.60 ms [9.00 ms..12.00 ms] | | | ≤ 100 | yes |\n",
 		"| service, idle | resident memory | 13.0 MB | | | ≤ 25 | yes |\n",
+		"| worst request, memory | longest hold: PUT | 1.50 ms | 6.00 ms | 0.25 [0.25..0.25] | ≤ 1 | yes |\n",
+		"| worst request, redis | longest hold: PUT | 9.00 ms | 6.00 ms | 1.50 [1.50..1.50] | ≤ 1 | **no** |\n",
 		"| store in memory, 1000 sessions | a session beyond its document | 222 B | | | ≤ 250 | yes |\n",
 		"| store in memory, 1000 sessions | insert at the cap, beside one with room | 1500 ns | 1000 ns | 1.50 [1.50..1.50] | ≤ 2 | yes |\n",
 		"| store in memory, 1000 sessions | read on 8 cores, beside 1 | 90 ns | 200 ns | 0.45 [0.45..0.45] | ≤ 1 | yes |\n",

@@ -61,6 +61,23 @@ func rows() []row {
 			claims: []claim{requests.least(0.8), processor},
 		}),
 		get(row{
+			name: "sign-in, flood",
+			doc: "a service signs a visitor in (`POST /api/sessions/{id}/regenerate` with a `user`) while strangers make " +
+				"1,000 sessions a second in a store of 20,000 that is full",
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: signIn, against: []yardstick{quiet},
+			claims: []claim{median.most(2), tail.most(3)},
+		}),
+		get(row{
+			name: "read, flood", doc: "a visitor who is signed in reads the session, in the same flood",
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: readOwn, against: []yardstick{quiet},
+			claims: []claim{median.most(2), tail.most(3)},
+		}),
+		get(row{
+			name: "end, flood", doc: "a visitor who is signed in ends the session, in the same flood",
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: endOwn, against: []yardstick{quiet},
+			claims: []claim{median.most(2), tail.most(3)},
+		}),
+		get(row{
 			name: "GET, Redis", doc: "GET from a Redis on the same machine, one round trip each",
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisGet},
 			claims: []claim{requests.least(0.5), processor},

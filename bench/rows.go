@@ -46,6 +46,8 @@ type row struct {
 	// prepare makes the service's side of something else than requests of wrk;
 	// nil where it is those.
 	prepare func(ctx context.Context, l *lab, r *row, s *subject) (side, error)
+	// act is what the service is asked for in a row about a flood.
+	act act
 	// against takes turns with the service.
 	against []yardstick
 	// claims are what stands in the table, in this order.

@@ -51,6 +51,31 @@ func ask(t *testing.T, client, method, url string, header http.Header, body stri
 	return got, time.Since(began)
 }
 
+// asks sends the same request again and again as another client, 10 times a round
+// of SLOW_ROUNDS, and returns how long the answers took.
+func asks(t *testing.T, status int, method, url string, header http.Header, body string) []time.Duration {
+	t.Helper()
+	var all []time.Duration
+	for range 10 * rounds(t, "SLOW_ROUNDS", 1) {
+		got, took := ask(t, otherAddr, method, url, header, body)
+		require.Equal(t, status, got.status, got.body)
+		all = append(all, took)
+	}
+	return all
+}
+
+// compare tells what one client did to the requests of another, beside the same
+// requests without it.
+func compare(t *testing.T, what string, without, with []time.Duration) {
+	t.Helper()
+	before, beside := percentile(without, 0.5), percentile(with, 0.5)
+	longest := percentile(with, 1)
+	t.Logf("%s: another's request took %v, %v without: %.1f times; the longest %v, %v without: %.1f times", what,
+		beside.Round(time.Microsecond), before.Round(time.Microsecond), float64(beside)/float64(before),
+		longest.Round(time.Microsecond), percentile(without, 1).Round(time.Microsecond), float64(longest)/float64(percentile(without, 1)))
+	assert.Less(t, longest, soon)
+}
+
 const (
 	attackerAddr = "127.0.0.2"
 	otherAddr    = "127.0.0.3"
@@ -75,15 +100,12 @@ func TestOneClient_connections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors"))
-			holdOpen(t, s.addr, attackerAddr, count, sent)
-			var longest time.Duration
-			for range 10 {
-				got, took := ask(t, otherAddr, http.MethodPost, s.url("/api/session"), asJSON, `{"inputs":{"step":1}}`)
-				require.Equal(t, http.StatusCreated, got.status, got.body)
-				longest = max(longest, took)
+			create := func() []time.Duration {
+				return asks(t, http.StatusCreated, http.MethodPost, s.url("/api/session"), asJSON, `{"inputs":{"step":1}}`)
 			}
-			t.Logf("%d connections of one client, %s: the longest request of another took %v", count, name, longest.Round(time.Millisecond))
-			assert.Less(t, longest, soon)
+			without := create()
+			holdOpen(t, s.addr, attackerAddr, count, sent)
+			compare(t, fmt.Sprintf("%d connections of one client, %s", count, name), without, create())
 		})
 	}
 }
@@ -94,6 +116,10 @@ func TestOneClient_bodyMemory(t *testing.T) {
 	s := start(t, environment(t, "ACCESS_LOG", "errors"))
 	large := `{"inputs":{"text":"` + strings.Repeat("x", 900<<10) + `"}}`
 	v := visit(t, "http://"+s.addr, `{"inputs":{"step":1}}`)
+	put := func() []time.Duration {
+		return asks(t, http.StatusOK, http.MethodPut, s.url("/api/session"), as(v.token, asJSON), large)
+	}
+	without := put()
 	half := fmt.Sprintf("POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		size, strings.Repeat(" ", size/2))
 	go func() {
@@ -110,14 +136,7 @@ func TestOneClient_bodyMemory(t *testing.T) {
 		got, _ := ask(t, otherAddr, http.MethodGet, s.url("/metrics"), nil, "")
 		return strings.Contains(got.body, "process_open_fds") && openFiles(got.body) > count
 	})
-	var longest time.Duration
-	for range 10 {
-		got, took := ask(t, otherAddr, http.MethodPut, s.url("/api/session"), as(v.token, asJSON), large)
-		require.Equal(t, http.StatusOK, got.status, got.body)
-		longest = max(longest, took)
-	}
-	t.Logf("%d half-sent bodies of one client: the longest PUT of 900 KiB of another took %v", count, longest.Round(time.Millisecond))
-	assert.Less(t, longest, soon)
+	compare(t, fmt.Sprintf("%d half-sent bodies of one client, and a PUT of 900 KiB", count), without, put())
 }
 
 // openFiles reads the number of open files in a page of metrics.

@@ -8,8 +8,9 @@ import (
 )
 
 // withCPU runs work on so many bytes: parsing a large body, changing a large
-// document. It admits as much of large work at once as there are processors, and
-// all small work. Returns errOverloaded if no slot came free in time.
+// document. It leaves a processor to small work, which it always admits, unless there
+// is but one. What stores do with a change of many references to files has slots of
+// its own, see store.Sessions. Returns errOverloaded if no slot came free in time.
 func (s *Server) withCPU(ctx context.Context, bytes int, work func() error) error {
 	if bytes <= smallBody {
 		return work()

@@ -73,7 +73,9 @@ func New(o Options) (*Server, error) {
 	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
-	s.cpuSlots = make(chan struct{}, runtime.GOMAXPROCS(0))
+	// With a slot for each processor, whoever asks for little waits until the
+	// scheduler interrupts one of those: 10 ms each.
+	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()

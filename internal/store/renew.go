@@ -37,7 +37,9 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 		defer unlock()
 		successor := next
 		successor.Trusted = s.trusted
-		return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
+		return s.indexing(ctx, indexed(nil, next.Files), func() error {
+			return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
+		})
 	})
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, false, nil
@@ -66,7 +68,11 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change sc
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		successor := next
 		successor.Trusted = s.trusted
-		regenerate := func() error { return s.Store.Regenerate(ctx, now, old, successor, now) }
+		regenerate := func() error {
+			return s.indexing(ctx, indexed(nil, next.Files), func() error {
+				return s.Store.Regenerate(ctx, now, old, successor, now)
+			})
+		}
 		if next.UserID != old.UserID {
 			return s.limited(ctx, now, &next, nil, regenerate)
 		}

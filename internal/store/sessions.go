@@ -29,6 +29,10 @@ type Sessions struct {
 	// users serialises writes that make a session one of a user's, where users are
 	// limited. A session's mutex is locked before its user's.
 	users *keymutex.Mutex[userKey]
+
+	// indexTurns bounds how many changes of many references to files the store works
+	// on at once. It is taken last.
+	indexTurns chan struct{}
 }
 
 // NewSessions returns the sessions of s.
@@ -38,7 +42,7 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 	}
 	return &Sessions{
 		Store: s, rules: rules, life: life, limit: limit,
-		writers: keymutex.New[Key](), users: keymutex.New[userKey](),
+		writers: keymutex.New[Key](), users: keymutex.New[userKey](), indexTurns: newIndexTurns(),
 	}
 }
 
@@ -112,10 +116,12 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	err = s.limited(ctx, now, &sess, how.old, func() error {
 		made := sess
 		made.Trusted = s.trusted
-		if how.revive {
-			return s.Revive(ctx, now, made)
-		}
-		return s.Store.Create(ctx, now, made)
+		return s.indexing(ctx, indexed(nil, made.Files), func() error {
+			if how.revive {
+				return s.Revive(ctx, now, made)
+			}
+			return s.Store.Create(ctx, now, made)
+		})
 	})
 	return sess, err
 }
@@ -247,8 +253,10 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		}
 		swap := func() error {
 			next.Trusted = s.trusted
-			next, err = s.Swap(ctx, now, old, next)
-			return err
+			return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
+				next, err = s.Swap(ctx, now, old, next)
+				return err
+			})
 		}
 		if next.UserID == old.UserID {
 			return swap()

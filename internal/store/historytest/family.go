@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -101,6 +102,7 @@ func (f *family) content(sess schema.Session) schema.Session {
 	sections := schema.EmptySections()
 	var err error
 	if sections.Inputs, err = json.Marshal(content{number}); err == nil {
+		sections.Results = f.files(number)
 		sess, err = new(schema.Rules).Build(sess, sections)
 	}
 	if err != nil {
@@ -108,6 +110,23 @@ func (f *family) content(sess schema.Session) schema.Session {
 	}
 	f.writes = append(f.writes, sess)
 	return sess
+}
+
+// files are the results of a content: as many references as the load asks for,
+// one of them its own.
+func (f *family) files(number int) []byte {
+	if f.run.load.Files == 0 {
+		return []byte("{}")
+	}
+	list := []string{f.ids[0] + "/" + strconv.Itoa(number)}
+	for n := 1; n < f.run.load.Files; n++ {
+		list = append(list, f.ids[0]+"/steady-"+strconv.Itoa(n))
+	}
+	results, err := json.Marshal(map[string]any{"analysis": map[string]any{"files": list}})
+	if err != nil {
+		panic(err) // they are plain strings
+	}
+	return results
 }
 
 type content struct {

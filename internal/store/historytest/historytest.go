@@ -14,6 +14,7 @@ package historytest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -52,6 +53,9 @@ type Load struct {
 	// Families is how many sessions are worked on at the same time, 2 where it
 	// is 0, and Operations how many operations each gets, 60 where it is 0.
 	Families, Operations int
+	// Files is how many files each session refers to. One of them is another with
+	// each write. After the run, every live session's files have to be known.
+	Files int
 	// Most is how many operations there are at most; many where it is 0.
 	Most int
 	// Faults, where set, is called again and again until the time is over, in
@@ -129,6 +133,9 @@ func Verdict(t testing.TB, load Load) error {
 	}
 	r.play(length)
 	r.lookAtAll()
+	if load.Files > 0 {
+		r.lookAtFiles()
+	}
 	played := r.since()
 	err := r.judge()
 	t.Logf("seed %d: %d operations on %d sessions, %d without an answer, %d faults, in %.1f s; checked in %.1f s",
@@ -206,6 +213,31 @@ func (r *Run) lookAtAll() {
 	}
 	running.Wait()
 	require.Zero(r.t, silent.Load(), "sessions about which the store says nothing when the run is over")
+}
+
+// lookAtFiles looks for the files of all sessions that there are.
+func (r *Run) lookAtFiles() {
+	s, leave := r.instances[0].enter()
+	defer leave()
+	ctx, live := r.t.Context(), map[string]bool{}
+	for _, f := range r.families {
+		for key := range f.ids {
+			sess, err := s.Peek(ctx, r.now, f.key(int8(key)))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			require.NoError(r.t, err)
+			for _, path := range sess.Files {
+				live[path] = true
+			}
+		}
+	}
+	require.NotEmpty(r.t, live)
+	require.NoError(r.t, s.Files(ctx, r.now, func(path string) error {
+		delete(live, path)
+		return nil
+	}))
+	require.Empty(r.t, live, "files that sessions refer to, and that are in no index")
 }
 
 // lookAt reads all keys of a family. It reports whether they were answered.

@@ -42,36 +42,60 @@ func lessRef(a, b fileRef) bool {
 	return cmp.Or(compareAge(ra, rb), cmp.Compare(ra.space.name, rb.space.name)) < 0
 }
 
+// refBatch is how many references are added or removed under one hold of the
+// lock, which all sessions' files share.
+const refBatch = 64
+
 func (f *fileIndex) add(e *entry, paths []string) {
-	if len(paths) == 0 {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, path := range paths {
-		f.refs.Set(fileRef{path, e})
+	for some := range slices.Chunk(paths, refBatch) {
+		f.mu.Lock()
+		for _, path := range some {
+			f.refs.Set(fileRef{path, e})
+		}
+		f.mu.Unlock()
 	}
 }
 
-func (f *fileIndex) remove(e *entry, paths []string) { f.removeExcept(e, paths, nil) }
-
-// removeExcept removes the references of e to the paths that are not among
-// those to keep.
-func (f *fileIndex) removeExcept(e *entry, paths, keep []string) {
-	if len(paths) == 0 {
-		return
-	}
-	kept := make(map[string]struct{}, len(keep))
-	for _, path := range keep {
-		kept[path] = struct{}{}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, path := range paths {
-		if _, ok := kept[path]; !ok {
+func (f *fileIndex) remove(e *entry, paths []string) {
+	for some := range slices.Chunk(paths, refBatch) {
+		f.mu.Lock()
+		for _, path := range some {
 			f.refs.Delete(fileRef{path, e})
 		}
+		f.mu.Unlock()
 	}
+}
+
+// difference returns the paths that are only before or only after, so that the
+// index is touched where a change changes it. Neither list names a path twice.
+func difference(before, after []string) (gone, added []string) {
+	// What is in order on both sides, as nearly all of it is, needs no looking up.
+	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
+		before, after = before[1:], after[1:]
+	}
+	for n, m := len(before)-1, len(after)-1; n >= 0 && m >= 0 && before[n] == after[m]; n, m = n-1, m-1 {
+		before, after = before[:n], after[:m]
+	}
+	if len(before) == 0 || len(after) == 0 {
+		return before, after
+	}
+	left := make(map[string]struct{}, len(before))
+	for _, path := range before {
+		left[path] = struct{}{}
+	}
+	for _, path := range after {
+		if _, both := left[path]; both {
+			delete(left, path)
+		} else {
+			added = append(added, path)
+		}
+	}
+	for _, path := range before {
+		if _, ok := left[path]; ok {
+			gone = append(gone, path)
+		}
+	}
+	return gone, added
 }
 
 // firstLive returns the first file at or after from that a session which is

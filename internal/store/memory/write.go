@@ -62,10 +62,28 @@ func repack(s *schema.Session, was *record) *record {
 	}
 	if !was.same(s) || !slices.Equal(s.Files, was.files) {
 		terms = was.space.termsOf(s)
+		share(terms.files, was.files)
 	}
 	rec := newRecord(s, user, terms)
 	rec.birth = birth
 	return rec
+}
+
+// share puts the strings of before in the place of equal ones: the index by file
+// keeps those that it has.
+func share(files, before []string) {
+	if len(files) == 0 || len(before) == 0 {
+		return
+	}
+	had := make(map[string]string, len(before))
+	for _, path := range before {
+		had[path] = path
+	}
+	for i, path := range files {
+		if old, ok := had[path]; ok {
+			files[i] = old
+		}
+	}
 }
 
 // Touch implements store.Store.
@@ -270,9 +288,10 @@ func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
 	if slices.Equal(was.files, rec.files) {
 		was.space.setRecord(e, was, rec)
 	} else {
-		s.files.add(e, rec.files)
+		gone, added := difference(was.files, rec.files)
+		s.files.add(e, added)
 		was.space.setRecord(e, was, rec)
-		s.files.removeExcept(e, was.files, rec.files)
+		s.files.remove(e, gone)
 	}
 	s.requeue(sh, e, was.expires, rec.expires)
 	if to := s.classOf(rec, true); to != e.class {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/redis/rueidis"
@@ -188,7 +189,20 @@ func (s *Store) heal(ctx context.Context, client rueidis.Client, members stale) 
 func healings(client rueidis.Client, members stale) []rueidis.Completed {
 	cmds := make([]rueidis.Completed, 0, len(members))
 	for key, gone := range members {
-		cmds = append(cmds, client.B().Zrem().Key(key).Member(gone...).Build().Pin())
+		cmds = appendZrem(cmds, client, key, gone)
+	}
+	return cmds
+}
+
+// maxMembers is how many members one command writes or removes, at most: who
+// names a thousand files that all fall into one shard must not keep Redis from
+// others for as long as all of them take.
+const maxMembers = 128
+
+// appendZrem appends the commands that remove members.
+func appendZrem(cmds []rueidis.Completed, client rueidis.Client, key string, members []string) []rueidis.Completed {
+	for some := range slices.Chunk(members, maxMembers) {
+		cmds = append(cmds, client.B().Zrem().Key(key).Member(some...).Build().Pin())
 	}
 	return cmds
 }

@@ -188,11 +188,34 @@ func (c *candidate) has(now time.Time, index stamp, gone stale) bool {
 // glance is what a session's key says without its document.
 type glance struct {
 	index   stamp
+	files   *fileStamps
 	pending bool
 }
 
-// glances looks at sessions; nil for those that are not there.
+// glances looks at sessions; nil for those that are not there. Few have a long
+// trailer, so only those that may are looked at once more.
 func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*glance, error) {
+	out, unread, err := s.glancesAt(ctx, client, now, keys, trailerUsual)
+	if err != nil || len(unread) == 0 {
+		return out, err
+	}
+	again := make([]store.Key, len(unread))
+	for n, i := range unread {
+		again[n] = keys[i]
+	}
+	longer, _, err := s.glancesAt(ctx, client, now, again, trailerMax)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range unread {
+		out[i] = longer[n]
+	}
+	return out, nil
+}
+
+// glancesAt is glances at so many bytes of the ends of the values. unread are the
+// places of those that it found no trailer in.
+func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key, size int) (out []*glance, unread []int, err error) {
 	const doing, each = "checking sessions", 3
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
@@ -201,14 +224,14 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 		name := s.session(key)
 		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(),
 			client.B().Getrange().Key(name).Start(0).End(int64(len(markPending))-1).Build().Pin(),
-			client.B().Getrange().Key(name).Start(-trailerMax).End(-1).Build().Pin())
+			client.B().Getrange().Key(name).Start(-int64(size)).End(-1).Build().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
-	out := make([]*glance, len(keys))
+	out = make([]*glance, len(keys))
 	for i := range keys {
 		deadline, err := results[each*i].AsInt64()
 		if err != nil {
-			return nil, failed(doing, err)
+			return nil, nil, failed(doing, err)
 		}
 		if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 			continue
@@ -219,17 +242,18 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 			continue
 		}
 		if err != nil {
-			return nil, failed(doing, err)
+			return nil, nil, failed(doing, err)
 		}
 		tail, err := results[each*i+2].ToString()
 		if err != nil {
-			return nil, failed(doing, err)
+			return nil, nil, failed(doing, err)
 		}
-		if _, text, ok := cutTrailer(tail); ok && deadline != noExpiry {
-			if t, ok := parseTrailer(text); ok {
-				out[i] = &glance{index: t.index, pending: head == markPending}
-			}
+		_, text, ok := cutTrailer(tail)
+		if !ok {
+			unread = append(unread, i)
+		} else if t, ok := parseTrailer(text); ok && deadline != noExpiry {
+			out[i] = &glance{index: t.index, files: t.files, pending: head == markPending}
 		}
 	}
-	return out, nil
+	return out, unread, nil
 }

@@ -18,6 +18,12 @@ type entry struct {
 	user    string
 	files   []string
 	stamp   stamp
+	// fileStamps are those of the members in the index by file, where they have
+	// more than the one; nil otherwise.
+	fileStamps *fileStamps
+	// only are the shards of that index whose members are meant, where the
+	// session keeps those in the others; nil for all.
+	only *[shards]bool
 	// birth is the session's. No index has it: it is zero in an entry that was
 	// read from one.
 	birth stamp
@@ -122,7 +128,7 @@ func parseAge(namespace, member string) (e entry, ok bool) {
 }
 
 // maxListed is how many bytes of paths an expiry member lists. A session that
-// refers to more has its entries in the index by file removed by whoever reads
+// refers to more, or whose references have several stamps, has its entries in the index by file removed by whoever reads
 // those, once it has expired.
 const maxListed = 1 << 10
 
@@ -132,6 +138,9 @@ func (e *entry) expiryMember() string {
 	listed := 0
 	for _, path := range e.files {
 		listed += len(path)
+	}
+	if e.fileStamps != nil {
+		listed = maxListed + 1 // it has but the one stamp
 	}
 	b := make([]byte, 0, 64+len(e.key.ID)+len(e.user)+min(listed, maxListed))
 	b = append(b, e.stamp[:]...)
@@ -185,7 +194,8 @@ func (e *entry) fileMember(path string) string {
 	b = appendText(b, e.key.Namespace)
 	b = append(b, formOf(e.key.ID))
 	b = appendID(b, e.key.ID)
-	return string(append(b, e.stamp[:]...))
+	s := e.fileStamp(path)
+	return string(append(b, s[:]...))
 }
 
 func filePrefix(path string) string { return string(appendText(nil, path)) }

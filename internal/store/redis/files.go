@@ -270,7 +270,7 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 		}
 		for i, r := range batch {
 			found := glances[i]
-			holds := found != nil && found.index == r.stamp
+			holds := found != nil && found.files.of(r.files[0], found.index) == r.stamp
 			if !holds && found != nil {
 				// It was indexed anew, or written by somebody else. That it has an
 				// entry for the file under its new stamp, too, is known only after

@@ -32,6 +32,22 @@ func TestHistories(t *testing.T) {
 	historytest.Check(t, histories(open(t, server, remembering), open(t, server, remembering)))
 }
 
+// Sessions with so many files keep what a change leaves of their entries.
+func TestHistoriesWithManyFiles(t *testing.T) {
+	server := redistest.Start(t)
+	load := histories(open(t, server, remembering), open(t, server, remembering))
+	load.Files = 80
+	historytest.Check(t, load)
+}
+
+func TestHistoriesWithManyFilesInACluster(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	inCluster := func(o *redis.Options) { o.Addresses, o.Cluster = cluster.Addrs(), true }
+	load := histories(openAt(t, "", remembering, inCluster), openAt(t, "", remembering, inCluster))
+	load.Files = 80
+	historytest.Check(t, load)
+}
+
 // One instance is far away, so that much happens between two steps of it.
 func TestHistoriesOfADistantInstance(t *testing.T) {
 	server := redistest.Start(t)

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/redis/rueidis"
@@ -35,7 +36,9 @@ func (s *Store) additions(client rueidis.Client, e *entry, deadline int64) []rue
 		add(s.user(e.key.Namespace, e.user), 0, age)
 	}
 	for shard, members := range e.fileMembers() {
-		add(s.files(shard), 0, members...)
+		for some := range slices.Chunk(members, maxMembers) {
+			add(s.files(shard), 0, some...)
+		}
 	}
 	return cmds
 }
@@ -57,7 +60,7 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...en
 func (s *Store) removals(client rueidis.Client, e *entry) []rueidis.Completed {
 	cmds := s.removalsButFiles(client, e)
 	for shard, members := range e.fileMembers() {
-		cmds = append(cmds, client.B().Zrem().Key(s.files(shard)).Member(members...).Build().Pin())
+		cmds = appendZrem(cmds, client, s.files(shard), members)
 	}
 	return cmds
 }
@@ -77,13 +80,16 @@ func (s *Store) removalsButFiles(client rueidis.Client, e *entry) []rueidis.Comp
 	return cmds
 }
 
-// fileMembers returns the members in the index by file, by shard.
+// fileMembers returns the members in the index by file that are meant, by shard.
 func (e *entry) fileMembers() map[int][]string {
 	if len(e.files) == 0 {
 		return nil
 	}
 	members := make(map[int][]string, min(len(e.files), shards))
 	for _, path := range e.files {
+		if !e.means(path) {
+			continue
+		}
 		shard := shardOf(path)
 		members[shard] = append(members[shard], e.fileMember(path))
 	}

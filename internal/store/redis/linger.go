@@ -23,7 +23,7 @@ type lingering struct {
 	waiting     bool // somebody will remove them
 }
 
-// lingerer is a session with a hash of the files that it names.
+// lingerer is a session with a hash of the files that an entry of it is about.
 type lingerer struct {
 	key   store.Key
 	files uint64
@@ -35,8 +35,10 @@ func lingererOf(e *entry) lingerer {
 	var h maphash.Hash
 	h.SetSeed(lingerSeed)
 	for _, path := range e.files {
-		_, _ = h.WriteString(path) // it never fails
-		_ = h.WriteByte(0)
+		if e.means(path) {
+			_, _ = h.WriteString(path) // it never fails
+			_ = h.WriteByte(0)
+		}
 	}
 	return lingerer{e.key, h.Sum64()}
 }
@@ -110,7 +112,7 @@ func (l *lingering) age() (due []entry, more bool) {
 // forgetReplaced is forget for an entry in whose place the session has another by
 // now.
 func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e entry) {
-	if !s.opts.Cluster || len(e.files) == 0 {
+	if !s.opts.Cluster || !slices.ContainsFunc(e.files, e.means) {
 		s.forget(ctx, client, e)
 		return
 	}

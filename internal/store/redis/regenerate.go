@@ -81,7 +81,7 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 	if err != nil {
 		return entry{}, err
 	}
-	before, err := s.entryBefore(old, a.text(0), a.text(1))
+	before, err := s.entryBefore(old, a.text(0), a.text(1), a.text(2))
 	if err != nil {
 		before = entry{} // it is swept when its time comes
 	}

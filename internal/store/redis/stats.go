@@ -147,7 +147,7 @@ func (s *Store) sizes(ctx context.Context, members [shards][]string) ([shards]in
 			name := s.session(e.key)
 			of = append(of, shard)
 			cmds = append(cmds, client.B().Strlen().Key(name).Build().Pin(),
-				client.B().Getrange().Key(name).Start(-trailerMax).End(-1).Build().Pin())
+				client.B().Getrange().Key(name).Start(-int64(trailerMax)).End(-1).Build().Pin())
 		}
 	}
 	results := client.DoMulti(ctx, cmds...)

@@ -56,21 +56,25 @@ func revisionOffset(id string) int {
 }
 
 // The trailer, in the order of its members. "bytes" is the document's size, in
-// compressed values only; "birth" is the session's life, which it keeps through
+// compressed values only; "files" are the stamps of its references to files where they
+// have more than one, see fileStamps; "birth" is the session's life, which it keeps through
 // all changes; without it, in values of an earlier version, "index" is the life,
 // too. "ownMs" is left out where it is 0. Its end, the
 // terms, is what a change of the idle life changes.
 const (
 	trailerStart = `,"stored":{`
 	trailerBytes = `"bytes":`
+	trailerFiles = `"files":"`
 	trailerIndex = `"index":"`
 	trailerBirth = `,"birth":"`
 	trailerIdle  = `,"idleMs":`
 	trailerOwn   = `,"ownMs":`
 	trailerEnd   = `}}`
 
-	// trailerMax is longer than any trailer.
-	trailerMax = 200
+	// trailerMax is longer than any trailer, and trailerUsual than one without
+	// the stamps of files.
+	trailerMax   = trailerUsual + len(trailerFiles) + fileStampsText + len(`",`)
+	trailerUsual = 200
 )
 
 // terms is the end of the value of a session with these idle lives.
@@ -155,6 +159,7 @@ type stored struct {
 // trailer is what a value says beside the document.
 type trailer struct {
 	index, birth stamp
+	files        *fileStamps // nil where all have the stamp index
 	bytes        int
 	idle, own    time.Duration
 }
@@ -211,7 +216,9 @@ func (c *codec) entryOf(key store.Key, value string) (entry, error) {
 	if err := c.decode(key, value, &st); err != nil {
 		return entry{}, err
 	}
-	return entryOf(&st.sess, st.index), nil
+	e := entryOf(&st.sess, st.index)
+	e.fileStamps = st.trailer.files
+	return e, nil
 }
 
 // readHead reads what the head of the document says. It returns where the head
@@ -311,6 +318,13 @@ func parseTrailer(text string) (t trailer, ok bool) {
 			return t, false
 		}
 		t.bytes, rest = int(size), after
+	}
+	if after, found := strings.CutPrefix(rest, trailerFiles); found {
+		text, after, found := strings.Cut(after, `",`)
+		if t.files, ok = parseFileStamps(text); !found || !ok || t.files == nil {
+			return t, false
+		}
+		rest = after
 	}
 	cutStamp := func(name string) (s stamp, ok bool) {
 		after, ok := strings.CutPrefix(rest, name)

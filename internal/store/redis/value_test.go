@@ -149,11 +149,45 @@ func TestValueOfAnother(t *testing.T) {
 }
 
 func TestTrailerIsNeverLongerThanWhatIsRead(t *testing.T) {
-	longest := trailerStart + trailerBytes + "999999999999999," + trailerIndex + strings.Repeat("A", stampText) + `"` +
+	longest := trailerStart + trailerBytes + "999999999999999," + trailerFiles + strings.Repeat("A", fileStampsText) + `",` + trailerIndex + strings.Repeat("A", stampText) + `"` +
 		trailerBirth + strings.Repeat("A", stampText) + `"` + terms(maxTTL, maxTTL)
 	assert.Less(t, len(longest), trailerMax)
 	_, ok := parseTrailer(longest)
 	assert.True(t, ok)
+}
+
+// Values of earlier versions have no stamps of files, and some no birth: all
+// members in the index by file are under the one stamp then.
+func TestTrailersOfEarlierVersions(t *testing.T) {
+	index, birth := newStamp(time.Now(), "ada", nil), newStamp(time.Now(), "ada", nil)
+	files := new(fileStamps)
+	for shard := range files {
+		files[shard] = newStamp(time.Now(), "", nil)
+	}
+	for name, tc := range map[string]struct {
+		text  string
+		files *fileStamps
+		birth stamp
+	}{
+		"index alone":     {trailerIndex + index.String() + `"`, nil, index},
+		"without files":   {trailerIndex + index.String() + `"` + trailerBirth + birth.String() + `"`, nil, birth},
+		"with files":      {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"` + trailerBirth + birth.String() + `"`, files, birth},
+		"files, no birth": {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"`, files, index},
+	} {
+		value := `{"id":"x"` + trailerStart + tc.text + terms(time.Hour, 0)
+		body, tail, ok := cutTrailer(value)
+		assert.True(t, ok, name)
+		assert.Equal(t, `{"id":"x"`, body, name)
+		got, ok := parseTrailer(tail)
+		assert.True(t, ok, name)
+		assert.Equal(t, trailer{index: index, birth: tc.birth, files: tc.files, idle: time.Hour}, got, name)
+	}
+	for name, text := range map[string]string{
+		"half of them": files.String()[:fileStampsText/2], "none": "", "no stamps": strings.Repeat("*", fileStampsText),
+	} {
+		_, ok := parseTrailer(trailerStart + trailerFiles + text + `",` + trailerIndex + index.String() + `"` + terms(time.Hour, 0))
+		assert.False(t, ok, name)
+	}
 }
 
 func TestStamp(t *testing.T) {

@@ -90,7 +90,8 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 
 // Swap implements store.Store. It is one round trip where the user and the
 // files stay the same; otherwise one before, to index the session anew, and
-// one after, to remove what it was indexed by.
+// one after, to remove what it was indexed by. Of a session with many files, one
+// more tells what of its entry it can keep.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 	client, err := s.using(ctx, old.Namespace)
 	if err != nil {
@@ -107,9 +108,14 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	got, err := s.swap(ctx, client, now, &old, next, !sameIndexes(&old, &next))
+	anew := !sameIndexes(&old, &next)
+	var kept *entry
+	if anew && min(len(old.Files), len(next.Files)) >= manyFiles {
+		kept = s.entryNow(ctx, client, &old)
+	}
+	got, err := s.swap(ctx, client, now, &old, next, anew, kept)
 	if errors.Is(err, errStamp) {
-		got, err = s.swap(ctx, client, now, &old, next, true)
+		got, err = s.swap(ctx, client, now, &old, next, true, nil)
 	}
 	if err == nil {
 		s.sets.Add(1)
@@ -120,13 +126,18 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 // errStamp: what is stored passes for old, but is indexed by something else.
 var errStamp = errors.New("the entry is another")
 
-// swap replaces old by next, which gets an entry of its own if anew.
-func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool) (schema.Session, error) {
+// swap replaces old by next, which gets an entry of its own if anew. Where kept
+// is the entry that it has, it keeps what does not change of that.
+func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool, kept *entry) (schema.Session, error) {
 	var e entry
-	newStampText := ""
+	newStampText, taken := "", digestString(old.UserID, old.Files)
 	if anew {
 		e = entryOf(&next, newStamp(now, next.UserID, next.Files))
 		newStampText = e.stamp.String()
+		if kept != nil {
+			taken = kept.stamp.String()
+			e.keep(kept)
+		}
 		if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 			return schema.Session{}, err
 		}
@@ -138,7 +149,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "changing a session", call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
-		digestString(old.UserID, old.Files), newStampText, s.tombstoneLife(), otherBirth(old, &next),
+		taken, newStampText, s.tombstoneLife(), otherBirth(old, &next), e.fileStamps.String(), flag(kept != nil),
 	)})
 	if err == nil {
 		err = a.conflict()
@@ -150,7 +161,10 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		return schema.Session{}, err
 	}
 	next.ExpiresAt = time.UnixMilli(s.within(next.CreatedAt.UnixMilli(), a.deadline())).UTC()
-	before, err := s.entryBefore(old, a.text(1), a.text(2))
+	before, err := s.entryBefore(old, a.text(1), a.text(2), a.text(3))
+	if kept != nil {
+		before, err = *kept, nil
+	}
 	switch {
 	case err != nil: // it is swept when its time comes
 	case anew:
@@ -175,8 +189,8 @@ func otherBirth(old, next *schema.Session) string {
 }
 
 // entryBefore returns the entry that a session had until it was changed, from
-// its stamp, and its value if that is not what the caller took it for.
-func (s *Store) entryBefore(old *schema.Session, index, value string) (entry, error) {
+// its stamps, and its value if that is not what the caller took it for.
+func (s *Store) entryBefore(old *schema.Session, index, value, files string) (entry, error) {
 	if value != "" {
 		return s.codec.entryOf(old.Key(), value)
 	}
@@ -184,7 +198,13 @@ func (s *Store) entryBefore(old *schema.Session, index, value string) (entry, er
 	if !ok {
 		return entry{}, errForeign
 	}
-	return entryOf(old, before), nil
+	stamps, ok := parseFileStamps(files)
+	if !ok {
+		return entry{}, errForeign
+	}
+	e := entryOf(old, before)
+	e.fileStamps = stamps
+	return e, nil
 }
 
 // asItWas is what a script compares the stored session with, after the time.

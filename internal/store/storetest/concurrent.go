@@ -153,7 +153,8 @@ func testConcurrent(t *testing.T, open Open) {
 	t.Run("events are in order", func(t *testing.T) { testEventOrder(t, open) })
 	t.Run("events of one key are in order", func(t *testing.T) { testEventsOfOneKey(t, open) })
 	t.Run("pages are stable", func(t *testing.T) { testStablePages(t, open) })
-	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open) })
+	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open, 0, 300) })
+	t.Run("a file that stays referred to beside many is always seen", func(t *testing.T) { testSteadyFile(t, open, 80, 100) })
 }
 
 // requireGoneOr checks that the old key leads to the successor, or to nothing.
@@ -335,16 +336,17 @@ func testStablePages(t *testing.T, open Open) {
 	running.Wait()
 }
 
-// testSteadyFile keeps a reference through changes and renewals.
-func testSteadyFile(t *testing.T, open Open) {
+// testSteadyFile keeps a reference, beside so many others, through changes and
+// renewals.
+func testSteadyFile(t *testing.T, open Open, others, changes int) {
 	f := newFixture(t, open)
-	cur := f.created(spec{files: []string{"m-steady", "a-once"}})
+	cur := f.created(spec{files: append(manyFiles("a-once", others), "m-steady")})
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(done)
-		for n := range 300 {
-			next := f.revised(cur, spec{files: []string{"m-steady", "z" + strconv.Itoa(n%5)}, user: "u" + strconv.Itoa(n%3)})
+		for n := range changes {
+			next := f.revised(cur, spec{files: append(manyFiles("z"+strconv.Itoa(n%5), others), "m-steady"), user: "u" + strconv.Itoa(n%3)})
 			if _, err := f.Swap(f.ctx(), f.now(), cur, next); !assert.NoError(t, err) {
 				return
 			}

@@ -200,6 +200,15 @@ func (f *fixture) all() []string {
 	return f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: 100})
 }
 
+// manyFiles returns that name and so many others, always the same ones.
+func manyFiles(first string, others int) []string {
+	paths := []string{first}
+	for n := range others {
+		paths = append(paths, fmt.Sprintf("many/%03d", n))
+	}
+	return paths
+}
+
 // fileSet returns what Files names, sorted and each once.
 func (f *fixture) fileSet() []string {
 	f.t.Helper()

@@ -69,7 +69,7 @@ func (m *machine) drawKey(rt *rapid.T) store.Key {
 func (m *machine) drawSpec(rt *rapid.T) spec {
 	return spec{
 		user:  rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(rt, "user"),
-		files: rapid.SampledFrom([][]string{nil, {"a"}, {"b", "a"}, {"c", "ab"}}).Draw(rt, "files"),
+		files: rapid.SampledFrom([][]string{nil, {"a"}, {"b", "a"}, {"c", "ab"}, manyFiles("a", 79), manyFiles("c", 80)}).Draw(rt, "files"),
 		note:  strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 200, 700}).Draw(rt, "note")),
 	}
 }

@@ -73,8 +73,13 @@ local function inspect(key, size)
   end
   s.tail = redis.call('GETRANGE', key, -200, -1)
   local trailer = string.match(s.tail, '.*,"stored":{(.*)}}$')
+  if not trailer then -- a long one, with the stamps of files
+    s.tail = redis.call('GETRANGE', key, -1300, -1)
+    trailer = string.match(s.tail, '.*,"stored":{(.*)}}$')
+  end
   if trailer then
     s.index = string.match(trailer, '"index":"([%w_%-]+)"')
+    s.files = string.match(trailer, '"files":"([%w_%-]+)"')
     s.birth = string.match(trailer, '"birth":"([%w_%-]+)"')
     s.idle = tonumber(string.match(trailer, '"idleMs":(%d+)') or nil)
   end

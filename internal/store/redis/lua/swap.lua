@@ -1,9 +1,11 @@
 -- KEYS: a session, its tombstone. ARGV: now, six of unchanged, then deadline, whether a later
 -- one stays; the new value in parts: body, start of the trailer, terms; the
--- digest of what the old entry is taken for; a new stamp, empty to keep the
--- present one; how long the tombstone lasts after the deadline; a new birth,
--- empty to keep the present one. Answers the deadline and the old stamp, and the old value where
--- its entry is another.
+-- digest of what the old entry is taken for, or its whole stamp; a new stamp,
+-- empty to keep the present ones; how long the tombstone lasts after the
+-- deadline; a new birth, empty to keep the present one; the new stamps of files,
+-- empty for none; whether some of those are the old entry's, which then must be
+-- no other. Answers the deadline and the old stamp, the old value where its entry
+-- is another, the old stamps of files.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
   return none
@@ -14,15 +16,15 @@ end
 if not unchanged(s) then
   return {CHANGED}
 end
-local old, index, birth = '', s.index, s.birth
+local old, index, birth, files = '', s.index, s.birth, s.files or ''
 if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
-  if ARGV[14] == '' then
+  if ARGV[14] == '' or ARGV[18] ~= '' then
     return {RESTAMP}
   end
   old = redis.call('GET', KEYS[1])
 end
 if ARGV[14] ~= '' then
-  index, birth = ARGV[14], birth or index
+  index, birth, files = ARGV[14], birth or index, ARGV[17]
 end
 if ARGV[16] ~= '' then
   birth = ARGV[16]
@@ -32,6 +34,9 @@ if ARGV[9] == '1' and s.at > deadline then
   deadline = s.at
 end
 local stamps = '"index":"' .. index .. '"'
+if files ~= '' then
+  stamps = '"files":"' .. files .. '",' .. stamps
+end
 if birth then
   stamps = stamps .. ',"birth":"' .. birth .. '"'
 end
@@ -40,4 +45,4 @@ if deadline ~= s.at then
   foresee(KEYS[2], deadline, ARGV[15])
 end
 tell('updated', KEYS[1], ARGV[10], ms(deadline))
-return done(deadline, s.index, old)
+return done(deadline, s.index, old, s.files or '')
