@@ -259,6 +259,8 @@ type Stats struct {
 
 	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
 
+	// Reserved is how often ErrFull was returned because only the reserve had room.
+	Reserved int64
 	// Damaged is how often something was met under a session's key that is not a
 	// session's document.
 	Damaged int64

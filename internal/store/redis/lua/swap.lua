@@ -2,7 +2,7 @@
 -- one stays; the new value in parts: body, start of the trailer, terms; the
 -- digest of what the old entry is taken for; a new stamp, empty to keep the
 -- present one; how long the tombstone lasts after the deadline; a new birth,
--- empty to keep the present one. Answers the deadline and the old stamp, and the old value where
+-- empty to keep the present one; what full takes. Answers the deadline and the old stamp, and the old value where
 -- its entry is another.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -20,6 +20,9 @@ if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
     return {RESTAMP}
   end
   old = redis.call('GET', KEYS[1])
+end
+if full(ARGV[17], redis.call('STRLEN', KEYS[1])) then
+  return {FULL}
 end
 if ARGV[14] ~= '' then
   index, birth = ARGV[14], birth or index
