@@ -158,14 +158,17 @@ func (b *budget) give(h holding) {
 	b.guests = b.guests.minus(h.guests())
 }
 
-// fits reports whether a new entry would.
-func (b *budget) fits(next holding, trusted bool) bool {
+// fits returns why a new entry would not: errNoRoom or errNoGuestRoom.
+func (b *budget) fits(next holding, trusted bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if next.guest && !trusted && b.guests.plus(next.amount).exceeds(b.guestLimit, b.guests) {
-		return false
+		return errNoGuestRoom
 	}
-	return !b.all.plus(next.amount).exceeds(b.limit, b.all)
+	if b.all.plus(next.amount).exceeds(b.limit, b.all) {
+		return errNoRoom
+	}
+	return nil
 }
 
 func (b *budget) taken() (all, guests amount) {

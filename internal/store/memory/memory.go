@@ -169,7 +169,7 @@ type Store struct {
 
 	maxLife atomic.Int64 // in ms; 0 for no limit
 
-	sets, deletes, evictions, expirations atomic.Int64
+	sets, deletes, evictions, expirations, reserved atomic.Int64
 
 	_ cacheLine
 	// clock is the logical time of uses; lowClock that of disposable sessions,
@@ -232,6 +232,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		Deletes:     s.deletes.Load(),
 		Evictions:   s.evictions.Load(),
 		Expirations: s.expirations.Load(),
+		Reserved:    s.reserved.Load(),
 	}
 	all, _ := s.budget.taken()
 	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)

@@ -32,7 +32,7 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 			continue
 		}
 		if s.policy == None {
-			return store.ErrFull
+			return s.refusal(err)
 		}
 		// An eviction that finds nobody is no failure: another goroutine
 		// has ended the last one meanwhile. Alone, a session always fits.
@@ -46,8 +46,27 @@ func isFull(err error) bool {
 	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
 }
 
+// refusal is store.ErrFull for what has no room, and counts what only the reserve
+// had some for.
+func (s *Store) refusal(why error) error {
+	if why == errNoGuestRoom { //nolint:errorlint // nobody wraps it
+		s.reserved.Add(1)
+	}
+	return store.ErrFull
+}
+
 // HasRoom reports whether a new session would fit in without an eviction.
-func (s *Store) HasRoom(sess *schema.Session) bool {
+func (s *Store) HasRoom(sess *schema.Session) bool { return s.fits(sess) == nil }
+
+// Refused is the error of a new session that would not; nil of one that would.
+func (s *Store) Refused(sess *schema.Session) error {
+	if why := s.fits(sess); why != nil {
+		return s.refusal(why)
+	}
+	return nil
+}
+
+func (s *Store) fits(sess *schema.Session) error {
 	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == "" && isPublic(sess.Namespace)}
 	return s.budget.fits(next, sess.Trusted)
 }
