@@ -44,8 +44,8 @@ type Session struct {
 	// part of what is stored: a session that is read never has it.
 	Disposable bool
 	// Trusted says at creation and at a change that a service makes it: it may
-	// take what a store reserves, and what it creates is no newcomer to be evicted
-	// before others. Like Disposable, it is no part of what is stored.
+	// take what a store reserves, and what it creates is evicted after all that
+	// visitors have. Like Disposable, it is no part of what is stored.
 	Trusted bool
 
 	// UserID is user.id, or empty.

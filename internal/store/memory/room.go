@@ -67,7 +67,7 @@ func (s *Store) Refused(sess *schema.Session) error {
 }
 
 func (s *Store) fits(sess *schema.Session) error {
-	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == "" && isPublic(sess.Namespace)}
+	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == ""}
 	return s.budget.fits(next, sess.Trusted)
 }
 

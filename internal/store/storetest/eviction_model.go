@@ -44,7 +44,7 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 }
 
 // isGuest reports whether a session cannot take the reserve.
-func isGuest(s schema.Session) bool { return s.UserID == "" && s.Namespace == schema.DefaultNamespace }
+func isGuest(s schema.Session) bool { return s.UserID == "" }
 
 // guestLimits are those of guests.
 func (m *model) guestLimits() Limits {
@@ -90,6 +90,9 @@ func (m *model) victim(spare *schema.Session, guestsOnly bool) store.Key {
 func (m *model) before(a, b schema.Session) bool {
 	if isGuest(a) != isGuest(b) {
 		return isGuest(a)
+	}
+	if isGuest(a) && m.served[a.Key()] != m.served[b.Key()] {
+		return m.served[b.Key()]
 	}
 	if m.limits.Policy == "lru" {
 		if isGuest(a) && m.again[a.Key()] != m.again[b.Key()] {
