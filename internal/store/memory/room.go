@@ -17,13 +17,13 @@ import (
 func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, try func() error) error {
 	err := try()
 	if !isFull(err) {
-		return err
+		return s.refusal(err)
 	}
 	s.room.Lock()
 	defer s.room.Unlock()
 	for {
 		if err = try(); !isFull(err) {
-			return err
+			return s.refusal(err)
 		}
 		if err := cancelled(ctx); err != nil {
 			return err
@@ -40,19 +40,22 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 	}
 }
 
-// isFull reports whether there is no room, for now. Neither error leaves the
-// package.
+// isFull reports whether there is no room, for now.
 func isFull(err error) bool {
 	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
 }
 
 // refusal is store.ErrFull for what has no room, and counts what only the reserve
-// had some for.
+// had some for. Other errors, and nil, stay what they are.
 func (s *Store) refusal(why error) error {
-	if why == errNoGuestRoom { //nolint:errorlint // nobody wraps it
+	switch why { //nolint:errorlint // nobody wraps these
+	case errNoGuestRoom, errGuestTooLarge:
 		s.reserved.Add(1)
+		return store.ErrFull
+	case errNoRoom:
+		return store.ErrFull
 	}
-	return store.ErrFull
+	return why
 }
 
 // HasRoom reports whether a new session would fit in without an eviction.
@@ -60,10 +63,7 @@ func (s *Store) HasRoom(sess *schema.Session) bool { return s.fits(sess) == nil 
 
 // Refused is the error of a new session that would not; nil of one that would.
 func (s *Store) Refused(sess *schema.Session) error {
-	if why := s.fits(sess); why != nil {
-		return s.refusal(why)
-	}
-	return nil
+	return s.refusal(s.fits(sess))
 }
 
 func (s *Store) fits(sess *schema.Session) error {

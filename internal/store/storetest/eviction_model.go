@@ -25,6 +25,7 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 	bound := isGuest(next) && !next.Trusted && (old == nil || isGuest(m.live[old.Key()]))
 	share := m.guestLimits()
 	if bound && share.MaxBytes > 0 && grows > 0 && m.cost(next) > share.MaxBytes {
+		m.want.Reserved++
 		return store.ErrFull
 	}
 	all := func(schema.Session) bool { return true }
@@ -34,6 +35,9 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 			return nil
 		}
 		if m.limits.Policy == "none" {
+			if over {
+				m.want.Reserved++
+			}
 			return store.ErrFull
 		}
 		victim := m.victim(old, over)
