@@ -47,6 +47,9 @@ type Session struct {
 	// take what a store reserves, and what it creates is evicted after all that
 	// visitors have. Like Disposable, it is no part of what is stored.
 	Trusted bool
+	// Imported says at creation that another store had the session. Nobody knows who
+	// made it there: it counts as a visitor's that was used again.
+	Imported bool
 
 	// UserID is user.id, or empty.
 	UserID string

@@ -94,8 +94,8 @@ type Store interface {
 	// expired or was evicted.
 	//
 	// A store that evicts takes guests first, which are sessions without a user, by
-	// its policy, and those last of them that were created as Trusted and never had
-	// one. Where it goes by use, Disposable ones are the first of them, until their
+	// its policy, and those last of them that were created as Trusted, not Imported, and
+	// never had one. Where it goes by use, Disposable ones are the first of them, until their
 	// first Swap, and those that were not used since Create go before those that were
 	// used again, unless the former have become few. A store with a reserve returns ErrFull to
 	// a guest that would need it and is not Trusted, or evicts other guests for it;

@@ -177,6 +177,28 @@ func testLRU(t *testing.T, open Open) {
 		}
 	})
 
+	t.Run("what is imported is taken for a visitor's that was used again", func(t *testing.T) {
+		for _, policy := range []string{"lru", "ttl"} {
+			f := newLimited(t, open, Limits{Policy: policy, MaxEntries: 3})
+			made, imported, once := f.made(), f.made(), f.session(spec{ttl: 2 * time.Hour})
+			imported.Imported = true
+			for _, s := range []schema.Session{made, imported, once} {
+				require.NoError(t, f.Create(f.ctx(), f.now(), s))
+			}
+			first, second := once, imported
+			if policy == "ttl" { // which knows no uses
+				first, second = imported, once
+			}
+			for _, gone := range []schema.Session{first, second, made} {
+				_, err := f.Peek(f.ctx(), f.now(), gone.Key())
+				require.NoError(t, err)
+				f.created(spec{user: "ada"})
+				_, err = f.Peek(f.ctx(), f.now(), gone.Key())
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
+		}
+	})
+
 	t.Run("whoever gets or loses a user changes place", func(t *testing.T) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 3})
 		in, out := f.created(spec{}), f.created(spec{user: "ada"})

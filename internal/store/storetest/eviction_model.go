@@ -99,7 +99,7 @@ func (m *model) before(a, b schema.Session) bool {
 		return m.served[b.Key()]
 	}
 	if m.limits.Policy == "lru" {
-		if isGuest(a) && m.again[a.Key()] != m.again[b.Key()] {
+		if isGuest(a) && !m.served[a.Key()] && m.again[a.Key()] != m.again[b.Key()] {
 			return m.again[b.Key()]
 		}
 		return m.used[a.Key()] < m.used[b.Key()]
