@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"session-api/internal/schema"
@@ -48,11 +49,11 @@ func isFull(err error) bool {
 // refusal is store.ErrFull for what has no room, and counts what only the reserve
 // had some for. Other errors, and nil, stay what they are.
 func (s *Store) refusal(why error) error {
-	switch why { //nolint:errorlint // nobody wraps these
-	case errNoGuestRoom, errGuestTooLarge:
+	switch {
+	case errors.Is(why, errNoGuestRoom), errors.Is(why, errGuestTooLarge):
 		s.reserved.Add(1)
 		return store.ErrFull
-	case errNoRoom:
+	case errors.Is(why, errNoRoom):
 		return store.ErrFull
 	}
 	return why

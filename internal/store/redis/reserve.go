@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"sync/atomic"
@@ -110,7 +111,7 @@ func (s *Store) watchMemory() {
 		}
 		tight, problem := s.lookAtMemory()
 		if problem != "" && problem != said {
-			s.log.WarnContext(s.closed, problem)
+			s.log.WarnContext(s.closed, "visitors' sessions can take all of Redis' memory: nothing is kept for users and services", slog.String("reason", problem))
 			said = problem
 		}
 		if tight {
@@ -138,13 +139,13 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		switch {
 		case answered(err, "NOPERM ", "ERR unknown command"):
 			s.reserve.room.Store(unlimited)
-			return false, "the Redis user may not run INFO (+info): visitors' sessions can take all of Redis' memory, SESSION_USER_RESERVE_PERCENT of it included"
+			return false, "the Redis user may not run INFO (+info)"
 		case err != nil || facts["role"] != "master":
 			continue
 		}
 		m := memoryOf(facts, s.opts.MaxMemory)
 		if m.limit == 0 {
-			problem = "Redis has no maxmemory, and REDIS_MAX_MEMORY_BYTES is not set: visitors' sessions can take all memory, and nothing is kept for signed-in users"
+			problem = "Redis has no maxmemory, and REDIS_MAX_MEMORY_BYTES is not set"
 			room = unlimited
 			continue
 		}

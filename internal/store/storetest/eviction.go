@@ -21,6 +21,7 @@ func RunEviction(t *testing.T, open Open) {
 	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
 	t.Run("Events", func(t *testing.T) { testEvictionEvents(t, open) })
 	t.Run("Reserve", func(t *testing.T) { testReserve(t, open) })
+	t.Run("Imported", func(t *testing.T) { testImported(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
 	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })
 }
@@ -174,28 +175,6 @@ func testLRU(t *testing.T, open Open) {
 		} {
 			f.created(spec{user: "bob"})
 			assert.Equal(t, want, left())
-		}
-	})
-
-	t.Run("what is imported is taken for a visitor's that was used again", func(t *testing.T) {
-		for _, policy := range []string{"lru", "ttl"} {
-			f := newLimited(t, open, Limits{Policy: policy, MaxEntries: 3})
-			made, imported, once := f.made(), f.made(), f.session(spec{ttl: 2 * time.Hour})
-			imported.Imported = true
-			for _, s := range []schema.Session{made, imported, once} {
-				require.NoError(t, f.Create(f.ctx(), f.now(), s))
-			}
-			first, second := once, imported
-			if policy == "ttl" { // which knows no uses
-				first, second = imported, once
-			}
-			for _, gone := range []schema.Session{first, second, made} {
-				_, err := f.Peek(f.ctx(), f.now(), gone.Key())
-				require.NoError(t, err)
-				f.created(spec{user: "ada"})
-				_, err = f.Peek(f.ctx(), f.now(), gone.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
-			}
 		}
 	})
 
