@@ -158,9 +158,10 @@ func TestReserve(t *testing.T) {
 func TestARefusalCostsNoRoundTrip(t *testing.T) {
 	server := redistest.Start(t, redistest.MaxMemory("16mb", "noeviction"))
 	s, now := open(t, server, withReserve), schema.Now(ahead().Now())
-	note := strings.Repeat("x", 100<<10)
+	// Far more than what Redis frees of its connections' buffers meanwhile.
+	note := strings.Repeat("x", 2*mib)
 	visitor := create(t, s, now, spec{note: note})
-	flood(t, []*redis.Store{s}, now, note)
+	flood(t, []*redis.Store{s}, now, strings.Repeat("x", 100<<10))
 	next := revised(t, now, visitor, spec{note: note + note})
 	refusals := func() {
 		require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{note: note})), store.ErrFull)
