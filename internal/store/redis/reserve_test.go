@@ -158,10 +158,10 @@ func TestReserve(t *testing.T) {
 func TestARefusalCostsNoRoundTrip(t *testing.T) {
 	server := redistest.Start(t, redistest.MaxMemory("16mb", "noeviction"))
 	s, now := open(t, server, withReserve), schema.Now(ahead().Now())
-	// Far more than what Redis frees of its connections' buffers meanwhile.
-	note := strings.Repeat("x", 2*mib)
+	note := strings.Repeat("x", 100<<10)
 	visitor := create(t, s, now, spec{note: note})
 	flood(t, []*redis.Store{s}, now, strings.Repeat("x", 100<<10))
+	server.CLI("CONFIG", "SET", "maxmemory", "8mb") // so that buffers which Redis frees make no room
 	next := revised(t, now, visitor, spec{note: note + note})
 	refusals := func() {
 		require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{note: note})), store.ErrFull)
