@@ -111,7 +111,7 @@ func (c *config) redis() (redis.Options, error) {
 	}
 	o.Passwords = c.redisPasswords(o.Password, o.SentinelPassword)
 	o.Prefix, o.CompressOver, o.ClientCache = c.RedisPrefix, c.CompressOver, c.RedisClientCache
-	o.TTL, o.MaxDocument = c.TTL, c.MaxBytes
+	o.TTL, o.MaxDocument, o.MaxMemory = c.TTL, c.MaxBytes, c.RedisMaxMemory
 	o.DialTimeout, o.Timeout = c.RedisDialTimeout, c.RedisTimeout
 	return o, nil
 }

@@ -32,6 +32,7 @@ func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store
 	if err != nil {
 		return nil, err
 	}
+	options.Reserve = c.reserve()
 	options.Logger, options.Tombstone, options.Events = logger, c.Tombstone, c.EventsBuffer
 	kept, err := redis.Open(ctx, options)
 	if err != nil {

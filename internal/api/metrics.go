@@ -134,6 +134,7 @@ var (
 	descSets        = storeDesc("store_sets_total", "Sessions created, changed or regenerated.")
 	descDeletes     = storeDesc("store_deletes_total", "Sessions ended.")
 	descEvictions   = storeDesc("store_evictions_total", "Live sessions that had to make room.")
+	descReserved    = storeDesc("store_reserve_refusals_total", "How often a session without a user was not created or did not grow because only the reserve of users and services had room.")
 	descDamaged     = storeDesc("store_damaged_sessions_total", "How often something was met under a session's key that is not a session's document.")
 	descExpirations = storeDesc("store_expirations_total", "Sessions freed because they had expired.")
 
@@ -152,7 +153,7 @@ func storeDesc(name, help string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descSessions, descBytes, descOver, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations, descDamaged,
+		descSessions, descBytes, descOver, descHits, descMisses, descSets, descDeletes, descEvictions, descExpirations, descReserved, descDamaged,
 		descRuns, descScanned, descDeleted, descFreed, descErrors, descLastRun,
 	} {
 		ch <- d
@@ -184,6 +185,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(descDeletes, st.Deletes, name)
 		counter(descEvictions, st.Evictions, name)
 		counter(descExpirations, st.Expirations, name)
+		counter(descReserved, st.Reserved, name)
 		counter(descDamaged, st.Damaged, name)
 	}
 	t := c.s.Cleaner.Totals()

@@ -29,9 +29,14 @@ func TestReserveIsForServices(t *testing.T) {
 	b.do("POST", "/api/sessions", `{"user":{"id":"ada"}}`).problem(503, "store_full")
 }
 
-// A flood leaves alone who is signed in, and what services have made.
+// A flood leaves alone who is signed in, and what services have made, also one
+// that uses each of its sessions again.
 func TestFloodPushesOutItself(t *testing.T) {
-	for _, policy := range []memory.Policy{memory.LRU, memory.TTL} {
+	for _, flood := range []struct {
+		policy memory.Policy
+		again  bool
+	}{{memory.LRU, false}, {memory.LRU, true}, {memory.TTL, false}} {
+		policy := flood.policy
 		s := start(t, withServiceTokens, func(set *settings) {
 			set.store = memory.New(memory.Options{Policy: policy, MaxEntries: 50, Reserve: 10})
 		})
@@ -40,13 +45,20 @@ func TestFloodPushesOutItself(t *testing.T) {
 		user := s.client()
 		user.do("POST", "/api/session", "").expect(201)
 		user.do("PUT", "/api/session", `{"user":{"id":"ada"}}`, service...).expect(200)
-		b.do("PUT", "/api/sessions/an-id-of-a-service?namespace=shop", "{}").expect(201)
+		made := []string{"/api/sessions/an-id-of-a-service?namespace=shop", "/api/sessions/an-id-of-a-service"}
+		for _, path := range made {
+			b.do("PUT", path, "{}").expect(201)
+		}
 		known := s.client()
 		known.do("POST", "/api/session", "").expect(201)
 		known.do("GET", "/api/session", "").expect(200)
 		signedIn := []*client{user}
 		for n := range 500 {
-			s.client().do("POST", "/api/session", "").expect(201)
+			stranger := s.client()
+			stranger.do("POST", "/api/session", "").expect(201)
+			if flood.again {
+				stranger.do("GET", "/api/session", "").expect(200)
+			}
 			if n%100 == 0 { // people sign in meanwhile
 				in := s.client()
 				in.do("POST", "/api/session", "").expect(201)
@@ -57,10 +69,11 @@ func TestFloodPushesOutItself(t *testing.T) {
 		for _, in := range signedIn {
 			in.do("GET", "/api/session", "").expect(200)
 		}
-		b.do("GET", "/api/sessions/an-id-of-a-service?namespace=shop", "").expect(200)
-		if policy == memory.LRU {
+		for _, path := range made {
+			b.do("GET", path, "").expect(200)
+		}
+		if policy == memory.LRU && !flood.again {
 			known.do("GET", "/api/session", "").expect(200)
-			b.do("PUT", "/api/sessions/an-id-of-a-service?namespace=shop", "{}").expect(200)
 		}
 	}
 }

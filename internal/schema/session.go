@@ -44,9 +44,12 @@ type Session struct {
 	// part of what is stored: a session that is read never has it.
 	Disposable bool
 	// Trusted says at creation and at a change that a service makes it: it may
-	// take what a store reserves, and what it creates is no newcomer to be evicted
-	// before others. Like Disposable, it is no part of what is stored.
+	// take what a store reserves, and what it creates is evicted after all that
+	// visitors have. Like Disposable, it is no part of what is stored.
 	Trusted bool
+	// Imported says at creation that another store had the session. Nobody knows who
+	// made it there: it counts as a visitor's that was used again.
+	Imported bool
 
 	// UserID is user.id, or empty.
 	UserID string

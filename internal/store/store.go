@@ -93,11 +93,11 @@ type Store interface {
 	// their number is bounded, but none of an ended session to remember one that
 	// expired or was evicted.
 	//
-	// A store that evicts takes guests first, which are sessions without a user in
-	// the default namespace, by its policy. Where that goes by use, Disposable ones
-	// are the first of them, until their first Swap, and those that were not used
-	// since Create go before those that were used again or created as Trusted,
-	// unless the former have become few. A store with a reserve returns ErrFull to
+	// A store that evicts takes guests first, which are sessions without a user, by
+	// its policy, and those last of them that were created as Trusted, not Imported, and
+	// never had one. Where it goes by use, Disposable ones are the first of them, until their
+	// first Swap, and those that were not used since Create go before those that were
+	// used again, unless the former have become few. A store with a reserve returns ErrFull to
 	// a guest that would need it and is not Trusted, or evicts other guests for it;
 	// it evicts no other session for a guest while those take no more than the
 	// reserve.
@@ -259,6 +259,8 @@ type Stats struct {
 
 	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
 
+	// Reserved is how often ErrFull was returned because only the reserve had room.
+	Reserved int64
 	// Damaged is how often something was met under a session's key that is not a
 	// session's document.
 	Damaged int64

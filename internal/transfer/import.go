@@ -152,7 +152,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		j.expired.Add(1)
 		return nil
 	}
-	sess.Trusted = true // an operator's doing, not a flood of visitors
+	sess.Trusted, sess.Imported = true, true // an operator's doing, not a flood of visitors
 	var err error
 	if j.DryRun {
 		err = j.find(ctx, now, sess.Key())

@@ -39,6 +39,7 @@ type content struct {
 
 	hasFormat bool
 	uses      uses
+	served    []uint64
 }
 
 // maxTombstone is longer than any setting lets tombstones last.
@@ -52,9 +53,9 @@ type place struct {
 	// deadline.
 	used, created int64
 	// rank is its place in the order of uses that the file was closed with; 0 for
-	// none. again: it was used since it was created.
-	rank  int64
-	again bool
+	// none. served: a service made it. again: it was used since it was created.
+	rank          int64
+	served, again bool
 	// expires is the deadline of a session, or the end of a tombstone.
 	expires int64
 	off     int64 // of the value
@@ -102,6 +103,7 @@ type section struct {
 	graces    []numberedGrace
 	hasFormat bool
 	uses      uses
+	served    []uint64
 }
 
 type numberedGrace struct {
@@ -136,6 +138,9 @@ func (p *section) meta(key, value []byte, _ int64) error {
 	p.hasFormat = p.hasFormat || string(key) == formatKey
 	if err == nil && string(key) == usesKey {
 		p.uses, err = parseUses(content)
+	}
+	if err == nil && string(key) == servedKey {
+		p.served, err = parseServed(content)
 	}
 	return err
 }
@@ -181,6 +186,7 @@ func (c *collector) sum(now int64) *content {
 		if p.uses != nil {
 			all.uses = p.uses
 		}
+		all.served = append(all.served, p.served...)
 	}
 	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
 	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })
@@ -210,6 +216,7 @@ func (c *collector) sum(now int64) *content {
 		p.places = nil
 	}
 	all.uses.apply(all.live)
+	applyServed(all.served, all.live)
 	all.expired = len(all.over)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	slices.SortFunc(all.lapsed, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })

@@ -128,7 +128,7 @@ func (l *loader) fill() error {
 			if err != nil {
 				return err
 			}
-			sessions[i] = memory.Restored{Session: sess, Use: places[i].used, Again: places[i].again}
+			sessions[i] = memory.Restored{Session: sess, Use: places[i].used, Served: places[i].served, Again: places[i].again}
 		}
 		return filling.Add(sessions)
 	})

@@ -13,14 +13,19 @@ import (
 // is all that is known of them. What was written later was used later.
 const usesKey = "uses"
 
-// keepUses writes the order of uses. Without it the next start goes by deadlines.
+// servedKey is the key in meta of the sessions that services made and that have no
+// user: the numbers of their last entries, as they were when the file was last
+// closed.
+const servedKey = "served"
+
+// keepUses writes the order of uses, and which sessions services made. Without it the next start goes by deadlines.
 func (c *committer) keepUses() (err error) {
 	defer func() { // a fault in bbolt's memory map, as in commit
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	value := []byte{format}
+	value, served := []byte{format}, []byte{format}
 	for _, use := range c.mem.Uses() {
 		p := c.index.of(use.Key)
 		if !p.live() {
@@ -31,11 +36,42 @@ func (c *committer) keepUses() (err error) {
 			n++
 		}
 		value = binary.AppendUvarint(value, n)
+		if use.Served {
+			served = binary.AppendUvarint(served, p.number())
+		}
 	}
-	value = seal(value, 0, []byte(usesKey))
+	value, served = seal(value, 0, []byte(usesKey)), seal(served, 0, []byte(servedKey))
 	return c.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(usesKey), value)
+		meta := tx.Bucket([]byte(metaBucket))
+		if err := meta.Put([]byte(servedKey), served); err != nil {
+			return err
+		}
+		return meta.Put([]byte(usesKey), value)
 	})
+}
+
+// parseServed reads what keepUses writes of the sessions that services made.
+func parseServed(content []byte) ([]uint64, error) {
+	var numbers []uint64
+	for len(content) > 0 {
+		n, size := binary.Uvarint(content)
+		if size <= 0 {
+			return nil, errContent
+		}
+		content, numbers = content[size:], append(numbers, n)
+	}
+	return numbers, nil
+}
+
+// applyServed notes which sessions services made: those with these last entries.
+func applyServed(numbers []uint64, sessions []place) {
+	known := make(map[uint64]struct{}, len(numbers))
+	for _, n := range numbers {
+		known[n] = struct{}{}
+	}
+	for i := range sessions {
+		_, sessions[i].served = known[sessions[i].number]
+	}
 }
 
 // uses is an order of uses: the place of the session with that last entry, from 1

@@ -179,10 +179,7 @@ func (s *Store) fits(ctx context.Context, now time.Time, sess *schema.Session) e
 	if _, err := s.Store.Sweep(ctx, now); err != nil {
 		return err
 	}
-	if s.HasRoom(sess) {
-		return nil
-	}
-	return store.ErrFull
+	return s.Refused(sess)
 }
 
 // Swap implements store.Store.

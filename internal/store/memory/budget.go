@@ -8,10 +8,11 @@ import (
 )
 
 // errNoRoom: the budget is used up, for now. errNoGuestRoom: what guests may take
-// of it is.
+// of it is. errGuestTooLarge: it would be by this guest alone.
 var (
-	errNoRoom      = errors.New("no room")
-	errNoGuestRoom = errors.New("no room without the reserve")
+	errNoRoom        = errors.New("no room")
+	errNoGuestRoom   = errors.New("no room without the reserve")
+	errGuestTooLarge = errors.New("never any room without the reserve")
 )
 
 // amount is a number of entries, and the bytes that they take.
@@ -73,7 +74,7 @@ func newBudget(limit amount, reserve int) budget {
 }
 
 // take replaces what an entry takes. It fails with errNoRoom or errNoGuestRoom, or
-// with store.ErrFull if no eviction could ever make it fit. trusted may take the
+// with errGuestTooLarge or store.ErrFull if no eviction could ever make it fit. trusted may take the
 // reserve for a guest. What becomes a guest has been in the store, and takes it.
 func (b *budget) take(old, next holding, trusted bool) error {
 	b.mu.Lock()
@@ -82,8 +83,10 @@ func (b *budget) take(old, next holding, trusted bool) error {
 	guests := b.guests.minus(old.guests()).plus(next.guests())
 	bound := next.guest && !trusted && (old.guest || old == none)
 	switch {
-	case next.hopeless(b.limit, old), bound && next.hopeless(b.guestLimit, old):
+	case next.hopeless(b.limit, old):
 		return store.ErrFull
+	case bound && next.hopeless(b.guestLimit, old):
+		return errGuestTooLarge
 	case bound && guests.exceeds(b.guestLimit.paced(b.overGuests, guests.minus(b.guests)), b.guests):
 		return errNoGuestRoom
 	case all.exceeds(b.limit.paced(b.over, all.minus(b.all)), b.all):
@@ -158,14 +161,20 @@ func (b *budget) give(h holding) {
 	b.guests = b.guests.minus(h.guests())
 }
 
-// fits reports whether a new entry would.
-func (b *budget) fits(next holding, trusted bool) bool {
+// fits returns why a new entry would not: errNoRoom or errNoGuestRoom.
+func (b *budget) fits(next holding, trusted bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if next.guest && !trusted && b.guests.plus(next.amount).exceeds(b.guestLimit, b.guests) {
-		return false
+	if next.hopeless(b.limit, none) {
+		return errNoRoom
 	}
-	return !b.all.plus(next.amount).exceeds(b.limit, b.all)
+	if next.guest && !trusted && b.guests.plus(next.amount).exceeds(b.guestLimit, b.guests) {
+		return errNoGuestRoom
+	}
+	if b.all.plus(next.amount).exceeds(b.limit, b.all) {
+		return errNoRoom
+	}
+	return nil
 }
 
 func (b *budget) taken() (all, guests amount) {

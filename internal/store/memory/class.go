@@ -1,10 +1,6 @@
 package memory
 
-import (
-	"math"
-
-	"session-api/internal/schema"
-)
+import "math"
 
 // class is how readily a session gives way to others. All of a lower class go
 // before any of a higher one, but for newcomerShare.
@@ -14,9 +10,11 @@ const (
 	// newcomer: a visitor's session that was not used since it was created. Under
 	// the policy TTL, which knows no uses, every visitor's.
 	newcomer class = iota
-	// regular: a visitor's session that was used again, or that a service made.
+	// regular: a visitor's session that was used again, or that has lost its user.
 	regular
-	// member: a session with a user, or in a namespace that only services use.
+	// served: a session without a user that a service made.
+	served
+	// member: a session with a user.
 	member
 
 	classes
@@ -29,15 +27,18 @@ const (
 // who are long gone would keep nobody new for long enough to be used again.
 const newcomerShare = 16
 
-// guest reports whether the session is a visitor's: it has no user, and is not in
-// a namespace that only services use. Guests cannot take the reserve.
-func (r *record) guest() bool { return r.user == "" && r.space.public }
+// guest reports whether the session has no user. Guests cannot take the reserve,
+// unless a service makes them.
+func (r *record) guest() bool { return r.user == "" }
 
-// classOf returns the class of a record whose session was used again, or not.
-func (s *Store) classOf(rec *record, again bool) class {
+// classOf returns the class of a record whose session a service made, or was used
+// again, or neither.
+func (s *Store) classOf(rec *record, made, again bool) class {
 	switch {
 	case !rec.guest():
 		return member
+	case made:
+		return served
 	case again && s.policy == LRU:
 		return regular
 	default:
@@ -109,6 +110,8 @@ func (s *Store) nextClass(guestsOnly bool) (class, bool) {
 		return newcomer, true
 	case regulars:
 		return regular, true
+	case s.firsts[served].min() != never:
+		return served, true
 	}
 	return member, !guestsOnly && s.firsts[member].min() != never
 }
@@ -118,9 +121,6 @@ func (s *Store) newcomersAbound() bool {
 	newcomers := s.population[newcomer].Load()
 	return newcomers > (newcomers+s.population[regular].Load())/newcomerShare
 }
-
-// isPublic reports whether visitors have sessions in the namespace.
-func isPublic(namespace string) bool { return namespace == schema.DefaultNamespace }
 
 // notYetUsed is the tick of a session that nobody asked for before it has one.
 const notYetUsed = math.MinInt64

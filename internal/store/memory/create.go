@@ -37,7 +37,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	at := now.UnixMilli()
 	space := s.spaces.acquire(key.Namespace)
 	e := newEntry(s.limited(pack(sess, space)))
-	e.class = s.classOf(e.rec.Load(), sess.Trusted)
+	e.class = s.classOf(e.rec.Load(), sess.Trusted && !sess.Imported, sess.Imported)
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(notYetUsed)
 	}

@@ -37,9 +37,10 @@
 // # Classes
 //
 // There is a heap for each class of sessions: for visitors' that were not used
-// since they were created, for visitors' that were used again, and for those of
-// users and services. A class goes before the next one, so that a flood of new
-// sessions pushes out itself. Only where less than a sixteenth of the visitors'
+// since they were created, for visitors' that were used again, for those without a
+// user that services made, and for those with one. Namespaces make no difference.
+// A class goes before the next one, so that a flood of new sessions pushes out
+// itself. Only where less than a sixteenth of the visitors'
 // sessions are new, one that was used again goes: in a store that is full of
 // visitors who have left, a new one would otherwise hardly live until its second
 // request.
@@ -49,14 +50,15 @@
 // class's stands for nothing there. Whoever moves an entry lowers the bound of the
 // heap that it comes to, and takes its tick after that, as for a new entry.
 //
-// Under the policy TTL the same is done with two classes, with a user and without,
-// and deadlines in the place of ticks.
+// Under the policy TTL the same is done with deadlines in the place of ticks, and
+// visitors' sessions are one class, since uses are not known.
 //
 // # The reserve
 //
-// Guests, which are visitors' sessions, have a limit of their own, below that of
-// all: the rest is for sessions with a user and for services. A guest that is over
-// it pushes out guests only. One that is not, in a store that is full, may push
+// Guests, which are sessions without a user, have a limit of their own, below that
+// of all: the rest is for sessions with a user and for what services make, which
+// counts among the guests all the same. A guest that is over it pushes out guests
+// only, visitors' first. One that is not, in a store that is full, may push
 // out a user's once there is no guest left, since the users' take more than the
 // reserve then.
 //
@@ -105,10 +107,12 @@ type Policy string
 // The policies, as the settings spell them.
 const (
 	// LRU evicts the session that was used least recently: of visitors' that were
-	// used once, then of visitors' that were used again, then of the others. It is
+	// used once, then of visitors' that were used again, then of those without a user
+	// that services made, then of the others. It is
 	// what counts where none is named.
 	LRU Policy = "lru"
-	// TTL evicts the session that expires soonest, of visitors' first; of several,
+	// TTL evicts the session that expires soonest, of visitors' first, then of
+	// services' without a user; of several,
 	// the one that was written or touched least recently.
 	TTL Policy = "ttl"
 	// None evicts nothing: a full store answers store.ErrFull.
@@ -169,7 +173,7 @@ type Store struct {
 
 	maxLife atomic.Int64 // in ms; 0 for no limit
 
-	sets, deletes, evictions, expirations atomic.Int64
+	sets, deletes, evictions, expirations, reserved atomic.Int64
 
 	_ cacheLine
 	// clock is the logical time of uses; lowClock that of disposable sessions,
@@ -232,6 +236,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		Deletes:     s.deletes.Load(),
 		Evictions:   s.evictions.Load(),
 		Expirations: s.expirations.Load(),
+		Reserved:    s.reserved.Load(),
 	}
 	all, _ := s.budget.taken()
 	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)

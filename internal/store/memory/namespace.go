@@ -15,8 +15,6 @@ type namespaces struct {
 // namespace is the index of one namespace's sessions.
 type namespace struct {
 	name string
-	// public: visitors have sessions here.
-	public bool
 	// refs counts the entries that belong here, or are about to. It rises only
 	// under the lock of the namespaces.
 	refs atomic.Int64
@@ -84,7 +82,7 @@ func (n *namespaces) sweep() {
 }
 
 func newNamespace(name string) *namespace {
-	return &namespace{name: name, public: isPublic(name), all: newAgeIndex(), users: newUserIndex()}
+	return &namespace{name: name, all: newAgeIndex(), users: newUserIndex()}
 }
 
 func (n *namespace) release() { n.refs.Add(-1) }

@@ -37,8 +37,8 @@ type Filling struct {
 type Restored struct {
 	schema.Session
 	Use int64
-	// Again: it was used since it was created.
-	Again bool
+	// Served: a service made it. Again: it was used since it was created.
+	Served, Again bool
 }
 
 // aged is an entry with what lists go by, as far as that fits.
@@ -72,7 +72,7 @@ func (f *Filling) Add(sessions []Restored) error {
 		}
 		rec := f.s.limited(pack(sess, f.s.spaces.acquire(sess.Namespace)))
 		e := newEntry(rec)
-		e.class = f.s.classOf(rec, sessions[i].Again)
+		e.class = f.s.classOf(rec, sessions[i].Served, sessions[i].Again)
 		e.used.Store(sessions[i].Use)
 		entries = append(entries, aged{rec.created, firstBytes(rec.id()), e})
 		if h := rec.holding(); h.guest {

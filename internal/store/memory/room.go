@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"session-api/internal/schema"
@@ -17,13 +18,13 @@ import (
 func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, try func() error) error {
 	err := try()
 	if !isFull(err) {
-		return err
+		return s.refusal(err)
 	}
 	s.room.Lock()
 	defer s.room.Unlock()
 	for {
 		if err = try(); !isFull(err) {
-			return err
+			return s.refusal(err)
 		}
 		if err := cancelled(ctx); err != nil {
 			return err
@@ -32,7 +33,7 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 			continue
 		}
 		if s.policy == None {
-			return store.ErrFull
+			return s.refusal(err)
 		}
 		// An eviction that finds nobody is no failure: another goroutine
 		// has ended the last one meanwhile. Alone, a session always fits.
@@ -40,15 +41,34 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 	}
 }
 
-// isFull reports whether there is no room, for now. Neither error leaves the
-// package.
+// isFull reports whether there is no room, for now.
 func isFull(err error) bool {
 	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
 }
 
+// refusal is store.ErrFull for what has no room, and counts what only the reserve
+// had some for. Other errors, and nil, stay what they are.
+func (s *Store) refusal(why error) error {
+	switch {
+	case errors.Is(why, errNoGuestRoom), errors.Is(why, errGuestTooLarge):
+		s.reserved.Add(1)
+		return store.ErrFull
+	case errors.Is(why, errNoRoom):
+		return store.ErrFull
+	}
+	return why
+}
+
 // HasRoom reports whether a new session would fit in without an eviction.
-func (s *Store) HasRoom(sess *schema.Session) bool {
-	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == "" && isPublic(sess.Namespace)}
+func (s *Store) HasRoom(sess *schema.Session) bool { return s.fits(sess) == nil }
+
+// Refused is the error of a new session that would not; nil of one that would.
+func (s *Store) Refused(sess *schema.Session) error {
+	return s.refusal(s.fits(sess))
+}
+
+func (s *Store) fits(sess *schema.Session) error {
+	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == ""}
 	return s.budget.fits(next, sess.Trusted)
 }
 

@@ -10,8 +10,8 @@ import (
 // Use is a session's place in the order of uses.
 type Use struct {
 	Key store.Key
-	// Again: it was used since it was created.
-	Again bool
+	// Served: a service made it. Again: it was used since it was created.
+	Served, Again bool
 }
 
 // Uses returns the sessions in the order in which they were used last, as far as
@@ -27,7 +27,7 @@ func (s *Store) Uses() []Use {
 		sh.mu.RLock()
 		for _, e := range sh.table.entries {
 			if e != nil {
-				all = append(all, used{Use{e.rec.Load().key(), e.again()}, e.used.Load()})
+				all = append(all, used{Use{e.rec.Load().key(), e.class == served, e.again()}, e.used.Load()})
 			}
 		}
 		sh.mu.RUnlock()

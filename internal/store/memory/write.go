@@ -121,7 +121,6 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.spaces.acquire(nextKey.Namespace)
 	successor := newEntry(s.limited(pack(&next, space)))
-	successor.class = s.classOf(successor.rec.Load(), true) // this is a use
 	err := s.withRoom(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
@@ -135,6 +134,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 			return err
 		}
 		rec := successor.rec.Load()
+		successor.class = s.classOf(rec, e.class == served, true) // this is a use
 		s.announce(nextSh, rec, successor.class)
 		if err := s.budget.take(was.holding(), rec.holding(), next.Trusted); err != nil {
 			nextSh.publish()
@@ -294,7 +294,7 @@ func (s *Store) replace(sh *shard, e *entry, was, rec *record) {
 		s.files.remove(e, gone)
 	}
 	s.requeue(sh, e, was.expires, rec.expires)
-	if to := s.classOf(rec, true); to != e.class {
+	if to := s.classOf(rec, e.class == served, true); to != e.class {
 		s.reclass(sh, e, to)
 	}
 }

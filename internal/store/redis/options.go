@@ -51,6 +51,13 @@ type Options struct {
 	CompressOver int
 	// Tombstone is how long ended keys are remembered; 0 for not at all.
 	Tombstone time.Duration
+	// Reserve is how many percent of each server's memory are kept for sessions
+	// with a user and for what services make: guests cannot take them. 0 for none.
+	Reserve int
+	// MaxMemory is what each server may take in bytes, where its maxmemory is not
+	// set or more than that; 0 where maxmemory alone counts. Beyond it nobody but
+	// guests is refused.
+	MaxMemory int64
 	// Events is about how many events are kept for followers, up to a few
 	// hundred more; 1000 where it is 0. Stores on one server should agree on it.
 	Events int
@@ -146,7 +153,10 @@ func (o *Options) Validate() error {
 	if o.Prefix != "" && !prefixes.MatchString(o.Prefix) {
 		wrong("a prefix is 1 to 64 characters of A-Z a-z 0-9 : . _ / -")
 	}
-	if o.CompressOver < 0 || o.ClientCacheBytes < 0 || o.Events < 0 || o.Tombstone < 0 || o.TTL < 0 || o.MaxDocument < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
+	if o.Reserve < 0 || o.Reserve >= 100 {
+		wrong("a reserve is 0 to 99 percent")
+	}
+	if o.CompressOver < 0 || o.MaxMemory < 0 || o.ClientCacheBytes < 0 || o.Events < 0 || o.Tombstone < 0 || o.TTL < 0 || o.MaxDocument < 0 || o.DialTimeout < 0 || o.Timeout < 0 {
 		wrong("sizes and timeouts are not negative")
 	}
 	if o.Timeout > maxTimeout {

@@ -31,14 +31,20 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if s.outlived(now, old.CreatedAt) {
 		return store.ErrNotFound
 	}
+	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
+	bound := old.UserID == "" && guest(&next)
+	encoded := s.codec.encode(&next)
+	if err := s.admit(bound, len(encoded.body)+overhead, "regenerating a session"); err != nil {
+		return err
+	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	e := entryOf(&next, newStamp(now, next.UserID, next.Files))
 	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := pending(s.codec.encode(&next).value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
-	if err := s.put(ctx, client, now, next.Key(), value, "", lifting); err != nil {
+	value := pending(encoded.value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
+	if err := s.put(ctx, client, now, next.Key(), value, "", lifting, s.share(bound)); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
 		}

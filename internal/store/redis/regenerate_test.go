@@ -46,7 +46,7 @@ func begin(t *testing.T) *halfDone {
 	deadline := h.next.ExpiresAt.UnixMilli()
 	require.NoError(t, s.announce(t.Context(), client, &h.entry, deadline))
 	value := s.codec.encode(&h.next).value(h.entry.stamp, terms(h.next.TTL, h.next.OwnTTL))
-	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), "", lifting))
+	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), "", lifting, ""))
 	return h
 }
 

@@ -19,6 +19,8 @@ var (
 	commonLua string
 	//go:embed lua/events.lua
 	eventsLua string
+	//go:embed lua/reserve.lua
+	reserveLua string
 	//go:embed lua/read.lua
 	readLua string
 	//go:embed lua/create.lua
@@ -57,8 +59,8 @@ var (
 	lookupLua string
 
 	readScript    = newScript(readLua)
-	createScript  = newScript(eventsLua + createLua)
-	swapScript    = newScript(eventsLua + swapLua)
+	createScript  = newScript(eventsLua + reserveLua + createLua)
+	swapScript    = newScript(eventsLua + reserveLua + swapLua)
 	touchScript   = newScript(allowOOM + eventsLua + touchLua)
 	deleteScript  = newScript(allowOOM + eventsLua + deleteLua)
 	moveScript    = newScript(moveLua)
@@ -104,6 +106,7 @@ const (
 	wasPending
 	wasEnded
 	wasLapsed
+	wasFull
 )
 
 // answer is what a script answers.

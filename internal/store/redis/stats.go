@@ -28,7 +28,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 	}
 	st := store.Stats{
 		Hits: s.hits.Load(), Misses: s.misses.Load(),
-		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(), Damaged: s.damage.met(),
+		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(), Damaged: s.damage.met(), Reserved: s.reserve.refused.Load(),
 	}
 	var samples [shards][]string
 	for shard := range shards {

@@ -29,6 +29,7 @@ type Store struct {
 	// free are the namespaces that are known to be no other deployment's.
 	free    names
 	damage  damage
+	reserve reserve
 	late    lingering // in a Cluster
 	known   *known
 	written *recentKeys // nil without a client cache
@@ -77,6 +78,10 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Cluster {
 		s.outbox = newOutbox(s.sendEvents)
 		s.background.Go(func() { s.outbox.run(s.closed) })
+	}
+	s.reserve.room.Store(unlimited)
+	if opts.Reserve > 0 {
+		s.background.Go(s.watchMemory)
 	}
 	if err := s.connect(ctx); err != nil {
 		if !temporary(err) {

@@ -32,14 +32,18 @@ func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, 
 	if err := checkDocument(&sess); err != nil {
 		return err
 	}
+	encoded := s.codec.encode(&sess)
+	if err := s.admit(guest(&sess), len(encoded.body)+overhead, "creating a session"); err != nil {
+		return err
+	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	e := entryOf(&sess, newStamp(now, sess.UserID, sess.Files))
 	if err := s.announce(ctx, client, &e, sess.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := s.codec.encode(&sess).value(e.stamp, terms(sess.TTL, sess.OwnTTL))
-	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt), lift); err != nil {
+	value := encoded.value(e.stamp, terms(sess.TTL, sess.OwnTTL))
+	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt), lift, s.share(guest(&sess))); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
 		}
@@ -54,17 +58,19 @@ const lifting = "1"
 
 // put stores a value where no live session is, nor one that was ended lately,
 // unless it is lifting that. Without a deadline the session is one that is
-// pending, and stays so for its pendingLife at most.
-func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift string) error {
+// pending, and stays so for its pendingLife at most. share is what a guest cannot
+// take.
+func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift, share string) error {
+	const doing = "creating a session"
 	name := s.session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "creating a session", call{script: createScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
-		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(),
+	a, err := s.change(ctx, client, doing, call{script: createScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
+		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(), share,
 	}})
 	if err == nil && a.outcome == wasChanged {
 		var freed bool
 		if freed, err = s.freeOutlived(ctx, client, now, key); freed && err == nil {
-			return s.put(ctx, client, now, key, value, deadline, lift)
+			return s.put(ctx, client, now, key, value, deadline, lift, share)
 		}
 	}
 	switch {
@@ -74,6 +80,8 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 		return store.ErrEnded
 	case a.outcome == wasLapsed:
 		return store.ErrLapsed
+	case a.outcome == wasFull:
+		return s.keptFrom(doing)
 	case a.outcome != wasDone:
 		return store.ErrExists
 	}
@@ -106,6 +114,9 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	if next.UserID == old.UserID {
 		next.Life = old.Life
 	}
+	if err := s.admit(guestGrows(&old, &next), len(next.Doc)-len(old.Doc), "changing a session"); err != nil {
+		return schema.Session{}, err
+	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	anew := !sameIndexes(&old, &next)
@@ -129,6 +140,7 @@ var errStamp = errors.New("the entry is another")
 // swap replaces old by next, which gets an entry of its own if anew. Where kept
 // is the entry that it has, it keeps what does not change of that.
 func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool, kept *entry) (schema.Session, error) {
+	const doing = "changing a session"
 	var e entry
 	newStampText, taken := "", digestString(old.UserID, old.Files)
 	if anew {
@@ -146,12 +158,16 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "changing a session", call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
+	a, err := s.changeOwn(ctx, client, now, old.Key(), old, doing, call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
 		taken, newStampText, s.tombstoneLife(), otherBirth(old, &next), e.fileStamps.String(), flag(kept != nil),
+		s.share(guestGrows(old, &next)),
 	)})
-	if err == nil {
+	switch {
+	case err == nil && a.outcome == wasFull:
+		err = s.keptFrom(doing)
+	case err == nil:
 		err = a.conflict()
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ func RunEviction(t *testing.T, open Open) {
 	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
 	t.Run("Events", func(t *testing.T) { testEvictionEvents(t, open) })
 	t.Run("Reserve", func(t *testing.T) { testReserve(t, open) })
+	t.Run("Imported", func(t *testing.T) { testImported(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
 	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })
 }
@@ -138,18 +139,18 @@ func testLRU(t *testing.T, open Open) {
 	t.Run("in the order of how much each is somebody's", func(t *testing.T) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 6})
 		user := f.created(spec{user: "ada"})
-		service := f.created(spec{namespace: "shop"})
-		made := f.session(spec{})
-		made.Trusted = true
+		made, served := f.made(), f.made()
 		require.NoError(t, f.Create(f.ctx(), f.now(), made))
-		read, renewed, once := f.created(spec{}), f.created(spec{}), f.created(spec{})
+		require.NoError(t, f.Create(f.ctx(), f.now(), served))
+		read, renewed, once := f.created(spec{}), f.created(spec{}), f.created(spec{namespace: "shop"})
+		served = f.regenerated(served, 0)
 		f.get(read.Key())
 		renewed = f.regenerated(renewed, 0)
 		f.get(read.Key())
 		left := func() []string {
 			var names []string
 			for name, s := range map[string]schema.Session{
-				"user": user, "service": service, "made": made, "read": read, "renewed": renewed, "once": once,
+				"user": user, "served": served, "made": made, "read": read, "renewed": renewed, "once": once,
 			} {
 				if _, err := f.Peek(f.ctx(), f.now(), s.Key()); err == nil {
 					names = append(names, name)
@@ -159,17 +160,17 @@ func testLRU(t *testing.T, open Open) {
 			return names
 		}
 		f.created(spec{}) // an anonymous one, once used; each later one takes its place
-		assert.Equal(t, []string{"made", "read", "renewed", "service", "user"}, left())
+		assert.Equal(t, []string{"made", "read", "renewed", "served", "user"}, left())
 		for range 60 {
 			f.created(spec{})
 		}
-		assert.Equal(t, []string{"made", "read", "renewed", "service", "user"}, left(), "a flood pushes out itself")
+		assert.Equal(t, []string{"made", "read", "renewed", "served", "user"}, left(), "a flood pushes out itself")
 		for _, want := range [][]string{
-			{"made", "read", "renewed", "service", "user"},
-			{"read", "renewed", "service", "user"},
-			{"read", "service", "user"},
-			{"service", "user"},
-			{"service"},
+			{"made", "read", "renewed", "served", "user"},
+			{"made", "read", "served", "user"},
+			{"made", "served", "user"},
+			{"served", "user"},
+			{"user"},
 			nil,
 		} {
 			f.created(spec{user: "bob"})

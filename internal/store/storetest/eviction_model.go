@@ -25,6 +25,7 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 	bound := isGuest(next) && !next.Trusted && (old == nil || isGuest(m.live[old.Key()]))
 	share := m.guestLimits()
 	if bound && share.MaxBytes > 0 && grows > 0 && m.cost(next) > share.MaxBytes {
+		m.want.Reserved++
 		return store.ErrFull
 	}
 	all := func(schema.Session) bool { return true }
@@ -34,6 +35,9 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 			return nil
 		}
 		if m.limits.Policy == "none" {
+			if over {
+				m.want.Reserved++
+			}
 			return store.ErrFull
 		}
 		victim := m.victim(old, over)
@@ -44,7 +48,7 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 }
 
 // isGuest reports whether a session cannot take the reserve.
-func isGuest(s schema.Session) bool { return s.UserID == "" && s.Namespace == schema.DefaultNamespace }
+func isGuest(s schema.Session) bool { return s.UserID == "" }
 
 // guestLimits are those of guests.
 func (m *model) guestLimits() Limits {
@@ -91,8 +95,11 @@ func (m *model) before(a, b schema.Session) bool {
 	if isGuest(a) != isGuest(b) {
 		return isGuest(a)
 	}
+	if isGuest(a) && m.served[a.Key()] != m.served[b.Key()] {
+		return m.served[b.Key()]
+	}
 	if m.limits.Policy == "lru" {
-		if isGuest(a) && m.again[a.Key()] != m.again[b.Key()] {
+		if isGuest(a) && !m.served[a.Key()] && m.again[a.Key()] != m.again[b.Key()] {
 			return m.again[b.Key()]
 		}
 		return m.used[a.Key()] < m.used[b.Key()]

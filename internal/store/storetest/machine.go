@@ -247,9 +247,11 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	if want != nil {
 		return
 	}
+	made := m.served[old.Key()]
 	m.remove(old.Key())
 	m.bury(m.now(), old.Key(), store.ErrEnded)
 	delete(m.graces, next.Key())
+	next.Trusted = made
 	m.put(next)
 	m.again[next.Key()] = true
 	m.want.Sets++

@@ -18,8 +18,10 @@ type model struct {
 	// used is when each session was last used, written when it was last
 	// written or touched; in ticks.
 	used, written map[store.Key]int
-	// again are the sessions that were used since they were created.
+	// again are the sessions that were used since they were created, and served
+	// those that a service created and that never had a user.
 	again  map[store.Key]bool
+	served map[store.Key]bool
 	tick   int
 	graces map[store.Key]modelGrace
 	// tombs are until when keys are remembered whose sessions are gone, and why
@@ -43,6 +45,7 @@ func newModel() *model {
 		used:    map[store.Key]int{},
 		written: map[store.Key]int{},
 		again:   map[store.Key]bool{},
+		served:  map[store.Key]bool{},
 		graces:  map[store.Key]modelGrace{},
 		tombs:   map[store.Key]time.Time{},
 		why:     map[store.Key]error{},
@@ -52,8 +55,13 @@ func newModel() *model {
 
 // put stores a session, and counts as a write and a use.
 func (m *model) put(s schema.Session) {
-	if _, ok := m.live[s.Key()]; ok || s.Trusted {
+	if _, ok := m.live[s.Key()]; ok {
 		m.again[s.Key()] = true
+	} else if s.Trusted {
+		m.served[s.Key()] = true
+	}
+	if s.UserID != "" {
+		delete(m.served, s.Key())
 	}
 	s.Trusted = false
 	m.live[s.Key()] = s
@@ -71,6 +79,7 @@ func (m *model) use(key store.Key) {
 func (m *model) remove(key store.Key) {
 	delete(m.live, key)
 	delete(m.again, key)
+	delete(m.served, key)
 	m.endGraces(key)
 }
 

@@ -1,6 +1,6 @@
 -- What the scripts share; it stands before each of them. ARGV[1] is always the
 -- time of the operation in ms, and the answer a list that starts with one of:
-local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED, LAPSED = 0, 1, 2, 3, 4, 5, 6
+local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED, LAPSED, FULL = 0, 1, 2, 3, 4, 5, 6, 7
 
 -- Events and commands that the script leaves to its caller.
 local told = {}

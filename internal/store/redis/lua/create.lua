@@ -1,7 +1,7 @@
 -- KEYS: a session, its grace, its tombstone. ARGV: now, value, deadline; if that
 -- is empty, the session is pending, for so many ms; whether to lift the
--- tombstone; how long one lasts after the deadline. Answers the expired value
--- that had the key.
+-- tombstone; how long one lasts after the deadline; what full takes. Answers the
+-- expired value that had the key.
 local expired = nil
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local none
@@ -18,6 +18,9 @@ if ARGV[5] == '' then
   if ended and tonumber(ended) > now then
     return {string.sub(ended, -2) == '.0' and LAPSED or ENDED}
   end
+end
+if full(ARGV[7], 0) then
+  return {FULL}
 end
 local old = ''
 if expired then

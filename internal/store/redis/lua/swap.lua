@@ -4,7 +4,7 @@
 -- empty to keep the present ones; how long the tombstone lasts after the
 -- deadline; a new birth, empty to keep the present one; the new stamps of files,
 -- empty for none; whether some of those are the old entry's, which then must be
--- no other. Answers the deadline and the old stamp, the old value where its entry
+-- no other; what full takes. Answers the deadline and the old stamp, the old value where its entry
 -- is another, the old stamps of files.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -22,6 +22,9 @@ if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
     return {RESTAMP}
   end
   old = redis.call('GET', KEYS[1])
+end
+if full(ARGV[19], redis.call('STRLEN', KEYS[1])) then
+  return {FULL}
 end
 if ARGV[14] ~= '' then
   index, birth, files = ARGV[14], birth or index, ARGV[17]
