@@ -16,15 +16,16 @@ type route struct {
 
 // ownRoutes are about the caller's own session, or about the service.
 func (s *Server) ownRoutes() []route {
+	own := sessionHandlers{s, true}
 	return []route{
 		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}},
-		{http.MethodGet, "/api/session", s.getSession, []string{"touch"}},
-		{http.MethodHead, "/api/session", s.headSession, nil},
-		{http.MethodPut, "/api/session", s.putSession, nil},
-		{http.MethodPatch, "/api/session", s.patchSession, nil},
+		{http.MethodGet, "/api/session", own.get, []string{"touch"}},
+		{http.MethodHead, "/api/session", own.head, nil},
+		{http.MethodPut, "/api/session", own.replace, nil},
+		{http.MethodPatch, "/api/session", own.patch, nil},
 		{http.MethodDelete, "/api/session", s.deleteSession, nil},
-		{http.MethodPost, "/api/session/operations", s.applyOperations, nil},
-		{http.MethodPost, "/api/session/touch", s.touchSession, nil},
+		{http.MethodPost, "/api/session/operations", own.operate, nil},
+		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
 		{http.MethodGet, "/stats", s.getStats, nil},
@@ -42,17 +43,18 @@ func (s *Server) ownRoutes() []route {
 
 // serviceRoutes are for callers with a service token.
 func (s *Server) serviceRoutes() []route {
+	named := sessionHandlers{s, false}
 	return []route{
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
 		{http.MethodGet, "/api/sessions", s.listSessions, []string{"namespace", "userId", "limit", "cursor"}},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
 		{http.MethodGet, "/api/sessions/count", s.countSessions, []string{"namespace", "userId"}},
-		{http.MethodGet, "/api/sessions/{id}", s.getSessionByID, []string{"namespace", "touch"}},
-		{http.MethodHead, "/api/sessions/{id}", s.headSessionByID, []string{"namespace"}},
+		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
+		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
 		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},
-		{http.MethodPatch, "/api/sessions/{id}", s.patchSessionByID, []string{"namespace", "touch"}},
+		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}},
 		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/touch", s.touchSessionByID, []string{"namespace"}},
+		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}},
 		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}},
 		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}},
 		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}},
