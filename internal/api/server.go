@@ -1,5 +1,3 @@
-// Package api is the HTTP face of the service: routes, credentials, cookies,
-// and the one place where errors become problems.
 package api
 
 import (

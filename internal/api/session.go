@@ -67,7 +67,7 @@ func (h sessionHandlers) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sess, moved, err := h.read(w, r, &sub, touch && !(h.own && isPrefetch(r)))
+	sess, moved, err := h.read(w, r, &sub, touch && (!h.own || !isPrefetch(r)))
 	if err != nil {
 		return h.fail(err)
 	}
