@@ -38,5 +38,5 @@ func keepAliveHint(idle time.Duration) []string {
 // section 8.2.2).
 func keepsAlive(r *http.Request) bool { return r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close }
 
-// drainTimeout is how long a body that nobody asked for may take to arrive.
+// drainTimeout bounds how long a body that no route reads may take to arrive.
 const drainTimeout = 500 * time.Millisecond

@@ -125,7 +125,7 @@ func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error 
 	}
 	noteSession(r, sess.ID)
 	w.Header().Set("Location", location(&sess))
-	return writeHandOver(w, http.StatusCreated, &sess, s.handOver(&sess))
+	return writeIssued(w, http.StatusCreated, &sess, s.issued(&sess))
 }
 
 // location is where a service reads the session.

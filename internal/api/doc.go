@@ -14,5 +14,5 @@
 // How much at once: admission.go for memory, cpuslots.go for processors,
 // streamlimit.go, and deadlines.go and linger.go for slow clients.
 // A response: responsewriter.go, respond.go, problem.go, cookie.go, issuetoken.go.
-// What is told of it: accesslog.go, metrics.go, loglimiter.go.
+// Afterwards: accesslog.go, metrics.go, loglimiter.go.
 package api

@@ -9,7 +9,7 @@ import (
 	"session-api/internal/store"
 )
 
-// getHealth answers that the process lives. It asks nobody.
+// getHealth answers that the process lives. It does not ask the store.
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, map[string]string{"status": "ok", "version": s.Version})
 }

@@ -67,24 +67,24 @@ func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess
 	})
 }
 
-// handOver is what opens a session, in the answer to a service. It is empty
+// issued holds the credentials of a session, in the answer to a service. It is empty
 // for sessions that the caller's own routes do not look for.
-type handOver struct {
+type issued struct {
 	Token     string `json:"token,omitempty"`
 	SetCookie string `json:"setCookie,omitempty"`
 }
 
-// handOver returns the token of the session, and the cookie as the caller's
+// issued returns the token of the session, and the cookie as the caller's
 // own routes would set it.
-func (s *Server) handOver(sess *schema.Session) handOver {
+func (s *Server) issued(sess *schema.Session) issued {
 	if sess.Namespace != schema.DefaultNamespace {
-		return handOver{}
+		return issued{}
 	}
-	return handOver{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
+	return issued{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
 }
 
-// writeHandOver answers a service with the document and with what opens it.
-func writeHandOver(w http.ResponseWriter, status int, sess *schema.Session, opens handOver) error {
+// writeIssued answers a service with the document and with what opens it.
+func writeIssued(w http.ResponseWriter, status int, sess *schema.Session, opens issued) error {
 	members, err := json.Marshal(opens)
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	noteSession(r, sess.ID)
 	switch {
 	case made:
-	case cred.service: // whoever has the new token is not its visitor for certain
+	case cred.service: // who holds the new token need not be its visitor
 		return store.ErrNotCurrent
 	default:
 		writeSession(w, http.StatusOK, &sess)
@@ -63,7 +63,7 @@ func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) e
 		return notFoundByID(err)
 	}
 	noteSession(r, sess.ID)
-	return writeHandOver(w, http.StatusOK, &sess, s.handOver(&sess))
+	return writeIssued(w, http.StatusOK, &sess, s.issued(&sess))
 }
 
 // renew gives a session a new id, and perhaps a user, even if its caller does not

@@ -21,8 +21,8 @@ func requestID(r *http.Request) string {
 	return newRequestID()
 }
 
-// newRequestID returns 128 random bits in base32. Nothing depends on nobody
-// guessing them, so they need not come from the kernel.
+// newRequestID returns 128 random bits in base32. They need not be
+// unpredictable, so they do not come from the kernel.
 func newRequestID() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var id [26]byte
