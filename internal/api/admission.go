@@ -43,7 +43,7 @@ type semaphore struct {
 	clients  map[string]*clientShare
 	permits  list.List // *permit, in the order in which they were granted
 	watching bool      // watch is running
-	// tracksProgress: progress is called on permits, so that stalls can be told.
+	// tracksProgress: progress is called on permits, so that stalls show.
 	tracksProgress bool
 }
 

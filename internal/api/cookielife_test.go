@@ -183,6 +183,12 @@ func TestRetiredSecrets(t *testing.T) {
 	}
 }
 
+func TestSecretsAreOutOfReach(t *testing.T) {
+	s := start(t, withServiceTokens)
+	assert.Zero(t, s.api.Secrets, "handlers have what signs and verifies, not the secrets")
+	s.client().create("")
+}
+
 func TestRetiredSecretsInAGrace(t *testing.T) {
 	s := start(t)
 	c := s.client()

@@ -77,6 +77,15 @@ func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential,
 	return c, err
 }
 
+// mustCredential is credential for routes that do nothing without a session.
+func (s *Server) mustCredential(w http.ResponseWriter, r *http.Request) (credential, error) {
+	cred, err := s.credential(w, r)
+	if err == nil && cred.ID == "" {
+		err = cred.missing()
+	}
+	return cred, err
+}
+
 // readCredential is credential without a question to the store: of several
 // cookies that verify it takes the first, and the others are more.
 func (s *Server) readCredential(r *http.Request) (credential, error) {

@@ -74,7 +74,7 @@ func (d *deadlines) flush() {
 	_ = d.controller.Flush()
 }
 
-// body returns the request's body, each read of which gets its time.
+// body returns the request's body, with a deadline for each read.
 func (d *deadlines) body(r *http.Request) io.Reader { return &deadlineBody{d: d, body: r.Body} }
 
 type deadlineBody struct {

@@ -62,7 +62,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	out := newEventStream(filter)
 	var follower sync.WaitGroup
 	follower.Go(func() { out.finish(s.follow(ctx, r.Header["Last-Event-Id"], out)) })
-	defer follower.Wait() // nobody asks the store for a request that is over
+	defer follower.Wait() // the store is not asked for a request that is over
 	defer cancel()
 	settled := time.NewTimer(settleTime)
 	defer settled.Stop()

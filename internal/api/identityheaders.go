@@ -19,12 +19,12 @@ const (
 
 // longestRoles is how many bytes the list of roles may take. Servers and gateways
 // bound the headers that they read (nginx those of a whole answer, to 4 KiB by
-// default) and fail where there is more, so that nobody with so many roles could
-// get in anywhere. The user's id and address are short by the schema.
+// default) and fail where there is more, so that users with so many roles could
+// not get in anywhere. The user's id and address are short by the schema.
 const longestRoles = 2048
 
-// nobody is the value of a header about a user that there is not.
-var nobody = []string{""}
+// noUser is the value of a header about the user of a session without one.
+var noUser = []string{""}
 
 var incompleteRoles = []string{"roles"}
 
@@ -33,7 +33,7 @@ func setIdentity(h http.Header, ar *authRequest, d *authDecision) {
 	values := &ar.identity
 	values[0] = d.sess.ID
 	h[headerSessionID] = values[0:1:1]
-	h[headerUserID], h[headerUserEmail], h[headerUserRoles], h[headerIncomplete] = nobody, nobody, nobody, nobody
+	h[headerUserID], h[headerUserEmail], h[headerUserRoles], h[headerIncomplete] = noUser, noUser, noUser, noUser
 	if u := d.user; u != nil {
 		values[1], values[2], values[3] = headerValue(u.ID), headerValue(u.Email), roleList(u.Roles)
 		h[headerUserID], h[headerUserEmail], h[headerUserRoles] = values[1:2:2], values[2:3:3], values[3:4:4]

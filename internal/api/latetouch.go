@@ -87,7 +87,7 @@ func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Sessi
 		}
 	}()
 	res.sess, res.err = s.Sessions.MoveTo(ctx, now, sess, until)
-	if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due(now, "touch") {
+	if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due("touch", now) {
 		s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
 	}
 	return res

@@ -63,66 +63,6 @@ func writeSessionHead(w http.ResponseWriter, status int, sess *schema.Session, l
 	w.WriteHeader(status)
 }
 
-// wantsBearer reports whether a new token is to be in the body (?transport=bearer)
-// and not in the cookie.
-func wantsBearer(r *http.Request) (bool, error) {
-	q, err := query(r)
-	if err != nil {
-		return false, err
-	}
-	switch transport, err := one(q, "transport", "cookie"); {
-	case err != nil:
-		return false, err
-	case transport == "bearer":
-		return true, nil
-	case transport == "cookie":
-		return false, nil
-	default:
-		return false, &problem{codeInvalidQuery, "transport is cookie or bearer."}
-	}
-}
-
-// allowToken refuses to put the token into a body where the caller's session lives
-// in a cookie, with errTransportForbidden: a script could keep what it cannot read
-// there.
-func (s *Server) allowToken(r *http.Request, cred *credential) error {
-	if cred.bearer {
-		if cred.inCookieToo && isFromPage(r) {
-			return errTransportForbidden
-		}
-		return nil
-	}
-	var room [maxOpeners]string
-	for _, id := range cred.ids(room[:0]) {
-		switch live, err := s.leadsTo(r.Context(), id); {
-		case err != nil:
-			return err
-		case live != "":
-			return errTransportForbidden
-		}
-	}
-	return nil
-}
-
-// issue answers with the document and hands its token to the caller: in the
-// cookie, or as the document's last member.
-func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess *schema.Session, bearer bool) {
-	if !bearer {
-		s.issueCookie(w, cred, s.Now(), sess)
-		writeSession(w, status, sess)
-		return
-	}
-	withBuffer(func(b []byte) []byte {
-		b = sess.AppendJSON(b)
-		b = append(b[:len(b)-1], `,"token":"`...)
-		b = append(b, s.keys.Load().sessions.Sign(sess.ID)...) // nothing in a token needs escaping
-		b = append(b, `"}`...)
-		writeSessionHead(w, status, sess, len(b))
-		_, _ = w.Write(b)
-		return b
-	})
-}
-
 // writeJSON answers 200 with v, which is marshalled before the status is written.
 func writeJSON(w http.ResponseWriter, v any) error {
 	body, err := json.Marshal(v)
@@ -140,40 +80,4 @@ func writeBody(w http.ResponseWriter, body []byte) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body) // a client that left gets nothing more
-}
-
-// handOver is what opens a session, in the answer to a service. It is empty
-// for sessions that the caller's own routes do not look for.
-type handOver struct {
-	Token     string `json:"token,omitempty"`
-	SetCookie string `json:"setCookie,omitempty"`
-}
-
-// handOver returns the token of the session, and the cookie as the caller's
-// own routes would set it.
-func (s *Server) handOver(sess *schema.Session) handOver {
-	if sess.Namespace != schema.DefaultNamespace {
-		return handOver{}
-	}
-	return handOver{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
-}
-
-// writeHandOver answers a service with the document and with what opens it.
-func writeHandOver(w http.ResponseWriter, status int, sess *schema.Session, opens handOver) error {
-	members, err := json.Marshal(opens)
-	if err != nil {
-		return err
-	}
-	withBuffer(func(b []byte) []byte {
-		b = append(b, `{"session":`...)
-		b = sess.AppendJSON(b)
-		if len(members) > len(`{}`) {
-			b = append(b, ',')
-		}
-		b = append(b, members[1:]...)
-		writeSessionHead(w, status, sess, len(b))
-		_, _ = w.Write(b) // a client that left gets nothing more
-		return b
-	})
-	return nil
 }

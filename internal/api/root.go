@@ -33,7 +33,7 @@ var rootLinks = []struct{ Name, Path, Text string }{
 	{"health", "readyz", "Readiness, for load balancers"},
 }
 
-// getRoot says to whoever opens the address in a browser what this is, whether
+// getRoot answers people who open the address in a browser what this is, whether
 // it is well, and where to go on. Clients that do not ask for HTML get the same
 // as JSON. It is 200 whatever the state: it is no check of readiness.
 func (s *Server) getRoot(w http.ResponseWriter, r *http.Request) error {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -16,15 +15,16 @@ type route struct {
 
 // ownRoutes are about the caller's own session, or about the service.
 func (s *Server) ownRoutes() []route {
+	own := sessionHandlers{s, true}
 	return []route{
 		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}},
-		{http.MethodGet, "/api/session", s.getSession, []string{"touch"}},
-		{http.MethodHead, "/api/session", s.headSession, nil},
-		{http.MethodPut, "/api/session", s.putSession, nil},
-		{http.MethodPatch, "/api/session", s.patchSession, nil},
+		{http.MethodGet, "/api/session", own.get, []string{"touch"}},
+		{http.MethodHead, "/api/session", own.head, nil},
+		{http.MethodPut, "/api/session", own.replace, nil},
+		{http.MethodPatch, "/api/session", own.patch, nil},
 		{http.MethodDelete, "/api/session", s.deleteSession, nil},
-		{http.MethodPost, "/api/session/operations", s.applyOperations, nil},
-		{http.MethodPost, "/api/session/touch", s.touchSession, nil},
+		{http.MethodPost, "/api/session/operations", own.operate, nil},
+		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
 		{http.MethodGet, "/stats", s.getStats, nil},
@@ -42,17 +42,18 @@ func (s *Server) ownRoutes() []route {
 
 // serviceRoutes are for callers with a service token.
 func (s *Server) serviceRoutes() []route {
+	named := sessionHandlers{s, false}
 	return []route{
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
 		{http.MethodGet, "/api/sessions", s.listSessions, []string{"namespace", "userId", "limit", "cursor"}},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
 		{http.MethodGet, "/api/sessions/count", s.countSessions, []string{"namespace", "userId"}},
-		{http.MethodGet, "/api/sessions/{id}", s.getSessionByID, []string{"namespace", "touch"}},
-		{http.MethodHead, "/api/sessions/{id}", s.headSessionByID, []string{"namespace"}},
+		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
+		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
 		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},
-		{http.MethodPatch, "/api/sessions/{id}", s.patchSessionByID, []string{"namespace", "touch"}},
+		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}},
 		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/touch", s.touchSessionByID, []string{"namespace"}},
+		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}},
 		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}},
 		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}},
 		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}},
@@ -99,91 +100,4 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 			r.Method(http.MethodHead, one.path, e)
 		}
 	}
-}
-
-// Endpoint answers a method of a path.
-type Endpoint struct {
-	s      *Server
-	serve  handler
-	query  []string
-	strict bool // refuses query parameters that it does not know
-}
-
-// QueryParameters are the names of those that the endpoint knows.
-func (e *Endpoint) QueryParameters() []string { return e.query }
-
-// ServeHTTP implements http.Handler.
-func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer stateOf(r).response.release()
-	err := e.checkParameters(r)
-	if err == nil {
-		err = e.serve(w, r)
-	}
-	if err != nil {
-		e.s.writeProblem(w, r, err)
-	}
-}
-
-// checkParameters refuses query parameters that the endpoint does not know,
-// where it changes something or is for services: a slip in the name of one must
-// not make a request mean something else. What others may read they read,
-// whatever gateways and browsers add to the query.
-func (e *Endpoint) checkParameters(r *http.Request) error {
-	if !e.strict {
-		return nil
-	}
-	return refuseUnknown(r.URL.RawQuery, e.query)
-}
-
-// isSafe reports whether requests with the method change nothing (RFC 9110
-// section 9.2.1).
-func isSafe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
-}
-
-// handler is a route's handler. An error that it returns has nothing written
-// yet, and becomes the problem that the error table gives for it.
-type handler func(w http.ResponseWriter, r *http.Request) error
-
-func (s *Server) handle(h handler) http.HandlerFunc {
-	return (&Endpoint{s: s, serve: h}).ServeHTTP
-}
-
-func (s *Server) notFound(http.ResponseWriter, *http.Request) error { return errNoRoute }
-
-// methodNotAllowed answers what chi finds no method for, among them methods
-// that chi has never heard of, on paths that may not exist either.
-func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
-	allowed := s.allowedMethods(r.URL.EscapedPath())
-	if len(allowed) == 0 {
-		return errNoRoute
-	}
-	for _, m := range allowed {
-		w.Header().Add("Allow", m)
-	}
-	return errMethodNotAllowed
-}
-
-// allowedMethods are the methods of a path. One with an empty segment has none:
-// the router would take it for an id.
-func (s *Server) allowedMethods(path string) []string {
-	var allowed []string
-	if strings.Contains(path, "//") {
-		return nil
-	}
-	for _, m := range sessionMethods {
-		if s.router.Match(chi.NewRouteContext(), m, path) {
-			allowed = append(allowed, m)
-		}
-	}
-	return allowed
-}
-
-// sessionMethods are all methods that routes have.
-var sessionMethods = []string{
-	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 }

@@ -1,5 +1,3 @@
-// Package api is the HTTP face of the service: routes, credentials, cookies,
-// and the one place where errors become problems.
 package api
 
 import (
@@ -36,8 +34,9 @@ type Server struct {
 	draining  atomic.Bool
 	streams   *streams
 	proxies   proxies
-	hints     hints
-	hosts     hosts
+	// hints are lines that tell an operator of a setting.
+	hints *logLimiter
+	hosts hosts
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
 	// lingering are taken by requests whose bodies are read to be dropped.
@@ -48,7 +47,8 @@ type Server struct {
 	cpuSlots chan struct{}
 	// touches are those of authorization requests.
 	touches lateTouches
-	notices notices
+	// notices are lines about gateways.
+	notices *logLimiter
 }
 
 // New returns a server over o. The error names what o has wrong.
@@ -68,6 +68,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreams(o.MaxStreams)
+	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
 	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
 	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
 	s.bodies.tracksProgress = true

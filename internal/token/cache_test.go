@@ -11,6 +11,7 @@ import (
 )
 
 func newTestKeyring(t testing.TB) *Keyring {
+	t.Helper()
 	k, err := NewKeyring([][]byte{[]byte("a secret of the tests, long enough")})
 	require.NoError(t, err)
 	return k

@@ -15,7 +15,7 @@ func TestLogHandler(t *testing.T) {
 	shaped := "s:" + strings.Repeat("a", 64) + "." + strings.Repeat("B", signatureLen)
 	var out bytes.Buffer
 	log := slog.New(LogHandler(slog.NewJSONHandler(&out, nil), NewSecrets([][]byte{[]byte(configured)}).Hide))
-	log.With("with", "kept").WithGroup("g").Info("message "+shaped,
+	log.With("with", "kept").WithGroup("g").Info("message s:aaaaaaaaaaaaaaaa.BBBB",
 		"text", configured, "error", errors.New("opening "+shaped), "list", []string{"a", configured}, "number", 7,
 		slog.Group("inner", "deep", shaped))
 	line := out.String()

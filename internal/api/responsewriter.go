@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// response is the one http.ResponseWriter of a request. It records the status and
+// response is the one http.ResponseWriter of a request, apart from the server's. It records the status and
 // the size for metrics and the access log, holds the permits that a large body and
 // a large answer take of their semaphores, and sends no body where there is none.
 type response struct {

@@ -70,7 +70,7 @@ func (s *Server) readInput(w http.ResponseWriter, r *http.Request) (schema.Chang
 	return s.decodeAdmitted(r, body, s.decodeInput)
 }
 
-// readTTL reads the idle life that a touch asks for, 0 for none.
+// readTTL reads the idle timeout that a touch asks for, 0 for none.
 func (s *Server) readTTL(w http.ResponseWriter, r *http.Request) (time.Duration, error) {
 	body, err := s.readBody(w, r, jsonTypes)
 	if err != nil || len(body) == 0 {

@@ -1,11 +1,7 @@
 package api
 
 import (
-	"context"
-	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
 	"session-api/internal/cleanup"
 	"session-api/internal/store"
@@ -81,56 +77,4 @@ func hitRate(st store.Stats) float64 {
 		return 0
 	}
 	return float64(st.Hits) / float64(st.Hits+st.Misses)
-}
-
-// getHealth answers that the process lives. It asks nobody.
-func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, map[string]string{"status": "ok", "version": s.Version})
-}
-
-// readyTimeout is how long the store may take to answer a readiness check.
-const readyTimeout = 2 * time.Second
-
-// getReadiness answers whether requests should be sent here.
-func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request) error {
-	if s.draining.Load() {
-		return errNotReady
-	}
-	if err := s.reachStore(r.Context()); err != nil {
-		return err
-	}
-	return writeJSON(w, map[string]string{"status": "ready"})
-}
-
-// reachStore asks the store for a sign of life. The error wraps
-// store.ErrUnavailable.
-func (s *Server) reachStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := s.Sessions.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
-	}
-	return nil
-}
-
-func (s *Server) getContract(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "application/yaml") // RFC 9512
-	w.Header().Set("Content-Length", strconv.Itoa(len(s.Contract)))
-	_, _ = w.Write(s.Contract) // a client that left gets nothing more
-	return nil
-}
-
-// runCleanup runs the cleanup now, or says what it would do.
-func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
-	dryRun, err := flag(r, "dryRun", false)
-	if err != nil {
-		return err
-	}
-	limits := newDeadlines(w, r)
-	report, err := s.Cleaner.Run(r.Context(), dryRun)
-	limits.beforeWrite() // a run may have taken longer than an answer usually may
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, report)
 }

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Endpoint answers a method of a path.
+type Endpoint struct {
+	s      *Server
+	serve  handler
+	query  []string
+	strict bool // refuses query parameters that it does not know
+}
+
+// QueryParameters are the names of those that the endpoint knows.
+func (e *Endpoint) QueryParameters() []string { return e.query }
+
+// ServeHTTP implements http.Handler.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer stateOf(r).response.release()
+	err := e.checkParameters(r)
+	if err == nil {
+		err = e.serve(w, r)
+	}
+	if err != nil {
+		e.s.writeProblem(w, r, err)
+	}
+}
+
+// checkParameters refuses query parameters that the endpoint does not know,
+// where it changes something or is for services: a slip in the name of one must
+// not make a request mean something else. What others may read they read,
+// whatever gateways and browsers add to the query.
+func (e *Endpoint) checkParameters(r *http.Request) error {
+	if !e.strict {
+		return nil
+	}
+	return refuseUnknown(r.URL.RawQuery, e.query)
+}
+
+// isSafe reports whether requests with the method change nothing (RFC 9110
+// section 9.2.1).
+func isSafe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// handler is a route's handler. An error that it returns has nothing written
+// yet, and becomes the problem that the error table gives for it.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+func (s *Server) handle(h handler) http.HandlerFunc {
+	return (&Endpoint{s: s, serve: h}).ServeHTTP
+}
+
+func (s *Server) notFound(http.ResponseWriter, *http.Request) error { return errNoRoute }
+
+// methodNotAllowed answers what chi finds no method for, among them methods
+// that chi has never heard of, on paths that may not exist either.
+func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+	allowed := s.allowedMethods(r.URL.EscapedPath())
+	if len(allowed) == 0 {
+		return errNoRoute
+	}
+	for _, m := range allowed {
+		w.Header().Add("Allow", m)
+	}
+	return errMethodNotAllowed
+}
+
+// allowedMethods are the methods of a path. One with an empty segment has none:
+// the router would take it for an id.
+func (s *Server) allowedMethods(path string) []string {
+	var allowed []string
+	if strings.Contains(path, "//") {
+		return nil
+	}
+	for _, m := range sessionMethods {
+		if s.router.Match(chi.NewRouteContext(), m, path) {
+			allowed = append(allowed, m)
+		}
+	}
+	return allowed
+}
+
+// sessionMethods are all methods that routes have.
+var sessionMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}

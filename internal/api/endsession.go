@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// deleteSession ends every session that the request opens, and all cookies. That
+// there is none is no error: signing out twice is signing out.
+func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
+	cred, err := s.credentials(r)
+	if err != nil {
+		return err
+	}
+	if cred.ID != "" {
+		cond, err := s.ifMatch(r)
+		if err != nil {
+			return err
+		}
+		var room [maxOpeners]string
+		if err := s.signOut(r, cred.ids(room[:0]), cond); err != nil {
+			return err
+		}
+		noteSession(r, cred.ID)
+	}
+	s.clearCookies(w)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// signOut ends the sessions of the ids. Of several, the condition must hold for
+// one that is live: it is the one that the caller has seen.
+func (s *Server) signOut(r *http.Request, ids []string, cond func(schema.Session) error) error {
+	if cond != nil {
+		var refused error
+		held := false
+		for _, id := range ids {
+			switch err := s.end(r, key(id), cond); {
+			case err == nil:
+				held = true
+			case errors.Is(err, errPreconditionFailed):
+				refused = err
+			case !errors.Is(err, store.ErrNotFound):
+				return err
+			}
+		}
+		if refused != nil && !held {
+			return refused
+		}
+	}
+	return s.endAll(r, ids)
+}
+
+// deleteSessionByID ends a session. That there is none is no error.
+func (s *Server) deleteSessionByID(w http.ResponseWriter, r *http.Request) error {
+	key, err := sessionKey(r)
+	if err != nil {
+		return err
+	}
+	cond, err := s.ifMatch(r)
+	if err != nil {
+		return err
+	}
+	if err := s.end(r, key, cond); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	noteSession(r, key.ID)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// endAll ends the sessions of the ids, as far as there are any.
+func (s *Server) endAll(r *http.Request, ids []string) error {
+	for _, id := range ids {
+		if err := s.end(r, key(id), nil); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// end ends a session even if its caller does not wait for it.
+func (s *Server) end(r *http.Request, key store.Key, cond func(schema.Session) error) error {
+	ctx, cancel := revocation(r)
+	defer cancel()
+	return s.Sessions.End(ctx, s.Now(), key, cond)
+}
+
+// clearTimeout is how long ending many sessions may take.
+const clearTimeout = 5 * time.Minute
+
+// deleteSessions ends the sessions of a user, or all of a namespace. It goes on
+// if its caller does not wait for it.
+func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
+	f, err := clearFilter(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), clearTimeout)
+	defer cancel()
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(clearTimeout)) // where it is not to be had, the write timeout remains
+	if f.Except, err = s.successor(ctx, f.Namespace, f.Except); err != nil {
+		return err
+	}
+	n, err := s.Sessions.Clear(ctx, s.Now(), f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, map[string]int{"deleted": n})
+}
+
+// clearFilter reads which sessions are to be ended. What contradicts itself is
+// refused rather than guessed.
+func clearFilter(r *http.Request) (f store.Filter, err error) {
+	q, err := query(r)
+	if err != nil {
+		return f, err
+	}
+	if f.Namespace, err = namespace(q); err != nil {
+		return f, err
+	}
+	if f.UserID, err = userID(q); err != nil {
+		return f, err
+	}
+	if f.Except, err = one(q, "except", ""); err != nil {
+		return f, err
+	}
+	all, err := flag(r, "all", false)
+	switch {
+	case err != nil:
+		return f, err
+	case all == (f.UserID != ""):
+		return f, &problem{codeInvalidQuery, "Send either userId or all=true."}
+	case !q.Has("except"):
+		return f, nil
+	case all:
+		return f, &problem{codeInvalidQuery, "except goes with userId, not with all=true."}
+	case !schema.ValidForeignID(f.Except):
+		return f, &problem{codeInvalidQuery, "except is the id of a session."}
+	}
+	return f, nil
+}
+
+// successor returns the id that the session has now: within the grace of a
+// regenerate, a caller may still know the old one.
+func (s *Server) successor(ctx context.Context, space, id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	sess, err := s.Sessions.Peek(ctx, s.Now(), store.Key{Namespace: space, ID: id})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return id, nil
+	case err != nil:
+		return "", err
+	}
+	return sess.ID, nil
+}

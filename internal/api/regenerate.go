@@ -1,0 +1,79 @@
+package api
+
+import (
+	"net/http"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// regenerateSession gives the session a new id, and its caller a new token. With a
+// user in the body it is a sign-in. A visitor with a token in its grace is told of
+// the successor, and gets no token; a service is refused.
+func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error {
+	cred, err := s.mustCredential(w, r)
+	if err != nil {
+		return err
+	}
+	bearer, err := wantsBearer(r)
+	if err == nil && bearer {
+		err = s.allowToken(r, &cred)
+	}
+	if err != nil {
+		return err
+	}
+	how, err := s.readRenewal(w, r)
+	if err != nil {
+		return err
+	}
+	sess, made, err := s.renew(r, key(cred.ID), how, allowUser(&cred))
+	if err != nil {
+		return err
+	}
+	noteSession(r, sess.ID)
+	switch {
+	case made:
+	case cred.service: // who holds the new token need not be its visitor
+		return store.ErrNotCurrent
+	default:
+		writeSession(w, http.StatusOK, &sess)
+		return nil
+	}
+	s.issue(w, &cred, http.StatusOK, &sess, bearer || cred.bearer)
+	return nil
+}
+
+// regenerateSessionByID gives a session a new id, and answers what opens it. With a
+// user in the body it is a sign-in. An id in its grace is refused: the successor's
+// token is somebody else's.
+func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) error {
+	key, err := sessionKey(r)
+	if err != nil {
+		return err
+	}
+	how, err := s.readRenewal(w, r)
+	if err != nil {
+		return err
+	}
+	sess, made, err := s.renew(r, key, how, nil)
+	if err == nil && !made {
+		err = store.ErrNotCurrent
+	}
+	if err != nil {
+		return notFoundByID(err)
+	}
+	noteSession(r, sess.ID)
+	return writeIssued(w, http.StatusOK, &sess, s.issued(&sess))
+}
+
+// renew gives a session a new id, and perhaps a user, even if its caller does not
+// wait for it.
+func (s *Server) renew(r *http.Request, key store.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
+	ctx, cancel := revocation(r)
+	defer cancel()
+	if how.User != nil {
+		next, err = s.Sessions.SignIn(ctx, s.Now(), key, how.User, allow)
+		return next, err == nil, err
+	}
+	return s.Sessions.Renew(ctx, s.Now(), key, how.Grace)
+}
