@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,25 +20,19 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // binary is the service, as it is shipped.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "crash-")
-	if err != nil {
+func TestMain(m *testing.M) {
+	var err error
+	if binary, err = servicetest.Build(); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the temporary directory
-	binary = filepath.Join(dir, "session-api")
-	out, err := exec.Command("go", "build", "-o", binary, "session-api/cmd/session-api").CombinedOutput()
-	if err != nil {
-		panic(fmt.Sprintf("building the service: %v\n%s", err, out))
-	}
-	return m.Run()
+	m.Run()
 }
 
 // kills is how many times a test takes the service down.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // peak is the most memory that the process has had, in MiB, as the kernel
@@ -301,7 +303,7 @@ var attacks = map[string]struct {
 // Whatever somebody tries, the service's memory stays within a bound, and
 // others are served as always.
 func TestAttacks(t *testing.T) {
-	path := build(t)
+	path := servicetest.Binary(t)
 	for name, tc := range attacks {
 		t.Run(name, func(t *testing.T) {
 			p := launch(t, path, environment(t, append([]string{

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // smallGroup makes a control group with that much memory, of the version that
@@ -71,7 +73,7 @@ func kills(t *testing.T, group string) string {
 // taken.
 func TestFloodInLittleMemory(t *testing.T) {
 	const limit = 64 << 20
-	path := build(t)
+	path := servicetest.Binary(t)
 	for policy, must := range map[string][]int{
 		"lru": {http.StatusCreated}, "ttl": {http.StatusCreated}, "none": {http.StatusCreated, http.StatusServiceUnavailable},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -217,7 +218,7 @@ func TestRedis_neverThere(t *testing.T) {
 
 // An instance that is killed has lost nothing that it acknowledged.
 func TestRedis_instanceKilledUnderLoad(t *testing.T) {
-	path := build(t)
+	path := servicetest.Binary(t)
 	server := redistest.Start(t)
 	environ := instanceOn(t, server)
 	one, other := launch(t, path, environ), launch(t, path, environ)

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -382,7 +383,7 @@ func (c *comings) start(visit func(visitor int)) (stop func()) {
 // nobody notices. ROLLS says how often.
 func TestRollingRestart(t *testing.T) {
 	const visitors = 16
-	path := build(t)
+	path := servicetest.Binary(t)
 	for name, tc := range map[string]struct {
 		front        front
 		delay, http2 string

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // fate is what a client knows of a session of its own.
@@ -72,7 +74,7 @@ func gone(t *testing.T, status int, err error, want int) bool {
 // was sent, and has kept all that it answered.
 func TestSIGTERM_losesNothing(t *testing.T) {
 	const clients = 16
-	path := build(t)
+	path := servicetest.Binary(t)
 	for _, sync := range []string{"always", "interval"} {
 		t.Run(sync, func(t *testing.T) {
 			dir := t.TempDir()

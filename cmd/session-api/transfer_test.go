@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/servicetest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -482,7 +483,7 @@ func TestExport_outputIsFull(t *testing.T) {
 func TestImport_signal(t *testing.T) {
 	server := redistest.Start(t)
 	kept := storeOn(t, server)
-	cmd := command(build(t), instanceOn(t, server), "import")
+	cmd := command(servicetest.Binary(t), instanceOn(t, server), "import")
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
 	in, err := cmd.StdinPipe()
