@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -61,7 +62,8 @@ func testConcurrent(t *testing.T, open Open) {
 		processes := []*store.Sessions{f.sessions(store.Lifetimes{}), f.sessions(store.Lifetimes{})}
 		sess, err := processes[0].Create(f.ctx(), f.now(), schema.DefaultNamespace, edit{}, nil)
 		require.NoError(t, err)
-		const writers, changes = 64, 4
+		const writers = 64
+		changes := soaktest.Times(2, 20)
 		together(writers, func(i int) {
 			for n := range changes {
 				u := store.Update{Change: count(fmt.Sprintf("w%d-%d", i, n)), Slide: true}
@@ -202,7 +204,7 @@ func testStaysEnded(t *testing.T, open Open) {
 			return err
 		}
 	}
-	for round := range 60 {
+	for round := range soaktest.Times(24, 600) {
 		acts := slices.Collect(maps.Values(busy))
 		grace := time.Minute
 		switch round % 3 {
@@ -258,7 +260,7 @@ func testStaysEnded(t *testing.T, open Open) {
 // and changed: none may slip through under a new id.
 func testStaysCleared(t *testing.T, open Open) {
 	f := newFixture(t, open)
-	for range 20 {
+	for range soaktest.Times(8, 200) {
 		s := f.sessions(store.Lifetimes{})
 		var running sync.WaitGroup
 		for n := range 8 {
@@ -291,7 +293,8 @@ func testStablePages(t *testing.T, open Open) {
 	f := newFixture(t, open)
 	start := f.now()
 	var want []string
-	for n := range 200 {
+	many := soaktest.Times(80, 400)
+	for n := range many {
 		id := testID(10 * n)
 		want = append(want, id)
 		f.created(spec{id: id, createdAt: start.Add(-time.Duration(n/3) * time.Second)})
@@ -306,7 +309,7 @@ func testStablePages(t *testing.T, open Open) {
 					return
 				default:
 				}
-				n := i * 7 % 200
+				n := i * 7 % many
 				sess := f.session(spec{id: testID(10*n + worker), createdAt: start.Add(-time.Duration(n/3) * time.Second)})
 				if !assert.NoError(t, f.Create(f.ctx(), f.now(), sess)) ||
 					!assert.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0)) {
@@ -343,7 +346,7 @@ func testSteadyFile(t *testing.T, open Open) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(done)
-		for n := range 300 {
+		for n := range soaktest.Times(100, 2000) {
 			next := f.revised(cur, spec{files: []string{"m-steady", "z" + strconv.Itoa(n%5)}, user: "u" + strconv.Itoa(n%3)})
 			if _, err := f.Swap(f.ctx(), f.now(), cur, next); !assert.NoError(t, err) {
 				return

@@ -4,10 +4,12 @@
 package storetest
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -44,6 +46,22 @@ type Clock interface {
 // Run runs the suite for a store without limits.
 func Run(t *testing.T, open Open) {
 	t.Helper()
+	run(t, open)
+}
+
+// RunBrief is Run without the groups that take the longest, for one more way to
+// a store that passes all of them. Long tests run all.
+func RunBrief(t *testing.T, open Open) {
+	t.Helper()
+	if soaktest.Long() {
+		run(t, open)
+		return
+	}
+	run(t, open, "Concurrent", "Count", "LimitLife", "Model", "Settings")
+}
+
+func run(t *testing.T, open Open, without ...string) {
+	t.Helper()
 	for _, group := range []struct {
 		name string
 		run  func(t *testing.T, open Open)
@@ -77,7 +95,9 @@ func Run(t *testing.T, open Open) {
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},
 	} {
-		t.Run(group.name, func(t *testing.T) { group.run(t, open) })
+		if !slices.Contains(without, group.name) {
+			t.Run(group.name, func(t *testing.T) { group.run(t, open) })
+		}
 	}
 }
 
