@@ -24,6 +24,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -403,7 +404,7 @@ func TestRollingRestart(t *testing.T) {
 			instances := []*process{launch(t, path, environ(0)), launch(t, path, environ(1))}
 			load, stop := startComings(t, tc.front(t, hosts, port), visitors)
 
-			times := rounds(t, "ROLLS", 3)
+			times := rounds(t, "ROLLS", soaktest.Times(2, 50))
 			for range times {
 				for i, p := range instances {
 					p.signal(t, syscall.SIGTERM)

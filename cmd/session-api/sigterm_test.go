@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // fate is what a client knows of a session of its own.
@@ -82,7 +83,7 @@ func TestSIGTERM_losesNothing(t *testing.T) {
 				return environment(t, "SESSION_DATA_DIR", dir, "SESSION_SYNC", sync, "SESSION_SECRET", sessionSecret, "SHUTDOWN_DELAY_MS", "200",
 					"CREATE_RATE_PER_MINUTE", "0", "SESSION_MAX_ENTRIES", "1000000", "ACCESS_LOG", "errors")
 			}
-			times := rounds(t, "ROLLS", 3)
+			times := rounds(t, "ROLLS", soaktest.Times(2, 50))
 			changes, ended := 0, 0
 			for range times {
 				p := launch(t, path, environ())

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // dialer dials connections that take no more than so many bytes that nobody
@@ -122,7 +123,8 @@ func percentile(took []time.Duration, p float64) time.Duration {
 // 5,000 connections that do nothing or little hold up neither the others nor
 // the end. SLOW_ROUNDS says how often it is measured with and without them.
 func TestSlowConnections(t *testing.T) {
-	const count, each = 5000, 4000
+	const count = 5000
+	each := soaktest.Times(1000, 4000)
 	var files unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &files)) // which Go raises as far as it goes
 	require.Greater(t, files.Max, uint64(count+500), "the limit of open files (ulimit -Hn) is too low")
@@ -135,7 +137,7 @@ func TestSlowConnections(t *testing.T) {
 
 	var without, with []time.Duration
 	var slow *dawdlers
-	for range rounds(t, "SLOW_ROUNDS", 1) {
+	for range rounds(t, "SLOW_ROUNDS", soaktest.Times(1, 5)) {
 		without = append(without, latencies(t, p, small.token, each)...)
 		if slow != nil {
 			slow.leave()
