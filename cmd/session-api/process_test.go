@@ -142,16 +142,14 @@ func TestProcess(t *testing.T) {
 	})
 
 	t.Run("third signal", func(t *testing.T) {
-		p := launch(t, path, environment(t))
+		p := launch(t, path, environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience, "READ_TIMEOUT_MS", "600000"))
 		inFlight(t, p.addr)
 		p.signal(t, syscall.SIGTERM)
 		p.log.wait(t, "shutting down")
 		p.signal(t, syscall.SIGINT)
 		p.log.wait(t, again)
-		began := time.Now()
 		p.signal(t, syscall.SIGINT)
 		assert.Equal(t, 1, p.end(t))
-		assert.Less(t, time.Since(began), 5*time.Second)
 		assert.Contains(t, p.errOut.String(), "third signal")
 	})
 

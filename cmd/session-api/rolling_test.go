@@ -353,7 +353,10 @@ func startStaying(t *testing.T, addr string, visitors int) (c *comings, stop fun
 	for i := range tokens {
 		tokens[i] = visit(t, c.base, "").token
 	}
-	stop = c.start(func(visitor int) { c.stay(visitor, tokens[visitor]) })
+	stop = c.start(func(visitor int) {
+		c.stay(visitor, tokens[visitor])
+		<-time.After(10 * time.Millisecond) // the processor is for others
+	})
 	return c, stop
 }
 
@@ -383,7 +386,7 @@ func (c *comings) start(visit func(visitor int)) (stop func()) {
 // Two instances behind a proxy are restarted in turn, again and again, and
 // nobody notices. ROLLS says how often.
 func TestRollingRestart(t *testing.T) {
-	const visitors = 16
+	visitors := soaktest.Times(8, 16)
 	path := servicetest.Binary(t)
 	for name, tc := range map[string]struct {
 		front        front

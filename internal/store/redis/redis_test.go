@@ -47,6 +47,11 @@ func fewerRuns(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, checks.Value.Set(checks.DefValue)) })
 }
 
+// ofOneReader are groups of the suite in which it makes no difference how a value
+// is written, or by which instance: they walk indexes, or try every combination of
+// settings.
+var ofOneReader = []string{"Count", "LimitLife", "Settings"}
+
 func TestStore(t *testing.T) {
 	for _, binary := range redistest.Binaries(t) {
 		variants := map[string]func(*redis.Options){
@@ -59,7 +64,12 @@ func TestStore(t *testing.T) {
 		for name, change := range variants {
 			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
 				fewerRuns(t)
-				storetest.Run(t, suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change))
+				open := suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change)
+				if name == "plain" {
+					storetest.Run(t, open)
+				} else {
+					storetest.RunWithout(t, open, ofOneReader...)
+				}
 			})
 		}
 	}
@@ -70,14 +80,14 @@ func TestStore(t *testing.T) {
 func TestStoreOfTwoInstances(t *testing.T) {
 	server := redistest.Start(t)
 	fewerRuns(t)
-	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
 		clock := ahead()
 		one := open(t, server, prefix, within(limits))
 		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
-	})
+	}, ofOneReader...)
 }
 
 // pair is a store that is two instances of one.
@@ -200,7 +210,7 @@ func TestStoreOnCluster(t *testing.T) {
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
 	fewerRuns(t)
-	storetest.RunBrief(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
@@ -209,5 +219,5 @@ func TestStoreUnderSentinel(t *testing.T) {
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	})
+	}, append(ofOneReader, "Concurrent", "Model")...) // a single server, once it is found
 }

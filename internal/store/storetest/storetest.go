@@ -49,15 +49,14 @@ func Run(t *testing.T, open Open) {
 	run(t, open)
 }
 
-// RunBrief is Run without the groups that take the longest, for one more way to
-// a store that passes all of them. Long tests run all.
-func RunBrief(t *testing.T, open Open) {
+// RunWithout is Run without some groups, for one more way to a store that passes
+// all of them. Long tests run all.
+func RunWithout(t *testing.T, open Open, groups ...string) {
 	t.Helper()
 	if soaktest.Long() {
-		run(t, open)
-		return
+		groups = nil
 	}
-	run(t, open, "Concurrent", "Count", "LimitLife", "Model", "Settings")
+	run(t, open, groups...)
 }
 
 func run(t *testing.T, open Open, without ...string) {
