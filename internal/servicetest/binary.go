@@ -48,7 +48,7 @@ var Build = sync.OnceValues(func() (path string, err error) {
 	// As the Makefile and the Dockerfile build it, so that its packages are compiled
 	// once for all of them.
 	link := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+Version, "-o", path, "session-api/cmd/session-api")
-	link.Env = append(os.Environ(), "CGO_ENABLED=0")
+	link.Env = append(link.Environ(), "CGO_ENABLED=0")
 	if out, err := link.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the service: %w\n%s", err, out)
 	}
