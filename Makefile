@@ -11,7 +11,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
-SCRIPTS  := .ci/run $(wildcard tools/*.sh) examples/shell/session.sh
+SCRIPTS  := .ci/run .ci/scheduled $(wildcard tools/*.sh) examples/shell/session.sh
 # Modules of their own, so that who uses one does not get what the service needs.
 MODULES  := clients/go examples/go-service
 
@@ -38,7 +38,7 @@ build: ## Build the static binary bin/session-api
 test: ## Run all tests, with the race detector, in random order
 	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server wget \
 	  javac perl php php-curl python3 python3-aiohttp python3-httpx python3-requests
-	$(GO) test -race -shuffle=on -count=1 -p 4 -timeout 25m ./... # most of them wait for servers and disks
+	$(GO) test -race -shuffle=on -count=1 -vet=off -p 4 -timeout 25m ./... # make lint vets
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -79,6 +79,14 @@ slow: ## Measure what 5,000 slow connections, and one client with all of them, c
 worst: ## Measure what the worst request of each route keeps others from, on each store
 	tools/need.sh redis-server
 	WORST_ROUNDS=$(WORST_ROUNDS) $(GO) test -v -count=1 -run 'WorstRequests|LeaveAProcessor' ./internal/api
+
+# How long make soak lets each part go on that has no end of its own.
+SOAK ?= 1m
+
+.PHONY: soak
+soak: ## Run the endurance parts of the tests at length, and hold promises of time to the letter
+	tools/need.sh caddy nginx redis-server strace
+	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./internal/store/...
 
 ## Checking
 

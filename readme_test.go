@@ -1,17 +1,17 @@
 package contract_test
 
 import (
-	"bufio"
 	"bytes"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // block is one fenced block of the README.
@@ -32,48 +32,11 @@ func tour(t *testing.T) []block {
 	return blocks
 }
 
-// listening starts the binary as the tour says, with a free port and a temporary
-// directory of its own, and returns its address.
-func listening(t *testing.T, tmp string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "session-api")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/session-api").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	cmd := exec.Command(binary)
-	cmd.Env = []string{"PORT=0", "FILE_GRACE_MS=0", "TMPDIR=" + tmp, "PATH=" + os.Getenv("PATH")}
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = cmd.Stdout
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, cmd.Process.Signal(os.Interrupt))
-		assert.NoError(t, cmd.Wait())
-	})
-	address := regexp.MustCompile(`\baddr=(\S+)`)
-	found := make(chan string, 1)
-	go func() {
-		lines := bufio.NewScanner(stdout)
-		for lines.Scan() { // to the end, so that the service can always write
-			if m := address.FindStringSubmatch(lines.Text()); m != nil {
-				select {
-				case found <- m[1]:
-				default:
-				}
-			}
-		}
-		close(found)
-	}()
-	addr, ok := <-found
-	require.True(t, ok, "the service says where it listens")
-	return addr
-}
-
 // TestTour types the README's tour into a shell, with no more than the address
 // replaced, and compares what comes out with what the README shows.
 func TestTour(t *testing.T) {
 	tmp := t.TempDir()
-	addr := listening(t, tmp)
+	addr := strings.TrimPrefix(servicetest.StartBare(t, "FILE_GRACE_MS=0", "TMPDIR="+tmp), "http://")
 
 	const mark = "--- end of block ---"
 	var script strings.Builder
@@ -89,7 +52,7 @@ func TestTour(t *testing.T) {
 	require.NotEmpty(t, want)
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	require.Contains(t, string(readme), "`FILE_GRACE_MS=0 make run`", "as listening starts it")
+	require.Contains(t, string(readme), "`FILE_GRACE_MS=0 make run`", "as it is started here")
 	const local = "API=http://127.0.0.1:8080\n"
 	require.Contains(t, script.String(), local)
 

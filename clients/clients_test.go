@@ -18,8 +18,6 @@ import (
 	"session-api/internal/servicetest"
 )
 
-func TestMain(m *testing.M) { servicetest.Main(m) }
-
 // run runs a command in a directory and fails with all that it printed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Helper()

@@ -3,7 +3,7 @@
 // moment, starts it again, and compares what is there with what clients were
 // told.
 //
-// KILLS is how many times that happens (20), SEED makes a run choose as another
+// KILLS is how many times that happens (20, or 500 where SOAK is set), SEED makes a run choose as another
 // did, and CRASH_DIR names a directory on the disk that is meant; there the data
 // of a run that failed stays.
 package crash_test
@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,31 +20,26 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // binary is the service, as it is shipped.
 var binary string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "crash-")
-	if err != nil {
+func TestMain(m *testing.M) {
+	var err error
+	if binary, err = servicetest.Build(); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the temporary directory
-	binary = filepath.Join(dir, "session-api")
-	out, err := exec.Command("go", "build", "-o", binary, "session-api/cmd/session-api").CombinedOutput()
-	if err != nil {
-		panic(fmt.Sprintf("building the service: %v\n%s", err, out))
-	}
-	return m.Run()
+	m.Run()
 }
 
 // kills is how many times a test takes the service down.
 func kills(t *testing.T) int {
 	t.Helper()
-	return int(number(t, "KILLS", 20))
+	return int(number(t, "KILLS", uint64(soaktest.Times(20, 500))))
 }
 
 // newRandom returns what decides all that the test leaves to chance. When

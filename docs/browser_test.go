@@ -17,8 +17,6 @@ import (
 	"session-api/internal/servicetest"
 )
 
-func TestMain(m *testing.M) { servicetest.Main(m) }
-
 // inChromium runs a test of docs/browser.
 func inChromium(t *testing.T, test string, env ...string) {
 	t.Helper()

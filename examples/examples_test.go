@@ -23,8 +23,6 @@ import (
 	"session-api/internal/servicetest"
 )
 
-func TestMain(m *testing.M) { servicetest.Main(m) }
-
 // run runs a command to its end, and returns what it printed.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()

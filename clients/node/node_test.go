@@ -3,11 +3,8 @@
 package node_test
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // TestPackage compiles the package, checks its types and runs its tests. They
@@ -23,14 +22,11 @@ import (
 // preconditions.
 func TestPackage(t *testing.T) {
 	install(t)
-	service := filepath.Join(t.TempDir(), "session-api")
-	run(t, nil, "go", "build", "-o", service, "session-api/cmd/session-api")
-	token := rand.Text() + rand.Text()
-
+	const token = "SERVICE_TOKENS=" + servicetest.ServiceToken
 	out := run(t, []string{
-		"SESSION_API_TOKEN=" + token,
-		"SESSION_API_URL=" + serve(t, service, "SERVICE_TOKENS="+token),
-		"SESSION_API_STRICT_URL=" + serve(t, service, "SERVICE_TOKENS="+token, "SESSION_REQUIRE_IF_MATCH=true"),
+		"SESSION_API_TOKEN=" + servicetest.ServiceToken,
+		"SESSION_API_URL=" + servicetest.StartBare(t, token),
+		"SESSION_API_STRICT_URL=" + servicetest.StartBare(t, token, "SESSION_REQUIRE_IF_MATCH=true"),
 	}, "npm", "test", "--silent")
 
 	assert.Contains(t, out, "fail 0\n")
@@ -103,41 +99,4 @@ func run(t *testing.T, environ []string, name string, args ...string) string {
 	out, err := cmd.Output()
 	require.NoError(t, err, "%s %s\n%s%s", name, strings.Join(args, " "), out, &mistakes)
 	return string(out)
-}
-
-// serve runs the service on a free port, with sessions in memory and nothing
-// else set, and returns its address.
-func serve(t *testing.T, program string, environ ...string) string {
-	t.Helper()
-	cmd := exec.Command(program)
-	cmd.Env = append([]string{"PORT=0", "LOG_FORMAT=json", "ACCESS_LOG=errors", "ANALYSIS_TMP_DIR=" + t.TempDir()}, environ...)
-	output, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	var mistakes bytes.Buffer
-	cmd.Stderr = &mistakes
-	require.NoError(t, cmd.Start())
-	ended := make(chan struct{})
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended; _ = cmd.Wait() })
-
-	addr := make(chan string, 1)
-	go func() {
-		defer close(ended)
-		defer close(addr)
-		lines := bufio.NewScanner(output)
-		for lines.Scan() {
-			var entry struct{ Msg, Addr string }
-			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "listening" {
-				addr <- entry.Addr
-				break
-			}
-		}
-		_, _ = io.Copy(io.Discard, output) // what stays unread stops the service
-	}()
-	listening, ok := <-addr
-	if !ok {
-		<-ended
-		_ = cmd.Wait()
-	}
-	require.True(t, ok, "the service does not start: %s", &mistakes)
-	return "http://" + listening
 }

@@ -16,6 +16,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // peak is the most memory that the process has had, in MiB, as the kernel
@@ -32,10 +35,10 @@ func (p *process) peak(t *testing.T) int {
 }
 
 // each lets so many clients do it at once, each so many times; more often where
-// ATTACKS says so.
+// ATTACKS or SOAK says so.
 func each(t *testing.T, clients, times int, do func(client, n int)) {
 	t.Helper()
-	times *= rounds(t, "ATTACKS", 1)
+	times *= rounds(t, "ATTACKS", soaktest.Times(1, 10))
 	var all sync.WaitGroup
 	for client := range clients {
 		all.Go(func() {
@@ -100,8 +103,8 @@ var attacks = map[string]struct {
 		128, nil,
 		func(t *testing.T, p *process) {
 			a := newAttacker(t, p, 16)
-			body := `{"inputs":{"text":"` + strings.Repeat("x", 1000) + `"}}`
-			each(t, 16, 1000, func(int, int) { a.send(http.MethodPost, "/api/session", asJSON, body) })
+			create := posting("/api/session", `{"inputs":{"text":"`+strings.Repeat("x", 1000)+`"}}`)
+			a.pour(16, 1000, func(int, int) string { return create })
 			a.only(nil, http.StatusCreated)
 		},
 	},
@@ -111,7 +114,8 @@ var attacks = map[string]struct {
 		func(t *testing.T, p *process) {
 			v := visit(t, "http://"+p.addr, `{"inputs":{"step":1}}`)
 			a := newAttacker(t, p, 16)
-			each(t, 16, 500, func(int, int) { a.send(http.MethodPost, "/api/session", nil, "") })
+			create := posting("/api/session", "")
+			a.pour(16, 500, func(int, int) string { return create })
 			a.only(nil, http.StatusCreated, http.StatusServiceUnavailable)
 			assert.Equal(t, 1, v.read("http://"+p.addr).Revision, "who was there still is")
 			// There is room again once somebody leaves.
@@ -124,14 +128,13 @@ var attacks = map[string]struct {
 		[]string{"CREATE_RATE_PER_MINUTE", "300", "TRUSTED_PROXIES", "127.0.0.1"},
 		func(t *testing.T, p *process) {
 			one := newAttacker(t, p, 8)
-			each(t, 8, 500, func(int, int) {
-				one.send(http.MethodPost, "/api/session", http.Header{"X-Forwarded-For": {"192.0.2.1"}}, "")
-			})
+			same := posting("/api/session", "", "X-Forwarded-For: 192.0.2.1")
+			one.pour(8, 500, func(int, int) string { return same })
 			one.only(nil, http.StatusCreated, http.StatusTooManyRequests)
 			assert.LessOrEqual(t, one.answers[http.StatusCreated], 600, "of two minutes, where one has just begun")
 			ever := newAttacker(t, p, 8)
-			each(t, 8, 1500, func(client, n int) {
-				ever.send(http.MethodPost, "/api/session", http.Header{"X-Forwarded-For": {fmt.Sprintf("2001:%x:%x::1", 0xd00+client, n)}}, "")
+			ever.pour(8, 1500, func(client, n int) string {
+				return posting("/api/session", "", fmt.Sprintf("X-Forwarded-For: 2001:%x:%x::1", 0xd00+client, n))
 			})
 			ever.only(nil, http.StatusCreated)
 		},
@@ -224,14 +227,16 @@ var attacks = map[string]struct {
 			a := newAttacker(t, p, 16)
 			pairs := strings.TrimSuffix(strings.Repeat("a=b; ", 3000), "; ")
 			same := strings.TrimSuffix(strings.Repeat("validator_session_id=s%3A"+strings.Repeat("a", 64)+".b; ", 100), "; ")
-			each(t, 16, 100, func(_, n int) {
-				a.send(http.MethodGet, "/api/session", []http.Header{
-					{"Cookie": {pairs}},
-					{"Cookie": {same}},
-					{"Authorization": {"Bearer s:" + strings.Repeat("a", 10_000) + ".b"}},
-					{"Cookie": {"validator_session_id=s%3A" + strings.Repeat("a", 10_000) + ".b"}},
-				}[n%4], "")
-			})
+			requests := make([]string, 0, 4)
+			for _, line := range []string{
+				"Cookie: " + pairs,
+				"Cookie: " + same,
+				"Authorization: Bearer s:" + strings.Repeat("a", 10_000) + ".b",
+				"Cookie: validator_session_id=s%3A" + strings.Repeat("a", 10_000) + ".b",
+			} {
+				requests = append(requests, "GET /api/session HTTP/1.1\r\nHost: localhost\r\n"+line+"\r\n\r\n")
+			}
+			a.pour(16, 100, func(_, n int) string { return requests[n%len(requests)] })
 			a.only(nil, http.StatusUnauthorized)
 		},
 	},
@@ -241,8 +246,8 @@ var attacks = map[string]struct {
 		[]string{"SESSION_SWEEP_INTERVAL_MS", "500", "SESSION_MAX_ENTRIES", "100000"},
 		func(t *testing.T, p *process) {
 			a := newAttacker(t, p, 16)
-			each(t, 16, 1500, func(client, n int) {
-				a.send(http.MethodPost, fmt.Sprintf("/api/sessions?namespace=n-%d-%d", client, n), nil, "")
+			a.pour(16, 1500, func(client, n int) string {
+				return posting(fmt.Sprintf("/api/sessions?namespace=n-%d-%d", client, n), "")
 			})
 			a.only(nil, http.StatusCreated)
 		},
@@ -301,7 +306,7 @@ var attacks = map[string]struct {
 // Whatever somebody tries, the service's memory stays within a bound, and
 // others are served as always.
 func TestAttacks(t *testing.T) {
-	path := build(t)
+	path := servicetest.Binary(t)
 	for name, tc := range attacks {
 		t.Run(name, func(t *testing.T) {
 			p := launch(t, path, environment(t, append([]string{

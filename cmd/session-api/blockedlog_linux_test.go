@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"session-api/internal/servicetest"
 )
 
 // A log that nobody reads, such as that of a stopped pager, stops neither
@@ -24,7 +26,7 @@ func TestBlockedLog(t *testing.T) {
 	defer func() { _ = read.Close() }()
 	_, err = unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, 4096)
 	require.NoError(t, err)
-	cmd := command(build(t), environment(t, "ACCESS_LOG", "all"))
+	cmd := command(servicetest.Binary(t), environment(t, "ACCESS_LOG", "all"))
 	cmd.Stdout, cmd.Stderr = write, write
 	require.NoError(t, cmd.Start())
 	require.NoError(t, write.Close())
@@ -54,7 +56,7 @@ func TestBlockedLog(t *testing.T) {
 func TestBrokenLog(t *testing.T) {
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := command(build(t), environment(t))
+	cmd := command(servicetest.Binary(t), environment(t))
 	cmd.Stdout = write
 	require.NoError(t, cmd.Start())
 	require.NoError(t, write.Close())

@@ -220,12 +220,11 @@ func TestConnections_oneMoreWaitsForRequests(t *testing.T) {
 
 // One that waits for room does not hold the end.
 func TestConnections_shutdownWhileOneWaits(t *testing.T) {
-	s := start(t, environment(t, "MAX_CONNECTIONS", "1", "SHUTDOWN_TIMEOUT_MS", "200"))
+	s := start(t, environment(t, "MAX_CONNECTIONS", "1", "SHUTDOWN_TIMEOUT_MS", "200",
+		"READ_TIMEOUT_MS", "600000", "READ_HEADER_TIMEOUT_MS", "600000"))
 	inFlight(t, s.addr)
 	dial(t, s.addr)
-	began := time.Now()
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.Less(t, time.Since(began), 5*time.Second)
 }
 
 // A request that comes during the shutdown is the last of its connection.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 func TestConnectionsWithin(t *testing.T) {
@@ -24,7 +26,7 @@ func TestConnectionsWithin(t *testing.T) {
 // its connections and says so. In no case do idle clients leave it without a
 // descriptor for the next one.
 func TestFewDescriptors(t *testing.T) {
-	path := build(t)
+	path := servicetest.Binary(t)
 	const files, clients = 200, 300
 	limited := fmt.Sprintf("ulimit -n %d && exec %s", files, path)
 	run := func(t *testing.T, shell ...string) *process {

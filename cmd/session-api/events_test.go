@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,7 +12,7 @@ import (
 
 // An event stream has no end of its own, and a shutdown does not wait for one.
 func TestShutdown_endsEventStreams(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	var streams []*bufio.Reader
 	for range 3 {
 		conn, r := dial(t, s.addr)
@@ -30,9 +29,7 @@ func TestShutdown_endsEventStreams(t *testing.T) {
 		readCreated(t, r)
 	}
 
-	began := time.Now()
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.Less(t, time.Since(began), 3*time.Second)
 	assert.Empty(t, s.log.all("requests were cut off"))
 	for _, body := range streams {
 		content, err := io.ReadAll(body)

@@ -20,6 +20,10 @@ import (
 // patience is how long a test waits for what should happen at once.
 const patience = 20 * time.Second
 
+// beyondPatience is a SHUTDOWN_TIMEOUT_MS that a test does not wait for: what ends
+// has not waited for it.
+const beyondPatience = "29000"
+
 // logWatch collects the log lines of a service, in JSON, and hands out the
 // first with a given message.
 type logWatch struct {

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,20 +58,18 @@ func TestHTTP2_shutdownDelay(t *testing.T) {
 
 // Who is silent does not hold it up, at whatever point of the beginning.
 func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	silent, _ := dial(t, s.addr)
 	late := newFrames(t, silent)
 	_, half := dial(t, s.addr)
 	rests := dialHTTP2(t, s.addr)
 	rests.request(1, false, "GET", "/healthz")
 	require.Equal(t, http.StatusOK, rests.status(1))
-	began := time.Now()
 	s.stop()
 	rests.last()
 	_, _ = late.Conn.Write([]byte(http2.ClientPreface)) // unless it is closed by now
 	_ = late.WriteSettings()
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.Less(t, time.Since(began), 10*time.Second, "which is less than SHUTDOWN_TIMEOUT_MS")
 	assert.Empty(t, s.log.all("requests were cut off"))
 	for _, r := range []io.Reader{late.Conn, half, rests.Conn} {
 		_, err := io.Copy(io.Discard, r)
@@ -82,7 +79,7 @@ func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
 
 // An event stream ends as an answer does.
 func TestHTTP2_shutdownEndsEventStreams(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	client := speaksHTTP2(t)
 	resp, err := client.Get(s.url("/api/events"))
 	require.NoError(t, err)
@@ -91,12 +88,10 @@ func TestHTTP2_shutdownEndsEventStreams(t *testing.T) {
 	require.Equal(t, http.StatusCreated, made.status)
 	events := bufio.NewReader(resp.Body)
 	readCreated(t, events)
-	began := time.Now()
 	s.stop()
 	_, err = io.Copy(io.Discard, events)
 	require.NoError(t, err)
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.Less(t, time.Since(began), 10*time.Second)
 	assert.Empty(t, s.log.all("requests were cut off"))
 }
 

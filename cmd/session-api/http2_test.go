@@ -192,7 +192,7 @@ func TestHTTP2_limitsOfAConnection(t *testing.T) {
 // What is sent before anybody reads it fits into the window of the connection,
 // however many requests there are.
 func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536"))
+	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
 	f := dialHTTP2(t, s.addr)
 	for stream := range uint32(8) { // one at a time has room for all of its body
 		f.request(2*stream+1, true, "POST", "/api/session", "content-type", "application/json", "content-length", "65536")
@@ -286,7 +286,7 @@ func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
 
 // Who holds memory for a body that does not come is cut off for who needs it.
 func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536"))
+	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
 	f := dialHTTP2(t, s.addr)
 	const size = 60_000
 	f.posts(1, size)
@@ -304,7 +304,7 @@ func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
 	got, _ := send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), body[:size-3]+`"}}`, "Content-Type", "application/json")
 	assert.Equal(t, http.StatusCreated, got.status)
 	assert.Equal(t, http.StatusRequestTimeout, f.status(1))
-	assert.Less(t, time.Since(began), 10*time.Second, "which is less than READ_TIMEOUT_MS")
+	assert.Less(t, time.Since(began), time.Minute, "which is less than READ_TIMEOUT_MS")
 	f.request(3, false, "GET", "/healthz")
 	assert.Equal(t, http.StatusOK, f.status(3))
 }

@@ -231,9 +231,8 @@ func TestAnswerIsFollowedByAnEndAndNotAReset(t *testing.T) {
 
 // With Expect: 100-continue nothing is asked for, and nothing is waited for.
 func TestNoBodyIsAskedForThatIsRefused(t *testing.T) {
-	s := startLingering(t)
-	began := time.Now()
-	conn, r := dial(t, s.addr)
+	s := startLingering(t, "READ_TIMEOUT_MS", "600000")
+	conn, r := dial(t, s.addr) // which has a deadline
 	_, err := io.WriteString(conn, "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n")
 	require.NoError(t, err)
 	resp, err := http.ReadResponse(r, nil)
@@ -242,7 +241,6 @@ func TestNoBodyIsAskedForThatIsRefused(t *testing.T) {
 	assert.True(t, resp.Close)
 	_, err = r.ReadByte()
 	require.ErrorIs(t, err, io.EOF)
-	assert.Less(t, time.Since(began), 10*time.Second)
 }
 
 // Dropping ends by itself: a client that goes on for ever, or does not go on at
@@ -272,7 +270,7 @@ func TestDroppingABodyIsBounded(t *testing.T) {
 			assert.Equal(t, 413, status)
 			_, _ = io.Copy(io.Discard, r)
 			<-done
-			assert.Less(t, time.Since(began), 10*time.Second)
+			assert.Less(t, time.Since(began), patience, "it is the service that ends it")
 		})
 	}
 	assert.Equal(t, 0, s.end(t))

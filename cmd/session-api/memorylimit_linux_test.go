@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
 )
 
 // smallGroup makes a control group with that much memory, of the version that
@@ -71,7 +73,7 @@ func kills(t *testing.T, group string) string {
 // taken.
 func TestFloodInLittleMemory(t *testing.T) {
 	const limit = 64 << 20
-	path := build(t)
+	path := servicetest.Binary(t)
 	for policy, must := range map[string][]int{
 		"lru": {http.StatusCreated}, "ttl": {http.StatusCreated}, "none": {http.StatusCreated, http.StatusServiceUnavailable},
 	} {
@@ -105,7 +107,8 @@ func TestFloodInLittleMemory(t *testing.T) {
 				a := newAttacker(t, p, 16)
 				body := `{"inputs":{"text":"` + strings.Repeat("x", size) + `"}}`
 				times := max(4, min(500, (100<<20)/16/(size+500)))
-				each(t, 16, times, func(int, int) { a.send(http.MethodPost, "/api/session", asJSON, body) })
+				create := posting("/api/session", body)
+				a.pour(16, times, func(int, int) string { return create })
 				may := overloaded
 				if size < 1<<10 && policy != "none" {
 					may = nil
@@ -119,7 +122,8 @@ func TestFloodInLittleMemory(t *testing.T) {
 			if policy == "none" {
 				a := newAttacker(t, p, 16)
 				body := `{"inputs":{"text":"` + strings.Repeat("x", 64<<10) + `"}}`
-				each(t, 16, 100, func(int, int) { a.send(http.MethodPost, "/api/session", asJSON, body) })
+				create := posting("/api/session", body)
+				a.pour(16, 100, func(int, int) string { return create })
 				a.only(overloaded, must...)
 				signIn("cy")
 			}

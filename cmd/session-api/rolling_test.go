@@ -23,6 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -351,7 +353,10 @@ func startStaying(t *testing.T, addr string, visitors int) (c *comings, stop fun
 	for i := range tokens {
 		tokens[i] = visit(t, c.base, "").token
 	}
-	stop = c.start(func(visitor int) { c.stay(visitor, tokens[visitor]) })
+	stop = c.start(func(visitor int) {
+		c.stay(visitor, tokens[visitor])
+		<-time.After(10 * time.Millisecond) // the processor is for others
+	})
 	return c, stop
 }
 
@@ -381,8 +386,8 @@ func (c *comings) start(visit func(visitor int)) (stop func()) {
 // Two instances behind a proxy are restarted in turn, again and again, and
 // nobody notices. ROLLS says how often.
 func TestRollingRestart(t *testing.T) {
-	const visitors = 16
-	path := build(t)
+	visitors := soaktest.Times(8, 16)
+	path := servicetest.Binary(t)
 	for name, tc := range map[string]struct {
 		front        front
 		delay, http2 string
@@ -402,7 +407,7 @@ func TestRollingRestart(t *testing.T) {
 			instances := []*process{launch(t, path, environ(0)), launch(t, path, environ(1))}
 			load, stop := startComings(t, tc.front(t, hosts, port), visitors)
 
-			times := rounds(t, "ROLLS", 3)
+			times := rounds(t, "ROLLS", soaktest.Times(2, 50))
 			for range times {
 				for i, p := range instances {
 					p.signal(t, syscall.SIGTERM)

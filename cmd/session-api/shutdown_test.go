@@ -62,8 +62,21 @@ func TestShutdown_delay(t *testing.T) {
 	assert.GreaterOrEqual(t, time.Since(began), time.Second)
 }
 
-// net/http by itself waits five seconds for the first byte of a connection.
+// net/http by itself waits five seconds for the first byte of a connection. A
+// busy machine may take as long, but not each time.
 func TestShutdown_doesNotWaitForSilence(t *testing.T) {
+	for range 5 {
+		if took := endBesideSilence(t); took < 4*time.Second {
+			return
+		}
+	}
+	assert.Fail(t, "the end waits for connections that say nothing")
+}
+
+// endBesideSilence returns how long the end of a service takes that has a
+// connection without a request, and one that is kept.
+func endBesideSilence(t *testing.T) time.Duration {
+	t.Helper()
 	s := start(t, environment(t))
 	_, silent := dial(t, s.addr)
 	keptAlive, r := dial(t, s.addr)
@@ -78,7 +91,8 @@ func TestShutdown_doesNotWaitForSilence(t *testing.T) {
 
 	began := time.Now()
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.Less(t, time.Since(began), 3*time.Second)
+	took := time.Since(began)
 	_, err = silent.ReadByte()
 	assert.ErrorIs(t, err, io.EOF)
+	return took
 }

@@ -10,6 +10,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // fate is what a client knows of a session of its own.
@@ -72,7 +75,7 @@ func gone(t *testing.T, status int, err error, want int) bool {
 // was sent, and has kept all that it answered.
 func TestSIGTERM_losesNothing(t *testing.T) {
 	const clients = 16
-	path := build(t)
+	path := servicetest.Binary(t)
 	for _, sync := range []string{"always", "interval"} {
 		t.Run(sync, func(t *testing.T) {
 			dir := t.TempDir()
@@ -80,7 +83,7 @@ func TestSIGTERM_losesNothing(t *testing.T) {
 				return environment(t, "SESSION_DATA_DIR", dir, "SESSION_SYNC", sync, "SESSION_SECRET", sessionSecret, "SHUTDOWN_DELAY_MS", "200",
 					"CREATE_RATE_PER_MINUTE", "0", "SESSION_MAX_ENTRIES", "1000000", "ACCESS_LOG", "errors")
 			}
-			times := rounds(t, "ROLLS", 3)
+			times := rounds(t, "ROLLS", soaktest.Times(2, 50))
 			changes, ended := 0, 0
 			for range times {
 				p := launch(t, path, environ())

@@ -17,6 +17,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // dialer dials connections that take no more than so many bytes that nobody
@@ -120,12 +123,13 @@ func percentile(took []time.Duration, p float64) time.Duration {
 // 5,000 connections that do nothing or little hold up neither the others nor
 // the end. SLOW_ROUNDS says how often it is measured with and without them.
 func TestSlowConnections(t *testing.T) {
-	const count, each = 5000, 4000
+	const count = 5000
+	each := soaktest.Times(1000, 4000)
 	var files unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &files)) // which Go raises as far as it goes
 	require.Greater(t, files.Max, uint64(count+500), "the limit of open files (ulimit -Hn) is too low")
 
-	p := launch(t, build(t), environment(t, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors", "SHUTDOWN_TIMEOUT_MS", "1000",
+	p := launch(t, servicetest.Binary(t), environment(t, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors", "SHUTDOWN_TIMEOUT_MS", "1000",
 		"READ_HEADER_TIMEOUT_MS", "120000", "READ_TIMEOUT_MS", "120000", "WRITE_TIMEOUT_MS", "120000"))
 	small := visit(t, "http://"+p.addr, `{"inputs":{"step":1}}`)
 	large := visit(t, "http://"+p.addr, `{"inputs":{"text":"`+strings.Repeat("x", 900<<10)+`"}}`)
@@ -133,7 +137,7 @@ func TestSlowConnections(t *testing.T) {
 
 	var without, with []time.Duration
 	var slow *dawdlers
-	for range rounds(t, "SLOW_ROUNDS", 1) {
+	for range rounds(t, "SLOW_ROUNDS", soaktest.Times(1, 5)) {
 		without = append(without, latencies(t, p, small.token, each)...)
 		if slow != nil {
 			slow.leave()
@@ -150,7 +154,7 @@ func TestSlowConnections(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	assert.Zero(t, p.end(t), p.errOut)
 	t.Logf("the end took %v", time.Since(began).Round(time.Millisecond))
-	assert.Less(t, time.Since(began), 5*time.Second, "a second is promised, and some for a busy machine")
+	soaktest.Within(t, time.Since(began), 5*time.Second, "a second is promised, and some for a busy machine")
 	assert.Len(t, p.log.all("requests were cut off"), 1)
 	assert.Empty(t, p.log.all("background work or requests did not stop in time"))
 }

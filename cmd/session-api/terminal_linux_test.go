@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"session-api/internal/servicetest"
 )
 
 // openTerminal returns both ends of a new pseudo-terminal.
@@ -34,7 +36,7 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 // again while the terminal is there, and ends the service once it is gone.
 func TestTerminal(t *testing.T) {
 	person, program := openTerminal(t)
-	cmd := command(build(t), environment(t, "SESSION_SECRET_FILE", secretFile(t, sessionSecret)))
+	cmd := command(servicetest.Binary(t), environment(t, "SESSION_SECRET_FILE", secretFile(t, sessionSecret)))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, cmd.Start())

@@ -69,7 +69,7 @@ func (e *endless) Create(context.Context, time.Time, schema.Session) error {
 
 // What is in memory does not depend on how many sessions there are.
 func TestTransfer_memoryIsBounded(t *testing.T) {
-	const total, allowed = 96 << 20, 40 << 20
+	const total, allowed = 64 << 20, 40 << 20
 	for name, size := range map[string]int{"small sessions": 4 << 10, "large sessions": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			sec := schema.EmptySections()

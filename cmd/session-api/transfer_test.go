@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/servicetest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -33,7 +34,7 @@ type outcome struct {
 func exported(t *testing.T, server *redistest.Server, args ...string) outcome {
 	t.Helper()
 	var out, errOut bytes.Buffer
-	status := run(t.Context(), append([]string{"export"}, args...), instanceOn(t, server), &out, &errOut)
+	status := run(t.Context(), append([]string{"export"}, args...), instanceOn(t, server, unhurried...), &out, &errOut)
 	return outcome{status, out.String(), errOut.String()}
 }
 
@@ -42,7 +43,7 @@ func imported(ctx context.Context, t *testing.T, server *redistest.Server, in io
 	t.Helper()
 	var out, errOut bytes.Buffer
 	status := 0
-	err := runTransfer(ctx, "import", args, instanceOn(t, server, "SESSION_COMPRESS_OVER_BYTES", "0"), streams{in, &out, &errOut})
+	err := runTransfer(ctx, "import", args, instanceOn(t, server, append(unhurried, "SESSION_COMPRESS_OVER_BYTES", "0")...), streams{in, &out, &errOut})
 	if err != nil {
 		status = 1
 		fmt.Fprintln(&errOut, err)
@@ -50,10 +51,15 @@ func imported(ctx context.Context, t *testing.T, server *redistest.Server, in io
 	return outcome{status, out.String(), errOut.String()}
 }
 
+// unhurried are settings of commands that a busy machine does not end.
+var unhurried = []string{"REDIS_TIMEOUT_MS", "20000", "REDIS_DIAL_TIMEOUT_MS", "20000"}
+
 // storeOn opens the store on a server, as a service does.
 func storeOn(t *testing.T, server *redistest.Server) *redis.Store {
 	t.Helper()
-	kept, err := redis.Open(t.Context(), redis.Options{Addresses: []string{server.Addr()}, CompressOver: 1 << 10})
+	kept, err := redis.Open(t.Context(), redis.Options{
+		Addresses: []string{server.Addr()}, CompressOver: 1 << 10, Timeout: patience, DialTimeout: patience,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })
 	return kept
@@ -482,7 +488,7 @@ func TestExport_outputIsFull(t *testing.T) {
 func TestImport_signal(t *testing.T) {
 	server := redistest.Start(t)
 	kept := storeOn(t, server)
-	cmd := command(build(t), instanceOn(t, server), "import")
+	cmd := command(servicetest.Binary(t), instanceOn(t, server), "import")
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
 	in, err := cmd.StdinPipe()

@@ -53,10 +53,10 @@ type exampleRequest struct {
 
 func sendExample(t *testing.T, r exampleRequest, begin string, tokens bool) {
 	t.Helper()
-	s := start(t)
 	headers := []string{"Content-Type", ""}
+	var change []func(*settings)
 	if tokens {
-		s = start(t, withServiceTokens)
+		change = append(change, withServiceTokens)
 		if isServiceOperation(r.op) {
 			headers = append(headers, "Authorization", "Bearer "+serviceToken)
 		}
@@ -66,6 +66,7 @@ func sendExample(t *testing.T, r exampleRequest, begin string, tokens bool) {
 			headers[1] = mediaType
 		}
 	}
+	s := start(t, change...)
 	c := s.client()
 	session := c.create(begin)
 	path, query := r.path, url.Values{}

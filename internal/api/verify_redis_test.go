@@ -26,7 +26,12 @@ func TestVerifyOnARedisThatHangs(t *testing.T) {
 	})
 	c := s.client()
 	made := c.create(ada)
-	assert.Equal(t, made.ID, identity(t, c.do("GET", verify, "").expect(200).Header)[0])
+	var passed *answer // once, on a busy machine, it is in time
+	require.Eventually(t, func() bool {
+		passed = c.do("GET", verify, "")
+		return passed.StatusCode == http.StatusOK
+	}, patience, 10*time.Millisecond)
+	assert.Equal(t, made.ID, identity(t, passed.Header)[0])
 
 	proxy.Stall(redistest.Down)
 	for range 3 {
@@ -68,7 +73,7 @@ func TestVerifyOnARedisThatCannotTouch(t *testing.T) {
 	server.CLI("CLIENT", "PAUSE", "60000", "WRITE")
 	began := time.Now()
 	assert.Empty(t, passes().Header["Set-Cookie"])
-	assert.Less(t, time.Since(began), 2*time.Second)
+	assert.Less(t, time.Since(began), 15*time.Second, "which is less than the store waits")
 	server.CLI("CLIENT", "UNPAUSE")
 	server.CLI("CONFIG", "SET", "min-replicas-to-write", "3") // NOREPLICAS
 	passes()                                                  // with a cookie, if the touch from before has arrived since

@@ -109,17 +109,18 @@ func (s *slowReads) Get(ctx context.Context, now time.Time, key store.Key) (sche
 
 // The whole time is for reading: the touch takes none of it away.
 func TestVerifyTimeoutIsForReading(t *testing.T) {
+	const timeout = 2 * time.Second
 	kept := &slowReads{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10})}
-	s := start(t, func(set *settings) { set.store, set.VerifyTimeout = kept, 600*time.Millisecond })
+	s := start(t, func(set *settings) { set.store, set.VerifyTimeout = kept, timeout })
 	c := s.client()
 	c.create(ada)
 	s.clock.advance(time.Hour)
-	kept.takes.Store(int64(450 * time.Millisecond)) // beyond two thirds
+	kept.takes.Store(int64(timeout * 7 / 10)) // beyond two thirds
 	c.do("GET", verify, "").expect(200)
 	kept.takes.Store(int64(time.Hour))
 	began := time.Now()
 	c.do("GET", verify, "").problem(503, "store_unavailable")
-	assert.GreaterOrEqual(t, time.Since(began), 600*time.Millisecond)
+	assert.GreaterOrEqual(t, time.Since(began), timeout)
 }
 
 // panics is a memory store whose touches do.

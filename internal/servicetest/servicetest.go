@@ -4,11 +4,10 @@ package servicetest
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,37 +22,23 @@ const (
 
 var listening = regexp.MustCompile(`\baddr=(\S+)`)
 
-var binary string
-
-// Main builds the service and runs the tests of a package. Its TestMain calls
-// this.
-func Main(m *testing.M) {
-	dir, err := os.MkdirTemp("", "servicetest-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the temporary directory
-	binary = filepath.Join(dir, "session-api")
-	out, err := exec.Command("go", "build", "-o", binary, "session-api/cmd/session-api").CombinedOutput()
-	if err != nil {
-		panic(fmt.Sprintf("building the service: %v\n%s", err, out))
-	}
-	m.Run()
-}
-
 // Start runs the service until the test ends, and returns its URL. Sessions are
 // in memory; env adds settings, or replaces some.
 func Start(t testing.TB, env ...string) string {
 	t.Helper()
-	require.NotEmpty(t, binary, "TestMain calls servicetest.Main")
-	cmd := exec.Command(binary)
-	cmd.Env = append([]string{
-		"TMPDIR=" + t.TempDir(),
-		"PORT=0",
+	return StartBare(t, append([]string{
 		"SESSION_SECRET=" + Secret,
 		"SERVICE_TOKENS=" + ServiceToken,
 		"CREATE_RATE_PER_MINUTE=0",
-	}, env...)
+	}, env...)...)
+}
+
+// StartBare is Start with no settings but those in env, a free port and a
+// temporary directory.
+func StartBare(t testing.TB, env ...string) string {
+	t.Helper()
+	cmd := exec.Command(Binary(t))
+	cmd.Env = append([]string{"PORT=0", "TMPDIR=" + t.TempDir()}, env...)
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
@@ -61,13 +46,18 @@ func Start(t testing.TB, env ...string) string {
 
 	address := make(chan string, 1)
 	read := make(chan struct{})
+	var said strings.Builder // until it listens
 	go func() {
 		defer close(read)
 		defer close(address)
 		found := false
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() { // to the end, so that the service can always write
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil && !found {
+			if found {
+				continue
+			}
+			said.WriteString(lines.Text() + "\n")
+			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 				found = true
 				address <- m[1]
 			}
@@ -79,6 +69,6 @@ func Start(t testing.TB, env ...string) string {
 		assert.NoError(t, cmd.Wait())
 	})
 	addr, ok := <-address
-	require.True(t, ok, "the service says where it listens")
+	require.True(t, ok, "the service says where it listens:\n%s", &said)
 	return "http://" + addr
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -64,8 +65,8 @@ type Load struct {
 }
 
 const (
-	// usualTime is how long a run takes, unless HISTORY_TIME says another time
-	// ("30s").
+	// usualTime is how long a run takes, unless SOAK or HISTORY_TIME says another
+	// time ("30s").
 	usualTime = 2 * time.Second
 	// mostOperations bounds what is recorded of a fast store in usualTime.
 	mostOperations = 30_000
@@ -111,11 +112,13 @@ func Verdict(t testing.TB, load Load) error {
 		load.Now = time.Now()
 	}
 	r := &Run{t: t, load: load, seed: uint64(time.Now().UnixNano()), now: schema.Now(load.Now), began: time.Now()}
-	length, limit := usualTime, int64(cmp.Or(load.Most, mostOperations))
+	length, limit := soaktest.Length(t, usualTime), int64(cmp.Or(load.Most, mostOperations))
 	if text, ok := os.LookupEnv("HISTORY_TIME"); ok { //nolint:forbidigo // how long a test takes is no setting of the service
 		var err error
 		length, err = time.ParseDuration(text)
 		require.NoError(t, err, "HISTORY_TIME")
+	}
+	if length > usualTime {
 		limit *= int64(length/usualTime) + 1
 	}
 	if text, ok := os.LookupEnv("HISTORY_SEED"); ok { //nolint:forbidigo // as above

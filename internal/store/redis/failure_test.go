@@ -16,16 +16,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
 
-// brief makes a test of failures short.
-func brief(o *redis.Options) { o.Timeout, o.DialTimeout = 300*time.Millisecond, 300*time.Millisecond }
+// briefly is how long a store of a test of failures waits: long enough for what
+// works on a busy machine.
+const briefly = time.Second
 
-// impatience is how much longer than its timeouts an operation may take on a
-// busy machine.
+func brief(o *redis.Options) { o.Timeout, o.DialTimeout = briefly, briefly }
+
+// impatience is how much longer than its timeouts an operation may take.
 const impatience = 2 * time.Second
 
 // operations are all that ask the server.
@@ -98,13 +101,18 @@ func TestAServerThatIsAway(t *testing.T) {
 	} {
 		for _, cached := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, client cache %t", name, cached), func(t *testing.T) {
+				t.Parallel() // they wait
 				server := redistest.Start(t, redistest.AppendOnly("always"))
 				proxy := redistest.StartProxy(t, server.Addr())
-				s := openAt(t, proxy.Addr(), brief, func(o *redis.Options) { o.ClientCache = cached })
+				withCached := func(o *redis.Options) { o.ClientCache = cached }
+				s := openAt(t, proxy.Addr(), brief, withCached)
+				awaitConnected(t, s)
 				now := time.Now()
 				stays := create(t, s, now, spec{user: "ada"})
 				sess := create(t, s, now, spec{user: "ada", files: []string{"a"}})
 
+				slow := openAt(t, proxy.Addr(), withCached, func(o *redis.Options) { o.Timeout, o.DialTimeout = patience, patience })
+				awaitConnected(t, slow)
 				c.leave(server, proxy)
 				var running sync.WaitGroup
 				for what, operation := range operations(s, now, sess) {
@@ -114,7 +122,7 @@ func TestAServerThatIsAway(t *testing.T) {
 						assert.ErrorIs(t, err, store.ErrUnavailable, what)
 						assert.NotErrorIs(t, err, store.ErrNotFound, what)
 						assert.NotErrorIs(t, err, store.ErrConflict, what)
-						assert.Less(t, time.Since(began), 600*time.Millisecond+impatience, what)
+						soaktest.Within(t, time.Since(began), 2*briefly+impatience, what)
 					})
 				}
 				running.Wait()
@@ -122,19 +130,19 @@ func TestAServerThatIsAway(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 				defer cancel()
 				began := time.Now()
-				_, err := s.Get(ctx, now, sess.Key())
+				_, err := slow.Get(ctx, now, sess.Key())
 				assert.ErrorIs(t, err, store.ErrUnavailable)
-				assert.Less(t, time.Since(began), impatience)
+				assert.Less(t, time.Since(began), patience-5*time.Second)
 
 				c.back(server, proxy)
 				returned := time.Now()
 				require.Eventually(t, func() bool {
 					_, err := s.Get(t.Context(), now, stays.Key())
 					return err == nil && s.Ping(t.Context()) == nil
-				}, 20*time.Second, 5*time.Millisecond)
+				}, patience, 5*time.Millisecond)
 				took := time.Since(returned)
 				t.Logf("healed in %v", took)
-				assert.Less(t, took, time.Second)
+				soaktest.Within(t, took, time.Second)
 				create(t, s, now, spec{})
 			})
 		}
@@ -147,6 +155,7 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
 	s, direct := openAt(t, proxy.Addr(), brief), open(t, server)
+	awaitConnected(t, s)
 	now := schema.Now(ahead().Now())
 	exercise(t, s) // the server knows the scripts
 	sess := create(t, s, now, spec{})
@@ -162,7 +171,7 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	err = s.Create(t.Context(), now, newSession(t, now, spec{user: "ada", files: []string{"a"}}))
 	require.ErrorIs(t, err, store.ErrUnavailable)
 	proxy.Flow(redistest.Down)
-	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 	assert.Equal(t, []string{sess.ID}, list(t, s, now, ""), "it was not begun without its entry")
 }
 
@@ -171,6 +180,7 @@ func TestConnectionsThatBreak(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
 	s := openAt(t, proxy.Addr(), brief)
+	awaitConnected(t, s)
 	now := schema.Now(ahead().Now())
 	sess := create(t, s, now, spec{})
 	done := make(chan struct{})
@@ -199,12 +209,12 @@ func TestConnectionsThatBreak(t *testing.T) {
 		})
 	}
 	for n := range int64(30) {
-		require.Eventually(t, func() bool { return acknowledged.Load() > 5*n }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return acknowledged.Load() > 5*n }, patience, time.Millisecond)
 		proxy.Cut()
 	}
 	close(done)
 	running.Wait()
-	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 	got, err := s.Get(t.Context(), now, sess.Key())
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, got.Revision-1, acknowledged.Load())
@@ -265,12 +275,12 @@ func TestKilledServersLoseNothingAcknowledged(t *testing.T) {
 				}
 			})
 		}
-		require.Eventually(t, func() bool { return changes.Load() > 100 }, 30*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return changes.Load() > 100 }, patience, time.Millisecond)
 		server.Kill()
 		close(done)
 		running.Wait()
 		server.Restart()
-		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 		for i := range writers {
 			for _, key := range ended[i] {
 				_, err := s.Get(t.Context(), now, key)
@@ -309,8 +319,8 @@ func TestAServerThatComesLater(t *testing.T) {
 	assert.Contains(t, log.String(), "not available yet")
 	server.Restart()
 	returned := time.Now()
-	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 20*time.Second, 5*time.Millisecond)
-	assert.Less(t, time.Since(returned), time.Second)
+	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
+	soaktest.Within(t, time.Since(returned), time.Second)
 	create(t, s, now, spec{})
 }
 
@@ -399,5 +409,5 @@ func TestACacheThatIsCutOff(t *testing.T) {
 	}
 	t.Logf("believed for %v", time.Since(ended))
 	// Twice the interval of looking after a connection, and the timeout.
-	assert.Less(t, time.Since(ended), 2*500*time.Millisecond+300*time.Millisecond+impatience)
+	soaktest.Within(t, time.Since(ended), 2*500*time.Millisecond+briefly+impatience)
 }

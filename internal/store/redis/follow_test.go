@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -68,7 +69,7 @@ func follow(t testing.TB, s store.Store) *following {
 	require.Eventually(t, func() bool {
 		create(t, s, now, spec{namespace: probes})
 		return len(f.probed) > 0
-	}, 20*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	return f
 }
 
@@ -80,7 +81,7 @@ func (f *following) next() store.Event {
 		return ev
 	case err := <-f.err:
 		require.Fail(f.t, "it has ended", "%v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		require.Fail(f.t, "no event comes")
 	}
 	return store.Event{}
@@ -92,7 +93,7 @@ func (f *following) result() error {
 	select {
 	case err := <-f.err:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		require.Fail(f.t, "it does not end")
 		return nil
 	}
@@ -251,7 +252,7 @@ func TestSessionsThatRedisFreedAreToldOfOnce(t *testing.T) {
 	now := schema.Now(time.Now())
 	sess := create(t, instances[0], now, spec{user: "ada", ttl: 50 * time.Millisecond})
 	require.Equal(t, store.EventCreated, f.next().Type)
-	require.Eventually(t, func() bool { return server.CLI("EXISTS", "session:"+sess.ID) == "0" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return server.CLI("EXISTS", "session:"+sess.ID) == "0" }, patience, time.Millisecond)
 	together(8, func(i int) {
 		_, err := instances[i%2].Sweep(t.Context(), sess.ExpiresAt)
 		assert.NoError(t, err)
@@ -299,6 +300,7 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 	t.Run("and keeps what it had", func(t *testing.T) {
 		server := redistest.Start(t, redistest.AppendOnly("always"))
 		s := open(t, server, brief)
+		awaitConnected(t, s)
 		f := follow(t, s)
 		now := schema.Now(ahead().Now())
 		sess := create(t, s, now, spec{})
@@ -309,14 +311,15 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 		began := time.Now()
 		server.Kill()
 		require.ErrorIs(t, f.result(), store.ErrUnavailable)
-		assert.Less(t, time.Since(began), impatience)
+		soaktest.Within(t, time.Since(began), impatience)
 		server.Restart()
-		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 		assert.Equal(t, "updated default/"+sess.ID+" of , revision 2", brought(followAfter(t, s, seen.ID).next()))
 	})
 	t.Run("and forgets", func(t *testing.T) {
 		server := redistest.Start(t)
 		s := open(t, server, brief)
+		awaitConnected(t, s)
 		f := follow(t, s)
 		now := schema.Now(ahead().Now())
 		create(t, s, now, spec{})
@@ -324,7 +327,7 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 		server.Kill()
 		require.ErrorIs(t, f.result(), store.ErrUnavailable)
 		server.Restart()
-		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, 10*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), store.ErrEventsLost)
 		f = follow(t, s)
 		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), store.ErrEventsLost, "nor after there are others")
@@ -334,11 +337,12 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 	t.Run("and says nothing", func(t *testing.T) {
 		server := redistest.Start(t)
 		s := open(t, server, brief)
+		awaitConnected(t, s)
 		f := follow(t, s)
 		began := time.Now()
 		server.Pause()
 		require.ErrorIs(t, f.result(), store.ErrUnavailable)
-		assert.Less(t, time.Since(began), 2*300*time.Millisecond+impatience)
+		soaktest.Within(t, time.Since(began), 2*briefly+impatience)
 		server.Resume()
 	})
 }
@@ -346,13 +350,13 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 // A follower that has nothing to do is there for nobody.
 func TestAnIdleFollowerEndsAtOnce(t *testing.T) {
 	server := redistest.Start(t)
-	slow := func(o *redis.Options) { o.Timeout = 30 * time.Second }
+	slow := func(o *redis.Options) { o.Timeout = patience }
 	s := open(t, server, slow)
 	f := follow(t, s)
 	began := time.Now()
 	f.stop()
 	require.ErrorIs(t, f.result(), context.Canceled)
-	assert.Less(t, time.Since(began), impatience)
+	assert.Less(t, time.Since(began), patience-5*time.Second)
 
 	closing, err := redis.Open(t.Context(), optionsAt(server.Addr(), slow))
 	require.NoError(t, err)
@@ -360,7 +364,7 @@ func TestAnIdleFollowerEndsAtOnce(t *testing.T) {
 	began = time.Now()
 	require.NoError(t, closing.Close())
 	require.ErrorIs(t, f.result(), store.ErrUnavailable)
-	assert.Less(t, time.Since(began), impatience)
+	assert.Less(t, time.Since(began), patience-5*time.Second)
 }
 
 // What no store wrote into the stream is passed over; that events are missing

@@ -35,6 +35,15 @@ func openAt(t testing.TB, addr string, change ...func(*redis.Options)) *redis.St
 	return s
 }
 
+// patience is how long a test waits for what should take no time.
+const patience = 30 * time.Second
+
+// awaitConnected waits until a store that waits for nothing long is connected.
+func awaitConnected(t testing.TB, s *redis.Store) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
+}
+
 func optionsAt(addr string, change ...func(*redis.Options)) redis.Options {
 	opts := redis.Options{Addresses: []string{addr}}
 	for _, c := range change {

@@ -169,7 +169,7 @@ func TestSweepFollowsTheServersOwnExpiry(t *testing.T) {
 	stays := create(t, one, now, spec{user: "ada", files: []string{"a"}})
 	require.Eventually(t, func() bool {
 		return server.CLI("EVAL", "local n = 0 for _, k in ipairs(redis.call('KEYS', 'session:[^#]*')) do n = n + 1 end return n", "0") == "1"
-	}, 10*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 
 	swept := make(chan int, 2)
 	for _, s := range []store.Store{one, other} {

@@ -42,7 +42,7 @@ func TestOneInstanceHasTheLease(t *testing.T) {
 		}
 		unlock()
 		return true
-	}, 10*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 }
 
 func TestTheLeaseIsOnesAtATime(t *testing.T) {
@@ -90,15 +90,16 @@ func TestALeaseRunsOutWithItsHolder(t *testing.T) {
 		server := redistest.Start(t)
 		proxy := redistest.StartProxy(t, server.Addr())
 		one, other := openAt(t, proxy.Addr(), brief), open(t, server)
+		awaitConnected(t, one)
 		lost := take(t, one)
 		require.NotNil(t, lost)
 		proxy.Refuse()
 		proxy.Cut()
 		var unlock func()
-		require.Eventually(t, func() bool { unlock = take(t, other); return unlock != nil }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { unlock = take(t, other); return unlock != nil }, patience, 10*time.Millisecond)
 		proxy.Accept()
 		lost() // does not end another's
-		require.Eventually(t, func() bool { return one.Ping(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return one.Ping(t.Context()) == nil }, patience, 10*time.Millisecond)
 		assert.Nil(t, take(t, one))
 		unlock()
 	})

@@ -125,7 +125,7 @@ func TestOutboxWhoseWayBreaks(t *testing.T) {
 	o.add([]string{"early"})
 	require.NoError(t, o.wait(t.Context()), "it is sent or lost")
 	p.breaks(false)
-	require.Eventually(t, func() bool { return len(p.received()) > 0 }, 10*time.Second, time.Millisecond, "without another event")
+	require.Eventually(t, func() bool { return len(p.received()) > 0 }, 30*time.Second, time.Millisecond, "without another event")
 	o.add([]string{"late"})
 	require.NoError(t, o.wait(t.Context()))
 	assert.Equal(t, []string{"lost", "late"}, p.received())

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"flag"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -33,15 +35,41 @@ func within(limits storetest.Limits) func(*redis.Options) {
 	return func(o *redis.Options) { o.Tombstone, o.Events = limits.Tombstone, limits.Events }
 }
 
+// fewerRuns lets each of the suite's runs over Redis check a share of the random
+// runs: a server process takes a hundred times as long for one as memory does.
+func fewerRuns(t *testing.T) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if soaktest.Long() || checks.Value.String() != checks.DefValue {
+		return
+	}
+	require.NoError(t, checks.Value.Set("20"))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(checks.DefValue)) })
+}
+
+// ofOneReader are groups of the suite in which it makes no difference how a value
+// is written, or by which instance: they walk indexes, or try every combination of
+// settings.
+var ofOneReader = []string{"Count", "LimitLife", "Settings"}
+
 func TestStore(t *testing.T) {
 	for _, binary := range redistest.Binaries(t) {
-		for name, change := range map[string]func(*redis.Options){
-			"plain":        func(*redis.Options) {},
-			"compressed":   withCompression,
-			"client cache": withCache,
-		} {
+		variants := map[string]func(*redis.Options){
+			"plain":                    func(*redis.Options) {},
+			"compressed, client cache": func(o *redis.Options) { withCompression(o); withCache(o) },
+		}
+		if soaktest.Long() {
+			variants["compressed"], variants["client cache"] = withCompression, withCache
+		}
+		for name, change := range variants {
 			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
-				storetest.Run(t, suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change))
+				fewerRuns(t)
+				open := suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change)
+				if name == "plain" {
+					storetest.Run(t, open)
+				} else {
+					storetest.RunWithout(t, open, ofOneReader...)
+				}
 			})
 		}
 	}
@@ -51,14 +79,15 @@ func TestStore(t *testing.T) {
 // prefix: what one does, the other sees at once, whether it compresses or not.
 func TestStoreOfTwoInstances(t *testing.T) {
 	server := redistest.Start(t)
-	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	fewerRuns(t)
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
 		clock := ahead()
 		one := open(t, server, prefix, within(limits))
 		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
-	})
+	}, ofOneReader...)
 }
 
 // pair is a store that is two instances of one.
@@ -163,6 +192,7 @@ func (p *pair) Close() error { return p.instances[0].Close() }
 
 func TestStoreOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, limited(t))
+	fewerRuns(t)
 	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
@@ -179,7 +209,8 @@ func TestStoreOnCluster(t *testing.T) {
 
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
-	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	fewerRuns(t)
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
@@ -188,5 +219,5 @@ func TestStoreUnderSentinel(t *testing.T) {
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	})
+	}, append(ofOneReader, "Concurrent", "Model")...) // a single server, once it is found
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -61,7 +62,8 @@ func testConcurrent(t *testing.T, open Open) {
 		processes := []*store.Sessions{f.sessions(store.Lifetimes{}), f.sessions(store.Lifetimes{})}
 		sess, err := processes[0].Create(f.ctx(), f.now(), schema.DefaultNamespace, edit{}, nil)
 		require.NoError(t, err)
-		const writers, changes = 64, 4
+		const writers = 64
+		changes := soaktest.Times(2, 20)
 		together(writers, func(i int) {
 			for n := range changes {
 				u := store.Update{Change: count(fmt.Sprintf("w%d-%d", i, n)), Slide: true}
@@ -153,8 +155,8 @@ func testConcurrent(t *testing.T, open Open) {
 	t.Run("events are in order", func(t *testing.T) { testEventOrder(t, open) })
 	t.Run("events of one key are in order", func(t *testing.T) { testEventsOfOneKey(t, open) })
 	t.Run("pages are stable", func(t *testing.T) { testStablePages(t, open) })
-	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open, 0, 300) })
-	t.Run("a file that stays referred to beside many is always seen", func(t *testing.T) { testSteadyFile(t, open, 80, 100) })
+	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open, 0, soaktest.Times(100, 2000)) })
+	t.Run("a file that stays referred to beside many is always seen", func(t *testing.T) { testSteadyFile(t, open, 80, soaktest.Times(50, 1000)) })
 }
 
 // requireGoneOr checks that the old key leads to the successor, or to nothing.
@@ -203,7 +205,7 @@ func testStaysEnded(t *testing.T, open Open) {
 			return err
 		}
 	}
-	for round := range 60 {
+	for round := range soaktest.Times(24, 600) {
 		acts := slices.Collect(maps.Values(busy))
 		grace := time.Minute
 		switch round % 3 {
@@ -259,7 +261,7 @@ func testStaysEnded(t *testing.T, open Open) {
 // and changed: none may slip through under a new id.
 func testStaysCleared(t *testing.T, open Open) {
 	f := newFixture(t, open)
-	for range 20 {
+	for range soaktest.Times(8, 200) {
 		s := f.sessions(store.Lifetimes{})
 		var running sync.WaitGroup
 		for n := range 8 {
@@ -292,7 +294,8 @@ func testStablePages(t *testing.T, open Open) {
 	f := newFixture(t, open)
 	start := f.now()
 	var want []string
-	for n := range 200 {
+	many := soaktest.Times(80, 400)
+	for n := range many {
 		id := testID(10 * n)
 		want = append(want, id)
 		f.created(spec{id: id, createdAt: start.Add(-time.Duration(n/3) * time.Second)})
@@ -307,7 +310,7 @@ func testStablePages(t *testing.T, open Open) {
 					return
 				default:
 				}
-				n := i * 7 % 200
+				n := i * 7 % many
 				sess := f.session(spec{id: testID(10*n + worker), createdAt: start.Add(-time.Duration(n/3) * time.Second)})
 				if !assert.NoError(t, f.Create(f.ctx(), f.now(), sess)) ||
 					!assert.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0)) {

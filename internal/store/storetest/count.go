@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -127,7 +128,7 @@ func testCount(t *testing.T, open Open) {
 				}
 			})
 		}
-		for range 25 {
+		for range soaktest.Times(8, 200) {
 			for _, filter := range []store.Filter{
 				{},
 				{UserID: "ada"},

@@ -4,10 +4,12 @@
 package storetest
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 )
 
@@ -44,6 +46,21 @@ type Clock interface {
 // Run runs the suite for a store without limits.
 func Run(t *testing.T, open Open) {
 	t.Helper()
+	run(t, open)
+}
+
+// RunWithout is Run without some groups, for one more way to a store that passes
+// all of them. Long tests run all.
+func RunWithout(t *testing.T, open Open, groups ...string) {
+	t.Helper()
+	if soaktest.Long() {
+		groups = nil
+	}
+	run(t, open, groups...)
+}
+
+func run(t *testing.T, open Open, without ...string) {
+	t.Helper()
 	for _, group := range []struct {
 		name string
 		run  func(t *testing.T, open Open)
@@ -77,7 +94,9 @@ func Run(t *testing.T, open Open) {
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},
 	} {
-		t.Run(group.name, func(t *testing.T) { group.run(t, open) })
+		if !slices.Contains(without, group.name) {
+			t.Run(group.name, func(t *testing.T) { group.run(t, open) })
+		}
 	}
 }
 
