@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"session-api/internal/memlimit"
 )
 
 // config is every setting. Durations are milliseconds in the environment. An
@@ -132,7 +134,7 @@ type config struct {
 	// storeIsOpen: the settings name two stores, and leave open which it is.
 	storeIsOpen bool
 	// memoryLimit is what MaxMemoryBytes is a share of where nothing else is set.
-	memoryLimit memoryLimit
+	memoryLimit memlimit.Limit
 	// byNodeEnv: NODE_ENV says that this is production, because APP_ENV says
 	// nothing.
 	byNodeEnv bool
@@ -171,7 +173,7 @@ func (p problems) of(names ...string) bool {
 func load(environ map[string]string) (config, error) {
 	c, found := parse(environ)
 	c.boundGrowth(environ)
-	c.fitMemory(environ, findMemoryLimit(environ, cgroupLimit(os.DirFS("/"))))
+	c.fitMemory(environ, memlimit.Find(environ, os.DirFS("/")))
 	found = append(found, c.fillSecrets()...)
 	found = append(found, c.fillPasswords()...)
 	found = append(found, c.check(found)...)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/httpserver"
 	"session-api/internal/store/memory"
 )
 
@@ -48,7 +49,7 @@ func TestSweepLoop(t *testing.T) {
 func TestAwait_isBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogWatch()
-		s := &service{log: slog.New(slog.NewJSONHandler(log, nil)), running: newHandlers()}
+		s := &service{log: slog.New(slog.NewJSONHandler(log, nil)), http: httpserver.New(httpserver.Options{Logger: slog.New(slog.DiscardHandler)})}
 		var loops sync.WaitGroup
 		hang := make(chan struct{})
 		loops.Go(func() { <-hang })

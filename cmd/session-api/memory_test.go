@@ -1,121 +1,64 @@
 package main
 
 import (
-	"runtime"
-	"runtime/debug"
+	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/memlimit"
 )
 
-func TestGCPercent(t *testing.T) {
-	const mib, gib = 1 << 20, 1 << 30
-	for _, tt := range []struct {
-		live, rate uint64
-		want       int
+func TestSessionBytes(t *testing.T) {
+	const mib = 1 << 20
+	assert.Zero(t, sessionBytes(memlimit.Limit{}, mib))
+	assert.EqualValues(t, 100*mib/100*40, sessionBytes(memlimit.Limit{Bytes: 100 * mib}, mib))
+	assert.EqualValues(t, 2*mib, sessionBytes(memlimit.Limit{Bytes: mib}, mib), "the largest session fits")
+}
+
+// The default is a share of what there is, unless somebody says otherwise, and it
+// is what config prints.
+func TestMaxMemoryBytes(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ map[string]string
+		want    int64
 	}{
-		// Little is live: what is allocated does not matter.
-		{0, 0, 1000},
-		{mib, 0, 1000},
-		{8 * mib, 0, 400},
-		{8 * mib, gib, 400},
-		{growth, 0, 100},
-		{growth, gib, 100},
-		// Much is live: it does.
-		{128 * mib, 0, 25},
-		{128 * mib, 2 * mib, 31},
-		{128 * mib, gib, 58},
-		{gib, 0, 6},
-		{gib, 10 * mib, 19},
-		{gib, gib, 36},
-		{100 * gib, 0, 6},
-		{100 * gib, gib, 20},
-		{100 * gib, 100 * gib, 33},
+		"a share":         {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024"}, 1024 * 40},
+		"what is set":     {map[string]string{"GOMEMLIMIT": "10MiB", "SESSION_MAX_MEMORY_BYTES": "5000000"}, 5000000},
+		"off":             {map[string]string{"GOMEMLIMIT": "10MiB", "SESSION_MAX_MEMORY_BYTES": "0"}, 0},
+		"empty is unset":  {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "SESSION_MAX_MEMORY_BYTES": " "}, 1024 * 40},
+		"nothing at all":  {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "REDIS_URL": "redis://localhost"}, 0},
+		"bolt has it too": {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "SESSION_DATA_DIR": t.TempDir()}, 1024 * 40},
 	} {
-		assert.Equal(t, tt.want, gcPercent(tt.live, tt.rate), "%+v", tt)
+		cfg, err := load(c.environ)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, cfg.MaxMemoryBytes, name)
+		assert.Contains(t, cfg.print(), "SESSION_MAX_MEMORY_BYTES="+strconv.FormatInt(c.want, 10)+"\n", name)
 	}
 }
 
-// percentNow is the GOGC that counts.
-func percentNow() int {
-	now := debug.SetGCPercent(100)
-	debug.SetGCPercent(now)
-	return now
-}
-
-func TestTuneGCFollowsTheHeap(t *testing.T) {
-	before := percentNow()
-	stop := tuneGC(nil)
-	t.Cleanup(stop)
-	held := make([]byte, 2*growth)
-	eventually := func(cond func(percent int) bool) {
-		t.Helper()
-		require.Eventually(t, func() bool {
-			runtime.GC()
-			return cond(percentNow())
-		}, patience, time.Millisecond)
+func TestMaxBodyMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		environ map[string]string
+		want    int64
+	}{
+		"little memory":    {map[string]string{"GOMEMLIMIT": "80MiB"}, 10 << 20},
+		"very little":      {map[string]string{"GOMEMLIMIT": "1MiB"}, 2 << 20},
+		"what is set":      {map[string]string{"GOMEMLIMIT": "80MiB", "MAX_BODY_MEMORY_BYTES": "33554432"}, 32 << 20},
+		"and Redis has it": {map[string]string{"GOMEMLIMIT": "80MiB", "REDIS_URL": "redis://localhost"}, 10 << 20},
+	} {
+		cfg, err := load(c.environ)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, cfg.MaxBodyMemory, name)
 	}
-	eventually(func(percent int) bool { return percent <= 100 })
-	runtime.KeepAlive(held)
-	held = nil //nolint:ineffassign,wastedassign // lets go of it
-	eventually(func(percent int) bool { return percent > 100 })
-	stop()
-	assert.Equal(t, before, percentNow())
 }
 
-// What the load took is given back once it is over, and not in each of its
-// pauses. One look is one second here.
-func TestMemoryGoesBack(t *testing.T) {
-	var tuner gcTuner
-	heap := heapState{live: growth, held: 8 * growth}
-	for range 10 {
-		heap.allocated += growth
-		assert.False(t, tuner.look(heap), "there is load")
-	}
-	seconds := 1
-	for ; !tuner.look(heap); seconds++ {
-		require.Less(t, seconds, 100, "it is kept")
-	}
-	assert.Greater(t, seconds, 3, "a pause")
-	heap.held = heap.live + growth
-	assert.False(t, tuner.look(heap), "there is nothing to give back")
-}
-
-// What readHeap says is held is what debug.FreeOSMemory gives back.
-func TestReadHeap(t *testing.T) {
-	before := readHeap()
-	held := make([]byte, 8*growth)
-	there := readHeap()
-	assert.GreaterOrEqual(t, there.allocated, before.allocated+8*growth)
-	assert.GreaterOrEqual(t, there.held, uint64(8*growth))
-	runtime.GC()
-	assert.GreaterOrEqual(t, readHeap().live, uint64(8*growth))
-	runtime.KeepAlive(held)
-	held = nil //nolint:ineffassign,wastedassign // lets go of it
-	debug.FreeOSMemory()
-	after := readHeap()
-	assert.Less(t, after.live, uint64(8*growth))
-	assert.Less(t, after.held, uint64(8*growth))
-}
-
-func TestEaseGC(t *testing.T) {
-	found := debug.SetGCPercent(100)
-	t.Cleanup(func() { debug.SetGCPercent(found) })
-	before := percentNow()
-	callOff := easeGC(map[string]string{})
-	assert.Greater(t, percentNow(), before)
-	callOff()
-	assert.Equal(t, before, percentNow())
-	easeGC(map[string]string{"GOGC": "70"})()
-	assert.Equal(t, before, percentNow())
-}
-
-func TestTuneGCLeavesTheOperatorsSetting(t *testing.T) {
-	before := percentNow()
-	stop := tuneGC(map[string]string{"GOGC": "70"})
-	defer stop()
-	runtime.GC()
-	assert.Equal(t, before, percentNow())
+func TestReserveNeedsServiceTokens(t *testing.T) {
+	cfg, err := load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20"})
+	require.NoError(t, err)
+	assert.Zero(t, cfg.memory().Reserve)
+	cfg, err = load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20", "SERVICE_TOKENS": "one"})
+	require.NoError(t, err)
+	assert.Equal(t, 20, cfg.memory().Reserve)
 }

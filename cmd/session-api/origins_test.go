@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/logging"
 )
 
 func TestConfig_originsThatBrowsersSend(t *testing.T) {
@@ -31,7 +33,7 @@ func newServiceFor(t *testing.T, pairs ...string) (*service, error) {
 	t.Helper()
 	c, err := load(environment(t, pairs...))
 	require.NoError(t, err)
-	logger := newLogger(newLogLines(newLogWatch()), &c)
+	logger := newLogger(logging.NewLines(newLogWatch()), &c)
 	kept, err := openStore(t.Context(), &c, logger)
 	require.NoError(t, err)
 	s, err := newService(c, kept, logger)

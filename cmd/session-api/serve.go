@@ -7,36 +7,29 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"session-api/internal/api"
+	"session-api/internal/gctune"
+	"session-api/internal/httpserver"
+	"session-api/internal/logging"
 	"session-api/internal/tracing"
 )
-
-// maxHeaderBytes lets net/http answer 431 to headers over 16 KiB: it reads
-// 4096 bytes more than it is told.
-const maxHeaderBytes = 16<<10 - 4096
 
 // service is the program while it serves.
 type service struct {
 	cfg     config
 	log     *slog.Logger
 	api     *api.Server
-	http    *http.Server
-	conns   *connections
-	running *handlers
-	// draining: no connection is used for another request.
-	draining atomic.Bool
-	tracing  *tracing.Tracing // nil for none
-	loops    []func(context.Context)
-	release  func() error
+	http    *httpserver.Server
+	tracing *tracing.Tracing // nil for none
+	loops   []func(context.Context)
+	release func() error
 
 	// logBroken is closed when nobody reads the log any more.
 	logBroken <-chan struct{}
@@ -67,22 +60,22 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	defer func() { _ = listener.Close() }()
 
-	lines := newLogLines(stdout)
-	defer lines.close()
+	lines := logging.NewLines(stdout)
+	defer lines.Close()
 	logger := newLogger(lines, &cfg)
-	lines.onLoss = func(n int) {
+	lines.OnLoss = func(n int) {
 		logger.WarnContext(ctx, "log lines were dropped while the output was blocked", "lines", n)
 	}
-	fitDescriptors(ctx, &cfg, logger)
-	release := holdMemory(ctx, &cfg, environ, logger)
-	defer release()
-	opened := easeGC(environ)
+	raiseOpenFiles(ctx, &cfg, logger)
+	unlimit := applyMemoryLimit(ctx, &cfg, environ, logger)
+	defer unlimit()
+	opened := gctune.Relax(environ)
 	kept, err := openStore(ctx, &cfg, logger)
 	opened()
 	if err != nil {
 		return err
 	}
-	untune := tuneGC(environ)
+	untune := gctune.Start(environ)
 	defer untune()
 	s, err := newService(cfg, kept, logger)
 	if err != nil {
@@ -98,34 +91,8 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 			"cookie", cfg.cookieName(), "docs", at+"/docs", "url", at)
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
-	s.logBroken = lines.broken
+	s.logBroken = lines.Broken()
 	return s.run(ctx, listener, signals)
-}
-
-// newHTTP returns the server with every bound that it has.
-func (s *service) newHTTP() *http.Server {
-	var handler http.Handler = s.api
-	if s.tracing != nil {
-		handler = s.tracing.Handler(handler, s.api.FromTrustedProxy)
-	}
-	handler = s.conns.watchBodies(s.running.count(s.lastOfItsConnection(handler)))
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
-		ReadTimeout:       s.cfg.ReadTimeout,
-		WriteTimeout:      s.cfg.WriteTimeout,
-		IdleTimeout:       s.cfg.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         s.conns.track,
-		ConnContext:       inContext,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		// OPTIONS * gets the API's headers and problems like everything else.
-		DisableGeneralOptionsHandler: true,
-	}
-	if s.cfg.HTTP2 {
-		speakHTTP2(server, s.api.CountRefused)
-	}
-	return server
 }
 
 // warn says once what is fine for development only, and what looks like a slip.
@@ -166,13 +133,12 @@ func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan
 	for _, loop := range s.loops {
 		loops.Go(func() { loop(background) })
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.conns.limit(listener)) }()
+	failed := s.http.Start(listener)
 
 	err := s.untilEnd(ctx, signals, failed)
 	stop()
 	if err == nil {
-		err = s.shutdown(context.WithoutCancel(ctx), listener, signals)
+		err = s.shutdown(context.WithoutCancel(ctx), signals)
 	}
 	s.await(ctx, &loops)
 	s.sendLastTraces(ctx)

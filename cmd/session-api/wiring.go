@@ -12,6 +12,8 @@ import (
 	contract "session-api"
 	"session-api/internal/api"
 	"session-api/internal/cleanup"
+	"session-api/internal/httpserver"
+	"session-api/internal/logging"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/tracing"
@@ -86,18 +88,26 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		MaxBodyMemory: c.MaxBodyMemory,
 		Heartbeat:     c.Heartbeat,
 		StoreIsShared: files.Locker != nil,
-		AccessLog:     api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
+		AccessLog:     api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: logging.JSONLines(logger)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		conns: newConnections(c.MaxConnections, c.TrustedProxies, c.MinBodyRate, server), running: newHandlers(),
 		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
-	s.http = s.newHTTP()
+	var handler http.Handler = server
+	if tracer != nil {
+		handler = tracer.Handler(handler, server.FromTrustedProxy)
+	}
+	s.http = httpserver.New(httpserver.Options{
+		Handler: handler, Logger: logger, Observer: server,
+		MaxConnections: c.MaxConnections, TrustedPeers: c.TrustedProxies, MinBodyRate: c.MinBodyRate, HTTP2: c.HTTP2,
+		ReadHeaderTimeout: c.ReadHeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
+		ShutdownDelay: c.ShutdownDelay, ShutdownTimeout: c.ShutdownTimeout,
+	})
 	return s, nil
 }
 

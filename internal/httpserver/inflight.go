@@ -1,4 +1,4 @@
-package main
+package httpserver
 
 import (
 	"net/http"
@@ -6,19 +6,19 @@ import (
 	"sync/atomic"
 )
 
-// handlers counts the requests that are being handled, so that the store is not
+// inFlight counts the requests that are being handled, so that the store is not
 // closed under one of them.
-type handlers struct {
+type inFlight struct {
 	running atomic.Int64
 	ended   atomic.Bool
 	none    chan struct{}
 	once    sync.Once
 }
 
-func newHandlers() *handlers { return &handlers{none: make(chan struct{})} }
+func newInFlight() *inFlight { return &inFlight{none: make(chan struct{})} }
 
 // count counts the requests that next handles.
-func (h *handlers) count(next http.Handler) http.Handler {
+func (h *inFlight) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.running.Add(1)
 		defer h.leave()
@@ -29,14 +29,14 @@ func (h *handlers) count(next http.Handler) http.Handler {
 	})
 }
 
-func (h *handlers) leave() {
+func (h *inFlight) leave() {
 	if h.running.Add(-1) == 0 && h.ended.Load() {
 		h.once.Do(func() { close(h.none) })
 	}
 }
 
 // wait lets no request be handled from now on, and returns when none is.
-func (h *handlers) wait() {
+func (h *inFlight) wait() {
 	h.ended.Store(true)
 	h.running.Add(1)
 	h.leave()

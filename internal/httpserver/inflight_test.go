@@ -1,4 +1,4 @@
-package main
+package httpserver
 
 import (
 	"net/http"
@@ -10,9 +10,9 @@ import (
 )
 
 // The end waits for requests that are handled, and no other begins.
-func TestHandlers(t *testing.T) {
+func TestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHandlers()
+		h := newInFlight()
 		finish := make(chan struct{})
 		handled := 0
 		handler := h.count(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { handled++; <-finish }))

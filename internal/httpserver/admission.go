@@ -1,4 +1,4 @@
-package main
+package httpserver
 
 import (
 	"net"
@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"session-api/internal/api"
 )
 
 const (
@@ -135,7 +133,7 @@ func (c *connections) join(conn *connection) {
 			continue
 		}
 		_ = c.line[last].Close()
-		c.tell.CountClosed(api.ClosedInLine)
+		c.tell.CountClosed(ClosedQueued)
 		c.quit(last)
 	}
 }
@@ -190,19 +188,19 @@ func (c *connections) retry() {
 // without a request, or, to a client with fewer, the one with the oldest. Then
 // it is the turn of whichever has waited longest for a request.
 func (c *connections) makeRoom(by *client) bool {
-	reason, victim := api.ClosedStalled, c.stalled()
+	reason, victim := ClosedStalled, c.stalled()
 	heaviest := c.heaviest()
 	if victim == nil && heaviest != nil {
-		reason, victim = api.ClosedIdle, c.waiting.first(heaviest)
+		reason, victim = ClosedIdle, c.waiting.first(heaviest)
 		if victim == nil && by.weight()+1 < heaviest.open {
-			reason = api.ClosedShare
+			reason = ClosedShare
 			if victim = c.sending.first(heaviest); victim == nil {
 				victim = c.busy.first(heaviest)
 			}
 		}
 	}
 	if victim == nil && by.weight() <= c.share {
-		reason, victim = api.ClosedIdle, c.waiting.first(nil)
+		reason, victim = ClosedIdle, c.waiting.first(nil)
 	}
 	if victim == nil {
 		return false

@@ -1,4 +1,5 @@
-package main
+// Package http2test speaks HTTP/2 in tests: as a client, and frame by frame.
+package http2test
 
 import (
 	"bytes"
@@ -8,14 +9,15 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
 
-// speaksHTTP2 is a client that begins with HTTP/2, and knows nothing else.
-func speaksHTTP2(t *testing.T) *http.Client {
+// NewClient is a client that begins with HTTP/2, and knows nothing else.
+func NewClient(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(true)
@@ -23,8 +25,11 @@ func speaksHTTP2(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: patience}
 }
 
-// frames is a connection to speak HTTP/2 on by hand.
-type frames struct {
+// patience is how long a test waits for what should happen at once.
+const patience = 20 * time.Second
+
+// Conn is a connection to speak HTTP/2 on by hand.
+type Conn struct {
 	t *testing.T
 	net.Conn
 	*http2.Framer
@@ -32,32 +37,37 @@ type frames struct {
 	hpack *hpack.Encoder
 }
 
-// dialHTTP2 opens a connection, and says on it what HTTP/2 begins with.
-func dialHTTP2(t *testing.T, addr string) *frames {
+// Dial opens a connection, and says on it what HTTP/2 begins with.
+func Dial(t *testing.T, addr string) *Conn {
 	t.Helper()
-	conn, _ := dial(t, addr)
-	f := newFrames(t, conn)
-	f.begin()
+	conn, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	f := New(t, conn)
+	f.Begin()
 	return f
 }
 
-func newFrames(t *testing.T, conn net.Conn) *frames {
+// New returns a connection on which nothing has been said yet.
+func New(t *testing.T, conn net.Conn) *Conn {
 	t.Helper()
-	f := &frames{t: t, Conn: conn, Framer: http2.NewFramer(conn, conn)}
+	f := &Conn{t: t, Conn: conn, Framer: http2.NewFramer(conn, conn)}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f.hpack = hpack.NewEncoder(&f.block)
 	return f
 }
 
-func (f *frames) begin(settings ...http2.Setting) {
+// Begin sends the preface and the settings.
+func (f *Conn) Begin(settings ...http2.Setting) {
 	f.t.Helper()
 	_, err := f.Write([]byte(http2.ClientPreface))
 	require.NoError(f.t, err)
 	require.NoError(f.t, f.WriteSettings(settings...))
 }
 
-// request begins one. more says that a body follows; headers are pairs.
-func (f *frames) request(stream uint32, more bool, method, path string, headers ...string) {
+// Request begins one. more says that a body follows; headers are pairs.
+func (f *Conn) Request(stream uint32, more bool, method, path string, headers ...string) {
 	f.t.Helper()
 	f.block.Reset()
 	for pair := range slices.Chunk(append([]string{":method", method, ":scheme", "http", ":authority", "localhost", ":path", path}, headers...), 2) {
@@ -73,16 +83,8 @@ func (f *frames) request(stream uint32, more bool, method, path string, headers 
 	}
 }
 
-// posts begins a request of which the service reads the body.
-func (f *frames) posts(stream uint32, length int) {
-	f.t.Helper()
-	f.request(stream, true, "POST", "/api/session", "content-type", "application/json",
-		"content-length", strconv.Itoa(length), "expect", "100-continue")
-	require.Equal(f.t, 100, f.status(stream), "it comes when the handler reads the body")
-}
-
-// until reads frames up to the first that is wanted.
-func (f *frames) until(what string, wanted func(http2.Frame) bool) http2.Frame {
+// Until reads frames up to the first that is wanted.
+func (f *Conn) Until(what string, wanted func(http2.Frame) bool) http2.Frame {
 	f.t.Helper()
 	for {
 		frame, err := f.ReadFrame()
@@ -93,10 +95,10 @@ func (f *frames) until(what string, wanted func(http2.Frame) bool) http2.Frame {
 	}
 }
 
-// status reads frames up to the headers of an answer.
-func (f *frames) status(stream uint32) int {
+// Status reads frames up to the headers of an answer.
+func (f *Conn) Status(stream uint32) int {
 	f.t.Helper()
-	frame := f.until("an answer", func(frame http2.Frame) bool {
+	frame := f.Until("an answer", func(frame http2.Frame) bool {
 		_, ok := frame.(*http2.MetaHeadersFrame)
 		return ok && frame.Header().StreamID == stream
 	})
@@ -105,28 +107,28 @@ func (f *frames) status(stream uint32) int {
 	return status
 }
 
-// reset reads frames up to the one that ends a stream.
-func (f *frames) reset(stream uint32) http2.ErrCode {
+// Reset reads frames up to the one that ends a stream.
+func (f *Conn) Reset(stream uint32) http2.ErrCode {
 	f.t.Helper()
-	frame := f.until("the end of the stream", func(frame http2.Frame) bool {
+	frame := f.Until("the end of the stream", func(frame http2.Frame) bool {
 		_, ok := frame.(*http2.RSTStreamFrame)
 		return ok && frame.Header().StreamID == stream
 	})
 	return frame.(*http2.RSTStreamFrame).ErrCode
 }
 
-// last reads frames up to the one that says which request was the last.
-func (f *frames) last() *http2.GoAwayFrame {
+// Last reads frames up to the one that says which request was the last.
+func (f *Conn) Last() *http2.GoAwayFrame {
 	f.t.Helper()
-	frame := f.until("that this connection ends", func(frame http2.Frame) bool {
+	frame := f.Until("that this connection ends", func(frame http2.Frame) bool {
 		_, ok := frame.(*http2.GoAwayFrame)
 		return ok
 	})
 	return frame.(*http2.GoAwayFrame)
 }
 
-// ended reads frames until the service closes the connection.
-func (f *frames) ended() {
+// Ended reads frames until the service closes the connection.
+func (f *Conn) Ended() {
 	f.t.Helper()
 	for {
 		if _, err := f.ReadFrame(); err != nil {

@@ -1,4 +1,4 @@
-package main
+package memlimit
 
 import (
 	"math"
@@ -7,7 +7,6 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 func TestCgroupLimit(t *testing.T) {
@@ -84,69 +83,20 @@ func TestParseGoMemLimit(t *testing.T) {
 	}
 }
 
-func TestMemoryLimit(t *testing.T) {
+func TestLower(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {
 		gomemlimit string
 		group      int64
-		want       memoryLimit
+		want       Limit
 	}{
-		"none":                 {"", 0, memoryLimit{}},
-		"the group's":          {"", 64 * mib, memoryLimit{64 * mib, "cgroup"}},
-		"the runtime's":        {"32MiB", 0, memoryLimit{32 * mib, "GOMEMLIMIT"}},
-		"the lower one":        {"32MiB", 64 * mib, memoryLimit{32 * mib, "GOMEMLIMIT"}},
-		"the lower one, too":   {"128MiB", 64 * mib, memoryLimit{64 * mib, "cgroup"}},
-		"the runtime has none": {"off", 64 * mib, memoryLimit{64 * mib, "cgroup"}},
+		"none":                 {"", 0, Limit{}},
+		"the group's":          {"", 64 * mib, Limit{64 * mib, "cgroup"}},
+		"the runtime's":        {"32MiB", 0, Limit{32 * mib, "GOMEMLIMIT"}},
+		"the lower one":        {"32MiB", 64 * mib, Limit{32 * mib, "GOMEMLIMIT"}},
+		"the lower one, too":   {"128MiB", 64 * mib, Limit{64 * mib, "cgroup"}},
+		"the runtime has none": {"off", 64 * mib, Limit{64 * mib, "cgroup"}},
 	} {
-		assert.Equal(t, c.want, findMemoryLimit(map[string]string{"GOMEMLIMIT": c.gomemlimit}, c.group), name)
+		assert.Equal(t, c.want, lower(c.gomemlimit, c.group), name)
 	}
-	assert.Zero(t, memoryLimit{}.sessionBytes(mib))
-	assert.EqualValues(t, 100*mib/100*40, memoryLimit{100 * mib, ""}.sessionBytes(mib))
-	assert.EqualValues(t, 2*mib, memoryLimit{mib, ""}.sessionBytes(mib), "the largest session fits")
-}
-
-// The default is a share of what there is, unless somebody says otherwise, and it
-// is what config prints.
-func TestMaxMemoryBytes(t *testing.T) {
-	for name, c := range map[string]struct {
-		environ map[string]string
-		want    int64
-	}{
-		"a share":         {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024"}, 1024 * 40},
-		"what is set":     {map[string]string{"GOMEMLIMIT": "10MiB", "SESSION_MAX_MEMORY_BYTES": "5000000"}, 5000000},
-		"off":             {map[string]string{"GOMEMLIMIT": "10MiB", "SESSION_MAX_MEMORY_BYTES": "0"}, 0},
-		"empty is unset":  {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "SESSION_MAX_MEMORY_BYTES": " "}, 1024 * 40},
-		"nothing at all":  {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "REDIS_URL": "redis://localhost"}, 0},
-		"bolt has it too": {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "SESSION_DATA_DIR": t.TempDir()}, 1024 * 40},
-	} {
-		cfg, err := load(c.environ)
-		require.NoError(t, err, name)
-		assert.Equal(t, c.want, cfg.MaxMemoryBytes, name)
-		assert.Contains(t, cfg.print(), "SESSION_MAX_MEMORY_BYTES="+strconv.FormatInt(c.want, 10)+"\n", name)
-	}
-}
-
-func TestMaxBodyMemory(t *testing.T) {
-	for name, c := range map[string]struct {
-		environ map[string]string
-		want    int64
-	}{
-		"little memory":    {map[string]string{"GOMEMLIMIT": "80MiB"}, 10 << 20},
-		"very little":      {map[string]string{"GOMEMLIMIT": "1MiB"}, 2 << 20},
-		"what is set":      {map[string]string{"GOMEMLIMIT": "80MiB", "MAX_BODY_MEMORY_BYTES": "33554432"}, 32 << 20},
-		"and Redis has it": {map[string]string{"GOMEMLIMIT": "80MiB", "REDIS_URL": "redis://localhost"}, 10 << 20},
-	} {
-		cfg, err := load(c.environ)
-		require.NoError(t, err, name)
-		assert.Equal(t, c.want, cfg.MaxBodyMemory, name)
-	}
-}
-
-func TestReserveNeedsServiceTokens(t *testing.T) {
-	cfg, err := load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20"})
-	require.NoError(t, err)
-	assert.Zero(t, cfg.memory().Reserve)
-	cfg, err = load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20", "SERVICE_TOKENS": "one"})
-	require.NoError(t, err)
-	assert.Equal(t, 20, cfg.memory().Reserve)
 }

@@ -1,9 +1,7 @@
-package main
+package memlimit
 
 import (
-	"context"
 	"io/fs"
-	"log/slog"
 	"math"
 	"path"
 	"runtime/debug"
@@ -11,79 +9,42 @@ import (
 	"strings"
 )
 
-const (
-	// sessionShare is how many percent of the process's memory sessions may take
-	// where nothing says how much: a collection needs about as much again at
-	// worst, and connections and bodies the rest.
-	sessionShare = 40
-	// bodyPart is the part of it that large bodies in work may take, and answers
-	// likewise.
-	bodyPart = 8
-	// runtimeShare is how many percent of a control group's memory Go's runtime is
-	// told to stay within: not all that counts there is the runtime's.
-	runtimeShare = 90
-)
+// runtimeShare is how many percent of a control group's memory Go's runtime is
+// told to stay within: not all that counts there is the runtime's.
+const runtimeShare = 90
 
-// memoryLimit is what bounds the process's memory, and who says so; 0 for nobody.
-type memoryLimit struct {
-	bytes int64
-	from  string
+// Limit is what bounds the process's memory. The zero value is no limit.
+type Limit struct {
+	Bytes int64
+	// From is GOMEMLIMIT or cgroup.
+	From string
 }
 
-// findMemoryLimit returns the lower one of GOMEMLIMIT and the control group's
-// limit.
-func findMemoryLimit(environ map[string]string, group int64) memoryLimit {
-	own := parseGoMemLimit(environ["GOMEMLIMIT"])
+// Find returns the lower one of GOMEMLIMIT and the limit of the process's
+// control groups. machine is the machine's file system, from its root.
+func Find(environ map[string]string, machine fs.FS) Limit {
+	return lower(environ["GOMEMLIMIT"], cgroupLimit(machine))
+}
+
+func lower(gomemlimit string, group int64) Limit {
+	own := parseGoMemLimit(gomemlimit)
 	switch {
 	case own > 0 && (group == 0 || own <= group):
-		return memoryLimit{own, "GOMEMLIMIT"}
+		return Limit{own, "GOMEMLIMIT"}
 	case group > 0:
-		return memoryLimit{group, "cgroup"}
+		return Limit{group, "cgroup"}
 	}
-	return memoryLimit{}
+	return Limit{}
 }
 
-// sessionBytes is SESSION_MAX_MEMORY_BYTES where it is not set: always enough for
-// the largest session, as where it is.
-func (m memoryLimit) sessionBytes(largest int) int64 {
-	if m.bytes == 0 {
-		return 0
+// Apply tells Go's runtime to stay within the limit, unless there is none or
+// the operator has set GOMEMLIMIT.
+func (l Limit) Apply(environ map[string]string) (restore func()) {
+	if l.Bytes == 0 || environ["GOMEMLIMIT"] != "" {
+		return func() {}
 	}
-	return max(m.bytes/100*sessionShare, 2*int64(largest))
-}
-
-// fitMemory makes the defaults fit the limit, as far as nothing else is set.
-func (c *config) fitMemory(environ map[string]string, limit memoryLimit) {
-	c.memoryLimit = limit
-	if limit.bytes == 0 {
-		return
-	}
-	isSet := func(name string) bool { return strings.TrimSpace(environ[name]) != "" }
-	if !isSet("SESSION_MAX_MEMORY_BYTES") && !c.onRedis() {
-		c.MaxMemoryBytes = limit.sessionBytes(c.MaxBytes)
-	}
-	if !isSet("MAX_BODY_MEMORY_BYTES") {
-		c.MaxBodyMemory = min(c.MaxBodyMemory, max(limit.bytes/bodyPart, 2*int64(c.MaxBytes)))
-	}
-}
-
-// holdMemory tells Go's runtime to stay within the control group's limit, unless
-// the operator has told it something, and says what bounds the memory.
-func holdMemory(ctx context.Context, c *config, environ map[string]string, logger *slog.Logger) (undo func()) {
-	undo = func() {}
-	if c.memoryLimit.bytes == 0 {
-		return undo
-	}
-	if environ["GOMEMLIMIT"] == "" {
-		before := debug.SetMemoryLimit(c.memoryLimit.bytes / 100 * runtimeShare)
-		undo = func() { debug.SetMemoryLimit(before) }
-	}
-	says := []any{"bytes", c.memoryLimit.bytes, "from", c.memoryLimit.from, "runtime", debug.SetMemoryLimit(-1)}
-	if !c.onRedis() {
-		says = append(says, "SESSION_MAX_MEMORY_BYTES", c.MaxMemoryBytes)
-	}
-	logger.InfoContext(ctx, "memory is limited", says...)
-	return undo
+	before := debug.SetMemoryLimit(l.Bytes / 100 * runtimeShare)
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // parseGoMemLimit reads a value of GOMEMLIMIT as package runtime does; 0 for none.

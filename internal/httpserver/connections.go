@@ -1,4 +1,4 @@
-package main
+package httpserver
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"session-api/internal/api"
 )
 
 // connections are those that are open: at most so many. When one more comes,
@@ -31,15 +29,15 @@ type connections struct {
 	waiting, busy, sending place
 
 	bodies bodyPace
-	tell   counters
+	tell   Observer
 }
 
-// counters are told of what no handler sees.
-type counters interface {
+// Observer is told of what no handler sees.
+type Observer interface {
 	// CountRefused counts an answer of net/http's own.
 	CountRefused(status int)
 	// CountClosed counts a connection that was closed for another.
-	CountClosed(reason api.Closed)
+	CountClosed(reason CloseReason)
 }
 
 // place is that of a connection in one of the rings.
@@ -65,7 +63,7 @@ type connection struct {
 
 // newConnections returns connections of which trusted peers may have any
 // number. Bodies come with at least so many bytes a second.
-func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, tell counters) *connections {
+func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, tell Observer) *connections {
 	c := &connections{most: most, admission: newAdmission(most, trusted), bodies: newBodyPace(bytesPerSecond), tell: tell}
 	c.news.L, c.place.L = &c.mu, &c.mu
 	for _, ring := range []*place{&c.waiting, &c.busy, &c.sending} {

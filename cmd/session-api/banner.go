@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"session-api/internal/logging"
 )
 
 var logLevels = map[string]slog.Level{
@@ -20,31 +22,7 @@ var logLevels = map[string]slog.Level{
 }
 
 func newLogger(w io.Writer, c *config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: logLevels[c.LogLevel]}
-	if c.LogFormat == "json" {
-		return slog.New(jsonHandler{slog.NewJSONHandler(w, options), w})
-	}
-	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// jsonHandler is slog's, and knows where it writes to.
-type jsonHandler struct {
-	*slog.JSONHandler
-	w io.Writer
-}
-
-// linesOf returns where lines of JSON may be written past the logger: the same
-// place, if the logger writes such lines, and in the same order, but not always
-// at once.
-func linesOf(logger *slog.Logger) io.Writer {
-	h, ok := logger.Handler().(jsonHandler)
-	if !ok {
-		return nil
-	}
-	if lines, ok := h.w.(*logLines); ok {
-		return lines.soon()
-	}
-	return h.w
+	return logging.New(w, c.LogFormat == "json", logLevels[c.LogLevel])
 }
 
 // onTerminal reports whether a person reads what is written to w.

@@ -1,11 +1,10 @@
-package main
+package logging
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -50,8 +49,8 @@ func put(t *testing.T, w io.Writer, line string) {
 func TestLogLinesAreWrittenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out writes
-		lines := newLogLines(&out)
-		soon := lines.soon()
+		lines := NewLines(&out)
+		soon := lines.Soon()
 		pass := func(d time.Duration) {
 			time.Sleep(d) //nolint:forbidigo // the clock of the bubble
 			synctest.Wait()
@@ -78,7 +77,7 @@ func TestLogLinesAreWrittenTogether(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, []string{"1\n", "2\n3\n", "4\n5\n", "6\n", "7\n"}, out.all())
 		put(t, soon, "8\n")
-		lines.close()
+		lines.Close()
 		assert.Equal(t, "8\n", out.all()[5])
 		assert.Len(t, out.all(), 6)
 	})
@@ -88,12 +87,12 @@ func TestLogLinesAreWrittenTogether(t *testing.T) {
 // and in the order of who wrote them; what waits for it meanwhile is bounded.
 func TestLogLinesWaitForTheirReader(t *testing.T) {
 	read, write := io.Pipe()
-	lines := newLogLines(write)
+	lines := NewLines(write)
 	const writers, each = 8, 2000
 	text := strings.Repeat("x", 100)
 	var all sync.WaitGroup
 	for i := range writers {
-		w := lines.soon()
+		w := lines.Soon()
 		if i%4 == 0 {
 			w = lines
 		}
@@ -110,7 +109,7 @@ func TestLogLinesWaitForTheirReader(t *testing.T) {
 	}
 	go func() {
 		all.Wait()
-		lines.close()
+		lines.Close()
 		assert.NoError(t, write.Close())
 	}()
 	got, err := io.ReadAll(read)
@@ -134,12 +133,12 @@ func TestLogLinesOfABlockedOutput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
 		var out writes
-		lines := newLogLines(writerFunc(func(p []byte) (int, error) {
+		lines := NewLines(writerFunc(func(p []byte) (int, error) {
 			<-blocked
 			return out.Write(p)
 		}))
 		lost := make(chan int, 1)
-		lines.onLoss = func(n int) { lost <- n }
+		lines.OnLoss = func(n int) { lost <- n }
 
 		began := time.Now()
 		put(t, lines, "1\n")
@@ -148,7 +147,7 @@ func TestLogLinesOfABlockedOutput(t *testing.T) {
 		const many = 2 * stalledMost / gatherMost
 		for range many {
 			put(t, lines, big)
-			put(t, lines.soon(), big)
+			put(t, lines.Soon(), big)
 		}
 		assert.Equal(t, stallAfter, time.Since(began), "nobody waits again")
 		assert.LessOrEqual(t, len(lines.gathered), stalledMost)
@@ -160,7 +159,7 @@ func TestLogLinesOfABlockedOutput(t *testing.T) {
 		written := strings.Join(out.all(), "")
 		assert.Equal(t, 2*many, n+strings.Count(written, "x\n"))
 		assert.True(t, strings.HasSuffix(written, "\nlast\n"), "the last line is the last, whatever it is written with")
-		lines.close()
+		lines.Close()
 	})
 }
 
@@ -169,13 +168,13 @@ func TestLogLinesOfABlockedOutput(t *testing.T) {
 func TestLogLinesSurviveAnError(t *testing.T) {
 	fails := errors.New("no space left on device")
 	var out bytes.Buffer
-	lines := newLogLines(writerFunc(func(p []byte) (int, error) {
+	lines := NewLines(writerFunc(func(p []byte) (int, error) {
 		if fails != nil {
 			return 0, fails
 		}
 		return out.Write(p)
 	}))
-	t.Cleanup(lines.close)
+	t.Cleanup(lines.Close)
 	_, err := io.WriteString(lines, "1\n")
 	require.ErrorIs(t, err, fails)
 	fails = nil
@@ -201,25 +200,3 @@ func isClosed(c <-chan struct{}) bool {
 type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-// The end of the service writes what is still to be written: there is a line for
-// each request.
-func TestNoLineIsLostAtTheEnd(t *testing.T) {
-	s := start(t, map[string]string{"PORT": "0", "ACCESS_LOG": "all"})
-	const clients, each = 8, 50
-	var all sync.WaitGroup
-	for range clients {
-		all.Go(func() {
-			for range each {
-				resp, err := http.Get(s.url("/healthz"))
-				if assert.NoError(t, err) {
-					assert.NoError(t, resp.Body.Close())
-				}
-			}
-		})
-	}
-	all.Wait()
-	require.Zero(t, s.end(t))
-	assert.Equal(t, clients*each, strings.Count(s.log.String(), "GET /healthz => HTTP 200"))
-	assert.Len(t, s.log.all("stopped"), 1)
-}

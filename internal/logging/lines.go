@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"errors"
@@ -23,23 +23,23 @@ const (
 	closeFor = 2 * time.Second
 )
 
-// logLines writes lines to an output in the order in which they come. One
+// Lines writes lines to an output in the order in which they come. One
 // goroutine does all writing, so an output that blocks (a stopped pager, a full
 // pipe) delays its callers by stallAfter at most, and not the requests after
 // them.
 //
 // Write returns when its line is written, with all lines before it, or when the
 // output stalls.
-type logLines struct {
+type Lines struct {
 	w io.Writer
-	// onLoss, if set, is called in a goroutine of its own with the number of
+	// OnLoss, if set, is called in a goroutine of its own with the number of
 	// lines that were dropped, once the output takes lines again.
-	onLoss func(lines int)
+	OnLoss func(lines int)
 
 	// wake has a token when there is something to write, urgent when a caller
 	// waits for it.
 	wake, urgent chan struct{}
-	// broken is closed when the output is found to have no reader (EPIPE).
+	// broken is closed when the output is found to have no reader.
 	broken chan struct{}
 	quit   chan struct{}
 	ended  chan struct{}
@@ -54,8 +54,9 @@ type logLines struct {
 	progress        chan struct{} // closed after each write, and made anew
 }
 
-func newLogLines(w io.Writer) *logLines {
-	l := &logLines{
+// NewLines returns Lines that write to w until Close.
+func NewLines(w io.Writer) *Lines {
+	l := &Lines{
 		w:    w,
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
 		broken: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{}),
@@ -66,21 +67,21 @@ func newLogLines(w io.Writer) *logLines {
 }
 
 // Write implements io.Writer. The error is that of the output.
-func (l *logLines) Write(line []byte) (int, error) {
+func (l *Lines) Write(line []byte) (int, error) {
 	target, _ := l.add(line)
 	wakeUp(l.wake)
 	wakeUp(l.urgent)
 	return len(line), l.await(target)
 }
 
-// soon returns a writer for lines of which there are many. Its Write does not
+// Soon returns a writer for lines of which there are many. Its Write does not
 // wait for the output, unless more than gatherMost bytes do. A line that comes
 // alone is written at once; lines that come within gatherFor after others are
 // written together, because a system call for each is most of what a line
 // costs. A process that is killed loses what has gathered.
-func (l *logLines) soon() io.Writer { return gatherer{l} }
+func (l *Lines) Soon() io.Writer { return gatherer{l} }
 
-type gatherer struct{ *logLines }
+type gatherer struct{ *Lines }
 
 // Write implements io.Writer.
 func (l gatherer) Write(line []byte) (int, error) {
@@ -96,7 +97,7 @@ func (l gatherer) Write(line []byte) (int, error) {
 // add queues a line, unless the output stalls and too much waits already. It
 // returns the count of bytes that are written when the line is, and how many
 // wait.
-func (l *logLines) add(line []byte) (target uint64, waiting int) {
+func (l *Lines) add(line []byte) (target uint64, waiting int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stalled && len(l.gathered)+len(line) > stalledMost {
@@ -109,7 +110,7 @@ func (l *logLines) add(line []byte) (target uint64, waiting int) {
 }
 
 // await returns when as many bytes are written, or when the output stalls.
-func (l *logLines) await(target uint64) error {
+func (l *Lines) await(target uint64) error {
 	stall := time.NewTimer(stallAfter)
 	defer stall.Stop()
 	for {
@@ -140,8 +141,8 @@ func (l *logLines) await(target uint64) error {
 
 var errLogClosed = errors.New("the log is closed")
 
-// loop writes what is queued until close.
-func (l *logLines) loop() {
+// loop writes what is queued until Close.
+func (l *Lines) loop() {
 	defer close(l.ended)
 	rest := time.NewTimer(gatherFor)
 	defer rest.Stop()
@@ -164,7 +165,7 @@ func (l *logLines) loop() {
 }
 
 // writeGathered writes what is queued, and returns a buffer for the next call.
-func (l *logLines) writeGathered(spare []byte) []byte {
+func (l *Lines) writeGathered(spare []byte) []byte {
 	l.mu.Lock()
 	lines := l.gathered
 	l.gathered = spare[:0]
@@ -183,8 +184,8 @@ func (l *logLines) writeGathered(spare []byte) []byte {
 	if errors.Is(err, syscall.EPIPE) {
 		l.reportBroken()
 	}
-	if dropped > 0 && l.onLoss != nil {
-		go l.onLoss(dropped) // which writes a line itself
+	if dropped > 0 && l.OnLoss != nil {
+		go l.OnLoss(dropped) // which writes a line itself
 	}
 	if cap(lines) > 2*gatherMost {
 		return nil // many wrote at once
@@ -192,8 +193,11 @@ func (l *logLines) writeGathered(spare []byte) []byte {
 	return lines
 }
 
+// Broken is closed when the output is found to have no reader (EPIPE).
+func (l *Lines) Broken() <-chan struct{} { return l.broken }
+
 // reportBroken closes broken. Only loop calls it.
-func (l *logLines) reportBroken() {
+func (l *Lines) reportBroken() {
 	select {
 	case <-l.broken:
 	default:
@@ -201,8 +205,8 @@ func (l *logLines) reportBroken() {
 	}
 }
 
-// close writes what is queued, for closeFor at most, and ends the goroutine.
-func (l *logLines) close() {
+// Close writes what is queued, for closeFor at most, and ends the goroutine.
+func (l *Lines) Close() {
 	close(l.quit)
 	late := time.NewTimer(closeFor)
 	defer late.Stop()

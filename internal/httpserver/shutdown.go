@@ -1,0 +1,94 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// handshakeGrace is how long connections that have begun may take to be
+	// there when no other can begin any more.
+	handshakeGrace = 50 * time.Millisecond
+	// silentGrace is how long a shutdown waits for the first request of
+	// connections that are open but silent.
+	silentGrace = 500 * time.Millisecond
+)
+
+// disableKeepAlives tells HTTP/1.1 clients, once the shutdown has begun, to send
+// the next request over another connection. One that is kept would be closed in
+// the end, perhaps just when a request is on its way. Of HTTP/2, net/http says
+// so by itself in the end, and what comes too late is not begun: to say it with
+// each answer would only be another moment at which requests come too late.
+func (s *Server) disableKeepAlives(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() && r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// DisableKeepAlives lets no connection of HTTP/1.1 serve another request after
+// the present one. Shutdown does so, too.
+func (s *Server) DisableKeepAlives() { s.draining.Store(true) }
+
+// Shutdown lets requests in flight finish: after the delay no connection is
+// accepted any more, and what is not done by the timeout is cut off. It returns
+// at once where Close is called meanwhile.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.DisableKeepAlives()
+	<-time.After(s.opts.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(ctx, s.opts.ShutdownTimeout)
+	defer cancel()
+	if refuse(s.listener) == nil {
+		awaitBacklog(ctx, s.listener)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go s.closeSilent(ctx, done)
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.opts.Logger.WarnContext(ctx, "requests were cut off", "afterMs", s.opts.ShutdownTimeout.Milliseconds())
+		return s.http.Close()
+	}
+	return err
+}
+
+// closeSilent closes silent connections again and again until done, and ends
+// those that have only now said that they speak HTTP/2.
+func (s *Server) closeSilent(ctx context.Context, done <-chan struct{}) {
+	grace := time.NewTicker(silentGrace)
+	defer grace.Stop()
+	for {
+		select {
+		case <-grace.C:
+			s.conns.closeSilent()
+			if s.opts.HTTP2 {
+				once, cancel := context.WithCancel(ctx)
+				cancel()
+				_ = s.http.Shutdown(once) // which tells each of them, and does not wait
+			}
+		case <-done:
+			return
+		}
+	}
+}
+
+// awaitBacklog returns when the connections that have begun are accepted.
+func awaitBacklog(ctx context.Context, listener net.Listener) {
+	look := time.NewTicker(handshakeGrace)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			if waiting, err := backlog(listener); err != nil || waiting == 0 {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
