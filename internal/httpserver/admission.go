@@ -9,50 +9,50 @@ import (
 )
 
 const (
-	// shareOfOne is the part of all connections, one in so many, that a client
-	// may have without being the first to lose some when they run out.
-	shareOfOne = 4
-	// longestLine is how many accepted connections wait for room at most. They
-	// are part of the reserve of descriptors.
-	longestLine = 64
-	// lineRetry is how often it is looked for again: a body that is still on its
-	// way now may have stalled by then.
-	lineRetry = 100 * time.Millisecond
+	// shareDivisor makes a client's share: with more than MaxConnections divided
+	// by it, a client is the first to lose connections when they run out.
+	shareDivisor = 4
+	// maxQueue bounds how many accepted connections wait for admission. They
+	// count towards reservedDescriptors.
+	maxQueue = 64
+	// queueRetry is how often admission is tried again while the queue is not
+	// empty: a body that arrives now may have stalled by then.
+	queueRetry = 100 * time.Millisecond
 )
 
-// admission decides who gets a connection when all are taken. Its fields are
-// under the lock of the connections.
+// admission decides which client gets a connection when all are taken. The
+// mutex of connections guards its fields.
 type admission struct {
-	share   int
-	trusted []netip.Prefix
-	clients map[netip.Addr]*client
-	heavy   []*client // those with more than a share: fewer than shareOfOne
-	line    []*connection
-	longest int       // the line
-	place   sync.Cond // in the line
-	retries bool      // a retry is to come
+	share     int
+	trusted   []netip.Prefix
+	clients   map[netip.Addr]*client
+	overShare []*client // clients over their share: fewer than shareDivisor
+	queue     []*connection
+	maxQueued int
+	dequeued  sync.Cond // for the acceptor: the queue is shorter
+	retrying  bool      // a retry is scheduled
 }
 
-// client is who connects: an address of IPv4, or a network of IPv6 as one
-// customer has it. All trusted proxies are one, with any number of connections.
+// client is the peer of connections: one IPv4 address, or one IPv6 network of
+// clientPrefix bits. All trusted peers together are one client without a limit.
 type client struct {
 	addr          netip.Addr
 	trusted       bool
-	open, waiting int // connections, and those in line
+	open, waiting int // connections, and those in the queue
 }
 
 func newAdmission(most int, trusted []netip.Prefix) admission {
-	share := max(1, most/shareOfOne)
+	share := max(1, most/shareDivisor)
 	return admission{
-		share: share, longest: min(share, longestLine), trusted: trusted, clients: make(map[netip.Addr]*client),
+		share: share, maxQueued: min(share, maxQueue), trusted: trusted, clients: make(map[netip.Addr]*client),
 	}
 }
 
-// clientPrefix is how many bits of an address of IPv6 tell clients apart: a
-// customer gets at least a /64 (RFC 6177), and may use any address in it.
+// clientPrefix is how many bits of an IPv6 address identify a client: a site
+// gets at least a /64 (RFC 6177), and can use any address in it.
 const clientPrefix = 64
 
-// clientOf returns whose connection it is.
+// clientOf returns the client at a remote address.
 func (a *admission) clientOf(remote net.Addr) *client {
 	tcp, _ := remote.(*net.TCPAddr)
 	addr := tcp.AddrPort().Addr().WithZone("").Unmap()
@@ -78,35 +78,36 @@ func (a *admission) forget(of *client) {
 	}
 }
 
-// count counts one more connection of a client.
-func (a *admission) count(of *client) {
+// add counts one more connection of a client.
+func (a *admission) add(of *client) {
 	of.open++
 	if of.open == a.share+1 && !of.trusted {
-		a.heavy = append(a.heavy, of)
+		a.overShare = append(a.overShare, of)
 	}
 }
 
-// discount counts one less.
-func (a *admission) discount(of *client) {
+// remove counts one connection less of a client.
+func (a *admission) remove(of *client) {
 	if of.open == a.share+1 && !of.trusted {
-		a.heavy = slices.DeleteFunc(a.heavy, func(other *client) bool { return other == of })
+		a.overShare = slices.DeleteFunc(a.overShare, func(other *client) bool { return other == of })
 	}
 	of.open--
 	a.forget(of)
 }
 
-// weight is how many connections count for a client.
-func (of *client) weight() int {
+// countedOpen returns how many connections count against the client: none of a
+// trusted peer.
+func (of *client) countedOpen() int {
 	if of.trusted {
 		return 0
 	}
 	return of.open
 }
 
-// heaviest returns the client with the most connections of those with more
-// than a share; nil for none.
-func (a *admission) heaviest() (found *client) {
-	for _, of := range a.heavy {
+// largest returns the client with the most connections among those over their
+// share, or nil.
+func (a *admission) largest() (found *client) {
+	for _, of := range a.overShare {
 		if found == nil || of.open > found.open {
 			found = of
 		}
@@ -114,108 +115,111 @@ func (a *admission) heaviest() (found *client) {
 	return found
 }
 
-// join puts a connection at the end of the line. Where the line is full, the
-// client with the most in it loses its last; trusted proxies lose none, and
-// whoever comes next is left to the kernel.
-func (c *connections) join(conn *connection) {
-	c.line = append(c.line, conn)
+// enqueue appends a connection to the queue. If the queue is full, the client
+// with the most connections in it loses its last one. Trusted peers lose none:
+// enqueue blocks then, and further connections stay in the kernel's backlog.
+func (c *connections) enqueue(conn *connection) {
+	c.queue = append(c.queue, conn)
 	conn.client.waiting++
-	for len(c.line) > c.longest && !c.closing {
+	for len(c.queue) > c.maxQueued && !c.closing {
 		last := 0
-		for i, other := range c.line {
-			if most := c.line[last].client; other.client == most || other.client.waiting > most.waiting {
+		for i, other := range c.queue {
+			if most := c.queue[last].client; other.client == most || other.client.waiting > most.waiting {
 				last = i
 			}
 		}
-		if c.line[last].client.trusted {
-			c.admitLine()
-			c.place.Wait()
+		if c.queue[last].client.trusted {
+			c.admitQueued()
+			c.dequeued.Wait()
 			continue
 		}
-		_ = c.line[last].Close()
-		c.tell.CountClosed(ClosedQueued)
-		c.quit(last)
+		_ = c.queue[last].Close()
+		c.observer.CountClosed(ClosedQueued)
+		c.dequeue(last)
 	}
 }
 
-// quit takes a connection out of the line.
-func (a *admission) quit(i int) {
-	of := a.line[i].client
-	a.line = slices.Delete(a.line, i, i+1)
+// dequeue removes the connection at index i from the queue.
+func (a *admission) dequeue(i int) {
+	of := a.queue[i].client
+	a.queue = slices.Delete(a.queue, i, i+1)
 	of.waiting--
 	a.forget(of)
-	a.place.Signal()
+	a.dequeued.Signal()
 }
 
-// next returns the place in line of the connection whose turn it is: of the
-// client with the fewest connections, the first.
+// next returns the index of the connection to admit next: the first one of the
+// client with the fewest connections.
 func (a *admission) next() (found int) {
-	for i, conn := range a.line {
-		if conn.client.weight() < a.line[found].client.weight() {
+	for i, conn := range a.queue {
+		if conn.client.countedOpen() < a.queue[found].client.countedOpen() {
 			found = i
 		}
 	}
 	return found
 }
 
-// admitLine admits those in line, as far as there is or can be made room.
-func (c *connections) admitLine() {
-	for len(c.line) > 0 {
+// admitQueued admits connections from the queue as far as there is, or makeRoom
+// makes, room.
+func (c *connections) admitQueued() {
+	for len(c.queue) > 0 {
 		next := c.next()
-		conn := c.line[next]
+		conn := c.queue[next]
 		if c.open >= c.most && !c.closing && !c.makeRoom(conn.client) {
 			break
 		}
 		c.admit(conn)
-		c.quit(next)
+		c.dequeue(next)
 	}
-	if len(c.line) > 0 && !c.retries {
-		c.retries = true
-		time.AfterFunc(lineRetry, c.retry)
+	if len(c.queue) > 0 && !c.retrying {
+		c.retrying = true
+		time.AfterFunc(queueRetry, c.retry)
 	}
 }
 
 func (c *connections) retry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.retries = false
-	c.admitLine()
+	c.retrying = false
+	c.admitQueued()
 }
 
-// makeRoom closes a connection for a client to have one more, and reports
-// whether it has found one. The first to go is one whose body has stalled. Then
-// the client with the most connections, if it has more than a share, loses one
-// without a request, or, to a client with fewer, the one with the oldest. Then
-// it is the turn of whichever has waited longest for a request.
+// makeRoom closes a connection so that the client can have one more, and reports
+// whether there was one to close. In this order it takes
+//
+//  1. one whose request body has stalled;
+//  2. an idle one of the largest client, if that is over its share;
+//  3. the one with the oldest request of that client, if by has fewer;
+//  4. the one that has been idle longest, if by is within its share.
 func (c *connections) makeRoom(by *client) bool {
 	reason, victim := ClosedStalled, c.stalled()
-	heaviest := c.heaviest()
-	if victim == nil && heaviest != nil {
-		reason, victim = ClosedIdle, c.waiting.first(heaviest)
-		if victim == nil && by.weight()+1 < heaviest.open {
+	largest := c.largest()
+	if victim == nil && largest != nil {
+		reason, victim = ClosedIdle, c.waiting.first(largest)
+		if victim == nil && by.countedOpen()+1 < largest.open {
 			reason = ClosedShare
-			if victim = c.sending.first(heaviest); victim == nil {
-				victim = c.busy.first(heaviest)
+			if victim = c.sending.first(largest); victim == nil {
+				victim = c.busy.first(largest)
 			}
 		}
 	}
-	if victim == nil && by.weight() <= c.share {
+	if victim == nil && by.countedOpen() <= c.share {
 		reason, victim = ClosedIdle, c.waiting.first(nil)
 	}
 	if victim == nil {
 		return false
 	}
-	c.tell.CountClosed(reason)
-	c.end(victim)
+	c.observer.CountClosed(reason)
+	c.evict(victim)
 	return true
 }
 
-// stalled returns the connection whose body has stalled, of the client with the
-// most connections; nil for none.
+// stalled returns a connection whose request body has stalled, or nil: one of
+// the client with the most connections.
 func (c *connections) stalled() (found *connection) {
 	now := c.bodies.now()
-	for p := c.sending.after; p != &c.sending && now-p.conn.body.began >= stallTime; p = p.after {
-		if c.bodies.hasStalled(&p.conn.body, now) && (found == nil || p.conn.client.weight() > found.client.weight()) {
+	for p := c.sending.next; p != &c.sending && now-p.conn.body.began >= stallTimeout; p = p.next {
+		if c.bodies.hasStalled(&p.conn.body, now) && (found == nil || p.conn.client.countedOpen() > found.client.countedOpen()) {
 			found = p.conn
 		}
 	}

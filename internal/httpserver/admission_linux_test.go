@@ -58,17 +58,17 @@ func TestConnections_share(t *testing.T) {
 			assert.Equal(t, most, c.open)
 			if tc.want {
 				assert.Equal(t, []CloseReason{ClosedShare}, told.closed)
-				assert.Empty(t, c.line)
+				assert.Empty(t, c.queue)
 			} else {
-				assert.Len(t, c.line, 1, "it waits")
+				assert.Len(t, c.queue, 1, "it waits")
 			}
 		})
 	}
 }
 
-// Those in line are served by how much their clients have, and a client that
-// fills the line loses its own place.
-func TestConnections_line(t *testing.T) {
+// Queued connections are admitted by how many their clients have, and a client
+// that fills the queue loses its own last one.
+func TestConnections_queue(t *testing.T) {
 	const most = 8
 	told := new(tally)
 	c := newConnections(most, nil, 0, told)
@@ -81,16 +81,16 @@ func TestConnections_line(t *testing.T) {
 		busy = append(busy, ours)
 	}
 	var waiting []net.Conn
-	for range c.longest + 1 {
+	for range c.maxQueued + 1 {
 		ours, theirs := connectedFrom(t, c, "127.0.1.1")
 		c.arrive(ours)
 		waiting = append(waiting, theirs)
 	}
-	assert.Len(t, c.line, c.longest)
-	assert.True(t, isHungUp(t, waiting[c.longest]), "the last")
+	assert.Len(t, c.queue, c.maxQueued)
+	assert.True(t, isHungUp(t, waiting[c.maxQueued]), "the last")
 	other, fromOther := connectedFrom(t, c, otherAddr)
 	c.arrive(other)
-	assert.True(t, isHungUp(t, waiting[c.longest-1]), "of who has the most in line")
+	assert.True(t, isHungUp(t, waiting[c.maxQueued-1]), "of the client with the most in the queue")
 	assert.Equal(t, []CloseReason{ClosedQueued, ClosedQueued}, told.closed)
 
 	c.track(busy[7], http.StateClosed)
@@ -124,6 +124,6 @@ func TestAdmission_forgets(t *testing.T) {
 		c.track(ours, http.StateClosed)
 	}
 	assert.Empty(t, c.clients)
-	assert.Empty(t, c.heavy)
+	assert.Empty(t, c.overShare)
 	assert.Zero(t, c.open)
 }

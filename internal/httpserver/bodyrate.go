@@ -8,46 +8,46 @@ import (
 )
 
 const (
-	// stallTime is how long nothing of a body may come before its connection is
+	// stallTimeout is how long a body may bring nothing before its connection is
 	// the first to be closed for another.
-	stallTime = time.Second
-	// paceGrace is how long a body may come more slowly than bodies must.
-	paceGrace = 5 * time.Second
-	// paceLook is how often that is looked at.
-	paceLook = 500 * time.Millisecond
+	stallTimeout = time.Second
+	// rateGrace is how long a body may be slower than the least rate.
+	rateGrace = 5 * time.Second
+	// rateInterval is how often rates are checked.
+	rateInterval = 500 * time.Millisecond
 )
 
-// bodyPace is how fast bodies must come over HTTP/1.1, where each has its
-// connection for itself. What the service does between two reads is not the
-// client's time.
-type bodyPace struct {
+// bodyRate is the least rate of bodies over HTTP/1.1, where a body has its
+// connection to itself. Only the time that reads wait counts: what the handler
+// does between them is not the client's time.
+type bodyRate struct {
 	least   int // bytes a second; 0 for any
 	epoch   time.Time
-	watched bool // under the lock of the connections
+	watched bool // a check is scheduled; guarded by connections.mu
 }
 
-func newBodyPace(least int) bodyPace { return bodyPace{least: least, epoch: time.Now()} }
+func newBodyRate(least int) bodyRate { return bodyRate{least: least, epoch: time.Now()} }
 
-// now is the time as bodyProgress has it.
-func (b *bodyPace) now() time.Duration { return time.Since(b.epoch) }
+// now returns the time since epoch, as bodyProgress stores times.
+func (b *bodyRate) now() time.Duration { return time.Since(b.epoch) }
 
-// bodyProgress is how the body of the present request comes.
+// bodyProgress is the progress of the body of the current request.
 type bodyProgress struct {
-	// awaited: the request has a body, and what is read may be of it.
+	// awaited is set if the request has a body: reads may be of it.
 	awaited atomic.Bool
-	// ownDeadline: the handler gives each read its time.
+	// ownDeadline is set if the handler sets read deadlines itself.
 	ownDeadline atomic.Bool
-	// cut: it may go on no more.
+	// cut is set when reads of the body are to fail.
 	cut atomic.Bool
 
-	begun  bool          // there was a read; of the reader alone
-	began  time.Duration // under the lock of the connections
-	since  atomic.Int64  // when the read that goes on began; 0 for none
-	waited atomic.Int64  // how long those before it took
+	begun  bool          // there was a read; only the reader uses it
+	began  time.Duration // guarded by connections.mu
+	since  atomic.Int64  // when the read in progress began; 0 for none
+	waited atomic.Int64  // how long earlier reads took
 	got    atomic.Int64  // bytes
 }
 
-// reset is for the next request.
+// reset prepares for the next request.
 func (p *bodyProgress) reset() {
 	if p.awaited.Load() {
 		p.awaited.Store(false)
@@ -59,8 +59,8 @@ func (p *bodyProgress) reset() {
 	}
 }
 
-// time returns how long the client has been waited for: in the read that goes
-// on, and in all.
+// time returns how long reads have waited for the client: the read in progress,
+// and all of them.
 func (p *bodyProgress) time(now time.Duration) (last, all time.Duration) {
 	if since := p.since.Load(); since > 0 {
 		last = now - time.Duration(since)
@@ -68,19 +68,19 @@ func (p *bodyProgress) time(now time.Duration) (last, all time.Duration) {
 	return last, last + time.Duration(p.waited.Load())
 }
 
-// isSlow reports whether a body that has taken so long comes too slowly.
-func (b *bodyPace) isSlow(p *bodyProgress, took time.Duration) bool {
+// isSlow reports whether a body that took so long is below the least rate.
+func (b *bodyRate) isSlow(p *bodyProgress, took time.Duration) bool {
 	return float64(p.got.Load()) < took.Seconds()*float64(b.least)
 }
 
-// hasStalled reports whether nothing of a body has come for a while, or hardly
-// anything since it began.
-func (b *bodyPace) hasStalled(p *bodyProgress, now time.Duration) bool {
+// hasStalled reports whether a body has brought nothing for stallTimeout, or is
+// below the least rate after it.
+func (b *bodyRate) hasStalled(p *bodyProgress, now time.Duration) bool {
 	last, all := p.time(now)
-	return last >= stallTime || last > 0 && all >= stallTime && b.isSlow(p, all)
+	return last >= stallTimeout || last > 0 && all >= stallTimeout && b.isSlow(p, all)
 }
 
-// watchBodies watches how the bodies of requests come, as long as they do.
+// watchBodies makes connections measure the bodies of requests.
 func (c *connections) watchBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 && r.ProtoMajor == 1 {
@@ -92,14 +92,14 @@ func (c *connections) watchBodies(next http.Handler) http.Handler {
 	})
 }
 
-// readBody is Read where it may be a body's. Small ones mostly come with the
-// headers of their requests, and never come here.
+// readBody is Read while a body may be read. Small bodies mostly arrive together
+// with their headers, and are not seen here.
 func (c *connection) readBody(b []byte) (int, error) {
-	p, pace := &c.body, &c.conns.bodies
+	p, rate := &c.body, &c.conns.bodies
 	if p.cut.Load() {
 		return 0, os.ErrDeadlineExceeded
 	}
-	began := pace.now()
+	began := rate.now()
 	if !p.begun {
 		p.begun = true
 		c.conns.beginBody(c, began)
@@ -107,7 +107,7 @@ func (c *connection) readBody(b []byte) (int, error) {
 	p.since.Store(int64(max(1, began)))
 	n, err := c.read(b)
 	p.since.Store(0)
-	p.waited.Add(int64(pace.now() - began))
+	p.waited.Add(int64(rate.now() - began))
 	p.got.Add(int64(n))
 	if err != nil && p.cut.Load() {
 		err = os.ErrDeadlineExceeded
@@ -115,37 +115,37 @@ func (c *connection) readBody(b []byte) (int, error) {
 	return n, err
 }
 
-// beginBody makes a connection one of those that send.
+// beginBody moves a connection to the sending ring.
 func (c *connections) beginBody(conn *connection, now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if conn.place.after == nil { // it was closed
+	if conn.elem.next == nil { // it was closed
 		return
 	}
 	conn.body.began = now
-	conn.place.leave()
-	c.sending.enter(&conn.place)
+	conn.elem.remove()
+	c.sending.pushBack(&conn.elem)
 	if c.bodies.least > 0 && !c.bodies.watched {
 		c.bodies.watched = true
-		time.AfterFunc(paceLook, c.cutSlow)
+		time.AfterFunc(rateInterval, c.cutSlow)
 	}
 }
 
-// cutSlow ends the bodies that come too slowly, again and again while any come.
-// Their requests are answered.
+// cutSlow makes reads of bodies below the least rate fail, so that their requests
+// are answered. It reschedules itself while any body is being read.
 func (c *connections) cutSlow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.bodies.now()
-	for p := c.sending.after; p != &c.sending; p = p.after {
+	for p := c.sending.next; p != &c.sending; p = p.next {
 		body := &p.conn.body
 		last, all := body.time(now)
-		if last > 0 && all >= paceGrace && c.bodies.isSlow(body, all) && !body.ownDeadline.Load() {
+		if last > 0 && all >= rateGrace && c.bodies.isSlow(body, all) && !body.ownDeadline.Load() {
 			body.cut.Store(true)
 			_ = p.conn.reads.set(c.bodies.epoch)
 		}
 	}
-	if c.bodies.watched = c.sending.after != &c.sending; c.bodies.watched {
-		time.AfterFunc(paceLook, c.cutSlow)
+	if c.bodies.watched = c.sending.next != &c.sending; c.bodies.watched {
+		time.AfterFunc(rateInterval, c.cutSlow)
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 // What counts is how long the client is waited for, not what the service does
 // meanwhile.
-func TestBodyPace(t *testing.T) {
-	pace := newBodyPace(240)
+func TestBodyRate(t *testing.T) {
+	rate := newBodyRate(240)
 	for name, tc := range map[string]struct {
 		waited, reading time.Duration
 		got             int64
@@ -29,8 +29,8 @@ func TestBodyPace(t *testing.T) {
 		if tc.reading > 0 {
 			p.since.Store(int64(now - tc.reading))
 		}
-		assert.Equal(t, tc.stalled, pace.hasStalled(&p, now), name)
+		assert.Equal(t, tc.stalled, rate.hasStalled(&p, now), name)
 		_, all := p.time(now)
-		assert.Equal(t, tc.slow, pace.isSlow(&p, all), name)
+		assert.Equal(t, tc.slow, rate.isSlow(&p, all), name)
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// ownHeaders are what net/http sends with its own answer to a request that it
-// cannot read. No handler sees such a request.
+// ownHeaders are the headers of net/http's response to a request that it cannot
+// read. No handler sees such a request.
 const ownHeaders = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
-// refusal returns the status of an answer that net/http has made by itself, or
-// 0. It is one write, from the first line to the end.
-func refusal(written []byte) (status int) {
+// builtinError returns the status of a response that net/http wrote without a
+// handler, or 0. net/http writes it at once, from the first line to the end.
+func builtinError(written []byte) (status int) {
 	const line = "HTTP/1.1 400 "
 	if len(written) < len(line) || written[9] < '4' || string(written[:9]) != line[:9] {
 		return 0

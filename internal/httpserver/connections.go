@@ -10,87 +10,89 @@ import (
 	"time"
 )
 
-// connections are those that are open: at most so many. When one more comes,
-// another is closed for it, if admission finds one; else it waits in line. So
-// neither silent connections nor one client with many of them keep others out.
+// connections limits how many connections are open. When one more arrives,
+// admission closes another for it, or queues it, so that neither silent
+// connections nor a client with many of them keep others out.
 type connections struct {
 	most int
 	admission
 
-	mu      sync.Mutex
-	news    sync.Cond // for Accept: ready or failed
-	open    int
-	closing bool // the listener is closed: nobody waits
-	ready   []*connection
-	failed  error
-	// waiting are those without a whole request, busy those with one, and
-	// sending those of them whose body is not all there, each in the order in
-	// which they came to it: rings that begin and end here.
-	waiting, busy, sending place
+	mu        sync.Mutex
+	available sync.Cond // for Accept: ready, acceptErr or closing
+	open      int
+	closing   bool // the listener is closed: the queue is admitted at once
+	ready     []*connection
+	acceptErr error
+	// waiting lists the connections without a request, busy those with one, and
+	// sending those of them whose body is still being read, in the order in
+	// which they got there. Each is the root of a ring.
+	waiting, busy, sending element
 
-	bodies bodyPace
-	tell   Observer
+	bodies   bodyRate
+	observer Observer
 }
 
-// Observer is told of what no handler sees.
+// Observer counts what no handler sees. Its methods are called with a mutex
+// held and must not block.
 type Observer interface {
-	// CountRefused counts an answer of net/http's own.
+	// CountRefused counts a request that net/http itself answered.
 	CountRefused(status int)
 	// CountClosed counts a connection that was closed for another.
 	CountClosed(reason CloseReason)
 }
 
-// place is that of a connection in one of the rings.
-type place struct {
-	before, after *place // nil while it is in none
-	conn          *connection
-	// silent: it waits for its first request.
+// element is a connection's element of a ring, embedded in the connection
+// because each request moves it twice.
+type element struct {
+	prev, next *element // nil outside of any ring
+	conn       *connection
+	// silent is set until the first request.
 	silent bool
-	// ended: it was closed for another, and is counted no more.
+	// ended is set when the connection no longer counts towards the limit.
 	ended bool
 }
 
-// connection has its own place with it, because each request moves it twice.
-// As a *net.TCPConn it has all that net/http looks for in one.
+// connection is an accepted connection. It embeds *net.TCPConn for the methods
+// that net/http looks for, such as ReadFrom and CloseWrite.
 type connection struct {
 	*net.TCPConn
 	conns         *connections
 	client        *client
-	place         place
+	elem          element
 	reads, writes deadline
 	body          bodyProgress
 }
 
-// newConnections returns connections of which trusted peers may have any
-// number. Bodies come with at least so many bytes a second.
-func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, tell Observer) *connections {
-	c := &connections{most: most, admission: newAdmission(most, trusted), bodies: newBodyPace(bytesPerSecond), tell: tell}
-	c.news.L, c.place.L = &c.mu, &c.mu
-	for _, ring := range []*place{&c.waiting, &c.busy, &c.sending} {
-		ring.before, ring.after = ring, ring
+// newConnections returns the limit for at most so many connections, of which
+// trusted peers may have any number. bytesPerSecond is the least rate of bodies.
+func newConnections(most int, trusted []netip.Prefix, bytesPerSecond int, observer Observer) *connections {
+	c := &connections{most: most, admission: newAdmission(most, trusted), bodies: newBodyRate(bytesPerSecond), observer: observer}
+	c.available.L, c.dequeued.L = &c.mu, &c.mu
+	for _, ring := range []*element{&c.waiting, &c.busy, &c.sending} {
+		ring.prev, ring.next = ring, ring
 	}
 	return c
 }
 
-// enter makes other the last of the ring that begins at p.
-func (p *place) enter(other *place) {
-	other.before, other.after = p.before, p
-	other.before.after, p.before = other, other
+// pushBack appends other to the ring with the root p.
+func (p *element) pushBack(other *element) {
+	other.prev, other.next = p.prev, p
+	other.prev.next, p.prev = other, other
 }
 
-// leave takes it out of its ring, if it is in one.
-func (p *place) leave() {
-	if p.after == nil {
+// remove takes p out of its ring, if it is in one.
+func (p *element) remove() {
+	if p.next == nil {
 		return
 	}
-	p.before.after, p.after.before = p.after, p.before
-	p.before, p.after = nil, nil
+	p.prev.next, p.next.prev = p.next, p.prev
+	p.prev, p.next = nil, nil
 }
 
-// first returns the first connection in the ring of that client, or of any
-// where it is nil; nil for none.
-func (p *place) first(of *client) *connection {
-	for next := p.after; next != p; next = next.after {
+// first returns the first connection of the client in the ring with the root p,
+// or nil. A nil client stands for any.
+func (p *element) first(of *client) *connection {
+	for next := p.next; next != p; next = next.next {
 		if of == nil || next.conn.client == of {
 			return next.conn
 		}
@@ -98,80 +100,80 @@ func (p *place) first(of *client) *connection {
 	return nil
 }
 
-// track is a http.Server's ConnState hook. It allocates nothing and looks
-// nothing up: each request calls it twice.
+// track is the ConnState hook of an http.Server. Each request calls it twice, so
+// it neither allocates nor searches.
 func (c *connections) track(conn net.Conn, state http.ConnState) {
 	of := conn.(*connection) //nolint:forcetypeassert // the listener accepts nothing else
-	p := &of.place
+	p := &of.elem
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p.leave()
+	p.remove()
 	p.silent = state == http.StateNew
 	switch {
 	case state == http.StateClosed, state == http.StateHijacked:
-		c.drop(of)
+		c.release(of)
 	case p.ended: // and its server has yet to notice
 	case state == http.StateActive:
-		c.busy.enter(p)
+		c.busy.pushBack(p)
 		return
 	default:
 		of.body.reset()
-		c.waiting.enter(p)
+		c.waiting.pushBack(p)
 	}
-	if len(c.line) > 0 {
-		c.admitLine()
+	if len(c.queue) > 0 {
+		c.admitQueued()
 	}
 }
 
-// arrive admits a connection that was accepted, or has it wait in line.
+// arrive admits or queues an accepted connection.
 func (c *connections) arrive(conn *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	conn.client = c.clientOf(conn.RemoteAddr())
-	c.join(conn)
-	c.admitLine()
+	c.enqueue(conn)
+	c.admitQueued()
 }
 
-// admit hands a connection to the server.
+// admit hands a connection to Accept.
 func (c *connections) admit(conn *connection) {
 	c.open++
-	c.count(conn.client)
+	c.add(conn.client)
 	c.ready = append(c.ready, conn)
-	c.news.Signal()
+	c.available.Signal()
 }
 
-// drop counts a connection no more.
-func (c *connections) drop(conn *connection) {
-	if conn.place.ended {
+// release frees the connection's room.
+func (c *connections) release(conn *connection) {
+	if conn.elem.ended {
 		return
 	}
-	conn.place.ended = true
+	conn.elem.ended = true
 	c.open--
-	c.discount(conn.client)
+	c.remove(conn.client)
 }
 
-// end closes a connection for another to have its room.
-func (c *connections) end(conn *connection) {
-	conn.place.leave()
-	c.drop(conn)
+// evict closes a connection to make room for another.
+func (c *connections) evict(conn *connection) {
+	conn.elem.remove()
+	c.release(conn)
 	conn.body.cut.Store(true)
 	_ = conn.Close()
 }
 
-// closeSilent closes those that have never had a request, unless one has come
-// by now and is only not read yet. A shutdown would wait seconds for them.
+// closeSilent closes the connections that have never had a request, except those
+// with unread bytes. http.Server.Shutdown would wait five seconds for them.
 func (c *connections) closeSilent() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for p := c.waiting.after; p != &c.waiting; p = p.after {
+	for p := c.waiting.next; p != &c.waiting; p = p.next {
 		if p.silent && !unread(p.conn) {
 			_ = p.conn.Close()
 		}
 	}
 }
 
-// limit returns the listener, whose connections a http.Server with the hook
-// then has. It is one of TCP.
+// limit wraps a TCP listener for an http.Server that has track as its ConnState
+// hook.
 func (c *connections) limit(listener net.Listener) net.Listener {
 	l := &limitedListener{listener, c}
 	go l.accept()
@@ -183,9 +185,9 @@ type limitedListener struct {
 	conns *connections
 }
 
-// accept accepts whatever comes, until the listener is closed: who has to wait
-// for room must not keep those behind it from being seen. An error is the
-// server's to handle before the next try.
+// accept accepts connections until the listener is closed, whether or not there
+// is room: a queued connection must not hide those behind it. After an error it
+// waits for the server to call Accept again.
 func (l *limitedListener) accept() {
 	c := l.conns
 	for {
@@ -195,10 +197,10 @@ func (l *limitedListener) accept() {
 			continue
 		}
 		c.mu.Lock()
-		c.failed = err
-		c.news.Broadcast()
-		for c.failed != nil && !c.closing {
-			c.news.Wait()
+		c.acceptErr = err
+		c.available.Broadcast()
+		for c.acceptErr != nil && !c.closing {
+			c.available.Wait()
 		}
 		over := c.closing || errors.Is(err, net.ErrClosed)
 		c.mu.Unlock()
@@ -222,13 +224,13 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 			return conn, nil
 		case c.closing:
 			return nil, net.ErrClosed
-		case c.failed != nil:
-			err := c.failed
-			c.failed = nil
-			c.news.Broadcast()
+		case c.acceptErr != nil:
+			err := c.acceptErr
+			c.acceptErr = nil
+			c.available.Broadcast()
 			return nil, err
 		}
-		c.news.Wait()
+		c.available.Wait()
 	}
 }
 
@@ -236,16 +238,16 @@ func newConnection(accepted net.Conn, conns *connections) *connection {
 	tcp := accepted.(*net.TCPConn) //nolint:forcetypeassert // the listener is one of TCP
 	now := time.Now()
 	conn := &connection{TCPConn: tcp, conns: conns}
-	conn.place.conn = conn
-	conn.reads.tell, conn.writes.tell = tcp.SetReadDeadline, tcp.SetWriteDeadline
+	conn.elem.conn = conn
+	conn.reads.arm, conn.writes.arm = tcp.SetReadDeadline, tcp.SetWriteDeadline
 	conn.reads.since, conn.writes.since = now, now
 	return conn
 }
 
-// connectionKey is what a request's context has its connection under.
+// connectionKey is the context key of a request's *connection.
 type connectionKey struct{}
 
-// inContext is a http.Server's ConnContext hook.
+// inContext is the ConnContext hook of an http.Server.
 func inContext(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, conn)
 }
@@ -255,9 +257,9 @@ func (l *limitedListener) Close() error {
 	c := l.conns
 	c.mu.Lock()
 	c.closing = true
-	c.admitLine()
-	c.news.Broadcast()
-	c.place.Broadcast()
+	c.admitQueued()
+	c.available.Broadcast()
+	c.dequeued.Broadcast()
 	c.mu.Unlock()
 	return l.Listener.Close()
 }

@@ -8,79 +8,79 @@ import (
 	"time"
 )
 
-// deadline is when reading, or writing, on a connection ends. net/http moves
-// those of a connection eight times with each request, nearly always to later
-// than they were. The runtime, whose timers cost time and the sleep of other
-// threads, is told only of what is to come earlier than it expects; when it ends
-// a wait too early for that, it is told then, and the wait goes on.
+// deadline is the read or write deadline of a connection. net/http sets the two
+// eight times a request, nearly always to a later time than before. Each change
+// of a runtime timer costs time and may wake another thread, so deadline arms
+// the timer only for a time that is earlier than the armed one. When the timer
+// ends a wait too early, it is armed again, and the wait goes on.
 type deadline struct {
-	tell  func(time.Time) error // the runtime
+	arm   func(time.Time) error // of the runtime
 	since time.Time             // of the connection
 
-	mu     sync.Mutex
-	wanted time.Time // zero for never
-	told   time.Time // what the runtime knows
-	passed bool      // told is over
-	exact  bool      // whoever waits cannot go on after too early an end
-	waits  int       // how many wait
+	mu      sync.Mutex
+	wanted  time.Time // as set; zero for none
+	armed   time.Time // what the runtime has
+	expired bool      // armed has passed
+	exact   bool      // a waiter cannot resume after too early an end
+	waiters int       // reads or writes in progress
 }
 
-// set makes it t.
+// set sets the deadline to t.
 func (d *deadline) set(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wanted = t
-	if d.waits > 0 && (d.exact || earlier(t, d.told)) {
+	if d.waiters > 0 && (d.exact || earlier(t, d.armed)) {
 		return d.update()
 	}
 	return nil
 }
 
-// update tells the runtime.
+// update arms the timer for the deadline.
 func (d *deadline) update() error {
-	d.told, d.passed = d.wanted, false
-	return d.tell(d.wanted)
+	d.armed, d.expired = d.wanted, false
+	return d.arm(d.wanted)
 }
 
-// earlier compares deadlines.
+// earlier reports whether deadline a is before b. Zero is none.
 func earlier(a, b time.Time) bool { return !a.IsZero() && (b.IsZero() || a.Before(b)) }
 
-// enter begins a wait, which again ends. It reports whether there is any time
-// left, as far as that can be told without a clock: net/http ends waits by a
-// deadline that lies before the connection began.
-func (d *deadline) enter(exact bool) bool {
+// begin begins a wait, to be ended by resume. It reports whether there is time
+// left, as far as that is known without a clock: net/http aborts waits by a
+// deadline before the connection's start.
+func (d *deadline) begin(exact bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if earlier(d.wanted, d.since) {
 		return false
 	}
-	if d.passed || earlier(d.wanted, d.told) || exact && !d.wanted.Equal(d.told) {
+	if d.expired || earlier(d.wanted, d.armed) || exact && !d.wanted.Equal(d.armed) {
 		_ = d.update() // fails where the connection is closed, as does what comes next
 	}
 	d.exact = d.exact || exact
-	d.waits++
+	d.waiters++
 	return true
 }
 
-// again reports whether a wait that has ended with err has ended too early. If
-// not, it is over.
-func (d *deadline) again(err error) bool {
+// resume reports whether a wait that ended with err ended too early and is to go
+// on. Otherwise it ends the wait.
+func (d *deadline) resume(err error) bool {
 	expired := err != nil && errors.Is(err, os.ErrDeadlineExceeded)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if expired && !d.wanted.Equal(d.told) {
+	if expired && !d.wanted.Equal(d.armed) {
 		_ = d.update()
 		return true
 	}
-	d.passed = d.passed || expired
-	if d.waits--; d.waits == 0 {
+	d.expired = d.expired || expired
+	if d.waiters--; d.waiters == 0 {
 		d.exact = false
 	}
 	return false
 }
 
 // SetReadDeadline implements net.Conn.
-// Once a request is read, it is its handler that calls it.
+// While a body is read, the handler is the one to call it.
 func (c *connection) SetReadDeadline(t time.Time) error {
 	if c.body.awaited.Load() && !t.IsZero() {
 		c.body.ownDeadline.Store(true)
@@ -96,8 +96,8 @@ func (c *connection) SetDeadline(t time.Time) error {
 	return errors.Join(c.reads.set(t), c.writes.set(t))
 }
 
-// Read implements net.Conn. net/http reads a single byte to learn whether a
-// client hangs up while its request is handled.
+// Read implements net.Conn. A read of a single byte is net/http's check, while a
+// handler runs, whether the client hangs up.
 func (c *connection) Read(b []byte) (int, error) {
 	if len(b) > 1 && c.body.awaited.Load() {
 		return c.readBody(b)
@@ -106,12 +106,12 @@ func (c *connection) Read(b []byte) (int, error) {
 }
 
 func (c *connection) read(b []byte) (int, error) {
-	if !c.reads.enter(false) {
+	if !c.reads.begin(false) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	for {
 		n, err := c.TCPConn.Read(b)
-		if !c.reads.again(err) {
+		if !c.reads.resume(err) {
 			return n, err
 		}
 	}
@@ -119,28 +119,28 @@ func (c *connection) read(b []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *connection) Write(b []byte) (written int, err error) {
-	if status := refusal(b); status != 0 {
-		c.conns.tell.CountRefused(status)
+	if status := builtinError(b); status != 0 {
+		c.conns.observer.CountRefused(status)
 	}
-	if !c.writes.enter(false) {
+	if !c.writes.begin(false) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	for {
 		n, err := c.TCPConn.Write(b[written:])
 		written += n
-		if !c.writes.again(err) {
+		if !c.writes.resume(err) {
 			return written, err
 		}
 	}
 }
 
-// ReadFrom implements io.ReaderFrom. Of what it has read nobody knows how much
-// is written, so it cannot go on after an end.
+// ReadFrom implements io.ReaderFrom. After an error it is unknown how much of
+// what was read is written, so the wait cannot resume.
 func (c *connection) ReadFrom(r io.Reader) (int64, error) {
-	if !c.writes.enter(true) {
+	if !c.writes.begin(true) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := c.TCPConn.ReadFrom(r)
-	_ = c.writes.again(err) // false: the deadline is the exact one
+	_ = c.writes.resume(err) // false: the deadline is the exact one
 	return n, err
 }

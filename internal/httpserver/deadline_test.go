@@ -19,7 +19,7 @@ var longAgo = time.Unix(1, 0)
 // told of it.
 func told(now time.Time) (*deadline, *[]time.Time) {
 	var all []time.Time
-	return &deadline{since: now, tell: func(t time.Time) error {
+	return &deadline{since: now, arm: func(t time.Time) error {
 		all = append(all, t)
 		return nil
 	}}, &all
@@ -31,8 +31,8 @@ func TestDeadline_requestsTellNothing(t *testing.T) {
 	now := time.Now()
 	d, all := told(now)
 	wait := func() {
-		require.True(t, d.enter(false))
-		require.False(t, d.again(nil))
+		require.True(t, d.begin(false))
+		require.False(t, d.resume(nil))
 	}
 	require.NoError(t, d.set(now.Add(5*time.Second)))
 	wait()
@@ -43,10 +43,10 @@ func TestDeadline_requestsTellNothing(t *testing.T) {
 		require.NoError(t, d.set(now.Add(5*time.Second)))  // for the headers
 		require.NoError(t, d.set(now.Add(15*time.Second))) // for all of it
 		require.NoError(t, d.set(time.Time{}))
-		require.True(t, d.enter(false)) // watches the client while the handler runs
-		require.False(t, d.again(nil))
+		require.True(t, d.begin(false)) // watches the client while the handler runs
+		require.False(t, d.resume(nil))
 		require.NoError(t, d.set(longAgo))
-		require.False(t, d.enter(false), "or did not get to it before it was ended")
+		require.False(t, d.begin(false), "or did not get to it before it was ended")
 		require.NoError(t, d.set(time.Time{}))
 		require.NoError(t, d.set(now.Add(time.Minute))) // for the next one
 		wait()
@@ -59,9 +59,9 @@ func TestDeadline_requestsTellNothing(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(10, request))
 }
 
-// When the runtime ends a wait, whoever waits goes on if there is more time by
+// When the runtime ends a wait, it goes on if there is more time by
 // then, and does not if there is none.
-func TestDeadline_again(t *testing.T) {
+func TestDeadline_resume(t *testing.T) {
 	now := time.Now()
 	soon, later := now.Add(time.Second), now.Add(time.Minute)
 	for name, c := range map[string]struct {
@@ -81,11 +81,11 @@ func TestDeadline_again(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, all := told(now)
 			require.NoError(t, d.set(soon))
-			require.True(t, d.enter(false))
+			require.True(t, d.begin(false))
 			for _, at := range c.while {
 				require.NoError(t, d.set(at))
 			}
-			require.Equal(t, c.again, d.again(os.ErrDeadlineExceeded))
+			require.Equal(t, c.again, d.resume(os.ErrDeadlineExceeded))
 			assert.Equal(t, c.told, *all)
 		})
 	}
@@ -98,13 +98,13 @@ func TestDeadline_afterAnEnd(t *testing.T) {
 	d, all := told(now)
 	soon, later := now.Add(time.Second), now.Add(time.Minute)
 	require.NoError(t, d.set(soon))
-	require.True(t, d.enter(false))
-	require.False(t, d.again(os.ErrDeadlineExceeded))
+	require.True(t, d.begin(false))
+	require.False(t, d.resume(os.ErrDeadlineExceeded))
 	require.NoError(t, d.set(later))
-	require.True(t, d.enter(false))
+	require.True(t, d.begin(false))
 	assert.Equal(t, []time.Time{soon, later}, *all)
 	require.NoError(t, d.set(time.Time{}))
-	require.False(t, d.again(io.EOF))
+	require.False(t, d.resume(io.EOF))
 	assert.Equal(t, []time.Time{soon, later}, *all)
 }
 
@@ -114,16 +114,16 @@ func TestDeadline_exact(t *testing.T) {
 	d, all := told(now)
 	soon, later, latest := now.Add(time.Second), now.Add(time.Minute), now.Add(time.Hour)
 	require.NoError(t, d.set(soon))
-	require.True(t, d.enter(false))
-	require.False(t, d.again(nil))
+	require.True(t, d.begin(false))
+	require.False(t, d.resume(nil))
 	require.NoError(t, d.set(later))
-	require.True(t, d.enter(true))
+	require.True(t, d.begin(true))
 	require.NoError(t, d.set(latest))
 	assert.Equal(t, []time.Time{soon, later, latest}, *all)
-	require.False(t, d.again(os.ErrDeadlineExceeded))
+	require.False(t, d.resume(os.ErrDeadlineExceeded))
 
 	require.NoError(t, d.set(time.Time{}))
-	require.True(t, d.enter(false), "what comes after it")
+	require.True(t, d.begin(false), "what comes after it")
 	require.NoError(t, d.set(latest))
 	assert.Equal(t, []time.Time{soon, later, latest, {}, latest}, *all)
 	require.NoError(t, d.set(time.Time{}))
@@ -136,7 +136,7 @@ func blocked(t *testing.T, d *deadline) {
 	require.Eventually(t, func() bool {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		return d.waits > 0
+		return d.waiters > 0
 	}, patience, time.Millisecond)
 }
 

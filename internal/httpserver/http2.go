@@ -7,30 +7,30 @@ import (
 )
 
 const (
-	// maxStreams is how many requests one connection of HTTP/2 may have at once:
-	// the least that RFC 9113 (section 6.5.2) recommends. Clients open another
+	// maxStreams is how many requests an HTTP/2 connection may have at once: the
+	// least that RFC 9113 (section 6.5.2) recommends. Clients open another
 	// connection for more.
 	maxStreams = 100
-	// streamBuffer is what net/http takes of bodies that nobody reads yet, for
-	// all requests of a connection together. It counts towards no budget, so it
-	// is the least that the protocol knows.
+	// streamBuffer bounds what net/http buffers of unread bodies of a connection,
+	// all requests together. No limit on body memory covers it, so it is the
+	// least that the protocol allows.
 	streamBuffer = 64<<10 - 1
-	// frameBuffer is the largest frame that is read, likewise the least.
+	// frameBuffer is the largest frame that is read, likewise the least allowed.
 	frameBuffer = 16 << 10
-	// maxRefusedHeaders is what is read of headers to refuse them. What is more
-	// net/http may refuse with all requests of the connection, other clients' as
-	// well; Envoy lets clients of its own send 60 KiB.
+	// maxRefusedHeaders is how much of headers is read in order to answer 431. To
+	// more, net/http may close the connection with the requests of other clients
+	// on it; Envoy lets its clients send 60 KiB.
 	maxRefusedHeaders = 64 << 10
-	// maxStall is how long a connection of many requests may take nothing at
-	// all of what is sent: until it is closed, an answer that was cut off for
-	// others to have its memory does not end.
+	// maxStall is how long a connection may accept nothing of what is written. A
+	// response that was cut off to free memory does not end before its
+	// connection is closed.
 	maxStall = 5 * time.Second
 )
 
-// speakHTTP2 makes the server take HTTP/2 without TLS as well, from clients
-// that begin with it (RFC 9113 section 3.3). HTTP/1.1 stays as it is. refused is
-// told of requests that are answered before any handler sees them.
-func speakHTTP2(server *http.Server, refused func(status int)) {
+// enableHTTP2 adds HTTP/2 without TLS, with prior knowledge (RFC 9113 section
+// 3.3), to a server of HTTP/1.1. refused is called for requests that are answered
+// before the handler.
+func enableHTTP2(server *http.Server, refused func(status int)) {
 	server.Protocols = new(http.Protocols)
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true)
@@ -45,8 +45,8 @@ func speakHTTP2(server *http.Server, refused func(status int)) {
 	}
 }
 
-// limitHeaders refuses headers over the limit that net/http holds to where it
-// speaks HTTP/1.1 alone, and as it does.
+// limitHeaders answers 431 to headers over the limit that net/http has for
+// HTTP/1.1, in the same words.
 func limitHeaders(next http.Handler, refused func(status int)) http.Handler {
 	const most = maxHeaderBytes + 4096
 	const refusal = "431 Request Header Fields Too Large"
@@ -65,7 +65,7 @@ func limitHeaders(next http.Handler, refused func(status int)) http.Handler {
 	})
 }
 
-// headerBytes is what the head of a request takes in HTTP/1.1.
+// headerBytes returns the size of a request's head in HTTP/1.1.
 func headerBytes(r *http.Request) int {
 	n := len(r.Method) + len(" ") + len(r.RequestURI) + len(" HTTP/1.1\r\n") + len("Host: ") + len(r.Host) + len("\r\n") + len("\r\n")
 	for name, values := range r.Header {

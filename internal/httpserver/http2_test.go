@@ -21,7 +21,7 @@ func TestHTTP2_connectionsAreCounted(t *testing.T) {
 		ReadHeaderTimeout: patience, WriteTimeout: patience, ConnState: conns.track, ErrorLog: log.New(io.Discard, "", 0),
 		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
 	}
-	speakHTTP2(server, conns.tell.CountRefused)
+	enableHTTP2(server, conns.observer.CountRefused)
 	var listen net.ListenConfig
 	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestHTTP2_connectionsAreCounted(t *testing.T) {
 	count := func() (open, waiting int) {
 		conns.mu.Lock()
 		defer conns.mu.Unlock()
-		for p := conns.waiting.after; p != &conns.waiting; p = p.after {
+		for p := conns.waiting.next; p != &conns.waiting; p = p.next {
 			waiting++
 		}
 		return conns.open, waiting

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// inFlight counts the requests that are being handled, so that the store is not
-// closed under one of them.
+// inFlight counts running handlers, so that what they use can be closed after
+// the last of them.
 type inFlight struct {
 	running atomic.Int64
 	ended   atomic.Bool
@@ -17,12 +17,12 @@ type inFlight struct {
 
 func newInFlight() *inFlight { return &inFlight{none: make(chan struct{})} }
 
-// count counts the requests that next handles.
+// count wraps next to count its requests.
 func (h *inFlight) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.running.Add(1)
 		defer h.leave()
-		if h.ended.Load() { // it was read before its connection was closed
+		if h.ended.Load() { // read before its connection was closed
 			panic(http.ErrAbortHandler)
 		}
 		next.ServeHTTP(w, r)
@@ -35,7 +35,7 @@ func (h *inFlight) leave() {
 	}
 }
 
-// wait lets no request be handled from now on, and returns when none is.
+// wait aborts requests that begin from now on, and returns when no handler runs.
 func (h *inFlight) wait() {
 	h.ended.Store(true)
 	h.running.Add(1)

@@ -71,7 +71,7 @@ func New(opts Options) *Server {
 		DisableGeneralOptionsHandler: true,
 	}
 	if opts.HTTP2 {
-		speakHTTP2(s.http, opts.Observer.CountRefused)
+		enableHTTP2(s.http, opts.Observer.CountRefused)
 	}
 	return s
 }

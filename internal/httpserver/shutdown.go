@@ -9,19 +9,18 @@ import (
 )
 
 const (
-	// handshakeGrace is how long connections that have begun may take to be
-	// there when no other can begin any more.
+	// handshakeGrace is how long TCP handshakes may take to complete once no
+	// other can begin.
 	handshakeGrace = 50 * time.Millisecond
 	// silentGrace is how long a shutdown waits for the first request of
 	// connections that are open but silent.
 	silentGrace = 500 * time.Millisecond
 )
 
-// disableKeepAlives tells HTTP/1.1 clients, once the shutdown has begun, to send
-// the next request over another connection. One that is kept would be closed in
-// the end, perhaps just when a request is on its way. Of HTTP/2, net/http says
-// so by itself in the end, and what comes too late is not begun: to say it with
-// each answer would only be another moment at which requests come too late.
+// disableKeepAlives sends Connection: close with each HTTP/1.1 response once the
+// shutdown has begun. A connection that is kept alive would be closed in the end,
+// perhaps while a request is on its way. HTTP/2 needs none of this: net/http sends
+// GOAWAY in the end, and clients repeat what was not begun.
 func (s *Server) disableKeepAlives(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() && r.ProtoMajor == 1 {
@@ -36,8 +35,7 @@ func (s *Server) disableKeepAlives(next http.Handler) http.Handler {
 func (s *Server) DisableKeepAlives() { s.draining.Store(true) }
 
 // Shutdown lets requests in flight finish: after the delay no connection is
-// accepted any more, and what is not done by the timeout is cut off. It returns
-// at once where Close is called meanwhile.
+// accepted any more, and what is not done by the timeout is cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.DisableKeepAlives()
 	<-time.After(s.opts.ShutdownDelay)
@@ -57,8 +55,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// closeSilent closes silent connections again and again until done, and ends
-// those that have only now said that they speak HTTP/2.
+// closeSilent closes silent connections every silentGrace until done, and sends
+// GOAWAY to those that have only now begun to speak HTTP/2.
 func (s *Server) closeSilent(ctx context.Context, done <-chan struct{}) {
 	grace := time.NewTicker(silentGrace)
 	defer grace.Stop()
@@ -69,7 +67,7 @@ func (s *Server) closeSilent(ctx context.Context, done <-chan struct{}) {
 			if s.opts.HTTP2 {
 				once, cancel := context.WithCancel(ctx)
 				cancel()
-				_ = s.http.Shutdown(once) // which tells each of them, and does not wait
+				_ = s.http.Shutdown(once) // sends GOAWAY to each of them, and does not wait
 			}
 		case <-done:
 			return
@@ -77,7 +75,7 @@ func (s *Server) closeSilent(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// awaitBacklog returns when the connections that have begun are accepted.
+// awaitBacklog returns when the kernel's backlog of connections is accepted.
 func awaitBacklog(ctx context.Context, listener net.Listener) {
 	look := time.NewTicker(handshakeGrace)
 	defer look.Stop()

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuse makes the kernel drop what would begin another connection, while
-// those that have begun are accepted as before. Closing the listener in their
-// place would reset them, and with them requests that a proxy may not repeat.
-// What is dropped is sent again after a second, when the listener is closed.
+// refuse makes the kernel drop SYN segments, while connections that have begun
+// are still accepted. Closing the listener instead would reset those, and with
+// them requests that a proxy may not repeat. A client sends its SYN again after a
+// second, and finds the listener closed.
 //
 // The filter sees a segment from its TCP header on: byte 13 has the flags.
 func refuse(listener net.Listener) error {
@@ -28,8 +28,8 @@ func refuse(listener net.Listener) error {
 	})
 }
 
-// backlog is how many connections wait to be accepted. Of a socket that
-// listens, the kernel says it in place of what is not acknowledged.
+// backlog returns how many connections wait to be accepted. For a listening
+// socket the kernel reports that in tcpi_unacked.
 func backlog(listener net.Listener) (waiting int, err error) {
 	err = withSocket(listener, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
@@ -41,7 +41,7 @@ func backlog(listener net.Listener) (waiting int, err error) {
 	return waiting, err
 }
 
-// unread reports whether bytes have come that nobody has read yet.
+// unread reports whether the socket has received bytes that are not read yet.
 func unread(conn net.Conn) bool {
 	pending := 0
 	err := withSocket(conn, func(fd int) (err error) {

@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// refuse cannot be had here: connections that come while the listener is closed
-// are reset.
+// refuse is not supported here: connections that the kernel has taken when the
+// listener is closed are reset.
 func refuse(net.Listener) error { return errors.ErrUnsupported }
 
 func backlog(net.Listener) (int, error) { return 0, errors.ErrUnsupported }
