@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"session-api/internal/config"
 	"session-api/internal/logging"
 )
 
@@ -21,7 +22,7 @@ var logLevels = map[string]slog.Level{
 	"error": slog.LevelError,
 }
 
-func newLogger(w io.Writer, c *config) *slog.Logger {
+func newLogger(w io.Writer, c *config.Config) *slog.Logger {
 	return logging.New(w, c.LogFormat == "json", logLevels[c.LogLevel])
 }
 
@@ -32,19 +33,19 @@ func onTerminal(w io.Writer) bool {
 }
 
 // banner greets who started the service by hand: where it is, and what to try.
-func banner(c *config, addr net.Addr) string {
+func banner(c *config.Config, addr net.Addr) string {
 	at := reachableURL(addr)
 	cleaned := "cleaned on request"
 	if c.FileCleanupInterval > 0 {
 		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
 	}
 	kept := fmt.Sprintf("in memory, at most %d", c.MaxEntries)
-	if c.onBolt() {
+	if c.OnBolt() {
 		kept += ", and in " + c.DataDir
 	}
-	if c.onRedis() {
+	if c.OnRedis() {
 		kept = "in Redis"
-		if options, err := c.redis(); err == nil {
+		if options, err := c.RedisOptions(); err == nil {
 			kept += " at " + strings.Join(options.Addresses, ", ")
 		}
 	}
@@ -57,7 +58,7 @@ func banner(c *config, addr net.Addr) string {
   docs       %[6]s/docs
 
 Listening on %[6]s
-`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at, c.cookieName())
+`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at, c.BrowserCookieName())
 }
 
 // reachableURL is where a client on this machine finds the service.

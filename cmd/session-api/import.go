@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/transfer"
@@ -37,7 +38,7 @@ func (j *importJob) check() error {
 	return nil
 }
 
-func (j *importJob) run(ctx context.Context, kept store.Store, c *config) error {
+func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
 	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.MaxBytes}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()

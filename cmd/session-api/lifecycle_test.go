@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
 	"session-api/internal/httpserver"
 	"session-api/internal/store/memory"
 )
@@ -62,7 +63,7 @@ func TestAwait_isBounded(t *testing.T) {
 }
 
 func TestRun_whenServingFails(t *testing.T) {
-	c, err := load(environment(t))
+	c, err := config.Load(environment(t))
 	require.NoError(t, err)
 	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

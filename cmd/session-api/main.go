@@ -13,6 +13,8 @@ import (
 	"slices"
 
 	"github.com/caarlos0/env/v11"
+
+	"session-api/internal/config"
 )
 
 // version is set by the linker (-X main.version=…).
@@ -101,18 +103,18 @@ func showConfig(args []string, environ map[string]string, stdout, stderr io.Writ
 	case flags.NArg() > 0:
 		return usageError(fmt.Sprintf("config: unknown argument %q", flags.Arg(0)))
 	case *markdown:
-		return write(stdout, documentation())
+		return write(stdout, config.Markdown())
 	}
-	c, err := load(environ)
+	c, err := config.Load(environ)
 	if err != nil {
 		return err
 	}
-	for _, t := range typos(environ) { // beside the settings, which can be used as they are printed
-		if err := write(stderr, fmt.Sprintf("session-api: %s is no setting; did you mean %s?\n", t.name, t.meant)); err != nil {
+	for _, t := range config.Typos(environ) { // beside the settings, which can be used as they are printed
+		if err := write(stderr, fmt.Sprintf("session-api: %s is no setting; did you mean %s?\n", t.Name, t.Meant)); err != nil {
 			return err
 		}
 	}
-	return write(stdout, c.print())
+	return write(stdout, c.Print())
 }
 
 func write(w io.Writer, text string) error {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"log/slog"
 
+	"session-api/internal/config"
 	"session-api/internal/httpserver"
 )
 
 // raiseOpenFiles makes room for as many open files as MAX_CONNECTIONS needs, or
 // lowers it to what there is room for.
-func raiseOpenFiles(ctx context.Context, c *config, logger *slog.Logger) {
+func raiseOpenFiles(ctx context.Context, c *config.Config, logger *slog.Logger) {
 	fit, limit, err := httpserver.RaiseOpenFiles(c.MaxConnections)
 	if err != nil {
 		logger.WarnContext(ctx, "the limit on open files (RLIMIT_NOFILE) cannot be read", "error", err)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"session-api/internal/api"
+	"session-api/internal/config"
 	"session-api/internal/gctune"
 	"session-api/internal/httpserver"
 	"session-api/internal/logging"
@@ -23,7 +24,7 @@ import (
 
 // service is the program while it serves.
 type service struct {
-	cfg     config
+	cfg     config.Config
 	log     *slog.Logger
 	api     *api.Server
 	http    *httpserver.Server
@@ -41,7 +42,7 @@ type service struct {
 
 // serve runs the service until a signal or ctx ends it.
 func serve(ctx context.Context, environ map[string]string, stdout io.Writer) error {
-	cfg, err := load(environ)
+	cfg, err := config.Load(environ)
 	if err != nil {
 		return err
 	}
@@ -54,9 +55,9 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 
 	var listen net.ListenConfig
 	listen.SetMultipathTCP(false) // where refuse cannot be had
-	listener, err := listen.Listen(ctx, "tcp", cfg.address())
+	listener, err := listen.Listen(ctx, "tcp", cfg.Address())
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.address(), err)
+		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.Address(), err)
 	}
 	defer func() { _ = listener.Close() }()
 
@@ -88,7 +89,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	} else {
 		at := reachableURL(listener.Addr())
 		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env,
-			"cookie", cfg.cookieName(), "docs", at+"/docs", "url", at)
+			"cookie", cfg.BrowserCookieName(), "docs", at+"/docs", "url", at)
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
 	s.logBroken = lines.Broken()
@@ -98,14 +99,14 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 // warn says once what is fine for development only, and what looks like a slip.
 func (s *service) warn(ctx context.Context, environ map[string]string) {
 	var open []any
-	if s.cfg.secretIsRandom {
+	if s.cfg.SecretIsRandom() {
 		what := "not set: a random one, so tokens end with this process"
-		if s.cfg.onRedis() {
+		if s.cfg.OnRedis() {
 			what += ", and no other instance takes them"
 		}
 		open = append(open, "SESSION_SECRET", what)
-	} else if s.cfg.weak() {
-		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", minSecretBytes))
+	} else if s.cfg.WeakSecret() {
+		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", config.MinSecretBytes))
 	}
 	if len(s.cfg.ServiceTokens) == 0 {
 		open = append(open, "SERVICE_TOKENS", "not set: the service routes are open to everybody who can connect")
@@ -113,12 +114,12 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 	if len(open) > 0 {
 		s.log.WarnContext(ctx, "for development only", open...)
 	}
-	if files := s.cfg.openSecretFiles(); len(files) > 0 {
+	if files := s.cfg.ReadableSecretFiles(); len(files) > 0 {
 		s.log.InfoContext(ctx, "secret files that every user of this machine may read: chmod o-r", "settings", strings.Join(files, ", "))
 	}
 	var unknown []string
-	for _, t := range typos(environ) {
-		unknown = append(unknown, t.name+" (did you mean "+t.meant+"?)")
+	for _, t := range config.Typos(environ) {
+		unknown = append(unknown, t.Name+" (did you mean "+t.Meant+"?)")
 	}
 	if len(unknown) > 0 {
 		s.log.WarnContext(ctx, "variables that are no settings", "names", strings.Join(unknown, ", "))
@@ -190,7 +191,7 @@ func (s *service) untilEnd(ctx context.Context, signals <-chan os.Signal, failed
 // reload reads the files of secrets again. What is wrong with one leaves all
 // secrets as they are.
 func (s *service) reload(ctx context.Context) {
-	fresh, read, err := s.cfg.rereadSecrets()
+	fresh, read, err := s.cfg.RereadSecrets()
 	switch {
 	case err != nil:
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
@@ -199,12 +200,12 @@ func (s *service) reload(ctx context.Context) {
 		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, REDIS_PASSWORD_FILE)")
 		return
 	}
-	if err := s.api.SetSecrets(fresh.apiSecrets()); err != nil {
+	if err := s.api.SetSecrets(fresh.APISecrets()); err != nil {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
 		return
 	}
 	if s.tracing != nil {
-		s.tracing.SetSecrets(fresh.tracedSecrets()...)
+		s.tracing.SetSecrets(fresh.TracedSecrets()...)
 	}
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +11,7 @@ import (
 	contract "session-api"
 	"session-api/internal/api"
 	"session-api/internal/cleanup"
+	"session-api/internal/config"
 	"session-api/internal/httpserver"
 	"session-api/internal/logging"
 	"session-api/internal/schema"
@@ -21,10 +21,8 @@ import (
 
 // newService makes everything that the settings ask for on top of the store,
 // which it closes in the end, and puts it together.
-func newService(c config, kept store.Store, logger *slog.Logger) (*service, error) {
-	if len(c.SessionSecret) == 0 { // which only development allows
-		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
-	}
+func newService(c config.Config, kept store.Store, logger *slog.Logger) (*service, error) {
+	c.EnsureSecret()
 	rules := &schema.Rules{
 		MaxBytes: c.MaxBytes, MaxFileRefs: c.MaxFileRefs, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
 	}
@@ -41,8 +39,8 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		life.Unwritten = c.AutoCreateTTL
 	}
 	sessions := store.NewSessions(asked, rules, life, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
-	files := c.cleanup()
-	files.Own = append(c.ownFiles(), logFiles()...)
+	files := c.CleanupOptions()
+	files.Own = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
 	files.StoreKind = kept.Name()
 	if identified, ok := kept.(store.Identified); ok {
@@ -57,20 +55,17 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
 	}
-	every, _ := parseAccessLog(c.AccessLog)
+	every, _ := config.ParseAccessLog(c.AccessLog)
 	server, err := api.New(api.Options{
-		Sessions: sessions,
-		Rules:    rules,
-		Cleaner:  cleaner{job},
-		Logger:   logger,
-		Contract: contract.OpenAPI,
-		Readme:   contract.Readme,
-		Version:  buildVersion(),
-		Secrets:  c.apiSecrets(),
-		Cookie: api.Cookie{
-			Name: c.cookieName(), Domain: c.CookieDomain, Secure: c.secure(),
-			SameSite: sameSite[c.CookieSameSite], Partitioned: c.CookiePartitioned,
-		},
+		Sessions:        sessions,
+		Rules:           rules,
+		Cleaner:         cleaner{job},
+		Logger:          logger,
+		Contract:        contract.OpenAPI,
+		Readme:          contract.Readme,
+		Version:         buildVersion(),
+		Secrets:         c.APISecrets(),
+		Cookie:          c.APICookie(),
 		TouchOnAccess:   c.TouchOnAccess,
 		AutoCreate:      c.AutoCreate,
 		RequireIfMatch:  c.RequireIfMatch,
@@ -78,10 +73,10 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		VerifyTimeout:   c.VerifyTimeout,
 		AllowedOrigins:  c.AllowedOrigins,
 		Host:            c.Host,
-		AllowedHosts:    c.allowedHosts(),
-		Development:     !c.production(),
+		AllowedHosts:    c.APIHosts(),
+		Development:     !c.Production(),
 		AllowedHeaders:  c.AllowedHeaders,
-		TrustedProxies:  c.trustedProxies(),
+		TrustedProxies:  c.APIProxies(),
 		ClientIPHeader:  c.ClientIPHeader,
 		IdleTimeout:     c.IdleTimeout,
 		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
@@ -122,7 +117,7 @@ func closeSettled(server *api.Server, kept store.Store) error {
 }
 
 // startTracing returns nil where no collector is configured.
-func startTracing(c config, logger *slog.Logger) (*tracing.Tracing, error) {
+func startTracing(c config.Config, logger *slog.Logger) (*tracing.Tracing, error) {
 	if c.TraceEndpoint == "" {
 		return nil, nil //nolint:nilnil // no collector, no tracing
 	}
@@ -132,57 +127,9 @@ func startTracing(c config, logger *slog.Logger) (*tracing.Tracing, error) {
 	}
 	tracer, err := tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
 	if err == nil {
-		tracer.SetSecrets(c.tracedSecrets()...)
+		tracer.SetSecrets(c.TracedSecrets()...)
 	}
 	return tracer, err
-}
-
-// tracedSecrets are what no span may hold.
-func (c *config) tracedSecrets() [][][]byte {
-	return [][][]byte{bytesOf(c.SessionSecret), bytesOf(c.ServiceTokens)}
-}
-
-var sameSite = map[string]http.SameSite{
-	"lax":    http.SameSiteLaxMode,
-	"strict": http.SameSiteStrictMode,
-	"none":   http.SameSiteNoneMode,
-}
-
-// cleanup are the job's settings, without what it works on.
-func (c *config) cleanup() cleanup.Options {
-	began := time.Now()
-	return cleanup.Options{
-		Dir: c.AnalysisDir, Known: c.dirIsOurs(), Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL,
-		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
-	}
-}
-
-func (c *config) apiSecrets() api.Secrets {
-	return api.Secrets{Session: bytesOf(c.SessionSecret), Service: bytesOf(c.ServiceTokens)}
-}
-
-func bytesOf(values secrets) [][]byte {
-	list := make([][]byte, len(values))
-	for i, v := range values {
-		list[i] = []byte(v)
-	}
-	return list
-}
-
-func (c *config) allowedHosts() []string {
-	list := make([]string, len(c.AllowedHosts))
-	for i, host := range c.AllowedHosts {
-		list[i] = unbracketed(host)
-	}
-	return list
-}
-
-func (c *config) trustedProxies() []string {
-	list := make([]string, len(c.TrustedProxies))
-	for i, p := range c.TrustedProxies {
-		list[i] = p.String()
-	}
-	return list
 }
 
 // cleaner is the job as the API knows it.

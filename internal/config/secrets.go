@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// minSecretBytes is what production asks of a secret: the size of the
+// MinSecretBytes is what production asks of a secret: the size of the
 // HMAC-SHA256 key that it becomes (RFC 2104 section 3).
-const minSecretBytes = 32
+const MinSecretBytes = 32
 
 // secrets are values that no message, log line or print of the configuration
 // shows: every way of formatting them gives stars.
@@ -51,8 +51,8 @@ func (s secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // fillSecrets reads the secrets that are in files, and checks all of them.
-func (c *config) fillSecrets() problems {
-	var found problems
+func (c *Config) fillSecrets() Problems {
+	var found Problems
 	for _, s := range []struct {
 		name   string
 		values *secrets
@@ -64,12 +64,12 @@ func (c *config) fillSecrets() problems {
 	} {
 		if s.file != "" {
 			if len(*s.values) > 0 {
-				found = append(found, problem{s.name + "_FILE", "set either this or " + s.name + ", not both"})
+				found = append(found, Problem{s.name + "_FILE", "set either this or " + s.name + ", not both"})
 				continue
 			}
 			values, err := readSecrets(s.file)
 			if err != nil {
-				found = append(found, problem{s.name + "_FILE", err.Error()})
+				found = append(found, Problem{s.name + "_FILE", err.Error()})
 				continue
 			}
 			*s.values = values
@@ -79,23 +79,23 @@ func (c *config) fillSecrets() problems {
 			text = c.checkStrength(*s.values)
 		}
 		if text != "" {
-			found = append(found, problem{s.name, text})
+			found = append(found, Problem{s.name, text})
 		}
 		if s.check != nil {
 			if text := s.check(*s.values); text != "" {
-				found = append(found, problem{s.name, text})
+				found = append(found, Problem{s.name, text})
 			}
 		}
 	}
-	if c.production() && slices.ContainsFunc(c.ServiceTokens, func(v string) bool { return slices.Contains(c.SessionSecret, v) }) {
-		found = append(found, problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
+	if c.Production() && slices.ContainsFunc(c.ServiceTokens, func(v string) bool { return slices.Contains(c.SessionSecret, v) }) {
+		found = append(found, Problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
 	}
 	return found
 }
 
-// rereadSecrets returns the settings with the secrets that are in files as the
+// RereadSecrets returns the settings with the secrets that are in files as the
 // files are now, and the names of the variables that this is about.
-func (c config) rereadSecrets() (fresh config, read []string, err error) {
+func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
 	if c.SessionSecretFile != "" {
 		c.SessionSecret, read = nil, append(read, "SESSION_SECRET_FILE")
 	}
@@ -105,7 +105,7 @@ func (c config) rereadSecrets() (fresh config, read []string, err error) {
 	passwords, found := c.rereadPasswords()
 	read = append(read, passwords...)
 	if found = append(found, c.fillSecrets()...); len(found) > 0 {
-		return config{}, read, found
+		return Config{}, read, found
 	}
 	return c, read, nil
 }
@@ -128,17 +128,17 @@ func checkWrapping(values secrets) string {
 const byteOrderMark = "\uFEFF"
 
 // checkStrength holds secrets to what production asks.
-func (c *config) checkStrength(values secrets) string {
-	if !c.production() {
+func (c *Config) checkStrength(values secrets) string {
+	if !c.Production() {
 		return ""
 	}
 	if len(values) == 0 {
-		return fmt.Sprintf("required in production: at least %d bytes, such as `openssl rand -base64 48` prints", minSecretBytes)
+		return fmt.Sprintf("required in production: at least %d bytes, such as `openssl rand -base64 48` prints", MinSecretBytes)
 	}
 	for i, v := range values {
 		switch {
-		case len(v) < minSecretBytes:
-			return fmt.Sprintf("number %d of %d has %d bytes; production asks for at least %d", i+1, len(values), len(v), minSecretBytes)
+		case len(v) < MinSecretBytes:
+			return fmt.Sprintf("number %d of %d has %d bytes; production asks for at least %d", i+1, len(values), len(v), MinSecretBytes)
 		case entropyBits(v) < minSecretEntropy:
 			return fmt.Sprintf("number %d of %d is not random enough for production: take what `openssl rand -base64 48` prints", i+1, len(values))
 		}
@@ -146,9 +146,9 @@ func (c *config) checkStrength(values secrets) string {
 	return ""
 }
 
-// weak reports whether a session secret is one that production would refuse.
-func (c *config) weak() bool {
-	return slices.ContainsFunc(c.SessionSecret, func(v string) bool { return len(v) < minSecretBytes })
+// WeakSecret reports whether a session secret is one that production would refuse.
+func (c *Config) WeakSecret() bool {
+	return slices.ContainsFunc(c.SessionSecret, func(v string) bool { return len(v) < MinSecretBytes })
 }
 
 // checkTokens refuses service tokens that no caller could use.
@@ -199,9 +199,9 @@ func readPassword(path string) (secret, error) {
 	return secret(password), nil
 }
 
-// openSecretFiles returns the settings whose files every user may read, by the
+// ReadableSecretFiles returns the settings whose files every user may read, by the
 // permissions of the file itself.
-func (c *config) openSecretFiles() (settings []string) {
+func (c *Config) ReadableSecretFiles() (settings []string) {
 	for _, s := range []struct{ name, path string }{
 		{"SESSION_SECRET_FILE", c.SessionSecretFile},
 		{"SERVICE_TOKENS_FILE", c.ServiceTokensFile},

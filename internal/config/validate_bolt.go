@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -9,29 +9,29 @@ import (
 	"session-api/internal/cleanup"
 )
 
-// onBolt reports whether the settings of the data file count.
-func (c *config) onBolt() bool { return c.Store == "bolt" }
+// OnBolt reports whether the settings of the data file count.
+func (c *Config) OnBolt() bool { return c.Store == "bolt" }
 
 // storeIsUnknown reports whether SESSION_STORE names a store that there is not.
 // What else is set still says which store is meant.
-func (c *config) storeIsUnknown() bool {
+func (c *Config) storeIsUnknown() bool {
 	return !slices.Contains([]string{"memory", "bolt", "redis"}, c.Store)
 }
 
 // boltChecks are the rules of the data file, and of which store it is.
 var boltChecks = []rule{
-	{"SESSION_STORE", nil, func(c *config) string {
+	{"SESSION_STORE", nil, func(c *Config) string {
 		return where(c.storeIsOpen, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.namesOfRedis(), ", "))
 	}},
-	{"SESSION_DATA_DIR", []string{"ANALYSIS_TMP_DIR"}, func(c *config) string {
-		if !c.onBolt() && (!c.storeIsUnknown() || c.DataDir == "") {
+	{"SESSION_DATA_DIR", []string{"ANALYSIS_TMP_DIR"}, func(c *Config) string {
+		if !c.OnBolt() && (!c.storeIsUnknown() || c.DataDir == "") {
 			return ""
 		}
 		return c.checkDataDir()
 	}},
 }
 
-func (c *config) checkDataDir() string {
+func (c *Config) checkDataDir() string {
 	switch {
 	case c.DataDir == "":
 		return "bolt needs a directory for its data file"

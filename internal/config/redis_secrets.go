@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"crypto/tls"
@@ -32,7 +32,7 @@ func (f *passwordFile) read() string {
 
 // redisPasswords returns what gives the passwords of Redis and of the Sentinels to
 // each new connection; nil where they are in no files.
-func (c *config) redisPasswords(password, sentinelPassword string) func() (string, string) {
+func (c *Config) redisPasswords(password, sentinelPassword string) func() (string, string) {
 	if c.RedisPasswordFile == "" && c.RedisSentinelPasswordFile == "" {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (c *config) redisPasswords(password, sentinelPassword string) func() (strin
 }
 
 // redisTLS are the settings of connections by TLS.
-func (c *config) redisTLS() (*tls.Config, error) {
+func (c *Config) redisTLS() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		ServerName: c.RedisTLSServerName, // empty for the address's

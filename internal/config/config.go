@@ -1,7 +1,8 @@
-package main
+package config
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -19,14 +20,14 @@ import (
 	"session-api/internal/memlimit"
 )
 
-// config is every setting. Durations are milliseconds in the environment. An
+// Config is every setting. Durations are milliseconds in the environment. An
 // empty variable counts as one that is not set.
 //
 // Beside env's tags: group starts a table of the documentation, doc is the
 // setting's line in it, shown and values are what it says in place of the
 // default and of what the type takes. oneof lists the words that a setting
-// takes, min and max bound a number; load checks them.
-type config struct {
+// takes, min and max bound a number; Load checks them.
+type Config struct {
 	Env  string `env:"APP_ENV" envDefault:"development" oneof:"development production" group:"Server" doc:"What the service is run for. Production insists on secrets, marks cookies Secure and listens on all addresses; development works with nothing set. Where it is not set, NODE_ENV=production counts as production."`
 	Host string `env:"HOST" shown:"127.0.0.1 in development, 0.0.0.0 in production" values:"address or host name" doc:"Address or host name to listen on."`
 	Port int    `env:"PORT" envDefault:"8080" min:"0" max:"65535" doc:"TCP port to listen on; 0 takes any free one, which is printed at start."`
@@ -142,35 +143,50 @@ type config struct {
 	secretIsRandom bool
 }
 
-func (c *config) production() bool { return c.Env == "production" }
+// Production reports whether the service is run for production.
+func (c *Config) Production() bool { return c.Env == "production" }
 
-// address is where to listen.
-func (c *config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+// Address is where to listen.
+func (c *Config) Address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
 
-// problem is one thing that is wrong with a variable. The text says what would
+// Problem is one thing that is wrong with a variable. The text says what would
 // be right, and quotes no secret.
-type problem struct{ name, text string }
+type Problem struct{ Name, Text string }
 
-// problems are all that is wrong with an environment.
-type problems []problem
+// Problems are all that is wrong with an environment.
+type Problems []Problem
 
-func (p problems) Error() string {
+func (p Problems) Error() string {
 	var b strings.Builder
 	b.WriteString("the configuration is not valid:")
 	for _, one := range p {
-		fmt.Fprintf(&b, "\n  %s: %s", one.name, one.text)
+		fmt.Fprintf(&b, "\n  %s: %s", one.Name, one.Text)
 	}
 	return b.String()
 }
 
-// of reports whether one of the variables already has a problem.
-func (p problems) of(names ...string) bool {
-	return slices.ContainsFunc(p, func(one problem) bool { return slices.Contains(names, one.name) })
+// MemoryLimit is what bounds the process's memory.
+func (c *Config) MemoryLimit() memlimit.Limit { return c.memoryLimit }
+
+// SecretIsRandom reports whether EnsureSecret made the session secret.
+func (c *Config) SecretIsRandom() bool { return c.secretIsRandom }
+
+// EnsureSecret makes a random session secret where there is none, which only
+// development allows.
+func (c *Config) EnsureSecret() {
+	if len(c.SessionSecret) == 0 {
+		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
+	}
 }
 
-// load reads the settings from an environment. The error is problems: all that
+// of reports whether one of the variables already has a problem.
+func (p Problems) of(names ...string) bool {
+	return slices.ContainsFunc(p, func(one Problem) bool { return slices.Contains(names, one.Name) })
+}
+
+// Load reads the settings from an environment. The error is problems: all that
 // are wrong, in the order of the settings.
-func load(environ map[string]string) (config, error) {
+func Load(environ map[string]string) (Config, error) {
 	c, found := parse(environ)
 	c.boundGrowth(environ)
 	c.fitMemory(environ, memlimit.Find(environ, os.DirFS("/")))
@@ -184,12 +200,12 @@ func load(environ map[string]string) (config, error) {
 	for i, s := range settings() {
 		order[s.name] = i
 	}
-	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(order[a.name], order[b.name]) })
+	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(order[a.Name], order[b.Name]) })
 	if c.byNodeEnv {
-		found = append(found, problem{"NODE_ENV", "production counts as APP_ENV=production, because APP_ENV is not set"})
+		found = append(found, Problem{"NODE_ENV", "production counts as APP_ENV=production, because APP_ENV is not set"})
 	}
-	for _, t := range typos(environ) {
-		found = append(found, problem{t.name, "is no setting; did you mean " + t.meant + "?"})
+	for _, t := range Typos(environ) {
+		found = append(found, Problem{t.Name, "is no setting; did you mean " + t.Meant + "?"})
 	}
 	return c, found
 }
@@ -199,7 +215,7 @@ func load(environ map[string]string) (config, error) {
 const bytesPerCreation = 64 << 10
 
 // boundGrowth makes the default of CREATE_BYTES_PER_MINUTE fit other settings.
-func (c *config) boundGrowth(environ map[string]string) {
+func (c *Config) boundGrowth(environ map[string]string) {
 	if strings.TrimSpace(environ["CREATE_BYTES_PER_MINUTE"]) == "" && c.CreateRatePerMinute > 0 {
 		c.CreateBytes = max(bytesPerCreation*c.CreateRatePerMinute, 2*c.MaxBytes)
 	}
@@ -207,7 +223,7 @@ func (c *config) boundGrowth(environ map[string]string) {
 
 // parse fills the struct, the defaults that depend on other settings included,
 // and checks what the tags say of each variable by itself. It reads no files.
-func parse(environ map[string]string) (config, problems) {
+func parse(environ map[string]string) (Config, Problems) {
 	given := make(map[string]string)
 	for _, s := range settings() {
 		v := strings.TrimSpace(environ[s.name])
@@ -226,7 +242,7 @@ func parse(environ map[string]string) (config, problems) {
 		given["APP_ENV"] = "production"
 	}
 
-	c := config{byNodeEnv: byNodeEnv}
+	c := Config{byNodeEnv: byNodeEnv}
 	err := env.ParseWithOptions(&c, env.Options{Environment: given, FuncMap: parsers})
 	found := problemsOf(err)
 
@@ -234,12 +250,12 @@ func parse(environ map[string]string) (config, problems) {
 	for _, s := range settings() {
 		if !found.of(s.name) {
 			if text := s.check(v.FieldByName(s.field)); text != "" {
-				found = append(found, problem{s.name, text})
+				found = append(found, Problem{s.name, text})
 			}
 		}
 	}
 	c.complete()
-	if c.production() && given["SESSION_ABSOLUTE_TTL_MS"] == "" {
+	if c.Production() && given["SESSION_ABSOLUTE_TTL_MS"] == "" {
 		c.AbsoluteTTL = productionAbsoluteTTL
 	}
 	return c, found
@@ -250,9 +266,9 @@ func parse(environ map[string]string) (config, problems) {
 const productionAbsoluteTTL = 30 * 24 * time.Hour
 
 // complete puts in the defaults that depend on something else.
-func (c *config) complete() {
+func (c *Config) complete() {
 	byEnv := func(inProduction, inDevelopment string) string {
-		if c.production() {
+		if c.Production() {
 			return inProduction
 		}
 		return inDevelopment
@@ -290,25 +306,64 @@ func (c *config) complete() {
 
 // problemsOf turns env's errors, which name fields, into ours, which name
 // variables.
-func problemsOf(err error) problems {
+func problemsOf(err error) Problems {
 	if err == nil {
 		return nil
 	}
 	all, ok := errors.AsType[env.AggregateError](err)
 	if !ok {
-		return problems{{"environment", err.Error()}}
+		return Problems{{"environment", err.Error()}}
 	}
 	names := make(map[string]string)
 	for _, s := range settings() {
 		names[s.field] = s.name
 	}
-	var found problems
+	var found Problems
 	for _, one := range all.Errors {
 		if parse, ok := errors.AsType[env.ParseError](one); ok {
-			found = append(found, problem{names[parse.Name], parse.Err.Error()})
+			found = append(found, Problem{names[parse.Name], parse.Err.Error()})
 		} else {
-			found = append(found, problem{"environment", one.Error()})
+			found = append(found, Problem{"environment", one.Error()})
 		}
 	}
 	return found
+}
+
+// LoadStore is Load for commands that need only the store. Problems with other
+// settings do not matter to them.
+func LoadStore(environ map[string]string) (Config, error) {
+	c, err := Load(environ)
+	if found, ok := errors.AsType[Problems](err); ok {
+		err = found.ofStore()
+	}
+	return c, err
+}
+
+// Listen returns where the service of an environment listens. Other settings are
+// not looked at: a service that runs need not be configured well enough to start
+// once more.
+func Listen(environ map[string]string) (host string, port int, err error) {
+	c, found := parse(environ)
+	if found.of("APP_ENV", "HOST", "PORT") {
+		return "", 0, found
+	}
+	return c.Host, c.Port, nil
+}
+
+// ofStore returns the Problems with settings that say which store it is and
+// what may be in it.
+func (p Problems) ofStore() error {
+	var known, counting []string
+	for _, s := range settings() {
+		known = append(known, s.name)
+		if s.group == "Store" || s.group == "Redis" || s.name == "SESSION_MAX_BYTES" {
+			counting = append(counting, s.name)
+		}
+	}
+	if !p.of(counting...) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p), func(one Problem) bool {
+		return slices.Contains(known, one.Name) && !slices.Contains(counting, one.Name) // typos stay
+	})
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/netip"
@@ -7,8 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"session-api/internal/logging"
 )
 
 func TestConfig_originsThatBrowsersSend(t *testing.T) {
@@ -19,28 +17,9 @@ func TestConfig_originsThatBrowsersSend(t *testing.T) {
 		"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://9f6f3f7a-0b1e-4a55-8a3c-3a8d8f5a9b1c",
 		"safari-web-extension://E4F6BE6D-93A1-4F5E-8D3C-0A1B2C3D4E5F", "http://[::ffff:102:304]",
 	}
-	c, err := load(environment(t, "ALLOWED_ORIGINS", strings.Join(origins, ",")))
+	c, err := Load(environment(t, "ALLOWED_ORIGINS", strings.Join(origins, ",")))
 	require.NoError(t, err)
 	assert.Equal(t, origins, c.AllowedOrigins)
-	for _, one := range origins { // and the service takes them
-		_, err := newServiceFor(t, "ALLOWED_ORIGINS", one)
-		require.NoError(t, err, one)
-	}
-}
-
-// newServiceFor makes a service of the settings, and does not start it.
-func newServiceFor(t *testing.T, pairs ...string) (*service, error) {
-	t.Helper()
-	c, err := load(environment(t, pairs...))
-	require.NoError(t, err)
-	logger := newLogger(logging.NewLines(newLogWatch()), &c)
-	kept, err := openStore(t.Context(), &c, logger)
-	require.NoError(t, err)
-	s, err := newService(c, kept, logger)
-	if err == nil {
-		t.Cleanup(func() { _ = s.release() })
-	}
-	return s, err
 }
 
 // What can never match refuses to start, and says what would.
@@ -96,17 +75,17 @@ func TestConfig_originsThatNeverMatch(t *testing.T) {
 		"https://a.example https://b.example": "no host name",
 		"https://a<b":                         "no host name",
 	} {
-		_, err := load(environment(t, "ALLOWED_ORIGINS", "https://fine.example,"+origin))
-		var found problems
+		_, err := Load(environment(t, "ALLOWED_ORIGINS", "https://fine.example,"+origin))
+		var found Problems
 		require.ErrorAs(t, err, &found, origin)
 		require.Len(t, found, 1)
-		assert.Equal(t, "ALLOWED_ORIGINS", found[0].name)
-		assert.Contains(t, found[0].text, says, origin)
+		assert.Equal(t, "ALLOWED_ORIGINS", found[0].Name)
+		assert.Contains(t, found[0].Text, says, origin)
 	}
 }
 
 func TestConfig_proxies(t *testing.T) {
-	c, err := load(environment(t, "TRUSTED_PROXIES", "::ffff:10.0.0.0/104, ::FFFF:192.0.2.0/120,::ffff:198.51.100.7/128,::ffff:203.0.113.9,2001:db8::/32,fe80::/10"))
+	c, err := Load(environment(t, "TRUSTED_PROXIES", "::ffff:10.0.0.0/104, ::FFFF:192.0.2.0/120,::ffff:198.51.100.7/128,::ffff:203.0.113.9,2001:db8::/32,fe80::/10"))
 	require.NoError(t, err)
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.7/32"),
@@ -133,12 +112,12 @@ func TestConfig_proxies(t *testing.T) {
 		"010.0.0.1":               "neither",
 		"https://gateway.example": "neither",
 	} {
-		_, err := load(environment(t, "TRUSTED_PROXIES", "192.0.2.1,"+value))
-		var found problems
+		_, err := Load(environment(t, "TRUSTED_PROXIES", "192.0.2.1,"+value))
+		var found Problems
 		require.ErrorAs(t, err, &found, value)
 		require.Len(t, found, 1)
-		assert.Equal(t, "TRUSTED_PROXIES", found[0].name)
-		assert.Contains(t, found[0].text, says, value)
+		assert.Equal(t, "TRUSTED_PROXIES", found[0].Name)
+		assert.Contains(t, found[0].Text, says, value)
 	}
 }
 

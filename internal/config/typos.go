@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"maps"
@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// typo is a variable that is no setting, and the setting that it may be meant
+// Typo is a variable that is no setting, and the setting that it may be meant
 // to be.
-type typo struct{ name, meant string }
+type Typo struct{ Name, Meant string }
 
-// typos finds the variables that look like settings and are none. They are
+// Typos finds the variables that look like settings and are none. They are
 // never a reason to refuse: an environment is full of what belongs to others,
 // and Kubernetes alone sets a dozen variables for a service of this name.
-func typos(environ map[string]string) []typo {
-	var found []typo
+func Typos(environ map[string]string) []Typo {
+	var found []Typo
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
 		if foreign.MatchString(name) {
 			continue
 		}
 		if meant := nearest(name); meant != "" && meant != name {
-			found = append(found, typo{name, meant})
+			found = append(found, Typo{name, meant})
 		}
 	}
 	return found

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -32,84 +32,84 @@ const maxShutdown = 29 * time.Second
 type rule struct {
 	name  string
 	needs []string
-	check func(*config) string
+	check func(*Config) string
 }
 
 // checks are the rules, those of Redis apart.
 var checks = []rule{
-	{"HOST", nil, func(c *config) string { return checkHost(c.Host, "PORT") }},
-	{"ALLOWED_ORIGINS", nil, func(c *config) string { return first(c.AllowedOrigins, checkOrigin) }},
-	{"ALLOWED_HOSTS", nil, func(c *config) string { return first(c.AllowedHosts, checkAllowedHost) }},
-	{"CORS_ALLOWED_HEADERS", nil, func(c *config) string { return first(c.AllowedHeaders, checkAllowedHeader) }},
-	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *config) string {
+	{"HOST", nil, func(c *Config) string { return checkHost(c.Host, "PORT") }},
+	{"ALLOWED_ORIGINS", nil, func(c *Config) string { return first(c.AllowedOrigins, checkOrigin) }},
+	{"ALLOWED_HOSTS", nil, func(c *Config) string { return first(c.AllowedHosts, checkAllowedHost) }},
+	{"CORS_ALLOWED_HEADERS", nil, func(c *Config) string { return first(c.AllowedHeaders, checkAllowedHeader) }},
+	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *Config) string {
 		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
 			"with SHUTDOWN_DELAY_MS it makes %d, at most %d are possible", (c.ShutdownDelay + c.ShutdownTimeout).Milliseconds(), maxShutdown.Milliseconds())
 	}},
-	{"SESSION_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *config) string {
+	{"SESSION_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *Config) string {
 		return where(c.TTL > c.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.TTL.Milliseconds(), c.MaxTTL.Milliseconds())
 	}},
 	{"SESSION_ROLE_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, checkRoleTTLs},
-	{"CREATE_BYTES_PER_MINUTE", []string{"SESSION_MAX_BYTES"}, func(c *config) string {
+	{"CREATE_BYTES_PER_MINUTE", []string{"SESSION_MAX_BYTES"}, func(c *Config) string {
 		return where(c.CreateBytes > 0 && c.CreateBytes < c.MaxBytes,
 			"%d is less than SESSION_MAX_BYTES (%d): nobody could create the largest session", c.CreateBytes, c.MaxBytes)
 	}},
-	{"SESSION_MAX_MEMORY_BYTES", []string{"SESSION_MAX_BYTES"}, func(c *config) string {
+	{"SESSION_MAX_MEMORY_BYTES", []string{"SESSION_MAX_BYTES"}, func(c *Config) string {
 		return where(c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < 2*int64(c.MaxBytes),
 			"%d is less than twice SESSION_MAX_BYTES (%d): the largest session would not fit", c.MaxMemoryBytes, c.MaxBytes)
 	}},
-	{"COOKIE_NAME", nil, func(c *config) string {
+	{"COOKIE_NAME", nil, func(c *Config) string {
 		return where((&http.Cookie{Name: c.CookieName}).Valid() != nil,
 			"%s is no cookie name: letters, digits and !#$%%&'*+-.^_`|~ are (RFC 6265)", quoted(c.CookieName))
 	}},
 	{"COOKIE_PREFIX", []string{"COOKIE_NAME", "COOKIE_DOMAIN", "COOKIE_SECURE", "APP_ENV"}, checkCookiePrefix},
-	{"COOKIE_NAME", []string{"COOKIE_DOMAIN"}, func(c *config) string {
+	{"COOKIE_NAME", []string{"COOKIE_DOMAIN"}, func(c *Config) string {
 		return where(c.cookiePrefix("__Host-") && c.CookieDomain != "", "the prefix __Host- rules out COOKIE_DOMAIN")
 	}},
-	{"COOKIE_NAME", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+	{"COOKIE_NAME", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
 		return where(!c.secure() && c.cookiePrefix("__Host-", "__Secure-", "__Http-"),
 			"its prefix needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
-	{"COOKIE_DOMAIN", nil, func(c *config) string {
+	{"COOKIE_DOMAIN", nil, func(c *Config) string {
 		cookie := http.Cookie{Name: "name", Domain: c.CookieDomain}
 		return where(c.CookieDomain != "" && cookie.Valid() != nil, "%s is no domain name", quoted(c.CookieDomain))
 	}},
-	{"COOKIE_SAMESITE", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+	{"COOKIE_SAMESITE", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
 		return where(!c.secure() && c.CookieSameSite == "none", "none needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
-	{"COOKIE_PARTITIONED", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *config) string {
+	{"COOKIE_PARTITIONED", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
 		return where(!c.secure() && c.CookiePartitioned, "true needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
-	{"COOKIE_SECURE", []string{"APP_ENV"}, func(c *config) string {
-		return where(!c.secure() && c.production(), "false would send sessions over plain HTTP, which production refuses")
+	{"COOKIE_SECURE", []string{"APP_ENV"}, func(c *Config) string {
+		return where(!c.secure() && c.Production(), "false would send sessions over plain HTTP, which production refuses")
 	}},
 	{"ANALYSIS_TMP_DIR", nil, checkAnalysisDir},
-	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *config) string {
+	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *Config) string {
 		return where(c.FileTTL < c.FileGrace, "%d is less than FILE_GRACE_MS (%d)", c.FileTTL.Milliseconds(), c.FileGrace.Milliseconds())
 	}},
-	{"OTEL_EXPORTER_OTLP_ENDPOINT", nil, func(c *config) string {
+	{"OTEL_EXPORTER_OTLP_ENDPOINT", nil, func(c *Config) string {
 		u, err := url.Parse(c.TraceEndpoint)
 		return where(c.TraceEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == ""),
 			"is no http:// or https:// address")
 	}},
-	{"OTEL_EXPORTER_OTLP_HEADERS", nil, func(c *config) string {
+	{"OTEL_EXPORTER_OTLP_HEADERS", nil, func(c *Config) string {
 		_, err := tracing.ParseHeaders(string(c.TraceHeaders))
 		return where(err != nil, "is %v", err)
 	}},
-	{"ACCESS_LOG", nil, func(c *config) string {
-		_, ok := parseAccessLog(c.AccessLog)
+	{"ACCESS_LOG", nil, func(c *Config) string {
+		_, ok := ParseAccessLog(c.AccessLog)
 		return where(!ok, "%s is not all, errors or sample:N with a whole N above 0", quoted(c.AccessLog))
 	}},
 }
 
 // check runs the checks. found is what is wrong already.
-func (c *config) check(found problems) problems {
-	var more problems
+func (c *Config) check(found Problems) Problems {
+	var more Problems
 	for _, one := range slices.Concat(checks, boltChecks, redisChecks, ownFileChecks()) {
 		if found.of(one.name) || found.of(one.needs...) {
 			continue
 		}
 		if text := one.check(c); text != "" {
-			more = append(more, problem{one.name, text})
+			more = append(more, Problem{one.name, text})
 		}
 	}
 	return more
@@ -134,7 +134,7 @@ func first(list []string, check func(string) string) string {
 }
 
 // secure reports whether the cookie has the attribute.
-func (c *config) secure() bool { return c.CookieSecure == "true" }
+func (c *Config) secure() bool { return c.CookieSecure == "true" }
 
 // prefixes are what COOKIE_PREFIX stands for.
 var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
@@ -143,9 +143,9 @@ var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
 var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
 
 // usualPrefix is the COOKIE_PREFIX that auto stands for.
-func (c *config) usualPrefix() string {
+func (c *Config) usualPrefix() string {
 	switch {
-	case !c.production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
+	case !c.Production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
 		return "none"
 	case c.CookieDomain != "":
 		return "secure"
@@ -154,11 +154,11 @@ func (c *config) usualPrefix() string {
 	}
 }
 
-// cookieName is the cookie's name as browsers have it.
-func (c *config) cookieName() string { return prefixes[c.CookiePrefix] + c.CookieName }
+// BrowserCookieName is the cookie's name as browsers have it.
+func (c *Config) BrowserCookieName() string { return prefixes[c.CookiePrefix] + c.CookieName }
 
 // checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
-func checkCookiePrefix(c *config) string {
+func checkCookiePrefix(c *Config) string {
 	prefix := prefixes[c.CookiePrefix]
 	switch {
 	case prefix == "":
@@ -200,7 +200,7 @@ func unbracketed(host string) string {
 
 // cookiePrefix reports whether the cookie's name has one of the prefixes.
 // Browsers compare them without regard to case (RFC 6265bis section 5.7).
-func (c *config) cookiePrefix(prefixes ...string) bool {
+func (c *Config) cookiePrefix(prefixes ...string) bool {
 	name := strings.ToLower(c.CookieName)
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
 }
@@ -234,7 +234,7 @@ func checkAllowedHeader(name string) string {
 	return ""
 }
 
-func checkRoleTTLs(c *config) string {
+func checkRoleTTLs(c *Config) string {
 	for role, ttl := range c.RoleTTL {
 		if ttl > c.MaxTTL {
 			return fmt.Sprintf("role %s: %d is more than SESSION_MAX_TTL_MS (%d)", quoted(role), ttl.Milliseconds(), c.MaxTTL.Milliseconds())
@@ -244,11 +244,11 @@ func checkRoleTTLs(c *config) string {
 }
 
 // checkAnalysisDir asks the cleanup, which knows where it must not delete.
-func checkAnalysisDir(c *config) string {
+func checkAnalysisDir(c *Config) string {
 	if _, err := os.Lstat(c.AnalysisDir); errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(c.AnalysisDir) && !c.dirIsDefault {
 		return quoted(c.AnalysisDir) + " does not exist"
 	}
-	options := c.cleanup()
+	options := c.CleanupOptions()
 	all, ok := options.Validate().(interface{ Unwrap() []error })
 	if !ok {
 		return ""
@@ -261,9 +261,9 @@ func checkAnalysisDir(c *config) string {
 	return ""
 }
 
-// parseAccessLog returns of how many requests that succeed one is logged: 1 for
+// ParseAccessLog returns of how many requests that succeed one is logged: 1 for
 // all of them, 0 for none.
-func parseAccessLog(v string) (every int, ok bool) {
+func ParseAccessLog(v string) (every int, ok bool) {
 	switch v {
 	case "all":
 		return 1, true

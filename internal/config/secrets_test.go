@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func TestSecrets_files(t *testing.T) {
 		"commas and more": "\n " + sessionSecret + " ,\n" + otherSecret + "\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := load(production(t, "SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, content)))
+			c, err := Load(production(t, "SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, content)))
 			require.NoError(t, err)
 			assert.Equal(t, secrets{sessionSecret, otherSecret}, c.SessionSecret)
 		})
@@ -44,30 +44,30 @@ func TestSecrets_badFiles(t *testing.T) {
 		{"the secret itself", sessionSecret, "no such file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := load(production(t, "SERVICE_TOKENS", "", "SERVICE_TOKENS_FILE", tc.path))
-			var found problems
+			_, err := Load(production(t, "SERVICE_TOKENS", "", "SERVICE_TOKENS_FILE", tc.path))
+			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1)
-			assert.Equal(t, "SERVICE_TOKENS_FILE", found[0].name)
-			assert.Contains(t, found[0].text, tc.says)
+			assert.Equal(t, "SERVICE_TOKENS_FILE", found[0].Name)
+			assert.Contains(t, found[0].Text, tc.says)
 			assert.NotContains(t, err.Error(), sessionSecret)
 		})
 	}
 }
 
 func TestSecrets_fileAndValue(t *testing.T) {
-	_, err := load(production(t, "SESSION_SECRET_FILE", secretFile(t, otherSecret)))
-	var found problems
+	_, err := Load(production(t, "SESSION_SECRET_FILE", secretFile(t, otherSecret)))
+	var found Problems
 	require.ErrorAs(t, err, &found)
 	require.Len(t, found, 1)
-	assert.Equal(t, problem{"SESSION_SECRET_FILE", "set either this or SESSION_SECRET, not both"}, found[0])
+	assert.Equal(t, Problem{"SESSION_SECRET_FILE", "set either this or SESSION_SECRET, not both"}, found[0])
 }
 
 func TestSecrets_formatAsStars(t *testing.T) {
 	s := secrets{sessionSecret, otherSecret}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		assert.Equal(t, "***,***", fmt.Sprintf(verb, s), verb)
-		assert.NotContains(t, fmt.Sprintf(verb, config{SessionSecret: s}), sessionSecret, verb)
+		assert.NotContains(t, fmt.Sprintf(verb, Config{SessionSecret: s}), sessionSecret, verb)
 	}
 	var out bytes.Buffer
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secrets", s)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strconv"
@@ -31,10 +31,10 @@ func TestMaxMemoryBytes(t *testing.T) {
 		"nothing at all":  {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "REDIS_URL": "redis://localhost"}, 0},
 		"bolt has it too": {map[string]string{"GOMEMLIMIT": "100KiB", "SESSION_MAX_BYTES": "1024", "SESSION_DATA_DIR": t.TempDir()}, 1024 * 40},
 	} {
-		cfg, err := load(c.environ)
+		cfg, err := Load(c.environ)
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, cfg.MaxMemoryBytes, name)
-		assert.Contains(t, cfg.print(), "SESSION_MAX_MEMORY_BYTES="+strconv.FormatInt(c.want, 10)+"\n", name)
+		assert.Contains(t, cfg.Print(), "SESSION_MAX_MEMORY_BYTES="+strconv.FormatInt(c.want, 10)+"\n", name)
 	}
 }
 
@@ -48,17 +48,17 @@ func TestMaxBodyMemory(t *testing.T) {
 		"what is set":      {map[string]string{"GOMEMLIMIT": "80MiB", "MAX_BODY_MEMORY_BYTES": "33554432"}, 32 << 20},
 		"and Redis has it": {map[string]string{"GOMEMLIMIT": "80MiB", "REDIS_URL": "redis://localhost"}, 10 << 20},
 	} {
-		cfg, err := load(c.environ)
+		cfg, err := Load(c.environ)
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, cfg.MaxBodyMemory, name)
 	}
 }
 
 func TestReserveNeedsServiceTokens(t *testing.T) {
-	cfg, err := load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20"})
+	cfg, err := Load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20"})
 	require.NoError(t, err)
-	assert.Zero(t, cfg.memory().Reserve)
-	cfg, err = load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20", "SERVICE_TOKENS": "one"})
+	assert.Zero(t, cfg.MemoryOptions().Reserve)
+	cfg, err = Load(map[string]string{"SESSION_USER_RESERVE_PERCENT": "20", "SERVICE_TOKENS": "one"})
 	require.NoError(t, err)
-	assert.Equal(t, 20, cfg.memory().Reserve)
+	assert.Equal(t, 20, cfg.MemoryOptions().Reserve)
 }

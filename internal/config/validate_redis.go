@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net"
@@ -13,26 +13,26 @@ import (
 
 // redisChecks are the rules of Redis. They count where sessions are kept there.
 var redisChecks = onRedis([]rule{
-	{"SESSION_STORE", nil, func(c *config) string {
+	{"SESSION_STORE", nil, func(c *Config) string {
 		return where(len(c.namesOfRedis()) == 0,
 			"redis needs an address: set one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER")
 	}},
-	{"REDIS_URL", nil, func(c *config) string { return checkRedisURL(string(c.RedisURL)) }},
-	{"REDIS_URL", nil, func(c *config) string {
+	{"REDIS_URL", nil, func(c *Config) string { return checkRedisURL(string(c.RedisURL)) }},
+	{"REDIS_URL", nil, func(c *Config) string {
 		others := strings.Join(c.namesOfRedis(), " and ")
 		return where(c.RedisURL != "" && len(c.namesOfRedis()) > 1, "one of %s is enough", others)
 	}},
 	{"REDIS_URL", []string{"REDIS_USERNAME", "REDIS_PASSWORD_FILE", "REDIS_DB", "REDIS_TLS"}, checkRedisURLAlone},
-	{"REDIS_HOST", nil, func(c *config) string { return checkRedisHost(c.RedisHost) }},
-	{"REDIS_HOST", []string{"REDIS_URL"}, func(c *config) string {
+	{"REDIS_HOST", nil, func(c *Config) string { return checkRedisHost(c.RedisHost) }},
+	{"REDIS_HOST", []string{"REDIS_URL"}, func(c *Config) string {
 		return where(c.RedisHost != "" && c.RedisURL == "" && len(c.namesOfRedis()) > 1,
 			"one of %s is enough", strings.Join(c.namesOfRedis(), " and "))
 	}},
-	{"REDIS_USERNAME", []string{"REDIS_URL", "REDIS_PASSWORD_FILE"}, func(c *config) string {
-		o, err := c.redis()
+	{"REDIS_USERNAME", []string{"REDIS_URL", "REDIS_PASSWORD_FILE"}, func(c *Config) string {
+		o, err := c.RedisOptions()
 		return where(err == nil && c.RedisUsername != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
 	}},
-	{"REDIS_TLS_CA_FILE", []string{"REDIS_URL", "REDIS_TLS"}, func(c *config) string {
+	{"REDIS_TLS_CA_FILE", []string{"REDIS_URL", "REDIS_TLS"}, func(c *Config) string {
 		if c.RedisTLSCAFile == "" {
 			return ""
 		}
@@ -42,7 +42,7 @@ var redisChecks = onRedis([]rule{
 		_, err := readAuthorities(c.RedisTLSCAFile)
 		return textOf(err)
 	}},
-	{"REDIS_TLS_CERT_FILE", []string{"REDIS_URL", "REDIS_TLS", "REDIS_TLS_KEY_FILE"}, func(c *config) string {
+	{"REDIS_TLS_CERT_FILE", []string{"REDIS_URL", "REDIS_TLS", "REDIS_TLS_KEY_FILE"}, func(c *Config) string {
 		switch {
 		case c.RedisTLSCertFile == "":
 			return where(c.RedisTLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
@@ -54,7 +54,7 @@ var redisChecks = onRedis([]rule{
 		_, err := readCertificate(c.RedisTLSCertFile, c.RedisTLSKeyFile)
 		return textOf(err)
 	}},
-	{"REDIS_TLS_SERVER_NAME", []string{"REDIS_URL", "REDIS_TLS"}, func(c *config) string {
+	{"REDIS_TLS_SERVER_NAME", []string{"REDIS_URL", "REDIS_TLS"}, func(c *Config) string {
 		switch name := c.RedisTLSServerName; {
 		case name == "":
 			return ""
@@ -65,24 +65,24 @@ var redisChecks = onRedis([]rule{
 			return where(err != nil && !hostName.MatchString(name), "%s is no host name", quoted(name))
 		}
 	}},
-	{"REDIS_SENTINELS", nil, func(c *config) string { return first(c.RedisSentinels, checkHostPort) }},
-	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *config) string {
+	{"REDIS_SENTINELS", nil, func(c *Config) string { return first(c.RedisSentinels, checkHostPort) }},
+	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *Config) string {
 		return where(len(c.RedisSentinels) > 0 && len(c.RedisCluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
 	}},
-	{"REDIS_SENTINEL_MASTER", nil, func(c *config) string {
+	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
 		return where(len(c.RedisSentinels) > 0 && c.RedisSentinelMaster == "", "required: which of the servers that the Sentinels watch")
 	}},
-	{"REDIS_SENTINEL_MASTER", nil, func(c *config) string {
+	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
 		return where(len(c.RedisSentinels) == 0 && c.RedisSentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
 	}},
-	{"REDIS_SENTINEL_USERNAME", []string{"REDIS_SENTINEL_PASSWORD_FILE"}, func(c *config) string {
+	{"REDIS_SENTINEL_USERNAME", []string{"REDIS_SENTINEL_PASSWORD_FILE"}, func(c *Config) string {
 		return where(c.RedisSentinelUsername != "" && c.RedisSentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
 	}},
-	{"REDIS_CLUSTER", nil, func(c *config) string { return first(c.RedisCluster, checkHostPort) }},
-	{"REDIS_DB", nil, func(c *config) string {
+	{"REDIS_CLUSTER", nil, func(c *Config) string { return first(c.RedisCluster, checkHostPort) }},
+	{"REDIS_DB", nil, func(c *Config) string {
 		return where(len(c.RedisCluster) > 0 && c.RedisDB != 0, "a Cluster has only database 0")
 	}},
-	{"REDIS_PREFIX", nil, func(c *config) string {
+	{"REDIS_PREFIX", nil, func(c *Config) string {
 		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.RedisPrefix}
 		return textOf(o.Validate())
 	}},
@@ -92,7 +92,7 @@ var redisChecks = onRedis([]rule{
 const noTLS = "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_URL with rediss://"
 
 // redisByTLS reports whether Redis is spoken to by TLS.
-func (c *config) redisByTLS() bool {
+func (c *Config) redisByTLS() bool {
 	return c.RedisTLS || strings.HasPrefix(string(c.RedisURL), "rediss:")
 }
 
@@ -100,8 +100,8 @@ func (c *config) redisByTLS() bool {
 // that there is not, they count if the address of a Redis is set.
 func onRedis(rules []rule) []rule {
 	for i, one := range rules {
-		rules[i].check = func(c *config) string {
-			if !c.onRedis() && (!c.storeIsUnknown() || len(c.namesOfRedis()) == 0) {
+		rules[i].check = func(c *Config) string {
+			if !c.OnRedis() && (!c.storeIsUnknown() || len(c.namesOfRedis()) == 0) {
 				return ""
 			}
 			return one.check(c)
@@ -162,7 +162,7 @@ func checkRedisURLHost(u *url.URL) string {
 }
 
 // checkRedisURLAlone refuses what is set in the address and beside it.
-func checkRedisURLAlone(c *config) string {
+func checkRedisURLAlone(c *Config) string {
 	if c.RedisURL == "" {
 		return ""
 	}

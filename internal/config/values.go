@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// parsers read the values of config's fields by their type. What they say of a
+// parsers read the values of Config's fields by their type. What they say of a
 // bad value stands in the message as it is.
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():                     func(v string) (any, error) { return parseBool(v) },

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -8,12 +8,12 @@ import (
 	"session-api/internal/store/redis"
 )
 
-// onRedis reports whether the settings of Redis count. Elsewhere REDIS_URL may
+// OnRedis reports whether the settings of Redis count. Elsewhere REDIS_URL may
 // be in the environment for somebody else.
-func (c *config) onRedis() bool { return c.Store == "redis" }
+func (c *Config) OnRedis() bool { return c.Store == "redis" }
 
 // namesOfRedis are the variables that say where Redis is. It takes one.
-func (c *config) namesOfRedis() []string {
+func (c *Config) namesOfRedis() []string {
 	var names []string
 	for _, one := range []struct {
 		name string
@@ -32,22 +32,22 @@ func (c *config) namesOfRedis() []string {
 }
 
 // fillPasswords reads the passwords that are in files.
-func (c *config) fillPasswords() problems {
-	if !c.onRedis() {
+func (c *Config) fillPasswords() Problems {
+	if !c.OnRedis() {
 		return nil
 	}
-	var found problems
+	var found Problems
 	for _, p := range c.passwordFiles() {
 		switch {
 		case p.file == "":
 			continue
 		case *p.value != "":
-			found = append(found, problem{p.name + "_FILE", "set either this or " + p.name + ", not both"})
+			found = append(found, Problem{p.name + "_FILE", "set either this or " + p.name + ", not both"})
 			continue
 		}
 		password, err := readPassword(p.file)
 		if err != nil {
-			found = append(found, problem{p.name + "_FILE", err.Error()})
+			found = append(found, Problem{p.name + "_FILE", err.Error()})
 			continue
 		}
 		*p.value = password
@@ -62,7 +62,7 @@ type passwordSetting struct {
 	file  string
 }
 
-func (c *config) passwordFiles() []passwordSetting {
+func (c *Config) passwordFiles() []passwordSetting {
 	return []passwordSetting{
 		{"REDIS_PASSWORD", &c.RedisPassword, c.RedisPasswordFile},
 		{"REDIS_SENTINEL_PASSWORD", &c.RedisSentinelPassword, c.RedisSentinelPasswordFile},
@@ -72,8 +72,8 @@ func (c *config) passwordFiles() []passwordSetting {
 // rereadPasswords reads the passwords of Redis that are in files again, and
 // returns the names of the variables that this is about. The store reads them by
 // itself for each connection that it makes: this tells the operator whether it can.
-func (c *config) rereadPasswords() (read []string, found problems) {
-	if !c.onRedis() {
+func (c *Config) rereadPasswords() (read []string, found Problems) {
+	if !c.OnRedis() {
 		return nil, nil
 	}
 	for _, p := range c.passwordFiles() {
@@ -84,8 +84,8 @@ func (c *config) rereadPasswords() (read []string, found problems) {
 	return read, c.fillPasswords()
 }
 
-// redis are the settings of the store on Redis, as it takes them.
-func (c *config) redis() (redis.Options, error) {
+// RedisOptions are the settings of the store on Redis, as it takes them.
+func (c *Config) RedisOptions() (redis.Options, error) {
 	var o redis.Options
 	var err error
 	switch {
@@ -112,6 +112,7 @@ func (c *config) redis() (redis.Options, error) {
 	o.Passwords = c.redisPasswords(o.Password, o.SentinelPassword)
 	o.Prefix, o.CompressOver, o.ClientCache = c.RedisPrefix, c.CompressOver, c.RedisClientCache
 	o.TTL, o.MaxDocument = c.TTL, c.MaxBytes
+	o.Tombstone, o.Events = c.Tombstone, c.EventsBuffer
 	o.DialTimeout, o.Timeout = c.RedisDialTimeout, c.RedisTimeout
 	return o, nil
 }

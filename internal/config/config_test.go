@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"bytes"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -40,9 +39,9 @@ func production(t *testing.T, pairs ...string) map[string]string {
 }
 
 func TestConfig_nothingSet(t *testing.T) {
-	c, err := load(map[string]string{})
+	c, err := Load(map[string]string{})
 	require.NoError(t, err)
-	assert.Equal(t, "127.0.0.1:8080", c.address())
+	assert.Equal(t, "127.0.0.1:8080", c.Address())
 	assert.False(t, c.secure())
 	assert.Equal(t, "text", c.LogFormat)
 	assert.Equal(t, 24*time.Hour, c.TTL)
@@ -53,18 +52,18 @@ func TestConfig_nothingSet(t *testing.T) {
 }
 
 func TestConfig_production(t *testing.T) {
-	c, err := load(production(t, "PORT", "80"))
+	c, err := Load(production(t, "PORT", "80"))
 	require.NoError(t, err)
-	assert.Equal(t, "0.0.0.0:80", c.address())
+	assert.Equal(t, "0.0.0.0:80", c.Address())
 	assert.True(t, c.secure())
 	assert.Equal(t, "json", c.LogFormat)
 	assert.Equal(t, 30*24*time.Hour, c.AbsoluteTTL)
 	for value, want := range map[string]time.Duration{"0": 0, "60000": time.Minute, " ": 30 * 24 * time.Hour} {
-		c, err = load(production(t, "SESSION_ABSOLUTE_TTL_MS", value))
+		c, err = Load(production(t, "SESSION_ABSOLUTE_TTL_MS", value))
 		require.NoError(t, err)
 		assert.Equal(t, want, c.AbsoluteTTL, "%q", value)
 	}
-	c, err = load(map[string]string{})
+	c, err = Load(map[string]string{})
 	require.NoError(t, err)
 	assert.Zero(t, c.AbsoluteTTL, "in development")
 }
@@ -86,9 +85,9 @@ func TestConfig_cookiePrefix(t *testing.T) {
 		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true"}, "validator_session_id"},
 		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true", "COOKIE_PREFIX", "host"}, "__Host-validator_session_id"},
 	} {
-		c, err := load(production(t, tc.environ...))
+		c, err := Load(production(t, tc.environ...))
 		require.NoError(t, err, tc.environ)
-		assert.Equal(t, tc.want, c.cookieName(), tc.environ)
+		assert.Equal(t, tc.want, c.BrowserCookieName(), tc.environ)
 	}
 	for want, environ := range map[string][]string{
 		"COOKIE_PREFIX: the prefix __Host- rules out COOKIE_DOMAIN": {"COOKIE_PREFIX", "host", "COOKIE_DOMAIN", "shop.example"},
@@ -96,20 +95,20 @@ func TestConfig_cookiePrefix(t *testing.T) {
 		"COOKIE_PREFIX: COOKIE_NAME has a prefix of its own":        {"COOKIE_PREFIX", "host", "COOKIE_NAME", "__Secure-sid"},
 		`COOKIE_PREFIX: "lax" is not one of`:                        {"COOKIE_PREFIX", "lax"},
 	} {
-		_, err := load(production(t, environ...))
+		_, err := Load(production(t, environ...))
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func TestConfig_allowedHosts(t *testing.T) {
-	c, err := load(production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
+	c, err := Load(production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
 	require.NoError(t, err)
-	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.allowedHosts())
+	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.APIHosts())
 	for host, want := range map[string]string{
 		"*": "DNS rebinding", "https://app.example": "scheme", "app.example/x": "path", "app.example:443": `write "app.example"`,
 		"a b": "neither", "*.*.example": "neither", "a.*": "neither", "bücher.example": "neither", "*.": "neither", "300.1.1.1": "neither",
 	} {
-		_, err := load(production(t, "ALLOWED_HOSTS", "app.example,"+host))
+		_, err := Load(production(t, "ALLOWED_HOSTS", "app.example,"+host))
 		require.ErrorContains(t, err, "ALLOWED_HOSTS: ", host)
 		require.ErrorContains(t, err, want, host)
 	}
@@ -120,15 +119,15 @@ func TestConfig_emptyCountsAsNotSet(t *testing.T) {
 	for _, s := range settings() {
 		environ[s.name] = " "
 	}
-	given, err := load(environ)
+	given, err := Load(environ)
 	require.NoError(t, err)
-	want, err := load(map[string]string{})
+	want, err := Load(map[string]string{})
 	require.NoError(t, err)
 	assert.Equal(t, want, given)
 }
 
 func TestConfig_values(t *testing.T) {
-	c, err := load(production(t,
+	c, err := Load(production(t,
 		"HOST", "[::1]",
 		"ALLOWED_ORIGINS", "https://app.example, http://localhost:4200,",
 		"TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::/32,::ffff:192.0.2.2",
@@ -141,7 +140,7 @@ func TestConfig_values(t *testing.T) {
 		"COOKIE_SAMESITE", "None",
 	))
 	require.NoError(t, err)
-	assert.Equal(t, "[::1]:0", c.address())
+	assert.Equal(t, "[::1]:0", c.Address())
 	assert.Equal(t, []string{"https://app.example", "http://localhost:4200"}, c.AllowedOrigins)
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),
@@ -249,12 +248,12 @@ func TestConfig_refuses(t *testing.T) {
 		{"token like a session's", []string{"SERVICE_TOKENS", "s:abc"}, "SERVICE_TOKENS", "session token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := load(environment(t, tc.environ...))
-			var found problems
+			_, err := Load(environment(t, tc.environ...))
+			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1)
-			assert.Equal(t, tc.blames, found[0].name)
-			assert.Contains(t, found[0].text, tc.says)
+			assert.Equal(t, tc.blames, found[0].Name)
+			assert.Contains(t, found[0].Text, tc.says)
 		})
 	}
 }
@@ -281,26 +280,26 @@ func TestConfig_production_refuses(t *testing.T) {
 		{"a cookie over plain HTTP", []string{"COOKIE_SECURE", "false"}, "COOKIE_SECURE", "plain HTTP"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := load(production(t, tc.environ...))
-			var found problems
+			_, err := Load(production(t, tc.environ...))
+			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1)
-			assert.Equal(t, tc.blames, found[0].name)
-			assert.Contains(t, found[0].text, tc.says)
+			assert.Equal(t, tc.blames, found[0].Name)
+			assert.Contains(t, found[0].Text, tc.says)
 		})
 	}
 }
 
 func TestConfig_namesEverythingAtOnce(t *testing.T) {
-	_, err := load(map[string]string{
+	_, err := Load(map[string]string{
 		"APP_ENV": "production", "PORT": "x", "SESSION_SECRET": "hunter2", "SERVICE_TOKEN": "hunter3",
 		"SESSION_TTL_MS": "-1", "COOKIE_NAME": "__Host-a", "COOKIE_DOMAIN": "a.example", "LOG_LEVEL": "loud",
 	})
-	var found problems
+	var found Problems
 	require.ErrorAs(t, err, &found)
 	var names []string
 	for _, one := range found {
-		names = append(names, one.name)
+		names = append(names, one.Name)
 	}
 	assert.Equal(t, []string{
 		"PORT", "SESSION_SECRET", "SERVICE_TOKENS", "SESSION_TTL_MS", "COOKIE_NAME", "LOG_LEVEL", "SERVICE_TOKEN",
@@ -323,18 +322,18 @@ func TestConfig_unknownStoreHidesNothing(t *testing.T) {
 		if tc.blames[0] != "PORT" {
 			delete(environ, "PORT")
 		}
-		_, err := load(environ)
-		var found problems
+		_, err := Load(environ)
+		var found Problems
 		require.ErrorAs(t, err, &found)
 		var names []string
 		for _, one := range found {
-			names = append(names, one.name)
+			names = append(names, one.Name)
 		}
 		assert.Equal(t, tc.blames, names)
 	}
 }
 
-// NODE_ENV counts where APP_ENV says nothing, and the problems that production
+// NODE_ENV counts where APP_ENV says nothing, and the Problems that production
 // finds say why it is production.
 func TestConfig_nodeEnv(t *testing.T) {
 	for _, tc := range []struct {
@@ -347,28 +346,17 @@ func TestConfig_nodeEnv(t *testing.T) {
 		{"development", "production", false},
 		{"production", "development", true},
 	} {
-		c, err := load(production(t, "APP_ENV", tc.appEnv, "NODE_ENV", tc.nodeEnv))
+		c, err := Load(production(t, "APP_ENV", tc.appEnv, "NODE_ENV", tc.nodeEnv))
 		require.NoError(t, err)
-		assert.Equal(t, tc.production, c.production(), "%+v", tc)
+		assert.Equal(t, tc.production, c.Production(), "%+v", tc)
 		assert.Equal(t, tc.production, c.secure(), "%+v", tc)
 	}
 
-	_, err := load(environment(t, "NODE_ENV", "production"))
+	_, err := Load(environment(t, "NODE_ENV", "production"))
 	assert.ErrorContains(t, err, "SESSION_SECRET: required in production")
 	assert.ErrorContains(t, err, "NODE_ENV: production counts as APP_ENV=production")
-	_, err = load(environment(t, "APP_ENV", "production", "NODE_ENV", "production"))
+	_, err = Load(environment(t, "APP_ENV", "production", "NODE_ENV", "production"))
 	assert.NotContains(t, err.Error(), "NODE_ENV")
-}
-
-// The settings in force stand alone on standard output, slips beside them.
-func TestConfig_printNamesSlips(t *testing.T) {
-	var out, errOut bytes.Buffer
-	status := run(t.Context(), []string{"config"}, environment(t, "MAX_ENTRIES", "7", "session_ttl_ms", "1"), &out, &errOut)
-	require.Zero(t, status, errOut.String())
-	assert.Contains(t, out.String(), "SESSION_MAX_ENTRIES=10000\n")
-	assert.NotContains(t, out.String(), "did you mean")
-	assert.Contains(t, errOut.String(), "MAX_ENTRIES is no setting; did you mean SESSION_MAX_ENTRIES?\n")
-	assert.Contains(t, errOut.String(), "session_ttl_ms is no setting; did you mean SESSION_TTL_MS?\n")
 }
 
 func TestConfig_typos(t *testing.T) {
@@ -416,11 +404,11 @@ func TestConfig_typos(t *testing.T) {
 		"SESSION_SECRET":                    "",
 		"SERVICE_TOKEN_FILE":                "SERVICE_TOKENS_FILE",
 	} {
-		found := typos(map[string]string{name: "x"})
+		found := Typos(map[string]string{name: "x"})
 		if meant == "" {
 			assert.Empty(t, found, name)
 		} else {
-			assert.Equal(t, []typo{{name, meant}}, found)
+			assert.Equal(t, []Typo{{name, meant}}, found)
 		}
 	}
 }

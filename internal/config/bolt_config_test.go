@@ -1,8 +1,6 @@
-package main
+package config
 
 import (
-	"bytes"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,7 +20,7 @@ func TestBoltConfig_whatSelectsIt(t *testing.T) {
 		{"SESSION_STORE=bolt REDIS_HOST=a SESSION_DATA_DIR=" + dir, "bolt"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := load(environment(t, pairs(tc.environ)...))
+			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			assert.Equal(t, tc.store, c.Store)
 			assert.Equal(t, time.Second, c.SyncInterval)
@@ -43,19 +41,12 @@ func TestBoltConfig_refuses(t *testing.T) {
 		{"SESSION_DATA_DIR=" + dir + " SESSION_SYNC_INTERVAL_MS=0", "SESSION_SYNC_INTERVAL_MS", "0 is not between 1"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			_, err := load(environment(t, pairs(tc.environ)...))
-			var found problems
+			_, err := Load(environment(t, pairs(tc.environ)...))
+			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1, "%v", found)
-			assert.Equal(t, tc.blames, found[0].name)
-			assert.Contains(t, found[0].text, tc.says)
+			assert.Equal(t, tc.blames, found[0].Name)
+			assert.Contains(t, found[0].Text, tc.says)
 		})
 	}
-}
-
-func TestBoltConfig_unusableDirectory(t *testing.T) {
-	var out, errOut bytes.Buffer
-	below := filepath.Join(secretFile(t, "x"), "data")
-	assert.Equal(t, 1, run(t.Context(), nil, environment(t, "SESSION_DATA_DIR", below), &out, &errOut))
-	assert.Contains(t, errOut.String(), "SESSION_DATA_DIR: data directory "+below)
 }

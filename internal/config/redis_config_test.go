@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"bytes"
 	"encoding/pem"
 	"fmt"
 	"net/http/httptest"
@@ -42,7 +41,7 @@ func TestRedisConfig_whatSelectsIt(t *testing.T) {
 		{"SESSION_STORE=memory REDIS_URL=http://somebody-elses REDIS_PASSWORD_FILE=/missing", "memory"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := load(environment(t, pairs(tc.environ)...))
+			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			assert.Equal(t, tc.store, c.Store)
 		})
@@ -61,6 +60,7 @@ func pairs(text string) []string {
 
 func TestRedisConfig_options(t *testing.T) {
 	usual := redis.Options{
+		Tombstone: 5 * time.Minute, Events: 10_000,
 		Addresses: []string{"a:6379"}, Prefix: "session:", TTL: 24 * time.Hour, MaxDocument: 1 << 20,
 		DialTimeout: time.Second, Timeout: 2 * time.Second,
 	}
@@ -103,9 +103,9 @@ func TestRedisConfig_options(t *testing.T) {
 		},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := load(environment(t, pairs(tc.environ)...))
+			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
-			got, err := c.redis()
+			got, err := c.RedisOptions()
 			require.NoError(t, err)
 			assert.NoError(t, got.Validate())
 			if got.Passwords != nil {
@@ -131,9 +131,9 @@ func TestRedisConfig_TLS(t *testing.T) {
 		{"REDIS_CLUSTER=a:1 REDIS_TLS=true REDIS_TLS_CA_FILE=" + authority, true, true},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := load(environment(t, pairs(tc.environ)...))
+			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
-			o, err := c.redis()
+			o, err := c.RedisOptions()
 			require.NoError(t, err)
 			require.Equal(t, tc.tls, o.TLS != nil)
 			if tc.tls {
@@ -211,25 +211,25 @@ func TestRedisConfig_refuses(t *testing.T) {
 		{"REDIS_HOST=a SESSION_COMPRESS_OVER_BYTES=-1", "SESSION_COMPRESS_OVER_BYTES", "-1 is not between 0"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			_, err := load(environment(t, pairs(tc.environ)...))
-			var found problems
+			_, err := Load(environment(t, pairs(tc.environ)...))
+			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1, "%v", found)
-			assert.Equal(t, tc.blames, found[0].name)
-			assert.Contains(t, found[0].text, tc.says)
+			assert.Equal(t, tc.blames, found[0].Name)
+			assert.Contains(t, found[0].Text, tc.says)
 			assert.NotContains(t, err.Error(), pw)
 		})
 	}
 }
 
 func TestRedisConfig_namesEverythingAtOnce(t *testing.T) {
-	_, err := load(environment(t, pairs("REDIS_URL=ftp://a REDIS_TLS_CA_FILE=/missing REDIS_SENTINEL_MASTER=m "+
+	_, err := Load(environment(t, pairs("REDIS_URL=ftp://a REDIS_TLS_CA_FILE=/missing REDIS_SENTINEL_MASTER=m "+
 		"REDIS_PREFIX=* REDIS_TIMEOUT_MS=x LOG_LEVEL=loud REDIS_PASSWORD_FILE=/missing")...))
-	var found problems
+	var found Problems
 	require.ErrorAs(t, err, &found)
 	var names []string
 	for _, one := range found {
-		names = append(names, one.name)
+		names = append(names, one.Name)
 	}
 	assert.Equal(t, []string{
 		"REDIS_URL", "REDIS_PASSWORD_FILE", "REDIS_TLS_CA_FILE", "REDIS_SENTINEL_MASTER", "REDIS_PREFIX", "REDIS_TIMEOUT_MS", "LOG_LEVEL",
@@ -243,14 +243,11 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 		"REDIS_HOST=a REDIS_PASSWORD=" + pw,
 		"REDIS_SENTINELS=a:1 REDIS_SENTINEL_MASTER=m REDIS_SENTINEL_PASSWORD=" + pw + " REDIS_PASSWORD_FILE=" + secretFile(t, pw),
 	} {
-		var out, errOut bytes.Buffer
-		require.Zero(t, run(t.Context(), []string{"config"}, environment(t, pairs(environ)...), &out, &errOut), errOut.String())
-		assert.Contains(t, out.String(), "=***\n")
-		assert.Contains(t, out.String(), "SESSION_STORE=redis\n")
-		assert.NotContains(t, out.String(), pw)
-
-		c, err := load(environment(t, pairs(environ)...))
+		c, err := Load(environment(t, pairs(environ)...))
 		require.NoError(t, err)
+		assert.Contains(t, c.Print(), "=***\n")
+		assert.Contains(t, c.Print(), "SESSION_STORE=redis\n")
+		assert.NotContains(t, c.Print(), pw)
 		assert.NotContains(t, fmt.Sprintf("%v %+v %#v %x", c, c, c, c.RedisPassword), pw)
 	}
 }
@@ -259,24 +256,24 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 func TestRedisConfig_reload(t *testing.T) {
 	file, password := secretFile(t, sessionSecret), filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("p"), 0o600))
-	c, err := load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_HOST", "a", "REDIS_PASSWORD_FILE", password))
+	c, err := Load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_HOST", "a", "REDIS_PASSWORD_FILE", password))
 	require.NoError(t, err)
-	fresh, read, err := c.rereadSecrets()
+	fresh, read, err := c.RereadSecrets()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"SESSION_SECRET_FILE", "REDIS_PASSWORD_FILE"}, read)
 	assert.Equal(t, c, fresh)
 
 	require.NoError(t, os.WriteFile(password, []byte("q"), 0o600))
-	fresh, _, err = c.rereadSecrets()
+	fresh, _, err = c.RereadSecrets()
 	require.NoError(t, err)
 	assert.Equal(t, secret("q"), fresh.RedisPassword)
 	require.NoError(t, os.Remove(password))
-	_, _, err = c.rereadSecrets()
+	_, _, err = c.RereadSecrets()
 	require.ErrorContains(t, err, "REDIS_PASSWORD_FILE")
 
-	c, err = load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_PASSWORD_FILE", password))
+	c, err = Load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_PASSWORD_FILE", password))
 	require.NoError(t, err)
-	_, read, err = c.rereadSecrets()
+	_, read, err = c.RereadSecrets()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, read)
 }

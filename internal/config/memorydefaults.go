@@ -1,9 +1,6 @@
-package main
+package config
 
 import (
-	"context"
-	"log/slog"
-	"runtime/debug"
 	"strings"
 
 	"session-api/internal/memlimit"
@@ -29,31 +26,16 @@ func sessionBytes(limit memlimit.Limit, largest int) int64 {
 }
 
 // fitMemory makes the defaults fit the limit, as far as nothing else is set.
-func (c *config) fitMemory(environ map[string]string, limit memlimit.Limit) {
+func (c *Config) fitMemory(environ map[string]string, limit memlimit.Limit) {
 	c.memoryLimit = limit
 	if limit.Bytes == 0 {
 		return
 	}
 	isSet := func(name string) bool { return strings.TrimSpace(environ[name]) != "" }
-	if !isSet("SESSION_MAX_MEMORY_BYTES") && !c.onRedis() {
+	if !isSet("SESSION_MAX_MEMORY_BYTES") && !c.OnRedis() {
 		c.MaxMemoryBytes = sessionBytes(limit, c.MaxBytes)
 	}
 	if !isSet("MAX_BODY_MEMORY_BYTES") {
 		c.MaxBodyMemory = min(c.MaxBodyMemory, max(limit.Bytes/bodyPart, 2*int64(c.MaxBytes)))
 	}
-}
-
-// applyMemoryLimit tells Go's runtime to stay within the memory limit, and says
-// what bounds the memory.
-func applyMemoryLimit(ctx context.Context, c *config, environ map[string]string, logger *slog.Logger) (restore func()) {
-	restore = c.memoryLimit.Apply(environ)
-	if c.memoryLimit.Bytes == 0 {
-		return restore
-	}
-	says := []any{"bytes", c.memoryLimit.Bytes, "from", c.memoryLimit.From, "runtime", debug.SetMemoryLimit(-1)}
-	if !c.onRedis() {
-		says = append(says, "SESSION_MAX_MEMORY_BYTES", c.MaxMemoryBytes)
-	}
-	logger.InfoContext(ctx, "memory is limited", says...)
-	return restore
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -22,11 +22,11 @@ type setting struct {
 	isBool           bool
 }
 
-// settings are the fields of config, in order.
+// settings are the fields of Config, in order.
 var settings = sync.OnceValue(func() []setting {
 	var all []setting
 	group := ""
-	for f := range reflect.TypeFor[config]().Fields() {
+	for f := range reflect.TypeFor[Config]().Fields() {
 		name := f.Tag.Get("env")
 		if name == "" {
 			continue
