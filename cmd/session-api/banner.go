@@ -15,15 +15,8 @@ import (
 	"session-api/internal/logging"
 )
 
-var logLevels = map[string]slog.Level{
-	"debug": slog.LevelDebug,
-	"info":  slog.LevelInfo,
-	"warn":  slog.LevelWarn,
-	"error": slog.LevelError,
-}
-
 func newLogger(w io.Writer, c *config.Config) *slog.Logger {
-	return logging.New(w, c.LogFormat == "json", logLevels[c.LogLevel])
+	return logging.New(w, c.Log.JSON(), c.Log.Level)
 }
 
 // onTerminal reports whether a person reads what is written to w.
@@ -36,12 +29,12 @@ func onTerminal(w io.Writer) bool {
 func banner(c *config.Config, addr net.Addr) string {
 	at := reachableURL(addr)
 	cleaned := "cleaned on request"
-	if c.FileCleanupInterval > 0 {
-		cleaned = "cleaned every " + shortly(c.FileCleanupInterval)
+	if c.Files.CleanupInterval > 0 {
+		cleaned = "cleaned every " + shortly(c.Files.CleanupInterval)
 	}
-	kept := fmt.Sprintf("in memory, at most %d", c.MaxEntries)
+	kept := fmt.Sprintf("in memory, at most %d", c.Store.MaxEntries)
 	if c.OnBolt() {
-		kept += ", and in " + c.DataDir
+		kept += ", and in " + c.Store.DataDir
 	}
 	if c.OnRedis() {
 		kept = "in Redis"
@@ -58,7 +51,7 @@ func banner(c *config.Config, addr net.Addr) string {
   docs       %[6]s/docs
 
 Listening on %[6]s
-`, buildVersion(), c.Env, kept, c.AnalysisDir, cleaned, at, c.BrowserCookieName())
+`, buildVersion(), c.Server.Env, kept, c.Files.Dir, cleaned, at, c.BrowserCookieName())
 }
 
 // reachableURL is where a client on this machine finds the service.

@@ -53,7 +53,7 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	dir, err := filepath.Abs(cmp.Or(flags.Arg(1), c.AnalysisDir))
+	dir, err := filepath.Abs(cmp.Or(flags.Arg(1), c.Files.Dir))
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
@@ -61,11 +61,11 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	if err := cleanup.Adopt(dir, c.Store, id, c.OwnFiles()); err != nil {
+	if err := cleanup.Adopt(dir, c.Store.Kind, id, c.OwnFiles()); err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
 	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to go when they are older than %v.\n",
-		dir, c.Store, c.FileGrace))
+		dir, c.Store.Kind, c.Files.Grace))
 }
 
 // identityOf returns the identity of the store that the settings name, which a
@@ -73,10 +73,10 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string, error) {
 	switch {
 	case c.OnBolt():
-		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		if err := os.MkdirAll(c.Store.DataDir, 0o700); err != nil {
 			return "", fmt.Errorf("SESSION_DATA_DIR: %w", err)
 		}
-		return bolt.Identity(c.DataDir)
+		return bolt.Identity(c.Store.DataDir)
 	case !c.OnRedis():
 		return "", nil
 	}

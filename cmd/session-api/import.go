@@ -39,7 +39,7 @@ func (j *importJob) check() error {
 }
 
 func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
-	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.MaxBytes}
+	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	err := j.work.Run(ctx, newPatientReader(reading, j.in))

@@ -88,7 +88,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 		_ = write(lines, banner(&cfg, listener.Addr()))
 	} else {
 		at := reachableURL(listener.Addr())
-		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env,
+		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store.Kind, "env", cfg.Server.Env,
 			"cookie", cfg.BrowserCookieName(), "docs", at+"/docs", "url", at)
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
@@ -108,7 +108,7 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 	} else if s.cfg.WeakSecret() {
 		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", config.MinSecretBytes))
 	}
-	if len(s.cfg.ServiceTokens) == 0 {
+	if len(s.cfg.Secrets.ServiceTokens) == 0 {
 		open = append(open, "SERVICE_TOKENS", "not set: the service routes are open to everybody who can connect")
 	}
 	if len(open) > 0 {
@@ -209,5 +209,5 @@ func (s *service) reload(ctx context.Context) {
 	}
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
-		"sessionSecrets", len(fresh.SessionSecret), "serviceTokens", len(fresh.ServiceTokens))
+		"sessionSecrets", len(fresh.Secrets.Session), "serviceTokens", len(fresh.Secrets.ServiceTokens))
 }

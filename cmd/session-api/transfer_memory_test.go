@@ -90,7 +90,7 @@ func TestTransfer_memoryIsBounded(t *testing.T) {
 			in, out := io.Pipe()
 			export, load := &exportJob{out: out}, &importJob{in: in}
 			go func() { _ = out.CloseWithError(export.run(t.Context(), from, &config.Config{})) }()
-			require.NoError(t, load.run(t.Context(), into, &config.Config{MaxBytes: 1 << 20}))
+			require.NoError(t, load.run(t.Context(), into, &config.Config{Documents: config.Documents{MaxBytes: 1 << 20}}))
 			assert.Equal(t, count, into.seen)
 			peak := max(from.peak, into.peak)
 			require.Positive(t, peak)

@@ -23,9 +23,7 @@ import (
 // which it closes in the end, and puts it together.
 func newService(c config.Config, kept store.Store, logger *slog.Logger) (*service, error) {
 	c.EnsureSecret()
-	rules := &schema.Rules{
-		MaxBytes: c.MaxBytes, MaxFileRefs: c.MaxFileRefs, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
-	}
+	rules := c.Rules()
 	tracer, err := startTracing(c, logger)
 	if err != nil {
 		return nil, err
@@ -34,11 +32,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	if tracer != nil {
 		asked = tracer.Store(kept)
 	}
-	life := store.Lifetimes{TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval}
-	if c.AutoCreate {
-		life.Unwritten = c.AutoCreateTTL
-	}
-	sessions := store.NewSessions(asked, rules, life, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
+	sessions := store.NewSessions(asked, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
 	files := c.CleanupOptions()
 	files.Own = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
@@ -55,54 +49,27 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
 	}
-	every, _ := config.ParseAccessLog(c.AccessLog)
-	server, err := api.New(api.Options{
-		Sessions:        sessions,
-		Rules:           rules,
-		Cleaner:         cleaner{job},
-		Logger:          logger,
-		Contract:        contract.OpenAPI,
-		Readme:          contract.Readme,
-		Version:         buildVersion(),
-		Secrets:         c.APISecrets(),
-		Cookie:          c.APICookie(),
-		TouchOnAccess:   c.TouchOnAccess,
-		AutoCreate:      c.AutoCreate,
-		RequireIfMatch:  c.RequireIfMatch,
-		MaxGrace:        c.MaxGrace,
-		VerifyTimeout:   c.VerifyTimeout,
-		AllowedOrigins:  c.AllowedOrigins,
-		Host:            c.Host,
-		AllowedHosts:    c.APIHosts(),
-		Development:     !c.Production(),
-		AllowedHeaders:  c.AllowedHeaders,
-		TrustedProxies:  c.APIProxies(),
-		ClientIPHeader:  c.ClientIPHeader,
-		IdleTimeout:     c.IdleTimeout,
-		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
-		MaxBodyMemory: c.MaxBodyMemory,
-		Heartbeat:     c.Heartbeat,
-		StoreIsShared: files.Locker != nil,
-		AccessLog:     api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: logging.JSONLines(logger)},
-	})
+	face := c.API()
+	face.Sessions, face.Rules, face.Cleaner, face.Logger = sessions, rules, cleaner{job}, logger
+	face.Contract, face.Readme, face.Version = contract.OpenAPI, contract.Readme, buildVersion()
+	face.StoreIsShared = files.Locker != nil
+	face.AccessLog.Lines = logging.JSONLines(logger)
+	server, err := api.New(face)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
+		loops:   []func(context.Context){sweepLoop(swept, c.Store.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, string(c.Store.EvictionPolicy), logger)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	var handler http.Handler = server
 	if tracer != nil {
 		handler = tracer.Handler(handler, server.FromTrustedProxy)
 	}
-	s.http = httpserver.New(httpserver.Options{
-		Handler: handler, Logger: logger, Observer: server,
-		MaxConnections: c.MaxConnections, TrustedPeers: c.TrustedProxies, MinBodyRate: c.MinBodyRate, HTTP2: c.HTTP2,
-		ReadHeaderTimeout: c.ReadHeaderTimeout, ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
-		ShutdownDelay: c.ShutdownDelay, ShutdownTimeout: c.ShutdownTimeout,
-	})
+	options := c.HTTPServer()
+	options.Handler, options.Logger, options.Observer = handler, logger, server
+	s.http = httpserver.New(options)
 	return s, nil
 }
 
@@ -118,14 +85,10 @@ func closeSettled(server *api.Server, kept store.Store) error {
 
 // startTracing returns nil where no collector is configured.
 func startTracing(c config.Config, logger *slog.Logger) (*tracing.Tracing, error) {
-	if c.TraceEndpoint == "" {
+	if c.Tracing.Endpoint == "" {
 		return nil, nil //nolint:nilnil // no collector, no tracing
 	}
-	headers, err := tracing.ParseHeaders(string(c.TraceHeaders))
-	if err != nil {
-		return nil, err
-	}
-	tracer, err := tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
+	tracer, err := tracing.Start(context.Background(), c.Tracing.Endpoint, c.Tracing.Headers.Values, buildVersion(), logger)
 	if err == nil {
 		tracer.SetSecrets(c.TracedSecrets()...)
 	}

@@ -1,54 +1,39 @@
 package config
 
-import (
-	"net/http"
+import "session-api/internal/api"
 
-	"session-api/internal/api"
-)
-
-var sameSite = map[string]http.SameSite{
-	"lax":    http.SameSiteLaxMode,
-	"strict": http.SameSiteStrictMode,
-	"none":   http.SameSiteNoneMode,
+// API are the settings of the API, as it takes them.
+func (c *Config) API() api.Options {
+	return api.Options{
+		Secrets:              c.APISecrets(),
+		Cookie:               c.apiCookie(),
+		TouchOnAccess:        c.Sessions.TouchOnAccess,
+		AutoCreate:           c.Sessions.AutoCreate,
+		RequireIfMatch:       c.Sessions.RequireIfMatch,
+		MaxGrace:             c.Sessions.MaxGrace,
+		VerifyTimeout:        c.HTTP.VerifyTimeout,
+		AllowedOrigins:       c.Clients.AllowedOrigins,
+		Host:                 c.Server.Host,
+		AllowedHosts:         c.Clients.hosts(),
+		Development:          !c.Production(),
+		AllowedHeaders:       c.Clients.AllowedHeaders,
+		TrustedProxies:       c.Clients.proxies(),
+		ClientIPHeader:       c.Clients.ClientIPHeader,
+		IdleTimeout:          c.HTTP.IdleTimeout,
+		CreatePerMinute:      c.Clients.CreateRatePerMinute,
+		CreateBytesPerMinute: c.Clients.CreateBytes,
+		MaxBodyMemory:        c.HTTP.MaxBodyMemory,
+		Heartbeat:            c.Events.Heartbeat,
+		AccessLog:            api.AccessLog{Every: c.Log.Access.Every, Concise: !c.Log.JSON()},
+	}
 }
 
+// APISecrets are the secrets of the API, which can be changed while it runs.
 func (c *Config) APISecrets() api.Secrets {
-	return api.Secrets{Session: bytesOf(c.SessionSecret), Service: bytesOf(c.ServiceTokens)}
-}
-
-func bytesOf(values secrets) [][]byte {
-	list := make([][]byte, len(values))
-	for i, v := range values {
-		list[i] = []byte(v)
-	}
-	return list
-}
-
-func (c *Config) APIHosts() []string {
-	list := make([]string, len(c.AllowedHosts))
-	for i, host := range c.AllowedHosts {
-		list[i] = unbracketed(host)
-	}
-	return list
-}
-
-func (c *Config) APIProxies() []string {
-	list := make([]string, len(c.TrustedProxies))
-	for i, p := range c.TrustedProxies {
-		list[i] = p.String()
-	}
-	return list
+	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.Secrets.ServiceTokens.bytes()}
 }
 
 // TracedSecrets are what no span may hold.
 func (c *Config) TracedSecrets() [][][]byte {
-	return [][][]byte{bytesOf(c.SessionSecret), bytesOf(c.ServiceTokens)}
-}
-
-// APICookie is the session cookie, as the API takes it.
-func (c *Config) APICookie() api.Cookie {
-	return api.Cookie{
-		Name: c.BrowserCookieName(), Domain: c.CookieDomain, Secure: c.secure(),
-		SameSite: sameSite[c.CookieSameSite], Partitioned: c.CookiePartitioned,
-	}
+	return [][][]byte{c.Secrets.Session.bytes(), c.Secrets.ServiceTokens.bytes()}
 }

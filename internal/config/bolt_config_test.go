@@ -22,8 +22,8 @@ func TestBoltConfig_whatSelectsIt(t *testing.T) {
 		t.Run(tc.environ, func(t *testing.T) {
 			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
-			assert.Equal(t, tc.store, c.Store)
-			assert.Equal(t, time.Second, c.SyncInterval)
+			assert.Equal(t, tc.store, c.Store.Kind)
+			assert.Equal(t, time.Second, c.Store.SyncInterval)
 		})
 	}
 }

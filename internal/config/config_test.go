@@ -1,6 +1,8 @@
 package config
 
 import (
+	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -43,12 +45,12 @@ func TestConfig_nothingSet(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:8080", c.Address())
 	assert.False(t, c.secure())
-	assert.Equal(t, "text", c.LogFormat)
-	assert.Equal(t, 24*time.Hour, c.TTL)
-	assert.Equal(t, 30*24*time.Hour, c.MaxTTL)
-	assert.True(t, c.TouchOnAccess)
-	assert.Equal(t, 1<<20, c.MaxBytes)
-	assert.Equal(t, filepath.Join(os.TempDir(), "validator-analysis"), c.AnalysisDir)
+	assert.Equal(t, "text", c.Log.Format)
+	assert.Equal(t, 24*time.Hour, c.Sessions.TTL)
+	assert.Equal(t, 30*24*time.Hour, c.Sessions.MaxTTL)
+	assert.True(t, c.Sessions.TouchOnAccess)
+	assert.Equal(t, 1<<20, c.Documents.MaxBytes)
+	assert.Equal(t, filepath.Join(os.TempDir(), "validator-analysis"), c.Files.Dir)
 }
 
 func TestConfig_production(t *testing.T) {
@@ -56,16 +58,16 @@ func TestConfig_production(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:80", c.Address())
 	assert.True(t, c.secure())
-	assert.Equal(t, "json", c.LogFormat)
-	assert.Equal(t, 30*24*time.Hour, c.AbsoluteTTL)
+	assert.Equal(t, "json", c.Log.Format)
+	assert.Equal(t, 30*24*time.Hour, c.Sessions.AbsoluteTTL)
 	for value, want := range map[string]time.Duration{"0": 0, "60000": time.Minute, " ": 30 * 24 * time.Hour} {
 		c, err = Load(production(t, "SESSION_ABSOLUTE_TTL_MS", value))
 		require.NoError(t, err)
-		assert.Equal(t, want, c.AbsoluteTTL, "%q", value)
+		assert.Equal(t, want, c.Sessions.AbsoluteTTL, "%q", value)
 	}
 	c, err = Load(map[string]string{})
 	require.NoError(t, err)
-	assert.Zero(t, c.AbsoluteTTL, "in development")
+	assert.Zero(t, c.Sessions.AbsoluteTTL, "in development")
 }
 
 func TestConfig_cookiePrefix(t *testing.T) {
@@ -103,7 +105,7 @@ func TestConfig_cookiePrefix(t *testing.T) {
 func TestConfig_allowedHosts(t *testing.T) {
 	c, err := Load(production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
 	require.NoError(t, err)
-	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.APIHosts())
+	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.Clients.hosts())
 	for host, want := range map[string]string{
 		"*": "DNS rebinding", "https://app.example": "scheme", "app.example/x": "path", "app.example:443": `write "app.example"`,
 		"a b": "neither", "*.*.example": "neither", "a.*": "neither", "bücher.example": "neither", "*.": "neither", "300.1.1.1": "neither",
@@ -141,17 +143,17 @@ func TestConfig_values(t *testing.T) {
 	))
 	require.NoError(t, err)
 	assert.Equal(t, "[::1]:0", c.Address())
-	assert.Equal(t, []string{"https://app.example", "http://localhost:4200"}, c.AllowedOrigins)
+	assert.Equal(t, []string{"https://app.example", "http://localhost:4200"}, c.Clients.AllowedOrigins)
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),
 		netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("192.0.2.2/32"),
-	}, c.TrustedProxies)
-	assert.Equal(t, secrets{sessionSecret, otherSecret}, c.SessionSecret)
-	assert.Equal(t, map[string]time.Duration{"admin": 15 * time.Minute, "team:a": time.Hour}, c.RoleTTL)
-	assert.Equal(t, []string{"apiKey", "password"}, c.ForbiddenKeys)
-	assert.Equal(t, "warn", c.LogLevel)
-	assert.True(t, c.AutoCreate)
-	assert.Equal(t, "none", c.CookieSameSite)
+	}, c.Clients.TrustedProxies)
+	assert.Equal(t, secrets{sessionSecret, otherSecret}, c.Secrets.Session)
+	assert.Equal(t, map[string]time.Duration{"admin": 15 * time.Minute, "team:a": time.Hour}, c.Sessions.RoleTTL)
+	assert.Equal(t, []string{"apiKey", "password"}, c.Documents.ForbiddenKeys)
+	assert.Equal(t, slog.LevelWarn, c.Log.Level)
+	assert.True(t, c.Sessions.AutoCreate)
+	assert.Equal(t, http.SameSiteNoneMode, c.Cookie.SameSite)
 }
 
 func TestConfig_refuses(t *testing.T) {

@@ -33,9 +33,9 @@ func (c *Config) fitMemory(environ map[string]string, limit memlimit.Limit) {
 	}
 	isSet := func(name string) bool { return strings.TrimSpace(environ[name]) != "" }
 	if !isSet("SESSION_MAX_MEMORY_BYTES") && !c.OnRedis() {
-		c.MaxMemoryBytes = sessionBytes(limit, c.MaxBytes)
+		c.Store.MaxMemoryBytes = sessionBytes(limit, c.Documents.MaxBytes)
 	}
 	if !isSet("MAX_BODY_MEMORY_BYTES") {
-		c.MaxBodyMemory = min(c.MaxBodyMemory, max(limit.Bytes/bodyPart, 2*int64(c.MaxBytes)))
+		c.HTTP.MaxBodyMemory = min(c.HTTP.MaxBodyMemory, max(limit.Bytes/bodyPart, 2*int64(c.Documents.MaxBytes)))
 	}
 }

@@ -33,7 +33,7 @@ func TestMaxMemoryBytes(t *testing.T) {
 	} {
 		cfg, err := Load(c.environ)
 		require.NoError(t, err, name)
-		assert.Equal(t, c.want, cfg.MaxMemoryBytes, name)
+		assert.Equal(t, c.want, cfg.Store.MaxMemoryBytes, name)
 		assert.Contains(t, cfg.Print(), "SESSION_MAX_MEMORY_BYTES="+strconv.FormatInt(c.want, 10)+"\n", name)
 	}
 }
@@ -50,7 +50,7 @@ func TestMaxBodyMemory(t *testing.T) {
 	} {
 		cfg, err := Load(c.environ)
 		require.NoError(t, err, name)
-		assert.Equal(t, c.want, cfg.MaxBodyMemory, name)
+		assert.Equal(t, c.want, cfg.HTTP.MaxBodyMemory, name)
 	}
 }
 

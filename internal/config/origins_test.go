@@ -19,7 +19,7 @@ func TestConfig_originsThatBrowsersSend(t *testing.T) {
 	}
 	c, err := Load(environment(t, "ALLOWED_ORIGINS", strings.Join(origins, ",")))
 	require.NoError(t, err)
-	assert.Equal(t, origins, c.AllowedOrigins)
+	assert.Equal(t, origins, c.Clients.AllowedOrigins)
 }
 
 // What can never match refuses to start, and says what would.
@@ -90,7 +90,7 @@ func TestConfig_proxies(t *testing.T) {
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.7/32"),
 		netip.MustParsePrefix("203.0.113.9/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("fe80::/10"),
-	}, c.TrustedProxies)
+	}, c.Clients.TrustedProxies)
 	for value, says := range map[string]string{
 		"::ffff:10.0.0.0/90":      "at least 96 bits",
 		"::ffff:0.0.0.0/96":       "every client",

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -18,7 +20,7 @@ func (c *Config) Print() string {
 	var b strings.Builder
 	v := reflect.ValueOf(c).Elem()
 	for _, s := range settings() {
-		text := show(v.FieldByName(s.field).Interface())
+		text := show(v.FieldByIndex(s.index).Interface())
 		if strings.ContainsFunc(text, unicode.IsControl) {
 			text = strconv.Quote(text)
 		}
@@ -40,6 +42,15 @@ func show(value any) string {
 			list[i] = withoutPassword(one)
 		}
 		return strings.Join(list, ",")
+	case slog.Level:
+		return strings.ToLower(v.String())
+	case http.SameSite:
+		for word, value := range sameSite {
+			if value == v {
+				return word
+			}
+		}
+		return ""
 	case []netip.Prefix:
 		list := make([]string, len(v))
 		for i, p := range v {

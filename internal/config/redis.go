@@ -4,13 +4,41 @@ import (
 	"cmp"
 	"net"
 	"strconv"
+	"time"
 
 	"session-api/internal/store/redis"
 )
 
+// Redis says where Redis is and how it is spoken to.
+type Redis struct {
+	URL                  secret        `env:"REDIS_URL" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
+	Host                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
+	Port                 int           `env:"REDIS_PORT" envDefault:"6379" min:"1" max:"65535" doc:"Port of REDIS_HOST. A value that begins with tcp:// counts as not set: Kubernetes makes one up for a service that is called redis."`
+	Username             string        `env:"REDIS_USERNAME" shown:"the default user" values:"name" doc:"ACL user."`
+	Password             secret        `env:"REDIS_PASSWORD" values:"password" doc:"Password, where the server asks for one."`
+	PasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_PASSWORD. It is read again for each new connection, so a password that Redis changes is followed; SIGHUP says whether it can be read."`
+	DB                   int           `env:"REDIS_DB" envDefault:"0" min:"0" max:"1000000" doc:"Number of the database. A Cluster has only 0."`
+	TLS                  bool          `env:"REDIS_TLS" envDefault:"false" doc:"Whether to speak TLS, with Sentinels too. With REDIS_URL, rediss:// says so."`
+	TLSCAFile            string        `env:"REDIS_TLS_CA_FILE" shown:"the system's authorities" values:"path" doc:"File of certificates, in PEM, of the authorities that Redis's certificate may come from. No others are trusted then."`
+	TLSCertFile          string        `env:"REDIS_TLS_CERT_FILE" values:"path" doc:"File of the certificate, in PEM, that the service shows to Redis, where that asks for one. It is read again for each new connection."`
+	TLSKeyFile           string        `env:"REDIS_TLS_KEY_FILE" values:"path" doc:"File of the key, in PEM, of REDIS_TLS_CERT_FILE."`
+	TLSServerName        string        `env:"REDIS_TLS_SERVER_NAME" shown:"the host of the address" values:"host name" doc:"Name that Redis's certificate must be for, where the address is another: one of a Cluster or of Sentinels, which are often known by their IP addresses, or of a tunnel."`
+	Sentinels            []string      `env:"REDIS_SENTINELS" values:"list of host:port" doc:"The Sentinels, where they watch over Redis. They say which server is the primary."`
+	SentinelMaster       string        `env:"REDIS_SENTINEL_MASTER" values:"name" doc:"Name under which the Sentinels know the primary."`
+	SentinelUsername     string        `env:"REDIS_SENTINEL_USERNAME" shown:"the default user" values:"name" doc:"ACL user of the Sentinels."`
+	SentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, where they ask for one."`
+	SentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD, read again as REDIS_PASSWORD_FILE is."`
+	Cluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster. They say where the others are."`
+	Prefix               string        `env:"REDIS_PREFIX" envDefault:"session:" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
+	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are answered from memory until Redis says that a session has changed."`
+	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" envDefault:"1000" min:"1" doc:"Longest wait for a connection."`
+	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" envDefault:"2000" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
+	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all of them. What is stored compressed can be read with any value."`
+}
+
 // OnRedis reports whether the settings of Redis count. Elsewhere REDIS_URL may
 // be in the environment for somebody else.
-func (c *Config) OnRedis() bool { return c.Store == "redis" }
+func (c *Config) OnRedis() bool { return c.Store.Kind == "redis" }
 
 // namesOfRedis are the variables that say where Redis is. It takes one.
 func (c *Config) namesOfRedis() []string {
@@ -19,10 +47,10 @@ func (c *Config) namesOfRedis() []string {
 		name string
 		set  bool
 	}{
-		{"REDIS_URL", c.RedisURL != ""},
-		{"REDIS_HOST", c.RedisHost != ""},
-		{"REDIS_SENTINELS", len(c.RedisSentinels) > 0},
-		{"REDIS_CLUSTER", len(c.RedisCluster) > 0},
+		{"REDIS_URL", c.Redis.URL != ""},
+		{"REDIS_HOST", c.Redis.Host != ""},
+		{"REDIS_SENTINELS", len(c.Redis.Sentinels) > 0},
+		{"REDIS_CLUSTER", len(c.Redis.Cluster) > 0},
 	} {
 		if one.set {
 			names = append(names, one.name)
@@ -64,8 +92,8 @@ type passwordSetting struct {
 
 func (c *Config) passwordFiles() []passwordSetting {
 	return []passwordSetting{
-		{"REDIS_PASSWORD", &c.RedisPassword, c.RedisPasswordFile},
-		{"REDIS_SENTINEL_PASSWORD", &c.RedisSentinelPassword, c.RedisSentinelPasswordFile},
+		{"REDIS_PASSWORD", &c.Redis.Password, c.Redis.PasswordFile},
+		{"REDIS_SENTINEL_PASSWORD", &c.Redis.SentinelPassword, c.Redis.SentinelPasswordFile},
 	}
 }
 
@@ -89,30 +117,30 @@ func (c *Config) RedisOptions() (redis.Options, error) {
 	var o redis.Options
 	var err error
 	switch {
-	case c.RedisURL != "":
-		if o, err = redis.ParseURL(string(c.RedisURL)); err != nil {
+	case c.Redis.URL != "":
+		if o, err = redis.ParseURL(string(c.Redis.URL)); err != nil {
 			return o, err
 		}
-	case len(c.RedisSentinels) > 0:
-		o.Addresses, o.Primary = c.RedisSentinels, c.RedisSentinelMaster
-		o.SentinelUsername, o.SentinelPassword = c.RedisSentinelUsername, string(c.RedisSentinelPassword)
-	case len(c.RedisCluster) > 0:
-		o.Addresses, o.Cluster = c.RedisCluster, true
+	case len(c.Redis.Sentinels) > 0:
+		o.Addresses, o.Primary = c.Redis.Sentinels, c.Redis.SentinelMaster
+		o.SentinelUsername, o.SentinelPassword = c.Redis.SentinelUsername, string(c.Redis.SentinelPassword)
+	case len(c.Redis.Cluster) > 0:
+		o.Addresses, o.Cluster = c.Redis.Cluster, true
 	default:
-		o.Addresses = []string{net.JoinHostPort(c.RedisHost, strconv.Itoa(c.RedisPort))}
+		o.Addresses = []string{net.JoinHostPort(c.Redis.Host, strconv.Itoa(c.Redis.Port))}
 	}
-	o.Username = cmp.Or(c.RedisUsername, o.Username)
-	o.Password = cmp.Or(string(c.RedisPassword), o.Password)
-	o.DB = cmp.Or(c.RedisDB, o.DB)
-	if c.RedisTLS || o.TLS != nil {
+	o.Username = cmp.Or(c.Redis.Username, o.Username)
+	o.Password = cmp.Or(string(c.Redis.Password), o.Password)
+	o.DB = cmp.Or(c.Redis.DB, o.DB)
+	if c.Redis.TLS || o.TLS != nil {
 		if o.TLS, err = c.redisTLS(); err != nil {
 			return o, err
 		}
 	}
 	o.Passwords = c.redisPasswords(o.Password, o.SentinelPassword)
-	o.Prefix, o.CompressOver, o.ClientCache = c.RedisPrefix, c.CompressOver, c.RedisClientCache
-	o.TTL, o.MaxDocument = c.TTL, c.MaxBytes
-	o.Tombstone, o.Events = c.Tombstone, c.EventsBuffer
-	o.DialTimeout, o.Timeout = c.RedisDialTimeout, c.RedisTimeout
+	o.Prefix, o.CompressOver, o.ClientCache = c.Redis.Prefix, c.Redis.CompressOver, c.Redis.ClientCache
+	o.TTL, o.MaxDocument = c.Sessions.TTL, c.Documents.MaxBytes
+	o.Tombstone, o.Events = c.Sessions.Tombstone, c.Events.Buffer
+	o.DialTimeout, o.Timeout = c.Redis.DialTimeout, c.Redis.Timeout
 	return o, nil
 }

@@ -43,7 +43,7 @@ func TestRedisConfig_whatSelectsIt(t *testing.T) {
 		t.Run(tc.environ, func(t *testing.T) {
 			c, err := Load(environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
-			assert.Equal(t, tc.store, c.Store)
+			assert.Equal(t, tc.store, c.Store.Kind)
 		})
 	}
 }
@@ -248,7 +248,7 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 		assert.Contains(t, c.Print(), "=***\n")
 		assert.Contains(t, c.Print(), "SESSION_STORE=redis\n")
 		assert.NotContains(t, c.Print(), pw)
-		assert.NotContains(t, fmt.Sprintf("%v %+v %#v %x", c, c, c, c.RedisPassword), pw)
+		assert.NotContains(t, fmt.Sprintf("%v %+v %#v %x", c, c, c, c.Redis.Password), pw)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestRedisConfig_reload(t *testing.T) {
 	require.NoError(t, os.WriteFile(password, []byte("q"), 0o600))
 	fresh, _, err = c.RereadSecrets()
 	require.NoError(t, err)
-	assert.Equal(t, secret("q"), fresh.RedisPassword)
+	assert.Equal(t, secret("q"), fresh.Redis.Password)
 	require.NoError(t, os.Remove(password))
 	_, _, err = c.RereadSecrets()
 	require.ErrorContains(t, err, "REDIS_PASSWORD_FILE")

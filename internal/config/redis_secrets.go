@@ -33,11 +33,11 @@ func (f *passwordFile) read() string {
 // redisPasswords returns what gives the passwords of Redis and of the Sentinels to
 // each new connection; nil where they are in no files.
 func (c *Config) redisPasswords(password, sentinelPassword string) func() (string, string) {
-	if c.RedisPasswordFile == "" && c.RedisSentinelPasswordFile == "" {
+	if c.Redis.PasswordFile == "" && c.Redis.SentinelPasswordFile == "" {
 		return nil
 	}
-	ofRedis := &passwordFile{path: c.RedisPasswordFile, last: secret(password)}
-	ofSentinels := &passwordFile{path: c.RedisSentinelPasswordFile, last: secret(sentinelPassword)}
+	ofRedis := &passwordFile{path: c.Redis.PasswordFile, last: secret(password)}
+	ofSentinels := &passwordFile{path: c.Redis.SentinelPasswordFile, last: secret(sentinelPassword)}
 	return func() (string, string) { return ofRedis.read(), ofSentinels.read() }
 }
 
@@ -45,21 +45,21 @@ func (c *Config) redisPasswords(password, sentinelPassword string) func() (strin
 func (c *Config) redisTLS() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		ServerName: c.RedisTLSServerName, // empty for the address's
+		ServerName: c.Redis.TLSServerName, // empty for the address's
 	}
-	if c.RedisTLSCAFile != "" {
-		pool, err := readAuthorities(c.RedisTLSCAFile)
+	if c.Redis.TLSCAFile != "" {
+		pool, err := readAuthorities(c.Redis.TLSCAFile)
 		if err != nil {
 			return nil, fmt.Errorf("REDIS_TLS_CA_FILE: %w", err)
 		}
 		config.RootCAs = pool
 	}
-	if c.RedisTLSCertFile != "" {
-		first, err := readCertificate(c.RedisTLSCertFile, c.RedisTLSKeyFile)
+	if c.Redis.TLSCertFile != "" {
+		first, err := readCertificate(c.Redis.TLSCertFile, c.Redis.TLSKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("REDIS_TLS_CERT_FILE: %w", err)
 		}
-		own := &certificateFile{cert: c.RedisTLSCertFile, key: c.RedisTLSKeyFile, last: first}
+		own := &certificateFile{cert: c.Redis.TLSCertFile, key: c.Redis.TLSKeyFile, last: first}
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.read(), nil }
 	}
 	return config, nil

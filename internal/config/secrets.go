@@ -11,6 +11,17 @@ import (
 	"strings"
 )
 
+// Secrets are what signs sessions and what services call with.
+type Secrets struct {
+	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
+	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+
+	// isRandom is set if Session was made by EnsureSecret.
+	isRandom bool
+}
+
 // MinSecretBytes is what production asks of a secret: the size of the
 // HMAC-SHA256 key that it becomes (RFC 2104 section 3).
 const MinSecretBytes = 32
@@ -29,6 +40,14 @@ func (s secrets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String
 
 // LogValue keeps them out of the log.
 func (s secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (s secrets) bytes() [][]byte {
+	list := make([][]byte, len(s))
+	for i, v := range s {
+		list[i] = []byte(v)
+	}
+	return list
+}
 
 // parseSecrets reads secrets separated by commas or line ends.
 func parseSecrets(v string) secrets { return split(v, ",\r\n") }
@@ -59,8 +78,8 @@ func (c *Config) fillSecrets() Problems {
 		file   string
 		check  func(secrets) string
 	}{
-		{"SESSION_SECRET", &c.SessionSecret, c.SessionSecretFile, nil},
-		{"SERVICE_TOKENS", &c.ServiceTokens, c.ServiceTokensFile, checkTokens},
+		{"SESSION_SECRET", &c.Secrets.Session, c.Secrets.SessionFile, nil},
+		{"SERVICE_TOKENS", &c.Secrets.ServiceTokens, c.Secrets.ServiceTokensFile, checkTokens},
 	} {
 		if s.file != "" {
 			if len(*s.values) > 0 {
@@ -87,7 +106,7 @@ func (c *Config) fillSecrets() Problems {
 			}
 		}
 	}
-	if c.Production() && slices.ContainsFunc(c.ServiceTokens, func(v string) bool { return slices.Contains(c.SessionSecret, v) }) {
+	if c.Production() && slices.ContainsFunc(c.Secrets.ServiceTokens, func(v string) bool { return slices.Contains(c.Secrets.Session, v) }) {
 		found = append(found, Problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
 	}
 	return found
@@ -96,11 +115,11 @@ func (c *Config) fillSecrets() Problems {
 // RereadSecrets returns the settings with the secrets that are in files as the
 // files are now, and the names of the variables that this is about.
 func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
-	if c.SessionSecretFile != "" {
-		c.SessionSecret, read = nil, append(read, "SESSION_SECRET_FILE")
+	if c.Secrets.SessionFile != "" {
+		c.Secrets.Session, read = nil, append(read, "SESSION_SECRET_FILE")
 	}
-	if c.ServiceTokensFile != "" {
-		c.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
+	if c.Secrets.ServiceTokensFile != "" {
+		c.Secrets.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
 	}
 	passwords, found := c.rereadPasswords()
 	read = append(read, passwords...)
@@ -148,7 +167,7 @@ func (c *Config) checkStrength(values secrets) string {
 
 // WeakSecret reports whether a session secret is one that production would refuse.
 func (c *Config) WeakSecret() bool {
-	return slices.ContainsFunc(c.SessionSecret, func(v string) bool { return len(v) < MinSecretBytes })
+	return slices.ContainsFunc(c.Secrets.Session, func(v string) bool { return len(v) < MinSecretBytes })
 }
 
 // checkTokens refuses service tokens that no caller could use.
@@ -203,10 +222,10 @@ func readPassword(path string) (secret, error) {
 // permissions of the file itself.
 func (c *Config) ReadableSecretFiles() (settings []string) {
 	for _, s := range []struct{ name, path string }{
-		{"SESSION_SECRET_FILE", c.SessionSecretFile},
-		{"SERVICE_TOKENS_FILE", c.ServiceTokensFile},
-		{"REDIS_PASSWORD_FILE", c.RedisPasswordFile},
-		{"REDIS_SENTINEL_PASSWORD_FILE", c.RedisSentinelPasswordFile},
+		{"SESSION_SECRET_FILE", c.Secrets.SessionFile},
+		{"SERVICE_TOKENS_FILE", c.Secrets.ServiceTokensFile},
+		{"REDIS_PASSWORD_FILE", c.Redis.PasswordFile},
+		{"REDIS_SENTINEL_PASSWORD_FILE", c.Redis.SentinelPasswordFile},
 	} {
 		if s.path == "" {
 			continue

@@ -30,7 +30,7 @@ func TestSecrets_files(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, err := Load(production(t, "SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, content)))
 			require.NoError(t, err)
-			assert.Equal(t, secrets{sessionSecret, otherSecret}, c.SessionSecret)
+			assert.Equal(t, secrets{sessionSecret, otherSecret}, c.Secrets.Session)
 		})
 	}
 }
@@ -67,7 +67,7 @@ func TestSecrets_formatAsStars(t *testing.T) {
 	s := secrets{sessionSecret, otherSecret}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		assert.Equal(t, "***,***", fmt.Sprintf(verb, s), verb)
-		assert.NotContains(t, fmt.Sprintf(verb, Config{SessionSecret: s}), sessionSecret, verb)
+		assert.NotContains(t, fmt.Sprintf(verb, Config{Secrets: Secrets{Session: s}}), sessionSecret, verb)
 	}
 	var out bytes.Buffer
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secrets", s)

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// setting is what the tags of one field of config say.
+// setting is what the tags of one field say.
 type setting struct {
-	name, field      string
+	name             string
+	index            []int // of the field in Config
 	group, doc       string
 	fallback, shown  string
 	values           string
@@ -22,39 +23,54 @@ type setting struct {
 	isBool           bool
 }
 
-// settings are the fields of Config, in order.
+// settings are the fields of all features, in order.
 var settings = sync.OnceValue(func() []setting {
 	var all []setting
 	group := ""
-	for f := range reflect.TypeFor[Config]().Fields() {
-		name := f.Tag.Get("env")
-		if name == "" {
-			continue
-		}
-		if g := f.Tag.Get("group"); g != "" {
+	for feature := range features() {
+		if g := feature.Tag.Get("group"); g != "" {
 			group = g
 		}
-		s := setting{
-			name: name, field: f.Name, group: group, doc: f.Tag.Get("doc"),
-			fallback: f.Tag.Get("envDefault"), shown: f.Tag.Get("shown"), values: f.Tag.Get("values"),
-			oneof:  strings.Fields(f.Tag.Get("oneof")),
-			isTime: f.Type == reflect.TypeFor[time.Duration](),
-			isBool: f.Type.Kind() == reflect.Bool,
-		}
-		if least, ok := f.Tag.Lookup("min"); ok {
-			s.isNumber = true
-			s.min, s.max = mustInt(least), maxNumber
-			if s.isTime {
-				s.max = maxMillis
-			}
-			if most, ok := f.Tag.Lookup("max"); ok {
-				s.max = mustInt(most)
+		for f := range feature.Type.Fields() {
+			if name := f.Tag.Get("env"); name != "" {
+				all = append(all, settingOf(f, name, group, slices.Concat(feature.Index, f.Index)))
 			}
 		}
-		all = append(all, s)
 	}
 	return all
 })
+
+// features are the fields of Config that hold settings.
+func features() iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for f := range reflect.TypeFor[Config]().Fields() {
+			if f.IsExported() && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+func settingOf(f reflect.StructField, name, group string, index []int) setting {
+	s := setting{
+		name: name, index: index, group: group, doc: f.Tag.Get("doc"),
+		fallback: f.Tag.Get("envDefault"), shown: f.Tag.Get("shown"), values: f.Tag.Get("values"),
+		oneof:  strings.Fields(f.Tag.Get("oneof")),
+		isTime: f.Type == reflect.TypeFor[time.Duration](),
+		isBool: f.Type.Kind() == reflect.Bool,
+	}
+	if least, ok := f.Tag.Lookup("min"); ok {
+		s.isNumber = true
+		s.min, s.max = mustInt(least), maxNumber
+		if s.isTime {
+			s.max = maxMillis
+		}
+		if most, ok := f.Tag.Lookup("max"); ok {
+			s.max = mustInt(most)
+		}
+	}
+	return s
+}
 
 const (
 	// maxMillis is a hundred years: far from what overflows a time.Duration or
@@ -72,19 +88,19 @@ func mustInt(s string) int64 {
 	return n
 }
 
-// check returns what is wrong with the value by itself, or nothing.
-func (s *setting) check(v reflect.Value) string {
-	switch {
-	case len(s.oneof) > 0 && !slices.Contains(s.oneof, v.String()):
-		return fmt.Sprintf("%s is not one of %s", quoted(v.String()), strings.Join(s.oneof, ", "))
-	case s.isNumber:
-		n := v.Int()
-		if s.isTime {
-			n = time.Duration(n).Milliseconds()
-		}
-		if n < s.min || n > s.max {
-			return fmt.Sprintf("%d is not between %d and %d", n, s.min, s.max)
-		}
+// checkWord returns what is wrong with a text where only some words are taken.
+func (s *setting) checkWord(text string) string {
+	return where(len(s.oneof) > 0 && !slices.Contains(s.oneof, text), "%s is not one of %s", quoted(text), strings.Join(s.oneof, ", "))
+}
+
+// checkNumber returns what is wrong with a value where there are bounds.
+func (s *setting) checkNumber(v reflect.Value) string {
+	if !s.isNumber {
+		return ""
 	}
-	return ""
+	n := v.Int()
+	if s.isTime {
+		n = time.Duration(n).Milliseconds()
+	}
+	return where(n < s.min || n > s.max, "%d is not between %d and %d", n, s.min, s.max)
 }

@@ -1,24 +1,17 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"session-api/internal/api"
-	"session-api/internal/cleanup"
-	"session-api/internal/tracing"
 )
 
 // maxShutdown is what both phases of a shutdown may take together, so that the
@@ -37,67 +30,59 @@ type rule struct {
 
 // checks are the rules, those of Redis apart.
 var checks = []rule{
-	{"HOST", nil, func(c *Config) string { return checkHost(c.Host, "PORT") }},
-	{"ALLOWED_ORIGINS", nil, func(c *Config) string { return first(c.AllowedOrigins, checkOrigin) }},
-	{"ALLOWED_HOSTS", nil, func(c *Config) string { return first(c.AllowedHosts, checkAllowedHost) }},
-	{"CORS_ALLOWED_HEADERS", nil, func(c *Config) string { return first(c.AllowedHeaders, checkAllowedHeader) }},
+	{"HOST", nil, func(c *Config) string { return checkHost(c.Server.Host, "PORT") }},
+	{"ALLOWED_ORIGINS", nil, func(c *Config) string { return first(c.Clients.AllowedOrigins, checkOrigin) }},
+	{"ALLOWED_HOSTS", nil, func(c *Config) string { return first(c.Clients.AllowedHosts, checkAllowedHost) }},
+	{"CORS_ALLOWED_HEADERS", nil, func(c *Config) string { return first(c.Clients.AllowedHeaders, checkAllowedHeader) }},
 	{"SHUTDOWN_TIMEOUT_MS", []string{"SHUTDOWN_DELAY_MS"}, func(c *Config) string {
-		return where(c.ShutdownDelay+c.ShutdownTimeout > maxShutdown,
-			"with SHUTDOWN_DELAY_MS it makes %d, at most %d are possible", (c.ShutdownDelay + c.ShutdownTimeout).Milliseconds(), maxShutdown.Milliseconds())
+		return where(c.HTTP.ShutdownDelay+c.HTTP.ShutdownTimeout > maxShutdown,
+			"with SHUTDOWN_DELAY_MS it makes %d, at most %d are possible", (c.HTTP.ShutdownDelay + c.HTTP.ShutdownTimeout).Milliseconds(), maxShutdown.Milliseconds())
 	}},
 	{"SESSION_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *Config) string {
-		return where(c.TTL > c.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.TTL.Milliseconds(), c.MaxTTL.Milliseconds())
+		return where(c.Sessions.TTL > c.Sessions.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.Sessions.TTL.Milliseconds(), c.Sessions.MaxTTL.Milliseconds())
 	}},
 	{"SESSION_ROLE_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, checkRoleTTLs},
 	{"CREATE_BYTES_PER_MINUTE", []string{"SESSION_MAX_BYTES"}, func(c *Config) string {
-		return where(c.CreateBytes > 0 && c.CreateBytes < c.MaxBytes,
-			"%d is less than SESSION_MAX_BYTES (%d): nobody could create the largest session", c.CreateBytes, c.MaxBytes)
+		return where(c.Clients.CreateBytes > 0 && c.Clients.CreateBytes < c.Documents.MaxBytes,
+			"%d is less than SESSION_MAX_BYTES (%d): nobody could create the largest session", c.Clients.CreateBytes, c.Documents.MaxBytes)
 	}},
 	{"SESSION_MAX_MEMORY_BYTES", []string{"SESSION_MAX_BYTES"}, func(c *Config) string {
-		return where(c.MaxMemoryBytes > 0 && c.MaxMemoryBytes < 2*int64(c.MaxBytes),
-			"%d is less than twice SESSION_MAX_BYTES (%d): the largest session would not fit", c.MaxMemoryBytes, c.MaxBytes)
+		return where(c.Store.MaxMemoryBytes > 0 && c.Store.MaxMemoryBytes < 2*int64(c.Documents.MaxBytes),
+			"%d is less than twice SESSION_MAX_BYTES (%d): the largest session would not fit", c.Store.MaxMemoryBytes, c.Documents.MaxBytes)
 	}},
 	{"COOKIE_NAME", nil, func(c *Config) string {
-		return where((&http.Cookie{Name: c.CookieName}).Valid() != nil,
-			"%s is no cookie name: letters, digits and !#$%%&'*+-.^_`|~ are (RFC 6265)", quoted(c.CookieName))
+		return where((&http.Cookie{Name: c.Cookie.Name}).Valid() != nil,
+			"%s is no cookie name: letters, digits and !#$%%&'*+-.^_`|~ are (RFC 6265)", quoted(c.Cookie.Name))
 	}},
 	{"COOKIE_PREFIX", []string{"COOKIE_NAME", "COOKIE_DOMAIN", "COOKIE_SECURE", "APP_ENV"}, checkCookiePrefix},
 	{"COOKIE_NAME", []string{"COOKIE_DOMAIN"}, func(c *Config) string {
-		return where(c.cookiePrefix("__Host-") && c.CookieDomain != "", "the prefix __Host- rules out COOKIE_DOMAIN")
+		return where(c.cookiePrefix("__Host-") && c.Cookie.Domain != "", "the prefix __Host- rules out COOKIE_DOMAIN")
 	}},
 	{"COOKIE_NAME", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
 		return where(!c.secure() && c.cookiePrefix("__Host-", "__Secure-", "__Http-"),
 			"its prefix needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
 	{"COOKIE_DOMAIN", nil, func(c *Config) string {
-		cookie := http.Cookie{Name: "name", Domain: c.CookieDomain}
-		return where(c.CookieDomain != "" && cookie.Valid() != nil, "%s is no domain name", quoted(c.CookieDomain))
+		cookie := http.Cookie{Name: "name", Domain: c.Cookie.Domain}
+		return where(c.Cookie.Domain != "" && cookie.Valid() != nil, "%s is no domain name", quoted(c.Cookie.Domain))
 	}},
 	{"COOKIE_SAMESITE", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
-		return where(!c.secure() && c.CookieSameSite == "none", "none needs a Secure cookie: set COOKIE_SECURE=true")
+		return where(!c.secure() && c.Cookie.SameSite == http.SameSiteNoneMode, "none needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
 	{"COOKIE_PARTITIONED", []string{"COOKIE_SECURE", "APP_ENV"}, func(c *Config) string {
-		return where(!c.secure() && c.CookiePartitioned, "true needs a Secure cookie: set COOKIE_SECURE=true")
+		return where(!c.secure() && c.Cookie.Partitioned, "true needs a Secure cookie: set COOKIE_SECURE=true")
 	}},
 	{"COOKIE_SECURE", []string{"APP_ENV"}, func(c *Config) string {
 		return where(!c.secure() && c.Production(), "false would send sessions over plain HTTP, which production refuses")
 	}},
 	{"ANALYSIS_TMP_DIR", nil, checkAnalysisDir},
 	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *Config) string {
-		return where(c.FileTTL < c.FileGrace, "%d is less than FILE_GRACE_MS (%d)", c.FileTTL.Milliseconds(), c.FileGrace.Milliseconds())
+		return where(c.Files.TTL < c.Files.Grace, "%d is less than FILE_GRACE_MS (%d)", c.Files.TTL.Milliseconds(), c.Files.Grace.Milliseconds())
 	}},
 	{"OTEL_EXPORTER_OTLP_ENDPOINT", nil, func(c *Config) string {
-		u, err := url.Parse(c.TraceEndpoint)
-		return where(c.TraceEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == ""),
+		u, err := url.Parse(c.Tracing.Endpoint)
+		return where(c.Tracing.Endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == ""),
 			"is no http:// or https:// address")
-	}},
-	{"OTEL_EXPORTER_OTLP_HEADERS", nil, func(c *Config) string {
-		_, err := tracing.ParseHeaders(string(c.TraceHeaders))
-		return where(err != nil, "is %v", err)
-	}},
-	{"ACCESS_LOG", nil, func(c *Config) string {
-		_, ok := ParseAccessLog(c.AccessLog)
-		return where(!ok, "%s is not all, errors or sample:N with a whole N above 0", quoted(c.AccessLog))
 	}},
 }
 
@@ -133,46 +118,6 @@ func first(list []string, check func(string) string) string {
 	return ""
 }
 
-// secure reports whether the cookie has the attribute.
-func (c *Config) secure() bool { return c.CookieSecure == "true" }
-
-// prefixes are what COOKIE_PREFIX stands for.
-var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
-
-// knownPrefixes are those that browsers hold to rules.
-var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
-
-// usualPrefix is the COOKIE_PREFIX that auto stands for.
-func (c *Config) usualPrefix() string {
-	switch {
-	case !c.Production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
-		return "none"
-	case c.CookieDomain != "":
-		return "secure"
-	default:
-		return "host"
-	}
-}
-
-// BrowserCookieName is the cookie's name as browsers have it.
-func (c *Config) BrowserCookieName() string { return prefixes[c.CookiePrefix] + c.CookieName }
-
-// checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
-func checkCookiePrefix(c *Config) string {
-	prefix := prefixes[c.CookiePrefix]
-	switch {
-	case prefix == "":
-		return ""
-	case c.cookiePrefix(knownPrefixes...):
-		return "COOKIE_NAME has a prefix of its own: leave one of them out"
-	case !c.secure():
-		return "the prefix " + prefix + " needs a Secure cookie: set COOKIE_SECURE=true"
-	case c.CookiePrefix == "host" && c.CookieDomain != "":
-		return "the prefix __Host- rules out COOKIE_DOMAIN: secure is possible with it"
-	}
-	return ""
-}
-
 // checkAllowedHost refuses what no Host header can be compared with.
 func checkAllowedHost(host string) string {
 	name := strings.TrimPrefix(host, "*.")
@@ -196,13 +141,6 @@ func unbracketed(host string) string {
 		return strings.TrimSuffix(inner, "]")
 	}
 	return host
-}
-
-// cookiePrefix reports whether the cookie's name has one of the prefixes.
-// Browsers compare them without regard to case (RFC 6265bis section 5.7).
-func (c *Config) cookiePrefix(prefixes ...string) bool {
-	name := strings.ToLower(c.CookieName)
-	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
 }
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
@@ -232,45 +170,4 @@ func checkAllowedHeader(name string) string {
 		return quoted(name) + " is a header that browsers set by themselves: pages cannot send it"
 	}
 	return ""
-}
-
-func checkRoleTTLs(c *Config) string {
-	for role, ttl := range c.RoleTTL {
-		if ttl > c.MaxTTL {
-			return fmt.Sprintf("role %s: %d is more than SESSION_MAX_TTL_MS (%d)", quoted(role), ttl.Milliseconds(), c.MaxTTL.Milliseconds())
-		}
-	}
-	return ""
-}
-
-// checkAnalysisDir asks the cleanup, which knows where it must not delete.
-func checkAnalysisDir(c *Config) string {
-	if _, err := os.Lstat(c.AnalysisDir); errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(c.AnalysisDir) && !c.dirIsDefault {
-		return quoted(c.AnalysisDir) + " does not exist"
-	}
-	options := c.CleanupOptions()
-	all, ok := options.Validate().(interface{ Unwrap() []error })
-	if !ok {
-		return ""
-	}
-	for _, err := range all.Unwrap() {
-		if wrong, ok := errors.AsType[*cleanup.OptionError](err); ok && wrong.Option == "Dir" {
-			return wrong.Err.Error()
-		}
-	}
-	return ""
-}
-
-// ParseAccessLog returns of how many requests that succeed one is logged: 1 for
-// all of them, 0 for none.
-func ParseAccessLog(v string) (every int, ok bool) {
-	switch v {
-	case "all":
-		return 1, true
-	case "errors":
-		return 0, true
-	}
-	n, ok := strings.CutPrefix(v, "sample:")
-	every, err := strconv.Atoi(n)
-	return every, ok && err == nil && every > 0
 }

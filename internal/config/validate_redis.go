@@ -17,45 +17,45 @@ var redisChecks = onRedis([]rule{
 		return where(len(c.namesOfRedis()) == 0,
 			"redis needs an address: set one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER")
 	}},
-	{"REDIS_URL", nil, func(c *Config) string { return checkRedisURL(string(c.RedisURL)) }},
+	{"REDIS_URL", nil, func(c *Config) string { return checkRedisURL(string(c.Redis.URL)) }},
 	{"REDIS_URL", nil, func(c *Config) string {
 		others := strings.Join(c.namesOfRedis(), " and ")
-		return where(c.RedisURL != "" && len(c.namesOfRedis()) > 1, "one of %s is enough", others)
+		return where(c.Redis.URL != "" && len(c.namesOfRedis()) > 1, "one of %s is enough", others)
 	}},
 	{"REDIS_URL", []string{"REDIS_USERNAME", "REDIS_PASSWORD_FILE", "REDIS_DB", "REDIS_TLS"}, checkRedisURLAlone},
-	{"REDIS_HOST", nil, func(c *Config) string { return checkRedisHost(c.RedisHost) }},
+	{"REDIS_HOST", nil, func(c *Config) string { return checkRedisHost(c.Redis.Host) }},
 	{"REDIS_HOST", []string{"REDIS_URL"}, func(c *Config) string {
-		return where(c.RedisHost != "" && c.RedisURL == "" && len(c.namesOfRedis()) > 1,
+		return where(c.Redis.Host != "" && c.Redis.URL == "" && len(c.namesOfRedis()) > 1,
 			"one of %s is enough", strings.Join(c.namesOfRedis(), " and "))
 	}},
 	{"REDIS_USERNAME", []string{"REDIS_URL", "REDIS_PASSWORD_FILE"}, func(c *Config) string {
 		o, err := c.RedisOptions()
-		return where(err == nil && c.RedisUsername != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
+		return where(err == nil && c.Redis.Username != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
 	}},
 	{"REDIS_TLS_CA_FILE", []string{"REDIS_URL", "REDIS_TLS"}, func(c *Config) string {
-		if c.RedisTLSCAFile == "" {
+		if c.Redis.TLSCAFile == "" {
 			return ""
 		}
 		if !c.redisByTLS() {
 			return noTLS
 		}
-		_, err := readAuthorities(c.RedisTLSCAFile)
+		_, err := readAuthorities(c.Redis.TLSCAFile)
 		return textOf(err)
 	}},
 	{"REDIS_TLS_CERT_FILE", []string{"REDIS_URL", "REDIS_TLS", "REDIS_TLS_KEY_FILE"}, func(c *Config) string {
 		switch {
-		case c.RedisTLSCertFile == "":
-			return where(c.RedisTLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
-		case c.RedisTLSKeyFile == "":
+		case c.Redis.TLSCertFile == "":
+			return where(c.Redis.TLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
+		case c.Redis.TLSKeyFile == "":
 			return "its key is needed, too: set REDIS_TLS_KEY_FILE"
 		case !c.redisByTLS():
 			return noTLS
 		}
-		_, err := readCertificate(c.RedisTLSCertFile, c.RedisTLSKeyFile)
+		_, err := readCertificate(c.Redis.TLSCertFile, c.Redis.TLSKeyFile)
 		return textOf(err)
 	}},
 	{"REDIS_TLS_SERVER_NAME", []string{"REDIS_URL", "REDIS_TLS"}, func(c *Config) string {
-		switch name := c.RedisTLSServerName; {
+		switch name := c.Redis.TLSServerName; {
 		case name == "":
 			return ""
 		case !c.redisByTLS():
@@ -65,25 +65,25 @@ var redisChecks = onRedis([]rule{
 			return where(err != nil && !hostName.MatchString(name), "%s is no host name", quoted(name))
 		}
 	}},
-	{"REDIS_SENTINELS", nil, func(c *Config) string { return first(c.RedisSentinels, checkHostPort) }},
+	{"REDIS_SENTINELS", nil, func(c *Config) string { return first(c.Redis.Sentinels, checkHostPort) }},
 	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *Config) string {
-		return where(len(c.RedisSentinels) > 0 && len(c.RedisCluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
+		return where(len(c.Redis.Sentinels) > 0 && len(c.Redis.Cluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
 	}},
 	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
-		return where(len(c.RedisSentinels) > 0 && c.RedisSentinelMaster == "", "required: which of the servers that the Sentinels watch")
+		return where(len(c.Redis.Sentinels) > 0 && c.Redis.SentinelMaster == "", "required: which of the servers that the Sentinels watch")
 	}},
 	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
-		return where(len(c.RedisSentinels) == 0 && c.RedisSentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
+		return where(len(c.Redis.Sentinels) == 0 && c.Redis.SentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
 	}},
 	{"REDIS_SENTINEL_USERNAME", []string{"REDIS_SENTINEL_PASSWORD_FILE"}, func(c *Config) string {
-		return where(c.RedisSentinelUsername != "" && c.RedisSentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
+		return where(c.Redis.SentinelUsername != "" && c.Redis.SentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
 	}},
-	{"REDIS_CLUSTER", nil, func(c *Config) string { return first(c.RedisCluster, checkHostPort) }},
+	{"REDIS_CLUSTER", nil, func(c *Config) string { return first(c.Redis.Cluster, checkHostPort) }},
 	{"REDIS_DB", nil, func(c *Config) string {
-		return where(len(c.RedisCluster) > 0 && c.RedisDB != 0, "a Cluster has only database 0")
+		return where(len(c.Redis.Cluster) > 0 && c.Redis.DB != 0, "a Cluster has only database 0")
 	}},
 	{"REDIS_PREFIX", nil, func(c *Config) string {
-		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.RedisPrefix}
+		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.Redis.Prefix}
 		return textOf(o.Validate())
 	}},
 })
@@ -93,7 +93,7 @@ const noTLS = "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_U
 
 // redisByTLS reports whether Redis is spoken to by TLS.
 func (c *Config) redisByTLS() bool {
-	return c.RedisTLS || strings.HasPrefix(string(c.RedisURL), "rediss:")
+	return c.Redis.TLS || strings.HasPrefix(string(c.Redis.URL), "rediss:")
 }
 
 // onRedis leaves the rules out where sessions are kept elsewhere. With a store
@@ -101,7 +101,7 @@ func (c *Config) redisByTLS() bool {
 func onRedis(rules []rule) []rule {
 	for i, one := range rules {
 		rules[i].check = func(c *Config) string {
-			if !c.OnRedis() && (!c.storeIsUnknown() || len(c.namesOfRedis()) == 0) {
+			if !c.OnRedis() && (!c.Store.isUnknown || len(c.namesOfRedis()) == 0) {
 				return ""
 			}
 			return one.check(c)
@@ -163,24 +163,24 @@ func checkRedisURLHost(u *url.URL) string {
 
 // checkRedisURLAlone refuses what is set in the address and beside it.
 func checkRedisURLAlone(c *Config) string {
-	if c.RedisURL == "" {
+	if c.Redis.URL == "" {
 		return ""
 	}
-	u, err := url.Parse(string(c.RedisURL))
+	u, err := url.Parse(string(c.Redis.URL))
 	if err != nil {
 		return ""
 	}
 	password, _ := u.User.Password()
 	switch {
-	case c.RedisUsername != "" && u.User.Username() != "":
+	case c.Redis.Username != "" && u.User.Username() != "":
 		return "it names a user, and so does REDIS_USERNAME: set one of them"
-	case c.RedisPassword != "" && password != "":
+	case c.Redis.Password != "" && password != "":
 		return "it holds a password, and so does REDIS_PASSWORD: set one of them"
-	case u.User.Username() != "" && password == "" && c.RedisPassword == "":
+	case u.User.Username() != "" && password == "" && c.Redis.Password == "":
 		return "it names a user, who needs a password: put it behind the name, or into REDIS_PASSWORD"
-	case c.RedisDB != 0 && strings.Trim(u.Path, "/") != "":
+	case c.Redis.DB != 0 && strings.Trim(u.Path, "/") != "":
 		return "it names a database, and so does REDIS_DB: set one of them"
-	case c.RedisTLS && u.Scheme != "rediss":
+	case c.Redis.TLS && u.Scheme != "rediss":
 		return "REDIS_TLS is on: begin it with rediss://"
 	}
 	return ""

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -22,6 +24,10 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[[]string]():                 func(v string) (any, error) { return split(v, ","), nil },
 	reflect.TypeFor[secret]():                   func(v string) (any, error) { return secret(v), nil },
 	reflect.TypeFor[secrets]():                  func(v string) (any, error) { return parseSecrets(v), nil },
+	reflect.TypeFor[slog.Level]():               func(v string) (any, error) { return parseLevel(v) },
+	reflect.TypeFor[http.SameSite]():            func(v string) (any, error) { return parseSameSite(v) },
+	reflect.TypeFor[AccessLog]():                func(v string) (any, error) { return parseAccessLog(v) },
+	reflect.TypeFor[TraceHeaders]():             func(v string) (any, error) { return parseTraceHeaders(v) },
 	reflect.TypeFor[[]netip.Prefix]():           func(v string) (any, error) { return parsePrefixes(v) },
 	reflect.TypeFor[map[string]time.Duration](): func(v string) (any, error) { return parseRoleTTLs(v) },
 }
