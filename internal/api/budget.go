@@ -25,8 +25,8 @@ const (
 	budgetShares = 2
 )
 
-// defaultBodyMemory is the size of the budgets where the options do not say.
-const defaultBodyMemory = 32 << 20
+// DefaultBodyMemory is Options.MaxBodyMemory where that is 0.
+const DefaultBodyMemory = 32 << 20
 
 // budget bounds the bytes that are held at once, in all and by one client. Who
 // asks for more than is left waits in line; of those, the client that holds the

@@ -67,7 +67,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.streams = newStreams(o.MaxStreams)
-	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
+	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
 	s.bodies, s.answers = newBudget(size), newBudget(size)
 	s.bodies.ofBodies = true
 	s.lingering = make(chan struct{}, maxLingering)

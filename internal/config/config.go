@@ -16,7 +16,10 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"session-api/internal/api"
 	"session-api/internal/memlimit"
+	"session-api/internal/store"
+	"session-api/internal/store/redis"
 )
 
 // Config is every setting, one struct a feature. Durations are milliseconds in
@@ -69,6 +72,16 @@ func (p Problems) Error() string {
 		fmt.Fprintf(&b, "\n  %s: %s", one.Name, one.Text)
 	}
 	return b.String()
+}
+
+// defaults are the defaults that another package already has for its options. All
+// others stand in the tags of their settings.
+func defaults() Config {
+	return Config{
+		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
+		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
+		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
+	}
 }
 
 // MemoryLimit is what bounds the process's memory.
@@ -149,7 +162,7 @@ func parse(environ map[string]string) (Config, Problems) {
 		}
 		given[s.name] = v
 	}
-	var c Config
+	c := defaults()
 	c.byNodeEnv = strings.TrimSpace(environ["APP_ENV"]) == "" && strings.EqualFold(strings.TrimSpace(environ["NODE_ENV"]), "production")
 	if c.byNodeEnv {
 		given["APP_ENV"] = "production"

@@ -29,10 +29,10 @@ type Redis struct {
 	SentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, where they ask for one."`
 	SentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD, read again as REDIS_PASSWORD_FILE is."`
 	Cluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster. They say where the others are."`
-	Prefix               string        `env:"REDIS_PREFIX" envDefault:"session:" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
+	Prefix               string        `env:"REDIS_PREFIX" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
 	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are answered from memory until Redis says that a session has changed."`
-	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" envDefault:"1000" min:"1" doc:"Longest wait for a connection."`
-	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" envDefault:"2000" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
+	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" min:"1" doc:"Longest wait for a connection."`
+	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
 	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all of them. What is stored compressed can be read with any value."`
 }
 

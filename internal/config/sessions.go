@@ -27,8 +27,8 @@ type Sessions struct {
 
 // Events are the settings of /api/events.
 type Events struct {
-	Buffer    int           `env:"SESSION_EVENTS_BUFFER" envDefault:"10000" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
-	Heartbeat time.Duration `env:"SESSION_EVENTS_HEARTBEAT_MS" envDefault:"8000" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
+	Buffer    int           `env:"SESSION_EVENTS_BUFFER" min:"1" max:"10000000" doc:"How many events are kept for readers of /api/events that come back or fall behind."`
+	Heartbeat time.Duration `env:"SESSION_EVENTS_HEARTBEAT_MS" min:"100" doc:"How long a stream of /api/events is silent at most: a comment is sent then. Shorter than what the proxies in front wait for a silent answer, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 }
 
 // Documents bounds what is in a session.

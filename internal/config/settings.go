@@ -26,14 +26,18 @@ type setting struct {
 // settings are the fields of all features, in order.
 var settings = sync.OnceValue(func() []setting {
 	var all []setting
-	group := ""
+	group, usual := "", defaults()
 	for feature := range features() {
 		if g := feature.Tag.Get("group"); g != "" {
 			group = g
 		}
 		for f := range feature.Type.Fields() {
 			if name := f.Tag.Get("env"); name != "" {
-				all = append(all, settingOf(f, name, group, slices.Concat(feature.Index, f.Index)))
+				s := settingOf(f, name, group, slices.Concat(feature.Index, f.Index))
+				if v := reflect.ValueOf(usual).FieldByIndex(s.index); !v.IsZero() {
+					s.fallback = show(v.Interface())
+				}
+				all = append(all, s)
 			}
 		}
 	}

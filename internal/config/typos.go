@@ -1,10 +1,13 @@
 package config
 
 import (
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"session-api/internal/spelling"
 )
 
 // Typo is a variable that is no setting, and the setting that it may be meant
@@ -34,13 +37,21 @@ var foreign = regexp.MustCompile(`^(SESSION_API_.*|.*_(SERVICE_HOST|SERVICE_PORT
 // nearest returns the setting of that name, or the one setting that it is most
 // likely meant to be, or nothing.
 func nearest(name string) string {
-	best, least := "", 4
-	for _, s := range settings() {
-		if d := slip(name, s.name); d < least {
-			best, least = s.name, d
+	const far = 4
+	return spelling.Nearest(settingNames(), func(known string) (distance int, near bool) {
+		d := slip(name, known)
+		return d, d < far
+	})
+}
+
+func settingNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, s := range settings() {
+			if !yield(s.name) {
+				return
+			}
 		}
 	}
-	return best
 }
 
 // slip returns how far a name is from a setting's, as a number of letters, or a
@@ -62,7 +73,7 @@ func slip(name, setting string) int {
 	}
 	// Of short names nearly all are near to each other, and those of one word
 	// belong to everybody.
-	d := distance(plain, want)
+	d := spelling.Distance(plain, want)
 	sameStart := firstWord(name) == firstWord(setting)
 	switch {
 	case len(want) >= 8 && parts > 1 && d <= max(1, len(plain)/6):
@@ -83,25 +94,4 @@ func squeeze(name string) string {
 func firstWord(name string) string {
 	word, _, _ := strings.Cut(name, "_")
 	return strings.ToUpper(word)
-}
-
-// distance is the Levenshtein distance of a and b, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
