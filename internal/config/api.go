@@ -17,7 +17,7 @@ func (c *Config) API() api.Options {
 		AllowedHosts:         c.Clients.hosts(),
 		Development:          !c.Production(),
 		AllowedHeaders:       c.Clients.AllowedHeaders,
-		TrustedProxies:       c.Clients.proxies(),
+		TrustedProxies:       c.Clients.TrustedProxies,
 		ClientIPHeader:       c.Clients.ClientIPHeader,
 		IdleTimeout:          c.HTTP.IdleTimeout,
 		CreatePerMinute:      c.Clients.CreateRatePerMinute,

@@ -21,12 +21,3 @@ func (c *Clients) hosts() []string {
 	}
 	return list
 }
-
-// proxies are TrustedProxies as text.
-func (c *Clients) proxies() []string {
-	list := make([]string, len(c.TrustedProxies))
-	for i, p := range c.TrustedProxies {
-		list[i] = p.String()
-	}
-	return list
-}

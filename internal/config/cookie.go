@@ -25,8 +25,6 @@ var sameSite = map[string]http.SameSite{
 	"none":   http.SameSiteNoneMode,
 }
 
-func parseSameSite(v string) (http.SameSite, error) { return sameSite[v], nil }
-
 // secure reports whether the cookie has the attribute.
 func (c *Config) secure() bool { return c.Cookie.Secure == "true" }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"testing"
@@ -58,4 +59,28 @@ func TestSecretFilesThatEverybodyReads(t *testing.T) {
 	assert.Empty(t, c.ReadableSecretFiles())
 	require.NoError(t, os.Chmod(file, 0o644))
 	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, c.ReadableSecretFiles())
+}
+
+// What is printed of a value is what its variable takes.
+func TestPrint_readsBack(t *testing.T) {
+	for name, values := range map[string][]string{
+		"ACCESS_LOG":              {"all", "errors", "sample:3"},
+		"LOG_LEVEL":               {"debug", "info", "warn", "error"},
+		"COOKIE_SAMESITE":         {"lax", "strict"},
+		"SANITIZE_INPUTS":         {"controls", "html", "off"},
+		"SESSION_EVICTION_POLICY": {"lru", "ttl", "none"},
+		"REDIS_TIMEOUT_MS":        {"2000", "1"},
+		"TRUSTED_PROXIES":         {"10.0.0.0/8,192.0.2.1/32"},
+	} {
+		for _, value := range values {
+			c, err := Load(environment(t, name, value))
+			require.NoError(t, err)
+			assert.Contains(t, c.Print(), "\n"+name+"="+value+"\n")
+		}
+	}
+	c, err := Load(environment(t, "OTEL_EXPORTER_OTLP_HEADERS", "key=hunter2"))
+	require.NoError(t, err)
+	assert.Equal(t, "hunter2", c.Tracing.Headers.Values.Get("key"))
+	assert.Contains(t, c.Print(), "\nOTEL_EXPORTER_OTLP_HEADERS=***\n")
+	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c.Tracing), "hunter2")
 }

@@ -25,7 +25,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[secret]():                   func(v string) (any, error) { return secret(v), nil },
 	reflect.TypeFor[secrets]():                  func(v string) (any, error) { return parseSecrets(v), nil },
 	reflect.TypeFor[slog.Level]():               func(v string) (any, error) { return parseLevel(v) },
-	reflect.TypeFor[http.SameSite]():            func(v string) (any, error) { return parseSameSite(v) },
+	reflect.TypeFor[http.SameSite]():            func(v string) (any, error) { return sameSite[v], nil },
 	reflect.TypeFor[AccessLog]():                func(v string) (any, error) { return parseAccessLog(v) },
 	reflect.TypeFor[TraceHeaders]():             func(v string) (any, error) { return parseTraceHeaders(v) },
 	reflect.TypeFor[[]netip.Prefix]():           func(v string) (any, error) { return parsePrefixes(v) },
