@@ -53,9 +53,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	// ending the process at once.
 	signal.Ignore(syscall.SIGPIPE)
 
-	var listen net.ListenConfig
-	listen.SetMultipathTCP(false) // where refuse cannot be had
-	listener, err := listen.Listen(ctx, "tcp", cfg.Address())
+	listener, err := httpserver.Listen(ctx, cfg.Address())
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.Address(), err)
 	}

@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -76,7 +77,15 @@ func New(opts Options) *Server {
 	return s
 }
 
-// Start serves the connections of a TCP listener until Shutdown or Close. The
+// Listen listens on a TCP address. Multipath TCP is off: its sockets take no
+// filter, which Shutdown needs.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	return config.Listen(ctx, "tcp", address)
+}
+
+// Start serves the connections of a listener, made by Listen, until Shutdown or Close. The
 // channel receives why serving ended.
 func (s *Server) Start(listener net.Listener) <-chan error {
 	s.listener = listener

@@ -12,9 +12,7 @@ import (
 
 // What has begun to connect is accepted, and nothing else begins.
 func TestRefuse(t *testing.T) {
-	var listen net.ListenConfig
-	listen.SetMultipathTCP(false)
-	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := Listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	addr := listener.Addr().String()
