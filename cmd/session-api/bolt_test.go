@@ -116,3 +116,10 @@ func TestCheck_usage(t *testing.T) {
 		})
 	}
 }
+
+func TestBoltConfig_unusableDirectory(t *testing.T) {
+	var out, errOut bytes.Buffer
+	below := filepath.Join(secretFile(t, "x"), "data")
+	assert.Equal(t, 1, run(t.Context(), nil, environment(t, "SESSION_DATA_DIR", below), &out, &errOut))
+	assert.Contains(t, errOut.String(), "SESSION_DATA_DIR: data directory "+below)
+}

@@ -10,10 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"time"
 
 	"session-api/internal/cleanup"
+	"session-api/internal/config"
 	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 )
@@ -35,12 +35,6 @@ Exit status: 0 all well, 1 the directory must not be cleaned, or failed, 2 wrong
 usage.
 `
 
-// imageDir is the directory of analysis files in the container image.
-const imageDir = "/var/lib/session-api/analysis"
-
-// dirIsOurs reports whether the directory is the service's by its name.
-func (c *config) dirIsOurs() bool { return c.dirIsDefault || c.AnalysisDir == imageDir }
-
 // adoptDirectory is the command cleanup.
 func adoptDirectory(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("cleanup", flag.ContinueOnError)
@@ -55,14 +49,11 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	case flags.NArg() > 2:
 		return usageError(fmt.Sprintf("cleanup adopt: unknown argument %q", flags.Arg(2)))
 	}
-	c, err := load(environ)
-	if found, ok := errors.AsType[problems](err); ok {
-		err = found.ofStore()
-	}
+	c, err := config.LoadStore(environ)
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	dir, err := filepath.Abs(cmp.Or(flags.Arg(1), c.AnalysisDir))
+	dir, err := filepath.Abs(cmp.Or(flags.Arg(1), c.Files.Dir))
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
@@ -70,23 +61,23 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	if err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	if err := cleanup.Adopt(dir, c.Store, id, c.ownFiles()); err != nil {
+	if err := cleanup.Adopt(dir, c.Store.Kind, id, c.OwnFiles()); err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
 	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to go when they are older than %v.\n",
-		dir, c.Store, c.FileGrace))
+		dir, c.Store.Kind, c.Files.Grace))
 }
 
 // identityOf returns the identity of the store that the settings name, which a
 // service may be using.
-func identityOf(ctx context.Context, c *config, stderr io.Writer) (string, error) {
+func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string, error) {
 	switch {
-	case c.onBolt():
-		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+	case c.OnBolt():
+		if err := os.MkdirAll(c.Store.DataDir, 0o700); err != nil {
 			return "", fmt.Errorf("SESSION_DATA_DIR: %w", err)
 		}
-		return bolt.Identity(c.DataDir)
-	case !c.onRedis():
+		return bolt.Identity(c.Store.DataDir)
+	case !c.OnRedis():
 		return "", nil
 	}
 	kept, err := openStore(ctx, c, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})))
@@ -113,55 +104,6 @@ func cleanLoop(job *cleanup.Job) func(context.Context) {
 		cancel()
 		job.Loop(ctx)
 	}
-}
-
-// ownFiles are the files and directories that settings name: all but the
-// directory that is cleaned.
-func (c *config) ownFiles() []cleanup.OwnFile {
-	var own []cleanup.OwnFile
-	v := reflect.ValueOf(c).Elem()
-	for _, s := range ownSettings() {
-		if path := v.FieldByName(s.field).String(); path != "" {
-			own = append(own, cleanup.OwnFile{Name: s.name, Path: path})
-		}
-	}
-	return own
-}
-
-// ownSettings are the settings that name a file or directory which the service
-// needs.
-func ownSettings() []setting {
-	var found []setting
-	for _, s := range settings() {
-		if s.values == "path" && s.name != "ANALYSIS_TMP_DIR" {
-			found = append(found, s)
-		}
-	}
-	return found
-}
-
-// ownFileChecks are the rules that keep what the service needs out of the
-// directory that it cleans. That of the data directory is among its own.
-func ownFileChecks() []rule {
-	var rules []rule
-	for _, s := range ownSettings() {
-		if s.name == "SESSION_DATA_DIR" {
-			continue
-		}
-		rules = append(rules, rule{s.name, []string{"ANALYSIS_TMP_DIR"}, func(c *config) string {
-			path := reflect.ValueOf(c).Elem().FieldByName(s.field).String()
-			if !cleanup.Holds(c.AnalysisDir, path) {
-				return ""
-			}
-			return insideAnalysisDir(path)
-		}})
-	}
-	return rules
-}
-
-// insideAnalysisDir says that a file is where files are deleted.
-func insideAnalysisDir(path string) string {
-	return quoted(path) + " is within ANALYSIS_TMP_DIR, where files are deleted: keep it elsewhere, or clean another directory"
 }
 
 // logFiles are the files that the standard streams go to.

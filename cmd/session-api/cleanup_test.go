@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -87,7 +88,7 @@ func TestAdopt(t *testing.T) {
 	mine := filepath.Join(dir, "mine")
 	require.NoError(t, os.WriteFile(mine, nil, 0o600))
 	environ := environment(t, "ANALYSIS_TMP_DIR", dir)
-	_, err := load(environ)
+	_, err := config.Load(environ)
 	require.ErrorContains(t, err, "session-api cleanup adopt "+dir)
 
 	var out, errOut bytes.Buffer
@@ -98,11 +99,11 @@ func TestAdopt(t *testing.T) {
 	for _, wrong := range []string{"/", mine, filepath.Join(dir, "missing"), os.TempDir()} {
 		assert.Equal(t, 1, run(t.Context(), []string{"cleanup", "adopt", wrong}, environ, &out, &errOut), wrong)
 	}
-	_, err = load(environ)
+	_, err = config.Load(environ)
 	require.Error(t, err)
 
 	assert.Equal(t, 0, run(t.Context(), []string{"cleanup", "adopt"}, environ, &out, &errOut), errOut.String())
-	_, err = load(environ)
+	_, err = config.Load(environ)
 	require.NoError(t, err)
 	assert.FileExists(t, mine)
 }
@@ -133,7 +134,7 @@ func TestOwnFilesInTheAnalysisDirectory(t *testing.T) {
 		if tt.name[:5] == "REDIS" {
 			more = append(more, "REDIS_HOST", "localhost", "REDIS_TLS", "true")
 		}
-		_, err := load(environment(t, more...))
+		_, err := config.Load(environment(t, more...))
 		require.ErrorContains(t, err, tt.name+": ", tt.path)
 		require.ErrorContains(t, err, "is within ANALYSIS_TMP_DIR", tt.path)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/transfer"
@@ -48,7 +49,7 @@ func (e *exportJob) check() error {
 	return nil
 }
 
-func (e *exportJob) run(ctx context.Context, kept store.Store, _ *config) error {
+func (e *exportJob) run(ctx context.Context, kept store.Store, _ *config.Config) error {
 	e.work.Store, e.work.Now = kept, time.Now
 	err := e.work.Run(ctx, e.out)
 	if errors.Is(err, store.ErrBadCursor) {

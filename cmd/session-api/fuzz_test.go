@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
 	"session-api/internal/store/memory"
 )
 
@@ -55,7 +56,7 @@ func FuzzConfig(f *testing.F) {
 		assert.NotContains(t, shown, canary)
 		assert.NotContains(t, shown, fileCanary)
 
-		c, err := load(environ)
+		c, err := config.Load(environ)
 		assert.NotContains(t, fmt.Sprintf("%v %+v %#v %v", c, c, c, err), canary)
 		if status != 0 {
 			require.Error(t, err)
@@ -65,8 +66,8 @@ func FuzzConfig(f *testing.F) {
 		require.NoError(t, err)
 		_, err = newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
-		if c.onRedis() {
-			options, err := c.redis()
+		if c.OnRedis() {
+			options, err := c.RedisOptions()
 			require.NoError(t, err)
 			require.NoError(t, options.Validate())
 		}
@@ -81,7 +82,7 @@ func FuzzConfig(f *testing.F) {
 		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS", "REDIS_URL", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD"} {
 			again[name] = environ[name]
 		}
-		second, err := load(again)
+		second, err := config.Load(again)
 		require.NoError(t, err)
 		assert.Equal(t, c, second)
 	})

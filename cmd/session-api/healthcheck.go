@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"session-api/internal/config"
 )
 
 // healthTimeout bounds a health check. It is shorter than what container
@@ -16,19 +18,18 @@ import (
 const healthTimeout = 2 * time.Second
 
 // healthcheck asks the service that this environment describes whether it is
-// alive. Settings other than where it listens are not looked at: a service
-// that runs need not be configured well enough to start once more.
+// alive.
 func healthcheck(ctx context.Context, environ map[string]string) error {
-	c, found := parse(environ)
-	if found.of("APP_ENV", "HOST", "PORT") {
-		return found
+	host, port, err := config.Listen(environ)
+	if err != nil {
+		return err
 	}
-	if c.Port == 0 {
+	if port == 0 {
 		return errors.New("healthcheck: PORT=0 leaves open where the service listens")
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	url := "http://" + net.JoinHostPort(reachable(c.Host), strconv.Itoa(c.Port)) + "/healthz"
+	url := "http://" + net.JoinHostPort(reachable(host), strconv.Itoa(port)) + "/healthz"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)

@@ -16,20 +16,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
+
+	"session-api/internal/httpserver/http2test"
 )
 
 // A shutdown waits for the requests of a connection, and says that there will
 // be no other.
 func TestHTTP2_shutdownLetsRequestsFinish(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true"))
-	f := dialHTTP2(t, s.addr)
-	f.posts(1, 2)
-	f.posts(3, 2)
+	f := http2test.Dial(t, s.addr)
+	posts(t, f, 1, 2)
+	posts(t, f, 3, 2)
 	s.stop()
-	assert.EqualValues(t, 3, f.last().LastStreamID)
+	assert.EqualValues(t, 3, f.Last().LastStreamID)
 	for _, stream := range []uint32{1, 3} {
 		require.NoError(t, f.WriteData(stream, true, []byte("{}")))
-		assert.Equal(t, http.StatusCreated, f.status(stream))
+		assert.Equal(t, http.StatusCreated, f.Status(stream))
 	}
 	require.NoError(t, f.Close())
 	assert.Zero(t, s.end(t), s.errOut)
@@ -40,19 +42,19 @@ func TestHTTP2_shutdownLetsRequestsFinish(t *testing.T) {
 // requests come too late.
 func TestHTTP2_shutdownDelay(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "1500"))
-	f := dialHTTP2(t, s.addr)
-	f.request(1, false, "GET", "/healthz")
-	require.Equal(t, http.StatusOK, f.status(1))
+	f := http2test.Dial(t, s.addr)
+	f.Request(1, false, "GET", "/healthz")
+	require.Equal(t, http.StatusOK, f.Status(1))
 	s.stop()
 	untilTrue(t, "readiness fails", func() bool {
 		return do(t, http.MethodGet, s.url("/readyz"), nil, "").status == http.StatusServiceUnavailable
 	})
-	f.request(3, false, "GET", "/healthz")
-	require.Equal(t, http.StatusOK, f.status(3))
-	f.request(5, false, "GET", "/readyz")
-	require.Equal(t, http.StatusServiceUnavailable, f.status(5), "nothing has come in between")
-	assert.EqualValues(t, 5, f.last().LastStreamID)
-	f.ended()
+	f.Request(3, false, "GET", "/healthz")
+	require.Equal(t, http.StatusOK, f.Status(3))
+	f.Request(5, false, "GET", "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, f.Status(5), "nothing has come in between")
+	assert.EqualValues(t, 5, f.Last().LastStreamID)
+	f.Ended()
 	assert.Zero(t, s.end(t), s.errOut)
 }
 
@@ -60,13 +62,13 @@ func TestHTTP2_shutdownDelay(t *testing.T) {
 func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	silent, _ := dial(t, s.addr)
-	late := newFrames(t, silent)
+	late := http2test.New(t, silent)
 	_, half := dial(t, s.addr)
-	rests := dialHTTP2(t, s.addr)
-	rests.request(1, false, "GET", "/healthz")
-	require.Equal(t, http.StatusOK, rests.status(1))
+	rests := http2test.Dial(t, s.addr)
+	rests.Request(1, false, "GET", "/healthz")
+	require.Equal(t, http.StatusOK, rests.Status(1))
 	s.stop()
-	rests.last()
+	rests.Last()
 	_, _ = late.Conn.Write([]byte(http2.ClientPreface)) // unless it is closed by now
 	_ = late.WriteSettings()
 	assert.Zero(t, s.end(t), s.errOut)
@@ -80,7 +82,7 @@ func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
 // An event stream ends as an answer does.
 func TestHTTP2_shutdownEndsEventStreams(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
-	client := speaksHTTP2(t)
+	client := http2test.NewClient(t)
 	resp, err := client.Get(s.url("/api/events"))
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()

@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -17,6 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
+
+	"session-api/internal/httpserver/http2test"
 )
 
 // send asks over a client, and returns the answer.
@@ -38,7 +38,7 @@ func TestHTTP2_offUnlessSet(t *testing.T) {
 	assert.Equal(t, []int{http.StatusNotFound}, exchange(t, s.addr, http2.ClientPreface))
 	assert.Equal(t, []int{http.StatusOK}, exchange(t, s.addr, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\n"+
 		"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"))
-	resp, err := speaksHTTP2(t).Get(s.url("/healthz"))
+	resp, err := http2test.NewClient(t).Get(s.url("/healthz"))
 	if err == nil {
 		_ = resp.Body.Close()
 	}
@@ -130,7 +130,7 @@ func TestHTTP2_sameAnswers(t *testing.T) {
 	first := http.Client{Transport: &http.Transport{}, Timeout: patience}
 	t.Cleanup(first.CloseIdleConnections)
 	want := walk(&first, "HTTP/1.1")
-	got := walk(speaksHTTP2(t), "HTTP/2.0")
+	got := walk(http2test.NewClient(t), "HTTP/2.0")
 	for i := range want {
 		assert.Equal(t, want[i], got[i])
 	}
@@ -145,26 +145,26 @@ var (
 // Clients may send each cookie in a field of its own (RFC 9113 section 8.2.3).
 func TestHTTP2_cookiesInPieces(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true"))
-	made, _ := send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), "")
+	made, _ := send(t, http2test.NewClient(t), http.MethodPost, s.url("/api/session"), "")
 	cookie, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
-	f := dialHTTP2(t, s.addr)
-	f.request(1, false, "GET", "/api/session", "cookie", "theme=dark", "cookie", cookie, "cookie", "a=b")
-	assert.Equal(t, http.StatusOK, f.status(1))
-	f.request(3, false, "GET", "/api/session/verify", "cookie", cookie, "cookie", "theme=dark; a=b")
-	assert.Equal(t, http.StatusOK, f.status(3))
+	f := http2test.Dial(t, s.addr)
+	f.Request(1, false, "GET", "/api/session", "cookie", "theme=dark", "cookie", cookie, "cookie", "a=b")
+	assert.Equal(t, http.StatusOK, f.Status(1))
+	f.Request(3, false, "GET", "/api/session/verify", "cookie", cookie, "cookie", "theme=dark; a=b")
+	assert.Equal(t, http.StatusOK, f.Status(3))
 	name, _, _ := strings.Cut(cookie, "=")
-	f.request(5, false, "GET", "/api/session", "cookie", name+"=other", "cookie", cookie)
-	assert.Equal(t, http.StatusOK, f.status(5), "one that opens nothing is none")
-	made, _ = send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), "")
+	f.Request(5, false, "GET", "/api/session", "cookie", name+"=other", "cookie", cookie)
+	assert.Equal(t, http.StatusOK, f.Status(5), "one that opens nothing is none")
+	made, _ = send(t, http2test.NewClient(t), http.MethodPost, s.url("/api/session"), "")
 	other, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
-	f.request(7, false, "GET", "/api/session", "cookie", cookie, "cookie", other)
-	assert.Equal(t, http.StatusBadRequest, f.status(7), "two that contradict each other")
+	f.Request(7, false, "GET", "/api/session", "cookie", cookie, "cookie", other)
+	assert.Equal(t, http.StatusBadRequest, f.Status(7), "two that contradict each other")
 }
 
 // What a connection may take of the service is said at its beginning.
 func TestHTTP2_limitsOfAConnection(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true"))
-	f := dialHTTP2(t, s.addr)
+	f := http2test.Dial(t, s.addr)
 	frame, err := f.ReadFrame()
 	require.NoError(t, err)
 	settings, ok := frame.(*http2.SettingsFrame)
@@ -177,30 +177,30 @@ func TestHTTP2_limitsOfAConnection(t *testing.T) {
 		assert.Equal(t, want, got, id)
 	}
 	for i := range uint32(100) {
-		f.posts(2*i+1, 2)
+		posts(t, f, 2*i+1, 2)
 	}
-	f.request(201, false, "GET", "/healthz")
-	assert.Contains(t, []http2.ErrCode{http2.ErrCodeRefusedStream, http2.ErrCodeProtocol}, f.reset(201), "one more than may be")
+	f.Request(201, false, "GET", "/healthz")
+	assert.Contains(t, []http2.ErrCode{http2.ErrCodeRefusedStream, http2.ErrCodeProtocol}, f.Reset(201), "one more than may be")
 	for i := range uint32(100) {
 		require.NoError(t, f.WriteData(2*i+1, true, []byte("{}")))
-		require.Equal(t, http.StatusCreated, f.status(2*i+1))
+		require.Equal(t, http.StatusCreated, f.Status(2*i+1))
 	}
-	f.request(203, false, "GET", "/healthz")
-	assert.Equal(t, http.StatusOK, f.status(203))
+	f.Request(203, false, "GET", "/healthz")
+	assert.Equal(t, http.StatusOK, f.Status(203))
 }
 
 // What is sent before anybody reads it fits into the window of the connection,
 // however many requests there are.
 func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
-	f := dialHTTP2(t, s.addr)
+	f := http2test.Dial(t, s.addr)
 	for stream := range uint32(8) { // one at a time has room for all of its body
-		f.request(2*stream+1, true, "POST", "/api/session", "content-type", "application/json", "content-length", "65536")
+		f.Request(2*stream+1, true, "POST", "/api/session", "content-type", "application/json", "content-length", "65536")
 		for range 4 {
 			require.NoError(t, f.WriteData(2*stream+1, false, make([]byte, 16<<10-1)))
 		}
 	}
-	f.until("the client has sent more than it may", func(frame http2.Frame) bool {
+	f.Until("the client has sent more than it may", func(frame http2.Frame) bool {
 		reset, ok := frame.(*http2.RSTStreamFrame)
 		return ok && reset.ErrCode == http2.ErrCodeFlowControl
 	})
@@ -210,17 +210,17 @@ func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
 // request of the connection anything, as far as gateways let clients go.
 func TestHTTP2_headersOver16KiB(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true"))
-	f := dialHTTP2(t, s.addr)
-	f.posts(1, 2)
+	f := http2test.Dial(t, s.addr)
+	posts(t, f, 1, 2)
 	stream := uint32(3)
 	for size, want := range map[int]int{
 		1 << 10: http.StatusOK, 15 << 10: http.StatusOK,
 		17 << 10: http.StatusRequestHeaderFieldsTooLarge, 60 << 10: http.StatusRequestHeaderFieldsTooLarge,
 	} {
-		f.request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", size))
-		assert.Equal(t, want, f.status(stream), "%d bytes in one", size)
-		f.request(stream+2, false, "GET", "/healthz", "x-a", strings.Repeat("~", size/2), "x-b", strings.Repeat("~", size/2))
-		assert.Equal(t, want, f.status(stream+2), "%d bytes in two", size)
+		f.Request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", size))
+		assert.Equal(t, want, f.Status(stream), "%d bytes in one", size)
+		f.Request(stream+2, false, "GET", "/healthz", "x-a", strings.Repeat("~", size/2), "x-b", strings.Repeat("~", size/2))
+		assert.Equal(t, want, f.Status(stream+2), "%d bytes in two", size)
 		raw := "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("~", size) + "\r\n\r\n"
 		if want == http.StatusOK {
 			raw += "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -231,23 +231,23 @@ func TestHTTP2_headersOver16KiB(t *testing.T) {
 		stream += 4
 	}
 	require.NoError(t, f.WriteData(1, true, []byte("{}")))
-	assert.Equal(t, http.StatusCreated, f.status(1))
-	f.request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", 80<<10))
-	f.last()
-	f.ended()
+	assert.Equal(t, http.StatusCreated, f.Status(1))
+	f.Request(stream, false, "GET", "/healthz", "x-a", strings.Repeat("~", 80<<10))
+	f.Last()
+	f.Ended()
 }
 
 // A connection whose beginning stops somewhere is closed.
 func TestHTTP2_stalledBeginnings(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "READ_HEADER_TIMEOUT_MS", "200", "IDLE_TIMEOUT_MS", "200"))
-	var all []*frames
+	var all []*http2test.Conn
 	for _, sent := range []string{"", "GET ", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM", http2.ClientPreface} {
 		conn, _ := dial(t, s.addr)
 		_, err := io.WriteString(conn, sent)
 		require.NoError(t, err)
-		all = append(all, newFrames(t, conn))
+		all = append(all, http2test.New(t, conn))
 	}
-	all = append(all, dialHTTP2(t, s.addr), dialHTTP2(t, s.addr))
+	all = append(all, http2test.Dial(t, s.addr), http2test.Dial(t, s.addr))
 	require.NoError(t, all[len(all)-1].WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}}))
 	for _, f := range all {
 		_, err := io.Copy(io.Discard, f.Conn)
@@ -260,21 +260,21 @@ func TestHTTP2_stalledBeginnings(t *testing.T) {
 // connection anything.
 func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "READ_TIMEOUT_MS", "1000"))
-	f := dialHTTP2(t, s.addr)
-	f.posts(1, 100)
+	f := http2test.Dial(t, s.addr)
+	posts(t, f, 1, 100)
 	require.NoError(t, f.WriteData(1, false, []byte("{")))
-	assert.Equal(t, http.StatusRequestTimeout, f.status(1))
-	f.request(3, true, "POST", "/api/session", "content-type", "application/json", "content-length", "99999999")
-	assert.Equal(t, http.StatusRequestEntityTooLarge, f.status(3))
-	f.posts(5, 100)
+	assert.Equal(t, http.StatusRequestTimeout, f.Status(1))
+	f.Request(3, true, "POST", "/api/session", "content-type", "application/json", "content-length", "99999999")
+	assert.Equal(t, http.StatusRequestEntityTooLarge, f.Status(3))
+	posts(t, f, 5, 100)
 	require.NoError(t, f.WriteRSTStream(5, http2.ErrCodeCancel))
-	f.request(7, true, "GET", "/healthz", "content-length", "100")
-	assert.Equal(t, http.StatusOK, f.status(7), "nobody waits for it")
-	f.request(9, true, "GET", "/api/session/verify", "content-length", "100")
-	assert.Equal(t, http.StatusUnauthorized, f.status(9))
-	f.posts(11, 100)
+	f.Request(7, true, "GET", "/healthz", "content-length", "100")
+	assert.Equal(t, http.StatusOK, f.Status(7), "nobody waits for it")
+	f.Request(9, true, "GET", "/api/session/verify", "content-length", "100")
+	assert.Equal(t, http.StatusUnauthorized, f.Status(9))
+	posts(t, f, 11, 100)
 	require.NoError(t, f.WriteData(11, true, []byte("{}")))
-	assert.Equal(t, http.StatusBadRequest, f.status(11), "it ends early")
+	assert.Equal(t, http.StatusBadRequest, f.Status(11), "it ends early")
 
 	untilTrue(t, "what was taken back is neither a success nor a failure", func() bool {
 		metrics := do(t, http.MethodGet, s.url("/metrics"), nil, "").body
@@ -287,45 +287,45 @@ func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
 // Who holds memory for a body that does not come is cut off for who needs it.
 func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
-	f := dialHTTP2(t, s.addr)
+	f := http2test.Dial(t, s.addr)
 	const size = 60_000
-	f.posts(1, size)
+	posts(t, f, 1, size)
 	body := `{"inputs":{"a":"` + strings.Repeat("x", size)
 	require.NoError(t, f.WriteData(1, false, []byte(body[:16<<10])))
 	require.NoError(t, f.WriteData(1, false, []byte(body[16<<10:28<<10])))
 	for taken := 0; taken < 20<<10; { // and so more than a small body
-		frame := f.until("the body is read", func(frame http2.Frame) bool {
+		frame := f.Until("the body is read", func(frame http2.Frame) bool {
 			_, ok := frame.(*http2.WindowUpdateFrame)
 			return ok && frame.Header().StreamID == 1
 		})
 		taken += int(frame.(*http2.WindowUpdateFrame).Increment)
 	}
 	began := time.Now()
-	got, _ := send(t, speaksHTTP2(t), http.MethodPost, s.url("/api/session"), body[:size-3]+`"}}`, "Content-Type", "application/json")
+	got, _ := send(t, http2test.NewClient(t), http.MethodPost, s.url("/api/session"), body[:size-3]+`"}}`, "Content-Type", "application/json")
 	assert.Equal(t, http.StatusCreated, got.status)
-	assert.Equal(t, http.StatusRequestTimeout, f.status(1))
+	assert.Equal(t, http.StatusRequestTimeout, f.Status(1))
 	assert.Less(t, time.Since(began), time.Minute, "which is less than READ_TIMEOUT_MS")
-	f.request(3, false, "GET", "/healthz")
-	assert.Equal(t, http.StatusOK, f.status(3))
+	f.Request(3, false, "GET", "/healthz")
+	assert.Equal(t, http.StatusOK, f.Status(3))
 }
 
 // Nor does a client hold it that takes nothing of what it has asked for, though
 // its windows are open.
 func TestHTTP2_answersThatAreNotRead(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "1000", "MAX_BODY_MEMORY_BYTES", "4194304"))
-	client := speaksHTTP2(t)
+	client := http2test.NewClient(t)
 	made, _ := send(t, client, http.MethodPost, s.url("/api/session"), `{"inputs":{"a":"`+strings.Repeat("x", 900_000)+`"}}`, "Content-Type", "application/json")
 	require.Equal(t, http.StatusCreated, made.status)
 	cookie, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
 
 	conn, _ := dial(t, s.addr)
-	f := newFrames(t, conn)
-	f.begin(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	f := http2test.New(t, conn)
+	f.Begin(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
 	require.NoError(t, f.WriteWindowUpdate(0, 1<<30))
 	for i := range uint32(100) {
-		f.request(2*i+1, false, "GET", "/api/session", "cookie", cookie)
+		f.Request(2*i+1, false, "GET", "/api/session", "cookie", cookie)
 	}
-	require.Equal(t, http.StatusOK, f.status(1)) // and of no other answer anything is read
+	require.Equal(t, http.StatusOK, f.Status(1)) // and of no other answer anything is read
 	reads := func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/api/session"), http.NoBody)
 		require.NoError(t, err)
@@ -348,7 +348,7 @@ func TestHTTP2_answersThatAreNotRead(t *testing.T) {
 func TestHTTP2_eventsOutliveTimeouts(t *testing.T) {
 	const timeout = 500 * time.Millisecond
 	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "500", "READ_TIMEOUT_MS", "500", "IDLE_TIMEOUT_MS", "500"))
-	resp, err := speaksHTTP2(t).Get(s.url("/api/events"))
+	resp, err := http2test.NewClient(t).Get(s.url("/api/events"))
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	require.Equal(t, 2, resp.ProtoMajor)
@@ -379,7 +379,7 @@ func TestHTTP2_importsOutliveTimeouts(t *testing.T) {
 		_ = w.Close()
 	}()
 	began := time.Now()
-	resp, err := speaksHTTP2(t).Do(req)
+	resp, err := http2test.NewClient(t).Do(req)
 	require.NoError(t, err)
 	got := read(t, resp)
 	assert.Equal(t, http.StatusOK, got.status, got.body)
@@ -389,11 +389,11 @@ func TestHTTP2_importsOutliveTimeouts(t *testing.T) {
 // A connection has a request as long as one of its streams has.
 func TestHTTP2_busyConnectionsAreLeftAlone(t *testing.T) {
 	s := start(t, environment(t, "HTTP2", "true", "MAX_CONNECTIONS", "1"))
-	f := dialHTTP2(t, s.addr)
-	f.posts(1, 2)
-	f.posts(3, 2)
+	f := http2test.Dial(t, s.addr)
+	posts(t, f, 1, 2)
+	posts(t, f, 3, 2)
 	require.NoError(t, f.WriteData(1, true, []byte("{}")))
-	require.Equal(t, http.StatusCreated, f.status(1))
+	require.Equal(t, http.StatusCreated, f.Status(1))
 	more, r := dial(t, s.addr)
 	_, err := io.WriteString(more, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
@@ -402,60 +402,18 @@ func TestHTTP2_busyConnectionsAreLeftAlone(t *testing.T) {
 	require.ErrorContains(t, err, "timeout")
 
 	require.NoError(t, f.WriteData(3, true, []byte("{}")))
-	require.Equal(t, http.StatusCreated, f.status(3), "nobody has closed it")
+	require.Equal(t, http.StatusCreated, f.Status(3), "nobody has closed it")
 	require.NoError(t, more.SetReadDeadline(time.Now().Add(patience)))
 	status, err := r.ReadString('\n')
 	require.NoError(t, err)
 	assert.Contains(t, status, "200")
-	f.ended()
+	f.Ended()
 }
 
-// However a connection ends, it is counted no more.
-func TestHTTP2_connectionsAreCounted(t *testing.T) {
-	conns := newConnections(10, nil, 0, new(tally))
-	server := &http.Server{
-		ReadHeaderTimeout: patience, WriteTimeout: patience, ConnState: conns.track, ErrorLog: log.New(io.Discard, "", 0),
-		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }),
-	}
-	speakHTTP2(server, conns.tell.CountRefused)
-	var listen net.ListenConfig
-	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	go func() { _ = server.Serve(conns.limit(listener)) }()
-	t.Cleanup(func() { _ = server.Close() })
-	count := func() (open, waiting int) {
-		conns.mu.Lock()
-		defer conns.mu.Unlock()
-		for p := conns.waiting.after; p != &conns.waiting; p = p.after {
-			waiting++
-		}
-		return conns.open, waiting
-	}
-
-	addr := listener.Addr().String()
-	rests, busy, broken := dialHTTP2(t, addr), dialHTTP2(t, addr), dialHTTP2(t, addr)
-	rests.request(1, false, "GET", "/")
-	require.Equal(t, http.StatusOK, rests.status(1))
-	busy.request(1, true, "POST", "/")
-	busy.request(3, true, "POST", "/")
-	busy.request(5, false, "POST", "/")
-	require.Equal(t, http.StatusOK, busy.status(5))
-	broken.request(1, true, "POST", "/")
-	dial(t, addr)
-	untilTrue(t, "two of four wait", func() bool {
-		open, waiting := count()
-		return open == 4 && waiting == 2
-	})
-	require.NoError(t, broken.WriteRSTStream(99, http2.ErrCodeCancel)) // which has never begun
-	broken.ended()
-	require.NoError(t, busy.Close())
-	untilTrue(t, "two are gone", func() bool {
-		open, waiting := count()
-		return open == 2 && waiting == 2
-	})
-	require.NoError(t, server.Close())
-	untilTrue(t, "all are gone", func() bool {
-		open, waiting := count()
-		return open == 0 && waiting == 0
-	})
+// posts begins a request of which the service reads the body.
+func posts(t *testing.T, f *http2test.Conn, stream uint32, length int) {
+	t.Helper()
+	f.Request(stream, true, "POST", "/api/session", "content-type", "application/json",
+		"content-length", strconv.Itoa(length), "expect", "100-continue")
+	require.Equal(t, 100, f.Status(stream), "it comes when the handler reads the body")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/transfer"
@@ -37,8 +38,8 @@ func (j *importJob) check() error {
 	return nil
 }
 
-func (j *importJob) run(ctx context.Context, kept store.Store, c *config) error {
-	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.MaxBytes}
+func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
+	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	err := j.work.Run(ctx, newPatientReader(reading, j.in))

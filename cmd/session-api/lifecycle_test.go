@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
+	"session-api/internal/httpserver"
 	"session-api/internal/store/memory"
 )
 
@@ -48,7 +50,7 @@ func TestSweepLoop(t *testing.T) {
 func TestAwait_isBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := newLogWatch()
-		s := &service{log: slog.New(slog.NewJSONHandler(log, nil)), running: newHandlers()}
+		s := &service{log: slog.New(slog.NewJSONHandler(log, nil)), http: httpserver.New(httpserver.Options{Logger: slog.New(slog.DiscardHandler)})}
 		var loops sync.WaitGroup
 		hang := make(chan struct{})
 		loops.Go(func() { <-hang })
@@ -61,7 +63,7 @@ func TestAwait_isBounded(t *testing.T) {
 }
 
 func TestRun_whenServingFails(t *testing.T) {
-	c, err := load(environment(t))
+	c, err := config.Load(environment(t))
 	require.NoError(t, err)
 	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

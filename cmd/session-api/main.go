@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -87,32 +86,6 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return showConfig(rest, environ, stdout, stderr)
 	}
 	return usageError(fmt.Sprintf("unknown command %q", command))
-}
-
-func showConfig(args []string, environ map[string]string, stdout, stderr io.Writer) error {
-	flags := flag.NewFlagSet("config", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	markdown := flags.Bool("markdown", false, "")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return write(stdout, usage)
-	case err != nil:
-		return usageError("config: " + err.Error())
-	case flags.NArg() > 0:
-		return usageError(fmt.Sprintf("config: unknown argument %q", flags.Arg(0)))
-	case *markdown:
-		return write(stdout, documentation())
-	}
-	c, err := load(environ)
-	if err != nil {
-		return err
-	}
-	for _, t := range typos(environ) { // beside the settings, which can be used as they are printed
-		if err := write(stderr, fmt.Sprintf("session-api: %s is no setting; did you mean %s?\n", t.name, t.meant)); err != nil {
-			return err
-		}
-	}
-	return write(stdout, c.print())
 }
 
 func write(w io.Writer, text string) error {

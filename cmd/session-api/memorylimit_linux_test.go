@@ -92,7 +92,7 @@ func TestFloodInLittleMemory(t *testing.T) {
 			}
 			says := p.log.wait(t, "memory is limited")
 			assert.EqualValues(t, limit, says["bytes"])
-			assert.EqualValues(t, limit/100*sessionShare, says["SESSION_MAX_MEMORY_BYTES"])
+			assert.EqualValues(t, limit/100*40, says["SESSION_MAX_MEMORY_BYTES"])
 
 			service := http.Header{"Authorization": {"Bearer " + serviceToken}, "Content-Type": {"application/json"}}
 			signIn := func(user string) (id string) {
@@ -131,7 +131,7 @@ func TestFloodInLittleMemory(t *testing.T) {
 			assert.Equal(t, http.StatusOK, resp.status, "who was signed in still is")
 			var stats struct{ Evictions, Bytes int64 }
 			require.NoError(t, json.Unmarshal([]byte(do(t, http.MethodGet, "http://"+p.addr+"/stats", service, "").body), &stats))
-			assert.LessOrEqual(t, stats.Bytes, int64(limit/100*sessionShare))
+			assert.LessOrEqual(t, stats.Bytes, int64(limit/100*40))
 			if policy != "none" {
 				assert.Positive(t, stats.Evictions)
 			}

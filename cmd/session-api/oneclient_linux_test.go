@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/api"
 	"session-api/internal/soaktest"
 )
 
@@ -33,6 +31,11 @@ func holdOpen(t *testing.T, addr, client string, count int, sent string) {
 		t.Cleanup(func() { _ = conn.Close() })
 		_, _ = io.WriteString(conn, sent) // it may be closed by now
 	}
+}
+
+// from dials as a client at that address of the loopback network.
+func from(client string) *net.Dialer {
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
 }
 
 // ask sends a request as a client at that address over a connection of its own,
@@ -140,6 +143,9 @@ func TestOneClient_bodyMemory(t *testing.T) {
 	compare(t, fmt.Sprintf("%d half-sent bodies of one client, and a PUT of 900 KiB", count), without, put())
 }
 
+// slowBodyGrace is how long a body may be too slow.
+const slowBodyGrace = 5 * time.Second
+
 // openFiles reads the number of open files in a page of metrics.
 func openFiles(page string) (n int) {
 	_, after, _ := strings.Cut(page, "\nprocess_open_fds ")
@@ -159,7 +165,7 @@ func TestMinBodyRate(t *testing.T) {
 	began := time.Now()
 	post := "POST /api/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 	assert.Equal(t, []int{http.StatusRequestTimeout}, exchange(t, s.addr, post))
-	assert.GreaterOrEqual(t, time.Since(began), paceGrace)
+	assert.GreaterOrEqual(t, time.Since(began), slowBodyGrace)
 
 	_, err = io.WriteString(importing, "0\r\n\r\n")
 	require.NoError(t, err)
@@ -167,143 +173,6 @@ func TestMinBodyRate(t *testing.T) {
 	require.NoError(t, err)
 	got := read(t, resp)
 	assert.Equal(t, http.StatusOK, got.status, got.body)
-}
-
-// What counts is how long the client is waited for, not what the service does
-// meanwhile.
-func TestBodyPace(t *testing.T) {
-	pace := newBodyPace(240)
-	for name, tc := range map[string]struct {
-		waited, reading time.Duration
-		got             int64
-		stalled, slow   bool
-	}{
-		"it has just begun":             {0, time.Second / 2, 0, false, true},
-		"nothing for a while":           {0, time.Second, 1 << 20, true, false},
-		"byte by byte":                  {time.Second, time.Second / 10, 10, true, true},
-		"well enough":                   {10 * time.Second, time.Second / 10, 4000, false, false},
-		"it is waited for by the other": {time.Hour, 0, 1, false, true},
-	} {
-		var p bodyProgress
-		const now = 2 * time.Hour
-		p.waited.Store(int64(tc.waited))
-		p.got.Store(tc.got)
-		if tc.reading > 0 {
-			p.since.Store(int64(now - tc.reading))
-		}
-		assert.Equal(t, tc.stalled, pace.hasStalled(&p, now), name)
-		_, all := p.time(now)
-		assert.Equal(t, tc.slow, pace.isSlow(&p, all), name)
-	}
-}
-
-// isHungUp reports whether the service has closed the other end.
-func isHungUp(t *testing.T, conn net.Conn) bool {
-	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	_, err := conn.Read(make([]byte, 1))
-	return err != nil && !strings.Contains(err.Error(), "timeout")
-}
-
-// Clients with many connections lose those with requests to clients with few,
-// the oldest first. Trusted proxies lose none of them.
-func TestConnections_share(t *testing.T) {
-	for name, tc := range map[string]struct {
-		trusted []netip.Prefix
-		client  string
-		want    bool
-	}{
-		"another client":     {nil, otherAddr, true},
-		"the same client":    {nil, attackerAddr, false},
-		"of a trusted proxy": {[]netip.Prefix{netip.MustParsePrefix(attackerAddr + "/32")}, otherAddr, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			const most = 8
-			told := new(tally)
-			c := newConnections(most, tc.trusted, 0, told)
-			var held []net.Conn
-			for range most {
-				ours, theirs := connectedFrom(t, c, attackerAddr)
-				c.arrive(ours)
-				c.track(ours, http.StateNew)
-				c.track(ours, http.StateActive)
-				held = append(held, theirs)
-			}
-			one, _ := connectedFrom(t, c, tc.client)
-			c.arrive(one)
-			assert.Equal(t, tc.want, isHungUp(t, held[0]))
-			assert.False(t, isHungUp(t, held[1]))
-			assert.Equal(t, most, c.open)
-			if tc.want {
-				assert.Equal(t, []api.Closed{api.ClosedShare}, told.closed)
-				assert.Empty(t, c.line)
-			} else {
-				assert.Len(t, c.line, 1, "it waits")
-			}
-		})
-	}
-}
-
-// Those in line are served by how much their clients have, and a client that
-// fills the line loses its own place.
-func TestConnections_line(t *testing.T) {
-	const most = 8
-	told := new(tally)
-	c := newConnections(most, nil, 0, told)
-	var busy []*connection
-	for i := range most {
-		ours, _ := connectedFrom(t, c, fmt.Sprintf("127.0.1.%d", i/2+1)) // nobody has more than a share
-		c.arrive(ours)
-		c.track(ours, http.StateNew)
-		c.track(ours, http.StateActive)
-		busy = append(busy, ours)
-	}
-	var waiting []net.Conn
-	for range c.longest + 1 {
-		ours, theirs := connectedFrom(t, c, "127.0.1.1")
-		c.arrive(ours)
-		waiting = append(waiting, theirs)
-	}
-	assert.Len(t, c.line, c.longest)
-	assert.True(t, isHungUp(t, waiting[c.longest]), "the last")
-	other, fromOther := connectedFrom(t, c, otherAddr)
-	c.arrive(other)
-	assert.True(t, isHungUp(t, waiting[c.longest-1]), "of who has the most in line")
-	assert.Equal(t, []api.Closed{api.ClosedInLine, api.ClosedInLine}, told.closed)
-
-	c.track(busy[7], http.StateClosed)
-	require.NotEmpty(t, c.ready)
-	assert.Same(t, other, c.ready[len(c.ready)-1], "who has none is next")
-	assert.False(t, isHungUp(t, fromOther))
-}
-
-// A connection is its client's: an address of IPv4 however it is spelt, or 64
-// bits of IPv6.
-func TestAdmission_clients(t *testing.T) {
-	a := newAdmission(10, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")})
-	of := func(addr string) *client { return a.clientOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(addr))) }
-	assert.Same(t, of("192.0.2.1:1"), of("[::ffff:192.0.2.1]:2"))
-	assert.NotSame(t, of("192.0.2.1:1"), of("192.0.2.2:1"))
-	assert.Same(t, of("[2001:db8::1]:1"), of("[2001:db8::ffff:0:0:1]:1"))
-	assert.NotSame(t, of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"))
-	assert.Same(t, of("[fe80::1%eth0]:1"), of("[fe80::2%eth1]:1"))
-	assert.True(t, of("10.1.2.3:1").trusted)
-	assert.True(t, of("[::ffff:10.1.2.3]:1").trusted)
-	assert.False(t, of("192.0.2.1:1").trusted)
-}
-
-// Nothing is kept of clients that have gone.
-func TestAdmission_forgets(t *testing.T) {
-	c := newConnections(2, nil, 0, new(tally))
-	for range 5 {
-		ours, _ := connected(t, c)
-		c.arrive(ours)
-		c.track(ours, http.StateNew)
-		c.track(ours, http.StateClosed)
-	}
-	assert.Empty(t, c.clients)
-	assert.Empty(t, c.heavy)
-	assert.Zero(t, c.open)
 }
 
 // What net/http answers by itself is counted, and nothing else is.

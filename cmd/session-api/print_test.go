@@ -2,45 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestDocumentation_isUpToDate(t *testing.T) {
-	written, err := os.ReadFile("../../docs/configuration.md")
-	require.NoError(t, err, "run make docs")
-	var out, errOut bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"config", "-markdown"}, nil, &out, &errOut))
-	assert.Equal(t, out.String(), string(written), "run make docs")
-}
-
-func TestDocumentation_saysSomethingOfEverySetting(t *testing.T) {
-	for _, s := range settings() {
-		assert.NotEmpty(t, s.doc, s.name)
-		assert.NotEqual(t, "text", s.documentedValues(), s.name)
-		assert.NotContains(t, s.doc+s.values+s.shown, "|", "%s: it would end the table's cell", s.name)
-	}
-}
-
-// The example names every setting, in order, with its default.
-func TestExampleEnvironment(t *testing.T) {
-	content, err := os.ReadFile("../../.env.example")
-	require.NoError(t, err)
-	var named []string
-	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z][A-Z0-9_]*=.*)$`).FindAllStringSubmatch(string(content), -1) {
-		named = append(named, m[1])
-	}
-	var known []string
-	for _, s := range settings() {
-		known = append(known, s.name+"="+s.fallback)
-	}
-	assert.Equal(t, known, named)
-}
 
 func TestConfigCommand(t *testing.T) {
 	var out, errOut bytes.Buffer
@@ -108,17 +75,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestPrintHidesPasswordsOfURLs(t *testing.T) {
-	for given, want := range map[string]string{
-		"http://user:hunter2@collector:4318": "http://user:***@collector:4318",
-		"https://hunter2@collector":          "https://***@collector",
-		"http://collector:4318/a@b":          "http://collector:4318/a@b",
-		"http://user:hunter2@bad host%zz":    "***",
-		"validator_session_id":               "validator_session_id",
-	} {
-		assert.Equal(t, want, show(given))
-		assert.Equal(t, "x,"+want, show([]string{"x", given}))
-	}
+func TestConfigCommand_hidesPasswordsOfURLs(t *testing.T) {
 	var out, errOut bytes.Buffer
 	status := run(t.Context(), []string{"config"}, environment(t,
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318", "REDIS_URL", "redis://user:hunter2@localhost:1/0"), &out, &errOut)
@@ -127,11 +84,13 @@ func TestPrintHidesPasswordsOfURLs(t *testing.T) {
 	assert.Contains(t, out.String(), "http://user:***@collector:4318")
 }
 
-func TestSecretFilesThatEverybodyReads(t *testing.T) {
-	file := secretFile(t, sessionSecret)
-	c, err := load(environment(t, "SESSION_SECRET_FILE", file))
-	require.NoError(t, err)
-	assert.Empty(t, c.openSecretFiles())
-	require.NoError(t, os.Chmod(file, 0o644))
-	assert.Equal(t, []string{"SESSION_SECRET_FILE"}, c.openSecretFiles())
+// The settings in force stand alone on standard output, slips beside them.
+func TestConfig_printNamesSlips(t *testing.T) {
+	var out, errOut bytes.Buffer
+	status := run(t.Context(), []string{"config"}, environment(t, "MAX_ENTRIES", "7", "session_ttl_ms", "1"), &out, &errOut)
+	require.Zero(t, status, errOut.String())
+	assert.Contains(t, out.String(), "SESSION_MAX_ENTRIES=10000\n")
+	assert.NotContains(t, out.String(), "did you mean")
+	assert.Contains(t, errOut.String(), "MAX_ENTRIES is no setting; did you mean SESSION_MAX_ENTRIES?\n")
+	assert.Contains(t, errOut.String(), "session_ttl_ms is no setting; did you mean SESSION_TTL_MS?\n")
 }

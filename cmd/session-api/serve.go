@@ -7,36 +7,30 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"session-api/internal/api"
+	"session-api/internal/config"
+	"session-api/internal/gctune"
+	"session-api/internal/httpserver"
+	"session-api/internal/logging"
 	"session-api/internal/tracing"
 )
 
-// maxHeaderBytes lets net/http answer 431 to headers over 16 KiB: it reads
-// 4096 bytes more than it is told.
-const maxHeaderBytes = 16<<10 - 4096
-
 // service is the program while it serves.
 type service struct {
-	cfg     config
+	cfg     config.Config
 	log     *slog.Logger
 	api     *api.Server
-	http    *http.Server
-	conns   *connections
-	running *handlers
-	// draining: no connection is used for another request.
-	draining atomic.Bool
-	tracing  *tracing.Tracing // nil for none
-	loops    []func(context.Context)
-	release  func() error
+	http    *httpserver.Server
+	tracing *tracing.Tracing // nil for none
+	loops   []func(context.Context)
+	release func() error
 
 	// logBroken is closed when nobody reads the log any more.
 	logBroken <-chan struct{}
@@ -48,7 +42,7 @@ type service struct {
 
 // serve runs the service until a signal or ctx ends it.
 func serve(ctx context.Context, environ map[string]string, stdout io.Writer) error {
-	cfg, err := load(environ)
+	cfg, err := config.Load(environ)
 	if err != nil {
 		return err
 	}
@@ -59,30 +53,28 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	// ending the process at once.
 	signal.Ignore(syscall.SIGPIPE)
 
-	var listen net.ListenConfig
-	listen.SetMultipathTCP(false) // where refuse cannot be had
-	listener, err := listen.Listen(ctx, "tcp", cfg.address())
+	listener, err := httpserver.Listen(ctx, cfg.Address())
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.address(), err)
+		return fmt.Errorf("cannot listen on %s (HOST, PORT): %w", cfg.Address(), err)
 	}
 	defer func() { _ = listener.Close() }()
 
-	lines := newLogLines(stdout)
-	defer lines.close()
+	lines := logging.NewLines(stdout)
+	defer lines.Close()
 	logger := newLogger(lines, &cfg)
-	lines.onLoss = func(n int) {
+	lines.OnLoss = func(n int) {
 		logger.WarnContext(ctx, "log lines were dropped while the output was blocked", "lines", n)
 	}
-	fitDescriptors(ctx, &cfg, logger)
-	release := holdMemory(ctx, &cfg, environ, logger)
-	defer release()
-	opened := easeGC(environ)
+	raiseOpenFiles(ctx, &cfg, logger)
+	unlimit := applyMemoryLimit(ctx, &cfg, environ, logger)
+	defer unlimit()
+	opened := gctune.Relax(environ)
 	kept, err := openStore(ctx, &cfg, logger)
 	opened()
 	if err != nil {
 		return err
 	}
-	untune := tuneGC(environ)
+	untune := gctune.Start(environ)
 	defer untune()
 	s, err := newService(cfg, kept, logger)
 	if err != nil {
@@ -94,64 +86,38 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 		_ = write(lines, banner(&cfg, listener.Addr()))
 	} else {
 		at := reachableURL(listener.Addr())
-		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store, "env", cfg.Env,
-			"cookie", cfg.cookieName(), "docs", at+"/docs", "url", at)
+		logger.InfoContext(ctx, "listening", "addr", listener.Addr().String(), "version", buildVersion(), "store", cfg.Store.Kind, "env", cfg.Server.Env,
+			"cookie", cfg.BrowserCookieName(), "docs", at+"/docs", "url", at)
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
-	s.logBroken = lines.broken
+	s.logBroken = lines.Broken()
 	return s.run(ctx, listener, signals)
-}
-
-// newHTTP returns the server with every bound that it has.
-func (s *service) newHTTP() *http.Server {
-	var handler http.Handler = s.api
-	if s.tracing != nil {
-		handler = s.tracing.Handler(handler, s.api.FromTrustedProxy)
-	}
-	handler = s.conns.watchBodies(s.running.count(s.lastOfItsConnection(handler)))
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
-		ReadTimeout:       s.cfg.ReadTimeout,
-		WriteTimeout:      s.cfg.WriteTimeout,
-		IdleTimeout:       s.cfg.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ConnState:         s.conns.track,
-		ConnContext:       inContext,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		// OPTIONS * gets the API's headers and problems like everything else.
-		DisableGeneralOptionsHandler: true,
-	}
-	if s.cfg.HTTP2 {
-		speakHTTP2(server, s.api.CountRefused)
-	}
-	return server
 }
 
 // warn says once what is fine for development only, and what looks like a slip.
 func (s *service) warn(ctx context.Context, environ map[string]string) {
 	var open []any
-	if s.cfg.secretIsRandom {
+	if s.cfg.SecretIsRandom() {
 		what := "not set: a random one, so tokens end with this process"
-		if s.cfg.onRedis() {
+		if s.cfg.OnRedis() {
 			what += ", and no other instance takes them"
 		}
 		open = append(open, "SESSION_SECRET", what)
-	} else if s.cfg.weak() {
-		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", minSecretBytes))
+	} else if s.cfg.WeakSecret() {
+		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", config.MinSecretBytes))
 	}
-	if len(s.cfg.ServiceTokens) == 0 {
+	if len(s.cfg.Secrets.ServiceTokens) == 0 {
 		open = append(open, "SERVICE_TOKENS", "not set: the service routes are open to everybody who can connect")
 	}
 	if len(open) > 0 {
 		s.log.WarnContext(ctx, "for development only", open...)
 	}
-	if files := s.cfg.openSecretFiles(); len(files) > 0 {
+	if files := s.cfg.ReadableSecretFiles(); len(files) > 0 {
 		s.log.InfoContext(ctx, "secret files that every user of this machine may read: chmod o-r", "settings", strings.Join(files, ", "))
 	}
 	var unknown []string
-	for _, t := range typos(environ) {
-		unknown = append(unknown, t.name+" (did you mean "+t.meant+"?)")
+	for _, t := range config.Typos(environ) {
+		unknown = append(unknown, t.Name+" (did you mean "+t.Meant+"?)")
 	}
 	if len(unknown) > 0 {
 		s.log.WarnContext(ctx, "variables that are no settings", "names", strings.Join(unknown, ", "))
@@ -166,13 +132,12 @@ func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan
 	for _, loop := range s.loops {
 		loops.Go(func() { loop(background) })
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.conns.limit(listener)) }()
+	failed := s.http.Start(listener)
 
 	err := s.untilEnd(ctx, signals, failed)
 	stop()
 	if err == nil {
-		err = s.shutdown(context.WithoutCancel(ctx), listener, signals)
+		err = s.shutdown(context.WithoutCancel(ctx), signals)
 	}
 	s.await(ctx, &loops)
 	s.sendLastTraces(ctx)
@@ -224,7 +189,7 @@ func (s *service) untilEnd(ctx context.Context, signals <-chan os.Signal, failed
 // reload reads the files of secrets again. What is wrong with one leaves all
 // secrets as they are.
 func (s *service) reload(ctx context.Context) {
-	fresh, read, err := s.cfg.rereadSecrets()
+	fresh, read, err := s.cfg.RereadSecrets()
 	switch {
 	case err != nil:
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
@@ -233,14 +198,14 @@ func (s *service) reload(ctx context.Context) {
 		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, REDIS_PASSWORD_FILE)")
 		return
 	}
-	if err := s.api.SetSecrets(fresh.apiSecrets()); err != nil {
+	if err := s.api.SetSecrets(fresh.APISecrets()); err != nil {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
 		return
 	}
 	if s.tracing != nil {
-		s.tracing.SetSecrets(fresh.tracedSecrets()...)
+		s.tracing.SetSecrets(fresh.TracedSecrets()...)
 	}
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
-		"sessionSecrets", len(fresh.SessionSecret), "serviceTokens", len(fresh.ServiceTokens))
+		"sessionSecrets", len(fresh.Secrets.Session), "serviceTokens", len(fresh.Secrets.ServiceTokens))
 }

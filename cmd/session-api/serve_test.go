@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/config"
+	"session-api/internal/store/memory"
 )
 
 func TestServe_nothingConfigured(t *testing.T) {
@@ -215,5 +219,19 @@ func TestReachable(t *testing.T) {
 		"0.0.0.0": "127.0.0.1", "::": "::1", "127.0.0.1": "127.0.0.1", "192.0.2.1": "192.0.2.1", "localhost": "localhost",
 	} {
 		assert.Equal(t, want, reachable(host))
+	}
+}
+
+// What the settings take for an origin, the API takes.
+func TestServe_takesEveryOrigin(t *testing.T) {
+	for _, origin := range []string{
+		"https://app.example", "http://localhost:4200", "https://xn--bcher-kva.example", "http://[::1]:3000",
+		"capacitor://localhost", "tauri://localhost", "chrome-extension://abcdefghijklmnop",
+	} {
+		c, err := config.Load(environment(t, "ALLOWED_ORIGINS", origin))
+		require.NoError(t, err)
+		s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
+		require.NoError(t, err, origin)
+		require.NoError(t, s.release())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/cleanup"
+	"session-api/internal/config"
 	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
@@ -21,19 +22,18 @@ import (
 // it does, and instances need not be started in any order. One that answers,
 // and refuses what the settings say, is: no waiting mends a wrong password, and
 // a new version that is rolled out with one must not replace what works.
-func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
+func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
 	switch {
-	case c.onBolt():
+	case c.OnBolt():
 		return openBolt(ctx, c, logger)
-	case !c.onRedis():
-		return memory.New(c.memory()), nil
+	case !c.OnRedis():
+		return memory.New(c.MemoryOptions()), nil
 	}
-	options, err := c.redis()
+	options, err := c.RedisOptions()
 	if err != nil {
 		return nil, err
 	}
-	options.Reserve = c.reserve()
-	options.Logger, options.Tombstone, options.Events = logger, c.Tombstone, c.EventsBuffer
+	options.Logger = logger
 	kept, err := redis.Open(ctx, options)
 	if err != nil {
 		if hint := hintAt(err); hint != "" {
@@ -46,31 +46,11 @@ func openStore(ctx context.Context, c *config, logger *slog.Logger) (store.Store
 	return kept, nil
 }
 
-// memory are the settings of the store in memory.
-func (c *config) memory() memory.Options {
-	return memory.Options{
-		Policy: memory.Policy(c.EvictionPolicy), MaxEntries: c.MaxEntries, MaxBytes: c.MaxMemoryBytes,
-		Reserve:   c.reserve(),
-		Tombstone: c.Tombstone, Events: c.EventsBuffer,
-	}
-}
-
-// reserve is how many percent visitors cannot take. Without service tokens there
-// is nobody to keep anything for: everybody may what a service may.
-func (c *config) reserve() int {
-	if len(c.ServiceTokens) == 0 {
-		return 0
-	}
-	return c.UserReserve
-}
-
 // openBolt opens the store with the data file. What is wrong with that must be
 // decided by a person.
-func openBolt(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
-	options := bolt.Options{Dir: c.DataDir, Memory: c.memory(), Logger: logger}
-	if c.Sync == "interval" {
-		options.Interval = c.SyncInterval
-	}
+func openBolt(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
+	options := c.BoltOptions()
+	options.Logger = logger
 	kept, err := bolt.Open(time.Now(), options)
 	if err != nil {
 		err = fmt.Errorf("SESSION_DATA_DIR: %w%s", err, boltAdvice(err))

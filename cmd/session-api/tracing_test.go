@@ -15,6 +15,8 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"session-api/internal/config"
 )
 
 func TestTracesReachTheCollector(t *testing.T) {
@@ -104,10 +106,10 @@ func TestStrangersDoNotForceTraces(t *testing.T) {
 
 func TestCollectorsAddressIsChecked(t *testing.T) {
 	for _, address := range []string{"collector:4318", "grpc://collector:4317", "http://"} {
-		_, err := load(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": address})
+		_, err := config.Load(map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": address})
 		assert.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_ENDPOINT", address)
 	}
-	_, err := load(map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "secret-key"})
+	_, err := config.Load(map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "secret-key"})
 	require.ErrorContains(t, err, "OTEL_EXPORTER_OTLP_HEADERS")
 	assert.NotContains(t, err.Error(), "secret-key")
 }

@@ -9,12 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"session-api/internal/config"
 	"session-api/internal/store"
 )
 
@@ -113,7 +113,7 @@ type transferJob interface {
 	// check returns what is wrong with the arguments.
 	check() error
 	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
-	run(ctx context.Context, kept store.Store, c *config) error
+	run(ctx context.Context, kept store.Store, c *config.Config) error
 	// progress is how much is done, and in a few words what.
 	progress() (count int64, what string)
 	// summary says in one line what was done in that time and, where err says
@@ -123,38 +123,17 @@ type transferJob interface {
 
 // loadForTransfer reads the settings of the store. What is wrong with others
 // does not matter: this is not the service.
-func loadForTransfer(environ map[string]string) (config, error) {
-	c, err := load(environ)
-	if found, ok := errors.AsType[problems](err); ok {
-		err = found.ofStore()
-	}
-	if err != nil || c.onRedis() || c.onBolt() {
+func loadForTransfer(environ map[string]string) (config.Config, error) {
+	c, err := config.LoadStore(environ)
+	if err != nil || c.OnRedis() || c.OnBolt() {
 		return c, err
 	}
 	var hints strings.Builder
-	for _, t := range typos(environ) {
-		hints.WriteString("; " + t.name + " is no setting, did you mean " + t.meant + "?")
+	for _, t := range config.Typos(environ) {
+		hints.WriteString("; " + t.Name + " is no setting, did you mean " + t.Meant + "?")
 	}
 	return c, errors.New("SESSION_STORE is memory, and the sessions of that store live in the process of a service, " +
 		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is, or SESSION_DATA_DIR" + hints.String())
-}
-
-// ofStore returns the problems with settings that say which store it is and
-// what may be in it.
-func (p problems) ofStore() error {
-	var known, counting []string
-	for _, s := range settings() {
-		known = append(known, s.name)
-		if s.group == "Store" || s.group == "Redis" || s.name == "SESSION_MAX_BYTES" {
-			counting = append(counting, s.name)
-		}
-	}
-	if !p.of(counting...) {
-		return nil
-	}
-	return slices.DeleteFunc(slices.Clone(p), func(one problem) bool {
-		return slices.Contains(known, one.name) && !slices.Contains(counting, one.name) // typos stay
-	})
 }
 
 // progressInterval is how often a person is told how far it is.

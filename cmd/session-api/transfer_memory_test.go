@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -88,8 +89,8 @@ func TestTransfer_memoryIsBounded(t *testing.T) {
 			from, into := &endless{sample: sample, count: count}, &endless{count: count}
 			in, out := io.Pipe()
 			export, load := &exportJob{out: out}, &importJob{in: in}
-			go func() { _ = out.CloseWithError(export.run(t.Context(), from, &config{})) }()
-			require.NoError(t, load.run(t.Context(), into, &config{MaxBytes: 1 << 20}))
+			go func() { _ = out.CloseWithError(export.run(t.Context(), from, &config.Config{})) }()
+			require.NoError(t, load.run(t.Context(), into, &config.Config{Documents: config.Documents{MaxBytes: 1 << 20}}))
 			assert.Equal(t, count, into.seen)
 			peak := max(from.peak, into.peak)
 			require.Positive(t, peak)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
@@ -52,7 +53,7 @@ func (w *watched) Close() error {
 func TestVerify_timeoutAndEnd(t *testing.T) {
 	environ := environment(t)
 	environ["VERIFY_TIMEOUT_MS"], environ["SESSION_TOUCH_INTERVAL_MS"] = "60", "0"
-	c, err := load(environ)
+	c, err := config.Load(environ)
 	require.NoError(t, err)
 	kept := &watched{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10}), touching: make(chan struct{}), letGo: make(chan struct{})}
 	s, err := newService(c, kept, slog.New(slog.DiscardHandler))

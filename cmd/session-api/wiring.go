@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,20 +11,18 @@ import (
 	contract "session-api"
 	"session-api/internal/api"
 	"session-api/internal/cleanup"
-	"session-api/internal/schema"
+	"session-api/internal/config"
+	"session-api/internal/httpserver"
+	"session-api/internal/logging"
 	"session-api/internal/store"
 	"session-api/internal/tracing"
 )
 
 // newService makes everything that the settings ask for on top of the store,
 // which it closes in the end, and puts it together.
-func newService(c config, kept store.Store, logger *slog.Logger) (*service, error) {
-	if len(c.SessionSecret) == 0 { // which only development allows
-		c.SessionSecret, c.secretIsRandom = secrets{rand.Text() + rand.Text()}, true
-	}
-	rules := &schema.Rules{
-		MaxBytes: c.MaxBytes, MaxFileRefs: c.MaxFileRefs, MaxTTL: c.MaxTTL, Sanitize: schema.Sanitize(c.Sanitize), ForbiddenKeys: c.ForbiddenKeys,
-	}
+func newService(c config.Config, kept store.Store, logger *slog.Logger) (*service, error) {
+	c.EnsureSecret()
+	rules := c.Rules()
 	tracer, err := startTracing(c, logger)
 	if err != nil {
 		return nil, err
@@ -34,13 +31,9 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	if tracer != nil {
 		asked = tracer.Store(kept)
 	}
-	life := store.Lifetimes{TTL: c.TTL, MaxTTL: c.MaxTTL, Absolute: c.AbsoluteTTL, Roles: c.RoleTTL, TouchInterval: c.TouchInterval}
-	if c.AutoCreate {
-		life.Unwritten = c.AutoCreateTTL
-	}
-	sessions := store.NewSessions(asked, rules, life, store.UserLimit{Max: c.MaxPerUser, Evict: c.PerUserPolicy == "evict-oldest"})
-	files := c.cleanup()
-	files.Own = append(c.ownFiles(), logFiles()...)
+	sessions := store.NewSessions(asked, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
+	files := c.CleanupOptions()
+	files.Own = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
 	files.StoreKind = kept.Name()
 	if identified, ok := kept.(store.Identified); ok {
@@ -55,49 +48,27 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
 	}
-	every, _ := parseAccessLog(c.AccessLog)
-	server, err := api.New(api.Options{
-		Sessions: sessions,
-		Rules:    rules,
-		Cleaner:  job,
-		Logger:   logger,
-		Contract: contract.OpenAPI,
-		Readme:   contract.Readme,
-		Version:  buildVersion(),
-		Secrets:  c.apiSecrets(),
-		Cookie: api.Cookie{
-			Name: c.cookieName(), Domain: c.CookieDomain, Secure: c.secure(),
-			SameSite: sameSite[c.CookieSameSite], Partitioned: c.CookiePartitioned,
-		},
-		TouchOnAccess:   c.TouchOnAccess,
-		AutoCreate:      c.AutoCreate,
-		RequireIfMatch:  c.RequireIfMatch,
-		MaxGrace:        c.MaxGrace,
-		VerifyTimeout:   c.VerifyTimeout,
-		AllowedOrigins:  c.AllowedOrigins,
-		Host:            c.Host,
-		AllowedHosts:    c.allowedHosts(),
-		Development:     !c.production(),
-		AllowedHeaders:  c.AllowedHeaders,
-		TrustedProxies:  c.trustedProxies(),
-		ClientIPHeader:  c.ClientIPHeader,
-		IdleTimeout:     c.IdleTimeout,
-		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
-		MaxBodyMemory: c.MaxBodyMemory,
-		Heartbeat:     c.Heartbeat,
-		StoreIsShared: files.Locker != nil,
-		AccessLog:     api.AccessLog{Every: every, Concise: c.LogFormat == "text", Lines: linesOf(logger)},
-	})
+	face := c.API()
+	face.Sessions, face.Rules, face.Cleaner, face.Logger = sessions, rules, job, logger
+	face.Contract, face.Readme, face.Version = contract.OpenAPI, contract.Readme, buildVersion()
+	face.StoreIsShared = files.Locker != nil
+	face.AccessLog.Lines = logging.JSONLines(logger)
+	server, err := api.New(face)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		conns: newConnections(c.MaxConnections, c.TrustedProxies, c.MinBodyRate, server), running: newHandlers(),
-		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
+		loops:   []func(context.Context){sweepLoop(swept, c.Store.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, string(c.Store.EvictionPolicy), logger)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
-	s.http = s.newHTTP()
+	var handler http.Handler = server
+	if tracer != nil {
+		handler = tracer.Handler(handler, server.FromTrustedProxy)
+	}
+	options := c.HTTPServer()
+	options.Handler, options.Logger, options.Observer = handler, logger, server
+	s.http = httpserver.New(options)
 	return s, nil
 }
 
@@ -112,67 +83,15 @@ func closeSettled(server *api.Server, kept store.Store) error {
 }
 
 // startTracing returns nil where no collector is configured.
-func startTracing(c config, logger *slog.Logger) (*tracing.Tracing, error) {
-	if c.TraceEndpoint == "" {
+func startTracing(c config.Config, logger *slog.Logger) (*tracing.Tracing, error) {
+	if c.Tracing.Endpoint == "" {
 		return nil, nil //nolint:nilnil // no collector, no tracing
 	}
-	headers, err := tracing.ParseHeaders(string(c.TraceHeaders))
-	if err != nil {
-		return nil, err
-	}
-	tracer, err := tracing.Start(context.Background(), c.TraceEndpoint, headers, buildVersion(), logger)
+	tracer, err := tracing.Start(context.Background(), c.Tracing.Endpoint, c.Tracing.Headers.Values, buildVersion(), logger)
 	if err == nil {
-		tracer.SetSecrets(c.tracedSecrets()...)
+		tracer.SetSecrets(c.TracedSecrets()...)
 	}
 	return tracer, err
-}
-
-// tracedSecrets are what no span may hold.
-func (c *config) tracedSecrets() [][][]byte {
-	return [][][]byte{bytesOf(c.SessionSecret), bytesOf(c.ServiceTokens)}
-}
-
-var sameSite = map[string]http.SameSite{
-	"lax":    http.SameSiteLaxMode,
-	"strict": http.SameSiteStrictMode,
-	"none":   http.SameSiteNoneMode,
-}
-
-// cleanup are the job's settings, without what it works on.
-func (c *config) cleanup() cleanup.Options {
-	began := time.Now()
-	return cleanup.Options{
-		Dir: c.AnalysisDir, Known: c.dirIsOurs(), Interval: c.FileCleanupInterval, Grace: c.FileGrace, TTL: c.FileTTL,
-		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
-	}
-}
-
-func (c *config) apiSecrets() api.Secrets {
-	return api.Secrets{Session: bytesOf(c.SessionSecret), Service: bytesOf(c.ServiceTokens)}
-}
-
-func bytesOf(values secrets) [][]byte {
-	list := make([][]byte, len(values))
-	for i, v := range values {
-		list[i] = []byte(v)
-	}
-	return list
-}
-
-func (c *config) allowedHosts() []string {
-	list := make([]string, len(c.AllowedHosts))
-	for i, host := range c.AllowedHosts {
-		list[i] = unbracketed(host)
-	}
-	return list
-}
-
-func (c *config) trustedProxies() []string {
-	list := make([]string, len(c.TrustedProxies))
-	for i, p := range c.TrustedProxies {
-		list[i] = p.String()
-	}
-	return list
 }
 
 // sweepLoop frees what has expired, again and again.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,7 +105,7 @@ func startSessions(t *testing.T) *sessions {
 		Secrets: api.Secrets{Session: [][]byte{[]byte("a-secret-of-tests-that-is-32-bytes")}},
 		Cookie:  api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode}, TouchOnAccess: true,
 		AllowedOrigins: []string{pageOrigin},
-		TrustedProxies: []string{"127.0.0.0/8"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	require.NoError(t, err)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,7 +29,7 @@ type proxies struct {
 	header  string
 }
 
-func newProxies(prefixes []string, header string) (p proxies, err error) {
+func newProxies(prefixes []netip.Prefix, header string) (p proxies, err error) {
 	switch header {
 	case "":
 		header = ClientIPAuto
@@ -38,12 +38,12 @@ func newProxies(prefixes []string, header string) (p proxies, err error) {
 		return p, fmt.Errorf("api: client IP header: %q is none", header)
 	}
 	p.header = header
-	for _, text := range prefixes {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return p, fmt.Errorf("api: trusted proxies: %w", err)
+	for _, given := range prefixes {
+		if !given.IsValid() {
+			return p, errors.New("api: trusted proxies: one is no network")
 		}
-		if prefix, err = UnmapPrefix(prefix); err != nil {
+		prefix, err := UnmapPrefix(given)
+		if err != nil {
 			return p, fmt.Errorf("api: trusted proxies: %w", err)
 		}
 		p.trusted = append(p.trusted, prefix)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,7 @@ func FuzzClientAddress(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	gateway, err := newProxies([]string{"10.0.0.0/8"}, ClientIPAuto)
+	gateway, err := newProxies([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, ClientIPAuto)
 	if err != nil {
 		f.Fatal(err)
 	}

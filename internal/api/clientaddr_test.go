@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,7 +10,7 @@ import (
 )
 
 func TestClientAddresses(t *testing.T) {
-	trusted := []string{"127.0.0.0/8", "10.0.0.0/8", "2001:db8:ffff::/48", "fe80::/10"}
+	trusted := prefixes("127.0.0.0/8", "10.0.0.0/8", "2001:db8:ffff::/48", "fe80::/10")
 	const none = "" // the peer counts
 	for name, tc := range map[string]struct {
 		xff, forwarded []string
@@ -105,7 +106,7 @@ func TestVisitorsDoNotChooseTheirAddress(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, func(set *settings) { set.TrustedProxies, set.CreatePerMinute = []string{"127.0.0.1/32"}, 2 })
+			s := start(t, func(set *settings) { set.TrustedProxies, set.CreatePerMinute = prefixes("127.0.0.1/32"), 2 })
 			s.client().do("POST", "/api/session", "", of("1")...).expect(201)
 			s.client().do("POST", "/api/session", "", of("2")...).expect(201)
 			s.client().do("POST", "/api/session", "", of("3")...).problem(429, "rate_limited")
@@ -114,7 +115,7 @@ func TestVisitorsDoNotChooseTheirAddress(t *testing.T) {
 }
 
 func TestVisitorsWithPortsAreDifferentVisitors(t *testing.T) {
-	s := start(t, func(set *settings) { set.TrustedProxies, set.CreatePerMinute = []string{"::ffff:127.0.0.0/104"}, 1 })
+	s := start(t, func(set *settings) { set.TrustedProxies, set.CreatePerMinute = prefixes("::ffff:127.0.0.0/104"), 1 })
 	for _, headers := range [][]string{
 		{"X-Forwarded-For", "203.0.113.9:5555"},
 		{"X-Forwarded-For", "203.0.113.10:5555"},
@@ -126,4 +127,13 @@ func TestVisitorsWithPortsAreDifferentVisitors(t *testing.T) {
 		s.client().do("POST", "/api/session", "", headers...).expect(201)
 		s.client().do("POST", "/api/session", "", headers...).problem(429, "rate_limited")
 	}
+}
+
+// prefixes parses networks.
+func prefixes(networks ...string) []netip.Prefix {
+	list := make([]netip.Prefix, len(networks))
+	for i, one := range networks {
+		list[i] = netip.MustParsePrefix(one)
+	}
+	return list
 }

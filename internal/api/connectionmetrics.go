@@ -5,24 +5,15 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-// Closed is why a connection was closed for another when all were taken.
-type Closed string
-
-// The reasons.
-const (
-	ClosedStalled Closed = "stalled" // its body did not come
-	ClosedIdle    Closed = "idle"    // it waited for a request
-	ClosedShare   Closed = "share"   // its client had more than its share
-	ClosedInLine  Closed = "line"    // it was not served yet
+	"session-api/internal/httpserver"
 )
 
 func newClosedCounter() *prometheus.CounterVec {
 	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "session_api_connections_closed_total", Help: "Connections closed to make room for others, by reason.",
 	}, []string{"reason"})
-	for _, reason := range []Closed{ClosedStalled, ClosedIdle, ClosedShare, ClosedInLine} {
+	for _, reason := range httpserver.CloseReasons {
 		counter.WithLabelValues(string(reason))
 	}
 	return counter
@@ -39,7 +30,7 @@ func newRefusedCounter() *prometheus.CounterVec {
 }
 
 // CountClosed counts a connection that was closed for another.
-func (s *Server) CountClosed(reason Closed) {
+func (s *Server) CountClosed(reason httpserver.CloseReason) {
 	s.metrics.closed.WithLabelValues(string(reason)).Inc()
 }
 

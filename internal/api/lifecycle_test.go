@@ -402,7 +402,7 @@ func TestRoleAndAbsoluteLives(t *testing.T) {
 func TestCreationRate(t *testing.T) {
 	s := start(t, func(s *settings) {
 		s.CreatePerMinute = 3
-		s.TrustedProxies = []string{"127.0.0.1/32", "10.0.0.0/8"}
+		s.TrustedProxies = prefixes("127.0.0.1/32", "10.0.0.0/8")
 		withServiceTokens(s)
 		s.AutoCreate = true
 	})

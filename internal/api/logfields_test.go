@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func TestLogNamesCallerAndCode(t *testing.T) {
 // There is one spelling of the client's address: without a port, and as the
 // trusted proxies tell it.
 func TestLogSpellsTheClientsAddressOneWay(t *testing.T) {
-	for name, proxies := range map[string][]string{"peer": nil, "proxy": {"127.0.0.0/8", "::1/128"}} {
+	for name, proxies := range map[string][]netip.Prefix{"peer": nil, "proxy": prefixes("127.0.0.0/8", "::1/128")} {
 		for kind, lines := range map[string]bool{"lean lines": true, "httplog": false} {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				s := start(t, func(set *settings) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -347,8 +348,8 @@ func TestNewRefusesWhatItCannotServe(t *testing.T) {
 		"no sessions":       func(o *api.Options) { o.Sessions = nil },
 		"no logger":         func(o *api.Options) { o.Logger = nil },
 		"no secret":         func(o *api.Options) { o.Secrets.Session = nil },
-		"bad proxy":         func(o *api.Options) { o.TrustedProxies = []string{"10.0.0.1"} },
-		"proxy of nobody":   func(o *api.Options) { o.TrustedProxies = []string{"::ffff:10.0.0.0/80"} },
+		"bad proxy":         func(o *api.Options) { o.TrustedProxies = []netip.Prefix{{}} },
+		"proxy of nobody":   func(o *api.Options) { o.TrustedProxies = prefixes("::ffff:10.0.0.0/80") },
 		"client IP header":  func(o *api.Options) { o.ClientIPHeader = "x-real-ip" },
 		"all headers":       func(o *api.Options) { o.AllowedHeaders = []string{"*"} },
 		"header of no name": func(o *api.Options) { o.AllowedHeaders = []string{"a b"} },

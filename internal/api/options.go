@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"session-api/internal/schema"
@@ -60,7 +61,7 @@ type Options struct {
 	AllowedHosts []string
 	// TrustedProxies are the CIDR prefixes of the gateways that are believed who
 	// their client is.
-	TrustedProxies []string
+	TrustedProxies []netip.Prefix
 	// ClientIPHeader is where they say it; ClientIPAuto by default.
 	ClientIPHeader string
 	// CreatePerMinute is how many sessions one client address may create in a

@@ -9,7 +9,7 @@ import (
 )
 
 func behindGateway(s *settings) {
-	s.TrustedProxies = []string{"127.0.0.1/32"}
+	s.TrustedProxies = prefixes("127.0.0.1/32")
 	withServiceTokens(s)
 }
 

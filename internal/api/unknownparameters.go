@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"session-api/internal/spelling"
 )
 
 // refuseUnknown returns a problem if the query, which is well-formed, holds a
@@ -68,36 +70,8 @@ func nearest(name string, known []string) string {
 	if len(name) > maxShownName {
 		return ""
 	}
-	best, least := "", len(name)+maxShownName
-	for _, one := range known {
-		d := editDistance(strings.ToLower(name), strings.ToLower(one))
-		if d < least && 2*d <= max(len(name), len(one)) {
-			best, least = one, d
-		}
-	}
-	return best
-}
-
-// editDistance is the number of bytes that are inserted, left out, changed or
-// swapped with their neighbour to turn a into b (optimal string alignment).
-func editDistance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := last[j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			row[j] = min(change, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(b)]
+	return spelling.Nearest(slices.Values(known), func(one string) (distance int, near bool) {
+		d := spelling.Distance(strings.ToLower(name), strings.ToLower(one))
+		return d, 2*d <= max(len(name), len(one))
+	})
 }

@@ -29,7 +29,7 @@ func TestVerifyLineHasTheFieldsOfOthers(t *testing.T) {
 	for name, change := range map[string]func(*settings){
 		"full":            func(*settings) {},
 		"concise":         func(set *settings) { set.AccessLog.Concise = true },
-		"trusted proxies": func(set *settings) { set.TrustedProxies = []string{"127.0.0.0/8", "::1/128"} },
+		"trusted proxies": func(set *settings) { set.TrustedProxies = prefixes("127.0.0.0/8", "::1/128") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, change)

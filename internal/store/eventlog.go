@@ -29,6 +29,9 @@ type EventLog struct {
 	woken chan struct{}
 }
 
+// DefaultEvents is how many events a store keeps where its options do not say.
+const DefaultEvents = 10_000
+
 // NewEventLog returns a log of that many events.
 func NewEventLog(size int) *EventLog {
 	return &EventLog{name: strings.ToLower(rand.Text()[:10]), size: uint64(max(size, 1))}

@@ -133,15 +133,13 @@ type Options struct {
 	// Tombstone is how long keys are remembered whose sessions were ended,
 	// expired or were evicted; 0 for not at all.
 	Tombstone time.Duration
-	// Events is how many events are kept for followers; 1000 where it is 0.
+	// Events is how many events are kept for followers; store.DefaultEvents
+	// where it is 0.
 	Events int
 	// OnEvent, where set, is called with each event, without an ID, while the
 	// session's shard is locked: it must not block, nor call the store.
 	OnEvent func(store.Event)
 }
-
-// defaultEvents is how many events are kept where the options do not say.
-const defaultEvents = 1000
 
 const (
 	shardBits  = 8
@@ -196,7 +194,7 @@ func New(opts Options) *Store {
 		spaces: namespaces{byName: make(map[string]*namespace)},
 		files:  newFileIndex(),
 
-		events:    store.NewEventLog(cmp.Or(opts.Events, defaultEvents)),
+		events:    store.NewEventLog(cmp.Or(opts.Events, store.DefaultEvents)),
 		onEvent:   opts.OnEvent,
 		tombstone: opts.Tombstone.Milliseconds(),
 		maxTombs:  tombLimit(opts.MaxEntries),

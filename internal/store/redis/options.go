@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"time"
 
+	"session-api/internal/store"
+
 	"github.com/redis/rueidis"
 )
 
@@ -83,15 +85,17 @@ type Options struct {
 // DefaultPrefix is the Prefix of a store that names none.
 const DefaultPrefix = "session:"
 
-// What a store has that names none.
+// The timeouts of a store that names none.
+const (
+	DefaultDialTimeout = time.Second
+	DefaultTimeout     = 2 * time.Second
+)
+
+// What else a store has that names none.
 const (
 	defaultClientCacheBytes = 64 << 20
-	defaultEvents           = 1000
 	defaultTTL              = 24 * time.Hour
 	defaultMaxDocument      = 64 << 20
-
-	defaultDialTimeout = time.Second
-	defaultTimeout     = 2 * time.Second
 )
 
 // pingInterval is how long a connection may be silent before it is looked
@@ -177,7 +181,7 @@ func (o Options) withDefaults() Options {
 		o.ClientCacheBytes = defaultClientCacheBytes
 	}
 	if o.Events == 0 {
-		o.Events = defaultEvents
+		o.Events = store.DefaultEvents
 	}
 	if o.MaxDocument == 0 {
 		o.MaxDocument = defaultMaxDocument
@@ -186,10 +190,10 @@ func (o Options) withDefaults() Options {
 		o.TTL = defaultTTL
 	}
 	if o.DialTimeout == 0 {
-		o.DialTimeout = defaultDialTimeout
+		o.DialTimeout = DefaultDialTimeout
 	}
 	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
+		o.Timeout = DefaultTimeout
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

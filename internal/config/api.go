@@ -1,0 +1,39 @@
+package config
+
+import "session-api/internal/api"
+
+// API are the settings of the API, as it takes them.
+func (c *Config) API() api.Options {
+	return api.Options{
+		Secrets:              c.APISecrets(),
+		Cookie:               c.apiCookie(),
+		TouchOnAccess:        c.Sessions.TouchOnAccess,
+		AutoCreate:           c.Sessions.AutoCreate,
+		RequireIfMatch:       c.Sessions.RequireIfMatch,
+		MaxGrace:             c.Sessions.MaxGrace,
+		VerifyTimeout:        c.HTTP.VerifyTimeout,
+		AllowedOrigins:       c.Clients.AllowedOrigins,
+		Host:                 c.Server.Host,
+		AllowedHosts:         c.Clients.hosts(),
+		Development:          !c.Production(),
+		AllowedHeaders:       c.Clients.AllowedHeaders,
+		TrustedProxies:       c.Clients.TrustedProxies,
+		ClientIPHeader:       c.Clients.ClientIPHeader,
+		IdleTimeout:          c.HTTP.IdleTimeout,
+		CreatePerMinute:      c.Clients.CreateRatePerMinute,
+		CreateBytesPerMinute: c.Clients.CreateBytes,
+		MaxBodyMemory:        c.HTTP.MaxBodyMemory,
+		Heartbeat:            c.Events.Heartbeat,
+		AccessLog:            api.AccessLog{Every: c.Log.Access.Every, Concise: !c.Log.JSON()},
+	}
+}
+
+// APISecrets are the secrets of the API, which can be changed while it runs.
+func (c *Config) APISecrets() api.Secrets {
+	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.Secrets.ServiceTokens.bytes()}
+}
+
+// TracedSecrets are what no span may hold.
+func (c *Config) TracedSecrets() [][][]byte {
+	return [][][]byte{c.Secrets.Session.bytes(), c.Secrets.ServiceTokens.bytes()}
+}

@@ -1,0 +1,296 @@
+package config
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"session-api/internal/api"
+	"session-api/internal/memlimit"
+	"session-api/internal/store"
+	"session-api/internal/store/redis"
+)
+
+// Config is every setting, one struct a feature. Durations are milliseconds in
+// the environment. An empty variable counts as one that is not set.
+//
+// The tags of a setting hold all that is known of it. Beside env's own, doc is
+// its line in the documentation; shown and values replace what that says of the
+// default and of the values. oneof lists the words that it takes, min and max
+// bound a number. A tag group, on a struct, begins a table of the documentation.
+type Config struct {
+	Server    Server `group:"Server"`
+	Clients   Clients
+	HTTP      HTTP
+	Secrets   Secrets  `group:"Secrets"`
+	Sessions  Sessions `group:"Sessions"`
+	Events    Events
+	Documents Documents
+	Store     Store   `group:"Store"`
+	Redis     Redis   `group:"Redis"`
+	Cookie    Cookie  `group:"Cookie"`
+	Files     Files   `group:"Files"`
+	Log       Log     `group:"Logging"`
+	Tracing   Tracing `group:"Tracing"`
+
+	// memoryLimit is what Store.MaxMemoryBytes is a share of by default.
+	memoryLimit memlimit.Limit
+	// byNodeEnv is set if NODE_ENV alone says that this is production.
+	byNodeEnv bool
+}
+
+// Production reports whether the service is run for production.
+func (c *Config) Production() bool { return c.Server.Env == "production" }
+
+// Address is where to listen.
+func (c *Config) Address() string {
+	return net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
+}
+
+// Problem is one thing that is wrong with a variable. The text says what would
+// be right, and quotes no secret.
+type Problem struct{ Name, Text string }
+
+// Problems are all that is wrong with an environment.
+type Problems []Problem
+
+func (p Problems) Error() string {
+	var b strings.Builder
+	b.WriteString("the configuration is not valid:")
+	for _, one := range p {
+		fmt.Fprintf(&b, "\n  %s: %s", one.Name, one.Text)
+	}
+	return b.String()
+}
+
+// defaults are the defaults that another package already has for its options. All
+// others stand in the tags of their settings.
+func defaults() Config {
+	return Config{
+		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
+		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
+		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
+	}
+}
+
+// MemoryLimit is what bounds the process's memory.
+func (c *Config) MemoryLimit() memlimit.Limit { return c.memoryLimit }
+
+// SecretIsRandom reports whether EnsureSecret made the session secret.
+func (c *Config) SecretIsRandom() bool { return c.Secrets.isRandom }
+
+// EnsureSecret makes a random session secret where there is none, which only
+// development allows.
+func (c *Config) EnsureSecret() {
+	if len(c.Secrets.Session) == 0 {
+		c.Secrets.Session, c.Secrets.isRandom = secrets{rand.Text() + rand.Text()}, true
+	}
+}
+
+// of reports whether one of the variables already has a problem.
+func (p Problems) of(names ...string) bool {
+	return slices.ContainsFunc(p, func(one Problem) bool { return slices.Contains(names, one.Name) })
+}
+
+// Load reads the settings from an environment. The error is problems: all that
+// are wrong, in the order of the settings.
+func Load(environ map[string]string) (Config, error) {
+	c, found := parse(environ)
+	c.boundGrowth(environ)
+	c.fitMemory(environ, memlimit.Find(environ, os.DirFS("/")))
+	found = append(found, c.fillSecrets()...)
+	found = append(found, c.fillPasswords()...)
+	found = append(found, c.check(found)...)
+	if len(found) == 0 {
+		return c, nil
+	}
+	order := make(map[string]int)
+	for i, s := range settings() {
+		order[s.name] = i
+	}
+	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(order[a.Name], order[b.Name]) })
+	if c.byNodeEnv {
+		found = append(found, Problem{"NODE_ENV", "production counts as APP_ENV=production, because APP_ENV is not set"})
+	}
+	for _, t := range Typos(environ) {
+		found = append(found, Problem{t.Name, "is no setting; did you mean " + t.Meant + "?"})
+	}
+	return c, found
+}
+
+// bytesPerCreation is how much each new session counts for in the default of
+// CREATE_BYTES_PER_MINUTE.
+const bytesPerCreation = 64 << 10
+
+// boundGrowth makes the default of CREATE_BYTES_PER_MINUTE fit other settings.
+func (c *Config) boundGrowth(environ map[string]string) {
+	if strings.TrimSpace(environ["CREATE_BYTES_PER_MINUTE"]) == "" && c.Clients.CreateRatePerMinute > 0 {
+		c.Clients.CreateBytes = max(bytesPerCreation*c.Clients.CreateRatePerMinute, 2*c.Documents.MaxBytes)
+	}
+}
+
+// parse fills the structs, the defaults that depend on other settings included,
+// and checks what the tags say of each variable by itself. It reads no files.
+func parse(environ map[string]string) (Config, Problems) {
+	var found Problems
+	given := make(map[string]string)
+	for _, s := range settings() {
+		v := strings.TrimSpace(environ[s.name])
+		if len(s.oneof) > 0 {
+			v = strings.ToLower(v)
+		}
+		if s.name == "REDIS_PORT" && strings.HasPrefix(v, "tcp://") {
+			v = "" // Kubernetes means its own variable of that name
+		}
+		if v == "" {
+			continue
+		}
+		if text := s.checkWord(v); text != "" {
+			found = append(found, Problem{s.name, text})
+			continue
+		}
+		given[s.name] = v
+	}
+	c := defaults()
+	c.byNodeEnv = strings.TrimSpace(environ["APP_ENV"]) == "" && strings.EqualFold(strings.TrimSpace(environ["NODE_ENV"]), "production")
+	if c.byNodeEnv {
+		given["APP_ENV"] = "production"
+	}
+	v := reflect.ValueOf(&c).Elem()
+	for feature := range features() {
+		err := env.ParseWithOptions(v.FieldByIndex(feature.Index).Addr().Interface(), env.Options{Environment: given, FuncMap: parsers})
+		found = append(found, problemsOf(err, feature)...)
+	}
+	for _, s := range settings() {
+		if found.of(s.name) {
+			continue
+		}
+		if text := s.checkNumber(v.FieldByIndex(s.index)); text != "" {
+			found = append(found, Problem{s.name, text})
+		}
+	}
+	if found.of("SESSION_STORE") {
+		c.Store.Kind, c.Store.isUnknown = "", true
+	}
+	c.complete()
+	if c.Production() && given["SESSION_ABSOLUTE_TTL_MS"] == "" {
+		c.Sessions.AbsoluteTTL = productionAbsoluteTTL
+	}
+	return c, found
+}
+
+// productionAbsoluteTTL is the default of SESSION_ABSOLUTE_TTL_MS in production,
+// where 0 for no limit has to be said.
+const productionAbsoluteTTL = 30 * 24 * time.Hour
+
+// complete puts in the defaults that depend on something else.
+func (c *Config) complete() {
+	byEnv := func(inProduction, inDevelopment string) string {
+		if c.Production() {
+			return inProduction
+		}
+		return inDevelopment
+	}
+	if c.Server.Host == "" {
+		c.Server.Host = byEnv("0.0.0.0", "127.0.0.1")
+	}
+	if host, ok := strings.CutPrefix(c.Server.Host, "["); ok { // as a URL spells IPv6
+		c.Server.Host = strings.TrimSuffix(host, "]")
+	}
+	if c.Cookie.Secure == "auto" {
+		c.Cookie.Secure = byEnv("true", "false")
+	}
+	if c.Cookie.Prefix == "auto" {
+		c.Cookie.Prefix = c.usualPrefix()
+	}
+	if c.Log.Format == "auto" {
+		c.Log.Format = byEnv("json", "text")
+	}
+	if c.Store.Kind == "auto" {
+		c.Store.Kind = "memory"
+		switch inRedis := len(c.namesOfRedis()) > 0; {
+		case inRedis:
+			c.Store.Kind = "redis"
+			c.Store.isAmbiguous = c.Store.DataDir != ""
+		case c.Store.DataDir != "":
+			c.Store.Kind = "bolt"
+		}
+	}
+	c.Redis.Host = strings.TrimSuffix(strings.TrimPrefix(c.Redis.Host, "["), "]")
+	usual := filepath.Join(os.TempDir(), "validator-analysis")
+	c.Files.Dir = cmp.Or(c.Files.Dir, usual)
+	c.Files.isDefault = c.Files.Dir == usual
+}
+
+// problemsOf turns env's errors, which name fields of a feature, into ours, which
+// name variables.
+func problemsOf(err error, feature reflect.StructField) Problems {
+	if err == nil {
+		return nil
+	}
+	all, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return Problems{{"environment", err.Error()}}
+	}
+	var found Problems
+	for _, one := range all.Errors {
+		name, text := "environment", one.Error()
+		if parse, ok := errors.AsType[env.ParseError](one); ok {
+			if f, ok := feature.Type.FieldByName(parse.Name); ok {
+				name, text = f.Tag.Get("env"), parse.Err.Error()
+			}
+		}
+		found = append(found, Problem{name, text})
+	}
+	return found
+}
+
+// LoadStore is Load for commands that need only the store. Problems with other
+// settings do not matter to them.
+func LoadStore(environ map[string]string) (Config, error) {
+	c, err := Load(environ)
+	if found, ok := errors.AsType[Problems](err); ok {
+		err = found.ofStore()
+	}
+	return c, err
+}
+
+// Listen returns where the service of an environment listens. Other settings are
+// not looked at: a service that runs need not be configured well enough to start
+// once more.
+func Listen(environ map[string]string) (host string, port int, err error) {
+	c, found := parse(environ)
+	if found.of("APP_ENV", "HOST", "PORT") {
+		return "", 0, found
+	}
+	return c.Server.Host, c.Server.Port, nil
+}
+
+// ofStore returns the Problems with settings that say which store it is and
+// what may be in it.
+func (p Problems) ofStore() error {
+	var known, counting []string
+	for _, s := range settings() {
+		known = append(known, s.name)
+		if s.group == "Store" || s.group == "Redis" || s.name == "SESSION_MAX_BYTES" {
+			counting = append(counting, s.name)
+		}
+	}
+	if !p.of(counting...) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(p), func(one Problem) bool {
+		return slices.Contains(known, one.Name) && !slices.Contains(counting, one.Name) // typos stay
+	})
+}

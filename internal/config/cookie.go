@@ -1,0 +1,81 @@
+package config
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"session-api/internal/api"
+)
+
+// Cookie is the session cookie.
+type Cookie struct {
+	Name        string        `env:"COOKIE_NAME" envDefault:"validator_session_id" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
+	Prefix      string        `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"What the cookie's name begins with in browsers: __Host-, which no other host and no page without TLS can set or overwrite, __Secure-, or nothing but COOKIE_NAME. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and where COOKIE_NAME has a prefix. Another name ends the sessions of browsers that have the cookie under the former one: none keeps them."`
+	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
+	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none needs a Secure cookie."`
+	Secure      string        `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
+	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Needs a Secure cookie."`
+}
+
+// sameSite are the words of COOKIE_SAMESITE, which its tag lists.
+var sameSite = map[string]http.SameSite{
+	"lax":    http.SameSiteLaxMode,
+	"strict": http.SameSiteStrictMode,
+	"none":   http.SameSiteNoneMode,
+}
+
+// secure reports whether the cookie has the attribute.
+func (c *Config) secure() bool { return c.Cookie.Secure == "true" }
+
+// prefixes are what COOKIE_PREFIX stands for.
+var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
+
+// knownPrefixes are those that browsers hold to rules.
+var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
+
+// usualPrefix is the COOKIE_PREFIX that auto stands for.
+func (c *Config) usualPrefix() string {
+	switch {
+	case !c.Production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
+		return "none"
+	case c.Cookie.Domain != "":
+		return "secure"
+	default:
+		return "host"
+	}
+}
+
+// BrowserCookieName is the cookie's name as browsers have it.
+func (c *Config) BrowserCookieName() string { return prefixes[c.Cookie.Prefix] + c.Cookie.Name }
+
+// checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
+func checkCookiePrefix(c *Config) string {
+	prefix := prefixes[c.Cookie.Prefix]
+	switch {
+	case prefix == "":
+		return ""
+	case c.cookiePrefix(knownPrefixes...):
+		return "COOKIE_NAME has a prefix of its own: leave one of them out"
+	case !c.secure():
+		return "the prefix " + prefix + " needs a Secure cookie: set COOKIE_SECURE=true"
+	case c.Cookie.Prefix == "host" && c.Cookie.Domain != "":
+		return "the prefix __Host- rules out COOKIE_DOMAIN: secure is possible with it"
+	}
+	return ""
+}
+
+// cookiePrefix reports whether the cookie's name has one of the prefixes.
+// Browsers compare them without regard to case (RFC 6265bis section 5.7).
+func (c *Config) cookiePrefix(prefixes ...string) bool {
+	name := strings.ToLower(c.Cookie.Name)
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
+}
+
+// apiCookie is the session cookie, as the API takes it.
+func (c *Config) apiCookie() api.Cookie {
+	return api.Cookie{
+		Name: c.BrowserCookieName(), Domain: c.Cookie.Domain, Secure: c.secure(),
+		SameSite: c.Cookie.SameSite, Partitioned: c.Cookie.Partitioned,
+	}
+}

@@ -1,0 +1,183 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"session-api/internal/token"
+)
+
+// Secrets are what signs sessions and what services call with.
+type Secrets struct {
+	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
+	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+
+	// isRandom is set if Session was made by EnsureSecret.
+	isRandom bool
+}
+
+// MinSecretBytes is what production asks of a secret: the size of the
+// HMAC-SHA256 key that it becomes (RFC 2104 section 3).
+const MinSecretBytes = 32
+
+// secrets are values that no message, log line or print of the configuration
+// shows: every way of formatting them gives stars.
+type secrets []string
+
+// String returns one group of stars a secret.
+func (s secrets) String() string {
+	return strings.Join(slices.Repeat([]string{"***"}, len(s)), ",")
+}
+
+// Format covers all verbs of fmt, %#v and %x too.
+func (s secrets) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps them out of the log.
+func (s secrets) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func (s secrets) bytes() [][]byte {
+	list := make([][]byte, len(s))
+	for i, v := range s {
+		list[i] = []byte(v)
+	}
+	return list
+}
+
+// parseSecrets reads secrets separated by commas or line ends.
+func parseSecrets(v string) secrets { return split(v, ",\r\n") }
+
+// secret is one value that nothing shows, as secrets are several.
+type secret string
+
+// String returns stars, or nothing where there is no secret.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// Format covers all verbs of fmt, %#v and %x too.
+func (s secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue keeps it out of the log.
+func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// fillSecrets reads the secrets that are in files, and checks all of them.
+func (c *Config) fillSecrets() Problems {
+	var found Problems
+	for _, s := range []struct {
+		name   string
+		values *secrets
+		file   string
+		check  func(secrets) string
+	}{
+		{"SESSION_SECRET", &c.Secrets.Session, c.Secrets.SessionFile, nil},
+		{"SERVICE_TOKENS", &c.Secrets.ServiceTokens, c.Secrets.ServiceTokensFile, checkTokens},
+	} {
+		if s.file != "" {
+			if len(*s.values) > 0 {
+				found = append(found, Problem{s.name + "_FILE", "set either this or " + s.name + ", not both"})
+				continue
+			}
+			values, err := readSecrets(s.file)
+			if err != nil {
+				found = append(found, Problem{s.name + "_FILE", err.Error()})
+				continue
+			}
+			*s.values = values
+		}
+		text := checkWrapping(*s.values)
+		if text == "" {
+			text = c.checkStrength(*s.values)
+		}
+		if text != "" {
+			found = append(found, Problem{s.name, text})
+		}
+		if s.check != nil {
+			if text := s.check(*s.values); text != "" {
+				found = append(found, Problem{s.name, text})
+			}
+		}
+	}
+	if c.Production() && slices.ContainsFunc(c.Secrets.ServiceTokens, func(v string) bool { return slices.Contains(c.Secrets.Session, v) }) {
+		found = append(found, Problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
+	}
+	return found
+}
+
+// RereadSecrets returns the settings with the secrets that are in files as the
+// files are now, and the names of the variables that this is about.
+func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
+	if c.Secrets.SessionFile != "" {
+		c.Secrets.Session, read = nil, append(read, "SESSION_SECRET_FILE")
+	}
+	if c.Secrets.ServiceTokensFile != "" {
+		c.Secrets.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
+	}
+	passwords, found := c.rereadPasswords()
+	read = append(read, passwords...)
+	if found = append(found, c.fillSecrets()...); len(found) > 0 {
+		return Config{}, read, found
+	}
+	return c, read, nil
+}
+
+// checkWrapping refuses secrets with something around them that an editor or a
+// tool has put there: other programs that share the secret would see another.
+func checkWrapping(values secrets) string {
+	for i, v := range values {
+		switch {
+		case strings.HasPrefix(v, byteOrderMark):
+			return fmt.Sprintf("number %d of %d begins with a byte order mark (U+FEFF): save the file without one", i+1, len(values))
+		case len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]:
+			return fmt.Sprintf("number %d of %d is in quotes, which belong to it as it stands: leave them out; "+
+				"Docker's env files take values as they are", i+1, len(values))
+		}
+	}
+	return ""
+}
+
+const byteOrderMark = "\uFEFF"
+
+// checkStrength holds secrets to what production asks.
+func (c *Config) checkStrength(values secrets) string {
+	if !c.Production() {
+		return ""
+	}
+	if len(values) == 0 {
+		return fmt.Sprintf("required in production: at least %d bytes, such as `openssl rand -base64 48` prints", MinSecretBytes)
+	}
+	for i, v := range values {
+		switch {
+		case len(v) < MinSecretBytes:
+			return fmt.Sprintf("number %d of %d has %d bytes; production asks for at least %d", i+1, len(values), len(v), MinSecretBytes)
+		case entropyBits(v) < minSecretEntropy:
+			return fmt.Sprintf("number %d of %d is not random enough for production: take what `openssl rand -base64 48` prints", i+1, len(values))
+		}
+	}
+	return ""
+}
+
+// WeakSecret reports whether a session secret is one that production would refuse.
+func (c *Config) WeakSecret() bool {
+	return slices.ContainsFunc(c.Secrets.Session, func(v string) bool { return len(v) < MinSecretBytes })
+}
+
+// checkTokens refuses service tokens that no caller could use.
+func checkTokens(values secrets) string {
+	for i, v := range values {
+		switch {
+		case strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return fmt.Sprintf("number %d of %d has a character that an Authorization header cannot carry: use printable ASCII without spaces", i+1, len(values))
+		case token.HasPrefix(v):
+			return fmt.Sprintf("number %d of %d begins like a session token (s:)", i+1, len(values))
+		}
+	}
+	return ""
+}

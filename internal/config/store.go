@@ -1,0 +1,53 @@
+package config
+
+import (
+	"time"
+
+	"session-api/internal/store/bolt"
+	"session-api/internal/store/memory"
+)
+
+// Store says where sessions are kept, and bounds the stores in memory.
+type Store struct {
+	Kind           string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory bolt redis" doc:"Where sessions are kept: in memory; bolt, in memory and in a file as well; or in Redis. auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, bolt where SESSION_DATA_DIR is, and memory otherwise."`
+	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. It is made where there is none, and belongs to one process at a time."`
+	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
+	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
+	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
+	EvictionPolicy memory.Policy `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Sessions without a user go before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
+	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: most sessions that are held. Redis has no such limit."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, no limit without one" min:"0" doc:"memory and bolt only: most bytes of memory that the sessions take; 0 for no limit. The process's limit is the lower one of GOMEMLIMIT and that of its control group, as a container has one; the start says what is found. Redis has its own maxmemory."`
+	UserReserve    int           `env:"SESSION_USER_RESERVE_PERCENT" envDefault:"10" min:"0" max:"90" doc:"How many percent of SESSION_MAX_ENTRIES and SESSION_MAX_MEMORY_BYTES, or of each Redis server's maxmemory, visitors' sessions cannot take: those without a user, where no service creates or changes them. Over their share they push out one another, or get 503 where none is evicted, as on Redis. 0 for no reserve; there is none without SERVICE_TOKENS, where everybody may what a service may."`
+
+	// isAmbiguous is set if the settings name two stores.
+	isAmbiguous bool
+	// isUnknown is set if SESSION_STORE names no store.
+	isUnknown bool
+}
+
+// MemoryOptions are the settings of the store in memory.
+func (c *Config) MemoryOptions() memory.Options {
+	return memory.Options{
+		Policy: c.Store.EvictionPolicy, MaxEntries: c.Store.MaxEntries, MaxBytes: c.Store.MaxMemoryBytes,
+		Reserve:   c.reserve(),
+		Tombstone: c.Sessions.Tombstone, Events: c.Events.Buffer,
+	}
+}
+
+// reserve is how many percent visitors cannot take. Without service tokens there
+// is nobody to keep anything for: everybody may what a service may.
+func (c *Config) reserve() int {
+	if len(c.Secrets.ServiceTokens) == 0 {
+		return 0
+	}
+	return c.Store.UserReserve
+}
+
+// BoltOptions are the settings of the store with a data file, as it takes them.
+func (c *Config) BoltOptions() bolt.Options {
+	options := bolt.Options{Dir: c.Store.DataDir, Memory: c.MemoryOptions()}
+	if c.Store.Sync == "interval" {
+		options.Interval = c.Store.SyncInterval
+	}
+	return options
+}
