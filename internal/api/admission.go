@@ -25,8 +25,8 @@ const (
 	clientShares = 2
 )
 
-// defaultBodyMemory is the size of each semaphore where the options do not say.
-const defaultBodyMemory = 32 << 20
+// DefaultBodyMemory is Options.MaxBodyMemory where that is 0.
+const DefaultBodyMemory = 32 << 20
 
 // semaphore is a weighted semaphore that is fair among clients: it bounds the bytes
 // in memory at once, in all and for one client. Requests beyond that queue, and the

@@ -1,35 +1,6 @@
 package api
 
-import (
-	"context"
-	"errors"
-	"net/http"
-
-	"session-api/internal/schema"
-)
-
-// ErrCleanupRunning: another instance is cleaning.
-var ErrCleanupRunning = errors.New("cleanup running on another instance")
-
-// ErrCleanupOtherStore: the directory of files belongs to another store.
-var ErrCleanupOtherStore = errors.New("the directory of files belongs to another store")
-
-// ErrCleanupUnavailable: the directory of files is gone, or must not be cleaned.
-var ErrCleanupUnavailable = errors.New("the directory of files cannot be cleaned")
-
-// Cleaner is the cleanup job.
-type Cleaner interface {
-	// Run cleans now, or says what it would do. Returns ErrCleanupOtherStore or
-	// ErrCleanupUnavailable if no files can be cleaned, and ErrCleanupRunning if
-	// another instance did not finish cleaning while it waited.
-	Run(ctx context.Context, dryRun bool) (schema.CleanupReport, error)
-	// Last is the report of the last run that was not dry; false before it.
-	Last() (schema.CleanupReport, bool)
-	// Totals are the sums of all runs that were not dry.
-	Totals() schema.CleanupTotals
-	// Status says whether files are cleaned.
-	Status() schema.CleanupStatus
-}
+import "net/http"
 
 // runCleanup runs the cleanup now, or says what it would do.
 func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {

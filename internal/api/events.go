@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// defaultHeartbeat is how long a stream is silent at most: proxies end
+	// DefaultHeartbeat is how long a stream is silent at most: proxies end
 	// connections on which nothing comes, some after ten seconds.
-	defaultHeartbeat = 8 * time.Second
+	DefaultHeartbeat = 8 * time.Second
 
 	// settleTime is how long a stream waits before it begins. What Follow fails
 	// at once with is still answered as a problem then, and what happens after
@@ -119,7 +119,7 @@ func lastEventID(values []string) (id string, ok bool) {
 
 // sendEvents sends what comes into out until the stream has to end.
 func (s *Server) sendEvents(ctx context.Context, to *deadlines, out *eventStream) {
-	heartbeat := time.NewTicker(cmp.Or(s.Heartbeat, defaultHeartbeat))
+	heartbeat := time.NewTicker(cmp.Or(s.Heartbeat, DefaultHeartbeat))
 	defer heartbeat.Stop()
 	for last := false; ; {
 		if _, err := to.Write(out.take()); err != nil {

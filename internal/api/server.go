@@ -69,7 +69,7 @@ func New(o Options) (*Server, error) {
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreams(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
-	size := cmp.Or(o.MaxBodyMemory, defaultBodyMemory)
+	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
 	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
 	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
