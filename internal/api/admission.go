@@ -25,7 +25,7 @@ const (
 	clientShares = 2
 )
 
-// DefaultBodyMemory is the size of each semaphore where the options do not say.
+// DefaultBodyMemory is Options.MaxBodyMemory where that is 0.
 const DefaultBodyMemory = 32 << 20
 
 // semaphore is a weighted semaphore that is fair among clients: it bounds the bytes

@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
 
+	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -118,4 +120,18 @@ type AccessLog struct {
 	// what is logged all the same. Each is one Write; there can be many at once.
 	// It is for where the Logger writes JSON to the same place.
 	Lines io.Writer
+}
+
+// Cleaner is the cleanup job.
+type Cleaner interface {
+	// Run cleans now, or says what it would do. Returns cleanup.ErrOtherStore or
+	// cleanup.ErrDirectory if no files can be cleaned, and cleanup.ErrBusy if
+	// another instance did not finish cleaning while it waited.
+	Run(ctx context.Context, dryRun bool) (cleanup.Report, error)
+	// Last is the report of the last run that was not dry; false before it.
+	Last() (cleanup.Report, bool)
+	// Totals are the sums of all runs that were not dry.
+	Totals() cleanup.Totals
+	// Status says whether files are cleaned.
+	Status() cleanup.Status
 }
