@@ -82,7 +82,7 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 func identityOf(ctx context.Context, c *config, stderr io.Writer) (string, error) {
 	switch {
 	case c.onBolt():
-		if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		if err := bolt.MakeDirectory(c.DataDir); err != nil {
 			return "", fmt.Errorf("SESSION_DATA_DIR: %w", err)
 		}
 		return bolt.Identity(c.DataDir)

@@ -83,6 +83,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		ClientIPHeader:  c.ClientIPHeader,
 		IdleTimeout:     c.IdleTimeout,
 		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
+		Backups: kept, BackupRate: c.BackupRate,
 		MaxBodyMemory: c.MaxBodyMemory,
 		Heartbeat:     c.Heartbeat,
 		StoreIsShared: files.Locker != nil,
@@ -94,7 +95,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
 		conns: newConnections(c.MaxConnections, c.TrustedProxies, c.MinBodyRate, server), running: newHandlers(),
-		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger)},
+		loops:   []func(context.Context){sweepLoop(swept, c.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, c.EvictionPolicy, logger), clockLoop(kept)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	s.http = s.newHTTP()

@@ -76,6 +76,13 @@ type Options struct {
 	// StoreIsShared: other instances keep their sessions there as well.
 	StoreIsShared bool
 
+	// Backups is the store whose sessions GET /api/backup sends, where it can tell
+	// what it holds at one moment.
+	Backups store.Store
+	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
+	// any number.
+	BackupRate int64
+
 	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
 	// how many of large answers; 32 MiB by default.
 	MaxBodyMemory int64

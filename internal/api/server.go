@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,8 @@ type Server struct {
 	// touches are those of gateways' questions.
 	touches lateTouches
 	notices notices
+	// backingUp is held while a backup is sent.
+	backingUp sync.Mutex
 }
 
 // New returns a server over o. The error names what o has wrong.

@@ -47,6 +47,10 @@ type Session struct {
 	// take what a store reserves, and what it creates is no newcomer to be evicted
 	// before others. Like Disposable, it is no part of what is stored.
 	Trusted bool
+	// Additional says at creation that no other session may go for this one: where
+	// there is no room left for it, the store is full. It is no part of what is
+	// stored either.
+	Additional bool
 
 	// UserID is user.id, or empty.
 	UserID string

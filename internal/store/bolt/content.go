@@ -34,8 +34,9 @@ type content struct {
 	lapsed []place
 	graces map[store.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
-	// time is over, in no order.
-	over []uint64
+	// time is over, in no order; expiredPlaces those of sessions that have expired.
+	over          []uint64
+	expiredPlaces []place
 
 	hasFormat bool
 	uses      uses
@@ -201,7 +202,7 @@ func (c *collector) sum(now int64) *content {
 			case e.expires > now:
 				all.ended = append(all.ended, *e)
 			case live:
-				all.over = append(all.over, e.number)
+				all.expiredPlaces = append(all.expiredPlaces, *e)
 				if e.expires+maxTombstone.Milliseconds() > now {
 					all.lapsed = append(all.lapsed, *e)
 				}
@@ -210,7 +211,7 @@ func (c *collector) sum(now int64) *content {
 		p.places = nil
 	}
 	all.uses.apply(all.live)
-	all.expired = len(all.over)
+	all.expired = len(all.expiredPlaces)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	slices.SortFunc(all.lapsed, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	c.sumGraces(all, now)

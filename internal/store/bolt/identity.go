@@ -22,7 +22,14 @@ const identityMax = 64
 var _ store.Identified = (*Store)(nil)
 
 // Identity implements store.Identified: it is that of the data directory.
-func (s *Store) Identity(context.Context) (string, error) { return Identity(s.dir.path) }
+// Of one that is only read, nobody knows whether it is a copy: what it refers to
+// may be no more than a part of what the other one does.
+func (s *Store) Identity(context.Context) (string, error) {
+	if s.readOnly {
+		return "", fmt.Errorf("the identity of the store: %w: %w", store.ErrReadOnly, errReadOnly)
+	}
+	return Identity(s.dir.path)
+}
 
 // Identity returns the identity of the store in a directory, which may be open
 // at the time. Where the directory has none yet, it gets one.

@@ -41,7 +41,7 @@ func TestRestart(t *testing.T) {
 	for name, interval := range map[string]time.Duration{"always": 0, "interval": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			ctx := t.Context()
-			w := newWorld(t, filepath.Join(t.TempDir(), "made", "by", "it"), interval)
+			w := newWorld(t, filepath.Join(t.TempDir(), "made"), interval)
 			sess := full(t)
 			require.NoError(t, w.Create(ctx, now, sess))
 			old := w.create()
