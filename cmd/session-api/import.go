@@ -40,6 +40,7 @@ func (j *importJob) check() error {
 
 func (j *importJob) run(ctx context.Context, kept store.Store, c *config) error {
 	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.MaxBytes}
+	j.work.Limits, _ = kept.(store.Limited)
 	if err := j.askForRoom(ctx); err != nil {
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	}
@@ -62,10 +63,7 @@ func (j *importJob) run(ctx context.Context, kept store.Store, c *config) error 
 // stored as far as it fits.
 func (j *importJob) askForRoom(ctx context.Context) error {
 	file, ok := j.in.(*os.File)
-	if !ok || j.work.DryRun {
-		return nil
-	}
-	if _, limited := j.work.Store.(store.Limited); !limited {
+	if !ok || j.work.DryRun || j.work.Limits == nil {
 		return nil
 	}
 	info, err := file.Stat()
@@ -76,10 +74,11 @@ func (j *importJob) askForRoom(ctx context.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
-	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
+	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Limits: j.work.Limits, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
 	if err := dry.Run(ctx, file); errors.Is(err, store.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
 		return err
-	} // what else is wrong stops the import at its line
+	}
+	// What else is wrong stops the import at its line.
 	if _, err := file.Seek(at, io.SeekStart); err != nil {
 		return fmt.Errorf("reading the file again: %w", err)
 	}

@@ -122,8 +122,7 @@ type transferJob interface {
 	check() error
 	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
 	run(ctx context.Context, kept store.Store, c *config) error
-	// progress is how much is done, and in a few words what.
-	progress() (count int64, what string)
+	progressing
 	// summary says in one line what was done in that time and, where err says
 	// that it is not all, how to go on.
 	summary(took time.Duration, err error) string
@@ -168,8 +167,14 @@ func (p problems) ofStore() error {
 // progressInterval is how often a person is told how far it is.
 const progressInterval = 250 * time.Millisecond
 
+// progressing is work that takes a while.
+type progressing interface {
+	// progress is how much is done, and in a few words what.
+	progress() (count int64, what string)
+}
+
 // showProgress shows on a terminal how far a job is, until it is hidden.
-func showProgress(w io.Writer, job transferJob) (hide func()) {
+func showProgress(w io.Writer, job progressing) (hide func()) {
 	if !onTerminal(w) {
 		return func() {}
 	}

@@ -83,7 +83,7 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		ClientIPHeader:  c.ClientIPHeader,
 		IdleTimeout:     c.IdleTimeout,
 		CreatePerMinute: c.CreateRatePerMinute, CreateBytesPerMinute: c.CreateBytes,
-		Backups: kept, BackupRate: c.BackupRate,
+		Kept: kept, BackupRate: c.BackupRate,
 		MaxBodyMemory: c.MaxBodyMemory,
 		Heartbeat:     c.Heartbeat,
 		StoreIsShared: files.Locker != nil,

@@ -17,8 +17,8 @@ var (
 // until it is sent. What fails once the first byte is sent cuts the connection, as
 // an export does.
 func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
-	work := transfer.Backup{Store: s.Backups, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
-	if _, ok := s.Backups.(store.Snapshotter); !ok {
+	work := transfer.Backup{Store: s.Kept, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
+	if _, ok := s.Kept.(store.Snapshotter); !ok {
 		return errNoBackup
 	}
 	w.Header()["Content-Type"] = recordTypes[:1]

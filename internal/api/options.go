@@ -76,9 +76,9 @@ type Options struct {
 	// StoreIsShared: other instances keep their sessions there as well.
 	StoreIsShared bool
 
-	// Backups is the store whose sessions GET /api/backup sends, where it can tell
-	// what it holds at one moment.
-	Backups store.Store
+	// Kept is what keeps the sessions, where Sessions have a store around it that
+	// does not say what else it can do; theirs by default.
+	Kept store.Store
 	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
 	// any number.
 	BackupRate int64

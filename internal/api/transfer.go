@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/transfer"
 )
 
@@ -84,6 +85,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
+	work.Limits, _ = s.Kept.(store.Limited)
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,

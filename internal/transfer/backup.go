@@ -227,3 +227,12 @@ func (b *BackupReader) checkTail(line []byte) error {
 	}
 	return io.EOF
 }
+
+// CopyPaced copies from in to w, so many bytes a second at most; 0 for any number.
+func CopyPaced(ctx context.Context, w io.Writer, in io.Reader, rate int64) error {
+	_, err := io.CopyBuffer(&pacedWriter{ctx: ctx, w: w, rate: rate}, onlyReader{in}, make([]byte, backupChunk))
+	return err
+}
+
+// onlyReader hides what else a reader can do, which would leave the pace out.
+type onlyReader struct{ io.Reader }

@@ -26,6 +26,8 @@ type Import struct {
 	// what was stored comes back as it was.
 	Rules *schema.Rules
 	Now   func() time.Time
+	// Limits is what the store may drop sessions by; nil where it has none.
+	Limits store.Limited
 	// Skip is how many lines at the beginning are left out.
 	Skip int64
 	// DryRun: nothing is stored, only counted. What was ended lately counts as
@@ -208,11 +210,10 @@ func (j *Import) find(ctx context.Context, now time.Time, key store.Key) error {
 
 // note keeps in mind what was stored, where a store may drop it again.
 func (j *Import) note(sess *schema.Session) {
-	limited, ok := j.Store.(store.Limited)
 	switch {
-	case !ok:
+	case j.Limits == nil:
 	case j.DryRun:
-		j.need.Add(limited.Cost(sess))
+		j.need.Add(j.Limits.Cost(sess))
 	default:
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -279,11 +280,10 @@ func (e *RoomError) Unwrap() error { return store.ErrFull }
 
 // checkRoom looks whether all that would be stored fits in.
 func (j *Import) checkRoom(ctx context.Context) error {
-	limited, ok := j.Store.(store.Limited)
-	if !ok {
+	if j.Limits == nil {
 		return nil
 	}
-	free, err := limited.Room(ctx, j.Now())
+	free, err := j.Limits.Room(ctx, j.Now())
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}

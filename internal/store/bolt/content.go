@@ -21,8 +21,10 @@ type content struct {
 
 	// index knows the last entries that count.
 	index *index
-	// entries is how many the log has, logBytes what they take.
+	// entries is how many the log has, logBytes what they take, first and last the
+	// bounds of their numbers.
 	entries, logBytes int64
+	first, last       uint64
 
 	// live are the sessions that have not expired, in the order of their
 	// entries, and ended the tombstones, in that of their ends. expired is how
@@ -86,7 +88,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
-	return all, nil
+	return all, all.checkNumbers()
 }
 
 // collector makes the visits that read a file.
@@ -193,7 +195,11 @@ func (c *collector) sum(now int64) *content {
 	for _, p := range c.parts {
 		for i := range p.places {
 			e := &p.places[i]
+			if all.entries == 0 {
+				all.first = e.number
+			}
 			all.entries++
+			all.last = e.number
 			all.logBytes += int64(e.size) + entryBytes
 			switch live := e.kind == sessionKind; {
 			case !e.counts:

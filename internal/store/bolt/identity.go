@@ -77,5 +77,8 @@ func makeIdentity(path string) (err error) {
 	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	if err := giveOver(filepath.Dir(path), identityName); err != nil {
+		return err
+	}
 	return syncDir(filepath.Dir(path))
 }
