@@ -92,10 +92,13 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 			}
 			kept++
 			n, _ := parseNumber(number)
-			renumbered[n] = uint64(kept) //nolint:gosec // it counts
+			renumbered[n] = uint64(kept)           //nolint:gosec // it counts
 			key := appendNumber(nil, uint64(kept)) //nolint:gosec // as above
 			return w.put(logBucket, key, seal(bytes.Clone(value[:len(value)-sumBytes]), 0, key))
 		}); err != nil {
+			return err
+		}
+		if err := w.noteTally(kept); err != nil {
 			return err
 		}
 		return tx.Bucket([]byte(metaBucket)).ForEach(func(key, value []byte) error {

@@ -88,7 +88,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
-	return all, all.checkNumbers()
+	return all, all.checkNumbers(im.tally)
 }
 
 // collector makes the visits that read a file.

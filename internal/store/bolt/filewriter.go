@@ -70,6 +70,18 @@ func (w *fileWriter) put(bucket string, key, value []byte) error {
 	return w.commit()
 }
 
+// noteTally notes that the log has so many entries, from the number 1 on.
+func (w *fileWriter) noteTally(entries int64) error {
+	if err := w.bucket(logBucket); err != nil {
+		return err
+	}
+	t := tallyOf(uint64(entries), entries) //nolint:gosec // it counts
+	if err := w.tx.Bucket([]byte(logBucket)).SetSequence(uint64(t)); err != nil {
+		return fmt.Errorf("making the data file: %w", err)
+	}
+	return nil
+}
+
 func (w *fileWriter) commit() error {
 	tx := w.tx
 	w.tx, w.bytes = nil, 0

@@ -116,6 +116,7 @@ type salvage struct {
 	entries  map[uint64]saved
 	claimed  map[uint64]bool // pages that something leads to
 	missing  []numbers       // what lost pages were for
+	tally    tally
 }
 
 // walk finds the entries. It reports whether both heads are lost.
@@ -138,7 +139,7 @@ func (s *salvage) walk() (headless bool) {
 		if !ok || root.flags != leafFlag || flags != bucketFlag || string(key) != logBucket || len(value) < bucketHeader {
 			continue
 		}
-		seen = true
+		seen, s.tally = true, tally(native.Uint64(value[8:]))
 		if id := native.Uint64(value); id != 0 {
 			s.subtree(id, numbers{}, 0)
 		} else if len(value) >= bucketHeader+pageHeader {
@@ -149,10 +150,37 @@ func (s *salvage) walk() (headless bool) {
 	if !seen {
 		s.missing = append(s.missing, numbers{})
 	}
+	if from, torn := s.torn(); torn {
+		s.missing = append(s.missing, numbers{from: from})
+	}
 	if len(s.missing) > 0 {
 		s.scan(s.missing)
 	}
 	return false
+}
+
+// torn reports whether entries are missing between pages that are whole, and from
+// which number on there should be some.
+func (s *salvage) torn() (from uint64, torn bool) {
+	c := content{entries: int64(len(s.entries))}
+	if c.first, c.last = s.bounds(); s.tally > 0 && s.tally.first() <= s.tally.last() {
+		from = s.tally.first()
+	} else {
+		from = c.first
+	}
+	return from, c.checkNumbers(s.tally) != nil
+}
+
+// bounds are the first and the last number.
+func (s *salvage) bounds() (first, last uint64) {
+	if len(s.entries) == 0 {
+		return 0, 0
+	}
+	first = 1<<64 - 1
+	for number := range s.entries {
+		first, last = min(first, number), max(last, number)
+	}
+	return first, last
 }
 
 // guessPageSize is that of this machine: what else would have written the file
@@ -282,10 +310,7 @@ func (s *salvage) lost() int64 {
 	if len(s.entries) == 0 {
 		return 0
 	}
-	first, last := uint64(1<<64-1), uint64(0)
-	for number := range s.entries {
-		first, last = min(first, number), max(last, number)
-	}
+	first, last := s.bounds()
 	return int64(last-first+1) - int64(len(s.entries)) //nolint:gosec // numbers count entries
 }
 
