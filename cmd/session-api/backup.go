@@ -40,10 +40,10 @@ Exit status: 0 all well, 1 failed or interrupted, 2 wrong usage.
 
 // backupJob is one run of the command.
 type backupJob struct {
-	url, to   string
-	rate      int64
-	environ   map[string]string
-	lines     *lineCounter
+	url, to string
+	rate    int64
+	environ map[string]string
+	lines   *lineCounter
 }
 
 // backUp is the command backup.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/transfer"
 )
@@ -90,7 +92,16 @@ func TestBackup_oneAtATime(t *testing.T) {
 
 func TestBackup_stalledReader(t *testing.T) {
 	s := start(t)
-	s.keep("shop", 20_000)
+	sec := schema.EmptySections()
+	sec.Inputs = []byte(`{"text":"` + strings.Repeat("x", 1_000_000) + `"}`)
+	for n := range 40 { // more than the kernel takes for a reader that does not read
+		sess, err := new(schema.Rules).Build(schema.Session{
+			Namespace: "shop", ID: fmt.Sprintf("large-session-%04d", n), CreatedAt: s.clock.Now(), UpdatedAt: s.clock.Now(),
+			Revision: 1, TTL: time.Hour, ExpiresAt: s.clock.Now().Add(time.Hour),
+		}, sec)
+		require.NoError(t, err)
+		require.NoError(t, s.store.Create(t.Context(), s.clock.Now(), sess))
+	}
 	srv := httptest.NewUnstartedServer(s.api)
 	srv.Config.WriteTimeout = 100 * time.Millisecond
 	srv.Start()
@@ -98,9 +109,6 @@ func TestBackup_stalledReader(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(srv.URL, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	tcp, ok := conn.(*net.TCPConn)
-	require.True(t, ok)
-	require.NoError(t, tcp.SetReadBuffer(4096)) // else the kernel would take all of it
 	_, err = io.WriteString(conn, "GET /api/backup HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	s.until("it is cut off", func() bool { return strings.Contains(s.log.String(), `"msg":"backup cut off"`) })
