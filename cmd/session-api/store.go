@@ -96,6 +96,8 @@ func boltAdvice(err error) string {
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return "; each instance needs a directory of its own, and instances that share sessions need Redis"
+	case errors.Is(err, bolt.ErrNewer):
+		return "; start that one again, or take its backup into this one: docs/reliability.md says how"
 	case errors.Is(err, bolt.ErrNoData):
 		return "; is the volume mounted? SESSION_DATA_REQUIRE=any makes a new one"
 	case errors.Is(err, bolt.ErrDamaged):

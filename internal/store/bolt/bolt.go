@@ -154,6 +154,10 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	if c.info, err = file.Stat(); err != nil {
 		return fmt.Errorf("opening the data file: %w", err)
 	}
+	older := held.version < fileVersion
+	if older {
+		s.dir.upgrade(file, o.Logger)
+	}
 	back := holdBack(held)
 	c.index, c.logBytes, c.over = held.index, held.logBytes, held.over
 	for _, e := range held.ended {
@@ -163,7 +167,11 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	if err := l.load(&o.Memory, o.Logger); err != nil {
 		return err
 	}
-	if err := l.keep(back); err != nil {
+	err = l.keep(back)
+	if err == nil && older {
+		err = stampVersion(c.db)
+	}
+	if err != nil {
 		return errors.Join(err, c.db.Close())
 	}
 	l.sayLoaded(o.Logger, c.info, isNew, len(back), began.now())
@@ -225,5 +233,9 @@ func (s *Store) Close() error {
 		}
 		over.Stop()
 	}
-	return errors.Join(s.committer.err, s.dir.close())
+	err := s.committer.err
+	if err == nil { // this version has written all, and can read it
+		err = s.dir.dropBefore()
+	}
+	return errors.Join(err, s.dir.close())
 }

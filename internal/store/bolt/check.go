@@ -24,6 +24,8 @@ type Report struct {
 	// Entries is how many entries the log has, those among them that do not
 	// count any more.
 	Entries int64
+	// Version is that of the file's format.
+	Version int
 	// Live is how many bytes the live sessions take in the log, Largest those of the
 	// largest. Compacted is about what the file would have after a compaction.
 	Live, Largest, Compacted int64
@@ -66,7 +68,7 @@ func check(now time.Time, dir, path string) (Report, error) {
 	}
 	report := Report{
 		Path: path, Bytes: info.Size(), Free: info.Size() - int64(held.used)*held.pageSize, //nolint:gosec // no more than the file has
-		Sessions: len(held.live), Expired: held.expired, Graces: len(held.graces), Tombstones: len(held.ended), Entries: held.entries,
+		Sessions: len(held.live), Expired: held.expired, Graces: len(held.graces), Tombstones: len(held.ended), Entries: held.entries, Version: held.version,
 	}
 	counting := int64(0)
 	for _, all := range [][]place{held.live, held.ended, held.expiredPlaces} {

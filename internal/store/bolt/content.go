@@ -41,6 +41,7 @@ type content struct {
 	expiredPlaces []place
 
 	hasFormat bool
+	version   int
 	uses      uses
 }
 
@@ -88,6 +89,9 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
+	if err := all.checkVersion(); err != nil {
+		return nil, err
+	}
 	return all, all.checkNumbers(im.tally)
 }
 
@@ -104,6 +108,7 @@ type section struct {
 	places    []place
 	graces    []numberedGrace
 	hasFormat bool
+	version   int
 	uses      uses
 }
 
@@ -136,7 +141,9 @@ func (c *collector) bucket(name string) (func() visit, error) {
 
 func (p *section) meta(key, value []byte, _ int64) error {
 	content, err := unseal(key, value)
-	p.hasFormat = p.hasFormat || string(key) == formatKey
+	if string(key) == formatKey {
+		p.hasFormat, p.version = true, versionOf(content)
+	}
 	if err == nil && string(key) == usesKey {
 		p.uses, err = parseUses(content)
 	}
@@ -181,6 +188,7 @@ func (c *collector) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace)}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
+		all.version = max(all.version, p.version)
 		if p.uses != nil {
 			all.uses = p.uses
 		}

@@ -32,7 +32,7 @@ func newFileWriter(path string) (*fileWriter, error) {
 		return nil, fmt.Errorf("making the data file: %w", err)
 	}
 	w := &fileWriter{db: db, path: path}
-	if err := w.put(metaBucket, []byte(formatKey), seal([]byte{format}, 0, []byte(formatKey))); err != nil {
+	if err := w.put(metaBucket, []byte(formatKey), formatValue()); err != nil {
 		return nil, errors.Join(err, w.abandon())
 	}
 	if err := w.bucket(logBucket); err != nil {
