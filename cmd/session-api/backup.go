@@ -111,10 +111,11 @@ func (j *backupJob) keep(ctx context.Context, in io.Reader, maxBytes int, std st
 	if err == nil {
 		err = errors.Join(out.Flush(), temp.Sync())
 	}
-	if err = errors.Join(err, temp.Close()); err != nil {
-		return head, err
+	err = errors.Join(err, temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), j.to)
 	}
-	return head, os.Rename(temp.Name(), j.to)
+	return head, err
 }
 
 // check reads a backup to its end.
@@ -137,8 +138,7 @@ func (j *backupJob) check(ctx context.Context, in io.Reader, maxBytes int) (tran
 // fetch writes the backup of a service that runs, or of a data file that none uses.
 func (j *backupJob) fetch(ctx context.Context, c *config, w io.Writer) error {
 	if j.url == "" && c.onBolt() {
-		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-		kept, err := openToRead(ctx, c, logger)
+		kept, err := openToRead(ctx, c, slog.New(slog.DiscardHandler))
 		switch {
 		case errors.Is(err, bolt.ErrInUse): // ask it
 		case err != nil:
@@ -165,7 +165,7 @@ func (j *backupJob) ask(ctx context.Context, url string, c *config, w io.Writer)
 		return err
 	}
 	if len(c.ServiceTokens) > 0 {
-		req.Header.Set("Authorization", "Bearer "+string(c.ServiceTokens[0]))
+		req.Header.Set("Authorization", "Bearer "+c.ServiceTokens[0])
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // straight, whatever proxy is set
 	resp, err := client.Do(req)

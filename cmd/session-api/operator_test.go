@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/store/bolt"
-	"session-api/internal/store/memory"
 )
 
 // What an operator does to a data directory, by the commands of the binary.
@@ -193,7 +192,7 @@ func backedUp(t *testing.T, environ map[string]string, args ...string) outcome {
 }
 
 // environOf returns the environment of a service that runs, for a command.
-func environOf(s *running, dir string, t *testing.T, more ...string) map[string]string {
+func environOf(t *testing.T, s *running, dir string, more ...string) map[string]string {
 	t.Helper()
 	host, port, _ := strings.Cut(s.addr, ":")
 	return onData(t, dir, append([]string{"HOST", host, "PORT", port}, more...)...)
@@ -218,11 +217,11 @@ func TestOperator_backupAndRestore(t *testing.T) {
 
 	s := start(t, onData(t, dir, "SERVICE_TOKENS", token))
 	running := filepath.Join(t.TempDir(), "running.ndjson")
-	refused := backedUp(t, environOf(s, dir, t), running)
+	refused := backedUp(t, environOf(t, s, dir), running)
 	assert.Equal(t, 1, refused.status)
 	assert.Contains(t, refused.errOut, "401")
 	assert.NoFileExists(t, running)
-	result = backedUp(t, environOf(s, dir, t, "SERVICE_TOKENS", token), running)
+	result = backedUp(t, environOf(t, s, dir, "SERVICE_TOKENS", token), running)
 	require.Zero(t, result.status, result.errOut)
 	byURL := backedUp(t, map[string]string{"SERVICE_TOKENS": token}, "-url", "http://"+s.addr, "-")
 	require.Zero(t, byURL.status, byURL.errOut)
@@ -301,46 +300,6 @@ func TestOperator_damagedBackup(t *testing.T) {
 			assert.NoFileExists(t, filepath.Join(into, "sessions.db"))
 		})
 	}
-}
-
-// While sessions get new ids, change, come and go, a backup has each of those that
-// nobody touches once, and of those that are regenerated one of their ids.
-func TestOperator_backupUnderLoad(t *testing.T) {
-	kept := memory.New(memory.Options{})
-	fill(t, kept, 2000)
-	moving := someSession(t, 1).WithID("moving-session-000000000")
-	require.NoError(t, kept.Create(t.Context(), time.Now(), moving))
-	done := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for n := 1; ; n++ {
-			select {
-			case <-done:
-				return
-			default:
-			}
-			next := moving.WithID(fmt.Sprintf("moving-session-%09d", n))
-			if !assert.NoError(t, kept.Regenerate(t.Context(), time.Now(), moving, next, time.Now())) {
-				return
-			}
-			moving = next
-		}
-	}()
-	for range 30 {
-		snapshot := kept.Snapshot(time.Now())
-		seen, moved := 0, 0
-		for sess := range snapshot.Sessions {
-			if seen++; strings.HasPrefix(sess.ID, "moving-session-") {
-				moved++
-			}
-		}
-		require.Equal(t, 2001, seen)
-		require.Equal(t, snapshot.Count, seen)
-		require.Equal(t, 1, moved)
-	}
-	close(done)
-	<-stopped
 }
 
 func TestOperator_salvageAndCompact(t *testing.T) {

@@ -92,7 +92,10 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if err := all.checkVersion(); err != nil {
 		return nil, err
 	}
-	return all, all.checkNumbers(im.tally)
+	if err := all.checkNumbers(im.tally); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // collector makes the visits that read a file.

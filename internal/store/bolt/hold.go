@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ func holdBack(held *content) []place {
 		}
 	}
 	var back []place
-	held.over = held.over[:len(held.over):len(held.over)]
+	held.over = slices.Clip(held.over)
 	for _, p := range held.expiredPlaces {
 		if p.expires > last {
 			back = append(back, p)
@@ -128,16 +129,16 @@ func (s *Store) giveUp(sessions []schema.Session) {
 func (h *hold) look(now time.Time, steady time.Duration) (alive, over []schema.Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	wall, real := now.Sub(h.wall), steady-h.steady
-	if off := wall - real; off > slip || off < -slip {
+	wall, elapsed := now.Sub(h.wall), steady-h.steady
+	if off := wall - elapsed; off > slip || off < -slip {
 		h.wall, h.steady = now, steady // it was set: the proof begins anew
-		real = 0
+		elapsed = 0
 	}
 	for key, sess := range h.sessions {
 		switch {
 		case sess.Live(now):
 			alive = append(alive, sess)
-		case real >= proof:
+		case elapsed >= proof:
 			over = append(over, sess)
 		default:
 			continue

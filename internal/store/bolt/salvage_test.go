@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -89,7 +90,7 @@ func TestSalvage_oneBit(t *testing.T) {
 		_, saved := salvaged(t, b)
 		same := 0
 		for key, sess := range kept {
-			if got, ok := saved[key]; ok && string(got.Doc) == string(sess.Doc) {
+			if got, ok := saved[key]; ok && bytes.Equal(got.Doc, sess.Doc) {
 				same++
 			}
 		}

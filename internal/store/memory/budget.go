@@ -168,10 +168,10 @@ func (b *budget) fits(next holding, trusted bool) bool {
 	return !b.all.plus(next.amount).exceeds(b.limit, b.all)
 }
 
-func (b *budget) taken() (all, guests amount) {
+func (b *budget) taken() amount {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.all, b.guests
+	return b.all
 }
 
 // exceeded reports whether an amount is beyond the limits.

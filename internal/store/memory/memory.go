@@ -233,7 +233,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		Evictions:   s.evictions.Load(),
 		Expirations: s.expirations.Load(),
 	}
-	all, _ := s.budget.taken()
+	all := s.budget.taken()
 	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)
 	for i := range s.shards {
 		st.Hits += s.shards[i].hits.Load()

@@ -67,7 +67,7 @@ func (s *Store) Room(ctx context.Context, now time.Time) (store.Room, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
 		return store.Room{}, err
 	}
-	all, _ := s.budget.taken()
+	all := s.budget.taken()
 	return store.Room{
 		Entries: left(s.budget.limit.entries, all.entries), Bytes: left(s.budget.limit.bytes, all.bytes),
 	}, nil

@@ -12,14 +12,14 @@ import (
 var _ store.Snapshotter = (*Store)(nil)
 
 // Snapshot implements store.Snapshotter. Records never change, so it takes a
-// pointer to each under the locks of all shards, which readers share with it.
+// pointer to each under the locks of all shards, and looks at them afterwards.
 func (s *Store) Snapshot(now time.Time) store.Snapshot {
 	type state struct {
 		rec  *record
 		tick int64
 	}
 	at := now.UnixMilli()
-	all, _ := s.budget.taken()
+	all := s.budget.taken()
 	states := make([]state, 0, all.entries+all.entries/16)
 	for i := range s.shards {
 		s.shards[i].mu.RLock()
@@ -29,14 +29,13 @@ func (s *Store) Snapshot(now time.Time) store.Snapshot {
 			if e == nil {
 				continue
 			}
-			if rec := e.rec.Load(); rec.live(at) {
-				states = append(states, state{rec, e.used.Load()})
-			}
+			states = append(states, state{e.rec.Load(), e.used.Load()})
 		}
 	}
 	for i := range s.shards {
 		s.shards[i].mu.RUnlock()
 	}
+	states = slices.DeleteFunc(states, func(one state) bool { return !one.rec.live(at) })
 	slices.SortFunc(states, func(a, b state) int { return cmp.Compare(a.tick, b.tick) })
 	return store.Snapshot{Count: len(states), Sessions: func(yield func(schema.Session) bool) {
 		for i := range states {
