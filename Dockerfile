@@ -10,7 +10,7 @@ ARG TARGETOS TARGETARCH VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/session-api ./cmd/session-api \
- && mkdir /out/analysis
+ && mkdir /out/analysis /out/data
 
 # No shell, no package manager: certificates, an empty /tmp and the user 65532.
 FROM gcr.io/distroless/static-debian13:nonroot
@@ -19,8 +19,10 @@ LABEL org.opencontainers.image.title="session-api" \
       org.opencontainers.image.description="Sessions of web applications behind a small REST interface" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build /out/session-api /session-api
-# A new volume that is mounted here takes over the owner.
+# A new volume that is mounted here takes over the owner. Sessions are kept in data
+# where SESSION_DATA_DIR=/var/lib/session-api/data says so.
 COPY --from=build --chown=65532:65532 /out/analysis /var/lib/session-api/analysis
+COPY --from=build --chown=65532:65532 /out/data /var/lib/session-api/data
 ENV APP_ENV=production \
     ANALYSIS_TMP_DIR=/var/lib/session-api/analysis
 USER 65532:65532

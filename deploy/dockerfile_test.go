@@ -122,11 +122,13 @@ func TestImageIsSetForProduction(t *testing.T) {
 
 // A volume that is mounted for the first time takes over the directory's
 // owner.
-func TestImageOwnsTheAnalysisDirectory(t *testing.T) {
+func TestImageOwnsItsDirectories(t *testing.T) {
 	final := image(t)
-	dir := final.environment(t)["ANALYSIS_TMP_DIR"]
-	require.True(t, path.IsAbs(dir))
-	i := slices.IndexFunc(final.all("COPY"), func(rest string) bool { return strings.HasSuffix(rest, " "+dir) })
-	require.GreaterOrEqual(t, i, 0, "nothing makes %s", dir)
-	require.Contains(t, final.all("COPY")[i], "--chown="+final.one(t, "USER")+" ")
+	for _, dir := range []string{final.environment(t)["ANALYSIS_TMP_DIR"], "/var/lib/session-api/data"} {
+		require.True(t, path.IsAbs(dir))
+		i := slices.IndexFunc(final.all("COPY"), func(rest string) bool { return strings.HasSuffix(rest, " "+dir) })
+		require.GreaterOrEqual(t, i, 0, "nothing makes %s", dir)
+		require.Contains(t, final.all("COPY")[i], "--chown="+final.one(t, "USER")+" ")
+	}
+	require.Contains(t, read(t, "docs/reliability.md"), "/var/lib/session-api/data")
 }

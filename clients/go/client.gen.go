@@ -184,6 +184,8 @@ func (e JSONPatchOperationOp) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
+	ProblemCodeBackupRunning          ProblemCode = "backup_running"
+	ProblemCodeBackupUnsupported      ProblemCode = "backup_unsupported"
 	ProblemCodeBadRequest             ProblemCode = "bad_request"
 	ProblemCodeCleanupOtherStore      ProblemCode = "cleanup_other_store"
 	ProblemCodeCleanupRunning         ProblemCode = "cleanup_running"
@@ -229,6 +231,10 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
+	case ProblemCodeBackupRunning:
+		return true
+	case ProblemCodeBackupUnsupported:
+		return true
 	case ProblemCodeBadRequest:
 		return true
 	case ProblemCodeCleanupOtherStore:
@@ -534,6 +540,9 @@ type ImportReport struct {
 
 	// Imported Sessions that were stored.
 	Imported int64 `json:"imported"`
+
+	// Present Sessions of those imported and existing that are there when all lines are done.
+	Present int64 `json:"present"`
 }
 
 // IssuedSession A session, with its token where that does not travel in the cookie.
@@ -910,6 +919,12 @@ type IfNoneMatch = string
 
 // AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
 type AutoCreated = Session
+
+// BackupRunning What went wrong (RFC 9457).
+type BackupRunning = Problem
+
+// BackupUnsupported What went wrong (RFC 9457).
+type BackupUnsupported = Problem
 
 // BadQuery What went wrong (RFC 9457).
 type BadQuery = Problem
@@ -1327,6 +1342,18 @@ type ClientInterface interface {
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// BackUpSessions Take a backup
+	//
+	// All live sessions of all namespaces as they are at one moment, while the service goes on: a
+	// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
+	// comes before it. What has no tail is not whole; if the backup cannot be completed, the
+	// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
+	// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+	// another one is 409. Redis has backups of its own, and this answers 501 there.
+	//
+	// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
+	BackUpSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RunCleanup Remove expired sessions and unused files
 	//
 	// Removes expired sessions, then the analysis files that no live session refers to and that
@@ -1390,7 +1417,9 @@ type ClientInterface interface {
 	// Reads what an export wrote. A session whose id is there already stays as it is, one that was
 	// ended lately or has expired is left out; so an import can be repeated. It stops at the first
 	// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-	// before it were stored. Empty lines are passed over, and no body at all is no session. A body may
+	// before it were stored. No session goes for one that is imported: where there is no room left,
+	// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
+	// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
 	// take any time, as long as it gets on. `application/jsonl` is read, too.
 	//
 	// Takes any type of body and a specified content type.
@@ -1901,6 +1930,28 @@ func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 	return c.Client.Do(req)
 }
 
+// BackUpSessions Take a backup
+//
+// All live sessions of all namespaces as they are at one moment, while the service goes on: a
+// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
+// comes before it. What has no tail is not whole; if the backup cannot be completed, the
+// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
+// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+// another one is 409. Redis has backups of its own, and this answers 501 there.
+//
+// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
+func (c *Client) BackUpSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBackUpSessionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RunCleanup Remove expired sessions and unused files
 //
 // Removes expired sessions, then the analysis files that no live session refers to and that
@@ -1994,7 +2045,9 @@ func (c *Client) ExportSessions(ctx context.Context, params *ExportSessionsParam
 // Reads what an export wrote. A session whose id is there already stays as it is, one that was
 // ended lately or has expired is left out; so an import can be repeated. It stops at the first
 // line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-// before it were stored. Empty lines are passed over, and no body at all is no session. A body may
+// before it were stored. No session goes for one that is imported: where there is no room left,
+// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
+// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
 // take any time, as long as it gets on. `application/jsonl` is read, too.
 //
 // Takes any type of body and a specified content type.
@@ -2875,6 +2928,33 @@ func NewGetRootRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBackUpSessionsRequest constructs an http.Request for the BackUpSessions method
+func NewBackUpSessionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/backup")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4781,6 +4861,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRootWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRootResponse, error)
 
+	// BackUpSessionsWithResponse Take a backup
+	//
+	// All live sessions of all namespaces as they are at one moment, while the service goes on: a
+	// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
+	// comes before it. What has no tail is not whole; if the backup cannot be completed, the
+	// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
+	// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+	// another one is 409. Redis has backups of its own, and this answers 501 there.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
+	BackUpSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackUpSessionsResponse, error)
+
 	// RunCleanupWithResponse Remove expired sessions and unused files
 	//
 	// Removes expired sessions, then the analysis files that no live session refers to and that
@@ -4850,7 +4944,9 @@ type ClientWithResponsesInterface interface {
 	// Reads what an export wrote. A session whose id is there already stays as it is, one that was
 	// ended lately or has expired is left out; so an import can be repeated. It stops at the first
 	// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-	// before it were stored. Empty lines are passed over, and no body at all is no session. A body may
+	// before it were stored. No session goes for one that is imported: where there is no room left,
+	// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
+	// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
 	// take any time, as long as it gets on. `application/jsonl` is read, too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -5418,6 +5514,57 @@ func (r GetRootResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetRootResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BackUpSessionsResponse401Headers the declared response headers of an HTTP 401 response for BackUpSessions
+type BackUpSessionsResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+type BackUpSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *BackupRunning
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON501 the response for an HTTP 501 `application/problem+json` response
+	ApplicationProblemJSON501 *BackupUnsupported
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *BackUpSessionsResponse401Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r BackUpSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BackUpSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r BackUpSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BackUpSessionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7673,6 +7820,26 @@ func (c *ClientWithResponses) GetRootWithResponse(ctx context.Context, reqEditor
 	return ParseGetRootResponse(rsp)
 }
 
+// BackUpSessionsWithResponse Take a backup
+//
+// All live sessions of all namespaces as they are at one moment, while the service goes on: a
+// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
+// comes before it. What has no tail is not whole; if the backup cannot be completed, the
+// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
+// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+// another one is 409. Redis has backups of its own, and this answers 501 there.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
+func (c *ClientWithResponses) BackUpSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackUpSessionsResponse, error) {
+	rsp, err := c.BackUpSessions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBackUpSessionsResponse(rsp)
+}
+
 // RunCleanupWithResponse Remove expired sessions and unused files
 //
 // Removes expired sessions, then the analysis files that no live session refers to and that
@@ -7760,7 +7927,9 @@ func (c *ClientWithResponses) ExportSessionsWithResponse(ctx context.Context, pa
 // Reads what an export wrote. A session whose id is there already stays as it is, one that was
 // ended lately or has expired is left out; so an import can be repeated. It stops at the first
 // line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-// before it were stored. Empty lines are passed over, and no body at all is no session. A body may
+// before it were stored. No session goes for one that is imported: where there is no room left,
+// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
+// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
 // take any time, as long as it gets on. `application/jsonl` is read, too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8559,6 +8728,73 @@ func ParseGetRootResponse(rsp *http.Response) (*GetRootResponse, error) {
 	case rsp.StatusCode == 200:
 		// Content-type (text/html) unsupported
 
+	}
+
+	return response, nil
+}
+
+// ParseBackUpSessionsResponse parses an HTTP response from a BackUpSessionsWithResponse call
+func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BackUpSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest ServiceUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest BackupRunning
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest BackupUnsupported
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON501 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers BackUpSessionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
 	}
 
 	return response, nil

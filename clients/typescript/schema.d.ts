@@ -471,6 +471,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take a backup
+         * @description All live sessions of all namespaces as they are at one moment, while the service goes on: a
+         *     head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
+         *     comes before it. What has no tail is not whole; if the backup cannot be completed, the
+         *     connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
+         *     takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+         *     another one is 409. Redis has backups of its own, and this answers 501 there.
+         */
+        get: operations["backUpSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/import": {
         parameters: {
             query?: never;
@@ -485,7 +510,9 @@ export interface paths {
          * @description Reads what an export wrote. A session whose id is there already stays as it is, one that was
          *     ended lately or has expired is left out; so an import can be repeated. It stops at the first
          *     line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-         *     before it were stored. Empty lines are passed over, and no body at all is no session. A body may
+         *     before it were stored. No session goes for one that is imported: where there is no room left,
+         *     the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
+         *     end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
          *     take any time, as long as it gets on. `application/jsonl` is read, too.
          */
         post: operations["importSessions"];
@@ -765,6 +792,11 @@ export interface components {
              * @description Sessions that have expired since.
              */
             expired: number;
+            /**
+             * Format: int64
+             * @description Sessions of those imported and existing that are there when all lines are done.
+             */
+            present: number;
         };
         /** @description A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's. */
         Session: {
@@ -1221,7 +1253,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One mistake in the body. */
         ProblemError: {
             /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
@@ -1604,6 +1636,28 @@ export interface components {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Another backup is being sent; nothing was done. */
+        BackupRunning: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The store has backups of its own. */
+        BackupUnsupported: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
@@ -2956,6 +3010,37 @@ export interface operations {
             503: components["responses"]["StoreUnavailable"];
         };
     };
+    backUpSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The backup. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {"backup":1,"takenAt":"2026-11-21T17:04:05.123Z","store":"bolt","version":"v1.0.0","sessions":0}
+                     *     {"end":true,"sessions":0,"sha256":"bd4455ee30cc9a202c98d19c887eb3b86e09b6af3ff692883d07d0c08fa86155"}
+                     */
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["BadQuery"];
+            401: components["responses"]["ServiceUnauthorized"];
+            409: components["responses"]["BackupRunning"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["BackupUnsupported"];
+        };
+    };
     importSessions: {
         parameters: {
             query?: never;
@@ -2984,7 +3069,8 @@ export interface operations {
                      *       "imported": 120,
                      *       "existing": 3,
                      *       "ended": 0,
-                     *       "expired": 1
+                     *       "expired": 1,
+                     *       "present": 123
                      *     }
                      */
                     "application/json": components["schemas"]["ImportReport"];

@@ -15,7 +15,9 @@ import (
 const checkUsage = `Usage: session-api check [-move-aside] [DIR]
 
 check reads the data file in DIR, or in SESSION_DATA_DIR, from beginning to end:
-every page and every session. It writes nothing. No service may be using it.
+every page and every session, and says how many are live and what compact would
+free. It writes nothing, and reads read-only volumes, too. No service may be using
+it.
 
   -move-aside      give a file that is damaged another name, so that the service
                    starts without the sessions in it; leave any other as it is
@@ -56,9 +58,11 @@ func checkData(args []string, environ map[string]string, stdout io.Writer) error
 	case err != nil:
 		return fmt.Errorf("check: %w", err)
 	}
-	return write(stdout, fmt.Sprintf("%s is in order: %d bytes, %d of them free\n"+
-		"%s, %d more expired; %s in a grace; %s remembered as ended; %s in its log\n",
-		report.Path, report.Bytes, report.Free,
+	return write(stdout, fmt.Sprintf("%s is in order: %d bytes, %d of them free, format %d\n"+
+		"%s, %d more expired; %s in a grace; %s remembered as ended; %s in its log\n"+
+		"the live sessions take %d bytes, the largest of them %d; compact would leave about %d, and free %d\n",
+		report.Path, report.Bytes, report.Free, report.Version,
 		counted(int64(report.Sessions), "session"), report.Expired, counted(int64(report.Graces), "id"),
-		counted(int64(report.Tombstones), "id"), counted(report.Entries, "record")))
+		counted(int64(report.Tombstones), "id"), counted(report.Entries, "record"),
+		report.Live, report.Largest, report.Compacted, report.Bytes-report.Compacted))
 }

@@ -73,7 +73,7 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string, error) {
 	switch {
 	case c.OnBolt():
-		if err := os.MkdirAll(c.Store.DataDir, 0o700); err != nil {
+		if err := bolt.MakeDirectory(c.Store.DataDir); err != nil {
 			return "", fmt.Errorf("SESSION_DATA_DIR: %w", err)
 		}
 		return bolt.Identity(c.Store.DataDir)

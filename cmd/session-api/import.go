@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"session-api/internal/config"
@@ -40,16 +41,49 @@ func (j *importJob) check() error {
 
 func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
 	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
+	j.work.Limits, _ = kept.(store.Limited)
+	if err := j.askForRoom(ctx); err != nil {
+		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
+	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	err := j.work.Run(ctx, newPatientReader(reading, j.in))
 	switch {
+	case errors.Is(err, store.ErrFull):
+		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	case errors.Is(err, transfer.ErrLongLine):
 		return fmt.Errorf("%w (SESSION_MAX_BYTES)", err)
 	case errors.Is(err, transfer.ErrFewLines):
 		return fmt.Errorf("-skip: %w", err)
 	}
 	return err
+}
+
+// askForRoom reads a file once before it is imported, so that one which does not
+// fit in is refused before any of it is stored. What comes through a pipe is
+// stored as far as it fits.
+func (j *importJob) askForRoom(ctx context.Context) error {
+	file, ok := j.in.(*os.File)
+	if !ok || j.work.DryRun || j.work.Limits == nil {
+		return nil
+	}
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // then it cannot be read twice
+	}
+	at, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Limits: j.work.Limits, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
+	if err := dry.Run(ctx, file); errors.Is(err, store.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
+		return err
+	}
+	// What else is wrong stops the import at its line.
+	if _, err := file.Seek(at, io.SeekStart); err != nil {
+		return fmt.Errorf("reading the file again: %w", err)
+	}
+	return nil
 }
 
 func (j *importJob) progress() (count int64, what string) {
@@ -65,7 +99,10 @@ func (j *importJob) summary(took time.Duration, err error) string {
 	text := fmt.Sprintf("%s %s from %s in %s (%s); left as they are: %d, ended there: %d, expired: %d", verb,
 		counted(n.Stored, "session"), counted(n.Lines, "line"), inAll(took), rate(n.Lines, took),
 		n.Existing, n.Ended, n.Expired)
-	if err == nil || errors.Is(err, transfer.ErrFewLines) {
+	if !j.work.DryRun && (err == nil || errors.Is(err, transfer.ErrMissing)) {
+		text += fmt.Sprintf("; present now: %d", j.work.Present())
+	}
+	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, store.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrFewLines) {
 		return text
 	}
 	text += fmt.Sprintf("; to go on: session-api import -skip %d", j.work.Skip+n.Lines)

@@ -27,8 +27,14 @@ Commands:
   config -markdown    print the documentation of all settings
   export              write the sessions of the store, one a line
   import              read them into another store; -h tells more of both
-  check [DIR]         check the data file of a service that does not run; -h
-                      tells more
+  backup FILE         write all sessions as they are at one moment, of a service
+                      that runs or of its data file
+  restore FILE        make a data file out of a backup
+  check [DIR]         check the data file of a service that does not run, and say
+                      what is in it
+  compact [DIR]       write the data file anew without what no longer counts
+  salvage [DIR]       save what is whole in a damaged data file; -h tells more of
+                      these
   cleanup adopt [DIR] let the service delete files in a directory that was not
                       empty when it came, or that another store used; -h tells
                       more
@@ -61,12 +67,15 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
+// takesArguments are the commands that take some.
+var takesArguments = []string{"backup", "check", "cleanup", "compact", "config", "export", "import", "restore", "salvage"}
+
 func dispatch(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
 		return serve(ctx, environ, stdout)
 	}
 	command, rest := args[0], args[1:]
-	if len(rest) > 0 && !slices.Contains([]string{"check", "cleanup", "config", "export", "import"}, command) {
+	if len(rest) > 0 && !slices.Contains(takesArguments, command) {
 		return usageError(command + " takes no arguments")
 	}
 	switch command {
@@ -78,6 +87,14 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return healthcheck(ctx, environ)
 	case "export", "import":
 		return runTransfer(ctx, command, rest, environ, streams{os.Stdin, stdout, stderr})
+	case "backup":
+		return backUp(ctx, rest, environ, streams{os.Stdin, stdout, stderr})
+	case "restore":
+		return restore(ctx, rest, environ, streams{os.Stdin, stdout, stderr})
+	case "salvage":
+		return salvage(rest, environ, streams{os.Stdin, stdout, stderr})
+	case "compact":
+		return compact(rest, environ, stdout)
 	case "check":
 		return checkData(rest, environ, stdout)
 	case "cleanup":

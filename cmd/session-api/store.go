@@ -51,6 +51,16 @@ func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (stor
 func openBolt(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
 	options := c.BoltOptions()
 	options.Logger = logger
+	return openData(ctx, options, logger)
+}
+
+// openToRead opens the data file for a command that writes nothing: without
+// limits, which are the service's and not the file's.
+func openToRead(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
+	return openData(ctx, bolt.Options{Dir: c.Store.DataDir, ReadOnly: true, Logger: logger}, logger)
+}
+
+func openData(ctx context.Context, options bolt.Options, logger *slog.Logger) (store.Store, error) {
 	kept, err := bolt.Open(time.Now(), options)
 	if err != nil {
 		err = fmt.Errorf("SESSION_DATA_DIR: %w%s", err, boltAdvice(err))
@@ -65,8 +75,12 @@ func boltAdvice(err error) string {
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return "; each instance needs a directory of its own, and instances that share sessions need Redis"
+	case errors.Is(err, bolt.ErrNewer):
+		return "; start that one again, or take its backup into this one: docs/reliability.md says how"
+	case errors.Is(err, bolt.ErrNoData):
+		return "; is the volume mounted? SESSION_DATA_REQUIRE=any makes a new one"
 	case errors.Is(err, bolt.ErrDamaged):
-		return "; put a copy of it in its place, or put it aside and start without: session-api check -move-aside"
+		return "; save what is whole in it: session-api salvage; put a copy of it in its place, or put it aside and start without: session-api check -move-aside"
 	}
 	return ""
 }

@@ -25,7 +25,8 @@ export writes the sessions of a store to standard output, import puts them into
 another: namespaces, ids, revisions, times, deadlines and idle lives stay as
 they are, so tokens and ETags stay valid. The store is that of the environment,
 by the same variables as the service's. Both may run while services use it, if it
-is Redis; a data directory belongs to one process at a time.
+is Redis; a data directory belongs to one process at a time. An export writes
+nothing to it, reads it on a read-only volume too, and knows no limits.
 
 export
   -namespace NAME  only this namespace
@@ -38,7 +39,10 @@ import
 A session that is in the store already is left as it is there; one that was
 ended there within the last minutes, or has expired, is left out. All are
 counted. So an import may be repeated. It stops at the first line that is not
-right, and says which and how to go on.
+right, and says which and how to go on. No other session goes for what is
+imported: a file that does not fit in is refused before any of it is stored, and
+what comes through a pipe stops where the store is full. The last line says how
+many of its sessions are present at the end; where one is not, the status is 1.
 
 What is written is UTF-8, one JSON object a line, in no order to rely on:
 
@@ -86,7 +90,11 @@ func runTransfer(ctx context.Context, command string, args []string, environ map
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	logger := slog.New(slog.NewTextHandler(std.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	kept, err := openStore(ctx, &c, logger)
+	open := openStore
+	if command == "export" && c.OnBolt() {
+		open = openToRead
+	}
+	kept, err := open(ctx, &c, logger)
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
@@ -114,8 +122,7 @@ type transferJob interface {
 	check() error
 	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
 	run(ctx context.Context, kept store.Store, c *config.Config) error
-	// progress is how much is done, and in a few words what.
-	progress() (count int64, what string)
+	progressing
 	// summary says in one line what was done in that time and, where err says
 	// that it is not all, how to go on.
 	summary(took time.Duration, err error) string
@@ -139,8 +146,14 @@ func loadForTransfer(environ map[string]string) (config.Config, error) {
 // progressInterval is how often a person is told how far it is.
 const progressInterval = 250 * time.Millisecond
 
+// progressing is work that takes a while.
+type progressing interface {
+	// progress is how much is done, and in a few words what.
+	progress() (count int64, what string)
+}
+
 // showProgress shows on a terminal how far a job is, until it is hidden.
-func showProgress(w io.Writer, job transferJob) (hide func()) {
+func showProgress(w io.Writer, job progressing) (hide func()) {
 	if !onTerminal(w) {
 		return func() {}
 	}

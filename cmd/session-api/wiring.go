@@ -51,6 +51,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	face := c.API()
 	face.Sessions, face.Rules, face.Cleaner, face.Logger = sessions, rules, job, logger
 	face.Contract, face.Readme, face.Version = contract.OpenAPI, contract.Readme, buildVersion()
+	face.Kept = kept
 	face.StoreIsShared = files.Locker != nil
 	face.AccessLog.Lines = logging.JSONLines(logger)
 	server, err := api.New(face)
@@ -59,7 +60,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		loops:   []func(context.Context){sweepLoop(swept, c.Store.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, string(c.Store.EvictionPolicy), logger)},
+		loops:   []func(context.Context){sweepLoop(swept, c.Store.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, string(c.Store.EvictionPolicy), logger), clockLoop(kept)},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	var handler http.Handler = server

@@ -43,7 +43,7 @@ func TestHeadWhereverThereIsGet(t *testing.T) {
 			get := c.do("GET", at, "").expect(200)
 			assert.Equal(t, get.Header.Get("Content-Type"), head.Header.Get("Content-Type"))
 			assert.Equal(t, get.Header.Get("Etag"), head.Header.Get("Etag"))
-			if !strings.Contains(path, "stats") && path != "/metrics" && path != "/api/export" { // figures change, or are not counted before
+			if !strings.Contains(path, "stats") && path != "/metrics" && path != "/api/export" && path != "/api/backup" { // figures change, or are not counted before
 				assert.Equal(t, get.Header.Get("Content-Length"), head.Header.Get("Content-Length"))
 			}
 			allow := c.do("TRACE", at, "").expect(405).Header.Values("Allow")

@@ -77,6 +77,13 @@ type Options struct {
 	// StoreIsShared: other instances keep their sessions there as well.
 	StoreIsShared bool
 
+	// Kept is what keeps the sessions, where Sessions have a store around it that
+	// does not say what else it can do; theirs by default.
+	Kept store.Store
+	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
+	// any number.
+	BackupRate int64
+
 	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
 	// how many of large answers; 32 MiB by default.
 	MaxBodyMemory int64

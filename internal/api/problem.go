@@ -37,6 +37,8 @@ const (
 	codeCleanupRunning         schema.Code = "cleanup_running"
 	codeCleanupOtherStore      schema.Code = "cleanup_other_store"
 	codeCleanupUnavailable     schema.Code = "cleanup_unavailable"
+	codeBackupRunning          schema.Code = "backup_running"
+	codeBackupUnsupported      schema.Code = "backup_unsupported"
 	codeUserLimit              schema.Code = "user_limit"
 	codeSessionEnded           schema.Code = "session_ended"
 	codePreconditionFailed     schema.Code = "precondition_failed"
@@ -85,6 +87,8 @@ var problemTypes = map[schema.Code]struct {
 	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
 	codeCleanupOtherStore:      {http.StatusConflict, "The directory belongs to another store"},
 	codeCleanupUnavailable:     {http.StatusServiceUnavailable, "The directory cannot be cleaned"},
+	codeBackupRunning:          {http.StatusConflict, "Another backup is being sent"},
+	codeBackupUnsupported:      {http.StatusNotImplemented, "The store takes no backups"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
 	codeSessionEnded:           {http.StatusGone, "The session is over"},
 	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition does not hold"},
@@ -104,6 +108,7 @@ var problemTypes = map[schema.Code]struct {
 // expected are failures that mean nothing wrong: they are not logged as errors.
 var expected = map[schema.Code]bool{
 	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
+	codeBackupUnsupported: true,
 }
 
 // retryAfter is what a 503 tells clients to wait, in seconds.

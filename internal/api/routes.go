@@ -57,6 +57,7 @@ func (s *Server) serviceRoutes() []route {
 		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}},
 		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}},
 		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}},
+		{http.MethodGet, "/api/backup", s.backUp, nil},
 		{http.MethodPost, "/api/import", s.importSessions, nil},
 		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}},
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,8 @@ type Server struct {
 	touches lateTouches
 	// notices are lines about gateways.
 	notices *logLimiter
+	// backingUp is locked while a backup is sent.
+	backingUp sync.Mutex
 }
 
 // New returns a server over o. The error names what o has wrong.
@@ -58,6 +61,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Kept == nil {
+		o.Kept = o.Sessions.Store
 	}
 	if o.VerifyTimeout <= 0 {
 		o.VerifyTimeout = DefaultVerifyTimeout

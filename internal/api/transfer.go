@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/transfer"
 )
 
@@ -43,10 +44,7 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	}))
 	switch {
 	case err == nil:
-		if !begun { // there were none
-			w.WriteHeader(http.StatusOK)
-		}
-		return nil
+		return nil // an answer without a body has a status, too
 	case begun:
 		s.Logger.WarnContext(r.Context(), "export cut off",
 			"error", err, "sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
@@ -69,6 +67,7 @@ type importReport struct {
 	Existing int64 `json:"existing"`
 	Ended    int64 `json:"ended"`
 	Expired  int64 `json:"expired"`
+	Present  int64 `json:"present"`
 }
 
 // importSessions stores the sessions of the records in the body, up to the
@@ -86,13 +85,24 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
+	work.Limits, _ = s.Kept.(store.Limited)
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
-	if err != nil {
+	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
+		"requestId", w.Header().Get(headerRequestID))
+	switch {
+	case errors.Is(err, transfer.ErrMissing):
+		log.ErrorContext(r.Context(), "sessions that were imported are not there any more", "present", work.Present())
+		return fmt.Errorf("%w: %w", &problem{codeStoreFull, fmt.Sprintf(
+			"%d sessions were stored, and of these and %d that were there before %d are present at the end: others took their room.",
+			n.Stored, n.Existing, work.Present())}, err)
+	case err != nil:
+		log.WarnContext(r.Context(), "import stopped", "error", err, "lines", n.Lines)
 		hangUp(w, r) // the rest of the body is not read
 		return stoppedImport(r, err, n.Stored)
 	}
-	return writeJSON(w, importReport{Imported: n.Stored, Existing: n.Existing, Ended: n.Ended, Expired: n.Expired})
+	log.InfoContext(r.Context(), "import done", "present", work.Present())
+	return writeJSON(w, importReport{Imported: n.Stored, Existing: n.Existing, Ended: n.Ended, Expired: n.Expired, Present: work.Present()})
 }
 
 // stoppedImport returns the error of an import that stopped: what it would be

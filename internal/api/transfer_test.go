@@ -37,7 +37,7 @@ func (s *service) importing(body string) *answer {
 
 // moved is what an import answers.
 func moved(imported, existing, ended, expired int) string {
-	return fmt.Sprintf(`{"imported":%d,"existing":%d,"ended":%d,"expired":%d}`, imported, existing, ended, expired)
+	return fmt.Sprintf(`{"imported":%d,"existing":%d,"ended":%d,"expired":%d,"present":%d}`, imported, existing, ended, expired, imported+existing)
 }
 
 // keep stores n sessions in a namespace.

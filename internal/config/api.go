@@ -23,6 +23,7 @@ func (c *Config) API() api.Options {
 		CreatePerMinute:      c.Clients.CreateRatePerMinute,
 		CreateBytesPerMinute: c.Clients.CreateBytes,
 		MaxBodyMemory:        c.HTTP.MaxBodyMemory,
+		BackupRate:           c.Store.BackupRate,
 		Heartbeat:            c.Events.Heartbeat,
 		AccessLog:            api.AccessLog{Every: c.Log.Access.Every, Concise: !c.Log.JSON()},
 	}

@@ -266,6 +266,26 @@ func LoadStore(environ map[string]string) (Config, error) {
 	return c, err
 }
 
+// LoadBackup is Load for a command that needs to know where the sessions are, or who
+// is asked for them. Problems with other settings do not matter to it.
+func LoadBackup(environ map[string]string) (Config, error) {
+	c, err := Load(environ)
+	if found, ok := errors.AsType[Problems](err); ok {
+		if err = nil; found.of("APP_ENV", "HOST", "PORT", "SESSION_DATA_DIR", "SESSION_STORE", "SERVICE_TOKENS_FILE", "SESSION_MAX_BYTES") {
+			err = found
+		}
+	}
+	return c, err
+}
+
+// ServiceToken returns a token that the service takes; empty where it asks for none.
+func (c *Config) ServiceToken() string {
+	if len(c.Secrets.ServiceTokens) == 0 {
+		return ""
+	}
+	return c.Secrets.ServiceTokens[0]
+}
+
 // Listen returns where the service of an environment listens. Other settings are
 // not looked at: a service that runs need not be configured well enough to start
 // once more.

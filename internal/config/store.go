@@ -10,9 +10,12 @@ import (
 // Store says where sessions are kept, and bounds the stores in memory.
 type Store struct {
 	Kind           string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory bolt redis" doc:"Where sessions are kept: in memory; bolt, in memory and in a file as well; or in Redis. auto is redis where REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, bolt where SESSION_DATA_DIR is, and memory otherwise."`
-	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. It is made where there is none, and belongs to one process at a time."`
+	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. It is made where there is none, but not its parents, and belongs to one process at a time."`
+	DataRequire    string        `env:"SESSION_DATA_REQUIRE" envDefault:"any" oneof:"any existing" doc:"bolt only: whether a start may make a new data file. existing refuses where there is none, which is what a volume looks like that is not mounted: set it once the first start has made the file."`
+	DataReadOnly   bool          `env:"SESSION_DATA_READONLY" envDefault:"false" doc:"bolt only: read the data file and write nothing, for a disk that takes no writes or a snapshot. Reads are served, changes get 503, and files are not cleaned."`
 	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
 	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
+	BackupRate     int64         `env:"BACKUP_BYTES_PER_SECOND" envDefault:"33554432" min:"0" doc:"memory and bolt only: most bytes a second that GET /api/backup sends; 0 for no limit."`
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
 	EvictionPolicy memory.Policy `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Sessions without a user go before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
 	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: most sessions that are held. Redis has no such limit."`
@@ -45,7 +48,9 @@ func (c *Config) reserve() int {
 
 // BoltOptions are the settings of the store with a data file, as it takes them.
 func (c *Config) BoltOptions() bolt.Options {
-	options := bolt.Options{Dir: c.Store.DataDir, Memory: c.MemoryOptions()}
+	options := bolt.Options{
+		Dir: c.Store.DataDir, Existing: c.Store.DataRequire == "existing", ReadOnly: c.Store.DataReadOnly, Memory: c.MemoryOptions(),
+	}
 	if c.Store.Sync == "interval" {
 		options.Interval = c.Store.SyncInterval
 	}

@@ -50,6 +50,10 @@ type Session struct {
 	// Imported says at creation that another store had the session. Nobody knows who
 	// made it there: it counts as a visitor's that was used again.
 	Imported bool
+	// Additional says at creation that no other session may go for this one: where
+	// there is no room left for it, the store is full. It is no part of what is
+	// stored either.
+	Additional bool
 
 	// UserID is user.id, or empty.
 	UserID string

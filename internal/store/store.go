@@ -100,7 +100,7 @@ type Store interface {
 	// used again, unless the former have become few. A store with a reserve returns ErrFull to
 	// a guest that would need it and is not Trusted, or evicts other guests for it;
 	// it evicts no other session for a guest while those take no more than the
-	// reserve.
+	// reserve. For an Additional session nothing is evicted: Create returns ErrFull.
 	Create(ctx context.Context, now time.Time, s schema.Session) error
 
 	// Revive is Create for callers that may set again what they removed: it

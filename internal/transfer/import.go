@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,13 +17,17 @@ import (
 
 // Import puts the sessions of records into a store. A session that is there
 // already, was ended there lately or has expired is left out, so that an import
-// can be repeated. It is for one Run.
+// can be repeated. No other session goes for it: where there is no room left, it
+// stops with store.ErrFull. The lines that a backup has around its records are
+// passed over. It is for one Run.
 type Import struct {
 	Store store.Store
 	// Rules say how large a document may be. Their other rules are not applied:
 	// what was stored comes back as it was.
 	Rules *schema.Rules
 	Now   func() time.Time
+	// Limits is what the store may drop sessions by; nil where it has none.
+	Limits store.Limited
 	// Skip is how many lines at the beginning are left out.
 	Skip int64
 	// DryRun: nothing is stored, only counted. What was ended lately counts as
@@ -31,7 +36,22 @@ type Import struct {
 
 	done                             atomic.Int64
 	stored, existing, ended, expired atomic.Int64
+	// need is what the sessions take that a dry run would store.
+	need    atomic.Int64
+	present atomic.Int64
+
+	mu   sync.Mutex
+	keys []key // of what was stored
 }
+
+// key is a session that was stored, and its deadline in ms.
+type key struct {
+	store.Key
+	expires int64
+}
+
+// ErrMissing: sessions that were stored are not there any more when all are.
+var ErrMissing = errors.New("sessions that were imported are not there any more")
 
 // Counts is what became of lines.
 type Counts struct {
@@ -99,7 +119,7 @@ func (j *Import) Run(ctx context.Context, in io.Reader) error {
 		switch {
 		case b.err == nil:
 		case errors.Is(b.err, io.EOF):
-			return nil
+			return j.checkPresent(ctx)
 		case errors.Is(b.err, ErrInterrupted):
 			return b.err
 		default:
@@ -118,7 +138,7 @@ func (j *Import) handle(ctx context.Context, b batch) error {
 	errs := make([]error, len(b.lines))
 	whole := context.WithoutCancel(ctx)
 	inParallel(whole, len(b.lines), func(i int) bool {
-		if len(bytes.TrimSpace(b.lines[i])) > 0 { // an empty line is no session
+		if len(bytes.TrimSpace(b.lines[i])) > 0 && !isFrame(b.lines[i]) { // an empty line is no session
 			sessions[i], errs[i] = j.Rules.DecodeRecord(b.lines[i])
 		}
 		return true
@@ -152,7 +172,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		j.expired.Add(1)
 		return nil
 	}
-	sess.Trusted, sess.Imported = true, true // an operator's doing, not a flood of visitors
+	sess.Trusted, sess.Imported, sess.Additional = true, true, true // an operator's doing, not a flood of visitors
 	var err error
 	if j.DryRun {
 		err = j.find(ctx, now, sess.Key())
@@ -165,6 +185,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 	switch {
 	case err == nil:
 		j.stored.Add(1)
+		j.note(sess)
 	case errors.Is(err, store.ErrExists):
 		j.existing.Add(1)
 	case errors.Is(err, store.ErrEnded):
@@ -185,4 +206,90 @@ func (j *Import) find(ctx context.Context, now time.Time, key store.Key) error {
 		return store.ErrExists
 	}
 	return err
+}
+
+// note keeps in mind what was stored, where a store may drop it again.
+func (j *Import) note(sess *schema.Session) {
+	switch {
+	case j.Limits == nil:
+	case j.DryRun:
+		j.need.Add(j.Limits.Cost(sess))
+	default:
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.keys = append(j.keys, key{sess.Key(), sess.ExpiresAt.UnixMilli()})
+	}
+}
+
+// Present is how many of the sessions that were stored, or were there before, are
+// there: all but those that have expired since.
+func (j *Import) Present() int64 { return j.present.Load() }
+
+// checkPresent looks whether what was stored is there.
+func (j *Import) checkPresent(ctx context.Context) error {
+	stored := j.stored.Load()
+	j.present.Store(stored + j.existing.Load())
+	if j.DryRun {
+		return j.checkRoom(ctx)
+	}
+	missing := int64(0)
+	for i := range j.keys {
+		now := j.Now()
+		if j.keys[i].expires <= now.UnixMilli() {
+			continue
+		}
+		_, err := j.Store.Peek(ctx, now, j.keys[i].Key)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			missing++
+		case err != nil:
+			return interruptedOr(ctx, err)
+		}
+	}
+	if missing > 0 {
+		j.present.Add(-missing)
+		return fmt.Errorf("%w: %d of %d", ErrMissing, missing, stored)
+	}
+	return nil
+}
+
+// RoomError is that of a dry run that has found too little room. It is a kind of
+// store.ErrFull.
+type RoomError struct {
+	// Sessions of Bytes are to be stored, where there is room for Free.
+	Sessions, Bytes int64
+	Free            store.Room
+}
+
+func (e *RoomError) Error() string {
+	text := fmt.Sprintf("there is not enough room: %d sessions take %d bytes of memory, and", e.Sessions, e.Bytes)
+	if e.Free.Entries >= 0 && e.Sessions > e.Free.Entries {
+		text += fmt.Sprintf(" %d more sessions fit in", e.Free.Entries)
+		if e.Free.Bytes >= 0 && e.Bytes > e.Free.Bytes {
+			text += ","
+		}
+	}
+	if e.Free.Bytes >= 0 && e.Bytes > e.Free.Bytes {
+		text += fmt.Sprintf(" %d bytes are free", e.Free.Bytes)
+	}
+	return text
+}
+
+// Unwrap returns store.ErrFull.
+func (e *RoomError) Unwrap() error { return store.ErrFull }
+
+// checkRoom looks whether all that would be stored fits in.
+func (j *Import) checkRoom(ctx context.Context) error {
+	if j.Limits == nil {
+		return nil
+	}
+	free, err := j.Limits.Room(ctx, j.Now())
+	if err != nil {
+		return interruptedOr(ctx, err)
+	}
+	need := &RoomError{j.stored.Load(), j.need.Load(), free}
+	if free.Entries >= 0 && need.Sessions > free.Entries || free.Bytes >= 0 && need.Bytes > free.Bytes {
+		return need
+	}
+	return nil
 }

@@ -24,6 +24,11 @@ type Report struct {
 	// Entries is how many entries the log has, those among them that do not
 	// count any more.
 	Entries int64
+	// Version is that of the file's format.
+	Version int
+	// Live is how many bytes the live sessions take in the log, Largest those of the
+	// largest. Compacted is about what the file would have after a compaction.
+	Live, Largest, Compacted int64
 }
 
 // Check checks every page and every value of the data file in a directory, and
@@ -61,10 +66,22 @@ func check(now time.Time, dir, path string) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the data file: %w", withoutPath(err))
 	}
-	return Report{
+	report := Report{
 		Path: path, Bytes: info.Size(), Free: info.Size() - int64(held.used)*held.pageSize, //nolint:gosec // no more than the file has
-		Sessions: len(held.live), Expired: held.expired, Graces: len(held.graces), Tombstones: len(held.ended), Entries: held.entries,
-	}, nil
+		Sessions: len(held.live), Expired: held.expired, Graces: len(held.graces), Tombstones: len(held.ended), Entries: held.entries, Version: held.version,
+	}
+	counting := int64(0)
+	for _, all := range [][]place{held.live, held.ended, held.expiredPlaces} {
+		for i := range all {
+			counting += int64(all[i].size) + entryBytes
+		}
+	}
+	for i := range held.live {
+		report.Live += int64(held.live[i].size) + entryBytes
+		report.Largest = max(report.Largest, int64(held.live[i].size))
+	}
+	report.Compacted = min(report.Bytes, counting+counting/16+8*held.pageSize)
+	return report, nil
 }
 
 // askBolt hears a second opinion of a file that seems to be in order.

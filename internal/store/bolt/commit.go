@@ -91,6 +91,9 @@ func (c *committer) commit(b *batch) (err error) {
 	if w.added == 0 && w.dropped == 0 && !c.failed.isOn() {
 		return nil
 	}
+	if err := w.noteTally(); err != nil {
+		return err
+	}
 	slow.again() // what came before was more the processors' work than the disk's
 	return tx.Commit()
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"session-api/internal/store/memory"
 )
 
 const (
@@ -28,7 +26,7 @@ const (
 // goroutine that runs it.
 type committer struct {
 	queue  *queue
-	mem    *memory.Store
+	mem    *overlay
 	graces *graces
 	locks  *keyLocks
 	log    *slog.Logger

@@ -21,8 +21,10 @@ type content struct {
 
 	// index knows the last entries that count.
 	index *index
-	// entries is how many the log has, logBytes what they take.
+	// entries is how many the log has, logBytes what they take, first and last the
+	// bounds of their numbers.
 	entries, logBytes int64
+	first, last       uint64
 
 	// live are the sessions that have not expired, in the order of their
 	// entries, and ended the tombstones, in that of their ends. expired is how
@@ -34,10 +36,12 @@ type content struct {
 	lapsed []place
 	graces map[store.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
-	// time is over, in no order.
-	over []uint64
+	// time is over, in no order; expiredPlaces those of sessions that have expired.
+	over          []uint64
+	expiredPlaces []place
 
 	hasFormat bool
+	version   int
 	uses      uses
 	served    []uint64
 }
@@ -86,6 +90,12 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
+	if err := all.checkVersion(); err != nil {
+		return nil, err
+	}
+	if err := all.checkNumbers(im.tally); err != nil {
+		return nil, err
+	}
 	return all, nil
 }
 
@@ -102,6 +112,7 @@ type section struct {
 	places    []place
 	graces    []numberedGrace
 	hasFormat bool
+	version   int
 	uses      uses
 	served    []uint64
 }
@@ -135,7 +146,9 @@ func (c *collector) bucket(name string) (func() visit, error) {
 
 func (p *section) meta(key, value []byte, _ int64) error {
 	content, err := unseal(key, value)
-	p.hasFormat = p.hasFormat || string(key) == formatKey
+	if string(key) == formatKey {
+		p.hasFormat, p.version = true, versionOf(content)
+	}
 	if err == nil && string(key) == usesKey {
 		p.uses, err = parseUses(content)
 	}
@@ -183,6 +196,7 @@ func (c *collector) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace)}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
+		all.version = max(all.version, p.version)
 		if p.uses != nil {
 			all.uses = p.uses
 		}
@@ -198,7 +212,11 @@ func (c *collector) sum(now int64) *content {
 	for _, p := range c.parts {
 		for i := range p.places {
 			e := &p.places[i]
+			if all.entries == 0 {
+				all.first = e.number
+			}
 			all.entries++
+			all.last = e.number
 			all.logBytes += int64(e.size) + entryBytes
 			switch live := e.kind == sessionKind; {
 			case !e.counts:
@@ -207,7 +225,7 @@ func (c *collector) sum(now int64) *content {
 			case e.expires > now:
 				all.ended = append(all.ended, *e)
 			case live:
-				all.over = append(all.over, e.number)
+				all.expiredPlaces = append(all.expiredPlaces, *e)
 				if e.expires+maxTombstone.Milliseconds() > now {
 					all.lapsed = append(all.lapsed, *e)
 				}
@@ -217,7 +235,7 @@ func (c *collector) sum(now int64) *content {
 	}
 	all.uses.apply(all.live)
 	applyServed(all.served, all.live)
-	all.expired = len(all.over)
+	all.expired = len(all.expiredPlaces)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	slices.SortFunc(all.lapsed, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
 	c.sumGraces(all, now)

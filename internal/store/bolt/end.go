@@ -21,6 +21,9 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 	was, err := s.live(ctx, now, key)
 	switch {
 	case err != nil:
+		if back, ok := s.held.forget(key); ok { // whoever ends what has expired means it
+			s.giveUp([]schema.Session{back})
+		}
 		return err
 	case revision != 0 && revision != was.Revision:
 		return store.ErrConflict
@@ -95,6 +98,9 @@ const clearBatch = 1024
 // list, but does not escape.
 func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
 	ended := 0
+	s.giveUp(s.held.take(func(sess *schema.Session) bool {
+		return sess.Namespace == f.Namespace && sess.ID != f.Except && (f.UserID == "" || sess.UserID == f.UserID)
+	}))
 	for {
 		page, err := s.Store.List(ctx, now, store.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
 		if err != nil {

@@ -77,8 +77,7 @@ func (d *directory) create() error {
 				return err
 			}
 		}
-		key := []byte(formatKey)
-		return tx.Bucket([]byte(metaBucket)).Put(key, seal([]byte{format}, 0, key))
+		return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), formatValue())
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("making the data file: %w", err)

@@ -22,7 +22,14 @@ const identityMax = 64
 var _ store.Identified = (*Store)(nil)
 
 // Identity implements store.Identified: it is that of the data directory.
-func (s *Store) Identity(context.Context) (string, error) { return Identity(s.dir.path) }
+// Of one that is only read, nobody knows whether it is a copy: what it refers to
+// may be no more than a part of what the other one does.
+func (s *Store) Identity(context.Context) (string, error) {
+	if s.readOnly {
+		return "", fmt.Errorf("the identity of the store: %w: %w", store.ErrReadOnly, errReadOnly)
+	}
+	return Identity(s.dir.path)
+}
 
 // Identity returns the identity of the store in a directory, which may be open
 // at the time. Where the directory has none yet, it gets one.
@@ -68,6 +75,9 @@ func makeIdentity(path string) (err error) {
 	}
 	// Unlike a rename, it replaces nothing.
 	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := giveOver(filepath.Dir(path), identityName); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -51,6 +51,7 @@ type image struct {
 	pageSize int64
 	root     uint64
 	freelist uint64
+	tally    tally // of the log
 	// end is the number of the first page that was never used.
 	end uint64
 	// claimed has a bit for each page that something leads to.
@@ -326,6 +327,9 @@ func (im *image) buckets(visitor func(name string) (func() visit, error)) error 
 			return damaged("the root holds something else than buckets")
 		}
 		b := bucket{root: native.Uint64(value)}
+		if string(key) == logBucket {
+			im.tally = tally(native.Uint64(value[8:]))
+		}
 		if b.root == 0 {
 			data := append([]byte(nil), value[bucketHeader:]...)
 			if len(data) < pageHeader {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"time"
 
@@ -40,7 +41,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // What can be wrong with a value.
 var (
 	errSum     = errors.New("its checksum is wrong")
-	errFormat  = errors.New("its format is not known: a newer version of the service wrote it")
+	errFormat  = fmt.Errorf("its format is not known: %w", ErrNewer)
 	errContent = errors.New("it holds something else than it should")
 )
 

@@ -173,7 +173,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 // fits reports whether there is room for a session more, where memory would
 // only refuse it once it is written: a flood must not get to the disk.
 func (s *Store) fits(ctx context.Context, now time.Time, sess *schema.Session) error {
-	if !s.refuses || s.HasRoom(sess) {
+	if !s.refuses && !sess.Additional || s.HasRoom(sess) {
 		return nil
 	}
 	if _, err := s.Store.Sweep(ctx, now); err != nil {

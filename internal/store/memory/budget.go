@@ -177,10 +177,10 @@ func (b *budget) fits(next holding, trusted bool) error {
 	return nil
 }
 
-func (b *budget) taken() (all, guests amount) {
+func (b *budget) taken() amount {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.all, b.guests
+	return b.all
 }
 
 // exceeded reports whether an amount is beyond the limits.

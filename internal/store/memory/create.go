@@ -41,7 +41,11 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(notYetUsed)
 	}
-	err := s.withRoom(ctx, now, nil, func() error {
+	withRoom := s.withRoom
+	if sess.Additional {
+		withRoom = s.withRoomLeft
+	}
+	err := withRoom(ctx, now, nil, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if err := s.vacate(sh, hash, key, at); err != nil {

@@ -236,7 +236,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 		Expirations: s.expirations.Load(),
 		Reserved:    s.reserved.Load(),
 	}
-	all, _ := s.budget.taken()
+	all := s.budget.taken()
 	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)
 	for i := range s.shards {
 		st.Hits += s.shards[i].hits.Load()

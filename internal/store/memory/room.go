@@ -41,6 +41,20 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 	}
 }
 
+// withRoomLeft is withRoom that frees what has expired, and evicts nothing.
+func (s *Store) withRoomLeft(ctx context.Context, now time.Time, _ *store.Key, try func() error) error {
+	for {
+		switch err := try(); {
+		case !isFull(err):
+			return s.refusal(err)
+		case cancelled(ctx) != nil:
+			return cancelled(ctx)
+		case !s.reclaim(now.UnixMilli()):
+			return s.refusal(err)
+		}
+	}
+}
+
 // isFull reports whether there is no room, for now.
 func isFull(err error) bool {
 	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
@@ -57,6 +71,32 @@ func (s *Store) refusal(why error) error {
 		return store.ErrFull
 	}
 	return why
+}
+
+var _ store.Limited = (*Store)(nil)
+
+// Room implements store.Limited.
+func (s *Store) Room(ctx context.Context, now time.Time) (store.Room, error) {
+	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
+		return store.Room{}, err
+	}
+	all := s.budget.taken()
+	return store.Room{
+		Entries: left(s.budget.limit.entries, all.entries), Bytes: left(s.budget.limit.bytes, all.bytes),
+	}, nil
+}
+
+// left is what of a limit is; negative for no limit.
+func left(limit, taken int64) int64 {
+	if limit == 0 {
+		return -1
+	}
+	return max(0, limit-taken)
+}
+
+// Cost implements store.Limited.
+func (s *Store) Cost(sess *schema.Session) int64 {
+	return costOf(len(sess.Doc), sess.UserID, sess.Files)
 }
 
 // HasRoom reports whether a new session would fit in without an eviction.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 			continue
 		}
 		for c := range sh.orders {
-			for next := never; next > 0; {
+			for next := math.MaxInt; next > 0; {
 				if err := cancelled(ctx); err != nil {
 					return freed, err
 				}

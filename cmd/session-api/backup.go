@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"session-api/internal/config"
+	"session-api/internal/schema"
+	"session-api/internal/store/bolt"
+	"session-api/internal/transfer"
+)
+
+const backupUsage = `Usage: session-api backup [-url URL] [-rate BYTES] FILE
+
+backup writes all sessions, as they are at one moment, to FILE, or to standard
+output for -. It asks the service that runs, by GET /api/backup, at the address
+and with the first of the service tokens that this environment names. Where none
+runs and SESSION_DATA_DIR is set, it reads the data file, and writes nothing
+there. FILE appears, or is replaced, once all is written, checked and on the disk.
+
+  -url URL     where the service is; else HOST and PORT say so
+  -rate BYTES  how many bytes a second are read at most; the service has a limit
+               of its own, BACKUP_BYTES_PER_SECOND
+
+Exit status: 0 all well, 1 failed or interrupted, 2 wrong usage.
+`
+
+// backupJob is one run of the command.
+type backupJob struct {
+	url, to string
+	rate    int64
+	environ map[string]string
+	lines   *lineCounter
+}
+
+// backUp is the command backup.
+func backUp(ctx context.Context, args []string, environ map[string]string, std streams) error {
+	j := backupJob{environ: environ, lines: &lineCounter{}}
+	flags := flag.NewFlagSet("backup", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&j.url, "url", "", "")
+	flags.Int64Var(&j.rate, "rate", 0, "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(std.out, backupUsage)
+	case err != nil:
+		return usageError("backup: " + err.Error())
+	case flags.NArg() != 1:
+		return usageError("backup: to which file? - is standard output")
+	case j.rate < 0:
+		return usageError("backup: -rate is a number of bytes")
+	}
+	j.to = flags.Arg(0)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
+	began := time.Now()
+	hide := showProgress(std.errOut, j.lines)
+	head, err := j.run(ctx, std)
+	hide()
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	return write(std.errOut, fmt.Sprintf("session-api: %s of %s as of %s, %d bytes in %s\n", counted(int64(head.Sessions), "session"),
+		"store "+head.Store, head.TakenAt.Format(time.RFC3339), j.lines.bytes.Load(), inAll(time.Since(began))))
+}
+
+// run fetches the backup, and checks it on its way.
+func (j *backupJob) run(ctx context.Context, std streams) (head transfer.BackupHead, err error) {
+	c, err := config.LoadBackup(j.environ)
+	if err != nil {
+		return head, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(j.fetch(ctx, &c, writer)) }()
+	defer func() { _ = reader.Close() }()
+	return j.keep(ctx, reader, c.Documents.MaxBytes, std)
+}
+
+// keep writes what it reads to the file.
+func (j *backupJob) keep(ctx context.Context, in io.Reader, maxBytes int, std streams) (head transfer.BackupHead, err error) {
+	if j.to == "-" {
+		return j.check(ctx, io.TeeReader(in, std.out), maxBytes)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(j.to), "."+filepath.Base(j.to)+".*")
+	if err != nil {
+		return head, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp.Name()))
+		}
+	}()
+	out := bufio.NewWriterSize(temp, 1<<20)
+	head, err = j.check(ctx, io.TeeReader(in, out), maxBytes)
+	if err == nil {
+		err = errors.Join(out.Flush(), temp.Sync())
+	}
+	err = errors.Join(err, temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), j.to)
+	}
+	return head, err
+}
+
+// check reads a backup to its end.
+func (j *backupJob) check(ctx context.Context, in io.Reader, maxBytes int) (transfer.BackupHead, error) {
+	b, err := transfer.NewBackupReader(io.TeeReader(in, j.lines), maxBytes)
+	if err != nil {
+		return transfer.BackupHead{}, err
+	}
+	for err == nil {
+		if _, err = b.Next(); err == nil {
+			err = ctx.Err()
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b.Head, err
+}
+
+// fetch writes the backup of a service that runs, or of a data file that none uses.
+func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) error {
+	if j.url == "" && c.OnBolt() {
+		kept, err := openToRead(ctx, c, slog.New(slog.DiscardHandler))
+		switch {
+		case errors.Is(err, bolt.ErrInUse): // ask it
+		case err != nil:
+			return err
+		default:
+			work := transfer.Backup{Store: kept, Version: buildVersion(), Now: time.Now, Rate: j.rate}
+			return errors.Join(work.Run(ctx, w), kept.Close())
+		}
+	}
+	url := j.url
+	if url == "" {
+		if c.Server.Port == 0 {
+			return errors.New("PORT=0 leaves open where the service listens: say -url")
+		}
+		url = "http://" + net.JoinHostPort(reachable(c.Server.Host), strconv.Itoa(c.Server.Port))
+	}
+	return j.ask(ctx, url, c, w)
+}
+
+// ask asks the service at a URL.
+func (j *backupJob) ask(ctx context.Context, url string, c *config.Config, w io.Writer) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/backup", http.NoBody)
+	if err != nil {
+		return err
+	}
+	if token := c.ServiceToken(); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // straight, whatever proxy is set
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		var said struct{ Detail string }
+		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said) // the status says enough
+		return fmt.Errorf("%s answers %s: %s", url, resp.Status, said.Detail)
+	}
+	return transfer.CopyPaced(ctx, w, resp.Body, j.rate)
+}
+
+// maxDocument is what any version takes.
+const maxDocument = 64 << 20
+
+const restoreUsage = `Usage: session-api restore [-before TIME] [-dir DIR] FILE
+
+restore makes the data file of DIR, or of SESSION_DATA_DIR, out of what backup
+wrote to FILE, or to standard input for -. The directory may not have a data file
+yet, and no service may be using it. The file appears once the backup is read to
+its end and its checksum is right.
+
+  -before TIME     leave out sessions that were created before TIME: a date and
+                   time as in 2026-11-21T17:04:05Z. A backup brings back what was
+                   ended since it was taken; so nobody stays signed in by a session
+                   from before an incident
+  -dir DIR         the directory
+
+What has expired since is left out, too.
+
+Exit status: 0 all well, 1 failed, 2 wrong usage.
+`
+
+// restore is the command restore.
+func restore(ctx context.Context, args []string, environ map[string]string, std streams) error {
+	var dir, before string
+	flags := flag.NewFlagSet("restore", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&dir, "dir", environ["SESSION_DATA_DIR"], "")
+	flags.StringVar(&before, "before", "", "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(std.out, restoreUsage)
+	case err != nil:
+		return usageError("restore: " + err.Error())
+	case flags.NArg() != 1:
+		return usageError("restore: from which file? - is standard input")
+	case dir == "":
+		return usageError("restore: into which directory? SESSION_DATA_DIR is not set")
+	}
+	var oldest time.Time
+	if before != "" {
+		var err error
+		if oldest, err = time.Parse(time.RFC3339, before); err != nil {
+			return usageError("restore: -before takes a time like 2026-11-21T17:04:05Z")
+		}
+	}
+	in := std.in
+	if name := flags.Arg(0); name != "-" {
+		file, err := os.Open(name) //nolint:gosec // the operator names it
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	job := restoreJob{in: in, oldest: oldest, now: time.Now()}
+	hide := showProgress(std.errOut, &job.lines)
+	err := bolt.Build(job.now, dir, func(add func(schema.Session) error) error { return job.fill(ctx, add) })
+	hide()
+	if err != nil {
+		return fmt.Errorf("restore: %w%s", err, boltAdvice(err))
+	}
+	return write(std.errOut, fmt.Sprintf("session-api: restored %s of %d from %s; left out: %d expired, %d created before -before\n",
+		counted(job.restored, "session"), job.head.Sessions, job.head.TakenAt.Format(time.RFC3339), job.expired, job.old))
+}
+
+// restoreJob reads a backup.
+type restoreJob struct {
+	in          io.Reader
+	oldest, now time.Time
+	lines       lineCounter
+
+	head                   transfer.BackupHead
+	restored, expired, old int64
+}
+
+func (j *restoreJob) fill(ctx context.Context, add func(schema.Session) error) error {
+	b, err := transfer.NewBackupReader(io.TeeReader(j.in, &j.lines), maxDocument)
+	if err != nil {
+		return err
+	}
+	j.head = b.Head
+	rules := schema.Rules{MaxBytes: maxDocument}
+	for {
+		line, err := b.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return transfer.ErrInterrupted
+		}
+		sess, err := rules.DecodeRecord(line)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", transfer.ErrBrokenBackup, err)
+		case !sess.Live(j.now):
+			j.expired++
+		case sess.CreatedAt.Before(j.oldest):
+			j.old++
+		default:
+			if err := add(sess); err != nil {
+				return err
+			}
+			j.restored++
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"session-api/internal/schema"
+	"session-api/internal/store/bolt"
+)
+
+const salvageUsage = `Usage: session-api salvage [-to NEWDIR] [DIR]
+
+salvage reads what is whole in the damaged data file of DIR, or of
+SESSION_DATA_DIR, and writes nothing there. It writes the live sessions to
+standard output, as export does, or makes the data file of another directory.
+
+  -to NEWDIR  make a data file there, where there is none yet
+
+Where the last record of a session is lost, an earlier one may come back: an older
+state of it, or one that was ended. Import such sessions only where that is right.
+
+Exit status: 0 all that there is was read, 1 failed, 2 wrong usage.
+`
+
+// salvage is the command salvage.
+func salvage(args []string, environ map[string]string, std streams) error {
+	var to string
+	flags := flag.NewFlagSet("salvage", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&to, "to", "", "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return write(std.out, salvageUsage)
+	case err != nil:
+		return usageError("salvage: " + err.Error())
+	case flags.NArg() > 1:
+		return usageError(fmt.Sprintf("salvage: unknown argument %q", flags.Arg(1)))
+	}
+	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
+	if dir == "" {
+		return usageError("salvage: of which directory? SESSION_DATA_DIR is not set")
+	}
+	now := time.Now()
+	var found bolt.Salvaged
+	var err error
+	if to != "" {
+		err = bolt.Build(now, to, func(add func(schema.Session) error) (err error) {
+			found, err = bolt.Salvage(now, dir, add)
+			return err
+		})
+	} else {
+		out := bufio.NewWriterSize(std.out, 1<<20)
+		var line []byte
+		found, err = bolt.Salvage(now, dir, func(sess schema.Session) error {
+			line = append(sess.AppendRecord(line[:0]), '\n')
+			_, err := out.Write(line)
+			return err
+		})
+		err = errors.Join(err, out.Flush())
+	}
+	if err != nil {
+		return fmt.Errorf("salvage: %w", err)
+	}
+	text := fmt.Sprintf("session-api: saved %s from %s; left out: %d expired, %s of the log lost",
+		counted(int64(found.Sessions), "session"), found.Path, found.Expired, counted(found.Lost, "record"))
+	if found.Heads {
+		text += "; neither head of the file is whole, so some that were ended may be among them"
+	}
+	return write(std.errOut, text+"\n")
+}

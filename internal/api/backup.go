@@ -1,0 +1,44 @@
+package api
+
+import (
+	"net/http"
+
+	"session-api/internal/store"
+	"session-api/internal/transfer"
+)
+
+var (
+	errNoBackup = &problem{codeBackupUnsupported, "What this instance keeps is shared with others, and has backups of its own: those of Redis. GET /api/export takes sessions out."}
+	errBackupOn = &problem{codeBackupRunning, "Another backup is being sent. Try again when it is done."}
+)
+
+// backUp sends all sessions as they are at one moment, with a checksum at the end.
+// One backup is sent at a time: what has changed since its moment stays in memory
+// until it is sent. What fails once the first byte is sent cuts the connection, as
+// an export does.
+func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
+	work := transfer.Backup{Store: s.Kept, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
+	if _, ok := s.Kept.(store.Snapshotter); !ok {
+		return errNoBackup
+	}
+	w.Header()["Content-Type"] = recordTypes[:1]
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if !s.backingUp.TryLock() {
+		delete(w.Header(), "Content-Type")
+		return errBackupOn
+	}
+	defer s.backingUp.Unlock()
+	out := newDeadlines(w, r)
+	defer out.beforeWrite() // net/http ends the answer
+	err := work.Run(r.Context(), out)
+	log := s.Logger.With("sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
+	if err != nil {
+		log.WarnContext(r.Context(), "backup cut off", "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	log.InfoContext(r.Context(), "backup sent")
+	return nil
+}
