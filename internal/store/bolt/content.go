@@ -21,8 +21,10 @@ type content struct {
 
 	// index knows the last entries that count.
 	index *index
-	// entries is how many the log has, logBytes what they take.
+	// entries is how many the log has, logBytes what they take, last is the number of
+	// the last one.
 	entries, logBytes int64
+	last              uint64
 
 	// live are the sessions that have not expired, in the order of their
 	// entries, and ended the tombstones, in that of their ends. expired is how
@@ -39,6 +41,9 @@ type content struct {
 
 	hasFormat bool
 	uses      uses
+	owners    owners
+	reserve   int64
+	txid      uint64
 }
 
 // maxTombstone is longer than any setting lets tombstones last.
@@ -81,11 +86,21 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		return nil, err
 	}
 	all := c.sum(now.UnixMilli())
-	all.pages, all.used, all.pageSize = im.end, im.used(), im.pageSize
+	all.pages, all.used, all.pageSize, all.txid = im.end, im.used(), im.pageSize, im.txid
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
 	return all, nil
+}
+
+// countingBytes is what of the log counts.
+func (c *content) countingBytes() (n int64) {
+	for _, places := range [][]place{c.live, c.ended} {
+		for i := range places {
+			n += int64(places[i].size) + entryBytes
+		}
+	}
+	return n
 }
 
 // collector makes the visits that read a file.
@@ -102,6 +117,8 @@ type section struct {
 	graces    []numberedGrace
 	hasFormat bool
 	uses      uses
+	owners    owners
+	reserve   int64
 }
 
 type numberedGrace struct {
@@ -134,8 +151,16 @@ func (c *collector) bucket(name string) (func() visit, error) {
 func (p *section) meta(key, value []byte, _ int64) error {
 	content, err := unseal(key, value)
 	p.hasFormat = p.hasFormat || string(key) == formatKey
-	if err == nil && string(key) == usesKey {
+	if err != nil {
+		return err
+	}
+	switch string(key) {
+	case usesKey:
 		p.uses, err = parseUses(content)
+	case ownersKey:
+		p.owners, err = parseOwners(content)
+	case reserveKey:
+		p.reserve = int64(len(value))
 	}
 	return err
 }
@@ -181,6 +206,10 @@ func (c *collector) sum(now int64) *content {
 		if p.uses != nil {
 			all.uses = p.uses
 		}
+		if p.owners != nil {
+			all.owners = p.owners
+		}
+		all.reserve += p.reserve
 	}
 	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
 	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })
@@ -194,6 +223,7 @@ func (c *collector) sum(now int64) *content {
 			e := &p.places[i]
 			all.entries++
 			all.logBytes += int64(e.size) + entryBytes
+			all.last = max(all.last, e.number)
 			switch live := e.kind == sessionKind; {
 			case !e.counts:
 			case e.expires > now && live:
