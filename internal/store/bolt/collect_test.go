@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/memory"
 )
 
@@ -102,4 +103,38 @@ func TestBuried(t *testing.T) {
 	s = opened(t, dir)
 	require.NoError(t, s.Close())
 	assert.Equal(t, buried, s.committer.tombs.bytes)
+}
+
+// What counts survives being collected in place, however often.
+func TestCollecting_again(t *testing.T) {
+	dir := inMemory(t)
+	s := opened(t, dir)
+	var ended, live []schema.Session
+	for n := range 400 {
+		sess := s.created(t)
+		switch n % 4 {
+		case 0:
+			require.NoError(t, s.Delete(t.Context(), midnight, sess.Key(), 0))
+			ended = append(ended, sess)
+		case 1:
+			next := sess.WithID(schema.NewID())
+			require.NoError(t, s.Regenerate(t.Context(), midnight, sess, next, midnight))
+			ended, live = append(ended, sess), append(live, next)
+		default:
+			live = append(live, sess)
+		}
+		if n%10 == 0 {
+			s.within(t, s.committer.startPass)
+		}
+	}
+	require.NoError(t, s.Close())
+	s = opened(t, dir)
+	for _, sess := range live {
+		_, err := s.Peek(t.Context(), midnight, sess.Key())
+		require.NoError(t, err)
+	}
+	for i, sess := range ended {
+		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), store.ErrEnded, i)
+	}
+	require.NoError(t, s.Close())
 }

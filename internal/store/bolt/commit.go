@@ -26,7 +26,7 @@ const (
 const (
 	collectStep  = 1 << 20
 	collectBytes = 2 * batchBytes
-	collectLeast = 16 << 10
+	collectLeast = 32 << 10
 )
 
 // batch is what one transaction writes.
@@ -73,7 +73,7 @@ func (c *committer) commit(b *batch) (err error) {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if !c.isOwn(tx) {
+	if number(tx) != c.seen.txid+1 || !c.isOwn(tx) {
 		return errForeign
 	}
 	if b.writer, err = newWriter(tx, c.index, c.graces, c.tombs, c.values); err != nil {
@@ -116,7 +116,7 @@ func (c *committer) drop() {
 // operations: what comes later counts.
 func (c *committer) write(w *writer, b *batch) {
 	most, over := batchMarks, batchOver
-	if c.full.isOn() { // a little fits where much does not
+	if c.squeezed > 0 && c.queue.clock.now() < c.squeezed+anewDelay { // a little fits where much does not
 		most, over = batchMarks/16, batchOver/32
 	}
 	if c.collecting() {
@@ -217,6 +217,8 @@ func (c *committer) settle(b *batch, err error) bool {
 		c.index.set(key, n.at)
 		if n.at.live() {
 			n.tomb = 0
+		} else {
+			c.ended++
 		}
 		c.tombs.set(key, n.tomb)
 	}

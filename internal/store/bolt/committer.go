@@ -72,6 +72,10 @@ type committer struct {
 	// full: the volume is. triedFull is when it was last tried whether it still is.
 	full      signal
 	triedFull time.Duration
+	// squeezed is when there was no room last, ended how many sessions have ended
+	// since what is dead was collected.
+	squeezed time.Duration
+	ended    int
 	deferred  []marked
 	closing   bool
 	health    health
@@ -116,7 +120,10 @@ func (c *committer) run() {
 	debug.SetPanicOnFault(true) // as far as bbolt does its work on this goroutine
 	written := true
 	for written && c.wait() {
-		b := batch{ops: c.queue.takeOps()}
+		var b batch
+		if !c.mustCollect() {
+			b.ops = c.queue.takeOps()
+		}
 		taking := startClock()
 		err := c.commit(&b)
 		if noRoom(err) {

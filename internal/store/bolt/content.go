@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -154,13 +155,13 @@ func (p *section) meta(key, value []byte, _ int64) error {
 	if err != nil {
 		return err
 	}
-	switch string(key) {
-	case usesKey:
+	switch {
+	case string(key) == usesKey:
 		p.uses, err = parseUses(content)
-	case ownersKey:
+	case string(key) == ownersKey:
 		p.owners, err = parseOwners(content)
-	case reserveKey:
-		p.reserve = int64(len(value))
+	case bytes.HasPrefix(key, []byte(reserveKey)):
+		p.reserve += int64(len(value))
 	}
 	return err
 }

@@ -227,11 +227,17 @@ func (c *committer) claim() error {
 	}
 	size := int64(0)
 	err := c.update(func(meta *bbolt.Bucket) error {
+		if err := meta.Put([]byte(ownersKey), next.value()); err != nil {
+			return err
+		}
 		if full {
-			return errors.Join(meta.Put([]byte(ownersKey), next.value()), meta.Delete([]byte(reserveKey)))
+			return dropReserve(meta)
+		}
+		if size = c.reserved; size > 0 {
+			return nil
 		}
 		size = c.reserveSize()
-		return errors.Join(meta.Put([]byte(ownersKey), next.value()), meta.Put([]byte(reserveKey), reserveValue(size)))
+		return putReserve(meta, size)
 	})
 	if err != nil {
 		return err
@@ -260,6 +266,9 @@ func (c *committer) update(change func(meta *bbolt.Bucket) error) (err error) {
 		return err
 	}
 	id := number(tx)
+	if id != c.seen.txid+1 {
+		return errForeign
+	}
 	c.doubt = doubt{txid: id}
 	if err := tx.Commit(); err != nil {
 		return err

@@ -135,8 +135,9 @@ func (d *directory) create() error {
 	return d.adopt(temp)
 }
 
-// newData makes a data file that holds nothing but what meta does.
-func newData(path string, meta map[string][]byte, options *bbolt.Options) (*data, error) {
+// newData makes a data file without sessions. fill puts into meta what it needs
+// besides.
+func newData(path string, fill func(meta *bbolt.Bucket) error, options *bbolt.Options) (*data, error) {
 	d, err := openBolt(path, os.O_CREATE|os.O_EXCL, nil, options)
 	if err != nil {
 		return nil, fmt.Errorf("making the data file: %w", err)
@@ -149,8 +150,8 @@ func newData(path string, meta map[string][]byte, options *bbolt.Options) (*data
 		if err != nil {
 			return err
 		}
-		for key, value := range meta {
-			if err := b.Put([]byte(key), value); err != nil {
+		if fill != nil {
+			if err := fill(b); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,12 @@
 package bolt
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"slices"
+
+	"go.etcd.io/bbolt"
 )
 
 // What is in meta beside the format. Earlier versions check its sum, and leave it
@@ -11,8 +15,10 @@ const (
 	// ownersKey has the stamps of the processes that had the file, the last one
 	// first.
 	ownersKey = "owners"
-	// reserveKey has nothing but zeros: pages that are freed when the volume is full.
-	reserveKey = "reserve"
+	// Keys that begin with reserveKey have nothing but zeros: pages that are freed when
+	// the volume is full. They come first, and have pages of their own, so that they are
+	// not written with what changes.
+	reserveKey = "a reserve "
 )
 
 // stamp is a process's own, a new one each time that a file is opened.
@@ -62,9 +68,33 @@ func parseOwners(content []byte) (owners, error) {
 	return o, nil
 }
 
-// reserveValue is a value of about that many bytes.
-func reserveValue(size int64) []byte {
-	value := make([]byte, size)
-	value[0] = format
-	return seal(value, 0, []byte(reserveKey))
+// reservePart is how long a value of the reserve is: two of them have a page.
+const reservePart = 1900
+
+// putReserve puts about as many bytes into the reserve.
+func putReserve(meta *bbolt.Bucket, size int64) error {
+	for n := range size / reservePart {
+		key := binary.BigEndian.AppendUint32([]byte(reserveKey), uint32(n)) //nolint:gosec // a few hundred
+		value := make([]byte, reservePart)
+		value[0] = format
+		if err := meta.Put(key, seal(value, 0, key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropReserve frees the pages of the reserve.
+func dropReserve(meta *bbolt.Bucket) error {
+	var keys [][]byte
+	cursor := meta.Cursor()
+	for key, _ := cursor.Seek([]byte(reserveKey)); bytes.HasPrefix(key, []byte(reserveKey)); key, _ = cursor.Next() {
+		keys = append(keys, bytes.Clone(key))
+	}
+	for _, key := range keys { // a cursor skips entries when one is deleted under it
+		if err := meta.Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }

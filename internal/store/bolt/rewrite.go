@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
 )
@@ -54,15 +56,19 @@ func (c *committer) begin() error {
 	options := boltOptions()
 	options.NoSync, options.NoGrowSync = true, true
 	size := int64(0)
-	meta := map[string][]byte{ownersKey: c.owners.with(c.stamp).value()}
-	if c.owners.is(c.stamp) {
-		meta[ownersKey] = c.owners.value()
-	}
 	if !c.full.isOn() {
 		size = c.reserveSize()
-		meta[reserveKey] = reserveValue(size)
 	}
-	made, err := newData(temp, meta, options)
+	next := c.owners
+	if !next.is(c.stamp) {
+		next = next.with(c.stamp)
+	}
+	made, err := newData(temp, func(meta *bbolt.Bucket) error {
+		if err := meta.Put([]byte(ownersKey), next.value()); err != nil {
+			return err
+		}
+		return putReserve(meta, size)
+	}, options)
 	if err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}

@@ -24,8 +24,13 @@ const (
 	spareShare = 16
 	// The reserve is what lets sessions end on a full volume.
 	minReserve   = 128 << 10
-	maxReserve   = 1 << 20
+	maxReserve   = 512 << 10
 	reserveShare = 64
+	// tightShare is the share of a volume that is to be free.
+	tightShare = 32
+	// endsPerPass is how many sessions end on a full volume until their entries are
+	// collected.
+	endsPerPass = 64
 	// entryCost is about what a session takes in the file beside what memory counts,
 	// before that is known.
 	entryCost = 160
@@ -114,15 +119,37 @@ func (c *committer) freeInFile() int64 {
 
 // fitsTwice reports whether the volume has room for a second file, and more.
 func (c *committer) fitsTwice() bool {
+	return c.volume.free > c.liveFile()+c.liveFile()/4+c.reserveSize()+c.spare()
+}
+
+// tight reports whether the volume has so little room left that what is dead
+// should go before it is full.
+func (c *committer) tight() bool {
+	return c.volume.free+c.freeInFile() < 2*c.reserveSize()+2*max(growth, c.spare()/4)+c.volume.bytes/tightShare
+}
+
+// mustCollect reports whether what is dead has to go before more is written.
+func (c *committer) mustCollect() bool {
+	if !c.collecting() || c.full.isOn() || c.data == nil || c.failed.isOn() {
+		return false
+	}
 	c.askVolume()
-	return c.volume.free > c.liveFile()+c.liveFile()/8+c.reserveSize()
+	return c.tight()
 }
 
 // dead is about how much of the log does not count.
-func (c *committer) dead() int64 { return c.logBytes - c.liveLog() }
+func (c *committer) dead() int64 {
+	live := c.liveLog()
+	if n := int64(len(c.deferred)); n > 0 { // memory has them, and the file has not
+		if st, err := c.mem.Stats(context.Background(), time.Time{}); err == nil && st.Entries > 0 {
+			live -= live * min(n, st.Entries) / st.Entries
+		}
+	}
+	return c.logBytes - live
+}
 
 // startPass begins to collect the log in place, up to where it ends now.
-func (c *committer) startPass() { c.passEnd = c.lastNumber + 1 }
+func (c *committer) startPass() { c.passEnd, c.ended = c.lastNumber+1, 0 }
 
 // collecting reports whether the log is collected in place.
 func (c *committer) collecting() bool { return c.passEnd > 0 }
@@ -138,7 +165,7 @@ func (c *committer) endPass() {
 // portion is how much is collected with one transaction: what counts of it must fit
 // into pages that are free.
 func (c *committer) portion() int64 {
-	return min(2*c.fresh+collectStep, collectBytes, max(collectLeast, c.freeInFile()/4))
+	return min(2*c.fresh+collectStep, collectBytes, max(collectLeast, c.freeInFile()/3))
 }
 
 // makeRoom does some of what makes the file smaller. It reports whether there is
@@ -152,11 +179,18 @@ func (c *committer) makeRoom() bool {
 		return c.goOn()
 	case c.full.isOn():
 		return c.makeRoomInFull()
-	case c.collecting() || len(c.over) > 0 || c.seen.size <= c.bound():
+	case c.collecting() || len(c.over) > 0:
 		return false // the log is collected with transactions
+	}
+	c.askVolume()
+	switch tight := c.tight(); {
+	case c.seen.size <= c.bound() && !tight:
+		return false
+	case tight && c.dead() < c.liveLog()/8+growth: // it would gain little
+		return false
 	case c.queue.clock.now() >= c.notAnewBefore && c.fitsTwice():
 		return c.startAnew()
-	case c.dead() > c.liveLog()/2+growth:
+	case tight || c.dead() > c.liveLog()/2+growth:
 		c.startPass()
 		return true
 	}
@@ -165,10 +199,11 @@ func (c *committer) makeRoom() bool {
 
 // makeRoomInFull does so while the volume is full, and tries whether it still is.
 func (c *committer) makeRoomInFull() bool {
+	c.askVolume()
 	switch {
 	case c.collecting():
 		return false
-	case c.dead() <= c.liveLog()/16+growth/4:
+	case !c.worthAPass():
 	case c.queue.clock.now() >= c.notAnewBefore && c.fitsTwice():
 		return c.startAnew()
 	default:
@@ -179,8 +214,7 @@ func (c *committer) makeRoomInFull() bool {
 		return false
 	}
 	c.triedFull = c.queue.clock.now()
-	c.askVolume()
-	if need := 2 * c.reserveSize(); c.volume.free+c.freeInFile() < need {
+	if need := c.reserveSize() + growth/2; c.volume.free+c.freeInFile() < need {
 		return false
 	}
 	c.full.clear()
@@ -194,10 +228,17 @@ func (c *committer) makeRoomInFull() bool {
 	return true
 }
 
+// worthAPass reports whether enough is dead to collect it on a full volume: what
+// brings the service back, or sessions could not end any more.
+func (c *committer) worthAPass() bool {
+	return c.dead() >= max(growth/4, min(c.liveLog()/8, 2*c.reserveSize())) ||
+		c.ended >= endsPerPass && c.freeInFile() < c.reserveSize()/2
+}
+
 // squeeze is called when a transaction has found no room. From then on only what
 // ends sessions is written, and into pages that were kept for that.
 func (c *committer) squeeze(b *batch, cause error) error {
-	c.cause = cause
+	c.cause, c.squeezed = cause, c.queue.clock.now()
 	c.abandon()
 	if c.full.set() {
 		c.askVolume()

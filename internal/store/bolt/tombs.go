@@ -47,7 +47,11 @@ func (t *tombs) set(key store.Key, until tomb) {
 		t.lift(key)
 		return
 	}
-	if _, ok := t.until[key]; !ok {
+	was, ok := t.until[key]
+	if was == until {
+		return
+	}
+	if !ok {
 		key.ID = strings.Clone(key.ID) // which is often a part of a document
 		if key.Namespace == schema.DefaultNamespace {
 			key.Namespace = schema.DefaultNamespace
