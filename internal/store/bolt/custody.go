@@ -59,7 +59,7 @@ func (c *committer) lookAt() (v version, info os.FileInfo, err error) {
 		return v, nil, fmt.Errorf("looking at the data file: %w", err)
 	}
 	v.size, v.modified = info.Size(), info.ModTime()
-	for _, at := range []int64{0, int64(c.data.db.Info().PageSize)} {
+	for _, at := range []int64{0, c.data.pageSize} {
 		head, err := readHead(f, at)
 		if err != nil {
 			return v, info, err

@@ -49,7 +49,7 @@ func newWorld(t *testing.T, dir string, interval time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, dir: dir, held: map[store.Key]schema.Session{}}
 	w.o = bolt.Options{
-		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 100_000, Tombstone: time.Hour},
 	}
 	w.open()

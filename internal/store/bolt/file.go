@@ -198,6 +198,8 @@ type data struct {
 	db   *bbolt.DB
 	file *os.File // bbolt's
 	info os.FileInfo
+	// pageSize is known here, since bbolt looks into its map for it.
+	pageSize int64
 }
 
 // openBolt lets bbolt open a file, which must be the same as the one that info is
@@ -234,6 +236,7 @@ func openBolt(path string, flags int, same os.FileInfo, options *bbolt.Options) 
 	case err != nil:
 		return nil, fmt.Errorf("opening the data file: %w", err)
 	}
+	opened.pageSize = int64(opened.db.Info().PageSize)
 	logger.armed.Store(true)
 	return opened, nil
 }
@@ -255,7 +258,7 @@ func openData(path string, same os.FileInfo) (*data, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := settleHeads(d.file, 2*d.db.Info().PageSize); err != nil {
+	if err := settleHeads(d.file, 2*d.pageSize); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -289,7 +292,7 @@ var errReplaced = errors.New("it is not the file that this process has used so f
 
 // settleHeads makes sure that the file's heads are on the disk as they are
 // read, see the package comment.
-func settleHeads(file *os.File, size int) error {
+func settleHeads(file *os.File, size int64) error {
 	b := make([]byte, size)
 	if _, err := file.ReadAt(b, 0); err != nil {
 		return fmt.Errorf("reading the data file: %w", err)

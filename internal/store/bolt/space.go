@@ -114,7 +114,7 @@ func (c *committer) bound() int64 { return 2*c.liveFile() + c.spare() }
 // freeInFile is what of the file can be written again.
 func (c *committer) freeInFile() int64 {
 	st := c.data.db.Stats()
-	return int64(st.FreePageN+st.PendingPageN) * int64(c.data.db.Info().PageSize)
+	return int64(st.FreePageN+st.PendingPageN) * c.data.pageSize
 }
 
 // fitsTwice reports whether the volume has room for a second file, and more.
@@ -214,7 +214,9 @@ func (c *committer) makeRoomInFull() bool {
 		return false
 	}
 	c.triedFull = c.queue.clock.now()
-	if need := c.reserveSize() + growth/2; c.volume.free+c.freeInFile() < need {
+	c.log.Debug("the volume is still full", "volumeFree", c.volume.free, "freeInFile", c.freeInFile(), "dead", c.dead(),
+		"logBytes", c.logBytes, "liveLog", c.liveLog(), "deferred", len(c.deferred), "backlog", len(c.backlog), "ended", c.ended)
+	if need := c.reserveSize() + growth; c.volume.free+c.freeInFile() < need {
 		return false
 	}
 	c.full.clear()

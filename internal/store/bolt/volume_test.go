@@ -102,6 +102,7 @@ func TestVolume_full(t *testing.T) {
 				for range 400 {
 					w.create()
 				}
+				<-time.After(4 * interval) // until they are on the disk
 				free := fillVolume(t, dir)
 				w.untilFull()
 				eventually(t, "a session ends", func() error {
@@ -202,7 +203,7 @@ func TestVolume_fullAndBack(t *testing.T) {
 				require.NoError(t, w.Close())
 				w.open()
 				w.end(w.anyBut(schema.Session{}))
-				for range 50 {
+				for range 150 {
 					w.end(w.anyBut(schema.Session{}))
 				}
 			}
