@@ -66,7 +66,7 @@ func (c *config) reserve() int {
 // openBolt opens the store with the data file. What is wrong with that must be
 // decided by a person.
 func openBolt(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
-	options := bolt.Options{Dir: c.DataDir, Memory: c.memory(), Logger: logger}
+	options := bolt.Options{Dir: c.DataDir, Memory: c.memory(), Logger: logger, Patience: c.SyncTimeout, UnreadyAfter: c.DataUnready}
 	if c.Sync == "interval" {
 		options.Interval = c.SyncInterval
 	}

@@ -27,13 +27,3 @@ type FileStats struct {
 	CommitSeconds  float64
 	CommitBuckets  map[float64]uint64
 }
-
-// File returns how the file is that the store keeps sessions in; ok is false where
-// it has none.
-func (s *Sessions) File() (st FileStats, ok bool) {
-	filed, ok := s.Store.(Filed)
-	if !ok {
-		return st, false
-	}
-	return filed.File(), true
-}

@@ -76,9 +76,9 @@ type committer struct {
 	// since what is dead was collected.
 	squeezed time.Duration
 	ended    int
-	deferred  []marked
-	closing   bool
-	health    health
+	deferred []marked
+	closing  bool
+	health   health
 
 	// tombstone is how long keys stay taken.
 	tombstone time.Duration

@@ -20,11 +20,11 @@ import (
 
 // What can be wrong with the file that is found.
 var (
-	errGone      = errors.New("the data file is not where it was")
-	errForeign   = errors.New("something else has written the data file")
-	errTouched   = errors.New("the data file was changed by something else")
-	errDisowned  = errors.New("another process has taken the data file")
-	errUnlocked  = errors.New("the lock of the directory is not where it was")
+	errGone     = errors.New("the data file is not where it was")
+	errForeign  = errors.New("something else has written the data file")
+	errTouched  = errors.New("the data file was changed by something else")
+	errDisowned = errors.New("another process has taken the data file")
+	errUnlocked = errors.New("the lock of the directory is not where it was")
 )
 
 const (
