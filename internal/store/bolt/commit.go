@@ -199,7 +199,6 @@ func (c *committer) settle(b *batch, err error) bool {
 	if c.failed.clear() {
 		c.log.Info("the data file can be written again")
 	}
-	c.health.wrote(c)
 	c.deferred = append(c.deferred, b.deferred...)
 	if c.backlog = c.backlog[b.marks:]; len(c.backlog) == 0 {
 		c.backlog = nil
@@ -238,8 +237,12 @@ func (c *committer) settle(b *batch, err error) bool {
 				c.queue.mark(op.keys...)
 			}
 		}
+		op.refused = err
+	}
+	c.health.wrote(c)
+	for _, op := range b.ops {
 		c.locks.unlock(op.places)
-		op.done <- err
+		op.done <- op.refused
 	}
 	return true
 }
