@@ -68,6 +68,7 @@ func (c *config) reserve() int {
 func openBolt(ctx context.Context, c *config, logger *slog.Logger) (store.Store, error) {
 	options := bolt.Options{
 		Dir: c.DataDir, Existing: c.DataRequire == "existing", ReadOnly: c.DataReadOnly, Memory: c.memory(), Logger: logger,
+		Patience: c.SyncTimeout, UnreadyAfter: c.DataUnready,
 	}
 	if c.Sync == "interval" {
 		options.Interval = c.SyncInterval

@@ -56,7 +56,12 @@ func newService(c config, kept store.Store, logger *slog.Logger) (*service, erro
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
 	}
 	every, _ := parseAccessLog(c.AccessLog)
+	var dataFile func() store.FileStats
+	if filed, ok := kept.(store.Filed); ok {
+		dataFile = filed.File
+	}
 	server, err := api.New(api.Options{
+		DataFile: dataFile,
 		Sessions: sessions,
 		Rules:    rules,
 		Cleaner:  cleaner{job},

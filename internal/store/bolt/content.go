@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -43,6 +44,9 @@ type content struct {
 	hasFormat bool
 	version   int
 	uses      uses
+	owners    owners
+	reserve   int64
+	txid      uint64
 }
 
 // maxTombstone is longer than any setting lets tombstones last.
@@ -85,7 +89,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		return nil, err
 	}
 	all := c.sum(now.UnixMilli())
-	all.pages, all.used, all.pageSize = im.end, im.used(), im.pageSize
+	all.pages, all.used, all.pageSize, all.txid = im.end, im.used(), im.pageSize, im.txid
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
@@ -96,6 +100,16 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// countingBytes is what of the log counts.
+func (c *content) countingBytes() (n int64) {
+	for _, places := range [][]place{c.live, c.ended} {
+		for i := range places {
+			n += int64(places[i].size) + entryBytes
+		}
+	}
+	return n
 }
 
 // collector makes the visits that read a file.
@@ -113,6 +127,8 @@ type section struct {
 	hasFormat bool
 	version   int
 	uses      uses
+	owners    owners
+	reserve   int64
 }
 
 type numberedGrace struct {
@@ -147,8 +163,16 @@ func (p *section) meta(key, value []byte, _ int64) error {
 	if string(key) == formatKey {
 		p.hasFormat, p.version = true, versionOf(content)
 	}
-	if err == nil && string(key) == usesKey {
+	if err != nil {
+		return err
+	}
+	switch {
+	case string(key) == usesKey:
 		p.uses, err = parseUses(content)
+	case string(key) == ownersKey:
+		p.owners, err = parseOwners(content)
+	case bytes.HasPrefix(key, []byte(reserveKey)):
+		p.reserve += int64(len(value))
 	}
 	return err
 }
@@ -195,6 +219,10 @@ func (c *collector) sum(now int64) *content {
 		if p.uses != nil {
 			all.uses = p.uses
 		}
+		if p.owners != nil {
+			all.owners = p.owners
+		}
+		all.reserve += p.reserve
 	}
 	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
 	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })

@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 )
@@ -17,7 +16,7 @@ const usesKey = "uses"
 func (c *committer) keepUses() (err error) {
 	defer func() { // a fault in bbolt's memory map, as in commit
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = asError(p)
 		}
 	}()
 	value := []byte{format}
@@ -33,9 +32,7 @@ func (c *committer) keepUses() (err error) {
 		value = binary.AppendUvarint(value, n)
 	}
 	value = seal(value, 0, []byte(usesKey))
-	return c.db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(usesKey), value)
-	})
+	return c.update(func(meta *bbolt.Bucket) error { return meta.Put([]byte(usesKey), value) })
 }
 
 // uses is an order of uses: the place of the session with that last entry, from 1
