@@ -73,6 +73,7 @@ func TestOperator_exportOnlyReads(t *testing.T) {
 	s := start(t, onData(t, at, "SESSION_DATA_READONLY", "true", "SESSION_MAX_ENTRIES", "10"))
 	assert.Contains(t, do(t, http.MethodGet, s.url("/stats"), nil, "").body, `"entryCount":300`)
 	assert.Equal(t, http.StatusServiceUnavailable, do(t, http.MethodPost, s.url("/api/session"), nil, "").status)
+	assert.Equal(t, http.StatusOK, do(t, http.MethodGet, s.url("/readyz"), nil, "").status, "that is what it is for")
 	assert.Equal(t, http.StatusOK, do(t, http.MethodGet, s.url("/api/sessions?limit=1"), nil, "").status)
 	assert.Equal(t, count, strings.Count(do(t, http.MethodGet, s.url("/api/export"), nil, "").body, "\n"))
 	require.Zero(t, s.end(t))

@@ -206,8 +206,14 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return n, err
 }
 
-// Ping implements store.Store: see Options.UnreadyAfter.
-func (s *Store) Ping(context.Context) error { return s.committer.unready(s.unreadyAfter) }
+// Ping implements store.Store: see Options.UnreadyAfter. One that is only read is
+// ready for that.
+func (s *Store) Ping(context.Context) error {
+	if s.readOnly {
+		return nil
+	}
+	return s.committer.unready(s.unreadyAfter)
+}
 
 // File implements store.Filed.
 func (s *Store) File() store.FileStats { return s.committer.file() }
