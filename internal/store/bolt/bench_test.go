@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -192,6 +193,22 @@ func BenchmarkFileSize(b *testing.B) {
 		}
 		return s
 	}
+	rss := func(b *testing.B, unit string) {
+		b.Helper()
+		debug.FreeOSMemory()
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, of := range []string{"RssAnon", "RssFile"} {
+			_, rest, _ := strings.Cut(string(status), of+":")
+			var kib float64
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(kib/1024, of+"-MiB-"+unit)
+		}
+	}
 	b.Run("short sessions", func(b *testing.B) {
 		const all, batch = 200_000, 2_000
 		for range b.N {
@@ -234,6 +251,14 @@ func BenchmarkFileSize(b *testing.B) {
 			}
 			running.Wait()
 			report(b, s, dir, all, "patched")
+			<-time.After(10 * time.Second) // in which it is written anew
+			report(b, s, dir, all, "quiet")
+			rss(b, "quiet")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			s = open(b, dir)
+			rss(b, "started")
 			if err := s.Close(); err != nil {
 				b.Fatal(err)
 			}

@@ -103,6 +103,7 @@ func (c *committer) commit(b *batch) (err error) {
 	}
 	took := taking.now()
 	c.usually(took)
+	c.wrote = c.queue.clock.now()
 	c.health.took(took)
 	return c.look(b.txid)
 }

@@ -74,6 +74,8 @@ type committer struct {
 	// since what is dead was collected.
 	squeezed time.Duration
 	ended    int
+	// wrote is when a transaction was written last.
+	wrote time.Duration
 	deferred []marked
 	closing  bool
 	health   health

@@ -261,6 +261,8 @@ func openData(path string, same os.FileInfo) (*data, error) {
 		d.close()
 		return nil, err
 	}
+	// bbolt has looked through all of it, for what is free, and will need little.
+	unmapPages(d.db.Info().Data, d.info.Size()/d.pageSize*d.pageSize)
 	return d, nil
 }
 

@@ -42,6 +42,12 @@ func readAhead(f *os.File) {
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED) // only makes it faster
 }
 
+// unmapPages gives back what a process has in memory of a mapped file: the system
+// reads it again where it is needed.
+func unmapPages(at uintptr, size int64) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, uintptr(size), unix.MADV_DONTNEED) // only saves memory
+}
+
 // device is that of the volume which a file is on.
 func device(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {

@@ -18,6 +18,9 @@ func unlockFile(*os.File) {}
 // readAhead does nothing.
 func readAhead(*os.File) {}
 
+// unmapPages does nothing.
+func unmapPages(uintptr, int64) {}
+
 // device is not known.
 func device(fs.FileInfo) uint64 { return 0 }
 

@@ -34,6 +34,9 @@ const (
 	// entryCost is about what a session takes in the file beside what memory counts,
 	// before that is known.
 	entryCost = 160
+	// quiet is how long nothing was written when the file is made smaller than it
+	// would have to be.
+	quiet = 5 * time.Second
 	// growth is by how much a file grows at a time at least.
 	growth = 64 << 10
 )
@@ -99,7 +102,7 @@ func (c *committer) calibrate(log, file int64) {
 		c.fill = max(1, float64(file)/float64(log))
 	}
 	if log < growth { // too little to judge by
-		c.share, c.fill = 1, 1.5
+		c.share, c.fill = 1, 1.2
 	}
 }
 
@@ -108,8 +111,14 @@ func (c *committer) calibrate(log, file int64) {
 func (c *committer) liveLog() int64  { return int64(c.share * float64(c.counted())) }
 func (c *committer) liveFile() int64 { return int64(c.fill*float64(c.liveLog())) + c.reserved + growth }
 
-// bound is how large the file may be.
-func (c *committer) bound() int64 { return 2*c.liveFile() + c.spare() }
+// bound is how large the file may be: less while nothing is written.
+func (c *committer) bound() int64 {
+	live := c.liveFile()
+	if c.queue.clock.now() >= c.wrote+quiet {
+		return live + live/2 + c.spare()
+	}
+	return 2*live + c.spare()
+}
 
 // freeInFile is what of the file can be written again.
 func (c *committer) freeInFile() int64 {

@@ -245,6 +245,24 @@ func TestVolume_startWithDeadRecords(t *testing.T) {
 	require.NoError(t, s.Close())
 }
 
+// A file that is nearly as large as it may be is made smaller when nothing else is to
+// be done.
+func TestVolume_quiet(t *testing.T) {
+	o := bolt.Options{Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	s, err := bolt.Open(now, o)
+	require.NoError(t, err)
+	sessions := fill(t, s, 4000)
+	for i := range sessions[:3900] {
+		_, err := s.Swap(t.Context(), now, sessions[i], changed(sessions[i]))
+		require.NoError(t, err)
+	}
+	before := sizeOf(t, o.Dir)
+	for began := time.Now(); sizeOf(t, o.Dir) > before*3/4; pause() {
+		require.Less(t, time.Since(began), patience, "the file stays as large as it was: %+v", s.File())
+	}
+	require.NoError(t, s.Close())
+}
+
 // endAll ends sessions, many at once.
 func endAll(t *testing.T, s store.Store, sessions []schema.Session) {
 	t.Helper()

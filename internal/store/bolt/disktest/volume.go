@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,12 +22,7 @@ func Ext4(t testing.TB, size int64) string {
 	require.NoError(t, err, "a small volume takes mkfs.ext4: %s", out)
 	out, err = exec.Command("mount", "-o", "loop", image, dir).CombinedOutput()
 	require.NoError(t, err, "a small volume takes loop devices and the right to mount: %s", out)
-	t.Cleanup(func() {
-		out, err := exec.Command("umount", dir).CombinedOutput()
-		if err != nil {
-			t.Errorf("unmounting a volume: %v: %s", err, out)
-		}
-	})
+	unmountAtEnd(t, dir)
 	return dir
 }
 
@@ -37,7 +31,17 @@ func Ext4(t testing.TB, size int64) string {
 func Tmpfs(t testing.TB, size string) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size), "mounting a tmpfs takes the right to mount")
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput()
+	require.NoError(t, err, "a small volume takes the right to mount one: %s", out)
+	unmountAtEnd(t, dir)
 	return dir
+}
+
+func unmountAtEnd(t testing.TB, dir string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("unmounting a volume: %v: %s", err, out)
+		}
+	})
 }
