@@ -66,6 +66,13 @@ crash: ## Kill the service KILLS times under load, cut its power, and check what
 	tools/need.sh strace
 	KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -tags power ./crash
 
+# How long make soak goes on.
+SOAK ?= 2h
+
+.PHONY: soak
+soak: ## Let sessions come and go on a small volume for as long as SOAK, and check that nothing grows
+	SOAK=$(SOAK) $(GO) test -v -count=1 -timeout 0 -run Soak ./internal/store/bolt
+
 .PHONY: rolling
 rolling: ## Restart instances ROLLS times under load, and check that nobody notices
 	tools/need.sh caddy nginx redis-server

@@ -54,6 +54,9 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	face.Kept = kept
 	face.StoreIsShared = files.Locker != nil
 	face.AccessLog.Lines = logging.JSONLines(logger)
+	if filed, ok := kept.(store.Filed); ok {
+		face.DataFile = filed.File
+	}
 	server, err := api.New(face)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)

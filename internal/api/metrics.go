@@ -53,6 +53,9 @@ func newMetrics(s *Server) *metrics {
 		m.requests, m.duration, m.refused, m.closed, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	if s.DataFile != nil {
+		m.registry.MustRegister(fileCollector{s.DataFile})
+	}
 	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }

@@ -20,6 +20,9 @@ type Options struct {
 	Rules    *schema.Rules
 	Cleaner  Cleaner
 	Logger   *slog.Logger
+	// DataFile says how the file is that the store keeps sessions in; nil where it
+	// has none.
+	DataFile func() store.FileStats
 	// Contract is the OpenAPI document, as it is served.
 	Contract []byte
 	// Readme is the README, as it is served.

@@ -24,6 +24,26 @@ type stats struct {
 	HitRate     float64      `json:"hitRate"`
 	UptimeMs    int64        `json:"uptimeMs"`
 	Cleanup     cleanupStats `json:"cleanup"`
+	File        *fileStats   `json:"file,omitempty"`
+}
+
+// fileStats are of the file that the store keeps sessions in.
+type fileStats struct {
+	Writable        bool   `json:"writable"`
+	State           string `json:"state"`
+	Bytes           int64  `json:"bytes"`
+	FreeBytes       int64  `json:"freeBytes"`
+	LiveBytes       int64  `json:"liveBytes"`
+	VolumeFreeBytes int64  `json:"volumeFreeBytes"`
+	LastCommitAgeMs int64  `json:"lastCommitAgeMs"`
+	CommitFailures  int64  `json:"commitFailures"`
+}
+
+func fileStatsOf(f *store.FileStats) *fileStats {
+	return &fileStats{
+		Writable: f.Writable, State: f.State, Bytes: f.Bytes, FreeBytes: f.FreeBytes, LiveBytes: f.LiveBytes,
+		VolumeFreeBytes: f.VolumeFreeBytes, LastCommitAgeMs: f.LastCommitAge.Milliseconds(), CommitFailures: f.CommitFailures,
+	}
 }
 
 // The scopes of a store's entryCount and bytes. All else is the instance's.
@@ -68,6 +88,10 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	out.Cleanup.Status = s.Cleaner.Status()
+	if s.DataFile != nil {
+		file := s.DataFile()
+		out.File = fileStatsOf(&file)
+	}
 	return writeJSON(w, out)
 }
 

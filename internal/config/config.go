@@ -19,6 +19,7 @@ import (
 	"session-api/internal/api"
 	"session-api/internal/memlimit"
 	"session-api/internal/store"
+	"session-api/internal/store/bolt"
 	"session-api/internal/store/redis"
 )
 
@@ -79,6 +80,7 @@ func (p Problems) Error() string {
 func defaults() Config {
 	return Config{
 		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
+		Store:  Store{SyncTimeout: bolt.DefaultPatience},
 		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
 		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
 	}

@@ -15,6 +15,8 @@ type Store struct {
 	DataReadOnly   bool          `env:"SESSION_DATA_READONLY" envDefault:"false" doc:"bolt only: read the data file and write nothing, for a disk that takes no writes or a snapshot. Reads are served, changes get 503, and files are not cleaned."`
 	Sync           string        `env:"SESSION_SYNC" envDefault:"always" oneof:"always interval" doc:"bolt only: when a change is on the disk: before it is answered, or within SESSION_SYNC_INTERVAL_MS. Ending a session and giving it a new id are on the disk before they are answered in any case."`
 	SyncInterval   time.Duration `env:"SESSION_SYNC_INTERVAL_MS" envDefault:"1000" min:"1" max:"3600000" doc:"bolt only: with SESSION_SYNC=interval, the changes of how long a crash can take away."`
+	SyncTimeout    time.Duration `env:"SESSION_SYNC_TIMEOUT_MS" min:"50" max:"60000" doc:"bolt only: how long the disk may take for what must be on it until it is taken for stuck, and writes get 503 at once. A disk that usually takes longer than a quarter of that gets four times what it usually takes, up to 10 seconds; with SESSION_SYNC=interval it gets ten times this."`
+	DataUnready    time.Duration `env:"SESSION_DATA_UNREADY_MS" envDefault:"30000" min:"0" max:"86400000" doc:"bolt only: for how long the data file may be impossible to write until /readyz answers 503; 0: for ever. Once another process has taken the file, it does so at once."`
 	BackupRate     int64         `env:"BACKUP_BYTES_PER_SECOND" envDefault:"33554432" min:"0" doc:"memory and bolt only: most bytes a second that GET /api/backup sends; 0 for no limit."`
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often the memory of expired sessions is freed; on Redis, which frees it by itself, their places in the indexes. They are absent from the moment they expire, swept or not."`
 	EvictionPolicy memory.Policy `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: what makes room when the store is full: the session that was used longest ago goes, the one that expires soonest goes, or none goes and new ones get 503. Sessions without a user go before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
@@ -50,6 +52,7 @@ func (c *Config) reserve() int {
 func (c *Config) BoltOptions() bolt.Options {
 	options := bolt.Options{
 		Dir: c.Store.DataDir, Existing: c.Store.DataRequire == "existing", ReadOnly: c.Store.DataReadOnly, Memory: c.MemoryOptions(),
+		Patience: c.Store.SyncTimeout, UnreadyAfter: c.Store.DataUnready,
 	}
 	if c.Store.Sync == "interval" {
 		options.Interval = c.Store.SyncInterval

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,7 +140,9 @@ func BenchmarkSwap(b *testing.B) {
 				}
 				all := fill(b, s, sessions)
 				disk := fsyncs(b, dir)
+				before := diskBytes(b)
 				rate := swap(b, s, all, writers)
+				b.ReportMetric(float64(diskBytes(b)-before)/float64(b.N), "B-to-disk/op")
 				if err := s.Close(); err != nil {
 					b.Fatal(err)
 				}
@@ -152,6 +155,115 @@ func BenchmarkSwap(b *testing.B) {
 			})
 		}
 	}
+}
+
+// diskBytes is what the process has written to disks.
+func diskBytes(b *testing.B) int64 {
+	b.Helper()
+	io, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(io), "\nwrite_bytes: ")
+	var n int64
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// BenchmarkFileSize is what a file takes beside what is live in it: after short
+// sessions came and went, after a fill, and after changes.
+func BenchmarkFileSize(b *testing.B) {
+	report := func(b *testing.B, s *bolt.Store, dir string, live int64, unit string) {
+		b.Helper()
+		info, err := os.Stat(filepath.Join(dir, "sessions.db"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(info.Size()), "B-"+unit)
+		b.ReportMetric(float64(info.Size())/float64(max(1, live)), "B/session-"+unit)
+		b.ReportMetric(float64(s.File().LiveBytes), "live-B-"+unit)
+	}
+	open := func(b *testing.B, dir string) *bolt.Store {
+		b.Helper()
+		s, err := bolt.Open(now, bolt.Options{Dir: dir, Patience: 10 * time.Second, Memory: memory.Options{MaxEntries: 200_000}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	rss := func(b *testing.B, unit string) {
+		b.Helper()
+		debug.FreeOSMemory()
+		status, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, of := range []string{"RssAnon", "RssFile"} {
+			_, rest, _ := strings.Cut(string(status), of+":")
+			var kib float64
+			if _, err := fmt.Sscan(rest, &kib); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(kib/1024, of+"-MiB-"+unit)
+		}
+	}
+	b.Run("short sessions", func(b *testing.B) {
+		const all, batch = 200_000, 2_000
+		for range b.N {
+			dir := b.TempDir()
+			s := open(b, dir)
+			for range all / batch {
+				for _, sess := range fill(b, s, batch) {
+					go func() { _ = s.Delete(context.Background(), now, sess.Key(), 0) }()
+				}
+			}
+			for s.File().LiveBytes > 1<<20 {
+				<-time.After(10 * time.Millisecond)
+			}
+			report(b, s, dir, 0, "after")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("long sessions", func(b *testing.B) {
+		const all = 100_000
+		for range b.N {
+			dir := b.TempDir()
+			s := open(b, dir)
+			sessions := fill(b, s, all)
+			report(b, s, dir, all, "filled")
+			share := all / 256
+			var running sync.WaitGroup
+			for w := range 256 {
+				running.Go(func() {
+					for _, sess := range sessions[w*share : (w+1)*share] {
+						next := sess
+						next.Revision++
+						if _, err := s.Swap(context.Background(), now, sess, next); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			running.Wait()
+			report(b, s, dir, all, "patched")
+			<-time.After(10 * time.Second) // in which it is written anew
+			report(b, s, dir, all, "quiet")
+			rss(b, "quiet")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			s = open(b, dir)
+			rss(b, "started")
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // BenchmarkOpen is the start with a file of many sessions.

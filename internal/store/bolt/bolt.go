@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,13 @@ type Options struct {
 	// been told that it is made, and so what a crash can take away; what ends a
 	// session never waits. 0: no change waits.
 	Interval time.Duration
+	// Patience is how long the disk may take for a transaction until writers stop
+	// waiting for it, where it does not usually take long; DefaultPatience for 0.
+	// With an Interval it is ten times that.
+	Patience time.Duration
+	// UnreadyAfter is how long the file may be impossible to write until Ping says
+	// so; 0 for ever.
+	UnreadyAfter time.Duration
 	// Logger is told what an operator should know; nil for nobody.
 	Logger *slog.Logger
 }
@@ -50,19 +58,23 @@ type Store struct {
 	lazy      bool
 	tombstone time.Duration
 	// refuses: no session may be evicted.
-	refuses bool
+	refuses      bool
+	unreadyAfter time.Duration
 	// readOnly: there is nobody who would write.
 	readOnly bool
 	// held are sessions that a jump of the clock may have ended.
 	held hold
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store = (*Store)(nil)
+	_ store.Filed = (*Store)(nil)
+)
 
 // Open opens the store in a directory, and loads what has not expired at now.
 // Returns ErrInUse, ErrDamaged and ErrNoData.
 func Open(now time.Time, o Options) (*Store, error) {
-	s := &Store{lazy: o.Interval > 0, tombstone: o.Memory.Tombstone, readOnly: o.ReadOnly}
+	s := &Store{lazy: o.Interval > 0, tombstone: o.Memory.Tombstone, unreadyAfter: o.UnreadyAfter, readOnly: o.ReadOnly}
 	if o.Memory.Policy == "" {
 		o.Memory.Policy = memory.LRU
 	}
@@ -90,11 +102,15 @@ func Open(now time.Time, o Options) (*Store, error) {
 	s.committer = committer{
 		queue: &s.queue, mem: &overlay{s.Store, &s.held}, graces: &s.graces, locks: &s.locks, log: o.Logger,
 		delay: markDelay, waits: s.lazy, tombstone: s.tombstone, stopped: make(chan struct{}),
+		tombs: newTombs(o.Memory.MaxEntries), stamp: newStamp(), least: cmp.Or(o.Patience, DefaultPatience),
 	}
-	s.committer.failed.init()
-	s.committer.stuck.init()
+	for _, signal := range []*signal{&s.committer.failed, &s.committer.stuck, &s.committer.full} {
+		signal.init()
+	}
+	s.committer.health.init()
 	if s.lazy { // the rest of the interval is for the disk, and for clocks that are late
 		s.committer.delay, s.committer.holdBack = 2*o.Interval/5, 4*o.Interval/5
+		s.committer.least *= lazyTimes
 	}
 	open := s.open
 	if o.ReadOnly {
@@ -134,8 +150,13 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 		return err
 	}
 	c := &s.committer
-	c.path = s.dir.data()
+	c.path, c.dir = s.dir.data(), s.dir
 	c.now.Store(now.UnixMilli())
+	c.askVolume()
+	if c.volume.kind != "" {
+		o.Logger.Warn("the file system of the data directory may not keep a second process on another machine, or by another mount, from using it too: see that there is none",
+			"fileSystem", c.volume.kind, "path", o.Dir)
+	}
 	file, err := os.Open(c.path)
 	if err != nil {
 		return fmt.Errorf("opening the data file: %w", err)
@@ -146,53 +167,29 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if held.worthCompacting() {
-		if file, held, err = s.compact(file, held, now, o); err != nil {
-			return err
-		}
-	}
 	if c.info, err = file.Stat(); err != nil {
 		return fmt.Errorf("opening the data file: %w", err)
 	}
-	older := held.version < fileVersion
-	if older {
+	if held.version < fileVersion {
 		s.dir.upgrade(file, o.Logger)
 	}
 	back := holdBack(held)
-	c.index, c.logBytes, c.over = held.index, held.logBytes, held.over
-	for _, e := range held.ended {
-		c.buried += int64(e.size) + entryBytes
-	}
+	c.index, c.logBytes, c.over, c.lastNumber = held.index, held.logBytes, held.over, held.last
+	c.owners, c.reserved, c.seen.txid = held.owners, held.reserve, held.txid
 	l := &loader{s, file, held, now}
 	if err := l.load(&o.Memory, o.Logger); err != nil {
 		return err
 	}
-	err = l.keep(back)
-	if err == nil && older {
-		err = stampVersion(c.db)
-	}
-	if err != nil {
-		return errors.Join(err, c.db.Close())
+	if err := l.keep(back); err != nil {
+		c.data.close()
+		return err
 	}
 	l.sayLoaded(o.Logger, c.info, isNew, len(back), began.now())
-	return nil
-}
-
-// compact writes the file anew, if there is room for that.
-func (s *Store) compact(file *os.File, held *content, now time.Time, o *Options) (*os.File, *content, error) {
-	free := held.pages - held.used
-	if err := s.dir.compact(); err != nil {
-		o.Logger.Warn("the data file is mostly free, and could not be written anew",
-			"freeBytes", free*uint64(held.pageSize), "error", err) //nolint:gosec // positive
-		return file, held, nil
+	c.calibrate(held.countingBytes(), 0)
+	if held.logBytes > growth {
+		c.fill = max(1, float64(int64(held.used)*held.pageSize-held.reserve)/float64(held.logBytes)) //nolint:gosec // within the file
 	}
-	fresh, err := os.Open(s.dir.data())
-	if err != nil {
-		return file, nil, fmt.Errorf("opening the data file: %w", err)
-	}
-	_ = file.Close() // it was only read
-	held, err = readContent(fresh, now)
-	return fresh, held, err
+	return c.takeOver()
 }
 
 // Name is "bolt".
@@ -208,6 +205,18 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	s.committer.now.Store(now.UnixMilli())
 	return n, err
 }
+
+// Ping implements store.Store: see Options.UnreadyAfter. One that is only read is
+// ready for that.
+func (s *Store) Ping(context.Context) error {
+	if s.readOnly {
+		return nil
+	}
+	return s.committer.unready(s.unreadyAfter)
+}
+
+// File implements store.Filed.
+func (s *Store) File() store.FileStats { return s.committer.file() }
 
 // closePatience is how long Close waits for the disk to take a transaction.
 const closePatience = 5 * time.Second

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/memory"
 )
 
@@ -33,11 +34,13 @@ func inMemory(t *testing.T) string {
 	return dir
 }
 
-// A log that begins with much that still counts is collected bit by bit: who
-// changes a session meanwhile does not wait for all of it.
+// A log that begins with much that still counts is collected bit by bit where a
+// second file has no room: who changes a session meanwhile does not wait for all of
+// it.
 func TestCollecting_bitByBit(t *testing.T) {
 	const size = 200_000
 	s := opened(t, inMemory(t))
+	s.within(t, func() { s.committer.notAnewBefore = 1 << 62 })
 	sections := schema.EmptySections()
 	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", size) + `"}`)
 	var sess schema.Session
@@ -66,8 +69,20 @@ func TestCollecting_bitByBit(t *testing.T) {
 	assert.Less(t, s.committer.logBytes, int64(80<<20))
 }
 
+// within calls a function on the committer's goroutine.
+func (s *Store) within(t *testing.T, call func()) {
+	t.Helper()
+	done := make(chan error, 1)
+	s.queue.put(&operation{
+		write: func(*writer) error { call(); return nil },
+		apply: func() error { return nil },
+		done:  done,
+	})
+	require.NoError(t, <-done)
+}
+
 // What of the log are tombstones is known, whatever has become of their keys:
-// they count, and are not to be collected for ever.
+// they count.
 func TestBuried(t *testing.T) {
 	dir := inMemory(t)
 	s := opened(t, dir)
@@ -82,19 +97,44 @@ func TestBuried(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.Close())
-	buried := s.committer.buried
+	buried := s.committer.tombs.bytes
 	one := made(t)
-	tombstone := buriedBytes(one.Key(), at(1, false))
-	assert.Equal(t, 15*tombstone, buried)
+	assert.Equal(t, 15*tombBytes(one.Key()), buried)
 	s = opened(t, dir)
 	require.NoError(t, s.Close())
-	assert.Equal(t, buried, s.committer.buried)
+	assert.Equal(t, buried, s.committer.tombs.bytes)
+}
 
-	c := &s.committer
-	st, err := s.Stats(t.Context(), midnight)
-	require.NoError(t, err)
-	c.logBytes = 2*st.Bytes + spareLog + 1
-	assert.False(t, c.overfull())
-	c.logBytes += 2 * buried
-	assert.True(t, c.overfull())
+// What counts survives being collected in place, however often.
+func TestCollecting_again(t *testing.T) {
+	dir := inMemory(t)
+	s := opened(t, dir)
+	var ended, live []schema.Session
+	for n := range 400 {
+		sess := s.created(t)
+		switch n % 4 {
+		case 0:
+			require.NoError(t, s.Delete(t.Context(), midnight, sess.Key(), 0))
+			ended = append(ended, sess)
+		case 1:
+			next := sess.WithID(schema.NewID())
+			require.NoError(t, s.Regenerate(t.Context(), midnight, sess, next, midnight))
+			ended, live = append(ended, sess), append(live, next)
+		default:
+			live = append(live, sess)
+		}
+		if n%10 == 0 {
+			s.within(t, s.committer.startPass)
+		}
+	}
+	require.NoError(t, s.Close())
+	s = opened(t, dir)
+	for _, sess := range live {
+		_, err := s.Peek(t.Context(), midnight, sess.Key())
+		require.NoError(t, err)
+	}
+	for i, sess := range ended {
+		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), store.ErrEnded, i)
+	}
+	require.NoError(t, s.Close())
 }

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"session-api/internal/store"
@@ -18,15 +19,14 @@ const (
 	batchTime = 100 * time.Millisecond
 )
 
+// collectStep is how much is collected with a transaction, beside twice what the
+// one before has added, collectBytes what at most, and collectLeast what at least.
+// What was added in place of what was collected does not count: where most of that
+// does, each transaction would be twice the one before.
 const (
-	// spareLog is how much the log may hold beside twice what counts.
-	spareLog = 16 << 20
-	// collectStep is how much is collected with a transaction, beside twice
-	// what the one before has added, and collectBytes what at most. What was
-	// added in place of what was collected does not count: where most of that
-	// does, each transaction would be twice the one before.
 	collectStep  = 1 << 20
 	collectBytes = 2 * batchBytes
+	collectLeast = 32 << 10
 )
 
 // batch is what one transaction writes.
@@ -35,48 +35,48 @@ type batch struct {
 	marks int   // how many of the backlog are done
 	over  int   // how many of what is to be taken back
 	fresh int64 // what it adds to the log that it has not collected
+	// collected: all that was to be collected is.
+	collected bool
+	// deferred are marks that have to wait until there is room.
+	deferred []marked
+	txid     uint64
 	// gone are keys whose sessions have ended, and that another key led to.
 	gone   []store.Key
 	writer *writer // nil if it has not come to that
 }
 
-// overfull reports whether the log holds much that does not count any more.
-func (c *committer) overfull() bool {
-	st, err := c.mem.Stats(context.Background(), time.Time{})
-	return err == nil && c.logBytes > 2*(st.Bytes+c.buried)+spareLog
-}
-
 // commit writes a batch in one transaction.
 func (c *committer) commit(b *batch) (err error) {
-	slow := newWatch(func() {
-		c.stuck.set()
-		c.log.Warn("the disk is slow: nothing can be changed until it has written what it has")
-	})
-	defer func() {
-		slow.end()
-		if c.stuck.clear() {
-			c.log.Info("the disk has written what it had")
-		}
-	}()
+	slow := c.watch()
+	defer c.watched(slow)
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = asError(p)
 		}
 		if err != nil {
 			c.drop()
 		}
 	}()
-	if c.db == nil {
-		if c.db, err = openData(c.path, c.info); err != nil {
-			return err
+	if c.data != nil {
+		if err := c.look(0); err != nil {
+			c.dropBecause(err)
 		}
 	}
-	tx, err := c.db.Begin(true)
+	if c.data == nil {
+		if err := c.reopen(); err != nil {
+			return err
+		}
+		slow.again() // reading all of it, or writing it anew, takes its time
+	}
+	tx, err := c.data.db.Begin(true)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if b.writer, err = newWriter(tx, c.index, c.graces, c.values); err != nil {
+	if number(tx) != c.seen.txid+1 || !c.isOwn(tx) {
+		return errForeign
+	}
+	if b.writer, err = newWriter(tx, c.index, c.graces, c.tombs, c.values); err != nil {
 		return err
 	}
 	w := b.writer
@@ -95,37 +95,48 @@ func (c *committer) commit(b *batch) (err error) {
 		return err
 	}
 	slow.again() // what came before was more the processors' work than the disk's
-	return tx.Commit()
+	taking := startClock()
+	b.txid = number(tx)
+	c.doubt = doubt{b.txid, w.news}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	took := taking.now()
+	c.usually(took)
+	c.wrote = c.queue.clock.now()
+	c.health.took(took)
+	return c.look(b.txid)
 }
 
 // drop closes the file after a failure: what bbolt knows of it may be wrong.
 func (c *committer) drop() {
-	db := c.db
-	c.db = nil
-	if db == nil {
-		return
+	d := c.data
+	if c.data = nil; d != nil {
+		d.close()
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			c.log.Error("the data file could not be closed", "error", p)
-		}
-	}()
-	_ = db.Close() // it is opened anew
 }
 
 // write writes again what would else be lost, then marked keys, then the
 // operations: what comes later counts.
 func (c *committer) write(w *writer, b *batch) {
-	if c.overfull() {
-		w.collect(min(2*c.fresh+collectStep, collectBytes), c.now.Load(), within(batchTime), func(key store.Key) {
+	most, over := batchMarks, batchOver
+	if c.squeezed > 0 && c.queue.clock.now() < c.squeezed+anewDelay { // a little fits where much does not
+		most, over = batchMarks/16, batchOver/32
+	}
+	if c.collecting() {
+		b.collected = w.collect(c.portion(), c.passEnd, c.now.Load(), within(batchTime), func(key store.Key) {
 			c.reconcile(w, b, marked{key: key})
 		})
 	}
 	again := w.added
-	b.over = w.takeBack(c.over, c.tombstone)
+	b.over = w.takeBack(c.over[:min(len(c.over), over)], c.tombstone)
 	soon := within(batchTime)
-	for ; b.marks < min(len(c.backlog), batchMarks) && w.added-again < batchBytes && soon(); b.marks++ {
-		c.reconcile(w, b, c.backlog[b.marks])
+	for ; b.marks < min(len(c.backlog), most) && w.added-again < batchBytes && soon(); b.marks++ {
+		if m := c.backlog[b.marks]; c.full.isOn() && !c.closing && c.isLive(m.key) {
+			b.deferred = append(b.deferred, m)
+		} else {
+			c.reconcile(w, b, m)
+		}
 	}
 	for _, op := range b.ops {
 		op.refused = op.write(w)
@@ -143,6 +154,12 @@ func within(d time.Duration) func() bool {
 		}
 		return taking.now() <= d
 	}
+}
+
+// isLive reports whether memory has a session of the key, expired or not.
+func (c *committer) isLive(key store.Key) bool {
+	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), key)
+	return err == nil && sess.ID == key.ID
 }
 
 // reconcile makes the file what memory is, for one key.
@@ -182,23 +199,40 @@ func (c *committer) settle(b *batch, err error) bool {
 		return c.fail(b, fmt.Errorf("writing the data file: %w", err))
 	}
 	c.commits.Add(1)
+	c.doubt = doubt{}
 	if c.failed.clear() {
 		c.log.Info("the data file can be written again")
 	}
+	c.deferred = append(c.deferred, b.deferred...)
 	if c.backlog = c.backlog[b.marks:]; len(c.backlog) == 0 {
 		c.backlog = nil
-		c.queue.written()
+		if len(c.deferred) == 0 {
+			c.queue.written()
+		}
 	}
-	c.over = c.over[b.over:]
+	if len(c.over) > 0 { // they are gone where the file was written anew
+		c.over = c.over[b.over:]
+	}
 	for _, key := range b.gone {
 		c.graces.forget(key)
 	}
 	for key, n := range b.writer.news {
-		c.buried += buriedBytes(key, n.at) - buriedBytes(key, c.index.of(key))
 		c.index.set(key, n.at)
+		if n.at.live() {
+			n.tomb = 0
+		} else {
+			c.ended++
+		}
+		c.tombs.set(key, n.tomb)
 	}
+	c.tombs.sweep(c.now.Load())
+	c.anew.note(b.writer)
+	c.lastNumber = b.writer.next - 1
 	c.fresh = b.fresh
 	c.logBytes += b.writer.added - b.writer.dropped
+	if b.collected && c.collecting() {
+		c.endPass()
+	}
 	c.expect = len(b.ops) + c.queue.look().ops
 	for _, op := range b.ops {
 		err := op.refused
@@ -207,29 +241,57 @@ func (c *committer) settle(b *batch, err error) bool {
 				c.queue.mark(op.keys...)
 			}
 		}
+		op.refused = err
+	}
+	c.health.wrote(c)
+	for _, op := range b.ops {
 		c.locks.unlock(op.places)
-		op.done <- err
+		op.done <- op.refused
 	}
 	return true
 }
 
 // fail lets all operations fail, those of the batch and those that wait.
 func (c *committer) fail(b *batch, err error) bool {
+	c.health.failure()
+	c.keepUp()
 	if !c.failed.isOn() {
 		c.failed.set()
 		c.log.Error("nothing can be changed until the data file can be written", "error", err)
-	}
-	if b.writer != nil {
-		c.queue.markUnsure(b.writer.news)
 	}
 	c.cause = err
 	c.refuse(b.ops)
 	c.refuse(c.queue.takeOps())
 	if now := c.queue.look(); now.closed {
-		c.err = fmt.Errorf("%d changes are lost: %w", now.marks+len(c.backlog), err)
+		c.err = c.lost(err)
 		return false
 	}
 	return true
+}
+
+// dropAfter closes the file after a failure that no operation is part of.
+func (c *committer) dropAfter(err error) {
+	c.drop()
+	if noRoom(err) { // the next transaction sees to that
+		return
+	}
+	c.fail(new(batch), fmt.Errorf("writing the data file: %w", err))
+}
+
+// lost says what of that which somebody was told of is not in the file.
+func (c *committer) lost(cause error) error {
+	c.takeMarks()
+	told := 0
+	for _, m := range slices.Concat(c.backlog, c.deferred) {
+		if m.told {
+			told++
+		}
+	}
+	if told == 0 {
+		c.log.Warn("the data file could not be brought up to date: sessions that were evicted lately are still in it", "error", cause)
+		return nil
+	}
+	return fmt.Errorf("%d changes are lost: %w", told, cause)
 }
 
 // refuse lets operations fail.

@@ -2,13 +2,12 @@ package bolt
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 const (
@@ -31,13 +30,56 @@ type committer struct {
 	locks  *keyLocks
 	log    *slog.Logger
 
-	db       *bbolt.DB // nil while the file is closed
-	path     string
-	info     os.FileInfo
+	// data is the open file; nil while there is none.
+	data *data
+	path string
+	dir  *directory
+	info os.FileInfo
+	// stamp is this process's, owners and reserved are what the file has of them.
+	stamp    stamp
+	owners   owners
+	reserved int64
+	// seen is how the file was last, touched that its time is another, and alarms how
+	// often that meant nothing.
+	seen    version
+	touched bool
+	alarms  int
+	doubt   doubt
+	// disowned: another process has taken the file.
+	disowned atomic.Bool
+	// renamed: the file's name may not be on the disk.
+	renamed bool
+
 	index    *index
+	tombs    *tombs
 	over     []uint64 // entries that are to be taken back, see takeBack
 	logBytes int64
-	buried   int64 // how much of it are tombstones that count
+	// lastNumber is that of the last entry.
+	lastNumber uint64
+	// passEnd is the number below which the log is collected in place; 0: it is not.
+	passEnd uint64
+	// anew is the file that is to take the place of this one; nil for none.
+	anew          *anew
+	reservedAnew  int64
+	notAnewBefore time.Duration
+	// volume is what is known of it. share and fill are what of the counted bytes
+	// the log has, and how much longer than that a file is.
+	volume      volume
+	askedVolume time.Duration
+	share, fill float64
+	// full: the volume is. triedFull is when it was last tried whether it still is.
+	full      signal
+	triedFull time.Duration
+	// squeezed is when there was no room last, ended how many sessions have ended
+	// since what is dead was collected.
+	squeezed time.Duration
+	ended    int
+	// wrote is when a transaction was written last.
+	wrote time.Duration
+	deferred []marked
+	closing  bool
+	health   health
+
 	// tombstone is how long keys stay taken.
 	tombstone time.Duration
 	fresh     int64 // what the last transaction has added that is not collected
@@ -57,6 +99,8 @@ type committer struct {
 	values  []byte
 	expect  int           // how many operations may come at once
 	took    time.Duration // the last commit
+	// least is how long the disk may take at least, usual how long it does.
+	least, usual time.Duration
 
 	// What writers look at. failed: the last commit has failed; stuck: the
 	// present one takes too long.
@@ -76,17 +120,47 @@ func (c *committer) run() {
 	debug.SetPanicOnFault(true) // as far as bbolt does its work on this goroutine
 	written := true
 	for written && c.wait() {
-		b := batch{ops: c.queue.takeOps()}
+		var b batch
+		if !c.mustCollect() {
+			b.ops = c.queue.takeOps()
+		}
 		taking := startClock()
 		err := c.commit(&b)
-		c.took = taking.now()
-		written = c.settle(&b, err)
-	}
-	if c.db != nil {
-		if err := c.keepUses(); err != nil {
-			c.log.Warn("which sessions were used last could not be written", "error", err)
+		if noRoom(err) {
+			err = c.squeeze(&b, err)
 		}
-		c.err = errors.Join(c.err, c.db.Close())
+		c.took = taking.now()
+		if written = c.settle(&b, err); written {
+			c.makeRoom()
+		}
+	}
+	c.finish(written)
+}
+
+// finish closes the file, once more the right one.
+func (c *committer) finish(written bool) {
+	c.abandon()
+	if !written {
+		c.drop()
+		return
+	}
+	if c.data != nil {
+		if err := c.look(0); err != nil {
+			c.dropBecause(err)
+		}
+	}
+	if c.data == nil {
+		if err := c.reopen(); err != nil {
+			c.drop()
+			c.err = fmt.Errorf("closing the data file: %w", err)
+			return
+		}
+	}
+	if err := c.keepUses(); err != nil {
+		c.log.Warn("which sessions were used last could not be written", "error", err)
+	}
+	if c.data != nil {
+		c.err = errors.Join(c.err, c.data.db.Close())
 	}
 }
 
@@ -96,7 +170,9 @@ func (c *committer) wait() bool {
 		now := c.queue.look()
 		switch {
 		case now.closed:
+			c.closing = true
 			c.takeMarks()
+			c.backlog, c.deferred = append(c.backlog, c.deferred...), nil
 			return now.ops > 0 || len(c.backlog) > 0 || len(c.over) > 0
 		case c.failed.isOn():
 			if c.pause(max(retryDelay, retryShare*c.took)) {
@@ -111,10 +187,15 @@ func (c *committer) wait() bool {
 			c.gather()
 			return true
 		}
-		if len(c.backlog) > 0 || len(c.over) > 0 || c.overfull() {
+		if len(c.backlog) > 0 || len(c.over) > 0 || c.collecting() {
 			return true
 		}
-		c.sleep(c.due(now))
+		if c.makeRoom() || c.failed.isOn() || c.collecting() || len(c.backlog) > 0 {
+			continue
+		}
+		if c.data == nil || !c.sleep(c.due(now)) {
+			return true
+		}
 	}
 }
 
@@ -131,18 +212,37 @@ func (c *committer) due(now state) time.Duration {
 	return max(0, now.since+c.delay-c.queue.clock.now())
 }
 
-// sleep waits for that long, or until there may be something new.
-func (c *committer) sleep(d time.Duration) {
-	if d == never {
-		<-c.queue.ready
-		return
+// lookEvery is how often the file is looked at while there is nothing to write.
+const lookEvery = time.Second
+
+// sleep waits for that long, or until there may be something new. It reports false
+// if the file is not as it should be.
+func (c *committer) sleep(d time.Duration) bool {
+	if d == never || d > lookEvery {
+		d = lookEvery
 	}
 	over := time.NewTimer(d)
 	defer over.Stop()
 	select {
 	case <-c.queue.ready:
+		return true
 	case <-over.C:
 	}
+	if d < lookEvery {
+		return true
+	}
+	c.keepUp()
+	if err := c.look(0); err != nil {
+		c.dropBecause(err)
+		return false
+	}
+	return true
+}
+
+// dropBecause closes the file so that it is looked at more closely.
+func (c *committer) dropBecause(err error) {
+	c.log.Warn("the data file is looked at more closely", "path", c.path, "because", err)
+	c.drop()
 }
 
 // pause waits for that long, or until the queue is closed: then it returns

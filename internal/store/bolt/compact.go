@@ -102,6 +102,9 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 			return err
 		}
 		return tx.Bucket([]byte(metaBucket)).ForEach(func(key, value []byte) error {
+			if bytes.HasPrefix(key, []byte(reserveKey)) {
+				return nil // the next start takes it anew
+			}
 			if string(key) == usesKey {
 				value = held.uses.renumber(renumbered)
 			}

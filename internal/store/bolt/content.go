@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -44,6 +45,9 @@ type content struct {
 	version   int
 	uses      uses
 	served    []uint64
+	owners    owners
+	reserve   int64
+	txid      uint64
 }
 
 // maxTombstone is longer than any setting lets tombstones last.
@@ -86,7 +90,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		return nil, err
 	}
 	all := c.sum(now.UnixMilli())
-	all.pages, all.used, all.pageSize = im.end, im.used(), im.pageSize
+	all.pages, all.used, all.pageSize, all.txid = im.end, im.used(), im.pageSize, im.txid
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
@@ -97,6 +101,16 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		return nil, err
 	}
 	return all, nil
+}
+
+// countingBytes is what of the log counts.
+func (c *content) countingBytes() (n int64) {
+	for _, places := range [][]place{c.live, c.ended} {
+		for i := range places {
+			n += int64(places[i].size) + entryBytes
+		}
+	}
+	return n
 }
 
 // collector makes the visits that read a file.
@@ -115,6 +129,8 @@ type section struct {
 	version   int
 	uses      uses
 	served    []uint64
+	owners    owners
+	reserve   int64
 }
 
 type numberedGrace struct {
@@ -149,8 +165,16 @@ func (p *section) meta(key, value []byte, _ int64) error {
 	if string(key) == formatKey {
 		p.hasFormat, p.version = true, versionOf(content)
 	}
-	if err == nil && string(key) == usesKey {
+	if err != nil {
+		return err
+	}
+	switch {
+	case string(key) == usesKey:
 		p.uses, err = parseUses(content)
+	case string(key) == ownersKey:
+		p.owners, err = parseOwners(content)
+	case bytes.HasPrefix(key, []byte(reserveKey)):
+		p.reserve += int64(len(value))
 	}
 	if err == nil && string(key) == servedKey {
 		p.served, err = parseServed(content)
@@ -201,6 +225,10 @@ func (c *collector) sum(now int64) *content {
 			all.uses = p.uses
 		}
 		all.served = append(all.served, p.served...)
+		if p.owners != nil {
+			all.owners = p.owners
+		}
+		all.reserve += p.reserve
 	}
 	c.parts = slices.DeleteFunc(c.parts, func(p *section) bool { return len(p.places) == 0 })
 	slices.SortFunc(c.parts, func(a, b *section) int { return cmp.Compare(a.places[0].number, b.places[0].number) })

@@ -34,7 +34,7 @@ func written(t testing.TB) (file []byte, sessions int) {
 // directoryOf returns a directory with that data file.
 func directoryOf(t testing.TB, file []byte) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sessions.db"), file, 0o600))
 	return dir
 }

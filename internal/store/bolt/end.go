@@ -13,7 +13,7 @@ import (
 
 // Delete implements store.Store.
 func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
-	t, err := s.begin(ctx, false, key)
+	t, err := s.beginEnd(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -30,6 +30,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 	}
 	return t.run(ctx, &operation{
 		keys:  []store.Key{key},
+		ends:  true,
 		write: func(w *writer) error { s.writeEnd(w, now, key); return nil },
 		apply: func() error {
 			s.graces.forget(key)
@@ -54,7 +55,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return s.Store.Regenerate(ctx, now, old, next, graceUntil) // which says what is wrong
 	}
 	key, nextKey := old.Key(), next.Key()
-	t, err := s.begin(ctx, false, key, nextKey)
+	t, err := s.beginEnd(ctx, key, nextKey)
 	if err != nil {
 		return err
 	}
@@ -69,6 +70,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	leads, to := graceUntil.After(now) && next.UserID == was.UserID, grace{nextKey, graceUntil.UnixMilli()}
 	return t.run(ctx, &operation{
 		keys: []store.Key{key, nextKey},
+		ends: true,
 		size: len(next.Doc),
 		write: func(w *writer) error {
 			s.writeEnd(w, now, key)
@@ -128,7 +130,7 @@ func (s *Store) clear(ctx context.Context, now time.Time, f store.Filter, keys [
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
-	t, err := s.begin(ctx, false, keys...)
+	t, err := s.beginEnd(ctx, keys...)
 	if err != nil {
 		return 0, err
 	}
@@ -146,6 +148,7 @@ func (s *Store) clear(ctx context.Context, now time.Time, f store.Filter, keys [
 	ended := 0
 	err = t.run(ctx, &operation{
 		keys: match,
+		ends: true,
 		write: func(w *writer) error {
 			for _, key := range match {
 				s.writeEnd(w, now, key)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -30,6 +31,9 @@ const lockWait = time.Second
 type directory struct {
 	path string
 	lock *os.File
+	// held is the lock's file as it was opened, on is the volume of the directory.
+	held os.FileInfo
+	on   uint64
 }
 
 // openDirectory makes the directory where there is none, and locks it.
@@ -42,20 +46,74 @@ func openDirectory(path string) (*directory, error) {
 			return nil, err
 		}
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the directory
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking the directory: %w", err)
 	}
-	if err := lockFile(lock, true, lockWait); err != nil {
-		_ = lock.Close()
+	d := &directory{path: path, on: device(info)}
+	if err := d.take(); err != nil {
 		return nil, err
 	}
-	return &directory{path, lock}, nil
+	return d, nil
 }
 
 func (d *directory) data() string { return filepath.Join(d.path, dataName) }
 
+// take locks the file that is the lock's now.
+func (d *directory) take() error {
+	lock, err := os.OpenFile(filepath.Join(d.path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("locking the directory: %w", err)
+	}
+	held, err := lock.Stat()
+	if err != nil {
+		err = fmt.Errorf("locking the directory: %w", err)
+	} else {
+		err = lockFile(lock, true, lockWait)
+	}
+	if err != nil {
+		_ = lock.Close()
+		return err
+	}
+	if d.lock != nil {
+		_ = d.lock.Close() // which nobody can come upon any more
+	}
+	d.lock, d.held = lock, held
+	return nil
+}
+
 func (d *directory) close() error { return d.lock.Close() }
+
+// isLocked reports whether the lock is still the file that others would ask.
+func (d *directory) isLocked() bool {
+	info, err := os.Stat(filepath.Join(d.path, lockName))
+	return err == nil && os.SameFile(info, d.held)
+}
+
+// errVolume: there is something else where the volume was.
+var errVolume = errors.New("the directory is on another volume than when it was opened: is that still mounted?")
+
+// restore makes the directory and its lock again, where they are gone. It makes
+// no parents, and nothing on another volume.
+func (d *directory) restore() error {
+	info, err := os.Stat(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if info, err = os.Stat(filepath.Dir(d.path)); err == nil && device(info) == d.on {
+			if err = os.Mkdir(d.path, 0o700); err == nil {
+				err = syncDir(filepath.Dir(d.path))
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("making the directory again: %w", err)
+	case device(info) != d.on:
+		return errVolume
+	case d.isLocked():
+		return nil
+	}
+	return d.take()
+}
 
 // create makes an empty data file, unless there is one. It appears under its
 // name only once it is complete.
@@ -67,22 +125,43 @@ func (d *directory) create() error {
 	if _, err := os.Stat(d.data()); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	db, err := bbolt.Open(temp, 0o600, boltOptions())
+	data, err := newData(temp, nil, boltOptions())
 	if err != nil {
-		return fmt.Errorf("making the data file: %w", err)
+		return err
 	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range []string{logBucket, metaBucket} {
-			if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), formatValue())
-	})
-	if err = errors.Join(err, db.Close()); err != nil {
+	if err := data.db.Close(); err != nil {
 		return fmt.Errorf("making the data file: %w", err)
 	}
 	return d.adopt(temp)
+}
+
+// newData makes a data file without sessions. fill puts into meta what it needs
+// besides.
+func newData(path string, fill func(meta *bbolt.Bucket) error, options *bbolt.Options) (*data, error) {
+	d, err := openBolt(path, os.O_CREATE|os.O_EXCL, nil, options)
+	if err != nil {
+		return nil, fmt.Errorf("making the data file: %w", err)
+	}
+	err = d.update(func(tx *bbolt.Tx) error {
+		if _, err := tx.CreateBucketIfNotExists([]byte(logBucket)); err != nil {
+			return err
+		}
+		b, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
+		if err != nil {
+			return err
+		}
+		if fill != nil {
+			if err := fill(b); err != nil {
+				return err
+			}
+		}
+		return b.Put([]byte(formatKey), formatValue())
+	})
+	if err != nil {
+		d.close()
+		return nil, fmt.Errorf("making the data file: %w", err)
+	}
+	return d, nil
 }
 
 // adopt makes the temporary file, which has been synced, the data file.
@@ -113,47 +192,108 @@ func boltOptions() *bbolt.Options {
 	}
 }
 
-// openData opens the data file, which must be the same as the one that info is
-// of, unless that is nil. It is checked already, or was opened before.
-func openData(path string, same os.FileInfo) (db *bbolt.DB, err error) {
+// data is an open data file.
+type data struct {
+	db   *bbolt.DB
+	file *os.File // bbolt's
+	info os.FileInfo
+	// pageSize is known here, since bbolt looks into its map for it.
+	pageSize int64
+}
+
+// openBolt lets bbolt open a file, which must be the same as the one that info is
+// of, unless that is nil. A fault in bbolt's memory map, or a panic, is an error.
+func openBolt(path string, flags int, same os.FileInfo, options *bbolt.Options) (d *data, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("opening the data file: %v", p)
+			d, err = nil, fmt.Errorf("opening the data file: %w", asError(p))
 		}
 	}()
-	var file *os.File
-	options := boltOptions()
+	opened, logger := new(data), new(alarm)
+	options.Logger = logger
 	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		f, err := os.OpenFile(name, flag&^os.O_CREATE, mode) //nolint:gosec // the operator names the directory
+		f, err := os.OpenFile(name, flag&^os.O_CREATE|flags, mode) //nolint:gosec // the operator names the directory
 		if err != nil {
 			return nil, err
 		}
-		if info, err := f.Stat(); err != nil || same != nil && !os.SameFile(info, same) {
-			_ = f.Close()
-			return nil, errors.Join(err, errReplaced)
+		info, err := f.Stat()
+		if err == nil && same != nil && !os.SameFile(info, same) {
+			err = errReplaced
 		}
-		file = f
+		if err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		opened.file, opened.info = f, info
 		return f, nil
 	}
-	db, err = bbolt.Open(path, 0o600, options)
+	opened.db, err = bbolt.Open(path, 0o600, options)
 	switch {
 	case errors.Is(err, boltErrors.ErrTimeout):
 		return nil, fmt.Errorf("opening the data file: %w", ErrInUse)
 	case err != nil:
 		return nil, fmt.Errorf("opening the data file: %w", err)
 	}
-	if err := settleHeads(file, 2*db.Info().PageSize); err != nil {
-		_ = db.Close()
+	opened.pageSize = int64(opened.db.Info().PageSize)
+	logger.armed.Store(true)
+	return opened, nil
+}
+
+// update runs a transaction.
+func (d *data) update(do func(tx *bbolt.Tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = asError(p)
+		}
+	}()
+	return d.db.Update(do)
+}
+
+// openData opens the data file, which must be the same as the one that info is
+// of. It is checked already.
+func openData(path string, same os.FileInfo) (*data, error) {
+	d, err := openBolt(path, 0, same, boltOptions())
+	if err != nil {
 		return nil, err
 	}
-	return db, nil
+	if err := settleHeads(d.file, 2*d.pageSize); err != nil {
+		d.close()
+		return nil, err
+	}
+	// bbolt has looked through all of it, for what is free, and will need little.
+	unmapPages(d.db.Info().Data, d.info.Size()/d.pageSize*d.pageSize)
+	return d, nil
+}
+
+// closeWait is how long bbolt may take to close a file. Where it has met a fault
+// it may hold a lock for ever.
+const closeWait = time.Second
+
+// close closes the file, or leaves it to the end of the process.
+func (d *data) close() {
+	closed := make(chan struct{})
+	go func() {
+		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+		defer close(closed)
+		defer func() { _ = recover() }() //nolint:errcheck // it is not used any more
+		_ = d.db.Close()
+	}()
+	over := time.NewTimer(closeWait)
+	defer over.Stop()
+	select {
+	case <-closed:
+	case <-over.C:
+		unlockFile(d.file)
+		_ = d.file.Close()
+	}
 }
 
 var errReplaced = errors.New("it is not the file that this process has used so far")
 
 // settleHeads makes sure that the file's heads are on the disk as they are
 // read, see the package comment.
-func settleHeads(file *os.File, size int) error {
+func settleHeads(file *os.File, size int64) error {
 	b := make([]byte, size)
 	if _, err := file.ReadAt(b, 0); err != nil {
 		return fmt.Errorf("reading the data file: %w", err)
@@ -165,39 +305,4 @@ func settleHeads(file *os.File, size int) error {
 		return fmt.Errorf("syncing the data file: %w", err)
 	}
 	return nil
-}
-
-// What makes it worth to write a file anew.
-const (
-	compactFree  = 32 << 20 // bytes that are free at least, and half of the file
-	compactBatch = 16 << 20
-)
-
-// worthCompacting reports whether most of the file is free.
-func (c *content) worthCompacting() bool {
-	free := c.pages - c.used
-	return free > c.used && free*uint64(c.pageSize) > compactFree //nolint:gosec // a page size is not negative
-}
-
-// compact writes the data file anew, without what is free in it.
-func (d *directory) compact() (err error) {
-	src, err := openData(d.data(), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, src.Close()) }()
-	temp := filepath.Join(d.path, tempName)
-	options := boltOptions()
-	options.NoSync = true
-	dst, err := bbolt.Open(temp, 0o600, options)
-	if err != nil {
-		return fmt.Errorf("compacting the data file: %w", err)
-	}
-	if err = bbolt.Compact(dst, src, compactBatch); err == nil {
-		err = dst.Sync()
-	}
-	if err = errors.Join(err, dst.Close()); err != nil {
-		return fmt.Errorf("compacting the data file: %w", errors.Join(err, os.Remove(temp)))
-	}
-	return d.adopt(temp)
 }

@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"session-api/internal/store"
@@ -51,6 +53,21 @@ func (g *graces) leads(old store.Key) bool {
 	defer g.mu.Unlock()
 	_, ok := g.byOld[old]
 	return ok
+}
+
+// of returns where the key leads.
+func (g *graces) of(old store.Key) (to grace, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	to, ok = g.byOld[old]
+	return to, ok
+}
+
+// olds returns the keys that lead to a session.
+func (g *graces) olds() []store.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.byOld))
 }
 
 // is reports whether that is where the key leads.

@@ -54,6 +54,8 @@ type image struct {
 	tally    tally // of the log
 	// end is the number of the first page that was never used.
 	end uint64
+	// txid is the number of the last transaction, sum that of the head it wrote.
+	txid, sum uint64
 	// claimed has a bit for each page that something leads to.
 	claimed []atomic.Uint64
 }
@@ -65,14 +67,13 @@ func damaged(format string, args ...any) error {
 // openImage finds the valid one of a file's two heads, or the later of them.
 func openImage(file io.ReaderAt, size int64) (*image, error) {
 	var best *image
-	var latest uint64
 	for at := int64(0); at <= maxPageSize && at < size; {
-		im, txid, err := readHead(file, at)
+		im, err := readHead(file, at)
 		if err != nil {
 			return nil, err
 		}
-		if im != nil && (at == 0 || at == im.pageSize) && (best == nil || txid > latest) {
-			best, latest = im, txid
+		if im != nil && (at == 0 || at == im.pageSize) && (best == nil || im.txid > best.txid) {
+			best = im
 		}
 		switch {
 		case im != nil && at == 0:
@@ -96,27 +97,28 @@ func openImage(file io.ReaderAt, size int64) (*image, error) {
 }
 
 // readHead returns what the head at the offset says, nil if it is not valid.
-func readHead(file io.ReaderAt, at int64) (*image, uint64, error) {
+func readHead(file io.ReaderAt, at int64) (*image, error) {
 	var b [pageHeader + metaSize + 8]byte
 	if _, err := file.ReadAt(b[:], at); errors.Is(err, io.EOF) {
-		return nil, 0, nil
+		return nil, nil
 	} else if err != nil {
-		return nil, 0, fmt.Errorf("reading the data file: %w", err)
+		return nil, fmt.Errorf("reading the data file: %w", err)
 	}
 	meta := b[pageHeader:]
 	sum := fnv.New64a()
 	_, _ = sum.Write(meta[:metaSize]) // never fails
 	if native.Uint32(meta) != metaMagic || native.Uint32(meta[4:]) != metaVersion || native.Uint64(meta[metaSize:]) != sum.Sum64() {
-		return nil, 0, nil
+		return nil, nil
 	}
 	im := &image{
 		file: file, pageSize: int64(native.Uint32(meta[8:])),
 		root: native.Uint64(meta[16:]), freelist: native.Uint64(meta[32:]), end: native.Uint64(meta[40:]),
+		txid: native.Uint64(meta[48:]), sum: sum.Sum64(),
 	}
 	if native.Uint16(b[8:]) != metaFlag || im.pageSize < minPageSize || im.pageSize > maxPageSize {
-		return nil, 0, nil
+		return nil, nil
 	}
-	return im, native.Uint64(meta[48:]), nil
+	return im, nil
 }
 
 // page is one page with those that it runs over into.

@@ -30,11 +30,11 @@ func (l *loader) load(limits *memory.Options, log *slog.Logger) error {
 	c := &l.s.committer
 	var opened error
 	var opening sync.WaitGroup
-	opening.Go(func() { c.db, opened = openData(c.path, c.info) })
+	opening.Go(func() { c.data, opened = openData(c.path, c.info) })
 	err := l.fillMemory(limits, log)
 	opening.Wait()
-	if err = errors.Join(opened, err); err != nil && c.db != nil {
-		err = errors.Join(err, c.db.Close())
+	if err = errors.Join(opened, err); err != nil {
+		c.drop()
 	}
 	return err
 }
@@ -137,9 +137,6 @@ func (l *loader) fill() error {
 }
 
 func (l *loader) tombstones() error {
-	if l.s.tombstone == 0 {
-		return nil
-	}
 	w := l.window()
 	restore := func(p *place, read func(e entry) (tomb, error)) error {
 		e, err := p.read(w)
@@ -149,6 +146,10 @@ func (l *loader) tombstones() error {
 		t, err := read(e)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		l.s.committer.tombs.set(e.key, t)
+		if l.s.tombstone == 0 { // memory has none then
+			return nil
 		}
 		if until := time.UnixMilli(t.until()); t < 0 {
 			l.s.Store.RestoreLapsed(e.key, until)

@@ -11,18 +11,25 @@ import (
 	"session-api/internal/store"
 )
 
-// patience is how long the disk may take for a transaction until writers stop
-// waiting for it. It is counted in ticks: time in which the process does not
-// run, because its machine is busy or asleep, is one tick at most, and nothing
-// to blame the disk for.
+// DefaultPatience is how long the disk may take for a transaction until writers
+// stop waiting for it, if nothing else is set. A disk that usually takes longer
+// than a quarter of that gets four times what it usually takes, up to maxPatience.
+// It is counted in ticks: time in which the process does not run, because its
+// machine is busy or asleep, is one tick at most, and nothing to blame the disk for.
 const (
-	patience = 800 * time.Millisecond
-	tick     = patience / 8
+	DefaultPatience = 800 * time.Millisecond
+	maxPatience     = 10 * time.Second
+	usualTimes      = 4
+	ticks           = 8
+	// lazyTimes is how many times as long it may take where changes need not wait for
+	// it: who waits there waits for the disk to keep up.
+	lazyTimes = 10
 )
 
 var (
 	errStuck  = errors.New("the disk takes too long")
 	errFailed = errors.New("the data file cannot be written")
+	errFull   = errors.New("the volume of the data file is full")
 )
 
 // signal is on or off, and can be waited for to be on.
@@ -70,21 +77,22 @@ func (s *signal) clear() bool {
 // watch calls late, once, when patience is over.
 type watch struct {
 	late func()
+	tick time.Duration
 
 	mu    sync.Mutex
 	timer *time.Timer
 	left  int // ticks; 0 when it has ended
 }
 
-func newWatch(late func()) *watch {
-	w := &watch{late: late, left: int(patience / tick)}
+func newWatch(patience time.Duration, late func()) *watch {
+	w := &watch{late: late, tick: max(1, patience/ticks), left: ticks}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(tick, w.tick)
+	w.timer = time.AfterFunc(w.tick, w.next)
 	return w
 }
 
-func (w *watch) tick() {
+func (w *watch) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.left == 0 {
@@ -94,7 +102,7 @@ func (w *watch) tick() {
 		w.late()
 		return
 	}
-	w.timer.Reset(tick)
+	w.timer.Reset(w.tick)
 }
 
 // again begins anew, unless it is too late.
@@ -102,7 +110,7 @@ func (w *watch) again() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.left > 0 {
-		w.left = int(patience / tick)
+		w.left = ticks
 	}
 }
 
@@ -112,6 +120,44 @@ func (w *watch) end() {
 	defer w.mu.Unlock()
 	w.left = 0
 	w.timer.Stop()
+}
+
+// refusal says why a change cannot be made now, nil if it can be tried. ends: it
+// ends a session.
+func (c *committer) refusal(ends bool) error {
+	switch {
+	case c.failed.isOn(), c.stuck.isOn():
+		return store.ErrReadOnly
+	case c.full.isOn() && !ends:
+		return fmt.Errorf("%w: %w", store.ErrReadOnly, errFull)
+	}
+	return nil
+}
+
+// patience is how long the disk may take now.
+func (c *committer) patience() time.Duration {
+	return max(c.least, min(usualTimes*c.usual, maxPatience))
+}
+
+// usually notes how long a transaction has taken: the longest of late counts, and
+// less and less.
+func (c *committer) usually(took time.Duration) { c.usual = max(took, c.usual-c.usual/8) }
+
+// watch begins to watch the disk. What it returns ends that.
+func (c *committer) watch() *watch {
+	patience := c.patience()
+	return newWatch(patience, func() {
+		c.stuck.set()
+		c.log.Warn("the disk is slow: nothing can be changed until it has written what it has", "waited", patience)
+	})
+}
+
+// watched ends it.
+func (c *committer) watched(w *watch) {
+	w.end()
+	if c.stuck.clear() {
+		c.log.Info("the disk has written what it had")
+	}
 }
 
 // pass waits until the disk keeps up with those who do not wait for it. It fails
@@ -128,6 +174,8 @@ func (c *committer) pass(ctx context.Context) error {
 			continue
 		case <-c.stuck.whenOn():
 			cause = errStuck
+		case <-c.full.whenOn():
+			cause = errFull
 		case <-c.failed.whenOn():
 			cause = errFailed
 		case <-ctx.Done():

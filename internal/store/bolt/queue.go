@@ -17,6 +17,8 @@ type operation struct {
 	places []int
 	// size is about how many bytes it writes.
 	size int
+	// ends: it ends a session, and may take what is reserved for that.
+	ends bool
 	// write writes it to a transaction. Its error refuses the operation, which
 	// must not have written anything then.
 	write func(w *writer) error
@@ -36,6 +38,8 @@ type mark struct {
 	tomb   tomb
 	// led: the key led to a session, and does not any more.
 	led bool
+	// told: somebody was told that a change of it is made.
+	told bool
 }
 
 // marked is a key with its mark.
@@ -133,6 +137,31 @@ func (q *queue) mark(keys ...store.Key) {
 	if first {
 		q.tell()
 	}
+}
+
+// markTold notes a key of which somebody will be told that it is changed.
+func (q *queue) markTold(key store.Key) {
+	q.mu.Lock()
+	first := q.begin(1)
+	m := q.marks[key]
+	m.told = true
+	q.marks[key] = m
+	q.mu.Unlock()
+	if first {
+		q.tell()
+	}
+}
+
+// told returns how many of the marked keys somebody was told of.
+func (q *queue) told() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, m := range q.marks {
+		if m.told {
+			n++
+		}
+	}
+	return n
 }
 
 // markLed notes keys that led to a session, and do not any more.

@@ -40,23 +40,23 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		after := func(d time.Duration) { <-time.After(d); synctest.Wait() }
 		var late atomic.Int64
-		w := newWatch(func() { late.Add(1) })
-		after(patience - time.Millisecond)
+		w := newWatch(DefaultPatience, func() { late.Add(1) })
+		after(DefaultPatience - time.Millisecond)
 		assert.Zero(t, late.Load())
 		w.again()
-		after(patience - tick)
+		after(DefaultPatience - DefaultPatience/ticks)
 		assert.Zero(t, late.Load(), "it has begun anew")
-		after(tick)
+		after(DefaultPatience / ticks)
 		assert.EqualValues(t, 1, late.Load())
 		w.again()
-		after(2 * patience)
+		after(2 * DefaultPatience)
 		assert.EqualValues(t, 1, late.Load(), "once is all")
 		w.end()
 
-		w = newWatch(func() { late.Add(1) })
-		after(patience - time.Millisecond)
+		w = newWatch(DefaultPatience, func() { late.Add(1) })
+		after(DefaultPatience - time.Millisecond)
 		w.end()
-		after(2 * patience)
+		after(2 * DefaultPatience)
 		assert.EqualValues(t, 1, late.Load(), "it has ended")
 	})
 }

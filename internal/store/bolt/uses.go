@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"go.etcd.io/bbolt"
 )
@@ -22,7 +21,7 @@ const servedKey = "served"
 func (c *committer) keepUses() (err error) {
 	defer func() { // a fault in bbolt's memory map, as in commit
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = asError(p)
 		}
 	}()
 	value, served := []byte{format}, []byte{format}
@@ -41,8 +40,7 @@ func (c *committer) keepUses() (err error) {
 		}
 	}
 	value, served = seal(value, 0, []byte(usesKey)), seal(served, 0, []byte(servedKey))
-	return c.db.Update(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket([]byte(metaBucket))
+	return c.update(func(meta *bbolt.Bucket) error {
 		if err := meta.Put([]byte(servedKey), served); err != nil {
 			return err
 		}

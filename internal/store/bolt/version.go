@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-
-	"go.etcd.io/bbolt"
 )
 
 // fileVersion is the version of the file's format that is written. Earlier ones are
@@ -101,15 +99,4 @@ func (d *directory) dropBefore() error {
 		return nil
 	}
 	return fmt.Errorf("removing the copy from before the upgrade: %w", err)
-}
-
-// stampVersion writes which version the file is of.
-func stampVersion(db *bbolt.DB) error {
-	err := db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte(metaBucket)).Put([]byte(formatKey), formatValue())
-	})
-	if err != nil {
-		return fmt.Errorf("writing the version of the data file: %w", err)
-	}
-	return nil
 }

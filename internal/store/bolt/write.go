@@ -21,10 +21,22 @@ type turn struct {
 // its writer waits instead. It does so before it has the locks, which others may
 // want that need not wait, and looks once more when it has them.
 func (s *Store) begin(ctx context.Context, mayWait bool, keys ...store.Key) (*turn, error) {
-	c := &s.committer
-	if c.failed.isOn() || c.stuck.isOn() {
-		return nil, store.ErrReadOnly
+	if err := s.committer.refusal(false); err != nil {
+		return nil, err
 	}
+	return s.take(ctx, mayWait, keys)
+}
+
+// beginEnd is begin for what ends sessions, and may be done on a full volume.
+func (s *Store) beginEnd(ctx context.Context, keys ...store.Key) (*turn, error) {
+	if err := s.committer.refusal(true); err != nil {
+		return nil, err
+	}
+	return s.take(ctx, false, keys)
+}
+
+func (s *Store) take(ctx context.Context, mayWait bool, keys []store.Key) (*turn, error) {
+	c := &s.committer
 	if mayWait {
 		if err := c.pass(ctx); err != nil {
 			return nil, err
@@ -76,7 +88,7 @@ func (t *turn) run(ctx context.Context, op *operation) error {
 // changed notes a change that may wait for the disk, if there was no error.
 func (s *Store) changed(key store.Key, err error) error {
 	if err == nil {
-		s.queue.mark(key)
+		s.queue.markTold(key)
 	}
 	return err
 }

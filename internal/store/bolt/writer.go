@@ -16,6 +16,7 @@ type writer struct {
 	log    *bbolt.Bucket
 	index  *index
 	graces *graces
+	tombs  *tombs
 
 	// next is the number of the next entry.
 	next uint64
@@ -26,7 +27,9 @@ type writer struct {
 	added, dropped int64
 	// news are what the index has to learn once all is committed.
 	news map[store.Key]news
-	err  error
+	// leads are the keys of which it says where they lead.
+	leads []store.Key
+	err   error
 }
 
 // news is a key's last entry, which the index does not know yet, and the
@@ -36,8 +39,8 @@ type news struct {
 	tomb tomb
 }
 
-func newWriter(tx *bbolt.Tx, x *index, g *graces, values []byte) (*writer, error) {
-	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, values: values[:0], news: make(map[store.Key]news)}
+func newWriter(tx *bbolt.Tx, x *index, g *graces, t *tombs, values []byte) (*writer, error) {
+	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, tombs: t, values: values[:0], news: make(map[store.Key]news)}
 	if w.log == nil {
 		return nil, errors.New("the data file has no log")
 	}
@@ -89,17 +92,9 @@ func (w *writer) bury(key store.Key, t tomb) {
 	w.put(from)
 }
 
-// buriedBytes is about what the entry of a key takes if it is a tombstone.
-func buriedBytes(key store.Key, p position) int64 {
-	if p == noPosition || p.live() {
-		return 0
-	}
-	const rest = 14 // format, kind, two lengths, a time and the sum
-	return int64(len(key.Namespace)) + int64(len(key.ID)) + rest + entryBytes
-}
-
 // lead writes that the old key leads to another.
 func (w *writer) lead(old store.Key, to grace) {
+	w.leads = append(w.leads, old)
 	from := len(w.values)
 	w.values = appendGrace(w.values, old, to.until, to.to.ID)
 	w.put(from)
@@ -123,42 +118,37 @@ func (w *writer) buried(key store.Key) tomb {
 		}
 		return n.tomb
 	}
-	p := w.index.of(key)
-	if p == noPosition || p.live() {
-		return 0
-	}
-	number := appendNumber(w.scratch[:0], p.number())
-	e, err := openEntry(number, w.log.Get(number))
-	if err != nil || e.kind != endedKind || e.key != key {
-		return 0
-	}
-	t, err := e.tomb()
-	if err != nil {
-		return 0
-	}
-	return t
+	return w.tombs.of(key)
 }
 
-// collect takes the first entries out of the log, up to about that many bytes
-// and as long as there is time, and writes again what still counts: it is the
-// only way in which the log gets shorter. It comes first in a transaction: what
-// that writes besides is later than what this one writes again. now is a time
-// that has come.
-func (w *writer) collect(bytes, now int64, soon func() bool, write func(key store.Key)) {
+// collect takes the first entries below a number out of the log, up to about that
+// many bytes and as long as there is time, and writes again what still counts. It
+// comes first in a transaction: what that writes besides is later than what this
+// one writes again. now is a time that has come. It reports whether there are none
+// left.
+func (w *writer) collect(bytes int64, below uint64, now int64, soon func() bool, write func(key store.Key)) (all bool) {
 	type entry struct {
 		number []byte
 		size   int64
 	}
 	var first []entry
 	cursor := w.log.Cursor()
-	for number, value := cursor.First(); number != nil && bytes > 0; number, value = cursor.Next() {
+	all = true
+	for number, value := cursor.First(); number != nil; number, value = cursor.Next() {
+		if n, ok := parseNumber(number); !ok || n >= below {
+			break
+		}
+		if bytes <= 0 {
+			all = false
+			break
+		}
 		e := entry{append([]byte(nil), number...), int64(len(value)) + entryBytes}
 		first = append(first, e)
 		bytes -= e.size
 	}
 	for _, e := range first { // a cursor skips entries when one is deleted under it
 		if !soon() || w.err != nil {
-			return
+			return false
 		}
 		w.again(e.number, now, write)
 		w.dropped += e.size
@@ -166,6 +156,7 @@ func (w *writer) collect(bytes, now int64, soon func() bool, write func(key stor
 			w.err = w.log.Delete(e.number)
 		}
 	}
+	return all
 }
 
 // again writes an entry once more, if it still counts.
@@ -185,7 +176,7 @@ func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
 		if w.index.of(e.key) != at(n, false) {
 			return
 		}
-		if t, err := e.tomb(); err == nil && t.until() > now {
+		if t := w.tombs.of(e.key); t.until() > now {
 			w.bury(e.key, t)
 		} else {
 			w.news[e.key] = news{}

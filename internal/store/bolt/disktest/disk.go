@@ -55,9 +55,22 @@ type Disk struct {
 // Mount mounts a disk for as long as the test runs.
 func Mount(t testing.TB) *Disk {
 	t.Helper()
+	under := filepath.Join(t.TempDir(), "under")
+	require.NoError(t, os.Mkdir(under, 0o700))
+	return mount(t, under)
+}
+
+// MountAgain mounts the same files as another machine would that shares them, and
+// returns where. Locks of one do not reach the other.
+func MountAgain(t testing.TB, d *Disk) string {
+	t.Helper()
+	return mount(t, d.Under).Dir
+}
+
+func mount(t testing.TB, under string) *Disk {
+	t.Helper()
 	root := t.TempDir()
-	d := &Disk{t: t, Under: filepath.Join(root, "under"), Dir: filepath.Join(root, "disk"), journal: filepath.Join(root, "journal")}
-	require.NoError(t, os.Mkdir(d.Under, 0o700))
+	d := &Disk{t: t, Under: under, Dir: filepath.Join(root, "disk"), journal: filepath.Join(root, "journal")}
 	require.NoError(t, os.Mkdir(d.Dir, 0o700))
 	self, err := os.Executable()
 	require.NoError(t, err)

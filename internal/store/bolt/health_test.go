@@ -1,0 +1,86 @@
+package bolt_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"session-api/internal/schema"
+	"session-api/internal/store"
+)
+
+// While nothing can be written, the store says so; it is not ready once that has
+// lasted.
+func TestFile_unready(t *testing.T) {
+	disk, w := newDiskWorld(t, 0)
+	require.NoError(t, w.Close())
+	w.o.UnreadyAfter = 300 * time.Millisecond
+	w.open()
+	sess := w.create()
+	st := w.File()
+	assert.True(t, st.Writable)
+	assert.Equal(t, "writable", st.State)
+	assert.Positive(t, st.Bytes)
+	assert.Positive(t, st.LiveBytes)
+	assert.Positive(t, st.VolumeFreeBytes)
+	assert.Positive(t, st.Commits)
+	assert.Zero(t, st.CommitFailures)
+	require.NoError(t, w.Ping(t.Context()))
+
+	disk.FailWrites(syscall.EIO)
+	w.untilFails()
+	failed := time.Now()
+	require.NoError(t, w.Ping(t.Context()), "it may pass")
+	st = w.File()
+	assert.False(t, st.Writable)
+	assert.Contains(t, st.State, "cannot be written")
+	assert.Positive(t, st.CommitFailures)
+	for w.Ping(t.Context()) == nil {
+		require.Less(t, time.Since(failed), patience)
+		pause()
+	}
+	require.ErrorIs(t, w.Ping(t.Context()), store.ErrUnavailable)
+	w.requireReadOnly(sess)
+	disk.FailWrites(0)
+	w.heals()
+	require.NoError(t, w.Ping(t.Context()))
+	assert.True(t, w.File().Writable)
+	w.requireKept()
+	require.NoError(t, w.Close())
+}
+
+// A disk that takes half a second for each of its flushes refuses nothing once it
+// is known for that, and with an interval nothing at all.
+func TestSlowDisk_isWaitedFor(t *testing.T) {
+	for _, interval := range []time.Duration{0, 50 * time.Millisecond} {
+		t.Run(interval.String(), func(t *testing.T) {
+			t.Parallel()
+			disk, w := newDiskWorld(t, interval)
+			disk.SlowSyncs(500 * time.Millisecond)
+			refused, made := 0, 0
+			for began := time.Now(); time.Since(began) < 8*time.Second; {
+				sess := template(t).WithID(schema.NewID())
+				if err := w.Create(t.Context(), now, sess); err != nil {
+					require.ErrorIs(t, err, store.ErrReadOnly)
+					refused++
+					pause()
+					continue
+				}
+				made++
+				w.held[sess.Key()] = sess
+			}
+			if interval > 0 {
+				assert.Zero(t, refused)
+			}
+			assert.LessOrEqual(t, refused, 60, "while the first transaction was on its way")
+			assert.Greater(t, made, 3)
+			disk.SlowSyncs(0)
+			w.settleUnknown()
+			w.requireKept()
+			require.NoError(t, w.Close())
+		})
+	}
+}
