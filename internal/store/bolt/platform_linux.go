@@ -75,7 +75,7 @@ func volumeOf(dir string) (volume, error) {
 	}
 	size := int64(st.Bsize)                            //nolint:unconvert // not everywhere
 	blocks, free := int64(st.Blocks), int64(st.Bavail) //nolint:gosec // no volume has as many
-	return volume{bytes: blocks * size, free: free * size, kind: kinds[int64(st.Type)&0xffffffff]}, nil
+	return volume{bytes: blocks * size, free: free * size, kind: kinds[int64(st.Type)&0xffffffff]}, nil //nolint:unconvert // on other machines it is
 }
 
 // kinds are file systems whose locks may not reach other machines, or other
