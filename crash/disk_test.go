@@ -94,6 +94,11 @@ func (d *disk) remove(path string) {
 	d.name(path, func(names map[string]*file) { delete(names, path) })
 }
 
+func (d *disk) link(from, to string) {
+	f := d.files[from]
+	d.name(to, func(names map[string]*file) { names[to] = f })
+}
+
 func (d *disk) rename(from, to string) {
 	f := d.files[from]
 	d.name(to, func(names map[string]*file) {

@@ -43,7 +43,7 @@ type call struct {
 
 // calls are the system calls that are recorded. Another one that changes a file
 // would go unseen, but not unnoticed: see requireSame.
-const calls = "openat,pwrite64,ftruncate,fallocate,fsync,fdatasync,renameat,renameat2,unlinkat,mkdirat"
+const calls = "openat,pwrite64,ftruncate,fallocate,fsync,fdatasync,renameat,renameat2,linkat,unlinkat,mkdirat"
 
 // record returns the command that runs the service, and records it until it
 // ends. What is below root now is taken to be on the disk. options are more of
@@ -208,6 +208,15 @@ func (r *recording) prepare(c *call) (err error) {
 		}
 		if ok {
 			c.finish = func() { d.rename(from, to) }
+		}
+	case "linkat":
+		from, ok := r.below(c.args[0], c.args[1])
+		to, okTo := r.below(c.args[2], c.args[3])
+		if ok != okTo {
+			return errors.New("a file is linked in or out")
+		}
+		if ok {
+			c.finish = func() { d.link(from, to) }
 		}
 	case "pwrite64":
 		path, ok := r.below(c.args[0], "")

@@ -75,7 +75,7 @@ type committer struct {
 	squeezed time.Duration
 	ended    int
 	// wrote is when a transaction was written last.
-	wrote time.Duration
+	wrote    time.Duration
 	deferred []marked
 	closing  bool
 	health   health

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func TestCustody(t *testing.T) {
 					})
 					w.end(w.create())
 				case "idle": // and killed, so to say
-					for began := time.Now(); !bytes.Contains([]byte(l.String()), []byte("was written anew")); pause() {
+					for began := time.Now(); !strings.Contains(l.String(), "was written anew"); pause() {
 						require.Less(t, time.Since(began), patience, "it is not noticed: %s", l)
 					}
 				}

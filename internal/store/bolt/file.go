@@ -276,7 +276,7 @@ func (d *data) close() {
 	go func() {
 		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 		defer close(closed)
-		defer func() { _ = recover() }() //nolint:errcheck // it is not used any more
+		defer func() { _ = recover() }() // the file is not used any more
 		_ = d.db.Close()
 	}()
 	over := time.NewTimer(closeWait)

@@ -69,7 +69,7 @@ func makeIdentity(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
-	_, wrote := temp.WriteString(rand.Text() + "\n")
+	_, wrote := temp.WriteAt([]byte(rand.Text()+"\n"), 0)
 	if err := errors.Join(wrote, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func (a *alarm) Panic(v ...any)        { panic(fmt.Sprint(v...)) }
 func (a *alarm) Fatalf(format string, v ...any) {
 	panic(fmt.Errorf(format, v...))
 }
+
 func (a *alarm) Panicf(format string, v ...any) {
 	panic(fmt.Errorf(format, v...))
 }

@@ -74,7 +74,7 @@ const reservePart = 1900
 // putReserve puts about as many bytes into the reserve.
 func putReserve(meta *bbolt.Bucket, size int64) error {
 	for n := range size / reservePart {
-		key := binary.BigEndian.AppendUint32([]byte(reserveKey), uint32(n)) //nolint:gosec // a few hundred
+		key := binary.BigEndian.AppendUint32([]byte(reserveKey), uint32(n))
 		value := make([]byte, reservePart)
 		value[0] = format
 		if err := meta.Put(key, seal(value, 0, key)); err != nil {

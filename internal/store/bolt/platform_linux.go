@@ -45,7 +45,8 @@ func readAhead(f *os.File) {
 // unmapPages gives back what a process has in memory of a mapped file: the system
 // reads it again where it is needed.
 func unmapPages(at uintptr, size int64) {
-	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, uintptr(size), unix.MADV_DONTNEED) // only saves memory
+	length := uintptr(size)                                                  //nolint:gosec // it is mapped
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, at, length, unix.MADV_DONTNEED) // only saves memory
 }
 
 // device is that of the volume which a file is on.
@@ -72,8 +73,9 @@ func volumeOf(dir string) (volume, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return volume{}, fmt.Errorf("asking for the volume's room: %w", err)
 	}
-	size := int64(st.Bsize) //nolint:unconvert // not everywhere
-	return volume{bytes: int64(st.Blocks) * size, free: int64(st.Bavail) * size, kind: kinds[int64(st.Type)&0xffffffff]}, nil
+	size := int64(st.Bsize)                            //nolint:unconvert // not everywhere
+	blocks, free := int64(st.Blocks), int64(st.Bavail) //nolint:gosec // no volume has as many
+	return volume{bytes: blocks * size, free: free * size, kind: kinds[int64(st.Type)&0xffffffff]}, nil //nolint:unconvert // on other machines it is
 }
 
 // kinds are file systems whose locks may not reach other machines, or other

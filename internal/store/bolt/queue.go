@@ -152,18 +152,6 @@ func (q *queue) markTold(key store.Key) {
 	}
 }
 
-// told returns how many of the marked keys somebody was told of.
-func (q *queue) told() (n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, m := range q.marks {
-		if m.told {
-			n++
-		}
-	}
-	return n
-}
-
 // markLed notes keys that led to a session, and do not any more.
 func (q *queue) markLed(keys []store.Key) {
 	q.mu.Lock()

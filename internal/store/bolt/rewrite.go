@@ -96,7 +96,9 @@ func (c *committer) abandon() {
 	}
 	c.anew = nil
 	if a.synced != nil && !a.over {
-		<-a.synced
+		if err := <-a.synced; err != nil {
+			c.log.Debug("syncing a file that is given up", "error", err)
+		}
 	}
 	a.close()
 	_ = os.Remove(a.path) // the next one begins with that

@@ -79,10 +79,7 @@ func (c *committer) keepUp() {
 }
 
 // grow lets the file grow in steps that fit the volume.
-func (c *committer) grow(db *bbolt.DB) *bbolt.DB {
-	db.AllocSize = int(max(growth, c.spare()/4)) //nolint:gosec // at most 4 MiB
-	return db
-}
+func (c *committer) grow(db *bbolt.DB) { db.AllocSize = int(max(growth, c.spare()/4)) }
 
 // counted is what memory counts of what is live, and tombstones.
 func (c *committer) counted() int64 {
@@ -108,7 +105,8 @@ func (c *committer) calibrate(log, file int64) {
 
 // liveLog is about what of the log counts, liveFile what a file takes that holds
 // nothing else.
-func (c *committer) liveLog() int64  { return int64(c.share * float64(c.counted())) }
+func (c *committer) liveLog() int64 { return int64(c.share * float64(c.counted())) }
+
 func (c *committer) liveFile() int64 { return int64(c.fill*float64(c.liveLog())) + c.reserved + growth }
 
 // bound is how large the file may be: less while nothing is written.
