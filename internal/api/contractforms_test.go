@@ -88,7 +88,7 @@ func TestForms(t *testing.T) {
 	exchange := func(id, time, etag, body string) [sha256.Size]byte {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:4711/api/sessions/"+id, http.NoBody)
 		assert.NoError(t, err)
-		return formOf(req, nil, &http.Response{StatusCode: 200, Header: http.Header{"Etag": {etag}}}, []byte(`{"createdAt":"`+time+`",`+body+`}`))
+		return formOf(req, nil, &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Etag": {etag}}}, []byte(`{"createdAt":"`+time+`",`+body+`}`))
 	}
 	one, other := strings.Repeat("1a", 32), strings.Repeat("2b", 32)
 	const now, later, etag, body = "2026-11-21T17:04:05.123Z", "2026-11-22T17:04:05.124Z", `"a1-b"`, `"n":1`
