@@ -66,13 +66,6 @@ crash: ## Kill the service KILLS times under load, cut its power, and check what
 	tools/need.sh strace
 	KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -tags power ./crash
 
-# How long make soak goes on.
-SOAK ?= 2h
-
-.PHONY: soak
-soak: ## Let sessions come and go on a small volume for as long as SOAK, and check that nothing grows
-	SOAK=$(SOAK) $(GO) test -v -count=1 -timeout 0 -run Soak ./internal/store/bolt
-
 .PHONY: rolling
 rolling: ## Restart instances ROLLS times under load, and check that nobody notices
 	tools/need.sh caddy nginx redis-server
@@ -94,6 +87,13 @@ SOAK ?= 1m
 soak: ## Run the endurance parts of the tests at length, and hold promises of time to the letter
 	tools/need.sh caddy nginx redis-server strace
 	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./internal/store/...
+
+# How long make soak-volume goes on.
+VOLUME_SOAK ?= 2h
+
+.PHONY: soak-volume
+soak-volume: ## Let sessions come and go on a small volume for VOLUME_SOAK, and check that nothing grows
+	SOAK=$(VOLUME_SOAK) $(GO) test -v -count=1 -timeout 0 -run Soak ./internal/store/bolt
 
 ## Checking
 
