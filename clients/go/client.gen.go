@@ -509,6 +509,33 @@ type DeletedSessions struct {
 // EventType What happened to a session.
 type EventType string
 
+// FileStats The file that the store keeps sessions in; absent where it has none.
+type FileStats struct {
+	// Bytes The size of the file.
+	Bytes int64 `json:"bytes"`
+
+	// CommitFailures How often it could not be written.
+	CommitFailures int64 `json:"commitFailures"`
+
+	// FreeBytes What of it can be written again.
+	FreeBytes int64 `json:"freeBytes"`
+
+	// LastCommitAgeMs How long ago it was last written.
+	LastCommitAgeMs int64 `json:"lastCommitAgeMs"`
+
+	// LiveBytes About what of it counts.
+	LiveBytes int64 `json:"liveBytes"`
+
+	// State The same in words, for people.
+	State string `json:"state"`
+
+	// VolumeFreeBytes What is left of its volume.
+	VolumeFreeBytes int64 `json:"volumeFreeBytes"`
+
+	// Writable Whether any change can be made at present.
+	Writable bool `json:"writable"`
+}
+
 // Health The service is alive.
 type Health struct {
 	// Status Always `ok`.
@@ -825,6 +852,9 @@ type Stats struct {
 
 	// Expirations Sessions that expired.
 	Expirations int64 `json:"expirations"`
+
+	// File The file that the store keeps sessions in; absent where it has none.
+	File *FileStats `json:"file,omitempty"`
 
 	// HitRate Hits among hits and misses; 0 before the first read.
 	HitRate float64 `json:"hitRate"`

@@ -1053,6 +1053,44 @@ export interface components {
              */
             uptimeMs: number;
             cleanup: components["schemas"]["CleanupStats"];
+            file?: components["schemas"]["FileStats"];
+        };
+        /** @description The file that the store keeps sessions in; absent where it has none. */
+        FileStats: {
+            /** @description Whether any change can be made at present. */
+            writable: boolean;
+            /** @description The same in words, for people. */
+            state: string;
+            /**
+             * Format: int64
+             * @description The size of the file.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description What of it can be written again.
+             */
+            freeBytes: number;
+            /**
+             * Format: int64
+             * @description About what of it counts.
+             */
+            liveBytes: number;
+            /**
+             * Format: int64
+             * @description What is left of its volume.
+             */
+            volumeFreeBytes: number;
+            /**
+             * Format: int64
+             * @description How long ago it was last written.
+             */
+            lastCommitAgeMs: number;
+            /**
+             * Format: int64
+             * @description How often it could not be written.
+             */
+            commitFailures: number;
         };
         /** @description The last run of the cleanup; zeros before the first. */
         CleanupStats: {
