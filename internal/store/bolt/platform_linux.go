@@ -73,8 +73,8 @@ func volumeOf(dir string) (volume, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return volume{}, fmt.Errorf("asking for the volume's room: %w", err)
 	}
-	size := int64(st.Bsize)                            //nolint:unconvert // not everywhere
-	blocks, free := int64(st.Blocks), int64(st.Bavail) //nolint:gosec // no volume has as many
+	size := int64(st.Bsize)                                                                             //nolint:unconvert // not everywhere
+	blocks, free := int64(st.Blocks), int64(st.Bavail)                                                  //nolint:gosec // no volume has as many
 	return volume{bytes: blocks * size, free: free * size, kind: kinds[int64(st.Type)&0xffffffff]}, nil //nolint:unconvert // on other machines it is
 }
 
