@@ -189,6 +189,8 @@ func boltOptions() *bbolt.Options {
 		Timeout:        lockWait,
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
+		// What a file has at least, so that a new one is not mapped anew again and again.
+		InitialMmapSize: 1 << 20,
 	}
 }
 

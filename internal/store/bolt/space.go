@@ -135,12 +135,16 @@ func (c *committer) tight() bool {
 	return c.volume.free+c.freeInFile() < 2*c.reserveSize()+2*max(growth, c.spare()/4)+c.volume.bytes/tightShare
 }
 
-// mustCollect reports whether what is dead has to go before more is written.
+// mustCollect reports whether what is dead has to go, in place or with the file,
+// before more is written.
 func (c *committer) mustCollect() bool {
-	if !c.collecting() || c.full.isOn() || c.data == nil || c.failed.isOn() {
+	if !c.collecting() && c.anew == nil || c.full.isOn() || c.data == nil || c.failed.isOn() {
 		return false
 	}
 	c.askVolume()
+	if c.anew != nil { // which needs what is left
+		return c.volume.free < c.liveFile()+c.reserveSize()
+	}
 	return c.tight()
 }
 
