@@ -225,5 +225,5 @@ func TestServiceMovesSessions(t *testing.T) {
 	imported, err := client.ImportSessionsWithBodyWithResponse(t.Context(), "application/x-ndjson", bytes.NewReader(exported.Bytes()))
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(imported))
-	assert.Equal(t, sessionapi.ImportReport{Existing: 1}, *imported.JSON200)
+	assert.Equal(t, sessionapi.ImportReport{Existing: 1, Present: 1}, *imported.JSON200)
 }
