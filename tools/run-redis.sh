@@ -41,7 +41,7 @@ trap 'exit 0' INT TERM
 as() { sed -u "s/^/[$1] /"; }
 
 redis-server --port "$redis_port" --bind 127.0.0.1 --dir "$data" --save '' \
-  --appendonly yes --maxmemory-policy noeviction >"$data/redis.log" 2>&1 &
+  --appendonly yes --maxmemory 256mb --maxmemory-policy noeviction >"$data/redis.log" 2>&1 &
 pids+=($!)
 
 # answers asks Redis whether it is there, and has loaded its file.

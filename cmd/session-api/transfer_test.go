@@ -172,7 +172,7 @@ func TestTransfer(t *testing.T) {
 
 	first := imported(t.Context(), t, there, strings.NewReader(file.out))
 	require.Zero(t, first.status, first.errOut)
-	assert.Regexp(t, `^session-api: imported 10000 sessions from 10000 lines in \S+ \(\d+ a second\); left as they are: 0, ended there: 0, expired: 0\n$`, first.errOut)
+	assert.Regexp(t, `^session-api: imported 10000 sessions from 10000 lines in \S+ \(\d+ a second\); left as they are: 0, ended there: 0, expired: 0; present now: 10000\n$`, first.errOut)
 	assert.Equal(t, before, contents(t, target))
 	for n := range 3 {
 		key := fmt.Sprintf("session:foreign-session-%d", 4*n)
@@ -422,7 +422,7 @@ func TestImport_linesOfAnyForm(t *testing.T) {
 	result := imported(t.Context(), t, server, strings.NewReader(input))
 	require.Zero(t, result.status, result.errOut)
 	assert.Contains(t, result.errOut, "imported 6 sessions from 10 lines")
-	assert.Contains(t, result.errOut, "left as they are: 0, ended there: 0, expired: 1\n")
+	assert.Contains(t, result.errOut, "left as they are: 0, ended there: 0, expired: 1; present now: 6\n")
 	assert.Len(t, contents(t, kept), 6)
 
 	rest := imported(t.Context(), t, server, strings.NewReader(input), "-skip", "9", "-dry-run")
