@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -34,18 +35,12 @@ type directory struct {
 	// held is the lock's file as it was opened, on is the volume of the directory.
 	held os.FileInfo
 	on   uint64
+	// identity is what was read of the store's, nil before that.
+	identity atomic.Pointer[string]
 }
 
-// openDirectory makes the directory where there is none, and locks it.
+// openDirectory locks a directory. See MakeDirectory.
 func openDirectory(path string) (*directory, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return nil, fmt.Errorf("making the directory: %w", err)
-		}
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, err
-		}
-	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("locking the directory: %w", err)
@@ -93,8 +88,8 @@ func (d *directory) isLocked() bool {
 // errVolume: there is something else where the volume was.
 var errVolume = errors.New("the directory is on another volume than when it was opened: is that still mounted?")
 
-// restore makes the directory and its lock again, where they are gone. It makes
-// no parents, and nothing on another volume.
+// restore makes the directory, its lock and its identity again, where they are
+// gone. It makes no parents, and nothing on another volume.
 func (d *directory) restore() error {
 	info, err := os.Stat(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -110,9 +105,12 @@ func (d *directory) restore() error {
 	case device(info) != d.on:
 		return errVolume
 	case d.isLocked():
-		return nil
+	default:
+		if err := d.take(); err != nil {
+			return err
+		}
 	}
-	return d.take()
+	return d.restoreIdentity()
 }
 
 // create makes an empty data file, unless there is one. It appears under its

@@ -28,7 +28,28 @@ func (s *Store) Identity(context.Context) (string, error) {
 	if s.readOnly {
 		return "", fmt.Errorf("the identity of the store: %w: %w", store.ErrReadOnly, errReadOnly)
 	}
-	return Identity(s.dir.path)
+	id, err := Identity(s.dir.path)
+	if err == nil {
+		s.dir.identity.Store(&id)
+	}
+	return id, err
+}
+
+// restoreIdentity puts back the identity that was read, where it is gone: the
+// sessions are those of the same store, wherever they are written.
+func (d *directory) restoreIdentity() error {
+	id := d.identity.Load()
+	if id == nil {
+		return nil
+	}
+	path := filepath.Join(d.path, identityName)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeIdentity(path, *id); err != nil {
+		return fmt.Errorf("making the identity of the store again: %w", err)
+	}
+	return nil
 }
 
 // Identity returns the identity of the store in a directory, which may be open
@@ -37,7 +58,7 @@ func Identity(dir string) (string, error) {
 	path := filepath.Join(dir, identityName)
 	id, err := readIdentity(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = makeIdentity(path); err == nil {
+		if err = makeIdentity(path, rand.Text()); err == nil {
 			id, err = readIdentity(path)
 		}
 	}
@@ -61,15 +82,15 @@ func readIdentity(path string) (string, error) {
 	return string(id), nil
 }
 
-// makeIdentity writes a new identity, unless somebody else does so first. It
+// makeIdentity writes an identity, unless somebody else does so first. It
 // appears under its name only once it is complete, and on the disk.
-func makeIdentity(path string) (err error) {
+func makeIdentity(path, id string) (err error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), identityName+".*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
-	_, wrote := temp.WriteAt([]byte(rand.Text()+"\n"), 0)
+	_, wrote := temp.WriteAt([]byte(id+"\n"), 0)
 	if err := errors.Join(wrote, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}

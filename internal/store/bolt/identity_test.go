@@ -61,3 +61,18 @@ func TestIdentity_damaged(t *testing.T) {
 	_, err := bolt.Identity(filepath.Join(t.TempDir(), "missing"))
 	require.ErrorIs(t, err, store.ErrUnavailable)
 }
+
+// A directory that is moved away while a store writes to it gets the identity back
+// with the sessions: files that they refer to are still theirs.
+func TestIdentity_ofADirectoryThatIsMovedAway(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	w := newWorld(t, dir, 0)
+	id, err := w.Identity(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(dir, dir+"2"))
+	w.create()
+	require.NoError(t, w.Close())
+	again, err := bolt.Identity(dir)
+	require.NoError(t, err)
+	assert.Equal(t, id, again)
+}
