@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
@@ -108,7 +109,7 @@ func TestFileSetsInTurnLeaveOthersAlone(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				defer close(done)
-				for i := range 30 {
+				for i := range soaktest.Times(6, 30) {
 					for _, try := range []struct {
 						body string
 						want int
