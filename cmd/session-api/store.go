@@ -122,8 +122,9 @@ func hintAt(err error) string {
 	return ""
 }
 
-// inTurn is a store that several instances sweep: one of them at a time.
-type inTurn struct {
+// leasedSweep is a store that instances share: its Sweep takes a lease, so that one
+// of them sweeps at a time.
+type leasedSweep struct {
 	store.Store
 	locker cleanup.Locker
 }
@@ -132,7 +133,7 @@ type inTurn struct {
 const sweepLease = 10 * time.Second
 
 // Sweep does nothing while another instance sweeps.
-func (s inTurn) Sweep(ctx context.Context, now time.Time) (int, error) {
+func (s leasedSweep) Sweep(ctx context.Context, now time.Time) (int, error) {
 	unlock, held, err := s.locker.Lock(ctx, "sweep", sweepLease)
 	if err != nil || !held {
 		return 0, err

@@ -42,7 +42,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	var swept cleanup.Sweeper = kept
 	if locker, ok := kept.(cleanup.Locker); ok { // other instances use the store too
 		files.Locker = locker
-		swept = inTurn{kept, locker}
+		swept = leasedSweep{kept, locker}
 	}
 	job, err := cleanup.New(files)
 	if err != nil {

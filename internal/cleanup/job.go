@@ -186,7 +186,7 @@ func (j *Job) tick(ctx context.Context) (ran bool) {
 // be cleaned: it wraps ErrOtherStore where it is not this store's to clean, and
 // ErrDirectory where it is gone, was replaced or must not be cleaned.
 func (j *Job) Run(ctx context.Context, dryRun bool) (Report, error) {
-	return j.attempt(ctx, dryRun, patience)
+	return j.attempt(ctx, dryRun, busyTimeout)
 }
 
 // attempt is Run, with how long to wait for other instances.

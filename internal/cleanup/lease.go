@@ -23,9 +23,9 @@ const (
 	leaseName = "cleanup"
 	// lease is how long an instance that died holds the others up.
 	lease = 10 * time.Second
-	// patience is how long a run on request waits for another instance: longer
+	// busyTimeout is how long a run on request waits for another instance: longer
 	// than for one that died, and not so long that its caller has left.
-	patience = 15 * time.Second
+	busyTimeout = 15 * time.Second
 	// leasePoll is how often it looks.
 	leasePoll = 100 * time.Millisecond
 )

@@ -30,7 +30,7 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 		next.TTL = s.life.IdleNow(&old)
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		// Nobody counts the user's sessions between the two keys.
-		unlock, err := s.takeUserTurn(ctx, &next)
+		unlock, err := s.lockLimited(ctx, &next)
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change sc
 		if next.UserID != old.UserID {
 			return s.limited(ctx, now, &next, nil, regenerate)
 		}
-		unlock, err := s.takeUserTurn(ctx, &next)
+		unlock, err := s.lockLimited(ctx, &next)
 		if err != nil {
 			return err
 		}

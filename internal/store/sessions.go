@@ -30,9 +30,9 @@ type Sessions struct {
 	// limited. A session's mutex is locked before its user's.
 	users *keymutex.Mutex[userKey]
 
-	// indexTurns bounds how many changes of many references to files the store works
-	// on at once. It is taken last.
-	indexTurns chan struct{}
+	// indexSlots is a semaphore of changes of many references to files. A slot is
+	// taken last.
+	indexSlots chan struct{}
 }
 
 // NewSessions returns the sessions of s.
@@ -42,7 +42,7 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 	}
 	return &Sessions{
 		Store: s, rules: rules, life: life, limit: limit,
-		writers: keymutex.New[Key](), users: keymutex.New[userKey](), indexTurns: newIndexTurns(),
+		writers: keymutex.New[Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(),
 	}
 }
 

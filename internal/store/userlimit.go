@@ -104,8 +104,8 @@ func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []Key) (misse
 // userKey is a user of a namespace.
 type userKey struct{ namespace, user string }
 
-// takeUserTurn is lockUser where users are limited.
-func (s *Sessions) takeUserTurn(ctx context.Context, sess *schema.Session) (unlock func(), err error) {
+// lockLimited is lockUser if users are limited, and does nothing otherwise.
+func (s *Sessions) lockLimited(ctx context.Context, sess *schema.Session) (unlock func(), err error) {
 	if s.limit.Max == 0 || sess.UserID == "" {
 		return func() {}, nil
 	}
