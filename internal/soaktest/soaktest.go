@@ -5,7 +5,9 @@
 package soaktest
 
 import (
+	"flag"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -37,6 +39,19 @@ func Length(t testing.TB, short time.Duration) time.Duration {
 	length, err := time.ParseDuration(os.Getenv("SOAK")) //nolint:forbidigo // as above
 	require.NoError(t, err, "SOAK is how long, as in 10m")
 	return length
+}
+
+// RandomRuns makes a test's properties hold for fewer random runs than
+// rapid's 100: for stores that take a hundred times as long for one as memory does.
+// Long tests, and those that are told how many, are left alone.
+func RandomRuns(t testing.TB, few int) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if Long() || checks == nil || checks.Value.String() != checks.DefValue {
+		return
+	}
+	require.NoError(t, checks.Value.Set(strconv.Itoa(few)))
+	t.Cleanup(func() { require.NoError(t, checks.Value.Set(checks.DefValue)) })
 }
 
 // busy is how much longer than promised something may take where other tests

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
@@ -54,6 +55,12 @@ func TestStore(t *testing.T) { storetest.Run(t, suite(0)) }
 
 func TestStoreWithInterval(t *testing.T) { storetest.Run(t, suite(20*time.Millisecond)) }
 
-func TestEviction(t *testing.T) { storetest.RunEviction(t, suite(0)) }
+func TestEviction(t *testing.T) {
+	soaktest.RandomRuns(t, 25)
+	storetest.RunEviction(t, suite(0))
+}
 
-func TestEvictionWithInterval(t *testing.T) { storetest.RunEviction(t, suite(20*time.Millisecond)) }
+func TestEvictionWithInterval(t *testing.T) {
+	soaktest.RandomRuns(t, 25)
+	storetest.RunEviction(t, suite(20*time.Millisecond))
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/bolt"
 )
 
@@ -29,7 +30,7 @@ func TestCopyOfARunningFile(t *testing.T) {
 	require.NoError(t, err)
 	first := fill(t, s, 400)
 	refused, whole := 0, 0
-	for range 12 {
+	for range soaktest.Times(4, 12) {
 		earlier, err := os.ReadFile(path)
 		require.NoError(t, err)
 		for range 40 { // one transaction each, so that pages are used again
@@ -37,7 +38,7 @@ func TestCopyOfARunningFile(t *testing.T) {
 		}
 		later, err := os.ReadFile(path)
 		require.NoError(t, err)
-		for upTo := pageSize(); upTo < int64(len(later)); upTo += 7 * pageSize() {
+		for upTo := pageSize(); upTo < int64(len(later)); upTo += int64(soaktest.Times(13, 7)) * pageSize() {
 			image := pagesOf(earlier, later, upTo)
 			copied := directoryOf(t, image)
 			c, err := bolt.Open(now, bolt.Options{Dir: copied})

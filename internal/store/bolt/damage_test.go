@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store/bolt"
 )
 
@@ -105,7 +106,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 // and what is loaded is what was written.
 func TestDamage_anywhere(t *testing.T) {
 	file, sessions := written(t)
-	const tries = 400
+	tries := soaktest.Times(150, 400)
 	random := rand.New(rand.NewPCG(1, 2))
 	refused := 0
 	for range tries {

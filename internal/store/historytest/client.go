@@ -109,10 +109,7 @@ func (c *client) expiry(most time.Duration) time.Time {
 }
 
 func (c *client) create(ctx context.Context, f *family, k kind, key int8) {
-	f.mu.Lock()
-	born := len(f.writes)
-	f.mu.Unlock()
-	at := c.run.now.Add(-time.Duration(born) * time.Millisecond) // no two sessions are as old
+	at := c.run.now.Add(-time.Duration(f.born.Add(1)) * time.Millisecond) // no two sessions are as old
 	name := f.key(key)
 	sess := f.content(schema.Session{
 		Namespace: name.Namespace, ID: name.ID, Life: schema.NewLife(), CreatedAt: at, UpdatedAt: at, ExpiresAt: c.expiry(life), Revision: 1, TTL: life,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -18,6 +19,9 @@ import (
 // of what was done to it. Nothing that is done to another family concerns it.
 type family struct {
 	run *Run
+
+	// born counts the sessions that were to be created.
+	born atomic.Int64
 
 	mu   sync.Mutex
 	ids  []string // by key

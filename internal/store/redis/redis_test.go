@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"context"
-	"flag"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -35,18 +34,6 @@ func within(limits storetest.Limits) func(*redis.Options) {
 	return func(o *redis.Options) { o.Tombstone, o.Events = limits.Tombstone, limits.Events }
 }
 
-// fewerRuns lets each of the suite's runs over Redis check a share of the random
-// runs: a server process takes a hundred times as long for one as memory does.
-func fewerRuns(t *testing.T) {
-	t.Helper()
-	checks := flag.Lookup("rapid.checks")
-	if soaktest.Long() || checks.Value.String() != checks.DefValue {
-		return
-	}
-	require.NoError(t, checks.Value.Set("20"))
-	t.Cleanup(func() { require.NoError(t, checks.Value.Set(checks.DefValue)) })
-}
-
 // ofOneReader are groups of the suite in which it makes no difference how a value
 // is written, or by which instance: they walk indexes, or try every combination of
 // settings.
@@ -63,7 +50,7 @@ func TestStore(t *testing.T) {
 		}
 		for name, change := range variants {
 			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
-				fewerRuns(t)
+				soaktest.RandomRuns(t, 20)
 				open := suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change)
 				if name == "plain" {
 					storetest.Run(t, open)
@@ -79,7 +66,7 @@ func TestStore(t *testing.T) {
 // prefix: what one does, the other sees at once, whether it compresses or not.
 func TestStoreOfTwoInstances(t *testing.T) {
 	server := redistest.Start(t)
-	fewerRuns(t)
+	soaktest.RandomRuns(t, 20)
 	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
@@ -192,7 +179,7 @@ func (p *pair) Close() error { return p.instances[0].Close() }
 
 func TestStoreOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, limited(t))
-	fewerRuns(t)
+	soaktest.RandomRuns(t, 20)
 	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
@@ -209,7 +196,7 @@ func TestStoreOnCluster(t *testing.T) {
 
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
-	fewerRuns(t)
+	soaktest.RandomRuns(t, 20)
 	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
