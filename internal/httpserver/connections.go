@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,6 +62,10 @@ type connection struct {
 	elem          element
 	reads, writes deadline
 	body          bodyProgress
+	// accepted is when the connection was accepted, heard when the first bytes were
+	// read from it, in ns; 0 before that.
+	accepted time.Time
+	heard    atomic.Int64
 }
 
 // newConnections returns the limit for at most so many connections, of which
@@ -161,15 +166,25 @@ func (c *connections) evict(conn *connection) {
 }
 
 // closeSilent closes the connections that have never had a request, except those
-// with unread bytes. http.Server.Shutdown would wait five seconds for them.
-func (c *connections) closeSilent() {
+// with unread bytes, and those that were accepted, or began to be read from, less
+// than grace ago. http.Server.Shutdown would wait five seconds for them.
+func (c *connections) closeSilent(grace time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := c.waiting.next; p != &c.waiting; p = p.next {
-		if p.silent && !unread(p.conn) {
+		if p.silent && time.Since(p.conn.lastSign()) >= grace && !unread(p.conn) {
 			_ = p.conn.Close()
 		}
 	}
+}
+
+// lastSign returns when the connection was accepted or, if anything was read from
+// it, when that began.
+func (c *connection) lastSign() time.Time {
+	if heard := c.heard.Load(); heard != 0 {
+		return time.Unix(0, heard)
+	}
+	return c.accepted
 }
 
 // limit wraps a TCP listener for an http.Server that has track as its ConnState
@@ -237,7 +252,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 func newConnection(accepted net.Conn, conns *connections) *connection {
 	tcp := accepted.(*net.TCPConn) //nolint:forcetypeassert // the listener is one of TCP
 	now := time.Now()
-	conn := &connection{TCPConn: tcp, conns: conns}
+	conn := &connection{TCPConn: tcp, conns: conns, accepted: now}
 	conn.elem.conn = conn
 	conn.reads.arm, conn.writes.arm = tcp.SetReadDeadline, tcp.SetWriteDeadline
 	conn.reads.since, conn.writes.since = now, now

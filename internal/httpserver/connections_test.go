@@ -96,8 +96,21 @@ func TestConnections_closeSilent(t *testing.T) {
 	c.track(rests, http.StateActive)
 	c.track(rests, http.StateIdle)
 	c.track(busy, http.StateActive)
-	c.closeSilent()
-	_, err := fromSilent.Read(make([]byte, 1))
+
+	c.closeSilent(time.Hour) // it has only now been accepted
+	_, err := fromSilent.Write([]byte("GET"))
+	require.NoError(t, err)
+	_, err = silent.Read(make([]byte, 3))
+	require.NoError(t, err)
+	silent.accepted = silent.accepted.Add(-2 * time.Hour)
+	c.closeSilent(time.Hour) // it has only now begun to send
+	_, err = silent.Write([]byte("x"))
+	require.NoError(t, err)
+	_, err = fromSilent.Read(make([]byte, 1))
+	require.NoError(t, err)
+
+	c.closeSilent(0)
+	_, err = fromSilent.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
 	for name, ends := range map[string][2]net.Conn{"it rests": {rests, fromRests}, "it has a request": {busy, fromBusy}} {
 		_, err := ends[0].Write([]byte("x"))

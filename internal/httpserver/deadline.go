@@ -111,6 +111,9 @@ func (c *connection) read(b []byte) (int, error) {
 	}
 	for {
 		n, err := c.TCPConn.Read(b)
+		if n > 0 && c.heard.Load() == 0 {
+			c.heard.Store(time.Now().UnixNano())
+		}
 		if !c.reads.resume(err) {
 			return n, err
 		}

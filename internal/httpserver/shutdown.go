@@ -15,6 +15,9 @@ const (
 	// silentGrace is how long a shutdown waits for the first request of
 	// connections that are open but silent.
 	silentGrace = 500 * time.Millisecond
+	// newcomerGrace is how long it waits at least since such a connection was
+	// accepted, or began to send: clients on a busy machine are not that quick.
+	newcomerGrace = 2 * time.Second
 )
 
 // disableKeepAlives sends Connection: close with each HTTP/1.1 response once the
@@ -63,7 +66,7 @@ func (s *Server) closeSilent(ctx context.Context, done <-chan struct{}) {
 	for {
 		select {
 		case <-grace.C:
-			s.conns.closeSilent()
+			s.conns.closeSilent(newcomerGrace)
 			if s.opts.HTTP2 {
 				once, cancel := context.WithCancel(ctx)
 				cancel()
