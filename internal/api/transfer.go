@@ -119,7 +119,11 @@ func stoppedImport(r *http.Request, err error, stored int64) error {
 	if at.Cut {
 		detail += "; it is the last line and does not end with a line break, so the file may have been cut off"
 	}
-	detail = fmt.Sprintf("Line %d: %s. Before it, %d sessions were stored.", at.Line, strings.TrimSuffix(detail, "."), stored)
+	said := "Line %d: %s. Before it, %d sessions were stored."
+	if errors.Is(at.Err, store.ErrFull) { // several lines are stored at once
+		said = "Line %d: %s. Before it, or at the same time, %d sessions were stored."
+	}
+	detail = fmt.Sprintf(said, at.Line, strings.TrimSuffix(detail, "."), stored)
 	if at.Bad {
 		return &schema.Error{Code: code, Detail: detail, Fields: fields}
 	}
