@@ -309,7 +309,7 @@ func TestAttacks(t *testing.T) {
 	path := servicetest.Binary(t)
 	for name, tc := range attacks {
 		t.Run(name, func(t *testing.T) {
-			p := launch(t, path, environment(t, append([]string{
+			p := launch(t, path, servicetest.Environment(t, append([]string{
 				"CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
 				"GOMAXPROCS", "2", // large documents are worked on by so many at once
 			}, tc.environ...)...))

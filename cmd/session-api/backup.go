@@ -9,13 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"strconv"
-	"syscall"
 	"time"
 
 	"session-api/internal/config"
@@ -65,9 +61,8 @@ func backUp(ctx context.Context, args []string, environ map[string]string, std s
 		return usageError("backup: -rate is a number of bytes")
 	}
 	j.to = flags.Arg(0)
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	began := time.Now()
 	hide := showProgress(std.errOut, j.lines)
 	head, err := j.run(ctx, std)
@@ -151,25 +146,17 @@ func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) er
 	}
 	url := j.url
 	if url == "" {
-		if c.Server.Port == 0 {
-			return errors.New("PORT=0 leaves open where the service listens: say -url")
+		var err error
+		if url, err = serviceURL(c.Server.Host, c.Server.Port); err != nil {
+			return fmt.Errorf("%w: say -url", err)
 		}
-		url = "http://" + net.JoinHostPort(reachable(c.Server.Host), strconv.Itoa(c.Server.Port))
 	}
 	return j.ask(ctx, url, c, w)
 }
 
 // ask asks the service at a URL.
 func (j *backupJob) ask(ctx context.Context, url string, c *config.Config, w io.Writer) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/api/backup", http.NoBody)
-	if err != nil {
-		return err
-	}
-	if token := c.ServiceToken(); token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // straight, whatever proxy is set
-	resp, err := client.Do(req)
+	resp, err := get(ctx, url+"/api/backup", c.ServiceToken())
 	if err != nil {
 		return err
 	}
@@ -236,7 +223,7 @@ func restore(ctx context.Context, args []string, environ map[string]string, std 
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	job := restoreJob{in: in, oldest: oldest, now: time.Now()}
 	hide := showProgress(std.errOut, &job.lines)

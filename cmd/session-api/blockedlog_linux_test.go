@@ -26,7 +26,7 @@ func TestBlockedLog(t *testing.T) {
 	defer func() { _ = read.Close() }()
 	_, err = unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, 4096)
 	require.NoError(t, err)
-	cmd := command(servicetest.Binary(t), environment(t, "ACCESS_LOG", "all"))
+	cmd := command(servicetest.Binary(t), servicetest.Environment(t, "ACCESS_LOG", "all"))
 	cmd.Stdout, cmd.Stderr = write, write
 	require.NoError(t, cmd.Start())
 	require.NoError(t, write.Close())
@@ -56,7 +56,7 @@ func TestBlockedLog(t *testing.T) {
 func TestBrokenLog(t *testing.T) {
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
-	cmd := command(servicetest.Binary(t), environment(t))
+	cmd := command(servicetest.Binary(t), servicetest.Environment(t))
 	cmd.Stdout = write
 	require.NoError(t, cmd.Start())
 	require.NoError(t, write.Close())

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -16,7 +18,7 @@ import (
 // directory.
 func onData(t *testing.T, dir string, more ...string) map[string]string {
 	t.Helper()
-	return environment(t, append([]string{"SESSION_DATA_DIR", dir, "SESSION_SECRET", sessionSecret}, more...)...)
+	return servicetest.Environment(t, append([]string{"SESSION_DATA_DIR", dir, "SESSION_SECRET", servicetest.SessionSecret}, more...)...)
 }
 
 // runOnce runs a command to its end.
@@ -119,7 +121,7 @@ func TestCheck_usage(t *testing.T) {
 
 func TestBoltConfig_unusableDirectory(t *testing.T) {
 	var out, errOut bytes.Buffer
-	below := filepath.Join(secretFile(t, "x"), "data")
-	assert.Equal(t, 1, run(t.Context(), nil, environment(t, "SESSION_DATA_DIR", below), &out, &errOut))
+	below := filepath.Join(servicetest.SecretFile(t, "x"), "data")
+	assert.Equal(t, 1, run(t.Context(), nil, servicetest.Environment(t, "SESSION_DATA_DIR", below), &out, &errOut))
 	assert.Contains(t, errOut.String(), "SESSION_DATA_DIR: data directory "+below)
 }

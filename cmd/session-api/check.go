@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -29,19 +28,10 @@ not be read; 2 wrong usage.
 // checkData is the command check.
 func checkData(args []string, environ map[string]string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	moveAside := flags.Bool("move-aside", false, "")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return write(stdout, checkUsage)
-	case err != nil:
-		return usageError("check: " + err.Error())
-	case flags.NArg() > 1:
-		return usageError(fmt.Sprintf("check: unknown argument %q", flags.Arg(1)))
-	}
-	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
-	if dir == "" {
-		return usageError("check: which directory? SESSION_DATA_DIR is not set")
+	dir, err := directoryOf(flags, checkUsage, args, environ, stdout)
+	if err != nil {
+		return err
 	}
 	now := time.Now()
 	report, err := bolt.Check(now, dir)

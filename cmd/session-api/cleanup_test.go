@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/config"
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -39,8 +40,8 @@ func TestServicesOnOneDirectory(t *testing.T) {
 	file := filepath.Join(dir, "stray")
 	leave := func() { t.Helper(); require.NoError(t, os.WriteFile(file, []byte("content"), 0o600)) }
 
-	one := start(t, environment(t, inRedis...))
-	other := start(t, environment(t, inRedis...))
+	one := start(t, servicetest.Environment(t, inRedis...))
+	other := start(t, servicetest.Environment(t, inRedis...))
 	for _, s := range []*running{one, other} {
 		leave()
 		status, _, stats := cleaned(t, s.url(""))
@@ -50,7 +51,7 @@ func TestServicesOnOneDirectory(t *testing.T) {
 	}
 	leave()
 	for _, environ := range [][]string{common, inFile} {
-		foreign := start(t, environment(t, environ...))
+		foreign := start(t, servicetest.Environment(t, environ...))
 		status, code, stats := cleaned(t, foreign.url(""))
 		assert.Equal(t, http.StatusConflict, status)
 		assert.Equal(t, "cleanup_other_store", code)
@@ -60,9 +61,9 @@ func TestServicesOnOneDirectory(t *testing.T) {
 		assert.Contains(t, foreign.log.String(), "session-api cleanup adopt")
 	}
 
-	durable := start(t, environment(t, append([]string{"SESSION_DATA_DIR", data + "2"}, common...)...))
+	durable := start(t, servicetest.Environment(t, append([]string{"SESSION_DATA_DIR", data + "2"}, common...)...))
 	var out, errOut bytes.Buffer
-	environ := environment(t, append([]string{"SESSION_DATA_DIR", data + "2"}, common...)...)
+	environ := servicetest.Environment(t, append([]string{"SESSION_DATA_DIR", data + "2"}, common...)...)
 	require.Equal(t, 0, run(t.Context(), []string{"cleanup", "adopt", dir}, environ, &out, &errOut), errOut.String())
 	assert.Contains(t, out.String(), dir)
 	status, _, _ := cleaned(t, durable.url(""))
@@ -87,7 +88,7 @@ func TestAdopt(t *testing.T) {
 	dir := t.TempDir()
 	mine := filepath.Join(dir, "mine")
 	require.NoError(t, os.WriteFile(mine, nil, 0o600))
-	environ := environment(t, "ANALYSIS_TMP_DIR", dir)
+	environ := servicetest.Environment(t, "ANALYSIS_TMP_DIR", dir)
 	_, err := config.Load(environ)
 	require.ErrorContains(t, err, "session-api cleanup adopt "+dir)
 
@@ -119,7 +120,7 @@ func TestOwnFilesInTheAnalysisDirectory(t *testing.T) {
 	link := filepath.Join(top, "link")
 	require.NoError(t, os.Symlink(dir, link))
 	var out, errOut bytes.Buffer
-	require.Equal(t, 0, run(t.Context(), []string{"cleanup", "adopt", dir}, environment(t), &out, &errOut), errOut.String())
+	require.Equal(t, 0, run(t.Context(), []string{"cleanup", "adopt", dir}, servicetest.Environment(t), &out, &errOut), errOut.String())
 
 	for _, tt := range []struct{ name, path string }{
 		{"SESSION_SECRET_FILE", secret},
@@ -134,7 +135,7 @@ func TestOwnFilesInTheAnalysisDirectory(t *testing.T) {
 		if tt.name[:5] == "REDIS" {
 			more = append(more, "REDIS_HOST", "localhost", "REDIS_TLS", "true")
 		}
-		_, err := config.Load(environment(t, more...))
+		_, err := config.Load(servicetest.Environment(t, more...))
 		require.ErrorContains(t, err, tt.name+": ", tt.path)
 		require.ErrorContains(t, err, "is within ANALYSIS_TMP_DIR", tt.path)
 	}

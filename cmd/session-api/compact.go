@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -25,18 +23,9 @@ Exit status: 0 all well, 1 failed, 2 wrong usage.
 // compact is the command compact.
 func compact(args []string, environ map[string]string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("compact", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return write(stdout, compactUsage)
-	case err != nil:
-		return usageError("compact: " + err.Error())
-	case flags.NArg() > 1:
-		return usageError(fmt.Sprintf("compact: unknown argument %q", flags.Arg(1)))
-	}
-	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
-	if dir == "" {
-		return usageError("compact: which directory? SESSION_DATA_DIR is not set")
+	dir, err := directoryOf(flags, compactUsage, args, environ, stdout)
+	if err != nil {
+		return err
 	}
 	done, err := bolt.Compact(time.Now(), dir)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -29,7 +31,7 @@ func healthy(t *testing.T, conn net.Conn, r *bufio.Reader) {
 // Where there are as many connections as there may be, one more closes that
 // which has waited longest for a request.
 func TestConnections_oneMoreClosesWhichWaitsLongest(t *testing.T) {
-	s := start(t, environment(t, "MAX_CONNECTIONS", "3"))
+	s := start(t, servicetest.Environment(t, "MAX_CONNECTIONS", "3"))
 	busy, answers := inFlight(t, s.addr)
 	_, silent := dial(t, s.addr)
 	rests, resting := dial(t, s.addr)
@@ -51,7 +53,7 @@ func TestConnections_oneMoreClosesWhichWaitsLongest(t *testing.T) {
 
 // Where all have a request, one more waits.
 func TestConnections_oneMoreWaitsForRequests(t *testing.T) {
-	s := start(t, environment(t, "MAX_CONNECTIONS", "1"))
+	s := start(t, servicetest.Environment(t, "MAX_CONNECTIONS", "1"))
 	busy, answers := inFlight(t, s.addr)
 	more, r := dial(t, s.addr)
 	_, err := io.WriteString(more, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -73,7 +75,7 @@ func TestConnections_oneMoreWaitsForRequests(t *testing.T) {
 
 // One that waits for room does not hold the end.
 func TestConnections_shutdownWhileOneWaits(t *testing.T) {
-	s := start(t, environment(t, "MAX_CONNECTIONS", "1", "SHUTDOWN_TIMEOUT_MS", "200",
+	s := start(t, servicetest.Environment(t, "MAX_CONNECTIONS", "1", "SHUTDOWN_TIMEOUT_MS", "200",
 		"READ_TIMEOUT_MS", "600000", "READ_HEADER_TIMEOUT_MS", "600000"))
 	inFlight(t, s.addr)
 	dial(t, s.addr)
@@ -82,7 +84,7 @@ func TestConnections_shutdownWhileOneWaits(t *testing.T) {
 
 // A request that comes during the shutdown is the last of its connection.
 func TestShutdown_connectionsAreNotKept(t *testing.T) {
-	s := start(t, environment(t, "SHUTDOWN_DELAY_MS", "1000"))
+	s := start(t, servicetest.Environment(t, "SHUTDOWN_DELAY_MS", "1000"))
 	conn, r := dial(t, s.addr)
 	healthy(t, conn, r)
 	s.stop()

@@ -6,13 +6,15 @@ import (
 	"net/http"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // An event stream has no end of its own, and a shutdown does not wait for one.
 func TestShutdown_endsEventStreams(t *testing.T) {
-	s := start(t, environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience))
+	s := start(t, servicetest.Environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	var streams []*bufio.Reader
 	for range 3 {
 		conn, r := dial(t, s.addr)

@@ -18,12 +18,13 @@ import (
 	"golang.org/x/net/http2"
 
 	"session-api/internal/httpserver/http2test"
+	"session-api/internal/servicetest"
 )
 
 // A shutdown waits for the requests of a connection, and says that there will
 // be no other.
 func TestHTTP2_shutdownLetsRequestsFinish(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true"))
 	f := http2test.Dial(t, s.addr)
 	posts(t, f, 1, 2)
 	posts(t, f, 3, 2)
@@ -41,7 +42,7 @@ func TestHTTP2_shutdownLetsRequestsFinish(t *testing.T) {
 // Until then it goes on as it was: each word of an end is a moment at which
 // requests come too late.
 func TestHTTP2_shutdownDelay(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "1500"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "1500"))
 	f := http2test.Dial(t, s.addr)
 	f.Request(1, false, "GET", "/healthz")
 	require.Equal(t, http.StatusOK, f.Status(1))
@@ -60,7 +61,7 @@ func TestHTTP2_shutdownDelay(t *testing.T) {
 
 // Who is silent does not hold it up, at whatever point of the beginning.
 func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	silent, _ := dial(t, s.addr)
 	late := http2test.New(t, silent)
 	_, half := dial(t, s.addr)
@@ -81,7 +82,7 @@ func TestHTTP2_shutdownDoesNotWaitForSilence(t *testing.T) {
 
 // An event stream ends as an answer does.
 func TestHTTP2_shutdownEndsEventStreams(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_TIMEOUT_MS", beyondPatience))
 	client := http2test.NewClient(t)
 	resp, err := client.Get(s.url("/api/events"))
 	require.NoError(t, err)
@@ -100,8 +101,8 @@ func TestHTTP2_shutdownEndsEventStreams(t *testing.T) {
 // A client that goes elsewhere when it is told to loses no request.
 func TestHTTP2_shutdownLosesNoRequest(t *testing.T) {
 	const clients = 4
-	leaves := start(t, environment(t, "HTTP2", "true", "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors"))
-	stays := start(t, environment(t, "HTTP2", "true", "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors"))
+	leaves := start(t, servicetest.Environment(t, "HTTP2", "true", "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors"))
+	stays := start(t, servicetest.Environment(t, "HTTP2", "true", "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors"))
 	var answered, moved atomic.Int64
 	transport := &http.Transport{Protocols: new(http.Protocols), DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, leaves.addr)
@@ -140,7 +141,7 @@ func TestHTTP2_shutdownLosesNoRequest(t *testing.T) {
 
 // A gateway speaks HTTP/1.1 to its clients and HTTP/2 to the service.
 func TestHTTP2_behindCaddy(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "SESSION_MAX_BYTES", "2048"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SESSION_MAX_BYTES", "2048"))
 	addr := "127.0.0.1:" + freePort(t, "127.0.0.1")
 	path := filepath.Join(t.TempDir(), "Caddyfile")
 	require.NoError(t, os.WriteFile(path, []byte(`{

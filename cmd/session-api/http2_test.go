@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"session-api/internal/httpserver/http2test"
+	"session-api/internal/servicetest"
 )
 
 // send asks over a client, and returns the answer.
@@ -34,7 +35,7 @@ func send(t *testing.T, client *http.Client, method, url, body string, headers .
 
 // Nobody gets HTTP/2 who did not ask for it.
 func TestHTTP2_offUnlessSet(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	assert.Equal(t, []int{http.StatusNotFound}, exchange(t, s.addr, http2.ClientPreface))
 	assert.Equal(t, []int{http.StatusOK}, exchange(t, s.addr, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close, Upgrade, HTTP2-Settings\r\n"+
 		"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n"))
@@ -52,8 +53,8 @@ var (
 
 // With it on, both are spoken on one port, and say the same.
 func TestHTTP2_sameAnswers(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "SERVICE_TOKENS", serviceToken, "SESSION_TOMBSTONE_MS", "0", "CREATE_RATE_PER_MINUTE", "0"))
-	const service = "Bearer " + serviceToken
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SERVICE_TOKENS", servicetest.Token, "SESSION_TOMBSTONE_MS", "0", "CREATE_RATE_PER_MINUTE", "0"))
+	const service = "Bearer " + servicetest.Token
 	large := `{"inputs":{"text":"` + strings.Repeat("x", 60_000) + `"}}`
 	steps := []struct{ method, path, body, headers string }{
 		{"POST", "/api/session", `{"inputs":{"a":1}}`, "Content-Type: application/json"},
@@ -144,7 +145,7 @@ var (
 
 // Clients may send each cookie in a field of its own (RFC 9113 section 8.2.3).
 func TestHTTP2_cookiesInPieces(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true"))
 	made, _ := send(t, http2test.NewClient(t), http.MethodPost, s.url("/api/session"), "")
 	cookie, _, _ := strings.Cut(made.header.Get("Set-Cookie"), ";")
 	f := http2test.Dial(t, s.addr)
@@ -163,7 +164,7 @@ func TestHTTP2_cookiesInPieces(t *testing.T) {
 
 // What a connection may take of the service is said at its beginning.
 func TestHTTP2_limitsOfAConnection(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true"))
 	f := http2test.Dial(t, s.addr)
 	frame, err := f.ReadFrame()
 	require.NoError(t, err)
@@ -192,7 +193,7 @@ func TestHTTP2_limitsOfAConnection(t *testing.T) {
 // What is sent before anybody reads it fits into the window of the connection,
 // however many requests there are.
 func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
 	f := http2test.Dial(t, s.addr)
 	for stream := range uint32(8) { // one at a time has room for all of its body
 		f.Request(2*stream+1, true, "POST", "/api/session", "content-type", "application/json", "content-length", "65536")
@@ -209,7 +210,7 @@ func TestHTTP2_unreadBodiesAreBounded(t *testing.T) {
 // The limit on headers is that of HTTP/1.1, and what is over it costs no other
 // request of the connection anything, as far as gateways let clients go.
 func TestHTTP2_headersOver16KiB(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true"))
 	f := http2test.Dial(t, s.addr)
 	posts(t, f, 1, 2)
 	stream := uint32(3)
@@ -239,7 +240,7 @@ func TestHTTP2_headersOver16KiB(t *testing.T) {
 
 // A connection whose beginning stops somewhere is closed.
 func TestHTTP2_stalledBeginnings(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "READ_HEADER_TIMEOUT_MS", "200", "IDLE_TIMEOUT_MS", "200"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "READ_HEADER_TIMEOUT_MS", "200", "IDLE_TIMEOUT_MS", "200"))
 	var all []*http2test.Conn
 	for _, sent := range []string{"", "GET ", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM", http2.ClientPreface} {
 		conn, _ := dial(t, s.addr)
@@ -259,7 +260,7 @@ func TestHTTP2_stalledBeginnings(t *testing.T) {
 // that is taken back nothing; and all that costs no other request of the
 // connection anything.
 func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "READ_TIMEOUT_MS", "1000"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "READ_TIMEOUT_MS", "1000"))
 	f := http2test.Dial(t, s.addr)
 	posts(t, f, 1, 100)
 	require.NoError(t, f.WriteData(1, false, []byte("{")))
@@ -286,7 +287,7 @@ func TestHTTP2_bodiesThatAreNotRead(t *testing.T) {
 
 // Who holds memory for a body that does not come is cut off for who needs it.
 func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "MAX_BODY_MEMORY_BYTES", "65536", "READ_TIMEOUT_MS", "600000"))
 	f := http2test.Dial(t, s.addr)
 	const size = 60_000
 	posts(t, f, 1, size)
@@ -312,7 +313,7 @@ func TestHTTP2_bodiesShareTheirMemory(t *testing.T) {
 // Nor does a client hold it that takes nothing of what it has asked for, though
 // its windows are open.
 func TestHTTP2_answersThatAreNotRead(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "1000", "MAX_BODY_MEMORY_BYTES", "4194304"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "1000", "MAX_BODY_MEMORY_BYTES", "4194304"))
 	client := http2test.NewClient(t)
 	made, _ := send(t, client, http.MethodPost, s.url("/api/session"), `{"inputs":{"a":"`+strings.Repeat("x", 900_000)+`"}}`, "Content-Type", "application/json")
 	require.Equal(t, http.StatusCreated, made.status)
@@ -347,7 +348,7 @@ func TestHTTP2_answersThatAreNotRead(t *testing.T) {
 // A stream of events has all the time there is, silent or not.
 func TestHTTP2_eventsOutliveTimeouts(t *testing.T) {
 	const timeout = 500 * time.Millisecond
-	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "500", "READ_TIMEOUT_MS", "500", "IDLE_TIMEOUT_MS", "500"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "500", "READ_TIMEOUT_MS", "500", "IDLE_TIMEOUT_MS", "500"))
 	resp, err := http2test.NewClient(t).Get(s.url("/api/events"))
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
@@ -364,7 +365,7 @@ func TestHTTP2_eventsOutliveTimeouts(t *testing.T) {
 // So has an import, as long as it gets on.
 func TestHTTP2_importsOutliveTimeouts(t *testing.T) {
 	const timeout, parts = 2 * time.Second, 10
-	s := start(t, environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "2000", "READ_TIMEOUT_MS", "2000"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "WRITE_TIMEOUT_MS", "2000", "READ_TIMEOUT_MS", "2000"))
 	r, w := io.Pipe()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url("/api/import"), r)
 	require.NoError(t, err)
@@ -388,7 +389,7 @@ func TestHTTP2_importsOutliveTimeouts(t *testing.T) {
 
 // A connection has a request as long as one of its streams has.
 func TestHTTP2_busyConnectionsAreLeftAlone(t *testing.T) {
-	s := start(t, environment(t, "HTTP2", "true", "MAX_CONNECTIONS", "1"))
+	s := start(t, servicetest.Environment(t, "HTTP2", "true", "MAX_CONNECTIONS", "1"))
 	f := http2test.Dial(t, s.addr)
 	posts(t, f, 1, 2)
 	posts(t, f, 3, 2)

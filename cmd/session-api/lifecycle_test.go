@@ -15,6 +15,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/httpserver"
+	"session-api/internal/servicetest"
 	"session-api/internal/store/memory"
 )
 
@@ -63,7 +64,7 @@ func TestAwait_isBounded(t *testing.T) {
 }
 
 func TestRun_whenServingFails(t *testing.T) {
-	c, err := config.Load(environment(t))
+	c, err := config.Load(servicetest.Environment(t))
 	require.NoError(t, err)
 	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)

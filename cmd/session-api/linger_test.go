@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -27,16 +29,16 @@ var unreadRequests = map[string]struct {
 	code         string
 }{
 	"413":             {"POST", "/api/session", []string{"Content-Type: application/json"}, 413, "too_large"},
-	"413 by id":       {"PUT", "/api/sessions/0123456789abcdef", []string{"Content-Type: application/json", "Authorization: Bearer " + serviceToken}, 413, "too_large"},
+	"413 by id":       {"PUT", "/api/sessions/0123456789abcdef", []string{"Content-Type: application/json", "Authorization: Bearer " + servicetest.Token}, 413, "too_large"},
 	"415":             {"POST", "/api/session", []string{"Content-Type: text/plain"}, 415, "unsupported_media_type"},
 	"401":             {"PUT", "/api/session", []string{"Content-Type: application/json"}, 401, ""},
 	"401 service":     {"POST", "/api/import", []string{"Content-Type: application/x-ndjson"}, 401, "unauthorized"},
 	"403":             {"POST", "/api/session", []string{"Content-Type: application/json", "Origin: https://stranger.example"}, 403, "forbidden_origin"},
 	"400":             {"POST", "/api/session?limt=1", []string{"Content-Type: application/json"}, 400, "invalid_query"},
-	"400 id":          {"PUT", "/api/sessions/short", []string{"Content-Type: application/json", "Authorization: Bearer " + serviceToken}, 400, "invalid_id"},
+	"400 id":          {"PUT", "/api/sessions/short", []string{"Content-Type: application/json", "Authorization: Bearer " + servicetest.Token}, 400, "invalid_id"},
 	"404":             {"POST", "/nowhere", []string{"Content-Type: application/json"}, 404, "not_found"},
 	"405":             {"POST", "/healthz", []string{"Content-Type: application/json"}, 405, "method_not_allowed"},
-	"413 of a record": {"POST", "/api/import", []string{"Content-Type: application/x-ndjson", "Authorization: Bearer " + serviceToken}, 413, "too_large"},
+	"413 of a record": {"POST", "/api/import", []string{"Content-Type: application/x-ndjson", "Authorization: Bearer " + servicetest.Token}, 413, "too_large"},
 	"verify":          {"POST", "/api/session/verify", nil, 401, ""},
 	"body of DELETE":  {"DELETE", "/api/session", nil, 204, ""},
 }
@@ -51,7 +53,7 @@ func large(t *testing.T) string {
 
 func startLingering(t *testing.T, pairs ...string) *running {
 	t.Helper()
-	return start(t, environment(t, append([]string{"SERVICE_TOKENS", serviceToken}, pairs...)...))
+	return start(t, servicetest.Environment(t, append([]string{"SERVICE_TOKENS", servicetest.Token}, pairs...)...))
 }
 
 // Clients of all kinds, those that write all of a body before they read

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -51,7 +52,7 @@ func main() {
 // run is the whole program. It returns the exit status.
 func run(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, args, environ, stdout, stderr)
-	if err == nil {
+	if err == nil || errors.Is(err, flag.ErrHelp) { // the help has been written
 		return 0
 	}
 	if _, ok := errors.AsType[usageError](err); ok {

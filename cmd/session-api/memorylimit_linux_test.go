@@ -78,9 +78,9 @@ func TestFloodInLittleMemory(t *testing.T) {
 		"lru": {http.StatusCreated}, "ttl": {http.StatusCreated}, "none": {http.StatusCreated, http.StatusServiceUnavailable},
 	} {
 		t.Run(policy, func(t *testing.T) {
-			environ := environment(t,
+			environ := servicetest.Environment(t,
 				"CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors", "LOG_LEVEL", "info", "SESSION_MAX_ENTRIES", "1000000",
-				"SESSION_EVICTION_POLICY", policy, "SERVICE_TOKENS", serviceToken)
+				"SESSION_EVICTION_POLICY", policy, "SERVICE_TOKENS", servicetest.Token)
 			var p *process
 			group := smallGroup(t, limit)
 			if group == "" {
@@ -94,7 +94,7 @@ func TestFloodInLittleMemory(t *testing.T) {
 			assert.EqualValues(t, limit, says["bytes"])
 			assert.EqualValues(t, limit/100*40, says["SESSION_MAX_MEMORY_BYTES"])
 
-			service := http.Header{"Authorization": {"Bearer " + serviceToken}, "Content-Type": {"application/json"}}
+			service := http.Header{"Authorization": {"Bearer " + servicetest.Token}, "Content-Type": {"application/json"}}
 			signIn := func(user string) (id string) {
 				resp := do(t, http.MethodPost, "http://"+p.addr+"/api/sessions", service, `{"user":{"id":"`+user+`"}}`)
 				require.Equal(t, http.StatusCreated, resp.status, resp.body)

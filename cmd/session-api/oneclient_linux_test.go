@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/soaktest"
 )
 
@@ -103,7 +104,7 @@ func TestOneClient_connections(t *testing.T) {
 		"an answer that nobody reads":        strings.Repeat("GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n", 40),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors"))
+			s := start(t, servicetest.Environment(t, "MAX_CONNECTIONS", fmt.Sprint(most), "ACCESS_LOG", "errors"))
 			create := func() []time.Duration {
 				return asks(t, http.StatusCreated, http.MethodPost, s.url("/api/session"), asJSON, `{"inputs":{"step":1}}`)
 			}
@@ -117,7 +118,7 @@ func TestOneClient_connections(t *testing.T) {
 // Nor does it keep another's large body from its memory.
 func TestOneClient_bodyMemory(t *testing.T) {
 	const count, size = 260, 1_000_000
-	s := start(t, environment(t, "ACCESS_LOG", "errors"))
+	s := start(t, servicetest.Environment(t, "ACCESS_LOG", "errors"))
 	large := `{"inputs":{"text":"` + strings.Repeat("x", 900<<10) + `"}}`
 	v := visit(t, "http://"+s.addr, `{"inputs":{"step":1}}`)
 	put := func() []time.Duration {
@@ -156,7 +157,7 @@ func openFiles(page string) (n int) {
 // A body that does not come is answered long before the request's time is over,
 // and one whose handler gives it time is not.
 func TestMinBodyRate(t *testing.T) {
-	s := start(t, environment(t, "READ_TIMEOUT_MS", "60000"))
+	s := start(t, servicetest.Environment(t, "READ_TIMEOUT_MS", "60000"))
 	importing, imported := dial(t, s.addr)
 	_, err := io.WriteString(importing, "POST /api/import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"+
 		"Transfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n")
@@ -177,7 +178,7 @@ func TestMinBodyRate(t *testing.T) {
 
 // What net/http answers by itself is counted, and nothing else is.
 func TestRefusedRequestsAreCounted(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	long := "X-A: " + strings.Repeat("a", 17<<10)
 	for _, raw := range []string{
 		"GET /healthz HTTP/1.1\r\n\r\n",                                                      // no Host

@@ -24,7 +24,7 @@ func TestFewDescriptors(t *testing.T) {
 	run := func(t *testing.T, shell ...string) *process {
 		t.Helper()
 		cmd := exec.Command(shell[0], shell[1:]...)
-		cmd.Env = command(path, environment(t, "MAX_CONNECTIONS", "10000")).Env
+		cmd.Env = command(path, servicetest.Environment(t, "MAX_CONNECTIONS", "10000")).Env
 		p := launchCommand(t, cmd)
 		for range clients {
 			conn, _ := dial(t, p.addr)
@@ -50,7 +50,7 @@ func TestFewDescriptors(t *testing.T) {
 		assert.InDelta(t, files-files/2, lowered[0]["to"], float64(files/2))
 	})
 	t.Run("where there is room for all", func(t *testing.T) {
-		p := launch(t, path, environment(t, "MAX_CONNECTIONS", "100"))
+		p := launch(t, path, servicetest.Environment(t, "MAX_CONNECTIONS", "100"))
 		assert.NotContains(t, p.log.String(), "MAX_CONNECTIONS")
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/bolt"
 )
 
@@ -149,7 +150,7 @@ func TestOperator_importIntoARunningService(t *testing.T) {
 	_, records, _ := runOnce(t, onData(t, filledDir(t, 100)), "export")
 	for _, store := range []string{"memory", "bolt"} {
 		t.Run(store, func(t *testing.T) {
-			environ := environment(t, "SESSION_MAX_ENTRIES", "60", "SESSION_SECRET", sessionSecret)
+			environ := servicetest.Environment(t, "SESSION_MAX_ENTRIES", "60", "SESSION_SECRET", servicetest.SessionSecret)
 			if store == "bolt" {
 				environ["SESSION_DATA_DIR"] = t.TempDir()
 			}
@@ -173,7 +174,7 @@ func TestOperator_importIntoARunningService(t *testing.T) {
 			require.Zero(t, s.end(t))
 		})
 	}
-	s := start(t, environment(t, "SESSION_SECRET", sessionSecret))
+	s := start(t, servicetest.Environment(t, "SESSION_SECRET", servicetest.SessionSecret))
 	header := http.Header{"Content-Type": {"application/x-ndjson"}}
 	all := do(t, http.MethodPost, s.url("/api/import"), header, records)
 	assert.JSONEq(t, `{"imported":100,"existing":0,"ended":0,"expired":0,"present":100}`, all.body)
@@ -248,7 +249,7 @@ func TestOperator_backupAndRestore(t *testing.T) {
 	// A backup can be imported, too.
 	file, err := os.ReadFile(running)
 	require.NoError(t, err)
-	s = start(t, environment(t))
+	s = start(t, servicetest.Environment(t))
 	moved := do(t, http.MethodPost, s.url("/api/import"), http.Header{"Content-Type": {"application/x-ndjson"}}, string(file))
 	assert.Contains(t, moved.body, `"imported":400`)
 	again := do(t, http.MethodGet, s.url("/api/backup"), nil, "") // of sessions in memory

@@ -5,14 +5,16 @@ import (
 	"strings"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestConfigCommand(t *testing.T) {
 	var out, errOut bytes.Buffer
-	status := run(t.Context(), []string{"config"}, production(t,
-		"SESSION_SECRET", sessionSecret+","+otherSecret,
+	status := run(t.Context(), []string{"config"}, servicetest.Production(t,
+		"SESSION_SECRET", servicetest.SessionSecret+","+servicetest.OtherSecret,
 		"SESSION_ROLE_TTL_MS", "guest:2000,admin:1000",
 		"TRUSTED_PROXIES", "192.0.2.1,10.0.0.0/8",
 		"ALLOWED_ORIGINS", "https://a.example,https://b.example",
@@ -26,7 +28,7 @@ func TestConfigCommand(t *testing.T) {
 	} {
 		assert.Contains(t, strings.Split(out.String(), "\n"), line)
 	}
-	for _, secret := range []string{sessionSecret, otherSecret, serviceToken} {
+	for _, secret := range []string{servicetest.SessionSecret, servicetest.OtherSecret, servicetest.Token} {
 		assert.NotContains(t, out.String(), secret)
 	}
 }
@@ -77,7 +79,7 @@ func TestUsage(t *testing.T) {
 
 func TestConfigCommand_hidesPasswordsOfURLs(t *testing.T) {
 	var out, errOut bytes.Buffer
-	status := run(t.Context(), []string{"config"}, environment(t,
+	status := run(t.Context(), []string{"config"}, servicetest.Environment(t,
 		"OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:hunter2@collector:4318", "REDIS_URL", "redis://user:hunter2@localhost:1/0"), &out, &errOut)
 	require.Zero(t, status, errOut.String())
 	assert.NotContains(t, out.String()+errOut.String(), "hunter2")
@@ -87,7 +89,7 @@ func TestConfigCommand_hidesPasswordsOfURLs(t *testing.T) {
 // The settings in force stand alone on standard output, slips beside them.
 func TestConfig_printNamesSlips(t *testing.T) {
 	var out, errOut bytes.Buffer
-	status := run(t.Context(), []string{"config"}, environment(t, "MAX_ENTRIES", "7", "session_ttl_ms", "1"), &out, &errOut)
+	status := run(t.Context(), []string{"config"}, servicetest.Environment(t, "MAX_ENTRIES", "7", "session_ttl_ms", "1"), &out, &errOut)
 	require.Zero(t, status, errOut.String())
 	assert.Contains(t, out.String(), "SESSION_MAX_ENTRIES=10000\n")
 	assert.NotContains(t, out.String(), "did you mean")

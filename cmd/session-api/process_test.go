@@ -109,7 +109,7 @@ func TestProcess(t *testing.T) {
 
 	for name, sig := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT} {
 		t.Run(name, func(t *testing.T) {
-			p := launch(t, path, environment(t))
+			p := launch(t, path, servicetest.Environment(t))
 			conn, r := inFlight(t, p.addr)
 			p.signal(t, sig)
 			p.log.wait(t, "shutting down")
@@ -126,7 +126,7 @@ func TestProcess(t *testing.T) {
 
 	const again = "still shutting down; one more signal ends it at once"
 	t.Run("second signal", func(t *testing.T) {
-		p := launch(t, path, environment(t))
+		p := launch(t, path, servicetest.Environment(t))
 		conn, r := inFlight(t, p.addr)
 		p.signal(t, syscall.SIGTERM)
 		p.log.wait(t, "shutting down")
@@ -142,7 +142,7 @@ func TestProcess(t *testing.T) {
 	})
 
 	t.Run("third signal", func(t *testing.T) {
-		p := launch(t, path, environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience, "READ_TIMEOUT_MS", "600000"))
+		p := launch(t, path, servicetest.Environment(t, "SHUTDOWN_TIMEOUT_MS", beyondPatience, "READ_TIMEOUT_MS", "600000"))
 		inFlight(t, p.addr)
 		p.signal(t, syscall.SIGTERM)
 		p.log.wait(t, "shutting down")
@@ -159,8 +159,8 @@ func TestProcess(t *testing.T) {
 
 func rotate(t *testing.T, path string) {
 	t.Helper()
-	file := secretFile(t, sessionSecret+"\n")
-	p := launch(t, path, production(t, "HOST", "127.0.0.1", "SESSION_SECRET", "", "SESSION_SECRET_FILE", file))
+	file := servicetest.SecretFile(t, servicetest.SessionSecret+"\n")
+	p := launch(t, path, servicetest.Production(t, "HOST", "127.0.0.1", "SESSION_SECRET", "", "SESSION_SECRET_FILE", file))
 	const done, refused = "secrets reloaded", "secrets not reloaded, the old ones stay"
 	reload := func(content, answer string) {
 		t.Helper()
@@ -173,7 +173,7 @@ func rotate(t *testing.T, path string) {
 	old := p.create(t)
 	require.Equal(t, http.StatusOK, p.status(t, old))
 
-	reload(otherSecret+"\n"+sessionSecret+"\n", done)
+	reload(servicetest.OtherSecret+"\n"+servicetest.SessionSecret+"\n", done)
 	assert.Equal(t, http.StatusOK, p.status(t, old), "the second secret still verifies")
 	fresh := p.create(t)
 
@@ -181,13 +181,13 @@ func rotate(t *testing.T, path string) {
 	assert.Equal(t, http.StatusOK, p.status(t, old), "a bad file changes nothing")
 	assert.Equal(t, http.StatusOK, p.status(t, fresh))
 
-	reload(otherSecret, done)
+	reload(servicetest.OtherSecret, done)
 	assert.Equal(t, http.StatusUnauthorized, p.status(t, old), "a retired secret verifies nothing")
 	assert.Equal(t, http.StatusOK, p.status(t, fresh))
 
 	p.signal(t, syscall.SIGTERM)
 	assert.Zero(t, p.end(t))
-	for _, secret := range []string{sessionSecret, otherSecret} {
+	for _, secret := range []string{servicetest.SessionSecret, servicetest.OtherSecret} {
 		assert.NotContains(t, p.log.String(), secret)
 	}
 }
@@ -195,19 +195,19 @@ func rotate(t *testing.T, path string) {
 // A random session secret survives the reload of the tokens.
 func rotateTokens(t *testing.T, path string) {
 	t.Helper()
-	file := secretFile(t, serviceToken)
-	p := launch(t, path, environment(t, "SERVICE_TOKENS_FILE", file))
+	file := servicetest.SecretFile(t, servicetest.Token)
+	p := launch(t, path, servicetest.Environment(t, "SERVICE_TOKENS_FILE", file))
 	cleanup := func(token string) int {
 		resp := do(t, http.MethodPost, "http://"+p.addr+"/api/cleanup", http.Header{"Authorization": {"Bearer " + token}}, "")
 		return resp.status
 	}
 	cookie := p.create(t)
-	require.Equal(t, http.StatusOK, cleanup(serviceToken))
+	require.Equal(t, http.StatusOK, cleanup(servicetest.Token))
 
 	require.NoError(t, os.WriteFile(file, []byte("another-token"), 0o600))
 	p.signal(t, syscall.SIGHUP)
 	p.log.wait(t, "secrets reloaded")
-	assert.Equal(t, http.StatusUnauthorized, cleanup(serviceToken))
+	assert.Equal(t, http.StatusUnauthorized, cleanup(servicetest.Token))
 	assert.Equal(t, http.StatusOK, cleanup("another-token"))
 	assert.Equal(t, http.StatusOK, p.status(t, cookie))
 }

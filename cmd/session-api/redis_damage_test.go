@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -91,7 +92,7 @@ func TestRedis_namesMissingRights(t *testing.T) {
 		require.Equal(t, "OK", server.CLI(append([]string{"ACL", "SETUSER", "service", "reset", "on", ">secret", "~*"}, strings.Fields(rules)...)...))
 		log, errOut := newLogWatch(), &bytes.Buffer{}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		status := run(ctx, nil, environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr()), log, errOut)
+		status := run(ctx, nil, servicetest.Environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr()), log, errOut)
 		cancel()
 		require.Equal(t, 1, status, log)
 		assert.Contains(t, errOut.String(), says)
@@ -103,7 +104,7 @@ func TestRedis_namesMissingRights(t *testing.T) {
 func TestRedis_readinessNamesMissingRights(t *testing.T) {
 	server := redistest.Start(t, redistest.Set("user", "service", "on", ">secret", "~*", "+@all", "-evalsha"))
 	server.Stop()
-	one := start(t, environment(t, "REDIS_URL", "redis://service:secret@"+server.Addr()))
+	one := start(t, servicetest.Environment(t, "REDIS_URL", "redis://service:secret@"+server.Addr()))
 	server.Restart()
 	one.log.wait(t, "redis cannot be used")
 	got := do(t, http.MethodGet, one.url("/readyz"), nil, "")

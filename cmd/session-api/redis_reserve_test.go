@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -19,9 +20,9 @@ import (
 // Afterwards services and signed-in users go on, and what ends makes room again.
 func TestRedis_visitorsCannotTakeTheReserve(t *testing.T) {
 	server := redistest.Start(t, redistest.MaxMemory("64mb", "noeviction"))
-	set := []string{"SERVICE_TOKENS", serviceToken, "REDIS_TIMEOUT_MS", "20000", "SESSION_MAX_TTL_MS", "2592000000", "SESSION_TTL_MS", "2592000000"}
+	set := []string{"SERVICE_TOKENS", servicetest.Token, "REDIS_TIMEOUT_MS", "20000", "SESSION_MAX_TTL_MS", "2592000000", "SESSION_TTL_MS", "2592000000"}
 	one, other := two(t, server, set...)
-	asService := http.Header{"Authorization": {"Bearer " + serviceToken}, "Content-Type": {"application/json"}}
+	asService := http.Header{"Authorization": {"Bearer " + servicetest.Token}, "Content-Type": {"application/json"}}
 	service := func(method, path, body string) answer {
 		t.Helper()
 		return do(t, method, one.url(path), asService, body)

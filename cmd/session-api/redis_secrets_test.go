@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -26,12 +27,12 @@ func TestRedis_clientCertificates(t *testing.T) {
 	otherCert, otherKey := other.ClientCertificate()
 	_, port, _ := strings.Cut(other.Addr(), ":")
 
-	one := start(t, environment(t, "REDIS_URL", server.URL(), "REDIS_TLS_CA_FILE", server.CAFile(),
+	one := start(t, servicetest.Environment(t, "REDIS_URL", server.URL(), "REDIS_TLS_CA_FILE", server.CAFile(),
 		"REDIS_TLS_CERT_FILE", cert, "REDIS_TLS_KEY_FILE", key))
 	visit(t, one.url(""), "").read(one.url(""))
 
 	// The name in the certificate is localhost, and 127.0.0.1.
-	named := start(t, environment(t, "REDIS_URL", other.URL(), "REDIS_TLS_CA_FILE", other.CAFile(), "REDIS_TLS_SERVER_NAME", "localhost"))
+	named := start(t, servicetest.Environment(t, "REDIS_URL", other.URL(), "REDIS_TLS_CA_FILE", other.CAFile(), "REDIS_TLS_SERVER_NAME", "localhost"))
 	visit(t, named.url(""), "").read(named.url(""))
 
 	for name, tc := range map[string]struct {
@@ -49,7 +50,7 @@ func TestRedis_clientCertificates(t *testing.T) {
 			log, errOut := newLogWatch(), &bytes.Buffer{}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			require.Equal(t, 1, run(ctx, nil, environment(t, append(tc.environ, "LOG_FORMAT", "json")...), log, errOut), log)
+			require.Equal(t, 1, run(ctx, nil, servicetest.Environment(t, append(tc.environ, "LOG_FORMAT", "json")...), log, errOut), log)
 			assert.Contains(t, errOut.String(), tc.says)
 		})
 	}
@@ -69,7 +70,7 @@ func TestRedis_certificatesAreReadAgain(t *testing.T) {
 	}
 	install(server)
 	proxy := redistest.StartProxy(t, server.Addr())
-	one := start(t, environment(t, "REDIS_URL", "rediss://"+proxy.Addr(), "REDIS_TLS_CA_FILE", server.CAFile(),
+	one := start(t, servicetest.Environment(t, "REDIS_URL", "rediss://"+proxy.Addr(), "REDIS_TLS_CA_FILE", server.CAFile(),
 		"REDIS_TLS_CERT_FILE", cert, "REDIS_TLS_KEY_FILE", key))
 	v := visit(t, one.url(""), "")
 	install(stranger)
@@ -89,11 +90,11 @@ func TestRedis_passwordsAreReadAgain(t *testing.T) {
 		require.Equal(t, "OK", server.CLI("ACL", "SETUSER", "service", "on", "resetpass", ">"+password, "~*", "+@all"))
 	}
 	setPassword("first")
-	file := secretFile(t, "first\n")
+	file := servicetest.SecretFile(t, "first\n")
 	proxy := redistest.StartProxy(t, server.Addr())
 	host, port, err := net.SplitHostPort(proxy.Addr())
 	require.NoError(t, err)
-	one := start(t, environment(t, "REDIS_HOST", host, "REDIS_PORT", port, "REDIS_USERNAME", "service", "REDIS_PASSWORD_FILE", file))
+	one := start(t, servicetest.Environment(t, "REDIS_HOST", host, "REDIS_PORT", port, "REDIS_USERNAME", "service", "REDIS_PASSWORD_FILE", file))
 	v := visit(t, one.url(""), "")
 
 	setPassword("second")
@@ -129,7 +130,7 @@ func TestRedis_sentinelRefusalsNameTheirVariable(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			all := append(append([]string{"LOG_FORMAT", "json"}, environ...), tc.environ...)
-			require.Equal(t, 1, run(ctx, nil, environment(t, all...), log, errOut), log)
+			require.Equal(t, 1, run(ctx, nil, servicetest.Environment(t, all...), log, errOut), log)
 			assert.Contains(t, errOut.String(), tc.says)
 			assert.NotContains(t, errOut.String(), tc.not)
 			assert.NotContains(t, errOut.String()+log.String(), "hunter2")
@@ -140,8 +141,8 @@ func TestRedis_sentinelRefusalsNameTheirVariable(t *testing.T) {
 // The Sentinels' password is read from its file as Redis's is.
 func TestRedis_sentinelPasswordsFromFiles(t *testing.T) {
 	group := redistest.StartSentinel(t, redistest.Password("service", "secret"), redistest.SentinelPassword("watcher", "another"))
-	one := start(t, environment(t, "REDIS_SENTINELS", strings.Join(group.Addrs(), ","), "REDIS_SENTINEL_MASTER", group.MasterName(),
-		"REDIS_USERNAME", "service", "REDIS_PASSWORD_FILE", secretFile(t, "secret"),
-		"REDIS_SENTINEL_USERNAME", "watcher", "REDIS_SENTINEL_PASSWORD_FILE", secretFile(t, "another")))
+	one := start(t, servicetest.Environment(t, "REDIS_SENTINELS", strings.Join(group.Addrs(), ","), "REDIS_SENTINEL_MASTER", group.MasterName(),
+		"REDIS_USERNAME", "service", "REDIS_PASSWORD_FILE", servicetest.SecretFile(t, "secret"),
+		"REDIS_SENTINEL_USERNAME", "watcher", "REDIS_SENTINEL_PASSWORD_FILE", servicetest.SecretFile(t, "another")))
 	visit(t, one.url(""), "").read(one.url(""))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -32,7 +33,7 @@ func TestRedis_refusesTheSettings(t *testing.T) {
 			log, errOut := newLogWatch(), &bytes.Buffer{}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			require.Equal(t, 1, run(ctx, nil, environment(t, append(tc.environ, "LOG_FORMAT", "json",
+			require.Equal(t, 1, run(ctx, nil, servicetest.Environment(t, append(tc.environ, "LOG_FORMAT", "json",
 				"REDIS_DIAL_TIMEOUT_MS", "15000", "REDIS_TIMEOUT_MS", "15000")...), log, errOut), log)
 			assert.Contains(t, errOut.String(), tc.says)
 			assert.NotContains(t, errOut.String()+log.String(), "hunter2")
@@ -51,11 +52,11 @@ func TestRedis_withUserAndTLS(t *testing.T) {
 		"as one address": {"REDIS_URL", server.URL()},
 		"one by one": {
 			"REDIS_HOST", host, "REDIS_PORT", port, "REDIS_USERNAME", "service",
-			"REDIS_PASSWORD_FILE", secretFile(t, "pass,word\n"), "REDIS_TLS", "true",
+			"REDIS_PASSWORD_FILE", servicetest.SecretFile(t, "pass,word\n"), "REDIS_TLS", "true",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			one := start(t, environment(t, append(pairs, "REDIS_TLS_CA_FILE", server.CAFile())...))
+			one := start(t, servicetest.Environment(t, append(pairs, "REDIS_TLS_CA_FILE", server.CAFile())...))
 			visit(t, one.url(""), "").read(one.url(""))
 			require.Zero(t, one.end(t), one.errOut)
 			assert.NotContains(t, one.log.String()+one.errOut.String(), "pass,word")
@@ -73,7 +74,7 @@ func TestRedis_warnsOfEviction(t *testing.T) {
 
 func TestRedis_settingsReachTheStore(t *testing.T) {
 	server := redistest.Start(t)
-	one := start(t, environment(t, "REDIS_URL", server.URL(), "REDIS_DB", "2", "REDIS_PREFIX", "app:", "SESSION_COMPRESS_OVER_BYTES", "100"))
+	one := start(t, servicetest.Environment(t, "REDIS_URL", server.URL(), "REDIS_DB", "2", "REDIS_PREFIX", "app:", "SESSION_COMPRESS_OVER_BYTES", "100"))
 	v := visit(t, one.url(""), `{"inputs":{"text":"`+strings.Repeat("x", 1000)+`"}}`)
 	id, _, _ := strings.Cut(strings.TrimPrefix(v.token, "s:"), ".")
 	assert.Empty(t, server.CLI("GET", "app:"+id), "it is in another database")
@@ -87,7 +88,7 @@ func TestRedis_settingsReachTheStore(t *testing.T) {
 
 func TestRedis_behindSentinels(t *testing.T) {
 	sentinel := redistest.StartSentinel(t, redistest.Password("service", "secret"), redistest.SentinelPassword("watcher", "another"))
-	one := start(t, environment(t, "REDIS_SENTINELS", strings.Join(sentinel.Addrs(), ","), "REDIS_SENTINEL_MASTER", sentinel.MasterName(),
+	one := start(t, servicetest.Environment(t, "REDIS_SENTINELS", strings.Join(sentinel.Addrs(), ","), "REDIS_SENTINEL_MASTER", sentinel.MasterName(),
 		"REDIS_USERNAME", "service", "REDIS_PASSWORD", "secret", "REDIS_SENTINEL_USERNAME", "watcher", "REDIS_SENTINEL_PASSWORD", "another"))
 	v := visit(t, one.url(""), "")
 	v.read(one.url(""))
@@ -98,7 +99,7 @@ func TestRedis_behindSentinels(t *testing.T) {
 
 func TestRedis_onACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t)
-	one := start(t, environment(t, "REDIS_CLUSTER", strings.Join(cluster.Addrs()[:2], ",")))
+	one := start(t, servicetest.Environment(t, "REDIS_CLUSTER", strings.Join(cluster.Addrs()[:2], ",")))
 	for range 20 {
 		visit(t, one.url(""), `{"inputs":{"step":1}}`).read(one.url(""))
 	}

@@ -15,14 +15,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis/redistest"
 )
 
 // instanceOn is the environment of one of several instances.
 func instanceOn(t *testing.T, server *redistest.Server, pairs ...string) map[string]string {
 	t.Helper()
-	return environment(t, append([]string{
-		"REDIS_URL", server.URL(), "SESSION_SECRET", sessionSecret, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
+	return servicetest.Environment(t, append([]string{
+		"REDIS_URL", server.URL(), "SESSION_SECRET", servicetest.SessionSecret, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
 	}, pairs...)...)
 }
 

@@ -2,11 +2,9 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"time"
 
 	"session-api/internal/schema"
@@ -31,23 +29,13 @@ Exit status: 0 all that there is was read, 1 failed, 2 wrong usage.
 func salvage(args []string, environ map[string]string, std streams) error {
 	var to string
 	flags := flag.NewFlagSet("salvage", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&to, "to", "", "")
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return write(std.out, salvageUsage)
-	case err != nil:
-		return usageError("salvage: " + err.Error())
-	case flags.NArg() > 1:
-		return usageError(fmt.Sprintf("salvage: unknown argument %q", flags.Arg(1)))
-	}
-	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
-	if dir == "" {
-		return usageError("salvage: of which directory? SESSION_DATA_DIR is not set")
+	dir, err := directoryOf(flags, salvageUsage, args, environ, std.out)
+	if err != nil {
+		return err
 	}
 	now := time.Now()
 	var found bolt.Salvaged
-	var err error
 	if to != "" {
 		err = bolt.Build(now, to, func(add func(schema.Session) error) (err error) {
 			found, err = bolt.Salvage(now, dir, add)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/config"
+	"session-api/internal/servicetest"
 	"session-api/internal/store/memory"
 )
 
@@ -48,7 +49,7 @@ func TestServe_nothingConfigured(t *testing.T) {
 }
 
 func TestServe_production(t *testing.T) {
-	s := start(t, production(t, "HOST", "127.0.0.1"))
+	s := start(t, servicetest.Production(t, "HOST", "127.0.0.1"))
 	resp := do(t, http.MethodPost, s.url("/api/session"), nil, "")
 	require.Equal(t, http.StatusCreated, resp.status)
 	assert.Contains(t, resp.header.Get("Set-Cookie"), "; Secure")
@@ -57,13 +58,13 @@ func TestServe_production(t *testing.T) {
 	assert.Equal(t, "__Host-validator_session_id", s.log.all("listening")[0]["cookie"])
 	resp = do(t, http.MethodPost, s.url("/api/cleanup"), nil, "")
 	assert.Equal(t, http.StatusUnauthorized, resp.status)
-	resp = do(t, http.MethodPost, s.url("/api/cleanup"), http.Header{"Authorization": {"Bearer " + serviceToken}}, "")
+	resp = do(t, http.MethodPost, s.url("/api/cleanup"), http.Header{"Authorization": {"Bearer " + servicetest.Token}}, "")
 	assert.Equal(t, http.StatusOK, resp.status)
 
 	require.Zero(t, s.end(t), s.errOut)
 	assert.Empty(t, s.log.all("for development only"))
-	assert.NotContains(t, s.log.String(), sessionSecret)
-	assert.NotContains(t, s.log.String(), serviceToken)
+	assert.NotContains(t, s.log.String(), servicetest.SessionSecret)
+	assert.NotContains(t, s.log.String(), servicetest.Token)
 }
 
 func TestServe_refusesBadConfiguration(t *testing.T) {
@@ -87,20 +88,20 @@ func TestServe_takenPort(t *testing.T) {
 	require.NoError(t, err)
 
 	var out, errOut bytes.Buffer
-	assert.Equal(t, 1, run(t.Context(), nil, environment(t, "PORT", port), &out, &errOut))
+	assert.Equal(t, 1, run(t.Context(), nil, servicetest.Environment(t, "PORT", port), &out, &errOut))
 	assert.Contains(t, errOut.String(), "cannot listen on 127.0.0.1:"+port)
 	assert.Contains(t, errOut.String(), "in use")
 	assert.Empty(t, out.String())
 }
 
 func TestServe_warnsOfSlips(t *testing.T) {
-	s := start(t, environment(t, "SESSION_TTL", "1000", "SESSION_SECRET", "short"))
+	s := start(t, servicetest.Environment(t, "SESSION_TTL", "1000", "SESSION_SECRET", "short"))
 	assert.Contains(t, s.log.wait(t, "variables that are no settings")["names"], "SESSION_TTL (did you mean SESSION_TTL_MS?)")
 	assert.Contains(t, s.log.wait(t, "for development only")["SESSION_SECRET"], "shorter than 32 bytes")
 }
 
 func TestServe_settingsReachTheAPI(t *testing.T) {
-	s := start(t, environment(t,
+	s := start(t, servicetest.Environment(t,
 		"COOKIE_NAME", "sid", "COOKIE_DOMAIN", "a.example", "COOKIE_SAMESITE", "strict", "SESSION_TTL_MS", "60000",
 		"ALLOWED_ORIGINS", "https://app.example", "SESSION_MAX_BYTES", "2048", "CREATE_RATE_PER_MINUTE", "10",
 		"SESSION_FORBIDDEN_KEYS", "password",
@@ -133,7 +134,7 @@ func TestServe_settingsReachTheAPI(t *testing.T) {
 }
 
 func TestServe_headersOver16KiB(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	send := func(total int) string {
 		const head, tail = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Filler: ", "\r\n\r\n"
 		conn, r := dial(t, s.addr)
@@ -148,7 +149,7 @@ func TestServe_headersOver16KiB(t *testing.T) {
 }
 
 func TestServe_stalledHeaders(t *testing.T) {
-	s := start(t, environment(t, "READ_HEADER_TIMEOUT_MS", "50"))
+	s := start(t, servicetest.Environment(t, "READ_HEADER_TIMEOUT_MS", "50"))
 	conn, r := dial(t, s.addr)
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost:")
 	require.NoError(t, err)
@@ -157,7 +158,7 @@ func TestServe_stalledHeaders(t *testing.T) {
 }
 
 func TestServe_optionsOfEverything(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	conn, r := dial(t, s.addr)
 	_, err := io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 	require.NoError(t, err)
@@ -169,7 +170,7 @@ func TestServe_optionsOfEverything(t *testing.T) {
 }
 
 func TestHealthcheck(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	_, port, err := net.SplitHostPort(s.addr)
 	require.NoError(t, err)
 	check := func(environ map[string]string) (status int, text string) {
@@ -228,7 +229,7 @@ func TestServe_takesEveryOrigin(t *testing.T) {
 		"https://app.example", "http://localhost:4200", "https://xn--bcher-kva.example", "http://[::1]:3000",
 		"capacitor://localhost", "tauri://localhost", "chrome-extension://abcdefghijklmnop",
 	} {
-		c, err := config.Load(environment(t, "ALLOWED_ORIGINS", origin))
+		c, err := config.Load(servicetest.Environment(t, "ALLOWED_ORIGINS", origin))
 		require.NoError(t, err)
 		s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
 		require.NoError(t, err, origin)

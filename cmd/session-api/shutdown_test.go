@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestShutdown_letsRequestsFinish(t *testing.T) {
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	conn, r := inFlight(t, s.addr)
 	s.stop()
 	s.log.wait(t, "shutting down")
@@ -36,7 +38,7 @@ func TestShutdown_letsRequestsFinish(t *testing.T) {
 }
 
 func TestShutdown_cutsOffWhatTakesTooLong(t *testing.T) {
-	s := start(t, environment(t, "SHUTDOWN_TIMEOUT_MS", "20"))
+	s := start(t, servicetest.Environment(t, "SHUTDOWN_TIMEOUT_MS", "20"))
 	_, r := inFlight(t, s.addr)
 	assert.Zero(t, s.end(t), s.errOut)
 	assert.Len(t, s.log.all("requests were cut off"), 1)
@@ -46,7 +48,7 @@ func TestShutdown_cutsOffWhatTakesTooLong(t *testing.T) {
 
 // Readiness fails while the service goes on answering.
 func TestShutdown_delay(t *testing.T) {
-	s := start(t, environment(t, "SHUTDOWN_DELAY_MS", "1000"))
+	s := start(t, servicetest.Environment(t, "SHUTDOWN_DELAY_MS", "1000"))
 	began := time.Now()
 	s.stop()
 	s.log.wait(t, "shutting down")
@@ -77,7 +79,7 @@ func TestShutdown_doesNotWaitForSilence(t *testing.T) {
 // connection without a request, and one that is kept.
 func endBesideSilence(t *testing.T) time.Duration {
 	t.Helper()
-	s := start(t, environment(t))
+	s := start(t, servicetest.Environment(t))
 	_, silent := dial(t, s.addr)
 	keptAlive, r := dial(t, s.addr)
 	_, err := io.WriteString(keptAlive, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

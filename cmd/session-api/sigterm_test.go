@@ -80,7 +80,7 @@ func TestSIGTERM_losesNothing(t *testing.T) {
 		t.Run(sync, func(t *testing.T) {
 			dir := t.TempDir()
 			environ := func() map[string]string {
-				return environment(t, "SESSION_DATA_DIR", dir, "SESSION_SYNC", sync, "SESSION_SECRET", sessionSecret, "SHUTDOWN_DELAY_MS", "200",
+				return servicetest.Environment(t, "SESSION_DATA_DIR", dir, "SESSION_SYNC", sync, "SESSION_SECRET", servicetest.SessionSecret, "SHUTDOWN_DELAY_MS", "200",
 					"CREATE_RATE_PER_MINUTE", "0", "SESSION_MAX_ENTRIES", "1000000", "ACCESS_LOG", "errors")
 			}
 			times := rounds(t, "ROLLS", soaktest.Times(2, 50))

@@ -129,7 +129,7 @@ func TestSlowConnections(t *testing.T) {
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &files)) // which Go raises as far as it goes
 	require.Greater(t, files.Max, uint64(count+500), "the limit of open files (ulimit -Hn) is too low")
 
-	p := launch(t, servicetest.Binary(t), environment(t, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors", "SHUTDOWN_TIMEOUT_MS", "1000",
+	p := launch(t, servicetest.Binary(t), servicetest.Environment(t, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors", "SHUTDOWN_TIMEOUT_MS", "1000",
 		"READ_HEADER_TIMEOUT_MS", "120000", "READ_TIMEOUT_MS", "120000", "WRITE_TIMEOUT_MS", "120000"))
 	small := visit(t, "http://"+p.addr, `{"inputs":{"step":1}}`)
 	large := visit(t, "http://"+p.addr, `{"inputs":{"text":"`+strings.Repeat("x", 900<<10)+`"}}`)

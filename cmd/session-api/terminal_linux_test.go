@@ -36,7 +36,7 @@ func openTerminal(t *testing.T) (person, program *os.File) {
 // again while the terminal is there, and ends the service once it is gone.
 func TestTerminal(t *testing.T) {
 	person, program := openTerminal(t)
-	cmd := command(servicetest.Binary(t), environment(t, "SESSION_SECRET_FILE", secretFile(t, sessionSecret)))
+	cmd := command(servicetest.Binary(t), servicetest.Environment(t, "SESSION_SECRET_FILE", servicetest.SecretFile(t, servicetest.SessionSecret)))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = program, program, program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, cmd.Start())

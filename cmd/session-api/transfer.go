@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"session-api/internal/config"
@@ -86,9 +83,8 @@ func runTransfer(ctx context.Context, command string, args []string, environ map
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	logger := slog.New(slog.NewTextHandler(std.errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	open := openStore
 	if command == "export" && c.OnBolt() {

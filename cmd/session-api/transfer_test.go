@@ -534,7 +534,7 @@ func TestTransfer_refusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errOut bytes.Buffer
-			assert.Equal(t, c.status, run(t.Context(), strings.Fields(c.args), environment(t, c.environ...), &out, &errOut))
+			assert.Equal(t, c.status, run(t.Context(), strings.Fields(c.args), servicetest.Environment(t, c.environ...), &out, &errOut))
 			assert.Empty(t, out.String())
 			for _, text := range c.errOut {
 				assert.Contains(t, errOut.String(), text)

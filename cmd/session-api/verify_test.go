@@ -15,6 +15,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
+	"session-api/internal/servicetest"
 	"session-api/internal/store"
 	"session-api/internal/store/memory"
 )
@@ -51,7 +52,7 @@ func (w *watched) Close() error {
 // VERIFY_TIMEOUT_MS is how long a session may be read for a gateway, and a touch
 // that is late is over before the store is closed.
 func TestVerify_timeoutAndEnd(t *testing.T) {
-	environ := environment(t)
+	environ := servicetest.Environment(t)
 	environ["VERIFY_TIMEOUT_MS"], environ["SESSION_TOUCH_INTERVAL_MS"] = "60", "0"
 	c, err := config.Load(environ)
 	require.NoError(t, err)

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -20,7 +22,7 @@ func TestBoltConfig_whatSelectsIt(t *testing.T) {
 		{"SESSION_STORE=bolt REDIS_HOST=a SESSION_DATA_DIR=" + dir, "bolt"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := Load(environment(t, pairs(tc.environ)...))
+			c, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			assert.Equal(t, tc.store, c.Store.Kind)
 			assert.Equal(t, time.Second, c.Store.SyncInterval)
@@ -33,7 +35,7 @@ func TestBoltConfig_refuses(t *testing.T) {
 	for _, tc := range []struct{ environ, blames, says string }{
 		{"SESSION_STORE=bolt", "SESSION_DATA_DIR", "needs a directory"},
 		{"SESSION_DATA_DIR=data", "SESSION_DATA_DIR", `"data" is not an absolute path`},
-		{"SESSION_DATA_DIR=" + secretFile(t, "x"), "SESSION_DATA_DIR", "is not a directory"},
+		{"SESSION_DATA_DIR=" + servicetest.SecretFile(t, "x"), "SESSION_DATA_DIR", "is not a directory"},
 		{"SESSION_DATA_DIR=" + dir + "/data ANALYSIS_TMP_DIR=" + dir, "SESSION_DATA_DIR", "within ANALYSIS_TMP_DIR"},
 		{"SESSION_DATA_DIR=" + dir + " ANALYSIS_TMP_DIR=" + dir, "SESSION_DATA_DIR", "within ANALYSIS_TMP_DIR"},
 		{"SESSION_DATA_DIR=" + dir + " REDIS_URL=redis://a", "SESSION_STORE", "SESSION_DATA_DIR and REDIS_URL are both set"},
@@ -41,7 +43,7 @@ func TestBoltConfig_refuses(t *testing.T) {
 		{"SESSION_DATA_DIR=" + dir + " SESSION_SYNC_INTERVAL_MS=0", "SESSION_SYNC_INTERVAL_MS", "0 is not between 1"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			_, err := Load(environment(t, pairs(tc.environ)...))
+			_, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1, "%v", found)

@@ -10,35 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// Secrets of tests, long enough for production.
-const (
-	sessionSecret = "first-session-secret-of-the-tests"
-	otherSecret   = "other-session-secret-of-the-tests"
-	serviceToken  = "the-service-token-of-all-the-tests"
-)
-
-// environment is the pairs on top of what every test of a server sets: any
-// free port, and a directory of its own.
-func environment(t *testing.T, pairs ...string) map[string]string {
-	t.Helper()
-	environ := map[string]string{"PORT": "0", "ANALYSIS_TMP_DIR": t.TempDir()}
-	require.Zero(t, len(pairs)%2)
-	for i := 0; i < len(pairs); i += 2 {
-		environ[pairs[i]] = pairs[i+1]
-	}
-	return environ
-}
-
-func production(t *testing.T, pairs ...string) map[string]string {
-	t.Helper()
-	return environment(t, append([]string{
-		"APP_ENV", "production", "SESSION_SECRET", sessionSecret, "SERVICE_TOKENS", serviceToken,
-	}, pairs...)...)
-}
 
 func TestConfig_nothingSet(t *testing.T) {
 	c, err := Load(map[string]string{})
@@ -54,14 +30,14 @@ func TestConfig_nothingSet(t *testing.T) {
 }
 
 func TestConfig_production(t *testing.T) {
-	c, err := Load(production(t, "PORT", "80"))
+	c, err := Load(servicetest.Production(t, "PORT", "80"))
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:80", c.Address())
 	assert.True(t, c.secure())
 	assert.Equal(t, "json", c.Log.Format)
 	assert.Equal(t, 30*24*time.Hour, c.Sessions.AbsoluteTTL)
 	for value, want := range map[string]time.Duration{"0": 0, "60000": time.Minute, " ": 30 * 24 * time.Hour} {
-		c, err = Load(production(t, "SESSION_ABSOLUTE_TTL_MS", value))
+		c, err = Load(servicetest.Production(t, "SESSION_ABSOLUTE_TTL_MS", value))
 		require.NoError(t, err)
 		assert.Equal(t, want, c.Sessions.AbsoluteTTL, "%q", value)
 	}
@@ -87,7 +63,7 @@ func TestConfig_cookiePrefix(t *testing.T) {
 		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true"}, "validator_session_id"},
 		{[]string{"APP_ENV", "development", "COOKIE_SECURE", "true", "COOKIE_PREFIX", "host"}, "__Host-validator_session_id"},
 	} {
-		c, err := Load(production(t, tc.environ...))
+		c, err := Load(servicetest.Production(t, tc.environ...))
 		require.NoError(t, err, tc.environ)
 		assert.Equal(t, tc.want, c.BrowserCookieName(), tc.environ)
 	}
@@ -97,20 +73,20 @@ func TestConfig_cookiePrefix(t *testing.T) {
 		"COOKIE_PREFIX: COOKIE_NAME has a prefix of its own":        {"COOKIE_PREFIX", "host", "COOKIE_NAME", "__Secure-sid"},
 		`COOKIE_PREFIX: "lax" is not one of`:                        {"COOKIE_PREFIX", "lax"},
 	} {
-		_, err := Load(production(t, environ...))
+		_, err := Load(servicetest.Production(t, environ...))
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func TestConfig_allowedHosts(t *testing.T) {
-	c, err := Load(production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
+	c, err := Load(servicetest.Production(t, "ALLOWED_HOSTS", "App.Example, *.shop.example,10.0.0.7, [2001:db8::1],2001:db8::2,session-api"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"App.Example", "*.shop.example", "10.0.0.7", "2001:db8::1", "2001:db8::2", "session-api"}, c.Clients.hosts())
 	for host, want := range map[string]string{
 		"*": "DNS rebinding", "https://app.example": "scheme", "app.example/x": "path", "app.example:443": `write "app.example"`,
 		"a b": "neither", "*.*.example": "neither", "a.*": "neither", "bücher.example": "neither", "*.": "neither", "300.1.1.1": "neither",
 	} {
-		_, err := Load(production(t, "ALLOWED_HOSTS", "app.example,"+host))
+		_, err := Load(servicetest.Production(t, "ALLOWED_HOSTS", "app.example,"+host))
 		require.ErrorContains(t, err, "ALLOWED_HOSTS: ", host)
 		require.ErrorContains(t, err, want, host)
 	}
@@ -129,11 +105,11 @@ func TestConfig_emptyCountsAsNotSet(t *testing.T) {
 }
 
 func TestConfig_values(t *testing.T) {
-	c, err := Load(production(t,
+	c, err := Load(servicetest.Production(t,
 		"HOST", "[::1]",
 		"ALLOWED_ORIGINS", "https://app.example, http://localhost:4200,",
 		"TRUSTED_PROXIES", "10.1.2.3/8, 192.0.2.1,2001:db8::/32,::ffff:192.0.2.2",
-		"SESSION_SECRET", sessionSecret+" , "+otherSecret,
+		"SESSION_SECRET", servicetest.SessionSecret+" , "+servicetest.OtherSecret,
 		"SESSION_ROLE_TTL_MS", "admin:900000, team:a:3600000",
 		"SESSION_FORBIDDEN_KEYS", "apiKey,password",
 		"LOG_LEVEL", " WARN ",
@@ -148,7 +124,7 @@ func TestConfig_values(t *testing.T) {
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),
 		netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("192.0.2.2/32"),
 	}, c.Clients.TrustedProxies)
-	assert.Equal(t, secrets{sessionSecret, otherSecret}, c.Secrets.Session)
+	assert.Equal(t, secrets{servicetest.SessionSecret, servicetest.OtherSecret}, c.Secrets.Session)
 	assert.Equal(t, map[string]time.Duration{"admin": 15 * time.Minute, "team:a": time.Hour}, c.Sessions.RoleTTL)
 	assert.Equal(t, []string{"apiKey", "password"}, c.Documents.ForbiddenKeys)
 	assert.Equal(t, slog.LevelWarn, c.Log.Level)
@@ -250,7 +226,7 @@ func TestConfig_refuses(t *testing.T) {
 		{"token like a session's", []string{"SERVICE_TOKENS", "s:abc"}, "SERVICE_TOKENS", "session token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Load(environment(t, tc.environ...))
+			_, err := Load(servicetest.Environment(t, tc.environ...))
 			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1)
@@ -268,21 +244,21 @@ func TestConfig_production_refuses(t *testing.T) {
 		says    string
 	}{
 		{"no session secret", []string{"SESSION_SECRET", ""}, "SESSION_SECRET", "required in production"},
-		{"a short session secret", []string{"SESSION_SECRET", sessionSecret + ",short"}, "SESSION_SECRET", "number 2 of 2 has 5 bytes"},
+		{"a short session secret", []string{"SESSION_SECRET", servicetest.SessionSecret + ",short"}, "SESSION_SECRET", "number 2 of 2 has 5 bytes"},
 		{"no service token", []string{"SERVICE_TOKENS", ","}, "SERVICE_TOKENS", "required in production"},
 		{"a short service token", []string{"SERVICE_TOKENS", "short"}, "SERVICE_TOKENS", "number 1 of 1 has 5 bytes"},
-		{"a secret in quotes", []string{"SESSION_SECRET", `"` + sessionSecret + `"`}, "SESSION_SECRET", "number 1 of 1 is in quotes"},
-		{"a token in single quotes", []string{"SERVICE_TOKENS", serviceToken + ",'" + serviceToken + "'"}, "SERVICE_TOKENS", "number 2 of 2 is in quotes"},
-		{"a secret behind a byte order mark", []string{"SESSION_SECRET", "\uFEFF" + sessionSecret}, "SESSION_SECRET", "byte order mark"},
+		{"a secret in quotes", []string{"SESSION_SECRET", `"` + servicetest.SessionSecret + `"`}, "SESSION_SECRET", "number 1 of 1 is in quotes"},
+		{"a token in single quotes", []string{"SERVICE_TOKENS", servicetest.Token + ",'" + servicetest.Token + "'"}, "SERVICE_TOKENS", "number 2 of 2 is in quotes"},
+		{"a secret behind a byte order mark", []string{"SESSION_SECRET", "\uFEFF" + servicetest.SessionSecret}, "SESSION_SECRET", "byte order mark"},
 		{
 			"a file with a byte order mark",
-			[]string{"SESSION_SECRET", "", "SESSION_SECRET_FILE", secretFile(t, "\uFEFF"+sessionSecret+"\n")},
+			[]string{"SESSION_SECRET", "", "SESSION_SECRET_FILE", servicetest.SecretFile(t, "\uFEFF"+servicetest.SessionSecret+"\n")},
 			"SESSION_SECRET", "byte order mark",
 		},
 		{"a cookie over plain HTTP", []string{"COOKIE_SECURE", "false"}, "COOKIE_SECURE", "plain HTTP"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := Load(production(t, tc.environ...))
+			_, err := Load(servicetest.Production(t, tc.environ...))
 			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1)
@@ -320,7 +296,7 @@ func TestConfig_unknownStoreHidesNothing(t *testing.T) {
 		{[]string{"SESSION_DATA_DIR", "relative", "PORT", "x"}, []string{"PORT", "SESSION_STORE", "SESSION_DATA_DIR"}},
 		{[]string{"SESSION_MAX_ENTRIES", "0"}, []string{"SESSION_STORE", "SESSION_MAX_ENTRIES"}},
 	} {
-		environ := environment(t, append(tc.environ, "SESSION_STORE", "postgres")...)
+		environ := servicetest.Environment(t, append(tc.environ, "SESSION_STORE", "postgres")...)
 		if tc.blames[0] != "PORT" {
 			delete(environ, "PORT")
 		}
@@ -348,16 +324,16 @@ func TestConfig_nodeEnv(t *testing.T) {
 		{"development", "production", false},
 		{"production", "development", true},
 	} {
-		c, err := Load(production(t, "APP_ENV", tc.appEnv, "NODE_ENV", tc.nodeEnv))
+		c, err := Load(servicetest.Production(t, "APP_ENV", tc.appEnv, "NODE_ENV", tc.nodeEnv))
 		require.NoError(t, err)
 		assert.Equal(t, tc.production, c.Production(), "%+v", tc)
 		assert.Equal(t, tc.production, c.secure(), "%+v", tc)
 	}
 
-	_, err := Load(environment(t, "NODE_ENV", "production"))
+	_, err := Load(servicetest.Environment(t, "NODE_ENV", "production"))
 	assert.ErrorContains(t, err, "SESSION_SECRET: required in production")
 	assert.ErrorContains(t, err, "NODE_ENV: production counts as APP_ENV=production")
-	_, err = Load(environment(t, "APP_ENV", "production", "NODE_ENV", "production"))
+	_, err = Load(servicetest.Environment(t, "APP_ENV", "production", "NODE_ENV", "production"))
 	assert.NotContains(t, err.Error(), "NODE_ENV")
 }
 

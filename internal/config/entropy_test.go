@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -23,10 +25,10 @@ func TestSecretsWithoutEntropy(t *testing.T) {
 		strings.Repeat("a", 20) + strings.Repeat("b", 20),
 	} {
 		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS"} {
-			_, err := Load(production(t, name, weak))
+			_, err := Load(servicetest.Production(t, name, weak))
 			require.ErrorContains(t, err, name+": number 1 of 1 is not random enough", weak)
 			assert.NotContains(t, err.Error(), weak)
-			_, err = Load(environment(t, name, weak))
+			_, err = Load(servicetest.Environment(t, name, weak))
 			require.NoError(t, err, "development takes it")
 		}
 	}
@@ -46,10 +48,10 @@ func TestSecretsWithoutEntropy(t *testing.T) {
 // A service token that is a session secret as well would let its holders sign
 // sessions of anybody.
 func TestOneValueForTwoSecrets(t *testing.T) {
-	_, err := Load(production(t, "SERVICE_TOKENS", serviceToken+","+otherSecret, "SESSION_SECRET", sessionSecret+","+otherSecret))
+	_, err := Load(servicetest.Production(t, "SERVICE_TOKENS", servicetest.Token+","+servicetest.OtherSecret, "SESSION_SECRET", servicetest.SessionSecret+","+servicetest.OtherSecret))
 	require.ErrorContains(t, err, "SERVICE_TOKENS: one of them is a SESSION_SECRET as well")
-	_, err = Load(production(t, "SERVICE_TOKENS_FILE", secretFile(t, sessionSecret), "SERVICE_TOKENS", ""))
+	_, err = Load(servicetest.Production(t, "SERVICE_TOKENS_FILE", servicetest.SecretFile(t, servicetest.SessionSecret), "SERVICE_TOKENS", ""))
 	require.ErrorContains(t, err, "SERVICE_TOKENS: one of them is a SESSION_SECRET as well")
-	_, err = Load(environment(t, "SERVICE_TOKENS", sessionSecret, "SESSION_SECRET", sessionSecret))
+	_, err = Load(servicetest.Environment(t, "SERVICE_TOKENS", servicetest.SessionSecret, "SESSION_SECRET", servicetest.SessionSecret))
 	require.NoError(t, err)
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -17,7 +19,7 @@ func TestConfig_originsThatBrowsersSend(t *testing.T) {
 		"chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://9f6f3f7a-0b1e-4a55-8a3c-3a8d8f5a9b1c",
 		"safari-web-extension://E4F6BE6D-93A1-4F5E-8D3C-0A1B2C3D4E5F", "http://[::ffff:102:304]",
 	}
-	c, err := Load(environment(t, "ALLOWED_ORIGINS", strings.Join(origins, ",")))
+	c, err := Load(servicetest.Environment(t, "ALLOWED_ORIGINS", strings.Join(origins, ",")))
 	require.NoError(t, err)
 	assert.Equal(t, origins, c.Clients.AllowedOrigins)
 }
@@ -75,7 +77,7 @@ func TestConfig_originsThatNeverMatch(t *testing.T) {
 		"https://a.example https://b.example": "no host name",
 		"https://a<b":                         "no host name",
 	} {
-		_, err := Load(environment(t, "ALLOWED_ORIGINS", "https://fine.example,"+origin))
+		_, err := Load(servicetest.Environment(t, "ALLOWED_ORIGINS", "https://fine.example,"+origin))
 		var found Problems
 		require.ErrorAs(t, err, &found, origin)
 		require.Len(t, found, 1)
@@ -85,7 +87,7 @@ func TestConfig_originsThatNeverMatch(t *testing.T) {
 }
 
 func TestConfig_proxies(t *testing.T) {
-	c, err := Load(environment(t, "TRUSTED_PROXIES", "::ffff:10.0.0.0/104, ::FFFF:192.0.2.0/120,::ffff:198.51.100.7/128,::ffff:203.0.113.9,2001:db8::/32,fe80::/10"))
+	c, err := Load(servicetest.Environment(t, "TRUSTED_PROXIES", "::ffff:10.0.0.0/104, ::FFFF:192.0.2.0/120,::ffff:198.51.100.7/128,::ffff:203.0.113.9,2001:db8::/32,fe80::/10"))
 	require.NoError(t, err)
 	assert.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.7/32"),
@@ -112,7 +114,7 @@ func TestConfig_proxies(t *testing.T) {
 		"010.0.0.1":               "neither",
 		"https://gateway.example": "neither",
 	} {
-		_, err := Load(environment(t, "TRUSTED_PROXIES", "192.0.2.1,"+value))
+		_, err := Load(servicetest.Environment(t, "TRUSTED_PROXIES", "192.0.2.1,"+value))
 		var found Problems
 		require.ErrorAs(t, err, &found, value)
 		require.Len(t, found, 1)

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 
+	"session-api/internal/servicetest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -53,8 +55,8 @@ func TestPrintHidesPasswordsOfURLs(t *testing.T) {
 }
 
 func TestSecretFilesThatEverybodyReads(t *testing.T) {
-	file := secretFile(t, sessionSecret)
-	c, err := Load(environment(t, "SESSION_SECRET_FILE", file))
+	file := servicetest.SecretFile(t, servicetest.SessionSecret)
+	c, err := Load(servicetest.Environment(t, "SESSION_SECRET_FILE", file))
 	require.NoError(t, err)
 	assert.Empty(t, c.ReadableSecretFiles())
 	require.NoError(t, os.Chmod(file, 0o644))
@@ -73,12 +75,12 @@ func TestPrint_readsBack(t *testing.T) {
 		"TRUSTED_PROXIES":         {"10.0.0.0/8,192.0.2.1/32"},
 	} {
 		for _, value := range values {
-			c, err := Load(environment(t, name, value))
+			c, err := Load(servicetest.Environment(t, name, value))
 			require.NoError(t, err)
 			assert.Contains(t, c.Print(), "\n"+name+"="+value+"\n")
 		}
 	}
-	c, err := Load(environment(t, "OTEL_EXPORTER_OTLP_HEADERS", "key=hunter2"))
+	c, err := Load(servicetest.Environment(t, "OTEL_EXPORTER_OTLP_HEADERS", "key=hunter2"))
 	require.NoError(t, err)
 	assert.Equal(t, "hunter2", c.Tracing.Headers.Values.Get("key"))
 	assert.Contains(t, c.Print(), "\nOTEL_EXPORTER_OTLP_HEADERS=***\n")

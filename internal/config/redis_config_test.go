@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/servicetest"
 	"session-api/internal/store/redis"
 )
 
@@ -21,7 +22,7 @@ func authorityFile(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	t.Cleanup(server.Close)
-	return secretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	return servicetest.SecretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 }
 
 func TestRedisConfig_whatSelectsIt(t *testing.T) {
@@ -41,7 +42,7 @@ func TestRedisConfig_whatSelectsIt(t *testing.T) {
 		{"SESSION_STORE=memory REDIS_URL=http://somebody-elses REDIS_PASSWORD_FILE=/missing", "memory"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := Load(environment(t, pairs(tc.environ)...))
+			c, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			assert.Equal(t, tc.store, c.Store.Kind)
 		})
@@ -69,7 +70,7 @@ func TestRedisConfig_options(t *testing.T) {
 		change(&o)
 		return o
 	}
-	password, sentinels := secretFile(t, "p,a ss\n"), secretFile(t, "other")
+	password, sentinels := servicetest.SecretFile(t, "p,a ss\n"), servicetest.SecretFile(t, "other")
 	for _, tc := range []struct {
 		environ string
 		want    redis.Options
@@ -103,7 +104,7 @@ func TestRedisConfig_options(t *testing.T) {
 		},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := Load(environment(t, pairs(tc.environ)...))
+			c, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			got, err := c.RedisOptions()
 			require.NoError(t, err)
@@ -131,7 +132,7 @@ func TestRedisConfig_TLS(t *testing.T) {
 		{"REDIS_CLUSTER=a:1 REDIS_TLS=true REDIS_TLS_CA_FILE=" + authority, true, true},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			c, err := Load(environment(t, pairs(tc.environ)...))
+			c, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			require.NoError(t, err)
 			o, err := c.RedisOptions()
 			require.NoError(t, err)
@@ -147,7 +148,7 @@ func TestRedisConfig_TLS(t *testing.T) {
 
 func TestRedisConfig_refuses(t *testing.T) {
 	const pw = "hunter2"
-	password, authority := secretFile(t, pw), authorityFile(t)
+	password, authority := servicetest.SecretFile(t, pw), authorityFile(t)
 	for _, tc := range []struct{ environ, blames, says string }{
 		{"SESSION_STORE=redis", "SESSION_STORE", "set one of REDIS_URL, REDIS_HOST"},
 		{"REDIS_URL=a:6379", "REDIS_URL", "redis://user:password@host:port/database"},
@@ -185,8 +186,8 @@ func TestRedisConfig_refuses(t *testing.T) {
 		{"REDIS_HOST=a REDIS_USERNAME=u", "REDIS_USERNAME", "set REDIS_PASSWORD"},
 		{"REDIS_HOST=a REDIS_PASSWORD=p REDIS_PASSWORD_FILE=" + password, "REDIS_PASSWORD_FILE", "not both"},
 		{"REDIS_HOST=a REDIS_PASSWORD_FILE=/missing/" + pw, "REDIS_PASSWORD_FILE", "no such file"},
-		{"REDIS_HOST=a REDIS_PASSWORD_FILE=" + secretFile(t, "\n"), "REDIS_PASSWORD_FILE", "empty"},
-		{"REDIS_HOST=a REDIS_PASSWORD_FILE=" + secretFile(t, pw+"\n"+pw), "REDIS_PASSWORD_FILE", "more than one line"},
+		{"REDIS_HOST=a REDIS_PASSWORD_FILE=" + servicetest.SecretFile(t, "\n"), "REDIS_PASSWORD_FILE", "empty"},
+		{"REDIS_HOST=a REDIS_PASSWORD_FILE=" + servicetest.SecretFile(t, pw+"\n"+pw), "REDIS_PASSWORD_FILE", "more than one line"},
 		{"REDIS_HOST=a REDIS_DB=-1", "REDIS_DB", "-1 is not between"},
 		{"REDIS_HOST=a REDIS_TLS_CA_FILE=" + authority, "REDIS_TLS_CA_FILE", "set REDIS_TLS=true"},
 		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CA_FILE=/missing", "REDIS_TLS_CA_FILE", "no such file"},
@@ -211,7 +212,7 @@ func TestRedisConfig_refuses(t *testing.T) {
 		{"REDIS_HOST=a SESSION_COMPRESS_OVER_BYTES=-1", "SESSION_COMPRESS_OVER_BYTES", "-1 is not between 0"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
-			_, err := Load(environment(t, pairs(tc.environ)...))
+			_, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
 			var found Problems
 			require.ErrorAs(t, err, &found)
 			require.Len(t, found, 1, "%v", found)
@@ -223,7 +224,7 @@ func TestRedisConfig_refuses(t *testing.T) {
 }
 
 func TestRedisConfig_namesEverythingAtOnce(t *testing.T) {
-	_, err := Load(environment(t, pairs("REDIS_URL=ftp://a REDIS_TLS_CA_FILE=/missing REDIS_SENTINEL_MASTER=m "+
+	_, err := Load(servicetest.Environment(t, pairs("REDIS_URL=ftp://a REDIS_TLS_CA_FILE=/missing REDIS_SENTINEL_MASTER=m "+
 		"REDIS_PREFIX=* REDIS_TIMEOUT_MS=x LOG_LEVEL=loud REDIS_PASSWORD_FILE=/missing")...))
 	var found Problems
 	require.ErrorAs(t, err, &found)
@@ -241,9 +242,9 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 	for _, environ := range []string{
 		"REDIS_URL=redis://user:" + pw + "@a/1",
 		"REDIS_HOST=a REDIS_PASSWORD=" + pw,
-		"REDIS_SENTINELS=a:1 REDIS_SENTINEL_MASTER=m REDIS_SENTINEL_PASSWORD=" + pw + " REDIS_PASSWORD_FILE=" + secretFile(t, pw),
+		"REDIS_SENTINELS=a:1 REDIS_SENTINEL_MASTER=m REDIS_SENTINEL_PASSWORD=" + pw + " REDIS_PASSWORD_FILE=" + servicetest.SecretFile(t, pw),
 	} {
-		c, err := Load(environment(t, pairs(environ)...))
+		c, err := Load(servicetest.Environment(t, pairs(environ)...))
 		require.NoError(t, err)
 		assert.Contains(t, c.Print(), "=***\n")
 		assert.Contains(t, c.Print(), "SESSION_STORE=redis\n")
@@ -254,9 +255,9 @@ func TestRedisConfig_showsNoPassword(t *testing.T) {
 
 // A reload is about Redis's passwords, too, where Redis is used.
 func TestRedisConfig_reload(t *testing.T) {
-	file, password := secretFile(t, sessionSecret), filepath.Join(t.TempDir(), "password")
+	file, password := servicetest.SecretFile(t, servicetest.SessionSecret), filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("p"), 0o600))
-	c, err := Load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_HOST", "a", "REDIS_PASSWORD_FILE", password))
+	c, err := Load(servicetest.Environment(t, "SESSION_SECRET_FILE", file, "REDIS_HOST", "a", "REDIS_PASSWORD_FILE", password))
 	require.NoError(t, err)
 	fresh, read, err := c.RereadSecrets()
 	require.NoError(t, err)
@@ -271,7 +272,7 @@ func TestRedisConfig_reload(t *testing.T) {
 	_, _, err = c.RereadSecrets()
 	require.ErrorContains(t, err, "REDIS_PASSWORD_FILE")
 
-	c, err = Load(environment(t, "SESSION_SECRET_FILE", file, "REDIS_PASSWORD_FILE", password))
+	c, err = Load(servicetest.Environment(t, "SESSION_SECRET_FILE", file, "REDIS_PASSWORD_FILE", password))
 	require.NoError(t, err)
 	_, read, err = c.RereadSecrets()
 	require.NoError(t, err)

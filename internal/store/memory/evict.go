@@ -108,7 +108,7 @@ func (s *Store) Refused(sess *schema.Session) error {
 }
 
 func (s *Store) fits(sess *schema.Session) error {
-	next := holding{amount{1, costOf(len(sess.Doc), sess.UserID, sess.Files)}, sess.UserID == ""}
+	next := holding{amount{1, s.Cost(sess)}, sess.UserID == ""}
 	return s.budget.fits(next, sess.Trusted)
 }
 
