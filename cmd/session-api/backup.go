@@ -85,13 +85,13 @@ func (j *backupJob) run(ctx context.Context, std streams) (head transfer.BackupH
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(j.fetch(ctx, &c, writer)) }()
 	defer func() { _ = reader.Close() }()
-	return j.keep(ctx, reader, c.Documents.MaxBytes, std)
+	return j.keep(ctx, reader, std)
 }
 
 // keep writes what it reads to the file.
-func (j *backupJob) keep(ctx context.Context, in io.Reader, maxBytes int, std streams) (head transfer.BackupHead, err error) {
+func (j *backupJob) keep(ctx context.Context, in io.Reader, std streams) (head transfer.BackupHead, err error) {
 	if j.to == "-" {
-		return j.check(ctx, io.TeeReader(in, std.out), maxBytes)
+		return j.check(ctx, io.TeeReader(in, std.out))
 	}
 	temp, err := os.CreateTemp(filepath.Dir(j.to), "."+filepath.Base(j.to)+".*")
 	if err != nil {
@@ -103,7 +103,7 @@ func (j *backupJob) keep(ctx context.Context, in io.Reader, maxBytes int, std st
 		}
 	}()
 	out := bufio.NewWriterSize(temp, 1<<20)
-	head, err = j.check(ctx, io.TeeReader(in, out), maxBytes)
+	head, err = j.check(ctx, io.TeeReader(in, out))
 	if err == nil {
 		err = errors.Join(out.Flush(), temp.Sync())
 	}
@@ -115,8 +115,8 @@ func (j *backupJob) keep(ctx context.Context, in io.Reader, maxBytes int, std st
 }
 
 // check reads a backup to its end.
-func (j *backupJob) check(ctx context.Context, in io.Reader, maxBytes int) (transfer.BackupHead, error) {
-	b, err := transfer.NewBackupReader(io.TeeReader(in, j.lines), maxBytes)
+func (j *backupJob) check(ctx context.Context, in io.Reader) (transfer.BackupHead, error) {
+	b, err := transfer.NewBackupReader(io.TeeReader(in, j.lines), maxDocument)
 	if err != nil {
 		return transfer.BackupHead{}, err
 	}

@@ -200,6 +200,18 @@ func environOf(t *testing.T, s *running, dir string, more ...string) map[string]
 	return onData(t, dir, append([]string{"HOST", host, "PORT", port}, more...)...)
 }
 
+// How large a session may be is the service's to say: a command that was not told so
+// backs it up all the same.
+func TestOperator_backupKnowsNoLimits(t *testing.T) {
+	s := start(t, servicetest.Environment(t, "SESSION_MAX_BYTES", "4194304"))
+	resp, _ := send(t, http.DefaultClient, http.MethodPost, s.url("/api/session"), `{"inputs":{"a":"`+strings.Repeat("x", 2<<20)+`"}}`, "Content-Type", "application/json")
+	require.Equal(t, http.StatusCreated, resp.status)
+	host, port, _ := strings.Cut(s.addr, ":")
+	result := backedUp(t, servicetest.Environment(t, "HOST", host, "PORT", port), "-")
+	require.Zero(t, result.status, result.errOut)
+	assert.Equal(t, 3, strings.Count(result.out, "\n"))
+}
+
 func TestOperator_backupAndRestore(t *testing.T) {
 	const count = 400
 	const token = "a-service-token-of-this-test-only-0123456789"
