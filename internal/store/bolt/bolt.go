@@ -175,7 +175,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	}
 	back := holdBack(held)
 	c.index, c.logBytes, c.over, c.lastNumber = held.index, held.logBytes, held.over, held.last
-	c.owners, c.reserved, c.seen.txid = held.owners, held.reserve, held.txid
+	c.owners, c.reserved, c.seen.txid, c.journal = held.owners, held.reserve, held.txid, held.journal
 	l := &loader{s, file, held, now}
 	if err := l.load(&o.Memory, o.Logger); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	l.sayLoaded(o.Logger, c.info, isNew, len(back), began.now())
 	c.calibrate(held.countingBytes(), 0)
 	if held.logBytes > growth {
-		c.fill = max(1, float64(int64(held.used)*held.pageSize-held.reserve)/float64(held.logBytes)) //nolint:gosec // within the file
+		c.fill = max(1, float64(int64(held.used)*held.pageSize-c.fixed())/float64(held.logBytes)) //nolint:gosec // within the file
 	}
 	return c.takeOver()
 }

@@ -39,7 +39,6 @@ type batch struct {
 	collected bool
 	// deferred are marks that have to wait until there is room.
 	deferred []marked
-	txid     uint64
 	// gone are keys whose sessions have ended, and that another key led to.
 	gone   []store.Key
 	writer *writer // nil if it has not come to that
@@ -58,7 +57,7 @@ func (c *committer) commit(b *batch) (err error) {
 		}
 	}()
 	if c.data != nil {
-		if err := c.look(0); err != nil {
+		if err := c.look(c.seen.txid, false); err != nil {
 			c.dropBecause(err)
 		}
 	}
@@ -68,6 +67,26 @@ func (c *committer) commit(b *batch) (err error) {
 		}
 		slow.again() // reading all of it, or writing it anew, takes its time
 	}
+	w := newWriter(c.lastNumber, c.index, c.graces, c.tombs, c.values)
+	b.writer, c.values = w, nil
+	defer func() {
+		if cap(w.values) <= 2*batchBytes {
+			c.values = w.values
+		}
+	}()
+	inLog := c.collecting() || len(c.over) > 0 // what is written depends on what is there
+	if !inLog {
+		c.write(w, b)
+		switch {
+		case w.err != nil:
+			return w.err
+		case w.added == 0 && !c.failed.isOn():
+			return nil
+		case c.journals(w):
+			slow.again() // what came before was more the processors' work than the disk's
+			return c.writeJournal(w)
+		}
+	}
 	tx, err := c.data.db.Begin(true)
 	if err != nil {
 		return err
@@ -76,36 +95,34 @@ func (c *committer) commit(b *batch) (err error) {
 	if number(tx) != c.seen.txid+1 || !c.isOwn(tx) {
 		return errForeign
 	}
-	if b.writer, err = newWriter(tx, c.index, c.graces, c.tombs, c.values); err != nil {
+	if err := w.use(tx, c.journal.records); err != nil {
 		return err
 	}
-	w := b.writer
-	c.write(w, b)
-	c.values = nil
-	if cap(w.values) <= 2*batchBytes {
-		c.values = w.values
-	}
-	if w.err != nil {
-		return w.err
-	}
-	if w.added == 0 && w.dropped == 0 && !c.failed.isOn() {
-		return nil
+	if inLog {
+		c.write(w, b)
+		if w.err != nil {
+			return w.err
+		}
+		if w.added == 0 && w.dropped == 0 && !c.failed.isOn() {
+			return nil
+		}
 	}
 	if err := w.noteTally(); err != nil {
 		return err
 	}
-	slow.again() // what came before was more the processors' work than the disk's
+	slow.again()
 	taking := startClock()
-	b.txid = number(tx)
-	c.doubt = doubt{b.txid, w.news}
+	id := number(tx)
+	c.doubt = doubt{id, w.next - 1, w.news}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	took := taking.now()
-	c.usually(took)
-	c.wrote = c.queue.clock.now()
-	c.health.took(took)
-	return c.look(b.txid)
+	c.committed(taking.now())
+	if err := c.look(id, true); err != nil {
+		return err
+	}
+	c.journal.absorbed()
+	return nil
 }
 
 // drop closes the file after a failure: what bbolt knows of it may be wrong.

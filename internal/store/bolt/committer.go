@@ -47,6 +47,9 @@ type committer struct {
 	doubt   doubt
 	// disowned: another process has taken the file.
 	disowned atomic.Bool
+	// journal is that of the open file. It is not used before noJournalBefore.
+	journal         journal
+	noJournalBefore time.Duration
 	// renamed: the file's name may not be on the disk.
 	renamed bool
 
@@ -145,7 +148,7 @@ func (c *committer) finish(written bool) {
 		return
 	}
 	if c.data != nil {
-		if err := c.look(0); err != nil {
+		if err := c.look(c.seen.txid, false); err != nil {
 			c.dropBecause(err)
 		}
 	}
@@ -232,7 +235,7 @@ func (c *committer) sleep(d time.Duration) bool {
 		return true
 	}
 	c.keepUp()
-	if err := c.look(0); err != nil {
+	if err := c.look(c.seen.txid, false); err != nil {
 		c.dropBecause(err)
 		return false
 	}

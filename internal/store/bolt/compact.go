@@ -84,7 +84,7 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 	defer func() { _ = src.Close() }()
 	renumbered := make(map[uint64]uint64, len(held.live))
 	err = src.View(func(tx *bbolt.Tx) error {
-		if err := tx.Bucket([]byte(logBucket)).ForEach(func(number, value []byte) error {
+		put := func(number, value []byte) error {
 			counts, err := held.counts(number, value)
 			if err != nil || !counts {
 				freed++
@@ -95,8 +95,14 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 			renumbered[n] = uint64(kept)           //nolint:gosec // it counts
 			key := appendNumber(nil, uint64(kept)) //nolint:gosec // as above
 			return w.put(logBucket, key, seal(bytes.Clone(value[:len(value)-sumBytes]), 0, key))
-		}); err != nil {
+		}
+		if err := tx.Bucket([]byte(logBucket)).ForEach(put); err != nil {
 			return err
+		}
+		for i, record := range held.journal.records {
+			if err := put(appendNumber(nil, held.last-uint64(len(held.journal.records)-1-i)), record); err != nil { //nolint:gosec // it counts
+				return err
+			}
 		}
 		if err := w.noteTally(kept); err != nil {
 			return err

@@ -47,6 +47,7 @@ type content struct {
 	served    []uint64
 	owners    owners
 	reserve   int64
+	journal   journal
 	txid      uint64
 }
 
@@ -89,13 +90,17 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 		}
 		return nil, err
 	}
-	all := c.sum(now.UnixMilli())
+	journalErr := c.journal(im.tally)
+	all := c.sum(now.UnixMilli(), im.tally)
 	all.pages, all.used, all.pageSize, all.txid = im.end, im.used(), im.pageSize, im.txid
 	if !all.hasFormat {
 		return nil, damaged("it does not say its format")
 	}
 	if err := all.checkVersion(); err != nil {
 		return nil, err
+	}
+	if journalErr != nil {
+		return nil, journalErr
 	}
 	if err := all.checkNumbers(im.tally); err != nil {
 		return nil, err
@@ -118,6 +123,7 @@ type collector struct {
 	index *index
 	mu    sync.Mutex
 	parts []*section
+	found journal
 }
 
 // section is what one visit has seen, in order.
@@ -131,6 +137,9 @@ type section struct {
 	served    []uint64
 	owners    owners
 	reserve   int64
+	// area is what the journal's area holds, found where it is.
+	area  []byte
+	found journal
 }
 
 type numberedGrace struct {
@@ -141,7 +150,7 @@ type numberedGrace struct {
 
 func (c *collector) bucket(name string) (func() visit, error) {
 	add := map[string]func(*section, []byte, []byte, int64) error{
-		logBucket: (*section).entry, metaBucket: (*section).meta,
+		logBucket: (*section).entry, metaBucket: (*section).meta, journalBucket: (*section).journal,
 	}[name]
 	if add == nil {
 		return nil, damaged("it has a bucket that is not known, %q", name)
@@ -216,8 +225,8 @@ func (p *section) entry(key, value []byte, off int64) error {
 }
 
 // sum puts the sections together: of each key the last entry counts.
-func (c *collector) sum(now int64) *content {
-	all := &content{index: c.index, graces: make(map[store.Key]grace)}
+func (c *collector) sum(now int64, t tally) *content {
+	all := &content{index: c.index, graces: make(map[store.Key]grace), journal: c.found}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
 		all.version = max(all.version, p.version)
@@ -260,6 +269,9 @@ func (c *collector) sum(now int64) *content {
 			}
 		}
 		p.places = nil
+	}
+	if all.entries == 0 {
+		all.last = t.last()
 	}
 	all.uses.apply(all.live)
 	applyServed(all.served, all.live)

@@ -71,10 +71,10 @@ func (c *committer) lookAt() (v version, info os.FileInfo, err error) {
 	return v, info, nil
 }
 
-// look makes sure that the open file is the one at the path, and as the last
-// transaction has left it; written says that a transaction of that number has just
-// been written.
-func (c *committer) look(written uint64) error {
+// look makes sure that the open file is the one at the path, and as it was left: with
+// the transaction of that number as its last one. written says that this process has
+// written to it since it looked last.
+func (c *committer) look(txid uint64, written bool) error {
 	v, info, err := c.lookAt()
 	switch {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
@@ -88,11 +88,10 @@ func (c *committer) look(written uint64) error {
 	}
 	was := c.seen
 	switch {
-	case written > 0 && v.txid != written,
-		written == 0 && v.txid != was.txid,
-		written == 0 && was.sum != 0 && v.sum != was.sum:
+	case v.txid != txid,
+		txid == was.txid && was.sum != 0 && v.sum != was.sum:
 		return errForeign
-	case written == 0 && was.sum != 0 && c.alarms < falseAlarms && (v.size != was.size || !v.modified.Equal(was.modified)):
+	case !written && was.sum != 0 && c.alarms < falseAlarms && (v.size != was.size || !v.modified.Equal(was.modified)):
 		c.touched = true
 		return errTouched
 	}
@@ -175,24 +174,27 @@ func (c *committer) inspect() (os.FileInfo, error) {
 		return nil, fmt.Errorf("%w: it bears another stamp", errForeign)
 	case held.txid != c.seen.txid && held.txid != c.doubt.txid:
 		return nil, fmt.Errorf("%w: it holds the state of another time", errForeign)
+	case held.last < c.lastNumber || held.last > max(c.lastNumber, c.doubt.last):
+		return nil, fmt.Errorf("%w: its last record is another one", errForeign)
 	}
 	if c.seen.sum != 0 && held.txid == c.seen.txid && c.touched {
 		c.alarms++ // something moves its time that does not change it
 	}
 	c.touched = false
-	if held.txid == c.doubt.txid { // it was written, though nobody was told so
+	if held.txid == c.doubt.txid || held.last > c.lastNumber { // it was written, though nobody was told so
 		c.queue.markUnsure(c.doubt.news)
 	}
-	c.doubt = doubt{}
+	c.doubt, c.journal, c.lastNumber = doubt{}, held.journal, held.last
 	c.owners, c.reserved = held.owners, held.reserve
 	c.seen = version{txid: held.txid}
 	return info, nil
 }
 
-// doubt is a transaction of which nobody knows whether it is in the file.
+// doubt is a transaction, or a frame of the journal, that may be in the file or not.
+// last is the number of its last record, txid 0 for a frame.
 type doubt struct {
-	txid uint64
-	news map[store.Key]news
+	txid, last uint64
+	news       map[store.Key]news
 }
 
 // takeOver makes the file that was just opened this process's. Where it has no room
@@ -201,7 +203,7 @@ func (c *committer) takeOver() error {
 	c.grow(c.data.db)
 	err := c.claim()
 	if err == nil {
-		return c.look(c.seen.txid)
+		return c.look(c.seen.txid, true)
 	}
 	c.drop()
 	if !noRoom(err) {
@@ -213,12 +215,12 @@ func (c *committer) takeOver() error {
 	return nil
 }
 
-// claim writes this process's stamp to the file, and takes or gives back the
-// reserve.
+// claim writes this process's stamp to the file, makes the journal, moves what that
+// holds to the log, and takes or gives back the reserve.
 func (c *committer) claim() error {
 	full := c.full.isOn()
 	stamped, reserved := c.owners.is(c.stamp), c.reserved > 0
-	if stamped && reserved != full {
+	if stamped && reserved != full && len(c.journal.records) == 0 && (c.journal.size > 0 || full) {
 		return nil
 	}
 	next := c.owners
@@ -226,7 +228,12 @@ func (c *committer) claim() error {
 		next = next.with(c.stamp)
 	}
 	size := int64(0)
-	err := c.update(func(meta *bbolt.Bucket) error {
+	err := c.update(func(tx *bbolt.Tx, meta *bbolt.Bucket) error {
+		if !full {
+			if err := makeJournal(tx, c.journalSize()); err != nil {
+				return err
+			}
+		}
 		if err := meta.Put([]byte(ownersKey), next.value()); err != nil {
 			return err
 		}
@@ -246,11 +253,14 @@ func (c *committer) claim() error {
 		return err
 	}
 	c.owners, c.reserved = next, size
-	return nil
+	if c.journal.size == 0 {
+		c.journal, err = c.data.journal()
+	}
+	return err
 }
 
-// update changes what is in meta.
-func (c *committer) update(change func(meta *bbolt.Bucket) error) (err error) {
+// update changes what is in meta, and moves what the journal holds to the log.
+func (c *committer) update(change func(tx *bbolt.Tx, meta *bbolt.Bucket) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = asError(p)
@@ -265,8 +275,17 @@ func (c *committer) update(change func(meta *bbolt.Bucket) error) (err error) {
 	if meta == nil {
 		return errForeign
 	}
-	if err := change(meta); err != nil {
+	if err := change(tx, meta); err != nil {
 		return err
+	}
+	if len(c.journal.records) > 0 {
+		w := newWriter(c.lastNumber, nil, nil, nil, nil)
+		if err := w.use(tx, c.journal.records); err != nil {
+			return err
+		}
+		if err := w.noteTally(); err != nil {
+			return err
+		}
 	}
 	id := number(tx)
 	if id != c.seen.txid+1 {
@@ -277,7 +296,11 @@ func (c *committer) update(change func(meta *bbolt.Bucket) error) (err error) {
 		return err
 	}
 	c.doubt = doubt{}
-	return c.look(id)
+	if err := c.look(id, true); err != nil {
+		return err
+	}
+	c.journal.absorbed()
+	return nil
 }
 
 // number is that of a transaction.

@@ -133,9 +133,9 @@ func (d *directory) create() error {
 	return d.adopt(temp)
 }
 
-// newData makes a data file without sessions. fill puts into meta what it needs
+// newData makes a data file without sessions. fill puts into it what it needs
 // besides.
-func newData(path string, fill func(meta *bbolt.Bucket) error, options *bbolt.Options) (*data, error) {
+func newData(path string, fill func(tx *bbolt.Tx, meta *bbolt.Bucket) error, options *bbolt.Options) (*data, error) {
 	d, err := openBolt(path, os.O_CREATE|os.O_EXCL, nil, options)
 	if err != nil {
 		return nil, fmt.Errorf("making the data file: %w", err)
@@ -149,7 +149,7 @@ func newData(path string, fill func(meta *bbolt.Bucket) error, options *bbolt.Op
 			return err
 		}
 		if fill != nil {
-			if err := fill(b); err != nil {
+			if err := fill(tx, b); err != nil {
 				return err
 			}
 		}

@@ -25,7 +25,7 @@ func (t tally) first() uint64 { return t.last() - uint64(t)&(1<<tallyBits-1) + 1
 
 // noteTally notes what the log holds at the end of a transaction.
 func (w *writer) noteTally() error {
-	t := tally(0)
+	t := tallyOf(w.next-1, 0)
 	if key, _ := w.log.Cursor().First(); key != nil {
 		if first, ok := parseNumber(key); ok {
 			t = tallyOf(w.next-1, int64(w.next-first)) //nolint:gosec // it counts
@@ -34,8 +34,13 @@ func (w *writer) noteTally() error {
 	return w.log.SetSequence(uint64(t))
 }
 
-// checkNumbers returns what is wrong with the numbers of the entries.
+// checkNumbers returns what is wrong with the numbers of the log's entries.
 func (c *content) checkNumbers(t tally) error {
+	log := content{entries: c.entries - int64(len(c.journal.records)), first: c.first, last: c.last - uint64(len(c.journal.records))}
+	return log.check(t)
+}
+
+func (c *content) check(t tally) error {
 	missing := int64(0)
 	if c.entries > 0 {
 		missing = int64(c.last-c.first+1) - c.entries //nolint:gosec // entries that there were
@@ -43,6 +48,8 @@ func (c *content) checkNumbers(t tally) error {
 	switch {
 	case missing > 0:
 	case t == 0, t.last() < c.last: // an earlier version has written since
+		return nil
+	case c.entries == 0 && t == tallyOf(t.last(), 0): // all of them were collected
 		return nil
 	case c.entries == 0, t.last() > c.last:
 		missing = int64(t.last() - c.last) //nolint:gosec // as above

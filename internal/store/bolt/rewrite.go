@@ -63,7 +63,12 @@ func (c *committer) begin() error {
 	if !next.is(c.stamp) {
 		next = next.with(c.stamp)
 	}
-	made, err := newData(temp, func(meta *bbolt.Bucket) error {
+	made, err := newData(temp, func(tx *bbolt.Tx, meta *bbolt.Bucket) error {
+		if size > 0 {
+			if err := makeJournal(tx, c.journalSize()); err != nil {
+				return err
+			}
+		}
 		if err := meta.Put([]byte(ownersKey), next.value()); err != nil {
 			return err
 		}
@@ -237,8 +242,8 @@ func (a *anew) write(c *committer, with func(w *writer)) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	w, err := newWriter(tx, a.index, c.graces, c.tombs, c.values)
-	if err != nil {
+	w := newWriter(a.lastNumber, a.index, c.graces, c.tombs, c.values)
+	if err := w.use(tx, nil); err != nil {
 		return err
 	}
 	with(w)
@@ -307,7 +312,7 @@ func (c *committer) change() (err error) {
 		c.owners = c.owners.with(c.stamp)
 	}
 	c.reserved, c.renamed, c.passEnd, c.over = c.reservedAnew, true, 0, nil
-	c.doubt, c.seen, c.alarms = doubt{}, version{}, 0
+	c.doubt, c.seen, c.alarms, c.journal = doubt{}, version{}, 0, journal{}
 	if old != nil {
 		old.close()
 	}
@@ -319,7 +324,7 @@ func (c *committer) change() (err error) {
 		c.drop()
 		return err
 	}
-	c.calibrate(c.logBytes, c.seen.used-c.freeInFile()-c.reserved)
+	c.calibrate(c.logBytes, c.seen.used-c.freeInFile()-c.fixed())
 	c.log.Info("the data file was written anew", "fileBytes", c.seen.size, "wasBytes", before)
 	return nil
 }
@@ -335,7 +340,8 @@ func (c *committer) settleIn() error {
 	}
 	c.seen = v
 	c.health.fileBytes.Store(v.size)
-	return nil
+	c.journal, err = c.data.journal()
+	return err
 }
 
 // writeAnew writes the file anew while all wait for that.

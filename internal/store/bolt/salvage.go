@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,7 @@ func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found
 	readAhead(file)
 	s := &salvage{file: file, size: info.Size(), entries: make(map[uint64]saved), claimed: make(map[uint64]bool)}
 	found.Heads = s.walk()
+	s.readJournal()
 	found.Lost = s.lost()
 	for _, one := range s.last() {
 		if one.session.kind != sessionKind {
@@ -117,6 +119,7 @@ type salvage struct {
 	claimed  map[uint64]bool // pages that something leads to
 	missing  []numbers       // what lost pages were for
 	tally    tally
+	journal  uint64 // the page of the journal; 0 if nothing leads to it
 }
 
 // walk finds the entries. It reports whether both heads are lost.
@@ -136,6 +139,10 @@ func (s *salvage) walk() (headless bool) {
 	seen := false
 	for i := range root.count {
 		flags, key, value, at, ok := root.element(i)
+		if ok && flags == bucketFlag && string(key) == journalBucket && len(value) >= 8 {
+			s.journal = native.Uint64(value)
+			continue
+		}
 		if !ok || root.flags != leafFlag || flags != bucketFlag || string(key) != logBucket || len(value) < bucketHeader {
 			continue
 		}
@@ -303,6 +310,62 @@ func (s *salvage) scan(missing []numbers) {
 			s.leaf(&p, in)
 		}
 	}
+}
+
+// readJournal notes the entries of the journal which the log should have and has not,
+// or which follow it.
+func (s *salvage) readJournal() {
+	if s.pageSize == 0 {
+		return
+	}
+	if p, ok := s.page(s.journal); ok {
+		s.readFrames(&p)
+		return
+	}
+	for id := range uint64(s.size / s.pageSize) { //nolint:gosec // a size is not negative
+		if s.claimed[id] {
+			continue
+		}
+		if p, ok := s.page(id); ok && p.flags == leafFlag {
+			s.readFrames(&p)
+		}
+	}
+}
+
+// readFrames does so of a page, if it is that of the journal. Whether a frame is whole
+// takes the owner's stamp to say: what counts here are the checksums of entries.
+func (s *salvage) readFrames(p *page) {
+	_, key, area, off, ok := p.element(0)
+	if !ok || string(key) != journalKey {
+		return
+	}
+	_, last := s.bounds()
+	lost := append([]numbers{{from: last + 1}}, s.missing...)
+	for at := 0; at+frameHeader < len(area); {
+		length := frameHeader + int(binary.BigEndian.Uint32(area[at:]))
+		if length > len(area)-at || !s.readFrame(area[at:at+length], off+int64(at), lost) {
+			at++
+			continue
+		}
+		at += length
+	}
+}
+
+// readFrame does so of a frame, if that is what there is.
+func (s *salvage) readFrame(frame []byte, off int64, lost []numbers) (whole bool) {
+	_ = eachRecord(frame, func(n uint64, record []byte, at int) error { // as far as it can be read
+		e, err := openEntry(appendNumber(nil, n), record)
+		if err != nil {
+			return err
+		}
+		whole = true
+		_, there := s.entries[n]
+		if !there && slices.ContainsFunc(lost, func(in numbers) bool { return in.has(n) }) {
+			s.entries[n] = saved{n, entryHead{e.kind, e.key}, off + int64(at), int64(len(record))}
+		}
+		return nil
+	})
+	return whole
 }
 
 // lost is how many entries between the first and the last are not there.

@@ -107,7 +107,10 @@ func (c *committer) calibrate(log, file int64) {
 // nothing else.
 func (c *committer) liveLog() int64 { return int64(c.share * float64(c.counted())) }
 
-func (c *committer) liveFile() int64 { return int64(c.fill*float64(c.liveLog())) + c.reserved + growth }
+func (c *committer) liveFile() int64 { return int64(c.fill*float64(c.liveLog())) + c.fixed() + growth }
+
+// fixed is what of the file is neither log nor free.
+func (c *committer) fixed() int64 { return c.reserved + c.journal.size }
 
 // bound is how large the file may be: less while nothing is written.
 func (c *committer) bound() int64 {

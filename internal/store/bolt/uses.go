@@ -40,7 +40,7 @@ func (c *committer) keepUses() (err error) {
 		}
 	}
 	value, served = seal(value, 0, []byte(usesKey)), seal(served, 0, []byte(servedKey))
-	return c.update(func(meta *bbolt.Bucket) error {
+	return c.update(func(_ *bbolt.Tx, meta *bbolt.Bucket) error {
 		if err := meta.Put([]byte(servedKey), served); err != nil {
 			return err
 		}

@@ -13,10 +13,12 @@ import (
 // writer appends to the log, in one transaction. After an error it does nothing
 // more.
 type writer struct {
-	log    *bbolt.Bucket
-	index  *index
-	graces *graces
-	tombs  *tombs
+	// log is nil until use is called: until then entries are kept in pending.
+	log     *bbolt.Bucket
+	pending [][]byte
+	index   *index
+	graces  *graces
+	tombs   *tombs
 
 	// next is the number of the next entry.
 	next uint64
@@ -39,21 +41,34 @@ type news struct {
 	tomb tomb
 }
 
-func newWriter(tx *bbolt.Tx, x *index, g *graces, t *tombs, values []byte) (*writer, error) {
-	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, tombs: t, values: values[:0], news: make(map[store.Key]news)}
-	if w.log == nil {
-		return nil, errors.New("the data file has no log")
+func newWriter(last uint64, x *index, g *graces, t *tombs, values []byte) *writer {
+	return &writer{next: last + 1, index: x, graces: g, tombs: t, values: values[:0], news: make(map[store.Key]news)}
+}
+
+// use makes the writer write to the log in the transaction: first the records of the
+// journal, then what was put before.
+func (w *writer) use(tx *bbolt.Tx, journal [][]byte) error {
+	log := tx.Bucket([]byte(logBucket))
+	if log == nil {
+		return errors.New("the data file has no log")
 	}
-	w.log.FillPercent = 1 // what is there stays as it is, until it goes
-	w.next = 1
-	if last, _ := w.log.Cursor().Last(); last != nil {
-		n, ok := parseNumber(last)
-		if !ok {
-			return nil, fmt.Errorf("the log of the data file: %w", errContent)
+	log.FillPercent = 1 // what is there stays as it is, until it goes
+	number := w.next - uint64(len(w.pending)+len(journal))
+	if last, _ := log.Cursor().Last(); last != nil {
+		if n, ok := parseNumber(last); !ok || n != number-1 {
+			return fmt.Errorf("%w: its log ends with another record", errForeign)
 		}
-		w.next = n + 1
 	}
-	return w, nil
+	for _, records := range [][][]byte{journal, w.pending} {
+		for _, record := range records {
+			if err := log.Put(appendNumber(w.scratch[:0], number), record); err != nil {
+				return err
+			}
+			number++
+		}
+	}
+	w.log, w.pending = log, nil
+	return nil
 }
 
 // entryBytes is what an entry takes beside its value.
@@ -66,6 +81,10 @@ func (w *writer) put(from int) {
 	value := w.values[from:len(w.values):len(w.values)]
 	w.added += int64(len(value)) + entryBytes
 	w.next++
+	if w.log == nil {
+		w.pending = append(w.pending, value)
+		return
+	}
 	if w.err == nil {
 		w.err = w.log.Put(key, value)
 	}
