@@ -128,14 +128,17 @@ func eachRecord(frame []byte, yield func(n uint64, record []byte, off int) error
 }
 
 // parseJournal calls yield with the records of the valid frames that follow the record
-// with the number last, and returns where these frames end. What follows them must be
-// stale, or of a write that did not finish: if a frame is missing among others, the
-// journal is damaged.
+// with the number last, and returns where these frames end. What follows them is
+// stale, or of a write that did not finish. If a frame with a later number is found
+// there, one was lost, and the journal is damaged.
 func parseJournal(area []byte, owner stamp, last uint64, yield func(n uint64, record []byte, off int) error) (end int, err error) {
 	for {
 		first, length := parseFrame(area[end:], owner)
-		if length == 0 || first <= last {
+		if length == 0 {
 			break
+		}
+		if first <= last { // nothing was written here since the log has these records
+			return end, nil
 		}
 		if first != last+1 {
 			return end, damaged("%d records are missing before the journal; it may have been copied while it was written", first-last-1)
