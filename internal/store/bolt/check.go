@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"session-api/internal/store/bolt/datafile"
+
 	"go.etcd.io/bbolt"
 )
 
@@ -98,7 +100,7 @@ func askBolt(path string) error {
 		return errors.Join(found...)
 	})
 	if err != nil {
-		err = damaged("%v", err)
+		err = datafile.Damaged("%v", err)
 	}
 	return errors.Join(err, db.Close())
 }

@@ -12,7 +12,11 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/bolt/datafile"
 )
+
+// ErrDamaged: the data file is not as it was written.
+var ErrDamaged = datafile.ErrDamaged
 
 // content is what a data file holds, less the sessions themselves.
 type content struct {
@@ -79,22 +83,22 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the data file: %w", err)
 	}
-	im, err := openImage(file, info.Size())
+	pages, err := datafile.Open(file, info.Size())
 	if err != nil {
 		return nil, err
 	}
 	c := &collector{index: newIndex()}
-	if err := im.buckets(c.bucket); err != nil {
+	if err := pages.Buckets(c.bucket); err != nil {
 		if errors.Is(err, errSum) || errors.Is(err, errContent) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		return nil, err
 	}
-	journalErr := c.journal(im.tally)
-	all := c.sum(now.UnixMilli(), im.tally)
-	all.pages, all.used, all.pageSize, all.txid = im.end, im.used(), im.pageSize, im.txid
+	journalErr := c.journal()
+	all := c.sum(now.UnixMilli())
+	all.pages, all.used, all.pageSize, all.txid = pages.End, pages.Used(), pages.PageSize, pages.TxID
 	if !all.hasFormat {
-		return nil, damaged("it does not say its format")
+		return nil, datafile.Damaged("it does not say its format")
 	}
 	if err := all.checkVersion(); err != nil {
 		return nil, err
@@ -102,7 +106,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if journalErr != nil {
 		return nil, journalErr
 	}
-	if err := all.checkNumbers(im.tally); err != nil {
+	if err := all.checkNumbers(c.tally); err != nil {
 		return nil, err
 	}
 	return all, nil
@@ -124,6 +128,7 @@ type collector struct {
 	mu    sync.Mutex
 	parts []*section
 	found journal
+	tally tally
 }
 
 // section is what one visit has seen, in order.
@@ -148,24 +153,22 @@ type numberedGrace struct {
 	to     grace
 }
 
-func (c *collector) bucket(name string) (func() visit, error) {
+func (c *collector) bucket(name string, sequence uint64) (func() datafile.Visitor, error) {
 	add := map[string]func(*section, []byte, []byte, int64) error{
 		logBucket: (*section).entry, metaBucket: (*section).meta, journalBucket: (*section).journal,
 	}[name]
 	if add == nil {
-		return nil, damaged("it has a bucket that is not known, %q", name)
+		return nil, datafile.Damaged("it has a bucket that is not known, %q", name)
 	}
-	return func() visit {
+	if name == logBucket {
+		c.tally = tally(sequence)
+	}
+	return func() datafile.Visitor {
 		p := &section{of: c}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.parts = append(c.parts, p)
-		return func(key, value []byte, at int64, flags uint64) error {
-			if flags != 0 {
-				return errContent
-			}
-			return add(p, key, value, at)
-		}
+		return func(key, value []byte, off int64) error { return add(p, key, value, off) }
 	}, nil
 }
 
@@ -225,7 +228,7 @@ func (p *section) entry(key, value []byte, off int64) error {
 }
 
 // sum puts the sections together: of each key the last entry counts.
-func (c *collector) sum(now int64, t tally) *content {
+func (c *collector) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace), journal: c.found}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
@@ -271,7 +274,7 @@ func (c *collector) sum(now int64, t tally) *content {
 		p.places = nil
 	}
 	if all.entries == 0 {
-		all.last = t.last()
+		all.last = c.tally.last()
 	}
 	all.uses.apply(all.live)
 	applyServed(all.served, all.live)
@@ -332,8 +335,8 @@ func (c *collector) sumGraces(all *content, now int64) {
 }
 
 // read reads the entry, which is good until the next one is read.
-func (p *place) read(w *window) (entry, error) {
-	value, err := w.read(p.off, int64(p.size))
+func (p *place) read(buf *datafile.Buffer) (entry, error) {
+	value, err := buf.Read(p.off, int64(p.size))
 	if err != nil {
 		return entry{}, err
 	}
@@ -345,8 +348,8 @@ func (p *place) read(w *window) (entry, error) {
 }
 
 // session reads the session of a place.
-func (p *place) session(w *window) (schema.Session, error) {
-	e, err := p.read(w)
+func (p *place) session(buf *datafile.Buffer) (schema.Session, error) {
+	e, err := p.read(buf)
 	if err != nil {
 		return schema.Session{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"session-api/internal/store"
+	"session-api/internal/store/bolt/datafile"
 )
 
 // What is here makes sure that the file which is written is the one that the next
@@ -60,12 +61,12 @@ func (c *committer) lookAt() (v version, info os.FileInfo, err error) {
 	}
 	v.size, v.modified = info.Size(), info.ModTime()
 	for _, at := range []int64{0, c.data.pageSize} {
-		head, err := readHead(f, at)
+		meta, err := datafile.ReadMeta(f, at)
 		if err != nil {
 			return v, info, err
 		}
-		if head != nil && head.txid >= v.txid {
-			v.txid, v.sum, v.used = head.txid, head.sum, int64(head.end)*head.pageSize //nolint:gosec // within the file
+		if meta != nil && meta.TxID >= v.txid {
+			v.txid, v.sum, v.used = meta.TxID, meta.Checksum, int64(meta.End)*meta.PageSize //nolint:gosec // within the file
 		}
 	}
 	return v, info, nil

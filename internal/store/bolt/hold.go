@@ -69,9 +69,9 @@ func (l *loader) keep(back []place) error {
 	}
 	h := &l.s.held
 	h.sessions = make(map[store.Key]schema.Session, len(back))
-	w := l.window()
+	buf := l.buffer()
 	for i := range back {
-		sess, err := back[i].session(w)
+		sess, err := back[i].session(buf)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"time"
 
+	"session-api/internal/store/bolt/datafile"
+
 	"go.etcd.io/bbolt"
 )
 
@@ -141,7 +143,7 @@ func parseJournal(area []byte, owner stamp, last uint64, yield func(n uint64, re
 			return end, nil
 		}
 		if first != last+1 {
-			return end, damaged("%d records are missing before the journal; it may have been copied while it was written", first-last-1)
+			return end, datafile.Damaged("%d records are missing before the journal; it may have been copied while it was written", first-last-1)
 		}
 		if err := eachRecord(area[end:end+length], func(n uint64, record []byte, off int) error {
 			last = n
@@ -156,7 +158,7 @@ func parseJournal(area []byte, owner stamp, last uint64, yield func(n uint64, re
 			continue
 		}
 		if first, length := parseFrame(area[at:], owner); length > 0 {
-			return end, damaged("records of the journal before the one with the number %d are missing", first)
+			return end, datafile.Damaged("records of the journal before the one with the number %d are missing", first)
 		}
 	}
 	return end, nil
@@ -198,16 +200,12 @@ func (d *data) journal() (j journal, err error) {
 	if err != nil {
 		return j, err
 	}
-	im, err := openImage(d.file, info.Size())
-	if err != nil {
-		return j, err
+	p, ok := datafile.ReadPage(d.file, info.Size(), d.pageSize, root)
+	if !ok {
+		return j, datafile.Damaged("the page of the journal is another one")
 	}
-	p, err := im.read(root, im.window())
-	if err != nil {
-		return j, err
-	}
-	if _, key, value, at, ok := p.element(0); ok && string(key) == journalKey {
-		j.off, j.size = at, int64(len(value))
+	if e, ok := p.Element(0); ok && string(e.Key) == journalKey {
+		j.off, j.size = e.Off, int64(len(e.Value))
 	}
 	return j, nil
 }
@@ -250,10 +248,10 @@ func (c *committer) committed(took time.Duration) {
 }
 
 // journal reads the records of the journal, which follow the last one of the log.
-func (c *collector) journal(t tally) error {
+func (c *collector) journal() error {
 	var area []byte
 	var owner stamp
-	last := t.last()
+	last := c.tally.last()
 	for _, p := range c.parts {
 		if p.area != nil {
 			area, c.found = p.area, p.found
@@ -278,7 +276,7 @@ func (c *collector) journal(t tally) error {
 		c.parts = append(c.parts, records)
 	}
 	if errors.Is(err, errSum) || errors.Is(err, errContent) {
-		err = damaged("journal: %v", err)
+		err = datafile.Damaged("journal: %v", err)
 	}
 	return err
 }

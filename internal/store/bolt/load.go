@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"session-api/internal/store/bolt/datafile"
 	"session-api/internal/store/memory"
 )
 
@@ -84,21 +85,21 @@ func byUse(a, b place) int {
 // in their order.
 const run = 256
 
-// eachRun calls do with all runs, on many goroutines, each with a window of its
+// eachRun calls do with all runs, on many goroutines, each with a buffer of its
 // own.
-func (l *loader) eachRun(do func(w *window, places []place) error) error {
+func (l *loader) eachRun(do func(buf *datafile.Buffer, places []place) error) error {
 	errs := make([]error, runtime.GOMAXPROCS(0))
 	var taken atomic.Int64
 	var running sync.WaitGroup
 	for i := range errs {
 		running.Go(func() {
-			w := l.window()
+			buf := l.buffer()
 			for errs[i] == nil {
 				from := int(taken.Add(run)) - run
 				if from >= len(l.held.live) {
 					return
 				}
-				errs[i] = do(w, l.held.live[from:min(from+run, len(l.held.live))])
+				errs[i] = do(buf, l.held.live[from:min(from+run, len(l.held.live))])
 			}
 		})
 	}
@@ -106,8 +107,8 @@ func (l *loader) eachRun(do func(w *window, places []place) error) error {
 	return errors.Join(errs...)
 }
 
-func (l *loader) window() *window {
-	return &window{file: l.file, size: int64(l.held.pages) * l.held.pageSize} //nolint:gosec // within the file
+func (l *loader) buffer() *datafile.Buffer {
+	return datafile.NewBuffer(l.file, int64(l.held.pages)*l.held.pageSize) //nolint:gosec // within the file
 }
 
 // fill puts all sessions into memory at once, also where the limits are lower
@@ -121,10 +122,10 @@ func (l *loader) fill() error {
 	// In the order of the file they are read fastest.
 	slices.SortFunc(live, func(a, b place) int { return cmp.Compare(a.off, b.off) })
 	filling := l.s.Store.Fill(len(live))
-	err := l.eachRun(func(w *window, places []place) error {
+	err := l.eachRun(func(buf *datafile.Buffer, places []place) error {
 		sessions := make([]memory.Restored, len(places))
 		for i := range places {
-			sess, err := places[i].session(w)
+			sess, err := places[i].session(buf)
 			if err != nil {
 				return err
 			}
@@ -137,9 +138,9 @@ func (l *loader) fill() error {
 }
 
 func (l *loader) tombstones() error {
-	w := l.window()
+	buf := l.buffer()
 	restore := func(p *place, read func(e entry) (tomb, error)) error {
-		e, err := p.read(w)
+		e, err := p.read(buf)
 		if err != nil {
 			return err
 		}

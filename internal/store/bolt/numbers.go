@@ -1,5 +1,7 @@
 package bolt
 
+import "session-api/internal/store/bolt/datafile"
+
 // The numbers of the log's entries follow each other without a gap: each one is one
 // more than the last, and entries go at the beginning only. Beside the log's root
 // stands which number is the last, and how many there are. That shows what no
@@ -58,5 +60,5 @@ func (c *content) check(t tally) error {
 	default:
 		return nil
 	}
-	return damaged("%d records are missing; it may have been copied while it was written", missing)
+	return datafile.Damaged("%d records are missing; it may have been copied while it was written", missing)
 }

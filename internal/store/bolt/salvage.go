@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/bolt/datafile"
 )
 
 // What is here saves what is whole in a damaged file. An entry counts if its
@@ -124,33 +124,35 @@ type salvage struct {
 
 // walk finds the entries. It reports whether both heads are lost.
 func (s *salvage) walk() (headless bool) {
-	im, err := openImage(s.file, s.size)
+	pages, err := datafile.Open(s.file, s.size)
 	if err != nil {
 		s.pageSize = s.guessPageSize()
 		s.scan([]numbers{{}})
 		return true
 	}
-	s.pageSize = im.pageSize
-	root, ok := s.page(im.root)
+	s.pageSize = pages.PageSize
+	root, ok := s.page(pages.Root)
 	if !ok {
 		s.scan([]numbers{{}})
 		return false
 	}
 	seen := false
-	for i := range root.count {
-		flags, key, value, at, ok := root.element(i)
-		if ok && flags == bucketFlag && string(key) == journalBucket && len(value) >= 8 {
-			s.journal = native.Uint64(value)
+	for i := range root.Count {
+		e, ok := root.Element(i)
+		if !ok || !root.IsLeaf() {
 			continue
 		}
-		if !ok || root.flags != leafFlag || flags != bucketFlag || string(key) != logBucket || len(value) < bucketHeader {
-			continue
-		}
-		seen, s.tally = true, tally(native.Uint64(value[8:]))
-		if id := native.Uint64(value); id != 0 {
+		id, sequence, inline, ok := e.Bucket()
+		switch {
+		case !ok:
+		case string(e.Key) == journalBucket:
+			s.journal = id
+		case string(e.Key) != logBucket:
+		case id != 0:
+			seen, s.tally = true, tally(sequence)
 			s.subtree(id, numbers{}, 0)
-		} else if len(value) >= bucketHeader+pageHeader {
-			inline, _, _ := parsePage(value[bucketHeader:], at+bucketHeader)
+		default:
+			seen, s.tally = true, tally(sequence)
 			s.leaf(&inline, numbers{})
 		}
 	}
@@ -195,44 +197,24 @@ func (s *salvage) bounds() (first, last uint64) {
 func (s *salvage) guessPageSize() int64 { return int64(os.Getpagesize()) }
 
 // page reads a page that says that it is that one.
-func (s *salvage) page(id uint64) (page, bool) {
-	pages := uint64(s.size / s.pageSize) //nolint:gosec // a size is not negative
-	if id < 2 || id >= pages {
-		return page{}, false
-	}
-	off := int64(id) * s.pageSize //nolint:gosec // within the file
-	data := make([]byte, s.pageSize)
-	if _, err := s.file.ReadAt(data, off); err != nil {
-		return page{}, false
-	}
-	_, self, overflow := parsePage(data, off)
-	if self != id || id+uint64(overflow) >= pages || (uint64(overflow)+1)*uint64(s.pageSize) > maxPageBytes { //nolint:gosec // positive
-		return page{}, false
-	}
-	if overflow > 0 {
-		data = make([]byte, (int64(overflow)+1)*s.pageSize)
-		if _, err := s.file.ReadAt(data, off); err != nil && !errors.Is(err, io.EOF) {
-			return page{}, false
-		}
-	}
-	p, _, _ := parsePage(data, off)
-	return p, true
+func (s *salvage) page(id uint64) (datafile.Page, bool) {
+	return datafile.ReadPage(s.file, s.size, s.pageSize, id)
 }
 
 // subtree finds the entries of a page and of those below it.
 func (s *salvage) subtree(id uint64, in numbers, depth int) {
 	p, ok := s.page(id)
-	if !ok || depth > maxDepth || s.claimed[id] {
+	if !ok || depth > datafile.MaxDepth || s.claimed[id] {
 		s.missing = append(s.missing, in)
 		return
 	}
 	s.claimed[id] = true
 	switch {
-	case p.flags == leafFlag:
+	case p.IsLeaf():
 		if !s.leaf(&p, in) {
 			s.missing = append(s.missing, in)
 		}
-	case p.flags == branchFlag && p.count > 0:
+	case p.IsBranch() && p.Count > 0:
 		s.branch(&p, in, depth)
 	default:
 		s.missing = append(s.missing, in)
@@ -241,22 +223,22 @@ func (s *salvage) subtree(id uint64, in numbers, depth int) {
 
 // branch goes down to the pages of a branch. What one is for, its key says and
 // that of the next one.
-func (s *salvage) branch(p *page, in numbers, depth int) {
+func (s *salvage) branch(p *datafile.Page, in numbers, depth int) {
 	type child struct {
 		id   uint64
 		from uint64
 	}
 	var children []child
 	last := in.from
-	for i := range p.count {
-		id, key, _, _, ok := p.element(i)
-		from, isNumber := parseNumber(key)
+	for i := range p.Count {
+		e, ok := p.Element(i)
+		from, isNumber := parseNumber(e.Key)
 		if !ok || !isNumber || from < last || !in.has(from) {
 			s.missing = append(s.missing, numbers{last, in.before}) // and what is below is read all the same
 			continue
 		}
 		last = from
-		children = append(children, child{id, from})
+		children = append(children, child{e.Page, from})
 	}
 	for i, c := range children {
 		below := numbers{c.from, in.before}
@@ -268,25 +250,25 @@ func (s *salvage) branch(p *page, in numbers, depth int) {
 }
 
 // leaf notes the whole entries of a leaf within bounds. It reports whether all are.
-func (s *salvage) leaf(p *page, in numbers) bool {
+func (s *salvage) leaf(p *datafile.Page, in numbers) bool {
 	whole := true
-	for i := range p.count {
-		_, key, value, at, ok := p.element(i)
+	for i := range p.Count {
+		el, ok := p.Element(i)
 		if !ok {
 			return false
 		}
-		number, ok := parseNumber(key)
+		number, ok := parseNumber(el.Key)
 		if !ok || !in.has(number) {
 			whole = false
 			continue
 		}
-		e, err := openEntry(key, value)
+		e, err := openEntry(el.Key, el.Value)
 		if err != nil {
 			whole = false
 			continue
 		}
 		if _, there := s.entries[number]; !there {
-			s.entries[number] = saved{number, entryHead{e.kind, e.key}, at, int64(len(value))}
+			s.entries[number] = saved{number, entryHead{e.kind, e.key}, el.Off, int64(len(el.Value))}
 		}
 	}
 	return whole
@@ -303,7 +285,7 @@ func (s *salvage) scan(missing []numbers) {
 			continue
 		}
 		p, ok := s.page(id)
-		if !ok || p.flags != leafFlag {
+		if !ok || !p.IsLeaf() {
 			continue
 		}
 		for _, in := range missing {
@@ -326,7 +308,7 @@ func (s *salvage) readJournal() {
 		if s.claimed[id] {
 			continue
 		}
-		if p, ok := s.page(id); ok && p.flags == leafFlag {
+		if p, ok := s.page(id); ok && p.IsLeaf() {
 			s.readFrames(&p)
 		}
 	}
@@ -334,11 +316,12 @@ func (s *salvage) readJournal() {
 
 // readFrames does so of a page, if it is that of the journal. Whether a frame is whole
 // takes the owner's stamp to say: what counts here are the checksums of entries.
-func (s *salvage) readFrames(p *page) {
-	_, key, area, off, ok := p.element(0)
-	if !ok || string(key) != journalKey {
+func (s *salvage) readFrames(p *datafile.Page) {
+	e, ok := p.Element(0)
+	if !ok || string(e.Key) != journalKey {
 		return
 	}
+	area, off := e.Value, e.Off
 	_, last := s.bounds()
 	lost := append([]numbers{{from: last + 1}}, s.missing...)
 	for at := 0; at+frameHeader < len(area); {
