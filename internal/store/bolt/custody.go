@@ -221,7 +221,7 @@ func (c *committer) takeOver() error {
 func (c *committer) claim() error {
 	full := c.full.isOn()
 	stamped, reserved := c.owners.is(c.stamp), c.reserved > 0
-	if stamped && reserved != full && len(c.journal.records) == 0 && (c.journal.size > 0 || full) {
+	if stamped && reserved != full && (full || len(c.journal.records) == 0 && c.journal.size > 0) {
 		return nil
 	}
 	next := c.owners
@@ -279,7 +279,9 @@ func (c *committer) update(change func(tx *bbolt.Tx, meta *bbolt.Bucket) error) 
 	if err := change(tx, meta); err != nil {
 		return err
 	}
-	if len(c.journal.records) > 0 {
+	// On a full volume this transaction has little room until it has freed the reserve.
+	absorb := !c.full.isOn()
+	if absorb && len(c.journal.records) > 0 {
 		w := newWriter(c.lastNumber, nil, nil, nil, nil)
 		if err := w.use(tx, c.journal.records); err != nil {
 			return err
@@ -300,7 +302,9 @@ func (c *committer) update(change func(tx *bbolt.Tx, meta *bbolt.Bucket) error) 
 	if err := c.look(id, true); err != nil {
 		return err
 	}
-	c.journal.absorbed()
+	if absorb {
+		c.journal.absorbed()
+	}
 	return nil
 }
 

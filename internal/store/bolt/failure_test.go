@@ -305,7 +305,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 			w.held[sess.Key()] = sess
 			ended := w.create()
 			w.end(ended)
-			disk.FailSyncsOfHead(2*pageSize(), syscall.EIO)
+			disk.FailSyncs(syscall.EIO)
 			require.ErrorIs(t, act(w, sess, ended), store.ErrReadOnly)
 			disk.FailSyncs(0)
 			w.heals()

@@ -29,7 +29,7 @@ const (
 	journalKey    = "journal"
 
 	// The size of the journal is a share of the volume within bounds.
-	minJournal   = 64 << 10
+	minJournal   = 16 << 10
 	maxJournal   = 256 << 10
 	journalShare = 256
 	// maxFrame is the size of a batch from which on a transaction costs no more.
