@@ -76,7 +76,7 @@ func parse(args []string, output io.Writer) (options, error) {
 		return o, fmt.Errorf("-rounds is between 1 and %d", maxRounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return o, errors.New("-duration is a whole number of seconds: wrk knows no fractions")
-	case len(o.chosen()) == 0 && (o.profile != nil || !o.wants(storeRow) && !o.wants(worstRow)):
+	case len(o.chosen()) == 0 && (o.profile != nil || !o.wants(storeRow) && !o.wants(worstRow) && !o.wants(dataFileRow)):
 		return o, fmt.Errorf("no such row, or only with -million; there are: %s", strings.Join(names(), "; "))
 	case o.write != "" && o.rows.String() != "":
 		return o, errors.New("-write is for all rows, not for those of -rows")
@@ -93,6 +93,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return serveBare(ctx, args[1:], stdout)
 		case storeCommand:
 			return measureStoreHere(ctx, args[1:], stdout)
+		case dataFileCommand:
+			return measureDataFileHere(ctx, args[1:], stdout)
 		}
 	}
 	o, err := parse(args, stderr)
@@ -129,5 +131,5 @@ func names() []string {
 	for _, r := range rows() {
 		list = append(list, r.name)
 	}
-	return append(list, worstRow, storeRow)
+	return append(list, worstRow, storeRow, dataFileRow)
 }

@@ -84,6 +84,11 @@ func (l *lab) measure(ctx context.Context) (*report, error) {
 			return nil, fmt.Errorf("row %s: %w", storeRow, err)
 		}
 	}
+	if l.wants(dataFileRow) {
+		if rep.dataFile, err = l.measureDataFile(ctx); err != nil {
+			return nil, fmt.Errorf("row %s: %w", dataFileRow, err)
+		}
+	}
 	l.say("%v in all", time.Since(began).Round(time.Second))
 	return rep, failed
 }

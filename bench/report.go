@@ -18,6 +18,8 @@ type report struct {
 	space   space // nothing where no row is on Redis
 	store   *storeFigures
 	holds   []hold
+	// dataFile has the figures of the data file; nil where they were not wanted.
+	dataFile *dataFileFigures
 }
 
 // print writes the figures.
@@ -69,6 +71,9 @@ func (rep *report) figures() []figure {
 	list = append(list, worstFigures(rep.holds)...)
 	if rep.store != nil {
 		list = append(list, rep.store.figures()...)
+	}
+	if rep.dataFile != nil {
+		list = append(list, rep.dataFile.figures()...)
 	}
 	return list
 }

@@ -60,6 +60,11 @@ func rows() []row {
 			env: interval, onDisk: true, sessions: thousand, against: []yardstick{inMemory},
 			claims: []claim{requests.least(0.8), processor},
 		}),
+		patch(row{
+			name: "PATCH, backup", doc: "PATCH with `SESSION_SYNC=always` and 50 thousand sessions, while one backup after the other is read",
+			env: always, onDisk: true, sessions: 50 * thousand, prepare: prepareBackup, against: []yardstick{noBackup},
+			claims: []claim{tail.most(2), requests},
+		}),
 		get(row{
 			name: "sign-in, flood",
 			doc: "a service signs a visitor in (`POST /api/sessions/{id}/regenerate` with a `user`) while strangers make " +
