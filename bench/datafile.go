@@ -147,7 +147,7 @@ type dataFileMeter struct {
 
 func (d *dataFileMeter) open(name string, interval time.Duration) (*bolt.Store, error) {
 	return bolt.Open(d.now, bolt.Options{
-		Dir: filepath.Join(d.dir, name), Interval: interval, Patience: 10 * time.Second,
+		Dir: filepath.Join(d.dir, name), Interval: interval, CommitTimeout: 10 * time.Second,
 		Memory: memorystore.Options{MaxEntries: 2 * million},
 	})
 }

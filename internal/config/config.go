@@ -80,7 +80,7 @@ func (p Problems) Error() string {
 func defaults() Config {
 	return Config{
 		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
-		Store:  Store{SyncTimeout: bolt.DefaultPatience},
+		Store:  Store{SyncTimeout: bolt.DefaultCommitTimeout},
 		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
 		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
 	}

@@ -187,7 +187,7 @@ func BenchmarkFileSize(b *testing.B) {
 	}
 	open := func(b *testing.B, dir string) *bolt.Store {
 		b.Helper()
-		s, err := bolt.Open(now, bolt.Options{Dir: dir, Patience: 10 * time.Second, Memory: memory.Options{MaxEntries: 200_000}})
+		s, err := bolt.Open(now, bolt.Options{Dir: dir, CommitTimeout: 10 * time.Second, Memory: memory.Options{MaxEntries: 200_000}})
 		if err != nil {
 			b.Fatal(err)
 		}

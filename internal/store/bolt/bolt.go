@@ -32,10 +32,10 @@ type Options struct {
 	// been told that it is made, and so what a crash can take away; what ends a
 	// session never waits. 0: no change waits.
 	Interval time.Duration
-	// Patience is how long the disk may take for a transaction until writers stop
-	// waiting for it, where it does not usually take long; DefaultPatience for 0.
+	// CommitTimeout is how long the disk may take for a transaction until writers stop
+	// waiting for it, where it does not usually take long; DefaultCommitTimeout for 0.
 	// With an Interval it is ten times that.
-	Patience time.Duration
+	CommitTimeout time.Duration
 	// UnreadyAfter is how long the file may be impossible to write until Ping says
 	// so; 0 for ever.
 	UnreadyAfter time.Duration
@@ -55,8 +55,8 @@ type Store struct {
 	committer committer
 
 	// lazy: changes wait for the interval.
-	lazy      bool
-	tombstone time.Duration
+	lazy         bool
+	tombstoneTTL time.Duration
 	// refuses: no session may be evicted.
 	refuses      bool
 	unreadyAfter time.Duration
@@ -74,7 +74,7 @@ var (
 // Open opens the store in a directory, and loads what has not expired at now.
 // Returns ErrInUse, ErrDamaged and ErrNoData.
 func Open(now time.Time, o Options) (*Store, error) {
-	s := &Store{lazy: o.Interval > 0, tombstone: o.Memory.Tombstone, unreadyAfter: o.UnreadyAfter, readOnly: o.ReadOnly}
+	s := &Store{lazy: o.Interval > 0, tombstoneTTL: o.Memory.Tombstone, unreadyAfter: o.UnreadyAfter, readOnly: o.ReadOnly}
 	if o.Memory.Policy == "" {
 		o.Memory.Policy = memory.LRU
 	}
@@ -101,15 +101,15 @@ func Open(now time.Time, o Options) (*Store, error) {
 	s.Store = memory.New(o.Memory)
 	s.committer = committer{
 		queue: &s.queue, mem: &overlay{s.Store, &s.held}, graces: &s.graces, locks: &s.locks, log: o.Logger,
-		delay: markDelay, waits: s.lazy, tombstone: s.tombstone, stopped: make(chan struct{}),
-		tombs: newTombs(o.Memory.MaxEntries), stamp: newStamp(), least: cmp.Or(o.Patience, DefaultPatience),
+		delay: dirtyDelay, waits: s.lazy, tombstoneTTL: s.tombstoneTTL, stopped: make(chan struct{}),
+		tombstones: newTombstones(o.Memory.MaxEntries), id: newOwnerID(), least: cmp.Or(o.CommitTimeout, DefaultCommitTimeout),
 	}
 	for _, signal := range []*signal{&s.committer.failed, &s.committer.stuck, &s.committer.full} {
 		signal.init()
 	}
 	s.committer.health.init()
 	if s.lazy { // the rest of the interval is for the disk, and for clocks that are late
-		s.committer.delay, s.committer.holdBack = 2*o.Interval/5, 4*o.Interval/5
+		s.committer.delay, s.committer.maxUnwritten = 2*o.Interval/5, 4*o.Interval/5
 		s.committer.least *= lazyTimes
 	}
 	open := s.open
@@ -174,7 +174,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 		s.dir.upgrade(file, o.Logger)
 	}
 	back := holdBack(held)
-	c.index, c.logBytes, c.over, c.lastNumber = held.index, held.logBytes, held.over, held.last
+	c.index, c.logBytes, c.retract, c.lastNumber = held.index, held.logBytes, held.retract, held.last
 	c.owners, c.reserved, c.seen.txid, c.journal = held.owners, held.reserve, held.txid, held.journal
 	l := &loader{s, file, held, now}
 	if err := l.load(&o.Memory, o.Logger); err != nil {
@@ -218,8 +218,8 @@ func (s *Store) Ping(context.Context) error {
 // File implements store.Filed.
 func (s *Store) File() store.FileStats { return s.committer.file() }
 
-// closePatience is how long Close waits for the disk to take a transaction.
-const closePatience = 5 * time.Second
+// closeTimeout is how long Close waits for the disk to take a transaction.
+const closeTimeout = 5 * time.Second
 
 // Close writes what is left to write, as long as the disk gets on with it, and
 // closes the file.
@@ -231,7 +231,7 @@ func (s *Store) Close() error {
 	s.queue.close()
 	for stopped := false; !stopped; {
 		commits := s.committer.commits.Load()
-		over := time.NewTimer(closePatience)
+		over := time.NewTimer(closeTimeout)
 		select {
 		case <-s.committer.stopped:
 			stopped = true

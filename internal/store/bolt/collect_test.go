@@ -40,7 +40,7 @@ func inMemory(t *testing.T) string {
 func TestCollecting_bitByBit(t *testing.T) {
 	const size = 200_000
 	s := opened(t, inMemory(t))
-	s.within(t, func() { s.committer.notAnewBefore = 1 << 62 })
+	s.within(t, func() { s.committer.noRewriteBefore = 1 << 62 })
 	sections := schema.EmptySections()
 	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", size) + `"}`)
 	var sess schema.Session
@@ -65,7 +65,7 @@ func TestCollecting_bitByBit(t *testing.T) {
 		require.NoError(t, <-done)
 	}
 	require.NoError(t, s.Close())
-	assert.Less(t, most, int64(2*size+collectStep+2*size), "in one transaction")
+	assert.Less(t, most, int64(2*size+compactStep+2*size), "in one transaction")
 	assert.Less(t, s.committer.logBytes, int64(80<<20))
 }
 
@@ -97,12 +97,12 @@ func TestBuried(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.Close())
-	buried := s.committer.tombs.bytes
+	buried := s.committer.tombstones.bytes
 	one := made(t)
-	assert.Equal(t, 15*tombBytes(one.Key()), buried)
+	assert.Equal(t, 15*tombstoneBytes(one.Key()), buried)
 	s = opened(t, dir)
 	require.NoError(t, s.Close())
-	assert.Equal(t, buried, s.committer.tombs.bytes)
+	assert.Equal(t, buried, s.committer.tombstones.bytes)
 }
 
 // What counts survives being collected in place, however often.

@@ -12,33 +12,33 @@ import (
 // How much goes into one transaction, so that it is over soon.
 const (
 	batchOps   = 1024
-	batchMarks = 2048
+	batchDirty = 2048
 	batchBytes = 8 << 20
 	// batchTime is how long marked keys may be read from memory for it, which
 	// others use as well, and entries be collected.
 	batchTime = 100 * time.Millisecond
 )
 
-// collectStep is how much is collected with a transaction, beside twice what the
-// one before has added, collectBytes what at most, and collectLeast what at least.
+// compactStep is how much is collected with a transaction, beside twice what the
+// one before has added, compactBytes what at most, and compactLeast what at least.
 // What was added in place of what was collected does not count: where most of that
 // does, each transaction would be twice the one before.
 const (
-	collectStep  = 1 << 20
-	collectBytes = 2 * batchBytes
-	collectLeast = 32 << 10
+	compactStep  = 1 << 20
+	compactBytes = 2 * batchBytes
+	compactLeast = 32 << 10
 )
 
 // batch is what one transaction writes.
 type batch struct {
-	ops   []*operation
-	marks int   // how many of the backlog are done
-	over  int   // how many of what is to be taken back
-	fresh int64 // what it adds to the log that it has not collected
-	// collected: all that was to be collected is.
-	collected bool
+	ops     []*operation
+	marks   int   // how many of the backlog are done
+	retract int   // how many of what is to be taken back
+	fresh   int64 // what it adds to the log that it has not collected
+	// compacted: all that was to be collected is.
+	compacted bool
 	// deferred are marks that have to wait until there is room.
-	deferred []marked
+	deferred []dirtyKey
 	// gone are keys whose sessions have ended, and that another key led to.
 	gone   []store.Key
 	writer *writer // nil if it has not come to that
@@ -67,14 +67,14 @@ func (c *committer) commit(b *batch) (err error) {
 		}
 		slow.again() // reading all of it, or writing it anew, takes its time
 	}
-	w := newWriter(c.lastNumber, c.index, c.graces, c.tombs, c.values)
+	w := newWriter(c.lastNumber, c.index, c.graces, c.tombstones, c.values)
 	b.writer, c.values = w, nil
 	defer func() {
 		if cap(w.values) <= 2*batchBytes {
 			c.values = w.values
 		}
 	}()
-	inLog := c.collecting() || len(c.over) > 0 // what is written depends on what is there
+	inLog := c.compacting() || len(c.retract) > 0 // what is written depends on what is there
 	if !inLog {
 		c.write(w, b)
 		switch {
@@ -113,7 +113,7 @@ func (c *committer) commit(b *batch) (err error) {
 	slow.again()
 	taking := startClock()
 	id := number(tx)
-	c.doubt = doubt{id, w.next - 1, w.news}
+	c.unconfirmed = unconfirmed{id, w.next - 1, w.news}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
@@ -136,17 +136,17 @@ func (c *committer) drop() {
 // write writes again what would else be lost, then marked keys, then the
 // operations: what comes later counts.
 func (c *committer) write(w *writer, b *batch) {
-	most, over := batchMarks, batchOver
-	if c.squeezed > 0 && c.queue.clock.now() < c.squeezed+anewDelay { // a little fits where much does not
-		most, over = batchMarks/16, batchOver/32
+	most, over := batchDirty, batchRetract
+	if c.squeezed > 0 && c.queue.clock.now() < c.squeezed+rewriteDelay { // a little fits where much does not
+		most, over = batchDirty/16, batchRetract/32
 	}
-	if c.collecting() {
-		b.collected = w.collect(c.portion(), c.passEnd, c.now.Load(), within(batchTime), func(key store.Key) {
-			c.reconcile(w, b, marked{key: key})
+	if c.compacting() {
+		b.compacted = w.compact(c.portion(), c.passEnd, c.now.Load(), within(batchTime), func(key store.Key) {
+			c.reconcile(w, b, dirtyKey{key: key})
 		})
 	}
 	again := w.added
-	b.over = w.takeBack(c.over[:min(len(c.over), over)], c.tombstone)
+	b.retract = w.retract(c.retract[:min(len(c.retract), over)], c.tombstoneTTL)
 	soon := within(batchTime)
 	for ; b.marks < min(len(c.backlog), most) && w.added-again < batchBytes && soon(); b.marks++ {
 		if m := c.backlog[b.marks]; c.full.isOn() && !c.closing && c.isLive(m.key) {
@@ -180,19 +180,19 @@ func (c *committer) isLive(key store.Key) bool {
 }
 
 // reconcile makes the file what memory is, for one key.
-func (c *committer) reconcile(w *writer, b *batch, m marked) {
+func (c *committer) reconcile(w *writer, b *batch, m dirtyKey) {
 	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), m.key) // whether it has expired or not
 	present := err == nil && sess.ID == m.key.ID
 	switch {
 	case present:
 		w.session(&sess)
 	case m.unsure:
-		w.bury(m.key, m.tomb.later(tombOf(c.mem.Buried(m.key))))
+		w.setTombstone(m.key, m.tombstone.later(tombstoneOf(c.mem.Buried(m.key))))
 	case w.index.of(m.key).live():
-		w.bury(m.key, tombOf(c.mem.Buried(m.key)))
+		w.setTombstone(m.key, tombstoneOf(c.mem.Buried(m.key)))
 	default: // a session that has come and gone since the last transaction
-		if t := tombOf(c.mem.Buried(m.key)); t.until() > w.buried(m.key).until() {
-			w.bury(m.key, t)
+		if t := tombstoneOf(c.mem.Buried(m.key)); t.until() > w.tombstone(m.key).until() {
+			w.setTombstone(m.key, t)
 		}
 	}
 	if (m.unsure || m.led) && !c.graces.leads(m.key) {
@@ -216,7 +216,7 @@ func (c *committer) settle(b *batch, err error) bool {
 		return c.fail(b, fmt.Errorf("writing the data file: %w", err))
 	}
 	c.commits.Add(1)
-	c.doubt = doubt{}
+	c.unconfirmed = unconfirmed{}
 	if c.failed.clear() {
 		c.log.Info("the data file can be written again")
 	}
@@ -227,8 +227,8 @@ func (c *committer) settle(b *batch, err error) bool {
 			c.queue.written()
 		}
 	}
-	if len(c.over) > 0 { // they are gone where the file was written anew
-		c.over = c.over[b.over:]
+	if len(c.retract) > 0 { // they are gone where the file was written anew
+		c.retract = c.retract[b.retract:]
 	}
 	for _, key := range b.gone {
 		c.graces.forget(key)
@@ -236,18 +236,18 @@ func (c *committer) settle(b *batch, err error) bool {
 	for key, n := range b.writer.news {
 		c.index.set(key, n.at)
 		if n.at.live() {
-			n.tomb = 0
+			n.tombstone = 0
 		} else {
 			c.ended++
 		}
-		c.tombs.set(key, n.tomb)
+		c.tombstones.set(key, n.tombstone)
 	}
-	c.tombs.sweep(c.now.Load())
-	c.anew.note(b.writer)
+	c.tombstones.sweep(c.now.Load())
+	c.rewriting.note(b.writer)
 	c.lastNumber = b.writer.next - 1
 	c.fresh = b.fresh
 	c.logBytes += b.writer.added - b.writer.dropped
-	if b.collected && c.collecting() {
+	if b.compacted && c.compacting() {
 		c.endPass()
 	}
 	c.expect = len(b.ops) + c.queue.look().ops
@@ -262,7 +262,7 @@ func (c *committer) settle(b *batch, err error) bool {
 	}
 	c.health.wrote(c)
 	for _, op := range b.ops {
-		c.locks.unlock(op.places)
+		c.locks.unlock(op.slots)
 		op.done <- op.refused
 	}
 	return true
@@ -297,7 +297,7 @@ func (c *committer) dropAfter(err error) {
 
 // lost says what of that which somebody was told of is not in the file.
 func (c *committer) lost(cause error) error {
-	c.takeMarks()
+	c.takeDirty()
 	told := 0
 	for _, m := range slices.Concat(c.backlog, c.deferred) {
 		if m.told {
@@ -314,7 +314,7 @@ func (c *committer) lost(cause error) error {
 // refuse lets operations fail.
 func (c *committer) refuse(ops []*operation) {
 	for _, op := range ops {
-		c.locks.unlock(op.places)
+		c.locks.unlock(op.slots)
 		op.done <- fmt.Errorf("%w: %w", store.ErrReadOnly, c.cause)
 	}
 }

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// markDelay is how long marked keys may wait where there is no interval.
-	markDelay = 100 * time.Millisecond
+	// dirtyDelay is how long marked keys may wait where there is no interval.
+	dirtyDelay = 100 * time.Millisecond
 	// retryDelay is the time between two tries to write, or the time that a try
 	// takes, times retryShare, where that is longer.
 	retryDelay = 500 * time.Millisecond
@@ -36,15 +36,15 @@ type committer struct {
 	dir  *directory
 	info os.FileInfo
 	// stamp is this process's, owners and reserved are what the file has of them.
-	stamp    stamp
+	id       ownerID
 	owners   owners
 	reserved int64
 	// seen is how the file was last, touched that its time is another, and alarms how
 	// often that meant nothing.
-	seen    version
-	touched bool
-	alarms  int
-	doubt   doubt
+	seen        version
+	touched     bool
+	alarms      int
+	unconfirmed unconfirmed
 	// disowned: another process has taken the file.
 	disowned atomic.Bool
 	// journal is that of the open file. It is not used before noJournalBefore.
@@ -53,18 +53,18 @@ type committer struct {
 	// renamed: the file's name may not be on the disk.
 	renamed bool
 
-	index    *index
-	tombs    *tombs
-	over     []uint64 // entries that are to be taken back, see takeBack
-	logBytes int64
+	index      *index
+	tombstones *tombstones
+	retract    []uint64 // entries that are to be taken back, see retract
+	logBytes   int64
 	// lastNumber is that of the last entry.
 	lastNumber uint64
 	// passEnd is the number below which the log is collected in place; 0: it is not.
 	passEnd uint64
-	// anew is the file that is to take the place of this one; nil for none.
-	anew          *anew
-	reservedAnew  int64
-	notAnewBefore time.Duration
+	// rewriting is the file that is to take the place of this one; nil for none.
+	rewriting       *rewriting
+	rewriteReserve  int64
+	noRewriteBefore time.Duration
 	// volume is what is known of it. share and fill are what of the counted bytes
 	// the log has, and how much longer than that a file is.
 	volume      volume
@@ -79,13 +79,13 @@ type committer struct {
 	ended    int
 	// wrote is when a transaction was written last.
 	wrote    time.Duration
-	deferred []marked
+	deferred []dirtyKey
 	closing  bool
 	health   health
 
 	// tombstone is how long keys stay taken.
-	tombstone time.Duration
-	fresh     int64 // what the last transaction has added that is not collected
+	tombstoneTTL time.Duration
+	fresh        int64 // what the last transaction has added that is not collected
 	// now is a time that has come, in ms.
 	now atomic.Int64
 
@@ -93,12 +93,12 @@ type committer struct {
 	// while operations are written.
 	delay time.Duration
 	waits bool
-	// holdBack is how old a mark may be that is not written; from then on
+	// maxUnwritten is how old a mark may be that is not written; from then on
 	// nobody may mark more.
-	holdBack time.Duration
+	maxUnwritten time.Duration
 
 	// backlog are keys that were marked, and are not written yet.
-	backlog []marked
+	backlog []dirtyKey
 	values  []byte
 	expect  int           // how many operations may come at once
 	took    time.Duration // the last commit
@@ -124,7 +124,7 @@ func (c *committer) run() {
 	written := true
 	for written && c.wait() {
 		var b batch
-		if !c.mustCollect() {
+		if !c.mustCompact() {
 			b.ops = c.queue.takeOps()
 		}
 		taking := startClock()
@@ -159,7 +159,7 @@ func (c *committer) finish(written bool) {
 			return
 		}
 	}
-	if err := c.keepUses(); err != nil {
+	if err := c.writeRecency(); err != nil {
 		c.log.Warn("which sessions were used last could not be written", "error", err)
 	}
 	if c.data != nil {
@@ -174,26 +174,26 @@ func (c *committer) wait() bool {
 		switch {
 		case now.closed:
 			c.closing = true
-			c.takeMarks()
+			c.takeDirty()
 			c.backlog, c.deferred = append(c.backlog, c.deferred...), nil
-			return now.ops > 0 || len(c.backlog) > 0 || len(c.over) > 0
+			return now.ops > 0 || len(c.backlog) > 0 || len(c.retract) > 0
 		case c.failed.isOn():
 			if c.pause(max(retryDelay, retryShare*c.took)) {
-				c.takeMarks()
+				c.takeDirty()
 				return true
 			}
 			continue
 		case c.due(now) == 0, now.marks > 0 && now.ops > 0 && !c.waits:
-			c.takeMarks()
+			c.takeDirty()
 		}
 		if now.ops > 0 {
 			c.gather()
 			return true
 		}
-		if len(c.backlog) > 0 || len(c.over) > 0 || c.collecting() {
+		if len(c.backlog) > 0 || len(c.retract) > 0 || c.compacting() {
 			return true
 		}
-		if c.makeRoom() || c.failed.isOn() || c.collecting() || len(c.backlog) > 0 {
+		if c.makeRoom() || c.failed.isOn() || c.compacting() || len(c.backlog) > 0 {
 			continue
 		}
 		if c.data == nil || !c.sleep(c.due(now)) {
@@ -266,7 +266,7 @@ func (c *committer) pause(d time.Duration) bool {
 	}
 }
 
-func (c *committer) takeMarks() { c.backlog = c.queue.takeMarks(c.backlog) }
+func (c *committer) takeDirty() { c.backlog = c.queue.takeDirty(c.backlog) }
 
 // gather waits a little where more operations are likely to come: those whose
 // last one has just been settled make their next one about now, and a

@@ -111,8 +111,8 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 			if bytes.HasPrefix(key, []byte(reserveKey)) {
 				return nil // the next start takes it anew
 			}
-			if string(key) == usesKey {
-				value = held.uses.renumber(renumbered)
+			if string(key) == recencyKey {
+				value = held.recency.renumber(renumbered)
 			}
 			return w.put(metaBucket, key, value)
 		})
@@ -121,9 +121,9 @@ func copyWhatCounts(w *fileWriter, file *os.File, now time.Time) (kept, freed in
 }
 
 // renumber returns the order of uses in a file whose entries have other numbers.
-func (u uses) renumber(to map[uint64]uint64) []byte {
-	old := slices.Collect(maps.Keys(u))
-	slices.SortFunc(old, func(a, b uint64) int { return cmp.Compare(u[a].place, u[b].place) })
+func (r recency) renumber(to map[uint64]uint64) []byte {
+	old := slices.Collect(maps.Keys(r))
+	slices.SortFunc(old, func(a, b uint64) int { return cmp.Compare(r[a].place, r[b].place) })
 	value := []byte{format}
 	for _, number := range old {
 		n, ok := to[number]
@@ -131,12 +131,12 @@ func (u uses) renumber(to map[uint64]uint64) []byte {
 			continue
 		}
 		n <<= 1
-		if u[number].again {
+		if r[number].again {
 			n++
 		}
 		value = binary.AppendUvarint(value, n)
 	}
-	return seal(value, 0, []byte(usesKey))
+	return seal(value, 0, []byte(recencyKey))
 }
 
 // counts reports whether an entry says what holds of its key.

@@ -42,12 +42,12 @@ type content struct {
 	graces map[store.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
 	// time is over, in no order; expiredPlaces those of sessions that have expired.
-	over          []uint64
+	retract       []uint64
 	expiredPlaces []place
 
 	hasFormat bool
 	version   int
-	uses      uses
+	recency   recency
 	served    []uint64
 	owners    owners
 	reserve   int64
@@ -87,7 +87,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{index: newIndex()}
+	c := &contentReader{index: newIndex()}
 	if err := pages.Buckets(c.bucket); err != nil {
 		if errors.Is(err, errSum) || errors.Is(err, errContent) {
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -122,8 +122,8 @@ func (c *content) countingBytes() (n int64) {
 	return n
 }
 
-// collector makes the visits that read a file.
-type collector struct {
+// contentReader makes the visits that read a file.
+type contentReader struct {
 	index *index
 	mu    sync.Mutex
 	parts []*section
@@ -133,12 +133,12 @@ type collector struct {
 
 // section is what one visit has seen, in order.
 type section struct {
-	of        *collector
+	of        *contentReader
 	places    []place
 	graces    []numberedGrace
 	hasFormat bool
 	version   int
-	uses      uses
+	recency   recency
 	served    []uint64
 	owners    owners
 	reserve   int64
@@ -153,7 +153,7 @@ type numberedGrace struct {
 	to     grace
 }
 
-func (c *collector) bucket(name string, sequence uint64) (func() datafile.Visitor, error) {
+func (c *contentReader) bucket(name string, sequence uint64) (func() datafile.Visitor, error) {
 	add := map[string]func(*section, []byte, []byte, int64) error{
 		logBucket: (*section).entry, metaBucket: (*section).meta, journalBucket: (*section).journal,
 	}[name]
@@ -181,8 +181,8 @@ func (p *section) meta(key, value []byte, _ int64) error {
 		return err
 	}
 	switch {
-	case string(key) == usesKey:
-		p.uses, err = parseUses(content)
+	case string(key) == recencyKey:
+		p.recency, err = parseRecency(content)
 	case string(key) == ownersKey:
 		p.owners, err = parseOwners(content)
 	case bytes.HasPrefix(key, []byte(reserveKey)):
@@ -212,8 +212,8 @@ func (p *section) entry(key, value []byte, off int64) error {
 	case sessionKind:
 		found.used, found.created, found.expires, found.again, err = e.times()
 	case endedKind:
-		var t tomb
-		t, err = e.tomb()
+		var t tombstone
+		t, err = e.tombstone()
 		found.expires = t.until()
 	case graceKind:
 		var to grace
@@ -228,13 +228,13 @@ func (p *section) entry(key, value []byte, off int64) error {
 }
 
 // sum puts the sections together: of each key the last entry counts.
-func (c *collector) sum(now int64) *content {
+func (c *contentReader) sum(now int64) *content {
 	all := &content{index: c.index, graces: make(map[store.Key]grace), journal: c.found}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
 		all.version = max(all.version, p.version)
-		if p.uses != nil {
-			all.uses = p.uses
+		if p.recency != nil {
+			all.recency = p.recency
 		}
 		all.served = append(all.served, p.served...)
 		if p.owners != nil {
@@ -276,7 +276,7 @@ func (c *collector) sum(now int64) *content {
 	if all.entries == 0 {
 		all.last = c.tally.last()
 	}
-	all.uses.apply(all.live)
+	all.recency.apply(all.live)
 	applyServed(all.served, all.live)
 	all.expired = len(all.expiredPlaces)
 	slices.SortFunc(all.ended, func(a, b place) int { return cmp.Compare(a.expires, b.expires) })
@@ -287,7 +287,7 @@ func (c *collector) sum(now int64) *content {
 
 // findLast finds the last entries of the keys of one part of the index. It
 // learns all but those of tombstones whose time is over.
-func (c *collector) findLast(i int, now int64) {
+func (c *contentReader) findLast(i int, now int64) {
 	last := c.index.last[i]
 	var free []uint64 // keys
 	for _, p := range slices.Backward(c.parts) {
@@ -312,7 +312,7 @@ func (c *collector) findLast(i int, now int64) {
 	}
 }
 
-func (c *collector) sumGraces(all *content, now int64) {
+func (c *contentReader) sumGraces(all *content, now int64) {
 	var graces []numberedGrace
 	for _, p := range c.parts {
 		graces = append(graces, p.graces...)
@@ -330,7 +330,7 @@ func (c *collector) sumGraces(all *content, now int64) {
 		}
 	}
 	for _, number := range over {
-		all.over = append(all.over, number)
+		all.retract = append(all.retract, number)
 	}
 }
 

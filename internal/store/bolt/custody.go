@@ -124,7 +124,7 @@ func (c *committer) reopen() error {
 				c.log.Warn("what was found in the place of the data file has another name now", "path", c.path+foundSuffix)
 			}
 		}
-		return c.writeAnew()
+		return c.rewriteNow()
 	}
 	opened, err := openData(c.path, info)
 	if err != nil {
@@ -165,35 +165,35 @@ func (c *committer) inspect() (os.FileInfo, error) {
 	}
 	held, err := readContent(f, time.UnixMilli(c.now.Load()))
 	switch {
-	case err == nil && held.owners.was(c.stamp):
+	case err == nil && held.owners.was(c.id):
 		return nil, errDisowned
 	case !os.SameFile(info, c.info):
 		return nil, errReplaced
 	case err != nil:
 		return nil, err
-	case !held.owners.is(c.stamp) && !slices.Equal(held.owners, c.owners):
+	case !held.owners.is(c.id) && !slices.Equal(held.owners, c.owners):
 		return nil, fmt.Errorf("%w: it bears another stamp", errForeign)
-	case held.txid != c.seen.txid && held.txid != c.doubt.txid:
+	case held.txid != c.seen.txid && held.txid != c.unconfirmed.txid:
 		return nil, fmt.Errorf("%w: it holds the state of another time", errForeign)
-	case held.last < c.lastNumber || held.last > max(c.lastNumber, c.doubt.last):
+	case held.last < c.lastNumber || held.last > max(c.lastNumber, c.unconfirmed.last):
 		return nil, fmt.Errorf("%w: its last record is another one", errForeign)
 	}
 	if c.seen.sum != 0 && held.txid == c.seen.txid && c.touched {
 		c.alarms++ // something moves its time that does not change it
 	}
 	c.touched = false
-	if held.txid == c.doubt.txid || held.last > c.lastNumber { // it was written, though nobody was told so
-		c.queue.markUnsure(c.doubt.news)
+	if held.txid == c.unconfirmed.txid || held.last > c.lastNumber { // it was written, though nobody was told so
+		c.queue.markUnsure(c.unconfirmed.news)
 	}
-	c.doubt, c.journal, c.lastNumber = doubt{}, held.journal, held.last
+	c.unconfirmed, c.journal, c.lastNumber = unconfirmed{}, held.journal, held.last
 	c.owners, c.reserved = held.owners, held.reserve
 	c.seen = version{txid: held.txid}
 	return info, nil
 }
 
-// doubt is a transaction, or a frame of the journal, that may be in the file or not.
+// unconfirmed is a transaction, or a frame of the journal, that may be in the file or not.
 // last is the number of its last record, txid 0 for a frame.
-type doubt struct {
+type unconfirmed struct {
 	txid, last uint64
 	news       map[store.Key]news
 }
@@ -216,17 +216,17 @@ func (c *committer) takeOver() error {
 	return nil
 }
 
-// claim writes this process's stamp to the file, makes the journal, moves what that
+// claim writes this process's ownerID to the file, makes the journal, moves what that
 // holds to the log, and takes or gives back the reserve.
 func (c *committer) claim() error {
 	full := c.full.isOn()
-	stamped, reserved := c.owners.is(c.stamp), c.reserved > 0
+	stamped, reserved := c.owners.is(c.id), c.reserved > 0
 	if stamped && reserved != full && (full || len(c.journal.records) == 0 && c.journal.size > 0) {
 		return nil
 	}
 	next := c.owners
 	if !stamped {
-		next = next.with(c.stamp)
+		next = next.with(c.id)
 	}
 	size := int64(0)
 	err := c.update(func(tx *bbolt.Tx, meta *bbolt.Bucket) error {
@@ -294,11 +294,11 @@ func (c *committer) update(change func(tx *bbolt.Tx, meta *bbolt.Bucket) error) 
 	if id != c.seen.txid+1 {
 		return errForeign
 	}
-	c.doubt = doubt{txid: id}
+	c.unconfirmed = unconfirmed{txid: id}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	c.doubt = doubt{}
+	c.unconfirmed = unconfirmed{}
 	if err := c.look(id, true); err != nil {
 		return err
 	}
@@ -323,5 +323,5 @@ func (c *committer) isOwn(tx *bbolt.Tx) bool {
 		return false
 	}
 	found, err := parseOwners(content)
-	return err == nil && found.is(c.stamp)
+	return err == nil && found.is(c.id)
 }

@@ -89,7 +89,7 @@
 //
 // The bucket "meta" has under "format" a value of nothing but format and CRC; under
 // "uses" the order in which sessions were used last, as it was when the file was
-// closed: see uses.go (after a crash that order is what deadlines tell of it); under
+// closed: see recency.go (after a crash that order is what deadlines tell of it); under
 // "owners" who had the file, and under "a reserve" zeros: both see below. Earlier
 // versions check the sums of the latter, and go by nothing else of them.
 //
@@ -103,7 +103,7 @@
 //
 // # Written anew from memory
 //
-// Memory has all that counts: the sessions, the tombstones (tombs.go keeps their
+// Memory has all that counts: the sessions, the tombstones (tombstones.go keeps their
 // keys, of which the store in memory has hashes) and the graces. So a file is never
 // repaired, compacted or searched: it is written anew, as sessions.db.new in the same
 // directory, synced, renamed to its name, and the directory is synced: rewrite.go.
@@ -128,7 +128,7 @@
 // custody.go. No change is acknowledged before the look that follows its transaction.
 //
 // Each process puts a stamp of its own before those of the last ones that had the
-// file. Who finds another's stamp before its own has lost the file to it, by a way
+// file. Who finds another's ownerID before its own has lost the file to it, by a way
 // where locks do not reach: it writes nothing more. Each transaction checks the
 // stamp. Who finds its own nowhere has found an old copy, and writes the file anew.
 // A directory that is on another volume than before, because one is not mounted any
@@ -158,9 +158,9 @@
 // failure. Whether the transaction that failed is in the file its number tells, when
 // that is opened again; its operations have failed in any case.
 //
-// A transaction for which the disk takes longer than Options.Patience makes writers
+// A transaction for which the disk takes longer than Options.CommitTimeout makes writers
 // fail as well, until it is done. A disk that is known to be slow gets four times
-// what it usually takes; with an interval, ten times Patience.
+// what it usually takes; with an interval, ten times CommitTimeout.
 //
 // Opening writes the file's two head pages anew, as they are read, and syncs
 // them. After a failed fsync of such a page the kernel shows what it holds and

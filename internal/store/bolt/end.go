@@ -42,11 +42,11 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 // writeEnd writes that the session of the key is ended.
 func (s *Store) writeEnd(w *writer, now time.Time, key store.Key) {
 	w.endLead(key)
-	var t tomb
-	if s.tombstone > 0 {
-		t = tomb(now.Add(s.tombstone).UnixMilli())
+	var t tombstone
+	if s.tombstoneTTL > 0 {
+		t = tombstone(now.Add(s.tombstoneTTL).UnixMilli())
 	}
-	w.bury(key, t)
+	w.setTombstone(key, t)
 }
 
 // Regenerate implements store.Store.

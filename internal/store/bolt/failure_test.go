@@ -33,7 +33,7 @@ func within(t testing.TB, began time.Time, what ...any) {
 	soaktest.Within(t, time.Since(began), 1900*time.Millisecond, what...)
 }
 
-// patience is how long a test waits for what should come.
+// commitDeadline is how long a test waits for what should come.
 const patience = 2 * time.Minute
 
 // world is a store on a disk, and what has been told of it.

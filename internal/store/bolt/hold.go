@@ -50,12 +50,12 @@ func holdBack(held *content) []place {
 		}
 	}
 	var back []place
-	held.over = slices.Clip(held.over)
+	held.retract = slices.Clip(held.retract)
 	for _, p := range held.expiredPlaces {
 		if p.expires > last {
 			back = append(back, p)
 		} else {
-			held.over = append(held.over, p.number)
+			held.retract = append(held.retract, p.number)
 		}
 	}
 	held.expiredPlaces = nil
@@ -120,7 +120,7 @@ func (s *Store) giveUp(sessions []schema.Session) {
 	}
 	ended := make(map[store.Key]news, len(sessions))
 	for i := range sessions {
-		ended[sessions[i].Key()] = news{tomb: lapsed(sessions[i].ExpiresAt.UnixMilli(), s.tombstone)}
+		ended[sessions[i].Key()] = news{tombstone: lapsed(sessions[i].ExpiresAt.UnixMilli(), s.tombstoneTTL)}
 	}
 	s.queue.markUnsure(ended)
 }

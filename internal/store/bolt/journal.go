@@ -68,7 +68,7 @@ func (j *journal) fits(records [][]byte) bool {
 func (j *journal) absorbed() { j.end, j.records = 0, nil }
 
 // appendFrame appends a frame of records, the first of which has that number.
-func appendFrame(b []byte, owner stamp, first uint64, records [][]byte) []byte {
+func appendFrame(b []byte, owner ownerID, first uint64, records [][]byte) []byte {
 	from := len(b)
 	b = append(b, make([]byte, frameHeader)...)
 	for _, record := range records {
@@ -83,7 +83,7 @@ func appendFrame(b []byte, owner stamp, first uint64, records [][]byte) []byte {
 	return b
 }
 
-func frameSum(owner stamp, frame []byte) uint32 {
+func frameSum(owner ownerID, frame []byte) uint32 {
 	sum := crc32.Checksum(owner[:], castagnoli)
 	sum = crc32.Update(sum, castagnoli, frame[:16])
 	return crc32.Update(sum, castagnoli, frame[frameHeader:])
@@ -91,7 +91,7 @@ func frameSum(owner stamp, frame []byte) uint32 {
 
 // parseFrame returns the number of the first record of the frame at the beginning of
 // b, and its length; 0 where there is no valid one.
-func parseFrame(b []byte, owner stamp) (first uint64, length int) {
+func parseFrame(b []byte, owner ownerID) (first uint64, length int) {
 	if len(b) < frameHeader {
 		return 0, 0
 	}
@@ -133,7 +133,7 @@ func eachRecord(frame []byte, yield func(n uint64, record []byte, off int) error
 // with the number last, and returns where these frames end. What follows them is
 // stale, or of a write that did not finish. If a frame with a later number is found
 // there, one was lost, and the journal is damaged.
-func parseJournal(area []byte, owner stamp, last uint64, yield func(n uint64, record []byte, off int) error) (end int, err error) {
+func parseJournal(area []byte, owner ownerID, last uint64, yield func(n uint64, record []byte, off int) error) (end int, err error) {
 	for {
 		first, length := parseFrame(area[end:], owner)
 		if length == 0 {
@@ -212,14 +212,14 @@ func (d *data) journal() (j journal, err error) {
 
 // journals reports whether a batch may go to the journal.
 func (c *committer) journals(w *writer) bool {
-	return w.log == nil && !c.failed.isOn() && !c.full.isOn() && c.owners.is(c.stamp) &&
+	return w.log == nil && !c.failed.isOn() && !c.full.isOn() && c.owners.is(c.id) &&
 		c.queue.clock.now() >= c.noJournalBefore && c.journal.fits(w.pending)
 }
 
 // writeJournal writes a batch to the journal.
 func (c *committer) writeJournal(w *writer) error {
-	frame := appendFrame(nil, c.stamp, c.lastNumber+1, w.pending)
-	c.doubt = doubt{last: w.next - 1, news: w.news}
+	frame := appendFrame(nil, c.id, c.lastNumber+1, w.pending)
+	c.unconfirmed = unconfirmed{last: w.next - 1, news: w.news}
 	taking := startClock()
 	_, err := c.data.file.WriteAt(frame, c.journal.off+c.journal.end)
 	if err == nil {
@@ -248,9 +248,9 @@ func (c *committer) committed(took time.Duration) {
 }
 
 // journal reads the records of the journal, which follow the last one of the log.
-func (c *collector) journal() error {
+func (c *contentReader) journal() error {
 	var area []byte
-	var owner stamp
+	var owner ownerID
 	last := c.tally.last()
 	for _, p := range c.parts {
 		if p.area != nil {

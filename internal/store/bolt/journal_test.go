@@ -15,7 +15,7 @@ import (
 )
 
 // frameOf returns a frame of entries with the numbers from first on.
-func frameOf(owner stamp, first uint64, entries int) []byte {
+func frameOf(owner ownerID, first uint64, entries int) []byte {
 	var records [][]byte
 	for n := range entries {
 		record := appendEnded(nil, store.Key{Namespace: "default", ID: "an-id-that-is-long-enough"}, 0)
@@ -24,7 +24,7 @@ func frameOf(owner stamp, first uint64, entries int) []byte {
 	return appendFrame(nil, owner, first, records)
 }
 
-func parsed(area []byte, owner stamp, last uint64) (numbers []uint64, err error) {
+func parsed(area []byte, owner ownerID, last uint64) (numbers []uint64, err error) {
 	_, err = parseJournal(area, owner, last, func(n uint64, record []byte, off int) error {
 		numbers = append(numbers, n)
 		_, err := openEntry(appendNumber(nil, n), record)
@@ -37,7 +37,7 @@ func parsed(area []byte, owner stamp, last uint64) (numbers []uint64, err error)
 }
 
 func TestParseJournal(t *testing.T) {
-	owner, other := newStamp(), newStamp()
+	owner, other := newOwnerID(), newOwnerID()
 	frames := [][]byte{frameOf(owner, 11, 1), frameOf(owner, 12, 3), frameOf(owner, 15, 2)}
 	area := append(bytes.Join(frames, nil), make([]byte, 500)...)
 	all := []uint64{11, 12, 13, 14, 15, 16}
@@ -89,7 +89,7 @@ func TestParseJournal(t *testing.T) {
 }
 
 func FuzzParseJournal(f *testing.F) {
-	owner := stamp{1}
+	owner := ownerID{1}
 	f.Add([]byte{}, uint64(0))
 	f.Add(append(frameOf(owner, 2, 2), frameOf(owner, 4, 1)...), uint64(1))
 	f.Fuzz(func(t *testing.T, area []byte, last uint64) {

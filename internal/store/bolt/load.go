@@ -139,7 +139,7 @@ func (l *loader) fill() error {
 
 func (l *loader) tombstones() error {
 	buf := l.buffer()
-	restore := func(p *place, read func(e entry) (tomb, error)) error {
+	restore := func(p *place, read func(e entry) (tombstone, error)) error {
 		e, err := p.read(buf)
 		if err != nil {
 			return err
@@ -148,8 +148,8 @@ func (l *loader) tombstones() error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		l.s.committer.tombs.set(e.key, t)
-		if l.s.tombstone == 0 { // memory has none then
+		l.s.committer.tombstones.set(e.key, t)
+		if l.s.tombstoneTTL == 0 { // memory has none then
 			return nil
 		}
 		if until := time.UnixMilli(t.until()); t < 0 {
@@ -160,17 +160,17 @@ func (l *loader) tombstones() error {
 		return nil
 	}
 	for i := range l.held.ended {
-		if err := restore(&l.held.ended[i], entry.tomb); err != nil {
+		if err := restore(&l.held.ended[i], entry.tombstone); err != nil {
 			return err
 		}
 	}
 	for i := range l.held.lapsed { // while nobody was there
 		p := &l.held.lapsed[i]
-		t := lapsed(p.expires, l.s.tombstone)
+		t := lapsed(p.expires, l.s.tombstoneTTL)
 		if t.until() <= l.now.UnixMilli() {
 			continue
 		}
-		if err := restore(p, func(entry) (tomb, error) { return t, nil }); err != nil {
+		if err := restore(p, func(entry) (tombstone, error) { return t, nil }); err != nil {
 			return err
 		}
 	}

@@ -22,31 +22,31 @@ const (
 )
 
 // stamp is a process's own, a new one each time that a file is opened.
-type stamp [16]byte
+type ownerID [16]byte
 
-func newStamp() (s stamp) {
+func newOwnerID() (s ownerID) {
 	_, _ = rand.Read(s[:]) // never fails
 	return s
 }
 
 // owners are the last processes that had a file, the last one first.
-type owners []stamp
+type owners []ownerID
 
 // maxOwners is how many of them a file remembers: more than take it over between
 // two looks at it.
 const maxOwners = 8
 
 // with returns the owners once s has taken the file.
-func (o owners) with(s stamp) owners {
+func (o owners) with(s ownerID) owners {
 	all := append(owners{s}, o...)
 	return all[:min(len(all), maxOwners)]
 }
 
 // is reports whether s has the file.
-func (o owners) is(s stamp) bool { return len(o) > 0 && o[0] == s }
+func (o owners) is(s ownerID) bool { return len(o) > 0 && o[0] == s }
 
 // was reports whether somebody has taken the file from s.
-func (o owners) was(s stamp) bool { return len(o) > 1 && slices.Contains(o[1:], s) }
+func (o owners) was(s ownerID) bool { return len(o) > 1 && slices.Contains(o[1:], s) }
 
 func (o owners) value() []byte {
 	value := []byte{format}
@@ -59,8 +59,8 @@ func (o owners) value() []byte {
 // parseOwners is the reverse of value.
 func parseOwners(content []byte) (owners, error) {
 	var o owners
-	for ; len(content) >= len(stamp{}); content = content[len(stamp{}):] {
-		o = append(o, stamp(content[:len(stamp{})]))
+	for ; len(content) >= len(ownerID{}); content = content[len(ownerID{}):] {
+		o = append(o, ownerID(content[:len(ownerID{})]))
 	}
 	if len(content) > 0 {
 		return nil, errContent

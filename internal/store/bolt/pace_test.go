@@ -246,7 +246,7 @@ func TestStuck(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrReadOnly)
 		require.ErrorIs(t, err, errStuck)
 		running.Wait()
-		require.Less(t, s.queue.clock.now()-began, lazyTimes*DefaultPatience+time.Second)
+		require.Less(t, s.queue.clock.now()-began, lazyTimes*DefaultCommitTimeout+time.Second)
 		began = s.queue.clock.now()
 		require.ErrorIs(t, s.revised(t.Context(), &sess), store.ErrReadOnly)
 		require.Equal(t, began, s.queue.clock.now(), "now it is known")
@@ -269,13 +269,13 @@ func TestWritersThatLeave(t *testing.T) {
 		"for the key": {0, func(t *testing.T, s *Store, sess *schema.Session) {
 			places := s.locks.places(sess.Key())
 			require.NoError(t, s.locks.lock(t.Context(), &s.committer.stuck, places))
-			time.AfterFunc(DefaultPatience/2, func() { s.locks.unlock(places) })
+			time.AfterFunc(DefaultCommitTimeout/2, func() { s.locks.unlock(places) })
 		}},
-		"for the disk": {0, func(_ *testing.T, s *Store, _ *schema.Session) { s.busy(DefaultPatience / 2) }},
+		"for the disk": {0, func(_ *testing.T, s *Store, _ *schema.Session) { s.busy(DefaultCommitTimeout / 2) }},
 		"for the disk to keep up": {interval, func(t *testing.T, s *Store, sess *schema.Session) {
 			require.NoError(t, s.revised(t.Context(), sess))
 			<-time.After(interval / 3)
-			s.busy(DefaultPatience - time.Millisecond)
+			s.busy(DefaultCommitTimeout - time.Millisecond)
 			<-time.After(interval/2 + time.Millisecond)
 		}},
 	} {
@@ -290,7 +290,7 @@ func TestWritersThatLeave(t *testing.T) {
 				require.ErrorIs(t, err, store.ErrReadOnly)
 				require.ErrorIs(t, err, context.Canceled)
 				require.Equal(t, time.Millisecond, s.queue.clock.now()-began)
-				<-time.After(DefaultPatience)
+				<-time.After(DefaultCommitTimeout)
 				require.NoError(t, s.revised(t.Context(), &sess))
 			})
 		})

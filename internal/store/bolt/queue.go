@@ -11,10 +11,10 @@ import (
 
 // operation is a change that is on its way to the disk, and then to memory.
 type operation struct {
-	// keys are those that it is about. The locks at places are held for it, and
+	// keys are those that it is about. The locks at slots are held for it, and
 	// released by whoever settles it.
-	keys   []store.Key
-	places []int
+	keys  []store.Key
+	slots []int
 	// size is about how many bytes it writes.
 	size int
 	// ends: it ends a session, and may take what is reserved for that.
@@ -32,18 +32,18 @@ type operation struct {
 
 // mark says that file and memory may differ in a key.
 type mark struct {
-	// unsure: nobody knows what the file holds. tomb is the tombstone that the
+	// unsure: nobody knows what the file holds. tombstone is the tombstone that the
 	// key has then, if there is no session of it.
-	unsure bool
-	tomb   tomb
+	unsure    bool
+	tombstone tombstone
 	// led: the key led to a session, and does not any more.
 	led bool
 	// told: somebody was told that a change of it is made.
 	told bool
 }
 
-// marked is a key with its mark.
-type marked struct {
+// dirtyKey is a key with its mark.
+type dirtyKey struct {
 	key store.Key
 	mark
 }
@@ -172,7 +172,7 @@ func (q *queue) markUnsure(lost map[store.Key]news) {
 	q.begin(len(lost))
 	for key, n := range lost {
 		m := q.marks[key]
-		m.unsure, m.tomb = true, m.tomb.later(n.tomb)
+		m.unsure, m.tombstone = true, m.tombstone.later(n.tombstone)
 		q.marks[key] = m
 	}
 	q.mu.Unlock()
@@ -225,15 +225,15 @@ func (q *queue) takeOps() []*operation {
 	return ops
 }
 
-// takeMarks takes the marked keys, onto those that were taken before.
-func (q *queue) takeMarks(before []marked) []marked {
+// takeDirty takes the marked keys, onto those that were taken before.
+func (q *queue) takeDirty(before []dirtyKey) []dirtyKey {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.marks) == 0 {
 		return before
 	}
 	for key, m := range q.marks {
-		before = append(before, marked{key, m})
+		before = append(before, dirtyKey{key, m})
 	}
 	q.marks = make(map[store.Key]mark)
 	if q.taken == 0 {

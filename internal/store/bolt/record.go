@@ -107,36 +107,36 @@ func appendSession(b []byte, s *schema.Session) []byte {
 	return append(b, s.Doc...)
 }
 
-// A tomb is until when there must be no session of a key, in ms; 0 where there
+// A tombstone is until when there must be no session of a key, in ms; 0 where there
 // may be one again, and negative where the session was not ended, but expired or
 // was evicted. Earlier versions take a negative one for 0.
-type tomb int64
+type tombstone int64
 
-// tombOf returns the tomb that says what memory does of a key.
-func tombOf(until time.Time, lapsed bool) tomb {
+// tombstoneOf returns the tombstone that says what memory does of a key.
+func tombstoneOf(until time.Time, lapsed bool) tombstone {
 	switch {
 	case until.IsZero():
 		return 0
 	case lapsed:
-		return tomb(-until.UnixMilli())
+		return tombstone(-until.UnixMilli())
 	default:
-		return tomb(until.UnixMilli())
+		return tombstone(until.UnixMilli())
 	}
 }
 
-// lapsed is the tomb of a session that expired at that time, in ms.
-func lapsed(expires int64, window time.Duration) tomb {
+// lapsed is the tombstone of a session that expired at that time, in ms.
+func lapsed(expires int64, window time.Duration) tombstone {
 	if window == 0 {
 		return 0
 	}
-	return tomb(-(expires + window.Milliseconds()))
+	return tombstone(-(expires + window.Milliseconds()))
 }
 
 // until is when it is over.
-func (t tomb) until() int64 { return max(int64(t), -int64(t)) }
+func (t tombstone) until() int64 { return max(int64(t), -int64(t)) }
 
 // err is why no session may be created at now, nil if one may.
-func (t tomb) err(now int64) error {
+func (t tombstone) err(now int64) error {
 	switch {
 	case t.until() <= now:
 		return nil
@@ -148,7 +148,7 @@ func (t tomb) err(now int64) error {
 }
 
 // later returns the one that is over later.
-func (t tomb) later(o tomb) tomb {
+func (t tombstone) later(o tombstone) tombstone {
 	if o.until() > t.until() {
 		return o
 	}
@@ -156,8 +156,8 @@ func (t tomb) later(o tomb) tomb {
 }
 
 // appendEnded appends an entry: there is no session of the key, and there must
-// be none as long as the tomb says.
-func appendEnded(b []byte, key store.Key, t tomb) []byte {
+// be none as long as the tombstone says.
+func appendEnded(b []byte, key store.Key, t tombstone) []byte {
 	return binary.AppendVarint(appendHead(b, endedKind, key), int64(t))
 }
 
@@ -247,10 +247,10 @@ func (e entry) times() (used, created, expires int64, again bool, err error) {
 	return used, created, expires, revision > 1 || used > created, nil
 }
 
-// tomb returns how long an ended key is taken.
-func (e entry) tomb() (tomb, error) {
+// tombstone returns how long an ended key is taken.
+func (e entry) tombstone() (tombstone, error) {
 	r := e.rest
-	t := tomb(r.number())
+	t := tombstone(r.number())
 	if r.bad || len(r.rest) > 0 {
 		return 0, errContent
 	}

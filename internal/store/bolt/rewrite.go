@@ -22,21 +22,21 @@ const (
 	stepTime  = 10 * time.Millisecond
 	// lastKeys is how many keys may be left for the step in which all has to wait.
 	lastKeys = 512
-	// anewDelay is the time after which a file is written anew that could not be.
-	anewDelay = 30 * time.Second
+	// rewriteDelay is the time after which a file is written anew that could not be.
+	rewriteDelay = 30 * time.Second
 )
 
-// anew is a data file that is made from memory beside the one in use.
-type anew struct {
+// rewriting is a data file that is made from memory beside the one in use.
+type rewriting struct {
 	*data
 	path  string
 	index *index
 	// What is still to be written: the keys that there were at the beginning, and
 	// those that transactions have been about since.
-	sessions []memory.Use
-	tombs    []store.Key
-	leads    []store.Key
-	changed  map[store.Key]struct{}
+	sessions   []memory.Use
+	tombstones []store.Key
+	leads      []store.Key
+	changed    map[store.Key]struct{}
 
 	logBytes   int64
 	lastNumber uint64
@@ -60,8 +60,8 @@ func (c *committer) begin() error {
 		size = c.reserveSize()
 	}
 	next := c.owners
-	if !next.is(c.stamp) {
-		next = next.with(c.stamp)
+	if !next.is(c.id) {
+		next = next.with(c.id)
 	}
 	made, err := newData(temp, func(tx *bbolt.Tx, meta *bbolt.Bucket) error {
 		if size > 0 {
@@ -78,9 +78,9 @@ func (c *committer) begin() error {
 		return errors.Join(err, os.Remove(temp))
 	}
 	c.grow(made.db)
-	c.anew = &anew{
+	c.rewriting = &rewriting{
 		data: made, path: temp, index: newIndex(),
-		sessions: c.mem.Uses(), tombs: c.tombs.keys(), leads: c.graces.olds(),
+		sessions: c.mem.Uses(), tombstones: c.tombstones.keys(), leads: c.graces.olds(),
 		changed: make(map[store.Key]struct{}), led: make(map[store.Key]struct{}),
 	}
 	if c.info != nil {
@@ -89,17 +89,17 @@ func (c *committer) begin() error {
 	if err != nil {
 		c.log.Warn("the new data file has not the owner and the mode of the old one", "error", err)
 	}
-	c.reservedAnew = size
+	c.rewriteReserve = size
 	return nil
 }
 
 // abandon gives a file up that is not finished.
 func (c *committer) abandon() {
-	a := c.anew
+	a := c.rewriting
 	if a == nil {
 		return
 	}
-	c.anew = nil
+	c.rewriting = nil
 	if a.synced != nil && !a.over {
 		if err := <-a.synced; err != nil {
 			c.log.Debug("syncing a file that is given up", "error", err)
@@ -109,8 +109,8 @@ func (c *committer) abandon() {
 	_ = os.Remove(a.path) // the next one begins with that
 }
 
-// startAnew begins to write the file anew, beside the transactions.
-func (c *committer) startAnew() bool {
+// startRewrite begins to write the file anew, beside the transactions.
+func (c *committer) startRewrite() bool {
 	if err := c.begin(); err != nil {
 		c.giveUp(err)
 		return false
@@ -121,12 +121,12 @@ func (c *committer) startAnew() bool {
 
 func (c *committer) giveUp(err error) {
 	c.abandon()
-	c.notAnewBefore = c.queue.clock.now() + anewDelay
+	c.noRewriteBefore = c.queue.clock.now() + rewriteDelay
 	c.log.Warn("the data file could not be written anew", "error", err)
 }
 
-// goOn takes one step more. It reports whether there is another one to take now.
-func (c *committer) goOn() bool {
+// continueRewrite takes one step more. It reports whether there is another one to take now.
+func (c *committer) continueRewrite() bool {
 	more, err := c.step()
 	if err != nil {
 		if c.data == nil { // the new one has its place, or nobody knows
@@ -141,7 +141,7 @@ func (c *committer) goOn() bool {
 
 // step takes a step of writing the file anew.
 func (c *committer) step() (more bool, err error) {
-	a := c.anew
+	a := c.rewriting
 	defer func() { // a fault in bbolt's memory map
 		if p := recover(); p != nil {
 			err = asError(p)
@@ -169,11 +169,11 @@ func (c *committer) step() (more bool, err error) {
 	return false, c.change()
 }
 
-func (a *anew) left() int { return len(a.sessions) + len(a.tombs) + len(a.leads) }
+func (a *rewriting) left() int { return len(a.sessions) + len(a.tombstones) + len(a.leads) }
 
 // copySome writes some of what is left.
 func (c *committer) copySome() error {
-	a := c.anew
+	a := c.rewriting
 	soon := within(stepTime)
 	return a.write(c, func(w *writer) {
 		for a.left() > 0 && w.added < stepBytes && w.err == nil && soon() {
@@ -181,11 +181,11 @@ func (c *committer) copySome() error {
 			case len(a.sessions) > 0:
 				c.copySession(w, a.sessions[0].Key)
 				a.sessions = a.sessions[1:]
-			case len(a.tombs) > 0:
-				if t := c.tombs.of(a.tombs[0]); t.until() > c.now.Load() {
-					w.bury(a.tombs[0], t)
+			case len(a.tombstones) > 0:
+				if t := c.tombstones.of(a.tombstones[0]); t.until() > c.now.Load() {
+					w.setTombstone(a.tombstones[0], t)
 				}
-				a.tombs = a.tombs[1:]
+				a.tombstones = a.tombstones[1:]
 			default:
 				a.lead(w, c.graces, a.leads[0])
 				a.leads = a.leads[1:]
@@ -209,15 +209,15 @@ func (c *committer) copySession(w *writer, key store.Key) bool {
 // copyChanged makes the new file what memory is for keys that were changed since
 // they were written.
 func (c *committer) copyChanged(w *writer, soon func() bool) {
-	a := c.anew
+	a := c.rewriting
 	for key := range a.changed {
 		if w.added >= stepBytes || w.err != nil || !soon() {
 			return
 		}
 		delete(a.changed, key)
 		if !c.copySession(w, key) {
-			if t := c.tombs.of(key); t != 0 || a.index.of(key).live() || w.news[key].at.live() {
-				w.bury(key, t)
+			if t := c.tombstones.of(key); t != 0 || a.index.of(key).live() || w.news[key].at.live() {
+				w.setTombstone(key, t)
 			}
 		}
 		a.lead(w, c.graces, key)
@@ -225,7 +225,7 @@ func (c *committer) copyChanged(w *writer, soon func() bool) {
 }
 
 // lead writes where the key leads, or that it does not any more.
-func (a *anew) lead(w *writer, g *graces, key store.Key) {
+func (a *rewriting) lead(w *writer, g *graces, key store.Key) {
 	if to, ok := g.of(key); ok {
 		w.lead(key, to)
 		a.led[key] = struct{}{}
@@ -236,13 +236,13 @@ func (a *anew) lead(w *writer, g *graces, key store.Key) {
 }
 
 // write writes to the new file, in one transaction.
-func (a *anew) write(c *committer, with func(w *writer)) error {
+func (a *rewriting) write(c *committer, with func(w *writer)) error {
 	tx, err := a.db.Begin(true)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	w := newWriter(a.lastNumber, a.index, c.graces, c.tombs, c.values)
+	w := newWriter(a.lastNumber, a.index, c.graces, c.tombstones, c.values)
 	if err := w.use(tx, nil); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (a *anew) write(c *committer, with func(w *writer)) error {
 }
 
 // note says that a transaction on the file in use was about those keys.
-func (a *anew) note(w *writer) {
+func (a *rewriting) note(w *writer) {
 	if a == nil {
 		return
 	}
@@ -284,7 +284,7 @@ func (a *anew) note(w *writer) {
 // change writes the rest, puts the new file into the place of the old one, and
 // goes on with it.
 func (c *committer) change() (err error) {
-	a := c.anew
+	a := c.rewriting
 	slow := c.watch()
 	defer c.watched(slow)
 	a.db.NoSync, a.db.NoGrowSync = false, false
@@ -306,13 +306,13 @@ func (c *committer) change() (err error) {
 		return fmt.Errorf("putting the data file in its place: %w", err)
 	}
 	old, before := c.data, c.seen.size
-	c.data, c.anew = a.data, nil
+	c.data, c.rewriting = a.data, nil
 	c.info, c.index, c.logBytes, c.lastNumber = a.info, a.index, a.logBytes, a.lastNumber
-	if !c.owners.is(c.stamp) {
-		c.owners = c.owners.with(c.stamp)
+	if !c.owners.is(c.id) {
+		c.owners = c.owners.with(c.id)
 	}
-	c.reserved, c.renamed, c.passEnd, c.over = c.reservedAnew, true, 0, nil
-	c.doubt, c.seen, c.alarms, c.journal = doubt{}, version{}, 0, journal{}
+	c.reserved, c.renamed, c.passEnd, c.retract = c.rewriteReserve, true, 0, nil
+	c.unconfirmed, c.seen, c.alarms, c.journal = unconfirmed{}, version{}, 0, journal{}
 	if old != nil {
 		old.close()
 	}
@@ -344,20 +344,20 @@ func (c *committer) settleIn() error {
 	return err
 }
 
-// writeAnew writes the file anew while all wait for that.
-func (c *committer) writeAnew() error {
+// rewriteNow writes the file anew while all wait for that.
+func (c *committer) rewriteNow() error {
 	c.abandon()
 	c.askVolume()
 	if err := c.begin(); err != nil {
 		return fmt.Errorf("writing the data file anew: %w", err)
 	}
-	for c.anew != nil {
+	for c.rewriting != nil {
 		more, err := c.step()
 		if err != nil {
 			c.abandon()
 			return fmt.Errorf("writing the data file anew: %w", err)
 		}
-		if a := c.anew; a != nil && !more && a.synced != nil && !a.over {
+		if a := c.rewriting; a != nil && !more && a.synced != nil && !a.over {
 			err := <-a.synced
 			a.over = true
 			if err != nil {

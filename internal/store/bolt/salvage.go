@@ -65,7 +65,7 @@ func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found
 		return found, fmt.Errorf("reading the data file: %w", withoutPath(err))
 	}
 	readAhead(file)
-	s := &salvage{file: file, size: info.Size(), entries: make(map[uint64]saved), claimed: make(map[uint64]bool)}
+	s := &salvage{file: file, size: info.Size(), entries: make(map[uint64]saved), reached: make(map[uint64]bool)}
 	found.Heads = s.walk()
 	s.readJournal()
 	found.Lost = s.lost()
@@ -116,7 +116,7 @@ type salvage struct {
 	size     int64
 	pageSize int64
 	entries  map[uint64]saved
-	claimed  map[uint64]bool // pages that something leads to
+	reached  map[uint64]bool // pages that something leads to
 	missing  []numbers       // what lost pages were for
 	tally    tally
 	journal  uint64 // the page of the journal; 0 if nothing leads to it
@@ -204,11 +204,11 @@ func (s *salvage) page(id uint64) (datafile.Page, bool) {
 // subtree finds the entries of a page and of those below it.
 func (s *salvage) subtree(id uint64, in numbers, depth int) {
 	p, ok := s.page(id)
-	if !ok || depth > datafile.MaxDepth || s.claimed[id] {
+	if !ok || depth > datafile.MaxDepth || s.reached[id] {
 		s.missing = append(s.missing, in)
 		return
 	}
-	s.claimed[id] = true
+	s.reached[id] = true
 	switch {
 	case p.IsLeaf():
 		if !s.leaf(&p, in) {
@@ -281,7 +281,7 @@ func (s *salvage) scan(missing []numbers) {
 	}
 	pages := uint64(s.size / s.pageSize) //nolint:gosec // a size is not negative
 	for id := uint64(2); id < pages; id++ {
-		if s.claimed[id] {
+		if s.reached[id] {
 			continue
 		}
 		p, ok := s.page(id)
@@ -305,7 +305,7 @@ func (s *salvage) readJournal() {
 		return
 	}
 	for id := range uint64(s.size / s.pageSize) { //nolint:gosec // a size is not negative
-		if s.claimed[id] {
+		if s.reached[id] {
 			continue
 		}
 		if p, ok := s.page(id); ok && p.IsLeaf() {
@@ -315,7 +315,7 @@ func (s *salvage) readJournal() {
 }
 
 // readFrames does so of a page, if it is that of the journal. Whether a frame is whole
-// takes the owner's stamp to say: what counts here are the checksums of entries.
+// takes the owner's ownerID to say: what counts here are the checksums of entries.
 func (s *salvage) readFrames(p *datafile.Page) {
 	e, ok := p.Element(0)
 	if !ok || string(e.Key) != journalKey {

@@ -40,23 +40,23 @@ func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		after := func(d time.Duration) { <-time.After(d); synctest.Wait() }
 		var late atomic.Int64
-		w := newWatch(DefaultPatience, func() { late.Add(1) })
-		after(DefaultPatience - time.Millisecond)
+		w := newWatchdog(DefaultCommitTimeout, func() { late.Add(1) })
+		after(DefaultCommitTimeout - time.Millisecond)
 		assert.Zero(t, late.Load())
 		w.again()
-		after(DefaultPatience - DefaultPatience/ticks)
+		after(DefaultCommitTimeout - DefaultCommitTimeout/ticks)
 		assert.Zero(t, late.Load(), "it has begun anew")
-		after(DefaultPatience / ticks)
+		after(DefaultCommitTimeout / ticks)
 		assert.EqualValues(t, 1, late.Load())
 		w.again()
-		after(2 * DefaultPatience)
+		after(2 * DefaultCommitTimeout)
 		assert.EqualValues(t, 1, late.Load(), "once is all")
 		w.end()
 
-		w = newWatch(DefaultPatience, func() { late.Add(1) })
-		after(DefaultPatience - time.Millisecond)
+		w = newWatchdog(DefaultCommitTimeout, func() { late.Add(1) })
+		after(DefaultCommitTimeout - time.Millisecond)
 		w.end()
-		after(2 * DefaultPatience)
+		after(2 * DefaultCommitTimeout)
 		assert.EqualValues(t, 1, late.Load(), "it has ended")
 	})
 }

@@ -52,7 +52,7 @@ func TestSoak(t *testing.T) {
 	const writers, each = 32, 100
 	dir := filepath.Join(disktest.Ext4(t, 64*mib), "data")
 	s, err := bolt.Open(time.Now(), bolt.Options{
-		Dir: dir, Patience: 10 * time.Second, // the machine may be busy with other tests
+		Dir: dir, CommitTimeout: 10 * time.Second, // the machine may be busy with other tests
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 2 * writers * each, Tombstone: time.Second},
 	})
 	require.NoError(t, err)

@@ -87,7 +87,7 @@ func (c *committer) counted() int64 {
 	if err != nil {
 		return 0
 	}
-	return st.Bytes + entryCost*st.Entries + c.tombs.bytes
+	return st.Bytes + entryCost*st.Entries + c.tombstones.bytes
 }
 
 // calibrate notes that so many bytes of the log are what counts now, in a file of
@@ -138,14 +138,14 @@ func (c *committer) tight() bool {
 	return c.volume.free+c.freeInFile() < 2*c.reserveSize()+2*max(growth, c.spare()/4)+c.volume.bytes/tightShare
 }
 
-// mustCollect reports whether what is dead has to go, in place or with the file,
+// mustCompact reports whether what is dead has to go, in place or with the file,
 // before more is written.
-func (c *committer) mustCollect() bool {
-	if !c.collecting() && c.anew == nil || c.full.isOn() || c.data == nil || c.failed.isOn() {
+func (c *committer) mustCompact() bool {
+	if !c.compacting() && c.rewriting == nil || c.full.isOn() || c.data == nil || c.failed.isOn() {
 		return false
 	}
 	c.askVolume()
-	if c.anew != nil { // which needs what is left
+	if c.rewriting != nil { // which needs what is left
 		return c.volume.free < c.liveFile()+c.reserveSize()
 	}
 	return c.tight()
@@ -165,8 +165,8 @@ func (c *committer) dead() int64 {
 // startPass begins to collect the log in place, up to where it ends now.
 func (c *committer) startPass() { c.passEnd, c.ended = c.lastNumber+1, 0 }
 
-// collecting reports whether the log is collected in place.
-func (c *committer) collecting() bool { return c.passEnd > 0 }
+// compacting reports whether the log is collected in place.
+func (c *committer) compacting() bool { return c.passEnd > 0 }
 
 // endPass notes that what is left of the log counts.
 func (c *committer) endPass() {
@@ -179,7 +179,7 @@ func (c *committer) endPass() {
 // portion is how much is collected with one transaction: what counts of it must fit
 // into pages that are free.
 func (c *committer) portion() int64 {
-	return min(2*c.fresh+collectStep, collectBytes, max(collectLeast, c.freeInFile()/3))
+	return min(2*c.fresh+compactStep, compactBytes, max(compactLeast, c.freeInFile()/3))
 }
 
 // makeRoom does some of what makes the file smaller. It reports whether there is
@@ -189,11 +189,11 @@ func (c *committer) makeRoom() bool {
 		return false
 	}
 	switch {
-	case c.anew != nil:
-		return c.goOn()
+	case c.rewriting != nil:
+		return c.continueRewrite()
 	case c.full.isOn():
 		return c.makeRoomInFull()
-	case c.collecting() || len(c.over) > 0:
+	case c.compacting() || len(c.retract) > 0:
 		return false // the log is collected with transactions
 	}
 	c.askVolume()
@@ -202,8 +202,8 @@ func (c *committer) makeRoom() bool {
 		return false
 	case tight && c.dead() < c.liveLog()/8+growth: // it would gain little
 		return false
-	case c.queue.clock.now() >= c.notAnewBefore && c.fitsTwice():
-		return c.startAnew()
+	case c.queue.clock.now() >= c.noRewriteBefore && c.fitsTwice():
+		return c.startRewrite()
 	case tight || c.dead() > c.liveLog()/2+growth:
 		c.startPass()
 		return true
@@ -215,11 +215,11 @@ func (c *committer) makeRoom() bool {
 func (c *committer) makeRoomInFull() bool {
 	c.askVolume()
 	switch {
-	case c.collecting():
+	case c.compacting():
 		return false
 	case !c.worthAPass():
-	case c.queue.clock.now() >= c.notAnewBefore && c.fitsTwice():
-		return c.startAnew()
+	case c.queue.clock.now() >= c.noRewriteBefore && c.fitsTwice():
+		return c.startRewrite()
 	default:
 		c.startPass()
 		return true

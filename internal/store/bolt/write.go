@@ -12,8 +12,8 @@ import (
 
 // turn is a writer's, with the locks that it holds.
 type turn struct {
-	s      *Store
-	places []int
+	s     *Store
+	slots []int
 }
 
 // begin takes the locks of the keys. It fails at once while the file cannot be
@@ -43,7 +43,7 @@ func (s *Store) take(ctx context.Context, mayWait bool, keys []store.Key) (*turn
 		}
 	}
 	t := &turn{s, s.locks.places(keys...)}
-	if err := s.locks.lock(ctx, &c.stuck, t.places); err != nil {
+	if err := s.locks.lock(ctx, &c.stuck, t.slots); err != nil {
 		return nil, fmt.Errorf("%w: waiting for other writers: %w", store.ErrReadOnly, err)
 	}
 	if mayWait {
@@ -56,12 +56,12 @@ func (s *Store) take(ctx context.Context, mayWait bool, keys []store.Key) (*turn
 }
 
 // end releases the locks, unless an operation has them.
-func (t *turn) end() { t.s.locks.unlock(t.places) }
+func (t *turn) end() { t.s.locks.unlock(t.slots) }
 
 // run hands the locks and the operation to the committer, and waits for what
 // comes of it. It is the turn's last step.
 func (t *turn) run(ctx context.Context, op *operation) error {
-	op.places, t.places = t.places, nil
+	op.slots, t.slots = t.slots, nil
 	op.done = make(chan error, 1)
 	t.s.queue.put(op)
 	var cause error
@@ -74,7 +74,7 @@ func (t *turn) run(ctx context.Context, op *operation) error {
 		cause = ctx.Err()
 	}
 	if t.s.queue.withdraw(op) {
-		t.s.locks.unlock(op.places)
+		t.s.locks.unlock(op.slots)
 		return fmt.Errorf("%w: %w", store.ErrReadOnly, cause)
 	}
 	select {
@@ -151,7 +151,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		return store.ErrExists
 	}
 	if !revive {
-		if err := tombOf(s.Store.Buried(key)).err(now.UnixMilli()); err != nil {
+		if err := tombstoneOf(s.Store.Buried(key)).err(now.UnixMilli()); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		size: len(sess.Doc),
 		write: func(w *writer) error {
 			if !revive {
-				if err := w.buried(key).err(now.UnixMilli()); err != nil {
+				if err := w.tombstone(key).err(now.UnixMilli()); err != nil {
 					return err
 				}
 			}

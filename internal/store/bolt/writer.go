@@ -14,11 +14,11 @@ import (
 // more.
 type writer struct {
 	// log is nil until use is called: until then entries are kept in pending.
-	log     *bbolt.Bucket
-	pending [][]byte
-	index   *index
-	graces  *graces
-	tombs   *tombs
+	log        *bbolt.Bucket
+	pending    [][]byte
+	index      *index
+	graces     *graces
+	tombstones *tombstones
 
 	// next is the number of the next entry.
 	next uint64
@@ -37,12 +37,12 @@ type writer struct {
 // news is a key's last entry, which the index does not know yet, and the
 // tombstone that the key has if there is no session of it.
 type news struct {
-	at   position
-	tomb tomb
+	at        position
+	tombstone tombstone
 }
 
-func newWriter(last uint64, x *index, g *graces, t *tombs, values []byte) *writer {
-	return &writer{next: last + 1, index: x, graces: g, tombs: t, values: values[:0], news: make(map[store.Key]news)}
+func newWriter(last uint64, x *index, g *graces, t *tombstones, values []byte) *writer {
+	return &writer{next: last + 1, index: x, graces: g, tombstones: t, values: values[:0], news: make(map[store.Key]news)}
 }
 
 // use makes the writer write to the log in the transaction: first the records of the
@@ -96,15 +96,15 @@ func (w *writer) session(s *schema.Session) {
 	if w.graces.leads(key) {
 		w.leadNowhere(key)
 	}
-	w.news[key] = news{at(w.next, true), w.buried(key)}
+	w.news[key] = news{at(w.next, true), w.tombstone(key)}
 	from := len(w.values)
 	w.values = appendSession(w.values, s)
 	w.put(from)
 }
 
-// bury writes that there is no session of the key, nor may be as long as the
-// tomb says.
-func (w *writer) bury(key store.Key, t tomb) {
+// setTombstone writes that there is no session of the key, nor may be as long as the
+// tombstone says.
+func (w *writer) setTombstone(key store.Key, t tombstone) {
 	w.news[key] = news{at(w.next, false), t}
 	from := len(w.values)
 	w.values = appendEnded(w.values, key, t)
@@ -129,23 +129,23 @@ func (w *writer) endLead(key store.Key) {
 	}
 }
 
-// buried returns how long the key must have no session.
-func (w *writer) buried(key store.Key) tomb {
+// tombstone returns how long the key must have no session.
+func (w *writer) tombstone(key store.Key) tombstone {
 	if n, ok := w.news[key]; ok {
 		if n.at.live() {
 			return 0
 		}
-		return n.tomb
+		return n.tombstone
 	}
-	return w.tombs.of(key)
+	return w.tombstones.of(key)
 }
 
-// collect takes the first entries below a number out of the log, up to about that
+// compact takes the first entries below a number out of the log, up to about that
 // many bytes and as long as there is time, and writes again what still counts. It
 // comes first in a transaction: what that writes besides is later than what this
 // one writes again. now is a time that has come. It reports whether there are none
 // left.
-func (w *writer) collect(bytes int64, below uint64, now int64, soon func() bool, write func(key store.Key)) (all bool) {
+func (w *writer) compact(bytes int64, below uint64, now int64, soon func() bool, write func(key store.Key)) (all bool) {
 	type entry struct {
 		number []byte
 		size   int64
@@ -195,8 +195,8 @@ func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
 		if w.index.of(e.key) != at(n, false) {
 			return
 		}
-		if t := w.tombs.of(e.key); t.until() > now {
-			w.bury(e.key, t)
+		if t := w.tombstones.of(e.key); t.until() > now {
+			w.setTombstone(e.key, t)
 		} else {
 			w.news[e.key] = news{}
 		}

@@ -6,15 +6,15 @@ import "time"
 // all the same, in the first transactions: if the clock was wrong, and is set
 // back, it must not come to life at the next opening.
 
-// batchOver is how many entries are taken back with a transaction.
-const batchOver = 4096
+// batchRetract is how many entries are taken back with a transaction.
+const batchRetract = 4096
 
-// takeBack takes back what the entries of these numbers say, unless a later
+// retract takes back what the entries of these numbers say, unless a later
 // one has done so, of sessions and of graces. Keys of sessions stay taken for
 // the window from their deadlines on. It returns how many of them are
 // done. It comes early in a transaction, like collect.
-func (w *writer) takeBack(numbers []uint64, window time.Duration) int {
-	numbers = numbers[:min(len(numbers), batchOver)]
+func (w *writer) retract(numbers []uint64, window time.Duration) int {
+	numbers = numbers[:min(len(numbers), batchRetract)]
 	for _, n := range numbers {
 		number := appendNumber(w.scratch[:0], n)
 		value := w.log.Get(number)
@@ -33,7 +33,7 @@ func (w *writer) takeBack(numbers []uint64, window time.Duration) int {
 				w.fail(err)
 				break
 			}
-			w.bury(e.key, lapsed(expires, window))
+			w.setTombstone(e.key, lapsed(expires, window))
 		case e.kind == graceKind && !w.graces.leads(e.key):
 			w.leadNowhere(e.key)
 		}

@@ -11,16 +11,16 @@ import (
 	"session-api/internal/store"
 )
 
-// DefaultPatience is how long the disk may take for a transaction until writers
+// DefaultCommitTimeout is how long the disk may take for a transaction until writers
 // stop waiting for it, if nothing else is set. A disk that usually takes longer
-// than a quarter of that gets four times what it usually takes, up to maxPatience.
+// than a quarter of that gets four times what it usually takes, up to maxCommitTimeout.
 // It is counted in ticks: time in which the process does not run, because its
 // machine is busy or asleep, is one tick at most, and nothing to blame the disk for.
 const (
-	DefaultPatience = 800 * time.Millisecond
-	maxPatience     = 10 * time.Second
-	usualTimes      = 4
-	ticks           = 8
+	DefaultCommitTimeout = 800 * time.Millisecond
+	maxCommitTimeout     = 10 * time.Second
+	usualTimes           = 4
+	ticks                = 8
 	// lazyTimes is how many times as long it may take where changes need not wait for
 	// it: who waits there waits for the disk to keep up.
 	lazyTimes = 10
@@ -74,8 +74,8 @@ func (s *signal) clear() bool {
 	return true
 }
 
-// watch calls late, once, when patience is over.
-type watch struct {
+// watchdog calls late, once, when patience is over.
+type watchdog struct {
 	late func()
 	tick time.Duration
 
@@ -84,15 +84,15 @@ type watch struct {
 	left  int // ticks; 0 when it has ended
 }
 
-func newWatch(patience time.Duration, late func()) *watch {
-	w := &watch{late: late, tick: max(1, patience/ticks), left: ticks}
+func newWatchdog(patience time.Duration, late func()) *watchdog {
+	w := &watchdog{late: late, tick: max(1, patience/ticks), left: ticks}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.tick, w.next)
 	return w
 }
 
-func (w *watch) next() {
+func (w *watchdog) next() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.left == 0 {
@@ -106,7 +106,7 @@ func (w *watch) next() {
 }
 
 // again begins anew, unless it is too late.
-func (w *watch) again() {
+func (w *watchdog) again() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.left > 0 {
@@ -115,7 +115,7 @@ func (w *watch) again() {
 }
 
 // end ends it: late has been called when it returns, or never is.
-func (w *watch) end() {
+func (w *watchdog) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = 0
@@ -134,9 +134,9 @@ func (c *committer) refusal(ends bool) error {
 	return nil
 }
 
-// patience is how long the disk may take now.
-func (c *committer) patience() time.Duration {
-	return max(c.least, min(usualTimes*c.usual, maxPatience))
+// commitDeadline is how long the disk may take now.
+func (c *committer) commitDeadline() time.Duration {
+	return max(c.least, min(usualTimes*c.usual, maxCommitTimeout))
 }
 
 // usually notes how long a transaction has taken: the longest of late counts, and
@@ -144,16 +144,16 @@ func (c *committer) patience() time.Duration {
 func (c *committer) usually(took time.Duration) { c.usual = max(took, c.usual-c.usual/8) }
 
 // watch begins to watch the disk. What it returns ends that.
-func (c *committer) watch() *watch {
-	patience := c.patience()
-	return newWatch(patience, func() {
+func (c *committer) watch() *watchdog {
+	patience := c.commitDeadline()
+	return newWatchdog(patience, func() {
 		c.stuck.set()
 		c.log.Warn("the disk is slow: nothing can be changed until it has written what it has", "waited", patience)
 	})
 }
 
 // watched ends it.
-func (c *committer) watched(w *watch) {
+func (c *committer) watched(w *watchdog) {
 	w.end()
 	if c.stuck.clear() {
 		c.log.Info("the disk has written what it had")
@@ -164,7 +164,7 @@ func (c *committer) watched(w *watch) {
 // if the disk takes too long, or fails.
 func (c *committer) pass(ctx context.Context) error {
 	for {
-		later, overdue := c.queue.overdue(c.holdBack)
+		later, overdue := c.queue.overdue(c.maxUnwritten)
 		if !overdue {
 			return nil
 		}

@@ -6,19 +6,19 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// usesKey is the key in meta of the order of uses, as it was when the file was
+// recencyKey is the key in meta of the order of uses, as it was when the file was
 // last closed: the numbers of the sessions' last entries, each times two, plus one
 // where the session was used since it was created. Reads are not written, so this
 // is all that is known of them. What was written later was used later.
-const usesKey = "uses"
+const recencyKey = "uses"
 
 // servedKey is the key in meta of the sessions that services made and that have no
 // user: the numbers of their last entries, as they were when the file was last
 // closed.
 const servedKey = "served"
 
-// keepUses writes the order of uses, and which sessions services made. Without it the next start goes by deadlines.
-func (c *committer) keepUses() (err error) {
+// writeRecency writes the order of uses, and which sessions services made. Without it the next start goes by deadlines.
+func (c *committer) writeRecency() (err error) {
 	defer func() { // a fault in bbolt's memory map, as in commit
 		if p := recover(); p != nil {
 			err = asError(p)
@@ -39,16 +39,16 @@ func (c *committer) keepUses() (err error) {
 			served = binary.AppendUvarint(served, p.number())
 		}
 	}
-	value, served = seal(value, 0, []byte(usesKey)), seal(served, 0, []byte(servedKey))
+	value, served = seal(value, 0, []byte(recencyKey)), seal(served, 0, []byte(servedKey))
 	return c.update(func(_ *bbolt.Tx, meta *bbolt.Bucket) error {
 		if err := meta.Put([]byte(servedKey), served); err != nil {
 			return err
 		}
-		return meta.Put([]byte(usesKey), value)
+		return meta.Put([]byte(recencyKey), value)
 	})
 }
 
-// parseServed reads what keepUses writes of the sessions that services made.
+// parseServed reads what writeRecency writes of the sessions that services made.
 func parseServed(content []byte) ([]uint64, error) {
 	var numbers []uint64
 	for len(content) > 0 {
@@ -74,31 +74,31 @@ func applyServed(numbers []uint64, sessions []place) {
 
 // uses is an order of uses: the place of the session with that last entry, from 1
 // on, and whether it was used since it was created.
-type uses map[uint64]used
+type recency map[uint64]use
 
-type used struct {
+type use struct {
 	place int64
 	again bool
 }
 
-// parseUses is the reverse of what keepUses writes.
-func parseUses(content []byte) (uses, error) {
-	known := make(uses)
+// parseRecency is the reverse of what writeRecency writes.
+func parseRecency(content []byte) (recency, error) {
+	known := make(recency)
 	for len(content) > 0 {
 		n, size := binary.Uvarint(content)
 		if size <= 0 {
 			return nil, errContent
 		}
 		content = content[size:]
-		known[n>>1] = used{int64(len(known)) + 1, n&1 != 0}
+		known[n>>1] = use{int64(len(known)) + 1, n&1 != 0}
 	}
 	return known, nil
 }
 
 // apply notes the places of sessions that have one. The others come after them.
-func (u uses) apply(sessions []place) {
+func (r recency) apply(sessions []place) {
 	for i := range sessions {
-		if use, ok := u[sessions[i].number]; ok {
+		if use, ok := r[sessions[i].number]; ok {
 			sessions[i].rank, sessions[i].again = use.place, use.again
 		}
 	}

@@ -7,44 +7,44 @@ import (
 	"session-api/internal/store"
 )
 
-// tombs are the keys that must have no session for a while, as the file has
+// tombstones are the keys that must have no session for a while, as the file has
 // them. The store in memory decides by its own, of which it keeps hashes; these
 // are here to write the file anew.
-type tombs struct {
-	until map[store.Key]tomb
+type tombstones struct {
+	until map[store.Key]tombstone
 	// ended and lapsed have them as they came, among them some that were lifted or
 	// have come again since.
-	ended, lapsed []buriedKey
+	ended, lapsed []tombstoneKey
 	limit         int // of each
 	bytes         int64
 }
 
-type buriedKey struct {
+type tombstoneKey struct {
 	key store.Key
-	tomb
+	tombstone
 }
 
 // How many tombstones of a kind there are at most, as in memory.
 const (
-	minTombs       = 100_000
-	tombsPerEntry  = 4
-	tombsUnlimited = 1_000_000
+	minTombstones       = 100_000
+	tombstonesPerEntry  = 4
+	tombstonesUnlimited = 1_000_000
 )
 
-func newTombs(maxEntries int) *tombs {
-	limit := max(minTombs, tombsPerEntry*maxEntries)
+func newTombstones(maxEntries int) *tombstones {
+	limit := max(minTombstones, tombstonesPerEntry*maxEntries)
 	if maxEntries == 0 {
-		limit = tombsUnlimited
+		limit = tombstonesUnlimited
 	}
-	return &tombs{until: make(map[store.Key]tomb), limit: limit}
+	return &tombstones{until: make(map[store.Key]tombstone), limit: limit}
 }
 
-func (t *tombs) of(key store.Key) tomb { return t.until[key] }
+func (t *tombstones) of(key store.Key) tombstone { return t.until[key] }
 
 // set notes what is known of the key: 0 for nothing.
-func (t *tombs) set(key store.Key, until tomb) {
+func (t *tombstones) set(key store.Key, until tombstone) {
 	if until == 0 {
-		t.lift(key)
+		t.clear(key)
 		return
 	}
 	was, ok := t.until[key]
@@ -58,44 +58,44 @@ func (t *tombs) set(key store.Key, until tomb) {
 		} else {
 			key.Namespace = strings.Clone(key.Namespace)
 		}
-		t.bytes += tombBytes(key)
+		t.bytes += tombstoneBytes(key)
 	}
 	t.until[key] = until
 	queue := t.queue(until)
-	*queue = append(*queue, buriedKey{key, until})
+	*queue = append(*queue, tombstoneKey{key, until})
 	for len(*queue) > t.limit {
 		t.drop(queue)
 	}
 }
 
-func (t *tombs) queue(until tomb) *[]buriedKey {
+func (t *tombstones) queue(until tombstone) *[]tombstoneKey {
 	if until < 0 {
 		return &t.lapsed
 	}
 	return &t.ended
 }
 
-func (t *tombs) lift(key store.Key) {
+func (t *tombstones) clear(key store.Key) {
 	if _, ok := t.until[key]; ok {
 		delete(t.until, key)
-		t.bytes -= tombBytes(key)
+		t.bytes -= tombstoneBytes(key)
 	}
 }
 
 // sweep forgets those whose time is over at now, as far as none that came before
 // them has time left.
-func (t *tombs) sweep(now int64) {
-	for _, queue := range []*[]buriedKey{&t.ended, &t.lapsed} {
+func (t *tombstones) sweep(now int64) {
+	for _, queue := range []*[]tombstoneKey{&t.ended, &t.lapsed} {
 		for len(*queue) > 0 && (*queue)[0].until() <= now {
 			t.drop(queue)
 		}
 	}
 }
 
-func (t *tombs) drop(queue *[]buriedKey) {
+func (t *tombstones) drop(queue *[]tombstoneKey) {
 	first := (*queue)[0]
-	if t.until[first.key] == first.tomb {
-		t.lift(first.key)
+	if t.until[first.key] == first.tombstone {
+		t.clear(first.key)
 	}
 	if *queue = (*queue)[1:]; len(*queue) == 0 {
 		*queue = nil
@@ -103,7 +103,7 @@ func (t *tombs) drop(queue *[]buriedKey) {
 }
 
 // keys returns all of them.
-func (t *tombs) keys() []store.Key {
+func (t *tombstones) keys() []store.Key {
 	keys := make([]store.Key, 0, len(t.until))
 	for key := range t.until {
 		keys = append(keys, key)
@@ -111,8 +111,8 @@ func (t *tombs) keys() []store.Key {
 	return keys
 }
 
-// tombBytes is what the entry of a tombstone takes.
-func tombBytes(key store.Key) int64 {
+// tombstoneBytes is what the entry of a tombstone takes.
+func tombstoneBytes(key store.Key) int64 {
 	const rest = 14 // format, kind, two lengths, a time and the sum
 	return int64(len(key.Namespace)) + int64(len(key.ID)) + rest + entryBytes
 }
