@@ -37,8 +37,9 @@ const (
 	changes         = 3 * thousand
 	manyWriters     = 64
 	fillers         = 256
-	// quietTime is how long nothing is written until a file is small again.
-	quietTime = 10 * time.Second
+	// quietTime is how long it may take until a file that is not changed is small again:
+	// some seconds until it is written anew, and that.
+	quietTime = 2 * time.Minute
 )
 
 // startSizes are the numbers of sessions that a start is measured with; the last one
@@ -91,7 +92,7 @@ func (f *dataFileFigures) figures() []figure {
 		line(fmt.Sprintf("its size after %d sessions came and went", shortSessions), f.After/1e6, inMegabytes, target{atMost: 17}),
 		line(fmt.Sprintf("each of %d sessions, filled", keptSessions), f.Filled, inBytes, target{atMost: 2_200}),
 		line("the same after each was changed once", f.Patched, inBytes, target{}),
-		line(fmt.Sprintf("the same %v later", quietTime), f.Quiet, inBytes, target{atMost: 2_200}),
+		line("the same once the file was written anew", f.Quiet, inBytes, target{atMost: 2_200}),
 		line("memory of the store after a start with these, per session", f.Anonymous/keptSessions, inBytes, target{}),
 		line("the file's pages in memory beside that, per session", f.Mapped/keptSessions, inBytes, target{}),
 	}
@@ -250,12 +251,19 @@ func (d *dataFileMeter) sizes(ctx context.Context, f *dataFileFigures) error {
 	if err := note(&f.Patched); err != nil {
 		return err
 	}
-	select {
-	case <-time.After(quietTime):
-	case <-ctx.Done():
-		return ctx.Err()
+	look := time.NewTicker(restPoll)
+	defer look.Stop()
+	for began := time.Now(); time.Since(began) < quietTime && (f.Quiet == 0 || f.Quiet >= f.Patched); {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := note(&f.Quiet); err != nil {
+			return err
+		}
 	}
-	if err := errors.Join(note(&f.Quiet), s.Close()); err != nil {
+	if err := s.Close(); err != nil {
 		return err
 	}
 	all = nil
