@@ -59,7 +59,7 @@ type committer struct {
 	logBytes   int64
 	// lastNumber is that of the last entry.
 	lastNumber uint64
-	// passEnd is the number below which the log is collected in place; 0: it is not.
+	// passEnd is the number below which the log is compacted in place; 0: it is not.
 	passEnd uint64
 	// rewriting is the file that is to take the place of this one; nil for none.
 	rewriting       *rewriting

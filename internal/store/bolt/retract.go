@@ -12,7 +12,7 @@ const batchRetract = 4096
 // retract takes back what the entries of these numbers say, unless a later
 // one has done so, of sessions and of graces. Keys of sessions stay taken for
 // the window from their deadlines on. It returns how many of them are
-// done. It comes early in a transaction, like collect.
+// done. It comes early in a transaction, like compact.
 func (w *writer) retract(numbers []uint64, window time.Duration) int {
 	numbers = numbers[:min(len(numbers), batchRetract)]
 	for _, n := range numbers {

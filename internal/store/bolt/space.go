@@ -162,10 +162,10 @@ func (c *committer) dead() int64 {
 	return c.logBytes - live
 }
 
-// startPass begins to collect the log in place, up to where it ends now.
+// startPass begins to compact the log in place, up to where it ends now.
 func (c *committer) startPass() { c.passEnd, c.ended = c.lastNumber+1, 0 }
 
-// compacting reports whether the log is collected in place.
+// compacting reports whether the log is compacted in place.
 func (c *committer) compacting() bool { return c.passEnd > 0 }
 
 // endPass notes that what is left of the log counts.
@@ -244,7 +244,7 @@ func (c *committer) makeRoomInFull() bool {
 	return true
 }
 
-// worthAPass reports whether enough is dead to collect it on a full volume: what
+// worthAPass reports whether enough is dead to compact it on a full volume: what
 // brings the service back, or sessions could not end any more.
 func (c *committer) worthAPass() bool {
 	return c.dead() >= max(growth/4, min(c.liveLog()/8, 2*c.reserveSize())) ||

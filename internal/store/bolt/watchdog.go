@@ -74,7 +74,7 @@ func (s *signal) clear() bool {
 	return true
 }
 
-// watchdog calls late, once, when patience is over.
+// watchdog calls late, once, if it is not ended within the timeout.
 type watchdog struct {
 	late func()
 	tick time.Duration
@@ -84,8 +84,8 @@ type watchdog struct {
 	left  int // ticks; 0 when it has ended
 }
 
-func newWatchdog(patience time.Duration, late func()) *watchdog {
-	w := &watchdog{late: late, tick: max(1, patience/ticks), left: ticks}
+func newWatchdog(timeout time.Duration, late func()) *watchdog {
+	w := &watchdog{late: late, tick: max(1, timeout/ticks), left: ticks}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer = time.AfterFunc(w.tick, w.next)
@@ -145,10 +145,10 @@ func (c *committer) usually(took time.Duration) { c.usual = max(took, c.usual-c.
 
 // watch begins to watch the disk. What it returns ends that.
 func (c *committer) watch() *watchdog {
-	patience := c.commitDeadline()
-	return newWatchdog(patience, func() {
+	timeout := c.commitDeadline()
+	return newWatchdog(timeout, func() {
 		c.stuck.set()
-		c.log.Warn("the disk is slow: nothing can be changed until it has written what it has", "waited", patience)
+		c.log.Warn("the disk is slow: nothing can be changed until it has written what it has", "waited", timeout)
 	})
 }
 
