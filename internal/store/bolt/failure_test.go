@@ -33,7 +33,7 @@ func within(t testing.TB, began time.Time, what ...any) {
 	soaktest.Within(t, time.Since(began), 1900*time.Millisecond, what...)
 }
 
-// commitDeadline is how long a test waits for what should come.
+// patience is how long a test waits for what should come.
 const patience = 2 * time.Minute
 
 // world is a store on a disk, and what has been told of it.
@@ -49,11 +49,17 @@ type world struct {
 	ended []store.Key
 }
 
+// newWorld opens a store on a disk that may take its time: others use it, too.
 func newWorld(t *testing.T, dir string, interval time.Duration) *world {
+	t.Helper()
+	return openWorld(t, dir, interval, patience)
+}
+
+func openWorld(t *testing.T, dir string, interval, commitTimeout time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, dir: dir, held: map[store.Key]schema.Session{}}
 	w.o = bolt.Options{
-		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Dir: dir, Interval: interval, CommitTimeout: commitTimeout, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 100_000, Tombstone: time.Hour},
 	}
 	w.open()
@@ -64,7 +70,7 @@ func newWorld(t *testing.T, dir string, interval time.Duration) *world {
 func newDiskWorld(t *testing.T, interval time.Duration) (*disktest.Disk, *world) {
 	t.Helper()
 	disk := disktest.Mount(t)
-	return disk, newWorld(t, disk.Dir, interval)
+	return disk, openWorld(t, disk.Dir, interval, bolt.DefaultCommitTimeout)
 }
 
 func (w *world) open() {
