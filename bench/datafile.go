@@ -56,8 +56,9 @@ type dataFileFigures struct {
 	// One and Many are what is written to the disk for a change, by one writer and by
 	// many.
 	One, Many float64
-	// Anonymous is the memory after a start, Mapped what of the file is in memory.
-	Anonymous, Mapped float64
+	// Memory is what the store has reachable after a start, Mapped what of mapped files
+	// is in memory.
+	Memory, Mapped float64
 	// Starts are by startSizes.
 	Starts []float64
 }
@@ -93,8 +94,8 @@ func (f *dataFileFigures) figures() []figure {
 		line(fmt.Sprintf("each of %d sessions, filled", keptSessions), f.Filled, inBytes, target{atMost: 2_200}),
 		line("the same after each was changed once", f.Patched, inBytes, target{}),
 		line("the same once the file was written anew", f.Quiet, inBytes, target{atMost: 2_200}),
-		line("memory of the store after a start with these, per session", f.Anonymous/keptSessions, inBytes, target{}),
-		line("the file's pages in memory beside that, per session", f.Mapped/keptSessions, inBytes, target{}),
+		line("memory of the store after a start with these, per session and its document", f.Memory/keptSessions, inBytes, target{}),
+		line("pages of files in memory beside that", f.Mapped/1e6, inMegabytes, target{}),
 	}
 	for i, took := range f.Starts {
 		list = append(list, line(fmt.Sprintf("start of the store with %d sessions", startSizes[i]), took, inSeconds, target{}))
@@ -266,21 +267,16 @@ func (d *dataFileMeter) sizes(ctx context.Context, f *dataFileFigures) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	all = nil
-	debug.FreeOSMemory()
-	before, _, err := residentParts()
-	if err != nil {
-		return err
-	}
+	all, s = nil, nil
+	before := heap()
 	if s, err = d.open(name, 0); err != nil {
 		return err
 	}
-	debug.FreeOSMemory()
-	after, mapped, err := residentParts()
-	if err != nil {
+	f.Memory = heap() - before
+	if f.Mapped, err = number("/proc/self/status", "RssFile:"); err != nil {
 		return err
 	}
-	f.Anonymous, f.Mapped = after-before, mapped
+	f.Mapped *= 1024
 	return s.Close()
 }
 
@@ -337,15 +333,6 @@ func (d *dataFileMeter) start(ctx context.Context, n int) (time.Duration, error)
 func writtenToDisk() (int64, error) {
 	n, err := number("/proc/self/io", "write_bytes:")
 	return int64(n), err
-}
-
-// residentParts is this process' memory, in bytes: its own, and of mapped files.
-func residentParts() (anonymous, mapped float64, err error) {
-	if anonymous, err = number("/proc/self/status", "RssAnon:"); err != nil {
-		return 0, 0, err
-	}
-	mapped, err = number("/proc/self/status", "RssFile:")
-	return anonymous * 1024, mapped * 1024, err
 }
 
 // number returns the number after a name in a file of /proc.

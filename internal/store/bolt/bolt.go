@@ -218,7 +218,7 @@ func (s *Store) Ping(context.Context) error {
 // File implements store.Filed.
 func (s *Store) File() store.FileStats { return s.committer.file() }
 
-// closeTimeout is how long Close waits for the disk to take a transaction.
+// closeTimeout is how long Close waits for the committer to make progress.
 const closeTimeout = 5 * time.Second
 
 // Close writes what is left to write, as long as the disk gets on with it, and
@@ -230,13 +230,13 @@ func (s *Store) Close() error {
 	}
 	s.queue.close()
 	for stopped := false; !stopped; {
-		commits := s.committer.commits.Load()
+		progress := s.committer.progress.Load()
 		over := time.NewTimer(closeTimeout)
 		select {
 		case <-s.committer.stopped:
 			stopped = true
 		case <-over.C:
-			if s.committer.commits.Load() == commits {
+			if s.committer.progress.Load() == progress {
 				return fmt.Errorf("%w: the disk does not answer", store.ErrUnavailable)
 			}
 		}

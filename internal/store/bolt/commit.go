@@ -215,7 +215,7 @@ func (c *committer) settle(b *batch, err error) bool {
 	if err != nil {
 		return c.fail(b, fmt.Errorf("writing the data file: %w", err))
 	}
-	c.commits.Add(1)
+	c.progress.Add(1)
 	c.unconfirmed = unconfirmed{}
 	if c.failed.clear() {
 		c.log.Info("the data file can be written again")

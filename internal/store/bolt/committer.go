@@ -109,8 +109,8 @@ type committer struct {
 	// present one takes too long.
 	failed, stuck signal
 
-	// commits is how many transactions the disk has taken.
-	commits atomic.Int64
+	// progress changes with each batch that is written, and while others are prepared.
+	progress atomic.Int64
 
 	cause   error // of the last failure
 	err     error // of all

@@ -26,6 +26,7 @@ func (c *committer) writeRecency() (err error) {
 	}()
 	value, served := []byte{format}, []byte{format}
 	for _, use := range c.mem.Uses() {
+		c.progress.Add(1)
 		p := c.index.of(use.Key)
 		if !p.live() {
 			continue
