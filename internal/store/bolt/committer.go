@@ -35,7 +35,7 @@ type committer struct {
 	path string
 	dir  *directory
 	info os.FileInfo
-	// stamp is this process's, owners and reserved are what the file has of them.
+	// id is this process's, owners and reserved are what the file has of them.
 	id       ownerID
 	owners   owners
 	reserved int64

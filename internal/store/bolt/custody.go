@@ -172,7 +172,7 @@ func (c *committer) inspect() (os.FileInfo, error) {
 	case err != nil:
 		return nil, err
 	case !held.owners.is(c.id) && !slices.Equal(held.owners, c.owners):
-		return nil, fmt.Errorf("%w: it bears another stamp", errForeign)
+		return nil, fmt.Errorf("%w: it bears the ID of another owner", errForeign)
 	case held.txid != c.seen.txid && held.txid != c.unconfirmed.txid:
 		return nil, fmt.Errorf("%w: it holds the state of another time", errForeign)
 	case held.last < c.lastNumber || held.last > max(c.lastNumber, c.unconfirmed.last):
@@ -220,12 +220,12 @@ func (c *committer) takeOver() error {
 // holds to the log, and takes or gives back the reserve.
 func (c *committer) claim() error {
 	full := c.full.isOn()
-	stamped, reserved := c.owners.is(c.id), c.reserved > 0
-	if stamped && reserved != full && (full || len(c.journal.records) == 0 && c.journal.size > 0) {
+	owned, reserved := c.owners.is(c.id), c.reserved > 0
+	if owned && reserved != full && (full || len(c.journal.records) == 0 && c.journal.size > 0) {
 		return nil
 	}
 	next := c.owners
-	if !stamped {
+	if !owned {
 		next = next.with(c.id)
 	}
 	size := int64(0)

@@ -7,9 +7,9 @@ import (
 	"hash/crc32"
 	"time"
 
-	"session-api/internal/store/bolt/datafile"
-
 	"go.etcd.io/bbolt"
+
+	"session-api/internal/store/bolt/datafile"
 )
 
 // A transaction of bbolt writes each page on the way from the changed leaf to the
@@ -39,7 +39,7 @@ const (
 
 	// A frame begins with the length of its payload (4 bytes), the number of its
 	// records (4), the number of the first one (8), and the checksum of the owner's
-	// stamp and all but itself (4). In the payload each record has its length (4) in
+	// ID and all but itself (4). In the payload each record has its length (4) in
 	// front. Numbers are big endian.
 	frameHeader  = 20
 	recordHeader = 4

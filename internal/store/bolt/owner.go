@@ -12,7 +12,7 @@ import (
 // What is in meta beside the format. Earlier versions check its sum, and leave it
 // alone.
 const (
-	// ownersKey has the stamps of the processes that had the file, the last one
+	// ownersKey has the IDs of the processes that had the file, the last one
 	// first.
 	ownersKey = "owners"
 	// Keys that begin with reserveKey have nothing but zeros: pages that are freed when
@@ -21,7 +21,7 @@ const (
 	reserveKey = "a reserve "
 )
 
-// stamp is a process's own, a new one each time that a file is opened.
+// ownerID is a process's own, a new one each time that a file is opened.
 type ownerID [16]byte
 
 func newOwnerID() (s ownerID) {
