@@ -96,7 +96,7 @@ func parseFrame(b []byte, owner ownerID) (first uint64, length int) {
 		return 0, 0
 	}
 	payload := binary.BigEndian.Uint32(b)
-	if payload == 0 || uint64(payload) > uint64(len(b)-frameHeader) {
+	if payload == 0 || uint64(payload) > uint64(len(b)-frameHeader) { //nolint:gosec // positive
 		return 0, 0
 	}
 	frame := b[:frameHeader+int(payload)]
@@ -117,7 +117,7 @@ func eachRecord(frame []byte, yield func(n uint64, record []byte, off int) error
 		}
 		size := binary.BigEndian.Uint32(frame[off:])
 		off += recordHeader
-		if uint64(size) > uint64(len(frame)-off) {
+		if uint64(size) > uint64(len(frame)-off) { //nolint:gosec // positive
 			return errContent
 		}
 		record := frame[off : off+int(size)]

@@ -19,7 +19,7 @@ func frameOf(owner ownerID, first uint64, entries int) []byte {
 	var records [][]byte
 	for n := range entries {
 		record := appendEnded(nil, store.Key{Namespace: "default", ID: "an-id-that-is-long-enough"}, 0)
-		records = append(records, seal(record, 0, appendNumber(nil, first+uint64(n)))) //nolint:gosec // it counts
+		records = append(records, seal(record, 0, appendNumber(nil, first+uint64(n))))
 	}
 	return appendFrame(nil, owner, first, records)
 }
@@ -96,7 +96,7 @@ func FuzzParseJournal(f *testing.F) {
 		got, err := parsed(area, owner, last)
 		if err == nil {
 			for i, n := range got {
-				require.Equal(t, last+1+uint64(i), n) //nolint:gosec // it counts
+				require.Equal(t, last+1+uint64(i), n)
 			}
 		}
 	})

@@ -325,10 +325,14 @@ func (s *salvage) readFrames(p *datafile.Page) {
 	_, last := s.bounds()
 	lost := append([]numbers{{from: last + 1}}, s.missing...)
 	for at := 0; at+frameHeader < len(area); {
-		length := frameHeader + int(binary.BigEndian.Uint32(area[at:]))
-		if length > len(area)-at || !s.readFrame(area[at:at+length], off+int64(at), lost) {
+		payload := binary.BigEndian.Uint32(area[at:])
+		if uint64(payload) > uint64(len(area)-at-frameHeader) { //nolint:gosec // positive
 			at++
 			continue
+		}
+		length := frameHeader + int(payload)
+		if !s.readFrame(area[at:at+length], off+int64(at), lost) {
+			length = 1
 		}
 		at += length
 	}
