@@ -84,3 +84,34 @@ func remainders(pending []disktest.Event) [][]disktest.Event {
 	}
 	return some
 }
+
+// A small change costs one write and one wait for the disk.
+func TestJournal_oneWrite(t *testing.T) {
+	disk := disktest.Mount(t)
+	w := newWorld(t, disk.Dir, 0)
+	sess := w.create()
+	require.NoError(t, w.Close())
+	disk.Record(dataFile)
+	w.open()
+	disk.Mark()
+	const changes = 10
+	for range changes {
+		sess = w.change(sess)
+	}
+	disk.Mark()
+	events := disk.Recorded()
+	require.NoError(t, w.Close())
+	writes, syncs, marks := 0, 0, 0
+	for _, e := range events {
+		switch {
+		case e.Mark():
+			marks++
+		case marks != 1:
+		case e.Sync():
+			syncs++
+		default:
+			writes++
+		}
+	}
+	require.Equal(t, []int{changes, changes, 2}, []int{writes, syncs, marks})
+}
