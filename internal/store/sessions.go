@@ -118,7 +118,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 		made.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, made.Files), func() error {
 			if how.revive {
-				return s.Revive(ctx, now, made)
+				return s.Create(ctx, now, made, backend.Revive)
 			}
 			return s.Store.Create(ctx, now, made)
 		})

@@ -75,7 +75,7 @@ func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Ses
 }
 
 func (s *tracedStore) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.done(ctx, "Revive", func(ctx context.Context) error { return s.Store.Revive(ctx, now, sess) })
+	return s.done(ctx, "Revive", func(ctx context.Context) error { return s.Store.Create(ctx, now, sess, backend.Revive) })
 }
 
 func (s *tracedStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {

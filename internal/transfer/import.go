@@ -179,7 +179,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 	} else {
 		err = j.Store.Create(ctx, now, *sess)
 		if errors.Is(err, store.ErrLapsed) { // nobody ended it, and this one lives
-			err = j.Store.Revive(ctx, now, *sess)
+			err = j.Store.Create(ctx, now, *sess, backend.Revive)
 		}
 	}
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -90,7 +90,7 @@ func TestBuried(t *testing.T) {
 		sess := s.created(t)
 		require.NoError(t, s.Delete(t.Context(), midnight, sess.Key(), 0))
 		if n%2 == 0 {
-			require.NoError(t, s.Revive(t.Context(), midnight, sess))
+			require.NoError(t, s.Create(t.Context(), midnight, sess, backend.Revive))
 		}
 		if n%4 == 0 {
 			require.NoError(t, s.Regenerate(t.Context(), midnight, sess, sess.WithID(schema.NewID()), midnight))
@@ -134,7 +134,7 @@ func TestCollecting_again(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for i, sess := range ended {
-		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), store.ErrEnded, i)
+		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), backend.ErrEnded, i)
 	}
 	require.NoError(t, s.Close())
 }

@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt/datafile"
 )
 
@@ -195,7 +195,7 @@ func (c *committer) inspect() (os.FileInfo, error) {
 // last is the number of its last record, txid 0 for a frame.
 type unconfirmed struct {
 	txid, last uint64
-	news       map[store.Key]news
+	news       map[backend.Key]news
 }
 
 // takeOver makes the file that was just opened this process's. Where it has no room

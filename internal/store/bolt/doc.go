@@ -14,7 +14,7 @@
 // fsync.
 //
 // An operation belongs to the committer. A writer that has waited for too long gets
-// store.ErrReadOnly and leaves; its keys stay locked until the operation is settled. If
+// backend.ErrReadOnly and leaves; its keys stay locked until the operation is settled. If
 // the committer has not taken the operation yet, it is withdrawn, and has not happened.
 //
 // With Options.Interval, Create, Revive, Swap and Touch change memory at once and mark
@@ -152,7 +152,7 @@
 //
 // # Failures
 //
-// If a batch fails, its writers get store.ErrReadOnly, and from then on all writers do,
+// If a batch fails, its writers get backend.ErrReadOnly, and from then on all writers do,
 // at once. Reads go on. The committer closes the file, and tries to open it and to write
 // the dirty keys every half second, or less often if a try takes long. The first
 // successful try ends the failure. Whether the failed batch is in the file shows when it

@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // frameOf returns a frame of entries with the numbers from first on.
 func frameOf(owner ownerID, first uint64, entries int) []byte {
 	var records [][]byte
 	for n := range entries {
-		record := appendEnded(nil, store.Key{Namespace: "default", ID: "an-id-that-is-long-enough"}, 0)
+		record := appendEnded(nil, backend.Key{Namespace: "default", ID: "an-id-that-is-long-enough"}, 0)
 		records = append(records, seal(record, 0, appendNumber(nil, first+uint64(n))))
 	}
 	return appendFrame(nil, owner, first, records)
@@ -163,7 +163,7 @@ func TestJournal_crash(t *testing.T) {
 			require.NoError(t, err)
 		}
 		for _, sess := range ended {
-			require.ErrorIs(t, again.Create(t.Context(), midnight, sess), store.ErrEnded)
+			require.ErrorIs(t, again.Create(t.Context(), midnight, sess), backend.ErrEnded)
 		}
 		require.NoError(t, again.Close())
 	}

@@ -4,14 +4,14 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // tombstones are the keys that must have no session for a while, as the file has
 // them. The store in memory decides by its own, of which it keeps hashes; these
 // are here to write the file anew.
 type tombstones struct {
-	until map[store.Key]tombstone
+	until map[backend.Key]tombstone
 	// ended and lapsed have them as they came, among them some that were lifted or
 	// have come again since.
 	ended, lapsed []tombstoneKey
@@ -20,7 +20,7 @@ type tombstones struct {
 }
 
 type tombstoneKey struct {
-	key store.Key
+	key backend.Key
 	tombstone
 }
 
@@ -36,13 +36,13 @@ func newTombstones(maxEntries int) *tombstones {
 	if maxEntries == 0 {
 		limit = tombstonesUnlimited
 	}
-	return &tombstones{until: make(map[store.Key]tombstone), limit: limit}
+	return &tombstones{until: make(map[backend.Key]tombstone), limit: limit}
 }
 
-func (t *tombstones) of(key store.Key) tombstone { return t.until[key] }
+func (t *tombstones) of(key backend.Key) tombstone { return t.until[key] }
 
 // set notes what is known of the key: 0 for nothing.
-func (t *tombstones) set(key store.Key, until tombstone) {
+func (t *tombstones) set(key backend.Key, until tombstone) {
 	if until == 0 {
 		t.clear(key)
 		return
@@ -75,7 +75,7 @@ func (t *tombstones) queue(until tombstone) *[]tombstoneKey {
 	return &t.ended
 }
 
-func (t *tombstones) clear(key store.Key) {
+func (t *tombstones) clear(key backend.Key) {
 	if _, ok := t.until[key]; ok {
 		delete(t.until, key)
 		t.bytes -= tombstoneBytes(key)
@@ -103,8 +103,8 @@ func (t *tombstones) drop(queue *[]tombstoneKey) {
 }
 
 // keys returns all of them.
-func (t *tombstones) keys() []store.Key {
-	keys := make([]store.Key, 0, len(t.until))
+func (t *tombstones) keys() []backend.Key {
+	keys := make([]backend.Key, 0, len(t.until))
 	for key := range t.until {
 		keys = append(keys, key)
 	}
@@ -112,7 +112,7 @@ func (t *tombstones) keys() []store.Key {
 }
 
 // tombstoneBytes is what the entry of a tombstone takes.
-func tombstoneBytes(key store.Key) int64 {
+func tombstoneBytes(key backend.Key) int64 {
 	const rest = 14 // format, kind, two lengths, a time and the sum
 	return int64(len(key.Namespace)) + int64(len(key.ID)) + rest + entryBytes
 }

@@ -7,7 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // writer appends to the log, in one transaction. After an error it does nothing
@@ -28,9 +28,9 @@ type writer struct {
 	// added and dropped are by how many bytes the log has grown and shrunk.
 	added, dropped int64
 	// news are what the index has to learn once all is committed.
-	news map[store.Key]news
+	news map[backend.Key]news
 	// leads are the keys of which it says where they lead.
-	leads []store.Key
+	leads []backend.Key
 	err   error
 }
 
@@ -42,7 +42,7 @@ type news struct {
 }
 
 func newWriter(last uint64, x *index, g *graces, t *tombstones, values []byte) *writer {
-	return &writer{next: last + 1, index: x, graces: g, tombstones: t, values: values[:0], news: make(map[store.Key]news)}
+	return &writer{next: last + 1, index: x, graces: g, tombstones: t, values: values[:0], news: make(map[backend.Key]news)}
 }
 
 // use makes the writer write to the log in the transaction: first the records of the
@@ -104,7 +104,7 @@ func (w *writer) session(s *schema.Session) {
 
 // setTombstone writes that there is no session of the key, nor may be as long as the
 // tombstone says.
-func (w *writer) setTombstone(key store.Key, t tombstone) {
+func (w *writer) setTombstone(key backend.Key, t tombstone) {
 	w.news[key] = news{at(w.next, false), t}
 	from := len(w.values)
 	w.values = appendEnded(w.values, key, t)
@@ -112,7 +112,7 @@ func (w *writer) setTombstone(key store.Key, t tombstone) {
 }
 
 // lead writes that the old key leads to another.
-func (w *writer) lead(old store.Key, to grace) {
+func (w *writer) lead(old backend.Key, to grace) {
 	w.leads = append(w.leads, old)
 	from := len(w.values)
 	w.values = appendGrace(w.values, old, to.until, to.to.ID)
@@ -120,17 +120,17 @@ func (w *writer) lead(old store.Key, to grace) {
 }
 
 // leadNowhere writes that the key leads to no other any more.
-func (w *writer) leadNowhere(old store.Key) { w.lead(old, grace{}) }
+func (w *writer) leadNowhere(old backend.Key) { w.lead(old, grace{}) }
 
 // endLead writes that no key leads to the session of the key any more.
-func (w *writer) endLead(key store.Key) {
+func (w *writer) endLead(key backend.Key) {
 	if old, _, ok := w.graces.to(key); ok {
 		w.leadNowhere(old)
 	}
 }
 
 // tombstone returns how long the key must have no session.
-func (w *writer) tombstone(key store.Key) tombstone {
+func (w *writer) tombstone(key backend.Key) tombstone {
 	if n, ok := w.news[key]; ok {
 		if n.at.live() {
 			return 0
@@ -145,7 +145,7 @@ func (w *writer) tombstone(key store.Key) tombstone {
 // comes first in a transaction: what that writes besides is later than what this
 // one writes again. now is a time that has come. It reports whether there are none
 // left.
-func (w *writer) compact(bytes int64, below uint64, now int64, soon func() bool, write func(key store.Key)) (all bool) {
+func (w *writer) compact(bytes int64, below uint64, now int64, soon func() bool, write func(key backend.Key)) (all bool) {
 	type entry struct {
 		number []byte
 		size   int64
@@ -179,7 +179,7 @@ func (w *writer) compact(bytes int64, below uint64, now int64, soon func() bool,
 }
 
 // again writes an entry once more, if it still counts.
-func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
+func (w *writer) again(number []byte, now int64, write func(key backend.Key)) {
 	n, _ := parseNumber(number)
 	e, err := openEntry(number, w.log.Get(number))
 	if err != nil {

@@ -117,7 +117,7 @@ func (c *client) create(ctx context.Context, f *family, k kind, key int8) {
 	_, v := f.version(sess)
 	c.do(f, call{kind: k, key: key, new: v}, func(s store.Store) (schema.Session, error) {
 		if k == revive {
-			return schema.Session{}, s.Revive(ctx, c.run.now, sess)
+			return schema.Session{}, s.Create(ctx, c.run.now, sess, backend.Revive)
 		}
 		return schema.Session{}, s.Create(ctx, c.run.now, sess)
 	})

@@ -145,7 +145,7 @@ func TestBrokenStoresAreFound(t *testing.T) {
 			swap: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 				sess, err := b.Store.Swap(ctx, now, old, next)
 				if errors.Is(err, store.ErrNotFound) {
-					return next, b.Revive(ctx, now, next)
+					return next, b.Create(ctx, now, next, backend.Revive)
 				}
 				return sess, err
 			},
@@ -160,7 +160,7 @@ func TestBrokenStoresAreFound(t *testing.T) {
 		},
 		"a create that forgets that the key was ended": {
 			create: func(b *broken, ctx context.Context, now time.Time, s schema.Session) error {
-				return b.Revive(ctx, now, s)
+				return b.Create(ctx, now, s, backend.Revive)
 			},
 		},
 		"a touch that is undone": {
@@ -183,7 +183,7 @@ func TestBrokenStoresAreFound(t *testing.T) {
 				if err := b.Store.Regenerate(ctx, now, old, next, until); err != nil {
 					return err
 				}
-				return b.Revive(ctx, now, old)
+				return b.Create(ctx, now, old, backend.Revive)
 			},
 		},
 		"a grace that leads nowhere": {

@@ -92,7 +92,7 @@ func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session) erro
 }
 
 func (p *pair) Revive(ctx context.Context, now time.Time, s schema.Session) error {
-	return p.next().Revive(ctx, now, s)
+	return p.next().Create(ctx, now, s, backend.Revive)
 }
 
 func (p *pair) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
