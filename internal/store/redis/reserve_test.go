@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -74,7 +74,7 @@ func floodWith(t testing.TB, instances []*redis.Store, now time.Time, note strin
 						mu.Lock()
 						stored = append(stored, sess)
 						mu.Unlock()
-					case errors.Is(err, store.ErrFull):
+					case errors.Is(err, backend.ErrFull):
 						refused.Add(1)
 					default:
 						assert.NoError(t, err)
@@ -133,14 +133,14 @@ func TestReserve(t *testing.T) {
 				guest := func() error {
 					return s.Create(t.Context(), now, newSession(t, now, spec{note: strings.Repeat("x", max(len(note), 100<<10))}))
 				}
-				require.ErrorIs(t, guest(), store.ErrFull)
-				require.ErrorIs(t, s.Revive(t.Context(), now, newSession(t, now, spec{namespace: "shop", note: strings.Repeat("x", 100<<10)})), store.ErrFull, "it is nobody's there, too")
+				require.ErrorIs(t, guest(), backend.ErrFull)
+				require.ErrorIs(t, s.Revive(t.Context(), now, newSession(t, now, spec{namespace: "shop", note: strings.Repeat("x", 100<<10)})), backend.ErrFull, "it is nobody's there, too")
 				grown := revised(t, now, visitor, spec{note: strings.Repeat("x", 200<<10)})
 				_, err := s.Swap(t.Context(), now, visitor, grown)
-				require.ErrorIs(t, err, store.ErrFull)
+				require.ErrorIs(t, err, backend.ErrFull)
 				_, err = s.Swap(t.Context(), now, visitor, revised(t, now, visitor, spec{note: strings.Repeat("x", 200<<10), files: []string{"a"}}))
-				require.ErrorIs(t, err, store.ErrFull)
-				require.ErrorIs(t, s.Regenerate(t.Context(), now, visitor, visitor.WithID(schema.NewID()), now), store.ErrFull)
+				require.ErrorIs(t, err, backend.ErrFull)
+				require.ErrorIs(t, s.Regenerate(t.Context(), now, visitor, visitor.WithID(schema.NewID()), now), backend.ErrFull)
 				_, err = s.Touch(t.Context(), now.Add(time.Minute), visitor.Key(), now.Add(hour+time.Minute))
 				require.NoError(t, err)
 				visitor, err = s.Swap(t.Context(), now, visitor, revised(t, now, visitor, spec{}))
@@ -189,10 +189,10 @@ func TestARefusalCostsNoRoundTrip(t *testing.T) {
 	server.CLI("CONFIG", "SET", "maxmemory", "8mb") // so that buffers which Redis frees make no room
 	next := revised(t, now, visitor, spec{note: note + note})
 	refusals := func() {
-		require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{note: note})), store.ErrFull)
+		require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{note: note})), backend.ErrFull)
 		_, err := s.Swap(t.Context(), now, visitor, next)
-		require.ErrorIs(t, err, store.ErrFull)
-		require.ErrorIs(t, s.Regenerate(t.Context(), now, visitor, visitor.WithID(schema.NewID()), now), store.ErrFull)
+		require.ErrorIs(t, err, backend.ErrFull)
+		require.ErrorIs(t, s.Regenerate(t.Context(), now, visitor, visitor.WithID(schema.NewID()), now), backend.ErrFull)
 	}
 	require.Eventually(t, func() bool {
 		before := storing(t, server)
@@ -273,14 +273,14 @@ func TestReserveOnACluster(t *testing.T) {
 	guest := func() error {
 		return s.Create(t.Context(), now, newSession(t, now, spec{note: strings.Repeat("x", 100<<10)}))
 	}
-	require.Eventually(t, func() bool { return errors.Is(guest(), store.ErrFull) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return errors.Is(guest(), backend.ErrFull) }, 10*time.Second, time.Millisecond)
 	for range 50 {
 		create(t, s, now, spec{user: "ada", note: strings.Repeat("x", 10<<10)})
 	}
 	for _, node := range cluster.Nodes()[:3] {
 		assert.Less(t, info(t, node, "used_memory")-info(t, node, "mem_not_counted_for_evict"), int64(16*mib*19/20))
 	}
-	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+	n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	assert.Greater(t, n, 50)
 	require.Eventually(t, func() bool { return guest() == nil }, 10*time.Second, 5*time.Millisecond)
