@@ -31,9 +31,10 @@ type Key = schema.Key
 //
 // Where others can write to what a store keeps, a key may hold something that is
 // no session. That is the fault of this one key: every method that reads or
-// changes it returns ErrDamaged, and Create does, too, rather than overwrite it. Delete with revision 0 removes it. All other methods answer as
-// if it were not there, except that nothing which it might refer to counts as
-// unreferenced while Files and HasFile know of it.
+// changes it returns ErrDamaged, and Create does, too, rather than overwrite it.
+// Delete with revision 0 removes it. All other methods answer as if it were not
+// there, except that nothing which it might refer to counts as unreferenced while
+// Files and HasFile know of it.
 //
 // Sessions go in and come out as values whose Doc and Files nobody changes.
 type Store interface {
