@@ -140,7 +140,7 @@ func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) er
 		case err != nil:
 			return err
 		default:
-			work := transfer.Backup{Store: kept, Version: buildVersion(), Now: time.Now, Rate: j.rate}
+			work := transfer.Backup{From: storedSessions(kept), Version: buildVersion(), Now: time.Now, Rate: j.rate}
 			return errors.Join(work.Run(ctx, w), kept.Close())
 		}
 	}

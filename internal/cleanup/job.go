@@ -131,11 +131,20 @@ func (j *Job) settle() {
 	}
 }
 
-// Loop runs the job each interval until ctx ends. No failure of a run ends it.
+// claimTimeout is how long the store may take to say, when Loop begins, whose files
+// it is about.
+const claimTimeout = 10 * time.Second
+
+// Loop runs the job each interval until ctx ends. Before that, it claims the
+// directory, so that the log says if there will be nothing to clean. No failure of
+// a run ends it.
 // A run that another instance's stands in the way of is left out, and tried
 // again after a tenth of the interval: instances may have directories of their
 // own, and none of these must wait forever.
 func (j *Job) Loop(ctx context.Context) {
+	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
+	_ = j.Claim(claiming) // it is logged, and tried again by each run
+	cancel()
 	if j.interval == 0 {
 		<-ctx.Done()
 		return

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
 
@@ -22,8 +23,8 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Export writes the records of sessions. It is for one Run.
 type Export struct {
-	Store backend.Store
-	Now   func() time.Time
+	From *store.Sessions
+	Now  func() time.Time
 	// Only is the one namespace that is exported; empty for all.
 	Only string
 	// Done is the place after which Run begins, and up to which it has written
@@ -70,7 +71,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 	names := []string{e.Only}
 	if e.Only == "" {
 		var err error
-		if names, err = e.Store.Namespaces(ctx, e.Now()); err != nil {
+		if names, err = e.From.Namespaces(ctx, e.Now()); err != nil {
 			return interruptedOr(ctx, err)
 		}
 	}
@@ -95,7 +96,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 func (e *Export) namespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
 	found := false
 	for limit := smallPage; ; {
-		page, err := e.Store.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
+		page, err := e.From.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}

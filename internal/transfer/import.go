@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
 
@@ -21,13 +22,11 @@ import (
 // stops with backend.ErrFull. The lines that a backup has around its records are
 // passed over. It is for one Run.
 type Import struct {
-	Store backend.Store
+	To *store.Sessions
 	// Rules say how large a document may be. Their other rules are not applied:
 	// what was stored comes back as it was.
 	Rules *schema.Rules
 	Now   func() time.Time
-	// Limits is what the store may drop sessions by; nil where it has none.
-	Limits backend.Limited
 	// Skip is how many lines at the beginning are left out.
 	Skip int64
 	// DryRun: nothing is stored, only counted. What was ended lately counts as
@@ -172,15 +171,11 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		j.expired.Add(1)
 		return nil
 	}
-	sess.Trusted, sess.Imported, sess.Additional = true, true, true // an operator's doing, not a flood of visitors
 	var err error
 	if j.DryRun {
 		err = j.find(ctx, now, sess.Key())
 	} else {
-		err = j.Store.Create(ctx, now, *sess)
-		if errors.Is(err, backend.ErrLapsed) { // nobody ended it, and this one lives
-			err = j.Store.Revive(ctx, now, *sess)
-		}
+		err = j.To.Import(ctx, now, *sess)
 	}
 	switch {
 	case err == nil:
@@ -198,7 +193,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 
 // find returns what Create of the key would.
 func (j *Import) find(ctx context.Context, now time.Time, key backend.Key) error {
-	found, err := j.Store.Peek(ctx, now, key)
+	found, err := j.To.Peek(ctx, now, key)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
 		return nil
@@ -211,9 +206,9 @@ func (j *Import) find(ctx context.Context, now time.Time, key backend.Key) error
 // note keeps in mind what was stored, where a store may drop it again.
 func (j *Import) note(sess *schema.Session) {
 	switch {
-	case j.Limits == nil:
+	case !j.To.Limited():
 	case j.DryRun:
-		j.need.Add(j.Limits.Cost(sess))
+		j.need.Add(j.To.Cost(sess))
 	default:
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -238,7 +233,7 @@ func (j *Import) checkPresent(ctx context.Context) error {
 		if j.keys[i].expires <= now.UnixMilli() {
 			continue
 		}
-		_, err := j.Store.Peek(ctx, now, j.keys[i].Key)
+		_, err := j.To.Peek(ctx, now, j.keys[i].Key)
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
 			missing++
@@ -280,10 +275,7 @@ func (e *RoomError) Unwrap() error { return backend.ErrFull }
 
 // checkRoom looks whether all that would be stored fits in.
 func (j *Import) checkRoom(ctx context.Context) error {
-	if j.Limits == nil {
-		return nil
-	}
-	free, err := j.Limits.Room(ctx, j.Now())
+	free, err := j.To.Room(ctx, j.Now())
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}
