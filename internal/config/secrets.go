@@ -135,6 +135,8 @@ func checkWrapping(values secrets) string {
 		switch {
 		case strings.HasPrefix(v, byteOrderMark):
 			return fmt.Sprintf("number %d of %d begins with a byte order mark (U+FEFF): save the file without one", i+1, len(values))
+		case isUTF16(v):
+			return fmt.Sprintf("number %d of %d is in UTF-16, as some shells write files: save the file as UTF-8 or ASCII", i+1, len(values))
 		case len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]:
 			return fmt.Sprintf("number %d of %d is in quotes, which belong to it as it stands: leave them out; "+
 				"Docker's env files take values as they are", i+1, len(values))
@@ -144,6 +146,12 @@ func checkWrapping(values secrets) string {
 }
 
 const byteOrderMark = "\uFEFF"
+
+// isUTF16 reports whether a text begins with the byte order mark of UTF-16, in
+// either order, or is half of zeros, as ASCII is there.
+func isUTF16(text string) bool {
+	return strings.HasPrefix(text, "\xFF\xFE") || strings.HasPrefix(text, "\xFE\xFF") || strings.Count(text, "\x00")*3 > len(text)
+}
 
 // checkStrength holds secrets to what production asks.
 func (c *Config) checkStrength(values secrets) string {
