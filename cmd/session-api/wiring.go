@@ -33,7 +33,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	}
 	sessions := store.NewSessions(asked, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
 	files := c.CleanupOptions()
-	files.Own = append(c.OwnFiles(), logFiles()...)
+	files.OwnFiles = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
 	files.StoreKind = kept.Name()
 	if identified, ok := kept.(store.Identified); ok {

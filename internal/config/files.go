@@ -63,7 +63,7 @@ func ownFileChecks() []rule {
 		}
 		rules = append(rules, rule{s.name, []string{"ANALYSIS_TMP_DIR"}, func(c *Config) string {
 			path := reflect.ValueOf(c).Elem().FieldByIndex(s.index).String()
-			if !cleanup.Holds(c.Files.Dir, path) {
+			if !cleanup.Contains(c.Files.Dir, path) {
 				return ""
 			}
 			return insideAnalysisDir(path)
@@ -81,7 +81,7 @@ func insideAnalysisDir(path string) string {
 func (c *Config) CleanupOptions() cleanup.Options {
 	began := time.Now()
 	return cleanup.Options{
-		Dir: c.Files.Dir, Known: c.dirIsOurs(), Interval: c.Files.CleanupInterval, Grace: c.Files.Grace, TTL: c.Files.TTL,
+		Dir: c.Files.Dir, AllowNonEmpty: c.dirIsOurs(), Interval: c.Files.CleanupInterval, Grace: c.Files.Grace, TTL: c.Files.TTL,
 		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
 	}
 }

@@ -30,7 +30,7 @@ func (c *Config) checkDataDir() string {
 		return "bolt needs a directory for its data file"
 	case !filepath.IsAbs(c.Store.DataDir):
 		return quoted(c.Store.DataDir) + " is not an absolute path"
-	case cleanup.Holds(c.Files.Dir, c.Store.DataDir):
+	case cleanup.Contains(c.Files.Dir, c.Store.DataDir):
 		return insideAnalysisDir(c.Store.DataDir)
 	}
 	info, err := os.Stat(c.Store.DataDir)
