@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // A backup is the records of all sessions as they were at one moment, between a
@@ -66,7 +66,7 @@ func isHeadOrTail(line []byte) bool {
 
 // Backup writes a backup. It must be used for one Run only.
 type Backup struct {
-	Store   store.Store
+	Store   backend.Store
 	Version string
 	Now     func() time.Time
 	// Rate bounds the bytes that are written in a second; 0 for no limit.
@@ -87,7 +87,7 @@ func (b *Backup) Sessions() int64 { return b.sessions.Load() }
 // Run writes a snapshot of the store. It returns ErrNoSnapshot before anything is
 // written, ErrInterrupted if ctx ended it, or the error of w.
 func (b *Backup) Run(ctx context.Context, w io.Writer) error {
-	from, ok := b.Store.(store.Snapshotter)
+	from, ok := b.Store.(backend.Snapshotter)
 	if !ok {
 		return ErrNoSnapshot
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // ErrInterrupted is returned if the context ended before the work was done.
@@ -21,7 +21,7 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Export writes the records of sessions. It must be used for one Run only.
 type Export struct {
-	Store store.Store
+	Store backend.Store
 	Now   func() time.Time
 	// Namespace is the namespace to export; empty for all.
 	Namespace string
@@ -61,7 +61,7 @@ const (
 )
 
 // Run writes the records, a line each, ordered by namespace. It flushes to w after each
-// page. It returns ErrInterrupted if ctx ended it, store.ErrBadCursor if Position is not
+// page. It returns ErrInterrupted if ctx ended it, backend.ErrBadCursor if Position is not
 // one of this store, or the error of the store or of w.
 func (e *Export) Run(ctx context.Context, w io.Writer) error {
 	names := []string{e.Namespace}
@@ -92,7 +92,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 func (e *Export) exportNamespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
 	found := false
 	for limit := smallPage; ; {
-		page, err := e.Store.List(ctx, e.Now(), store.Query{Namespace: name, Limit: limit, Cursor: cursor})
+		page, err := e.Store.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}

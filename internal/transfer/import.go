@@ -12,21 +12,21 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Import stores the sessions of records. It skips a session that exists, was ended lately
 // or has expired, so that an import can be repeated. It evicts no session: if there is
-// no room left, it stops with store.ErrFull. The head and tail of a backup are skipped.
+// no room left, it stops with backend.ErrFull. The head and tail of a backup are skipped.
 // It must be used for one Run only.
 type Import struct {
-	Store store.Store
+	Store backend.Store
 	// Rules bound the size of documents. Their other rules are not applied: what was
 	// stored before is stored unchanged.
 	Rules *schema.Rules
 	Now   func() time.Time
 	// Limits are the limits at which the store evicts; nil if it has none.
-	Limits store.Limited
+	Limits backend.Limited
 	// Skip is the number of lines to skip.
 	Skip int64
 	// DryRun only counts. A session that was ended lately counts as stored then, since
@@ -45,7 +45,7 @@ type Import struct {
 
 // storedKey is a session that was stored, and its deadline in milliseconds.
 type storedKey struct {
-	store.Key
+	backend.Key
 	expires int64
 }
 
@@ -175,7 +175,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		err = j.dryCreate(ctx, now, sess.Key())
 	} else {
 		err = j.Store.Create(ctx, now, *sess)
-		if errors.Is(err, store.ErrLapsed) { // it expired there, and this one is live
+		if errors.Is(err, backend.ErrLapsed) { // it expired there, and this one is live
 			err = j.Store.Revive(ctx, now, *sess)
 		}
 	}
@@ -183,9 +183,9 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 	case err == nil:
 		j.stored.Add(1)
 		j.track(sess)
-	case errors.Is(err, store.ErrExists):
+	case errors.Is(err, backend.ErrExists):
 		j.existing.Add(1)
-	case errors.Is(err, store.ErrEnded):
+	case errors.Is(err, backend.ErrEnded):
 		j.ended.Add(1)
 	default:
 		return err
@@ -194,13 +194,13 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 }
 
 // dryCreate returns the error that Create would return for the key.
-func (j *Import) dryCreate(ctx context.Context, now time.Time, key store.Key) error {
+func (j *Import) dryCreate(ctx context.Context, now time.Time, key backend.Key) error {
 	found, err := j.Store.Peek(ctx, now, key)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return nil
 	case err == nil && found.ID == key.ID: // not its successor
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	return err
 }
@@ -237,7 +237,7 @@ func (j *Import) checkPresent(ctx context.Context) error {
 		}
 		_, err := j.Store.Peek(ctx, now, j.keys[i].Key)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, backend.ErrNotFound):
 			missing++
 		case err != nil:
 			return interruptedOr(ctx, err)
@@ -251,11 +251,11 @@ func (j *Import) checkPresent(ctx context.Context) error {
 }
 
 // CapacityError is the error of a dry run that found too little room. It wraps
-// store.ErrFull.
+// backend.ErrFull.
 type CapacityError struct {
 	// Sessions and Bytes are required, and Free is available.
 	Sessions, Bytes int64
-	Free            store.Room
+	Free            backend.Room
 }
 
 func (e *CapacityError) Error() string {
@@ -272,8 +272,8 @@ func (e *CapacityError) Error() string {
 	return text
 }
 
-// Unwrap returns store.ErrFull.
-func (e *CapacityError) Unwrap() error { return store.ErrFull }
+// Unwrap returns backend.ErrFull.
+func (e *CapacityError) Unwrap() error { return backend.ErrFull }
 
 // checkCapacity checks that what a dry run would store has room.
 func (j *Import) checkCapacity(ctx context.Context) error {
