@@ -51,9 +51,9 @@ func (j *importJob) run(ctx context.Context, kept backend.Store, c *config.Confi
 	switch {
 	case errors.Is(err, backend.ErrFull):
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
-	case errors.Is(err, transfer.ErrLongLine):
+	case errors.Is(err, transfer.ErrLineTooLong):
 		return fmt.Errorf("%w (SESSION_MAX_BYTES)", err)
-	case errors.Is(err, transfer.ErrFewLines):
+	case errors.Is(err, transfer.ErrTooFewLines):
 		return fmt.Errorf("-skip: %w", err)
 	}
 	return err
@@ -102,11 +102,11 @@ func (j *importJob) summary(took time.Duration, err error) string {
 	if !j.work.DryRun && (err == nil || errors.Is(err, transfer.ErrMissing)) {
 		text += fmt.Sprintf("; present now: %d", j.work.Present())
 	}
-	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, backend.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrFewLines) {
+	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, backend.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrTooFewLines) {
 		return text
 	}
 	text += fmt.Sprintf("; to go on: session-api import -skip %d", j.work.Skip+n.Lines)
-	if bad, ok := errors.AsType[*transfer.LineError](err); ok && bad.Bad {
+	if bad, ok := errors.AsType[*transfer.LineError](err); ok && bad.Invalid {
 		text += fmt.Sprintf(", or without line %d: -skip %[1]d", bad.Line)
 	}
 	return text

@@ -33,7 +33,7 @@ func newService(c config.Config, kept backend.Store, logger *slog.Logger) (*serv
 	}
 	sessions := store.NewSessions(traced, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
 	files := c.CleanupOptions()
-	files.Own = append(c.OwnFiles(), logFiles()...)
+	files.OwnFiles = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Locker, files.Logger = sessions, sessions, sessions, logger
 	files.StoreKind, files.Identity = sessions.Name(), sessions.Identity
 	job, err := cleanup.New(files)
