@@ -11,6 +11,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // The codes of errors that HTTP or the service itself gives rise to; those of
@@ -167,7 +168,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var p *problem
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
-	var unready *store.UnreadyError
+	var unready *backend.UnreadyError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
@@ -175,15 +176,15 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return invalid.Code, invalid.Detail, invalid.Fields
 	case errors.As(err, &tooLong):
 		return schema.CodeTooLarge, "The body is over the size limit.", nil
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return codeUnauthorized, errUnauthorized.detail, nil
 	case errors.Is(err, store.ErrUserLimit):
 		return codeUserLimit, "The user has reached the maximum number of sessions. End one of them first.", nil
-	case errors.Is(err, store.ErrEnded):
+	case errors.Is(err, backend.ErrEnded):
 		return codeSessionEnded, "A session with this id recently ended or expired. Send revive=true to create a new one.", nil
 	case errors.Is(err, store.ErrNotCurrent):
 		return codeNotCurrent, "The id or token is an old one, in the grace period after a regenerate, and a newer one exists. Nothing was changed. To sign in, create a new session.", nil
-	case errors.Is(err, store.ErrBadCursor):
+	case errors.Is(err, backend.ErrBadCursor):
 		return codeInvalidQuery, "The cursor does not belong to this list.", nil
 	case errors.Is(err, cleanup.ErrBusy):
 		return codeCleanupRunning, "Another instance is running the cleanup. Nothing was done here, which is harmless if both use the same directory.", nil
@@ -191,13 +192,13 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. See the log for details.", nil
 	case errors.Is(err, cleanup.ErrDirectory):
 		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. See the log for details.", nil
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, backend.ErrFull):
 		return codeStoreFull, "No session can be added at the moment. Try again later.", nil
-	case errors.Is(err, store.ErrDamaged):
+	case errors.Is(err, backend.ErrDamaged):
 		return codeDamagedSession, "The value stored under this id is not a session document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &unready):
 		return codeStoreUnavailable, unready.Reason, nil
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, backend.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return codeRequestTimeout, "Send the whole body without pausing.", nil

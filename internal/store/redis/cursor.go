@@ -3,7 +3,7 @@ package redis
 import (
 	"strings"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // position is a place in the order of a list: newest first, then by id. The
@@ -34,14 +34,14 @@ func (p position) from(form byte) string {
 	return string(b) + strings.Repeat("\xff", stampLen+1) // after all stamps
 }
 
-func encodeCursor(q store.Query, last position) string {
-	return store.EncodeCursor(q, last.created, last.id)
+func encodeCursor(q backend.Query, last position) string {
+	return backend.EncodeCursor(q, last.created, last.id)
 }
 
-func decodeCursor(q store.Query) (position, error) {
-	created, id, err := store.DecodeCursor(q)
+func decodeCursor(q backend.Query) (position, error) {
+	created, id, err := backend.DecodeCursor(q)
 	if err == nil && (created < 0 || created > ageMax) {
-		err = store.ErrBadCursor
+		err = backend.ErrBadCursor
 	}
 	return position{created, id}, err
 }

@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // entry is what the indexes know of a session: one member in each index that it
 // is in, all under one stamp.
 type entry struct {
-	key     store.Key
+	key     backend.Key
 	created int64 // ms
 	user    string
 	files   []string
@@ -122,7 +122,7 @@ func parseAge(namespace, member string) (e entry, ok bool) {
 	if !ok || len(rest) != stampLen {
 		return e, false
 	}
-	e.key = store.Key{Namespace: namespace, ID: id}
+	e.key = backend.Key{Namespace: namespace, ID: id}
 	copy(e.stamp[:], rest)
 	return e, true
 }
@@ -172,7 +172,7 @@ func parseExpiry(member string) (e entry, ok bool) {
 	if !ok {
 		return e, false
 	}
-	e.key = store.Key{Namespace: namespace, ID: id}
+	e.key = backend.Key{Namespace: namespace, ID: id}
 	if e.user, rest, ok = cutText(rest); !ok {
 		return e, false
 	}
@@ -214,7 +214,7 @@ func parseFile(member string) (e entry, ok bool) {
 	if !ok || len(rest) != stampLen {
 		return e, false
 	}
-	e.key = store.Key{Namespace: namespace, ID: id}
+	e.key = backend.Key{Namespace: namespace, ID: id}
 	e.files = []string{path}
 	copy(e.stamp[:], rest)
 	return e, true

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func newEntry(namespace, id string, at int64, user string, files ...string) entry {
 	return entry{
-		key: store.Key{Namespace: namespace, ID: id}, created: at, user: user, files: files,
+		key: backend.Key{Namespace: namespace, ID: id}, created: at, user: user, files: files,
 		stamp: newStamp(time.UnixMilli(at), user, files),
 	}
 }
@@ -131,10 +131,10 @@ func TestKeysDoNotMeet(t *testing.T) {
 	id := schema.NewID()
 	names := map[string]string{}
 	for what, name := range map[string]string{
-		"session":          l.session(store.Key{Namespace: schema.DefaultNamespace, ID: id}),
-		"of a namespace":   l.session(store.Key{Namespace: "exp", ID: id}),
-		"of another":       l.session(store.Key{Namespace: "ns", ID: id}),
-		"grace":            grace(l.session(store.Key{Namespace: schema.DefaultNamespace, ID: id})),
+		"session":          l.session(backend.Key{Namespace: schema.DefaultNamespace, ID: id}),
+		"of a namespace":   l.session(backend.Key{Namespace: "exp", ID: id}),
+		"of another":       l.session(backend.Key{Namespace: "ns", ID: id}),
+		"grace":            grace(l.session(backend.Key{Namespace: schema.DefaultNamespace, ID: id})),
 		"expiries":         l.expiries(7),
 		"ages":             l.ages("exp", 7),
 		"ages of another":  l.ages("user", 7),
@@ -147,8 +147,8 @@ func TestKeysDoNotMeet(t *testing.T) {
 		assert.Empty(t, names[name], what)
 		names[name] = what
 	}
-	assert.Equal(t, "session:"+id, l.session(store.Key{Namespace: "default", ID: id}))
-	assert.Equal(t, "session:shop:"+id, l.session(store.Key{Namespace: "shop", ID: id}))
+	assert.Equal(t, "session:"+id, l.session(backend.Key{Namespace: "default", ID: id}))
+	assert.Equal(t, "session:shop:"+id, l.session(backend.Key{Namespace: "shop", ID: id}))
 	assert.Equal(t, "{session:"+id+"}:to", grace("session:"+id))
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // failed wraps an error of the server, or of the way to it, in what it means
@@ -21,11 +21,11 @@ func failed(doing string, err error) error {
 		return nil
 	case answered(err, "OOM "):
 		// Out of memory under the policy noeviction.
-		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrFull, err)
+		return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrFull, err)
 	case errors.Is(err, errForeign), errors.Is(err, errCompressed), answered(err, "FOREIGN "):
-		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrDamaged, err)
+		return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrDamaged, err)
 	}
-	return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrUnavailable, err)
+	return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrUnavailable, err)
 }
 
 // answered reports whether err is an answer of the server that starts so. The
@@ -49,7 +49,7 @@ func answered(err error, prefixes ...string) bool {
 // nothing.
 func unknown(err error) bool {
 	_, answered := errors.AsType[*rueidis.RedisError](err)
-	return errors.Is(err, store.ErrUnavailable) && !answered && !errors.Is(err, errNotBegun)
+	return errors.Is(err, backend.ErrUnavailable) && !answered && !errors.Is(err, errNotBegun)
 }
 
 // errNotBegun: the server was not asked at all.

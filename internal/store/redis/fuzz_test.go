@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Whatever is in Redis, reading it neither panics nor gives a session that
@@ -26,7 +26,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte(`{"id":"0123456789abcdef"}`))
 	c := newTestCodec(f, 0)
-	key := store.Key{Namespace: schema.DefaultNamespace, ID: id}
+	key := backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 	f.Fuzz(func(t *testing.T, value []byte) {
 		documentSize(int64(len(value)), string(value))
 		st, err := decoded(c, key, string(value))
@@ -62,7 +62,7 @@ func FuzzEvents(f *testing.F) {
 		if ok {
 			assert.Equal(t, session, s.session(ev.Session))
 			assert.Equal(t, ev.UserID, unescaped(escaped(ev.UserID)))
-			assert.Contains(t, store.EventTypes, ev.Type)
+			assert.Contains(t, backend.EventTypes, ev.Type)
 		}
 		if validEventID(at) {
 			assert.Regexp(t, `^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$`, at)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // known are values that were read lately, with what they say. Most reads find
@@ -39,12 +39,12 @@ type reading struct {
 
 func newKnown() *known { return &known{seed: maphash.MakeSeed()} }
 
-func (k *known) set(key store.Key) *knownSet {
+func (k *known) set(key backend.Key) *knownSet {
 	return &k.sets[maphash.Comparable(k.seed, key)%knownSets]
 }
 
 // find reads the value of a key into st, and reports whether it is known.
-func (k *known) find(key store.Key, value string, st *stored) bool {
+func (k *known) find(key backend.Key, value string, st *stored) bool {
 	set := k.set(key)
 	for i := range set.readings {
 		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.sess.Key() == key {
@@ -56,7 +56,7 @@ func (k *known) find(key store.Key, value string, st *stored) bool {
 }
 
 // add makes known what the value of a key says.
-func (k *known) add(key store.Key, value string, st *stored) {
+func (k *known) add(key backend.Key, value string, st *stored) {
 	if len(value) > knownLargest || len(st.sess.Doc) > knownLargest {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // shards is how many keys each of the sharded indexes is spread over. It is
@@ -18,7 +18,7 @@ const shards = 64
 type layout struct{ prefix string }
 
 // session is the key of a session's value.
-func (l layout) session(key store.Key) string {
+func (l layout) session(key backend.Key) string {
 	if key.Namespace == schema.DefaultNamespace {
 		return l.prefix + key.ID
 	}
@@ -33,13 +33,13 @@ func grace(sessionKey string) string { return "{" + sessionKey + "}:to" }
 func tombstone(sessionKey string) string { return "{" + sessionKey + "}:end" }
 
 // keyOf is the reverse of session.
-func (l layout) keyOf(sessionKey string) (store.Key, bool) {
+func (l layout) keyOf(sessionKey string) (backend.Key, bool) {
 	name := strings.TrimPrefix(sessionKey, l.prefix)
 	namespace, id, named := strings.Cut(name, ":")
 	if !named {
 		namespace, id = schema.DefaultNamespace, name
 	}
-	key := store.Key{Namespace: namespace, ID: id}
+	key := backend.Key{Namespace: namespace, ID: id}
 	return key, schema.ValidNamespace(namespace) && schema.ValidForeignID(id) && l.session(key) == sessionKey
 }
 
@@ -50,7 +50,7 @@ func (l layout) events() string { return l.prefix + "#events" }
 func (l layout) expiries(shard int) string { return l.sharded("#exp:", shard) }
 
 // expiriesOf is the shard that a session is in.
-func (l layout) expiriesOf(key store.Key) string { return l.expiries(shardOf(key.Namespace, key.ID)) }
+func (l layout) expiriesOf(key backend.Key) string { return l.expiries(shardOf(key.Namespace, key.ID)) }
 
 // ages is a shard of the index of a namespace's sessions by age.
 func (l layout) ages(namespace string, shard int) string {
@@ -58,7 +58,7 @@ func (l layout) ages(namespace string, shard int) string {
 }
 
 // agesOf is the shard that a session is in.
-func (l layout) agesOf(key store.Key) string {
+func (l layout) agesOf(key backend.Key) string {
 	return l.ages(key.Namespace, shardOf(key.Namespace, key.ID))
 }
 
@@ -67,7 +67,7 @@ func (l layout) names(shard int) string { return l.sharded("#names:", shard) }
 
 // namesOf is the shard that a session's namespace is in: as spread as the
 // sessions are, so that no server gets a write for every new one.
-func (l layout) namesOf(key store.Key) string { return l.names(shardOf(key.Namespace, key.ID)) }
+func (l layout) namesOf(key backend.Key) string { return l.names(shardOf(key.Namespace, key.ID)) }
 
 // user is the index of a user's sessions by age.
 func (l layout) user(namespace, user string) string {

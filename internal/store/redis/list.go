@@ -7,22 +7,22 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// List implements store.Store. Every session that is listed was read: the index
+// List implements backend.Store. Every session that is listed was read: the index
 // only says where to look.
-func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	after := start
 	if q.Cursor != "" {
 		var err error
 		if after, err = decodeCursor(q); err != nil {
-			return store.Page{}, err
+			return backend.Page{}, err
 		}
 	}
 	client, err := s.using(ctx, q.Namespace)
 	if err != nil {
-		return store.Page{}, err
+		return backend.Page{}, err
 	}
 	var in *ages
 	if q.UserID != "" {
@@ -31,19 +31,19 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 		in = s.agesOfAll(client, q.Namespace, after, q.Limit+1)
 	}
 	defer func() { s.heal(ctx, client, in.broken) }()
-	var page store.Page
+	var page backend.Page
 	for {
 		candidates, err := in.next(ctx, min(q.Limit+1-len(page.Sessions), maxBatch))
 		if err != nil || len(candidates) == 0 {
 			return page, err
 		}
-		keys := make([]store.Key, len(candidates))
+		keys := make([]backend.Key, len(candidates))
 		for i, c := range candidates {
 			keys[i] = c.entries[0].key
 		}
 		found, err := s.fetchAll(ctx, client, now, keys)
 		if err != nil {
-			return store.Page{}, err
+			return backend.Page{}, err
 		}
 		for i, c := range candidates {
 			if !c.check(now, found[i], q.UserID, in.broken) {
@@ -83,7 +83,7 @@ func (c *candidate) check(now time.Time, found *stored, user string, gone stale)
 }
 
 // fetchAll reads sessions, live or pending, nil for those that are not there.
-func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*stored, error) {
+func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*stored, error) {
 	const doing = "reading sessions"
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
@@ -115,7 +115,7 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 			found[i], _, err = s.fetchAtOnce(ctx, client, now, key, s.session(key))
 		}
 		// What is no session is none to list, and no failure: its entries stay.
-		if err = failed(doing, err); errors.Is(err, store.ErrDamaged) {
+		if err = failed(doing, err); errors.Is(err, backend.ErrDamaged) {
 			found[i], err = &stored{damaged: true}, nil
 		}
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // A value is what a session's key holds: the document, with one more member at
@@ -169,7 +169,7 @@ var errForeign = errors.New("the key holds no session")
 
 // decode reads the value of a key into st, which must be zero. It copies what
 // it keeps.
-func (c *codec) decode(key store.Key, value string, st *stored) error {
+func (c *codec) decode(key backend.Key, value string, st *stored) error {
 	if rest, ok := strings.CutPrefix(value, markPending); ok {
 		if len(rest) < pendingDigits {
 			return errForeign
@@ -211,7 +211,7 @@ func (c *codec) decode(key store.Key, value string, st *stored) error {
 }
 
 // entryOf returns the entry of the session in a value.
-func (c *codec) entryOf(key store.Key, value string) (entry, error) {
+func (c *codec) entryOf(key backend.Key, value string) (entry, error) {
 	var st stored
 	if err := c.decode(key, value, &st); err != nil {
 		return entry{}, err

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 var created = time.Date(2026, 11, 21, 17, 4, 5, 123_000_000, time.UTC)
@@ -32,7 +32,7 @@ func newValueSession(t testing.TB, id string, change func(*schema.Session, *sche
 	return sess
 }
 
-func decoded(c *codec, key store.Key, value string) (st stored, err error) {
+func decoded(c *codec, key backend.Key, value string) (st stored, err error) {
 	err = c.decode(key, value, &st)
 	return st, err
 }
