@@ -64,7 +64,7 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	if err := cleanup.Adopt(dir, c.Store.Kind, id, c.OwnFiles()); err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to go when they are older than %v.\n",
+	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to are deleted once they are older than %v.\n",
 		dir, c.Store.Kind, c.Files.Grace))
 }
 

@@ -133,10 +133,10 @@ func loadForTransfer(environ map[string]string) (config.Config, error) {
 	}
 	var hints strings.Builder
 	for _, t := range config.Typos(environ) {
-		hints.WriteString("; " + t.Name + " is no setting, did you mean " + t.Meant + "?")
+		hints.WriteString("; " + t.Name + " is not a setting, did you mean " + t.Meant + "?")
 	}
-	return c, errors.New("SESSION_STORE is memory, and the sessions of that store live in the process of a service, " +
-		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is, or SESSION_DATA_DIR" + hints.String())
+	return c, errors.New("SESSION_STORE is memory, and the sessions of that store exist only in the process of a service, " +
+		"where no other process can read them. Set REDIS_URL, or the other settings of the service's Redis, or SESSION_DATA_DIR" + hints.String())
 }
 
 // progressInterval is how often a person is told how far it is.
