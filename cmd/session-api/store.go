@@ -41,7 +41,7 @@ func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (back
 			err = fmt.Errorf("%s: %w", hint, err)
 		}
 		// Where logs are collected, standard error is often not.
-		logger.ErrorContext(ctx, "redis refuses to be used like this", "error", err)
+		logger.ErrorContext(ctx, "redis cannot be used with these settings", "error", err)
 		return nil, err
 	}
 	return kept, nil

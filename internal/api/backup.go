@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	errNoBackup = &problem{codeBackupUnsupported, "What this instance keeps is shared with others, and has backups of its own: those of Redis. GET /api/export takes sessions out."}
-	errBackupOn = &problem{codeBackupRunning, "Another backup is being sent. Try again when it is done."}
+	errNoBackup = &problem{codeBackupUnsupported, "The store is shared with other instances, and Redis has backups of its own. To export sessions, use GET /api/export."}
+	errBackupOn = &problem{codeBackupRunning, "Another backup is in progress. Try again when it is done."}
 )
 
 // backUp sends all sessions as they are at one moment, with a checksum at the end.

@@ -12,10 +12,10 @@ import (
 
 // Secrets are the session secrets and the service tokens.
 type Secrets struct {
-	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
-	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
-	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
-	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Secret that signs session tokens. In a list, the first secret signs and all of them verify. In production, each has at least 32 bytes."`
+	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File with the value of SESSION_SECRET, one secret per line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production, each has at least 32 bytes. Without any, which is possible only in development, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File with the value of SERVICE_TOKENS, one token per line or separated by commas. Read again on SIGHUP."`
 
 	// isRandom reports that EnsureSecret generated Session.
 	isRandom bool
