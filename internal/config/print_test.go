@@ -92,6 +92,6 @@ func TestReadableKeys(t *testing.T) {
 	c := Config{Redis: Redis{TLSKeyFile: filepath.Join(t.TempDir(), "key")}}
 	require.NoError(t, os.WriteFile(c.Redis.TLSKeyFile, nil, 0o600))
 	assert.Empty(t, c.ReadableSecretFiles())
-	require.NoError(t, os.Chmod(c.Redis.TLSKeyFile, 0o644)) //nolint:gosec // on purpose
+	require.NoError(t, os.Chmod(c.Redis.TLSKeyFile, 0o644))
 	assert.Equal(t, []string{"REDIS_TLS_KEY_FILE"}, c.ReadableSecretFiles())
 }
