@@ -36,22 +36,27 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 // isMeant reports whether a browser sends the request for a script that can read
 // the answer, or because its user goes there, as far as Fetch Metadata tells: an
 // img of any page can name this service too. Pages of another site must be on
-// the list of origins.
+// the list of origins. Of browsers without Fetch Metadata the Origin tells, which
+// they send with what a script of another origin asks for.
 func (s *Server) isMeant(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	if mode == "no-cors" {
+	mode, site, origin := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	switch {
+	case mode == "no-cors":
 		return false
-	}
-	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+	case site == "" && (origin == "" || !isOtherOrigin(r, origin)):
+		return true
+	case site == "":
+		return slices.Contains(s.AllowedOrigins, origin)
+	case site != "cross-site":
 		return true
 	}
-	return mode == "cors" && slices.Contains(s.AllowedOrigins, r.Header.Get("Origin"))
+	return mode == "cors" && slices.Contains(s.AllowedOrigins, origin)
 }
 
 // isPrefetch reports whether a browser fetches ahead what its user may never go
-// to, in today's header or in the one that it replaced.
+// to, in today's header or in those that it replaced.
 func isPrefetch(r *http.Request) bool {
-	return hasPrefetch(r.Header["Sec-Purpose"]) || hasPrefetch(r.Header["Purpose"])
+	return hasPrefetch(r.Header["Sec-Purpose"]) || hasPrefetch(r.Header["Purpose"]) || hasPrefetch(r.Header["X-Moz"])
 }
 
 // hasPrefetch reports whether a header is prefetch, parameters such as prerender

@@ -53,6 +53,7 @@ func (c *Config) ReadableSecretFiles() (settings []string) {
 		{"SERVICE_TOKENS_FILE", c.Secrets.ServiceTokensFile},
 		{"REDIS_PASSWORD_FILE", c.Redis.PasswordFile},
 		{"REDIS_SENTINEL_PASSWORD_FILE", c.Redis.SentinelPasswordFile},
+		{"REDIS_TLS_KEY_FILE", c.Redis.TLSKeyFile},
 	} {
 		if s.path == "" {
 			continue

@@ -64,8 +64,14 @@ func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 			return err
 		}
 	}
+	return s.mark(ctx, client)
+}
+
+// mark marks the store's key space as a deployment's, unless it is marked already.
+// Whoever flushes the server, or lets it evict any key, takes the mark away.
+func (s *Store) mark(ctx context.Context, client rueidis.Client) error {
+	err := s.send(ctx, client, client.B().Set().Key(marker(s.prefix)).Value(rand.Text()).Nx().Build().Pin())[0].Error()
 	// That there is no room for it is no reason not to run.
-	err = s.send(ctx, client, client.B().Set().Key(marker(s.prefix)).Value(rand.Text()).Nx().Build().Pin())[0].Error()
 	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "OOM ") {
 		return err
 	}

@@ -39,6 +39,18 @@ func TestASecondDeploymentOfTheSameKeysIsRefused(t *testing.T) {
 	}
 }
 
+// Whoever empties the server, or lets it evict any key, takes the mark away too: a
+// deployment that runs puts it back.
+func TestTheMarkOfADeploymentComesBack(t *testing.T) {
+	server := redistest.Start(t)
+	s := open(t, server, withPrefix("session:"))
+	require.Equal(t, "OK", server.CLI("FLUSHALL"))
+	_, err := s.Sweep(t.Context(), time.Now())
+	require.NoError(t, err)
+	_, err = redis.Open(t.Context(), optionsAt(server.Addr(), withPrefix("session:shop:")))
+	require.ErrorContains(t, err, "another deployment uses the same keys")
+}
+
 func TestDeploymentsThatShareNoKeys(t *testing.T) {
 	server := redistest.Start(t)
 	for _, prefix := range []string{"session:", "sessions/", "other:", "session:a:b:", "session:.", "SESSION:", "session:Shop:"} {

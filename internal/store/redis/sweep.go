@@ -16,11 +16,14 @@ import (
 // left to do is to remove their entries. The index by deadline names those
 // whose deadline, as it was when they were indexed, has come. Where a session
 // was touched since, its place in that index is moved to its present deadline,
-// and entries of it that were lost are written again.
+// and entries of it that were lost are written again, as the deployment's mark is.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	client, err := s.client()
 	if err != nil {
 		return 0, err
+	}
+	if err := s.mark(ctx, client); err != nil {
+		return 0, failed("marking the deployment", err)
 	}
 	if err := s.limitLives(ctx, client, now); err != nil {
 		return 0, err
