@@ -141,7 +141,7 @@ func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) er
 		case err != nil:
 			return err
 		default:
-			work := transfer.Backup{Store: kept, Version: buildVersion(), Now: time.Now, Rate: j.rate}
+			work := transfer.Backup{From: storedSessions(kept), Version: buildVersion(), Now: time.Now, Rate: j.rate}
 			return errors.Join(work.Run(ctx, w), kept.Close())
 		}
 	}
@@ -167,7 +167,7 @@ func (j *backupJob) ask(ctx context.Context, url string, c *config.Config, w io.
 		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said) // the status says enough
 		return fmt.Errorf("%s answers %s: %s", url, resp.Status, said.Detail)
 	}
-	return transfer.CopyPaced(ctx, w, resp.Body, j.rate)
+	return transfer.CopyRateLimited(ctx, w, resp.Body, j.rate)
 }
 
 // maxDocument is what any version takes.
@@ -267,7 +267,7 @@ func (j *restoreJob) fill(ctx context.Context, add func(schema.Session) error) e
 		sess, err := rules.DecodeRecord(line)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%w: %w", transfer.ErrBrokenBackup, err)
+			return fmt.Errorf("%w: %w", transfer.ErrCorruptBackup, err)
 		case !sess.Live(j.now):
 			j.expired++
 		case sess.CreatedAt.Before(j.oldest):

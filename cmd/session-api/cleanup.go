@@ -10,11 +10,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
 	"session-api/internal/cleanup"
 	"session-api/internal/config"
-	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
 
@@ -84,26 +82,8 @@ func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string
 	if err != nil {
 		return "", err
 	}
-	id := ""
-	if identified, ok := kept.(backend.Identified); ok {
-		id, err = identified.Identity(ctx)
-	}
+	id, err := storedSessions(kept).Identity(ctx)
 	return id, errors.Join(err, kept.Close())
-}
-
-// claimTimeout is how long the store may take to say, at the start, whose files
-// it is about.
-const claimTimeout = 10 * time.Second
-
-// cleanLoop is the job's loop. Before it, the log says if there will be nothing
-// to clean.
-func cleanLoop(job *cleanup.Job) func(context.Context) {
-	return func(ctx context.Context) {
-		limited, cancel := context.WithTimeout(ctx, claimTimeout)
-		_ = job.Claim(limited) // it is logged, and tried again by each run
-		cancel()
-		job.Loop(ctx)
-	}
 }
 
 // logFiles are the files that the standard streams go to.

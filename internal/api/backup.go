@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 
-	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -17,10 +16,10 @@ var (
 // until it is sent. What fails once the first byte is sent cuts the connection, as
 // an export does.
 func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
-	work := transfer.Backup{Store: s.Kept, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
-	if _, ok := s.Kept.(backend.Snapshotter); !ok {
+	if !s.Sessions.Snapshots() {
 		return errNoBackup
 	}
+	work := transfer.Backup{From: s.Sessions, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
 	w.Header()["Content-Type"] = recordTypes[:1]
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)

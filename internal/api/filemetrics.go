@@ -3,11 +3,11 @@ package api
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"session-api/internal/store/backend"
+	"session-api/internal/store"
 )
 
 // fileCollector reads how the data file is when the metrics are asked for.
-type fileCollector struct{ file func() backend.FileStats }
+type fileCollector struct{ sessions *store.Sessions }
 
 var (
 	descFileWritable = fileDesc("writable", "1 where any change can be made, 0 otherwise; /stats says why in words.")
@@ -35,7 +35,7 @@ func (fileCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c fileCollector) Collect(ch chan<- prometheus.Metric) {
-	st := c.file()
+	st, _ := c.sessions.File()
 	gauge := func(d *prometheus.Desc, v float64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
 	}

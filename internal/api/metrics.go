@@ -53,8 +53,8 @@ func newMetrics(s *Server) *metrics {
 		m.requests, m.duration, m.refused, m.closed, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	if s.DataFile != nil {
-		m.registry.MustRegister(fileCollector{s.DataFile})
+	if _, ok := s.Sessions.File(); ok {
+		m.registry.MustRegister(fileCollector{s.Sessions})
 	}
 	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m

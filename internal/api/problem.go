@@ -172,6 +172,8 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
+	case errors.Is(err, backend.ErrDamaged): // before what is wrong with it, which nobody sent
+		return codeDamagedSession, "The value stored under this id is not a session document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &invalid):
 		return invalid.Code, invalid.Detail, invalid.Fields
 	case errors.As(err, &tooLong):
@@ -194,8 +196,6 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. See the log for details.", nil
 	case errors.Is(err, backend.ErrFull):
 		return codeStoreFull, "No session can be added at the moment. Try again later.", nil
-	case errors.Is(err, backend.ErrDamaged):
-		return codeDamagedSession, "The value stored under this id is not a session document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &unready):
 		return codeStoreUnavailable, unready.Reason, nil
 	case errors.Is(err, backend.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

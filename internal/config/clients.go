@@ -2,7 +2,7 @@ package config
 
 import "net/netip"
 
-// Clients says which clients are served, and how much one of them may do.
+// Clients are the settings of which clients are served, and their limits.
 type Clients struct {
 	AllowedOrigins      []string       `env:"ALLOWED_ORIGINS" values:"list of origins" doc:"Web origins whose pages may call the service with credentials, written as a browser sends them: https://app.example.com, or capacitor://localhost, tauri://localhost and chrome-extension://<id> for applications and extensions. The list applies both to CORS and to the check of cross-site requests. The log names refused origins."`
 	AllowedHosts        []string       `env:"ALLOWED_HOSTS" values:"list of host names" doc:"Names and addresses, without ports, that clients and gateways may send in the Host header; *.example.com matches all names below example.com. Others get 421. Names of this machine (localhost, 127.0.0.0/8, ::1) are always allowed. If the setting is empty, only they and HOST are allowed while SERVICE_TOKENS is not set, so that no web page can reach the service by pointing its own name here (DNS rebinding); with SERVICE_TOKENS set, every name is allowed. Recommended in production. /healthz, /readyz, /metrics and verify accept any name."`
@@ -13,7 +13,7 @@ type Clients struct {
 	CreateBytes         int            `env:"CREATE_BYTES_PER_MINUTE" shown:"65536 for each of CREATE_RATE_PER_MINUTE, at least twice SESSION_MAX_BYTES" min:"0" max:"1000000000000" doc:"Bytes that one client address may add per minute to sessions without a user, by creating and by changing them; 0 for no limit. An IPv6 /48 may add four times as many."`
 }
 
-// hosts are AllowedHosts without the brackets that IPv6 has in URLs.
+// hosts returns AllowedHosts without the brackets of IPv6 addresses.
 func (c *Clients) hosts() []string {
 	list := make([]string, len(c.AllowedHosts))
 	for i, host := range c.AllowedHosts {

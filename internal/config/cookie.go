@@ -18,7 +18,7 @@ type Cookie struct {
 	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Requires a Secure cookie."`
 }
 
-// sameSite are the words of COOKIE_SAMESITE, which its tag lists.
+// sameSite maps the values of COOKIE_SAMESITE, which are listed in its tag.
 var sameSite = map[string]http.SameSite{
 	"lax":    http.SameSiteLaxMode,
 	"strict": http.SameSiteStrictMode,
@@ -28,16 +28,16 @@ var sameSite = map[string]http.SameSite{
 // secure reports whether the cookie has the attribute.
 func (c *Config) secure() bool { return c.Cookie.Secure == "true" }
 
-// prefixes are what COOKIE_PREFIX stands for.
+// prefixes maps the values of COOKIE_PREFIX to prefixes.
 var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
 
-// knownPrefixes are those that browsers hold to rules.
-var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
+// browserPrefixes are the prefixes with rules that browsers enforce.
+var browserPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
 
-// usualPrefix is the COOKIE_PREFIX that auto stands for.
-func (c *Config) usualPrefix() string {
+// autoPrefix returns the value of COOKIE_PREFIX that auto stands for.
+func (c *Config) autoPrefix() string {
 	switch {
-	case !c.Production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
+	case !c.Production(), !c.secure(), c.cookiePrefix(browserPrefixes...):
 		return "none"
 	case c.Cookie.Domain != "":
 		return "secure"
@@ -46,16 +46,16 @@ func (c *Config) usualPrefix() string {
 	}
 }
 
-// BrowserCookieName is the cookie's name as browsers have it.
+// BrowserCookieName returns the cookie's full name, with its prefix.
 func (c *Config) BrowserCookieName() string { return prefixes[c.Cookie.Prefix] + c.Cookie.Name }
 
-// checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
+// checkCookiePrefix checks a prefix that the service adds against the browsers' rules.
 func checkCookiePrefix(c *Config) string {
 	prefix := prefixes[c.Cookie.Prefix]
 	switch {
 	case prefix == "":
 		return ""
-	case c.cookiePrefix(knownPrefixes...):
+	case c.cookiePrefix(browserPrefixes...):
 		return "COOKIE_NAME has a prefix of its own: leave one of them out"
 	case !c.secure():
 		return "the prefix " + prefix + " needs a Secure cookie: set COOKIE_SECURE=true"
@@ -72,7 +72,7 @@ func (c *Config) cookiePrefix(prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
 }
 
-// apiCookie is the session cookie, as the API takes it.
+// apiCookie returns the cookie's options for the API.
 func (c *Config) apiCookie() api.Cookie {
 	return api.Cookie{
 		Name: c.BrowserCookieName(), Domain: c.Cookie.Domain, Secure: c.secure(),

@@ -6,7 +6,7 @@ import (
 	"session-api/internal/httpserver"
 )
 
-// HTTP bounds connections and requests.
+// HTTP are the limits of connections and requests.
 type HTTP struct {
 	HTTP2             bool          `env:"HTTP2" envDefault:"false" doc:"Whether to accept HTTP/2 in addition to HTTP/1.1, without TLS (h2c with prior knowledge), for gateways and internal services. A connection may then carry 100 concurrent requests: lower MAX_CONNECTIONS accordingly."`
 	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" max:"10000000" doc:"Maximum number of open connections. A further connection closes another: one whose body has stalled, then one of a client that has more than a quarter of all, then the one that has waited longest for a request. If none can be closed, the new one waits. TRUSTED_PROXIES may have any number."`
@@ -21,7 +21,7 @@ type HTTP struct {
 	ShutdownTimeout   time.Duration `env:"SHUTDOWN_TIMEOUT_MS" envDefault:"20000" min:"1" doc:"How long requests in flight may take to finish after that delay. The sum of both is at most 29000."`
 }
 
-// HTTPServer are the bounds of connections, as the server takes them.
+// HTTPServer returns the options of the HTTP server.
 func (c *Config) HTTPServer() httpserver.Options {
 	h := &c.HTTP
 	return httpserver.Options{

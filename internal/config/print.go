@@ -14,8 +14,7 @@ import (
 	"unicode"
 )
 
-// Print shows the settings that are in force, in the form of an environment
-// file. Secrets are stars.
+// Print formats the settings in force as an environment file. Secrets are masked.
 func (c *Config) Print() string {
 	var b strings.Builder
 	v := reflect.ValueOf(c).Elem()
@@ -29,7 +28,7 @@ func (c *Config) Print() string {
 	return b.String()
 }
 
-// show writes a value as its variable would.
+// show formats a value as its variable takes it.
 func show(value any) string {
 	switch v := value.(type) {
 	case time.Duration:
@@ -68,7 +67,7 @@ func show(value any) string {
 	return fmt.Sprint(value)
 }
 
-// withoutPassword returns a value with the password of a URL in it masked.
+// withoutPassword masks the password of a URL in a value.
 func withoutPassword(value string) string {
 	if !strings.Contains(value, "://") || !strings.Contains(value, "@") {
 		return value

@@ -9,7 +9,7 @@ import (
 	"session-api/internal/store/redis"
 )
 
-// Redis says where Redis is and how it is spoken to.
+// Redis are the settings of the connections to Redis.
 type Redis struct {
 	URL                  secret        `env:"REDIS_URL" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. A value given in the URL must not be set separately as well. Exactly one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER selects Redis."`
 	Host                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, instead of REDIS_URL."`
@@ -37,12 +37,12 @@ type Redis struct {
 	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all documents. Compressed documents can be read with any value."`
 }
 
-// OnRedis reports whether the settings of Redis count. Elsewhere REDIS_URL may
-// be in the environment for somebody else.
+// OnRedis reports whether the store is Redis. Otherwise REDIS_URL may be in the
+// environment for another program.
 func (c *Config) OnRedis() bool { return c.Store.Kind == "redis" }
 
-// namesOfRedis are the variables that say where Redis is. It takes one.
-func (c *Config) namesOfRedis() []string {
+// redisAddressSettings returns the names of the settings that hold an address of Redis.
+func (c *Config) redisAddressSettings() []string {
 	var names []string
 	for _, one := range []struct {
 		name string
@@ -60,8 +60,8 @@ func (c *Config) namesOfRedis() []string {
 	return names
 }
 
-// fillPasswords reads the passwords that are in files.
-func (c *Config) fillPasswords() Problems {
+// readPasswordFiles reads the passwords that are in files.
+func (c *Config) readPasswordFiles() Problems {
 	if !c.OnRedis() {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (c *Config) fillPasswords() Problems {
 	return found
 }
 
-// passwordSetting is a password that may be in a file.
+// passwordSetting is a password setting and its file setting.
 type passwordSetting struct {
 	name  string
 	value *secret
@@ -98,10 +98,10 @@ func (c *Config) passwordFiles() []passwordSetting {
 	}
 }
 
-// rereadPasswords reads the passwords of Redis that are in files again, and
-// returns the names of the variables that this is about. The store reads them by
-// itself for each connection that it makes: this tells the operator whether it can.
-func (c *Config) rereadPasswords() (read []string, found Problems) {
+// reloadPasswords reads the password files again, and returns the names of their
+// settings. The store reads them itself for each new connection: this only tells the
+// operator whether they can be read.
+func (c *Config) reloadPasswords() (read []string, found Problems) {
 	if !c.OnRedis() {
 		return nil, nil
 	}
@@ -110,10 +110,10 @@ func (c *Config) rereadPasswords() (read []string, found Problems) {
 			*p.value, read = "", append(read, p.name+"_FILE")
 		}
 	}
-	return read, c.fillPasswords()
+	return read, c.readPasswordFiles()
 }
 
-// RedisOptions are the settings of the store on Redis, as it takes them.
+// RedisOptions returns the options of the store on Redis.
 func (c *Config) RedisOptions() (redis.Options, error) {
 	var o redis.Options
 	var err error

@@ -8,7 +8,7 @@ import (
 	"session-api/internal/store"
 )
 
-// Sessions are the rules of how long sessions live and how many one user has.
+// Sessions are the settings of lifetimes and of the limit per user.
 type Sessions struct {
 	TTL            time.Duration            `env:"SESSION_TTL_MS" envDefault:"86400000" min:"1" doc:"Idle timeout: how long a session lives without being used."`
 	MaxTTL         time.Duration            `env:"SESSION_MAX_TTL_MS" envDefault:"2592000000" min:"1" doc:"Maximum idle timeout that a request may set with ttlMs. A visitor can only shorten the session's idle timeout; lengthening it requires a service token."`
@@ -31,7 +31,7 @@ type Events struct {
 	Heartbeat time.Duration `env:"SESSION_EVENTS_HEARTBEAT_MS" min:"100" doc:"Maximum silence on a stream of /api/events, after which a comment is sent. It should be shorter than the timeout of the proxies in front, which is 10 seconds with HAProxy's usual settings and a minute with nginx's."`
 }
 
-// Documents bounds what is in a session.
+// Documents are the limits of documents.
 type Documents struct {
 	MaxBytes      int             `env:"SESSION_MAX_BYTES" envDefault:"1048576" min:"1024" max:"67108864" doc:"Maximum size of a session document, in bytes."`
 	MaxFileRefs   int             `env:"SESSION_MAX_FILE_REFS" envDefault:"1000" min:"1" max:"1000000" doc:"Maximum number of files that the results of one session may refer to."`
@@ -39,7 +39,7 @@ type Documents struct {
 	ForbiddenKeys []string        `env:"SESSION_FORBIDDEN_KEYS" values:"list of names" doc:"Member names that are refused anywhere in a session, compared without regard to case, character width and surrounding white space; for instance apiKey,password."`
 }
 
-// Lifetimes are the rules of how long sessions live, as the store takes them.
+// Lifetimes returns the lifetimes for the store.
 func (s *Sessions) Lifetimes() store.Lifetimes {
 	life := store.Lifetimes{TTL: s.TTL, MaxTTL: s.MaxTTL, Absolute: s.AbsoluteTTL, Roles: s.RoleTTL, TouchInterval: s.TouchInterval}
 	if s.AutoCreate {
@@ -48,12 +48,12 @@ func (s *Sessions) Lifetimes() store.Lifetimes {
 	return life
 }
 
-// UserLimit is the limit of one user's sessions, as the store takes it.
+// UserLimit returns the limit per user for the store.
 func (s *Sessions) UserLimit() store.UserLimit {
 	return store.UserLimit{Max: s.MaxPerUser, Evict: s.PerUserPolicy == "evict-oldest"}
 }
 
-// Rules are what documents are held to.
+// Rules returns the rules of documents.
 func (c *Config) Rules() *schema.Rules {
 	d := &c.Documents
 	return &schema.Rules{

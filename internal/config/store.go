@@ -7,7 +7,8 @@ import (
 	"session-api/internal/store/memory"
 )
 
-// Store says where sessions are kept, and bounds the stores in memory.
+// Store are the settings of where sessions are kept, and the limits of the stores in
+// memory.
 type Store struct {
 	Kind           string        `env:"SESSION_STORE" envDefault:"auto" oneof:"auto memory bolt redis" doc:"Where sessions are stored: memory; bolt, in memory and in a file as well; or redis. auto selects redis if REDIS_URL, REDIS_HOST, REDIS_SENTINELS or REDIS_CLUSTER is set, bolt if SESSION_DATA_DIR is set, and memory otherwise."`
 	DataDir        string        `env:"SESSION_DATA_DIR" values:"path" doc:"bolt only: directory of the data file, an absolute path. The directory is created if it does not exist, but not its parents. Only one process at a time can use it."`
@@ -24,13 +25,13 @@ type Store struct {
 	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, no limit without one" min:"0" doc:"memory and bolt only: maximum memory that the sessions take, in bytes; 0 for no limit. The process's memory limit is the lower of GOMEMLIMIT and that of its control group, such as a container's; the limit found is logged at startup. Redis has its own maxmemory."`
 	UserReserve    int           `env:"SESSION_USER_RESERVE_PERCENT" envDefault:"10" min:"0" max:"90" doc:"Percentage of SESSION_MAX_ENTRIES and SESSION_MAX_MEMORY_BYTES, or of each Redis server's maxmemory, that visitors' sessions cannot use: those without a user that no service creates or changes. Beyond their share they evict one another, or get 503 where nothing is evicted, as on Redis. 0 for no reserve; there is also none without SERVICE_TOKENS, when every caller has the rights of a service."`
 
-	// isAmbiguous is set if the settings name two stores.
+	// isAmbiguous reports that the settings name two stores.
 	isAmbiguous bool
-	// isUnknown is set if SESSION_STORE names no store.
+	// isUnknown reports that SESSION_STORE is not valid.
 	isUnknown bool
 }
 
-// MemoryOptions are the settings of the store in memory.
+// MemoryOptions returns the options of the store in memory.
 func (c *Config) MemoryOptions() memory.Options {
 	return memory.Options{
 		Policy: c.Store.EvictionPolicy, MaxEntries: c.Store.MaxEntries, MaxBytes: c.Store.MaxMemoryBytes,
@@ -39,8 +40,8 @@ func (c *Config) MemoryOptions() memory.Options {
 	}
 }
 
-// reserve is how many percent visitors cannot take. Without service tokens there
-// is nobody to keep anything for: everybody may what a service may.
+// reserve returns the reserve in percent. It is 0 without service tokens: then every
+// caller counts as a service.
 func (c *Config) reserve() int {
 	if len(c.Secrets.ServiceTokens) == 0 {
 		return 0
@@ -48,7 +49,7 @@ func (c *Config) reserve() int {
 	return c.Store.UserReserve
 }
 
-// BoltOptions are the settings of the store with a data file, as it takes them.
+// BoltOptions returns the options of the store with a data file.
 func (c *Config) BoltOptions() bolt.Options {
 	options := bolt.Options{
 		Dir: c.Store.DataDir, Existing: c.Store.DataRequire == "existing", ReadOnly: c.Store.DataReadOnly, Memory: c.MemoryOptions(),
