@@ -362,7 +362,7 @@ func TestOperator_usage(t *testing.T) {
 		"salvage a b":                {2, `unknown argument "b"`},
 		"salvage /nonexistent":       {1, "there is no data file in it"},
 		"salvage -h":                 {0, "Usage: session-api salvage"},
-		"compact":                    {2, "which directory?"},
+		"compact":                    {2, "name a directory"},
 		"compact /nonexistent":       {1, "there is no data file in it"},
 		"compact -h":                 {0, "Usage: session-api compact"},
 	} {
