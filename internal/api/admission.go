@@ -216,20 +216,20 @@ func (s *semaphore) reclaim(now time.Time) bool {
 		return false
 	}
 	if p := s.next(); p != nil {
-		s.interruptSome(now, p.bytes-s.left, nil)
+		s.interruptStalled(now, p.bytes-s.left, nil)
 		return true
 	}
 	for _, c := range s.queues {
 		p, _ := c.queue.Front().Value.(*permit)
-		s.interruptSome(now, c.held+p.bytes-s.size/clientShares, c)
+		s.interruptStalled(now, c.held+p.bytes-s.size/clientShares, c)
 	}
 	return true
 }
 
-// interruptSome interrupts permits, of one client or of any, that come to so many
+// interruptStalled interrupts permits, of one client or of any, that come to so many
 // bytes: those of stalled bodies first, then those of the client that holds the
 // most, the oldest first.
-func (s *semaphore) interruptSome(now time.Time, missing int64, of *clientShare) {
+func (s *semaphore) interruptStalled(now time.Time, missing int64, of *clientShare) {
 	if missing <= 0 {
 		return
 	}

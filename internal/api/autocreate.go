@@ -25,7 +25,7 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 	if change == nil {
 		sess, err = s.Sessions.CreateUnasked(r.Context(), now, schema.DefaultNamespace)
 	} else {
-		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitGrowth(w, r, cred, allowUser(cred)))
+		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitCreatedBytes(w, r, cred, allowUser(cred)))
 	}
 	if err == nil {
 		s.issueCookie(w, cred, now, &sess)

@@ -69,7 +69,7 @@ func (c *credential) ids(room []string) []string {
 func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential, error) {
 	c, err := s.readCredential(r)
 	if err == nil {
-		err = s.settle(r.Context(), &c)
+		err = s.resolveCredential(r.Context(), &c)
 	}
 	if errors.Is(err, errTwinCookies) {
 		s.clearCookies(w)
@@ -100,7 +100,7 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 		if number == 0 {
 			return c, errUnauthorized
 		}
-		noteCaller(r, number)
+		setLogCaller(r, number)
 		c.service, hasBearer = true, false
 	}
 	if hasBearer {
@@ -113,7 +113,7 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 
 // readCookies adds what the cookies of the name open.
 func (s *Server) readCookies(r *http.Request, k *keys, c *credential) {
-	if value, ok := plainCookie(r.Header, s.Cookie.Name); ok {
+	if value, ok := fastCookie(r.Header, s.Cookie.Name); ok {
 		c.cookies = 1
 		s.addCookie(r, k, c, value)
 		return
@@ -143,18 +143,18 @@ func (s *Server) addCookie(r *http.Request, k *keys, c *credential, value string
 	}
 }
 
-// settle asks the store which of several tokens counts.
-func (s *Server) settle(ctx context.Context, c *credential) error {
+// resolveCredential asks the store which of several tokens counts.
+func (s *Server) resolveCredential(ctx context.Context, c *credential) error {
 	switch {
 	case len(c.more) == 0:
 		return nil
 	case c.bearer:
-		return s.settleBearer(ctx, c)
+		return s.resolveBearer(ctx, c)
 	}
 	var found token.Opened
 	var live string // the id of what found leads to
 	for _, o := range append([]token.Opened{c.Opened}, c.more...) {
-		id, err := s.leadsTo(ctx, o.ID)
+		id, err := s.resolveID(ctx, o.ID)
 		switch {
 		case err != nil:
 			return err
@@ -172,11 +172,11 @@ func (s *Server) settle(ctx context.Context, c *credential) error {
 	return nil
 }
 
-// settleBearer holds cookies against the bearer token that they came with.
+// resolveBearer holds cookies against the bearer token that they came with.
 // Both may be sent, as some generated clients do, if they agree.
-func (s *Server) settleBearer(ctx context.Context, c *credential) error {
+func (s *Server) resolveBearer(ctx context.Context, c *credential) error {
 	for _, o := range c.more {
-		id, err := s.leadsTo(ctx, o.ID)
+		id, err := s.resolveID(ctx, o.ID)
 		if err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 		}
 		own := ""
 		if c.ID != "" {
-			if own, err = s.leadsTo(ctx, c.ID); err != nil {
+			if own, err = s.resolveID(ctx, c.ID); err != nil {
 				return err
 			}
 		}
@@ -198,9 +198,9 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 	return nil
 }
 
-// leadsTo returns the id of the live session that an id opens, empty for none.
-func (s *Server) leadsTo(ctx context.Context, id string) (string, error) {
-	sess, err := s.Sessions.Peek(ctx, s.Now(), key(id))
+// resolveID returns the id of the live session that an id opens, empty for none.
+func (s *Server) resolveID(ctx context.Context, id string) (string, error) {
+	sess, err := s.Sessions.Peek(ctx, s.Now(), defaultKey(id))
 	if errors.Is(err, backend.ErrNotFound) {
 		return "", nil
 	}
@@ -245,6 +245,6 @@ func (s *Server) requireService(r *http.Request) error {
 	if number == 0 {
 		return errNoService
 	}
-	noteCaller(r, number)
+	setLogCaller(r, number)
 	return nil
 }

@@ -27,7 +27,7 @@ type deadlines struct {
 
 func newDeadlines(w http.ResponseWriter, r *http.Request) *deadlines {
 	d := &deadlines{
-		w: w, controller: http.NewResponseController(w), read: defaultDeadline, write: defaultDeadline, strict: manyAtOnce(r),
+		w: w, controller: http.NewResponseController(w), read: defaultDeadline, write: defaultDeadline, strict: isMultiplexed(r),
 	}
 	d.afterRead()
 	d.afterWrite()

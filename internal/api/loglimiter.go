@@ -25,8 +25,8 @@ func newLogLimiter(most int) *logLimiter {
 	return &logLimiter{max: most, given: make(map[string]time.Time)}
 }
 
-// due reports whether a line about the subject is to be logged now, and counts it.
-func (l *logLimiter) due(about string, now time.Time) bool {
+// allow reports whether a line about the subject is to be logged now, and counts it.
+func (l *logLimiter) allow(about string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if isRecent(l.given[about], now) {

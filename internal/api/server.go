@@ -25,8 +25,8 @@ type Server struct {
 	keys       atomic.Pointer[keys]
 	metrics    *metrics
 	lines      sampler
-	cookieForm cookieForm
-	sent       *sentCookies
+	cookieTemplate cookieTemplate
+	sent       *cookieLifetimes
 	foreign    foreignCookies
 	httplog    http.Handler
 	creations  creationLimits
@@ -34,7 +34,7 @@ type Server struct {
 	services  *store.Sessions
 	startedAt time.Time
 	draining  atomic.Bool
-	streams   *streams
+	streams   *streamLimiter
 	proxies   proxies
 	// hints are lines that tell an operator of a setting.
 	hints *logLimiter
@@ -48,7 +48,7 @@ type Server struct {
 	// cpuSlots is a semaphore of work that keeps a processor busy.
 	cpuSlots chan struct{}
 	// touches are those of authorization requests.
-	touches lateTouches
+	touches backgroundTouches
 	// notices are lines about gateways.
 	notices *logLimiter
 	// backingUp is locked while a backup is sent.
@@ -74,7 +74,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
-	s.streams = newStreams(o.MaxStreams)
+	s.streams = newStreamLimiter(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
 	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
 	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
@@ -86,7 +86,7 @@ func New(o Options) (*Server, error) {
 	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
-	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
+	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
 	s.httplog = s.newHTTPLog()
 	var err error
 	if s.proxies, err = newProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
@@ -124,8 +124,8 @@ func (s *Server) Drain() {
 	s.streams.end()
 }
 
-// key names a session of the caller's own routes.
-func key(id string) backend.Key {
+// defaultKey names a session of the caller's own routes.
+func defaultKey(id string) backend.Key {
 	return backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 }
 

@@ -98,7 +98,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 			n.Stored, n.Existing, work.Present())}, err)
 	case err != nil:
 		log.WarnContext(r.Context(), "import stopped", "error", err, "lines", n.Lines)
-		hangUp(w, r) // the rest of the body is not read
+		closeConnection(w, r) // the rest of the body is not read
 		return stoppedImport(r, err, n.Stored)
 	}
 	log.InfoContext(r.Context(), "import done", "present", work.Present())

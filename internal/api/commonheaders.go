@@ -12,17 +12,17 @@ const headerResourcePolicy = "Cross-Origin-Resource-Policy"
 
 var sameOrigin = []string{"same-origin"}
 
-// guardPage sets what keeps a page of the service's own to itself.
-func guardPage(h http.Header, policy string) {
+// setPageHeaders sets what keeps a page of the service's own to itself.
+func setPageHeaders(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 }
 
-// begin sets what every response carries, and closes connections whose requests
+// setCommonHeaders sets what every response carries, and closes connections whose requests
 // could leave bytes behind that look like another request. takesBody says
 // whether a body may be read; id gets the request's id.
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
+func (s *Server) setCommonHeaders(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
@@ -34,7 +34,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, i
 		// before anybody sees it (RFC 9112 section 6.1 asks to close then).
 		h.Set("Connection", "close")
 	}
-	if r.ContentLength != 0 && !takesBody && !manyAtOnce(r) {
+	if r.ContentLength != 0 && !takesBody && !isMultiplexed(r) {
 		// An announced body that never comes, as in the requests of nginx's
 		// auth_request, would hold up the answer until the read timeout, and
 		// after it the connection's end. One that does come is drained.
