@@ -77,10 +77,9 @@ func appendIDHash(b []byte, id string) []byte {
 	return hex.AppendEncode(b, sum[:6])
 }
 
-// logAccess writes the line of a request for u that has been answered: by itself
-// for a success, of which there are many, and through httplog for a failure and
-// where lines are for people. In both, the client's address is without a port and
-// as the trusted proxies tell it.
+// logAccess logs a request for u that has been answered: directly for a success, which
+// is the frequent case, and through httplog for a failure and in the text format. Both
+// log the client's address without a port, as the trusted proxies report it.
 func (s *Server) logAccess(r *http.Request, u *url.URL, c *requestState) {
 	if s.logSuccess(r, u, c) {
 		return
@@ -122,7 +121,7 @@ func levelOf(method string) slog.Level {
 func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
-	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
+	fields.ResponseDuration, fields.ResponseBytes = "", "" // httplog would measure its own response
 	logger := slog.New(levelHandler{token.LogHandler(s.Logger.Handler(), s.redactSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -8,9 +8,9 @@ import (
 	"session-api/internal/schema"
 )
 
-// autoCreates reports whether a request without a live session gets one. A
-// caller with a bearer token does not: it could not be told the new token. Nor
-// does a request that nobody may have meant.
+// autoCreates reports whether a request without a live session gets one. A caller with
+// a bearer token does not, because the answer could not carry the new token. Nor does a
+// request that the user may not have made, such as a prefetch.
 func (s *Server) autoCreates(r *http.Request, cred *credential) bool {
 	return s.AutoCreate && !cred.bearer && !isPrefetch(r) && s.isMeant(r)
 }

@@ -100,8 +100,8 @@ func (p *proxies) isTrustedPeer(r *http.Request) bool {
 	return err == nil && p.trust(withoutZone(peer))
 }
 
-// client returns the address that the trusted proxies vouch for. It is not
-// valid where the peer is none of them, or names nobody.
+// client returns the address that the trusted proxies report. It is not valid if the
+// peer is not one of them, or reports none.
 func (p *proxies) client(r *http.Request) netip.Addr {
 	if !p.isTrustedPeer(r) {
 		return netip.Addr{}
@@ -249,6 +249,6 @@ var (
 	portNumber = regexp.MustCompile(`^[0-9]{1,5}$`)
 )
 
-// withoutZone returns the address without a zone, and one of IPv4 as that, so that it
-// compares with networks and other addresses whoever wrote it.
+// withoutZone returns the address in the form in which addresses are compared: without
+// a zone, and IPv4 in IPv6 as IPv4.
 func withoutZone(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }

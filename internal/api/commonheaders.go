@@ -12,16 +12,16 @@ const headerResourcePolicy = "Cross-Origin-Resource-Policy"
 
 var sameOrigin = []string{"same-origin"}
 
-// setPageHeaders sets what keeps a page of the service's own to itself.
+// setPageHeaders sets the security headers of the service's own pages.
 func setPageHeaders(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 }
 
-// setCommonHeaders sets what every response carries, and closes connections whose requests
-// could leave bytes behind that look like another request. takesBody says
-// whether a body may be read; id gets the request's id.
+// setCommonHeaders sets the headers of every response, and closes connections whose
+// requests could leave bytes behind that look like another request. takesBody says
+// whether the body may be read; id is set to the request's id.
 func (s *Server) setCommonHeaders(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
@@ -31,7 +31,7 @@ func (s *Server) setCommonHeaders(w http.ResponseWriter, r *http.Request, takesB
 	h[headerRequestID] = id[:]
 	if len(r.TransferEncoding) > 0 {
 		// It may have carried a Content-Length as well, which net/http drops
-		// before anybody sees it (RFC 9112 section 6.1 asks to close then).
+		// before handlers see it (RFC 9112 section 6.1 asks to close then).
 		h.Set("Connection", "close")
 	}
 	if r.ContentLength != 0 && !takesBody && !isMultiplexed(r) {

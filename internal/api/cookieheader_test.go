@@ -12,7 +12,7 @@ import (
 
 const sid = "validator_session_id"
 
-func TestPlainCookie(t *testing.T) {
+func TestFastCookie(t *testing.T) {
 	for name, c := range map[string]struct {
 		lines []string
 		want  string
@@ -40,8 +40,8 @@ func TestPlainCookie(t *testing.T) {
 	}
 }
 
-// FuzzPlainCookie: what is read the short way, net/http reads the same way.
-func FuzzPlainCookie(f *testing.F) {
+// FuzzFastCookie checks that the fast path agrees with net/http.
+func FuzzFastCookie(f *testing.F) {
 	f.Add(sid+"=s%3Aabc.def", "")
 	f.Add("a=1; "+sid+"=s:abc; b=2", "c=3")
 	f.Add(sid+"=;"+sid, sid)

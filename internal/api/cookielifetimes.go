@@ -7,12 +7,10 @@ import (
 	"time"
 )
 
-// cookieLifetimes remembers, for the sessions whose cookies were sent last, until
-// when these live. So a request can tell without a word from the browser that
-// its cookie will end before the session: because a service or another tab has
-// moved the deadline, or because another instance has. What is not remembered
-// costs a Set-Cookie, never a session, so there need not be room for all: a
-// session that is read less often than its deadline moves gets one anyway.
+// cookieLifetimes caches the expiry of the cookies that were sent last. Browsers do not
+// report it, and a cookie may expire before its session, because a service, another tab
+// or another instance has moved the deadline. A cache miss costs a Set-Cookie and
+// nothing else, so the cache need not hold all sessions.
 type cookieLifetimes struct {
 	seed maphash.Seed
 	sets [sentSets][sentWays]sentCookie

@@ -106,9 +106,8 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// preflight answers whether a page may send the request that its browser
-// describes. Whether the path has the method, that request itself is told: a
-// page cannot read what comes of a preflight.
+// preflight answers a CORS preflight request. Whether the path has the method is left
+// to the request itself, since a page cannot read the answer to a preflight.
 func (c *corsPolicy) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
 	h := w.Header()
 	h["Vary"] = varyPreflight

@@ -105,8 +105,8 @@ func (s *Server) sessionsOf(cred *credential) *store.Sessions {
 	return s.Sessions
 }
 
-// createSessionFor stores a new session for somebody, and answers it with what
-// opens it.
+// createSessionFor creates a session on behalf of a user, and answers with its token
+// and cookie.
 func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {

@@ -11,35 +11,36 @@ import (
 	"session-api/internal/token"
 )
 
-// credential is what a request proves about its caller.
+// credential is the caller's credential, as a request proves it.
 type credential struct {
 	// Opened names the session of a valid token; its ID is empty where no token
 	// came, or none that verifies. Whether that session lives, only the store
 	// knows.
 	token.Opened
-	// more are the other ids that cookies of the name have valid tokens of.
-	// Nearly no request has any.
+	// more are the sessions of further session cookies with valid tokens. Hardly any
+	// request has them.
 	more []token.Opened
-	// cookies is how many cookies of the name came, of any value.
+	// cookies is the number of session cookies, valid or not.
 	cookies int
-	// bearer: the caller uses the Authorization header, not cookies.
+	// bearer reports that the caller uses the Authorization header, not cookies.
 	bearer bool
-	// inCookieToo: a cookie opens the session of the bearer token as well.
+	// inCookieToo reports that a cookie opens the session of the bearer token as well.
 	inCookieToo bool
-	// service: the caller has a service token.
+	// service reports that the caller has a service token.
 	service bool
-	// open: there are no service tokens, so everybody may what a service may.
+	// open reports that there are no service tokens, so that every caller has the rights
+	// of a service.
 	open bool
 }
 
-// maxOpeners is how many sessions the cookies of one request can name: each
-// costs a question to the store. The rest are not looked at.
+// maxOpeners bounds the sessions that the cookies of one request can name, since each
+// costs a lookup in the store. Further cookies are ignored.
 const maxOpeners = 8
 
-// mayWriteUser reports whether the caller may say who a session belongs to.
+// mayWriteUser reports whether the caller may set the user of a session.
 func (c *credential) mayWriteUser() bool { return c.service || c.open }
 
-// missing is why a request without the session of an own route is refused.
+// missing returns the error for a request without a session.
 func (c *credential) missing() error {
 	if c.bearer || c.cookies > 0 {
 		return errUnauthorized
@@ -47,7 +48,7 @@ func (c *credential) missing() error {
 	return errNoCredential
 }
 
-// ids are those of all sessions that the request's tokens name.
+// ids appends the ids of all sessions that the request's tokens name.
 func (c *credential) ids(room []string) []string {
 	if c.ID == "" {
 		return nil

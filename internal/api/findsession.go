@@ -12,8 +12,8 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// target is the session that a request is about, and the caller's credential,
-// which says what it may do there.
+// target is the session that a request is about, and the caller's credential, which
+// determines its rights.
 type target struct {
 	key backend.Key // without an ID where the request opens no session
 	credential

@@ -23,7 +23,7 @@ const (
 	codeInvalidID              schema.Code = "invalid_id"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
-	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of a mistake
+	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"
@@ -214,7 +214,7 @@ const statusClientClosed = 499
 
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(statusClientClosed) // to nobody
+		w.WriteHeader(statusClientClosed) // the client has gone
 		return
 	}
 	code, detail, fields := describe(err)

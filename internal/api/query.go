@@ -79,8 +79,8 @@ func namespace(q url.Values) (string, error) {
 // maxUserID is how long the id of a user can be, in bytes.
 const maxUserID = 256
 
-// userID returns the parameter userId, or nothing where it is absent. There and
-// empty is a mistake: what was meant for one user must not be done for all.
+// userID returns the parameter userId, or "" if it is absent. An empty value is an error:
+// a request for one user must not act on all.
 func userID(q url.Values) (string, error) {
 	id, err := singleValue(q, "userId", "")
 	if err == nil && q.Has("userId") && (id == "" || len(id) > maxUserID || !utf8.ValidString(id)) {

@@ -11,20 +11,20 @@ import (
 	"session-api/internal/store"
 )
 
-// networkFactor is how many times as much as one address a whole site may create. A
-// site has 65,536 networks of the size that counts as one address.
+// networkFactor is how much more than one address a whole IPv6 network (/48) may create.
+// It contains 65,536 of the /64 networks that count as one address.
 const networkFactor = 4
 
-// creationLimits bound what is created by one address, which is a /64 of IPv6, and
-// by one site, which is a /48.
+// creationLimits are the rate limits of session creation by address, which is a /64 in
+// IPv6, and by network, which is a /48.
 type creationLimits struct {
 	// sessions and bytes are by address; nil for no limit.
 	sessions, bytes         *httprate.RateLimiter
 	siteSessions, siteBytes *httprate.RateLimiter
 }
 
-// newCreationLimits returns limits of so many sessions and bytes in a minute; 0
-// for no limit.
+// newCreationLimits returns limits for the sessions and bytes of a minute; 0 for no
+// limit.
 func newCreationLimits(sessions, bytes int) creationLimits {
 	quietly := httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"})
 	var l creationLimits

@@ -8,9 +8,9 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// regenerateSession gives the session a new id, and its caller a new token. With a
-// user in the body it is a sign-in. A visitor with a token in its grace is told of
-// the successor, and gets no token; a service is refused.
+// regenerateSession gives the session a new id, and its caller a new token. With a user
+// in the body it is a sign-in. For a token in its grace period, a visitor gets the
+// successor without a token, and a service is refused.
 func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error {
 	cred, err := s.mustCredential(w, r)
 	if err != nil {
@@ -44,9 +44,9 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	return nil
 }
 
-// regenerateSessionByID gives a session a new id, and answers what opens it. With a
-// user in the body it is a sign-in. An id in its grace is refused: the successor's
-// token is somebody else's.
+// regenerateSessionByID gives a session a new id, and answers with its token and cookie.
+// With a user in the body it is a sign-in. An id in its grace period is refused: the
+// successor's token belongs to another caller.
 func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) error {
 	key, err := sessionKey(r)
 	if err != nil {

@@ -75,7 +75,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // dispatch calls the router.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *requestState) {
-	if c.route = chi.RouteContext(c.Context); c.route != nil { // somebody wants to know the route
+	if c.route = chi.RouteContext(c.Context); c.route != nil { // a caller, such as tracing, reads the route
 		s.handler.ServeHTTP(w, r)
 		return
 	}

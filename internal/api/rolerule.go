@@ -27,8 +27,8 @@ func (e *ruleError) Error() string { return "the gateway's rule: " + e.detail }
 // Unwrap returns the problem that the gateway gets.
 func (e *ruleError) Unwrap() error { return &problem{codeInvalidRule, e.detail} }
 
-// errAmbiguousRule: a parameter like role stands behind a path, and it cannot be
-// told whether the gateway or its client wrote it.
+// errAmbiguousRule is returned for a parameter like role behind a path, if it may have
+// been written by the gateway or by its client.
 var errAmbiguousRule = &problem{codeRoleRequired, "A parameter like role stands behind a path, which the gateway may have appended with its client's query. Let the gateway ask /api/session/verify;session or ;role=… in front of the path."}
 
 // parseRoleRule reads the rule of an authorization request. What counts is where it stands,

@@ -20,32 +20,32 @@ import (
 // Server answers the routes of the contract.
 type Server struct {
 	Options
-	handler    http.Handler
-	router     chi.Routes
-	keys       atomic.Pointer[keys]
-	metrics    *metrics
-	lines      sampler
+	handler        http.Handler
+	router         chi.Routes
+	keys           atomic.Pointer[keys]
+	metrics        *metrics
+	lines          sampler
 	cookieTemplate cookieTemplate
-	sent       *cookieLifetimes
-	foreign    foreignCookies
-	httplog    http.Handler
-	creations  creationLimits
+	sent           *cookieLifetimes
+	foreign        foreignCookies
+	httplog        http.Handler
+	creations      creationLimits
 	// services are the sessions as callers with a service token change them.
 	services  *store.Sessions
 	startedAt time.Time
 	draining  atomic.Bool
 	streams   *streamLimiter
 	proxies   proxies
-	// hints are lines that tell an operator of a setting.
+	// hints limits log lines that point an operator to a setting.
 	hints *logLimiter
 	hosts hosts
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
-	// lingering are taken by requests whose bodies are read to be dropped.
+	// lingering is a semaphore of requests whose unread bodies are discarded.
 	lingering chan struct{}
-	// bodies and answers bound the bytes of large ones that are in memory at once.
+	// bodies and answers bound the memory for large request bodies and answers.
 	bodies, answers *semaphore
-	// cpuSlots is a semaphore of work that keeps a processor busy.
+	// cpuSlots is a semaphore for work that keeps a processor busy.
 	cpuSlots chan struct{}
 	// touches are those of authorization requests.
 	touches backgroundTouches
@@ -81,8 +81,8 @@ func New(o Options) (*Server, error) {
 	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
-	// With a slot for each processor, whoever asks for little waits until the
-	// scheduler interrupts one of those: 10 ms each.
+	// With a slot for each processor, small requests would wait until the scheduler
+	// preempts large ones, after 10 ms each.
 	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)

@@ -34,7 +34,7 @@ func (h sessionHandlers) mustFind(w http.ResponseWriter, r *http.Request) (targe
 	return sub, err
 }
 
-// fail returns err as the route answers it.
+// fail returns the error with which the route answers err.
 func (h sessionHandlers) fail(err error) error {
 	if h.own {
 		return err
@@ -42,11 +42,11 @@ func (h sessionHandlers) fail(err error) error {
 	return notFoundByID(err)
 }
 
-// touches says whether a use moves the deadline where the request does not say.
+// touches returns the default of the parameter touch.
 func (h sessionHandlers) touches() bool { return h.own && h.TouchOnAccess }
 
-// finish notes the session for the access log, and renews the caller's credential
-// if it needs to be. moved says that the request has moved the deadline.
+// finish sets the session in the access log, and renews the caller's cookie if that is
+// due. moved reports that the request has moved the deadline.
 func (h sessionHandlers) finish(w http.ResponseWriter, r *http.Request, sub *target, sess *schema.Session, moved bool) {
 	setLogSession(r, sess.ID)
 	if h.own {

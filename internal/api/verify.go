@@ -26,7 +26,7 @@ const verifyPath = "/api/session/verify"
 var verifyURL = &url.URL{Path: verifyPath}
 
 // DefaultVerifyTimeout bounds how long a read may keep a gateway waiting. Envoy
-// itself waits for 200 ms unless it is told otherwise.
+// itself waits for 200 ms by default.
 const DefaultVerifyTimeout = 150 * time.Millisecond
 
 // isVerify reports whether r is an authorization request of a gateway. Those
@@ -73,15 +73,15 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		setIdentity(w.Header(), ar, &d)
 		w.WriteHeader(d.status)
 	case d.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
-		counted = statusClientClosed // whoever listens all the same must not read a success
+		counted = statusClientClosed // a client that is still there must not get a success
 		w.WriteHeader(d.status)
 	default:
 		s.writeProblem(w, r, d.err)
 	}
 	took := time.Since(ar.start)
 	s.metrics.observe(verifyPath, r.Method, counted, took)
-	// A visitor without a session is every other visitor: what comes of it is
-	// logged by whoever lets them in or not.
+	// Visitors without a session are frequent, and the gateway logs what becomes of
+	// their requests.
 	quiet := errors.Is(d.err, errNoCredential)
 	if s.lines.wanted(counted) && (!quiet || s.Logger.Enabled(r.Context(), slog.LevelDebug)) {
 		c := &requestState{
@@ -185,9 +185,9 @@ type unverifiedError struct{ cause error }
 func (e unverifiedError) Error() string { return "verifying: " + e.cause.Error() }
 func (unverifiedError) Unwrap() error   { return backend.ErrUnavailable }
 
-// fetchVerified reads the session as its user does, within the time that a gateway
-// waits. Once it is read, that is the answer: what becomes of the deadline keeps
-// no visitor out, and the answer waits for it a third of that time at most.
+// fetchVerified reads the session, and slides its deadline as a read by the user does,
+// within VerifyTimeout. Once the session is read, the answer no longer depends on the
+// touch, and waits for it for a third of that time at most.
 func (s *Server) fetchVerified(r *http.Request, ar *authRequest, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
 	end := ar.start.Add(s.VerifyTimeout)
 	ctx := &ar.late
