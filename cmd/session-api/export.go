@@ -50,7 +50,7 @@ func (e *exportJob) check() error {
 }
 
 func (e *exportJob) run(ctx context.Context, kept backend.Store, _ *config.Config) error {
-	e.work.Store, e.work.Now = kept, time.Now
+	e.work.From, e.work.Now = storedSessions(kept), time.Now
 	err := e.work.Run(ctx, e.out)
 	if errors.Is(err, backend.ErrBadCursor) {
 		return usageError("-after is not a place that an export named")

@@ -40,8 +40,8 @@ func (j *importJob) check() error {
 }
 
 func (j *importJob) run(ctx context.Context, kept backend.Store, c *config.Config) error {
-	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
-	j.work.Limits, _ = kept.(backend.Limited)
+	j.work.Now, j.work.Rules = time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
+	j.work.To = storedSessions(kept)
 	if err := j.askForRoom(ctx); err != nil {
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	}
@@ -64,7 +64,7 @@ func (j *importJob) run(ctx context.Context, kept backend.Store, c *config.Confi
 // stored as far as it fits.
 func (j *importJob) askForRoom(ctx context.Context) error {
 	file, ok := j.in.(*os.File)
-	if !ok || j.work.DryRun || j.work.Limits == nil {
+	if !ok || j.work.DryRun || !j.work.To.Limited() {
 		return nil
 	}
 	info, err := file.Stat()
@@ -75,7 +75,7 @@ func (j *importJob) askForRoom(ctx context.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
-	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Limits: j.work.Limits, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
+	dry := transfer.Import{To: j.work.To, Now: j.work.Now, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
 	if err := dry.Run(ctx, file); errors.Is(err, backend.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
 		return err
 	}

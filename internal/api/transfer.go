@@ -23,7 +23,7 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	work := transfer.Export{Store: s.Sessions.Store, Now: s.Now}
+	work := transfer.Export{From: s.Sessions, Now: s.Now}
 	if q.Has("namespace") {
 		if work.Namespace, err = namespace(q); err != nil {
 			return err
@@ -83,8 +83,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMediaType(r, recordTypes); err != nil {
 		return err
 	}
-	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
-	work.Limits, _ = s.Kept.(backend.Limited)
+	work := transfer.Import{To: s.Sessions, Rules: s.Rules, Now: s.Now}
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,

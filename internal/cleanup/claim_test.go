@@ -274,7 +274,7 @@ func TestMarkerThatIsLost(t *testing.T) {
 // Projects beneath the directory, and directories that others clean, are left
 // alone with all that is in them; what lies beside them is not.
 func TestProjectsBeneath(t *testing.T) {
-	for _, sign := range []string{".git", ".hg", ".svn", "go.mod", "package.json", "Cargo.toml", "pyproject.toml", "pom.xml", "composer.json", "Gemfile"} {
+	for _, sign := range []string{".git", ".hg", ".svn", "go.mod", "package.json", "Cargo.toml", "pyproject.toml", "pom.xml", "composer.json", "Gemfile", ".gitignore", "Dockerfile"} {
 		t.Run(sign, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "work/project/main", aged)

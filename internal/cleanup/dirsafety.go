@@ -57,11 +57,11 @@ var sourceMarkers = []string{".git", "go.mod"}
 // projectMarkers are files that the top directory of a project has, and hardly any
 // other directory.
 var projectMarkers = []string{
-	".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS",
+	".git", ".gitignore", ".gitmodules", ".gitattributes", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "packed-refs",
 	"go.mod", "go.work", "package.json", "deno.json", "Cargo.toml", "pyproject.toml", "setup.py", "Pipfile", "requirements.txt",
 	"pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt", "project.clj", "deps.edn",
 	"composer.json", "Gemfile", "mix.exs", "rebar.config", "pubspec.yaml", "Package.swift", "stack.yaml", "cabal.project",
-	"dune-project", "CMakeLists.txt", "meson.build", "Makefile",
+	"dune-project", "CMakeLists.txt", "meson.build", "Makefile", "Dockerfile", "flake.nix", "node_modules", ".terraform",
 }
 
 // isProjectMarker is the set of projectMarkers.

@@ -129,11 +129,19 @@ func (j *Job) identifyDir() {
 	}
 }
 
-// Loop runs the job each interval until ctx ends. A failed run does not end it. A run
+// claimTimeout is how long the store may take to say, when Loop begins, whose files
+// it is about.
+const claimTimeout = 10 * time.Second
+
+// Loop claims the directory, so that the log says if there will be nothing to clean,
+// and runs the job each interval until ctx ends. A failed run does not end it. A run
 // that would have to wait for another instance is skipped, and tried again after a
 // tenth of the interval: instances may have directories of their own, which would never
 // be cleaned otherwise.
 func (j *Job) Loop(ctx context.Context) {
+	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
+	_ = j.Claim(claiming) // it is logged, and tried again by each run
+	cancel()
 	if j.interval == 0 {
 		<-ctx.Done()
 		return

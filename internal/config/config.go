@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,10 +71,14 @@ func (p Problems) Error() string {
 	var b strings.Builder
 	b.WriteString("the configuration is not valid:")
 	for _, one := range p {
-		fmt.Fprintf(&b, "\n  %s: %s", one.Name, one.Text)
+		fmt.Fprintf(&b, "\n  %s: %s", one.Name, quotedLogin.ReplaceAllString(one.Text, `"$1***@`))
 	}
 	return b.String()
 }
+
+// quotedLogin is the user and the password of an address that a problem quotes, in
+// a setting that takes none as well.
+var quotedLogin = regexp.MustCompile(`"((?:[a-zA-Z][a-zA-Z0-9+.-]*://)?)[^"]*:[^"]*@`)
 
 // defaults returns the defaults that other packages define for their options. All other
 // defaults are in the tags of their settings.

@@ -10,12 +10,12 @@ import (
 
 // Cookie is the session cookie.
 type Cookie struct {
-	Name        string        `env:"COOKIE_NAME" envDefault:"validator_session_id" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
-	Prefix      string        `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"What the cookie's name begins with in browsers: __Host-, which no other host and no page without TLS can set or overwrite, __Secure-, or nothing but COOKIE_NAME. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and where COOKIE_NAME has a prefix. Another name ends the sessions of browsers that have the cookie under the former one: none keeps them."`
-	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
-	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none needs a Secure cookie."`
+	Name        string        `env:"COOKIE_NAME" envDefault:"validator_session_id" values:"name" doc:"Name of the session cookie. For the prefixes __Host- and __Secure-, their rules are enforced."`
+	Prefix      string        `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"Prefix of the cookie's name: host for __Host-, which no other host and no page without TLS can set or overwrite, secure for __Secure-, or none for COOKIE_NAME alone. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and if COOKIE_NAME already has a prefix. Changing the name ends the sessions of browsers that have the cookie under the previous one; none avoids that."`
+	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, including its subdomains."`
+	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none requires a Secure cookie."`
 	Secure      string        `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
-	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Needs a Secure cookie."`
+	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Requires a Secure cookie."`
 }
 
 // sameSite maps the values of COOKIE_SAMESITE, which are listed in its tag.

@@ -13,10 +13,10 @@ import (
 
 // Files are the settings of the cleanup of analysis files.
 type Files struct {
-	Dir             string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist and be empty at first, or be adopted by session-api cleanup adopt; the default one is made, and may hold files."`
+	Dir             string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist and be empty at first, or be adopted with session-api cleanup adopt; the default one is created, and may contain files."`
 	CleanupInterval time.Duration `env:"FILE_CLEANUP_INTERVAL_MS" envDefault:"1800000" min:"0" doc:"How often the directory is cleaned; 0 for only on request."`
-	Grace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age up to which a file stays although no session refers to it."`
-	TTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age from which a file goes although a session refers to it."`
+	Grace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age below which a file is kept even if no session refers to it."`
+	TTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age above which a file is deleted even if a session refers to it."`
 
 	// isDefault reports that Dir is the default, which the service may create.
 	isDefault bool

@@ -9,9 +9,9 @@ import (
 
 // Log are the settings of the log.
 type Log struct {
-	Access AccessLog  `env:"ACCESS_LOG" envDefault:"all" values:"all, errors or sample:N" doc:"Which requests are logged: all of them, those that fail (status 400 and above), or those and one in N of the others."`
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
-	Format string     `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Form of the log lines; auto is json in production and text in development."`
+	Access AccessLog  `env:"ACCESS_LOG" envDefault:"all" values:"all, errors or sample:N" doc:"Which requests are logged: all, only those that fail (status 400 and above), or those and one in N of the others."`
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Minimum level that is logged."`
+	Format string     `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Format of the log lines; auto is json in production and text in development."`
 }
 
 // JSON reports whether lines of the log are JSON.

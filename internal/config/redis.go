@@ -11,30 +11,30 @@ import (
 
 // Redis are the settings of the connections to Redis.
 type Redis struct {
-	URL                  secret        `env:"REDIS_URL" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. What is set here is not set below. One of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER says where Redis is."`
-	Host                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, in place of REDIS_URL."`
-	Port                 int           `env:"REDIS_PORT" envDefault:"6379" min:"1" max:"65535" doc:"Port of REDIS_HOST. A value that begins with tcp:// counts as not set: Kubernetes makes one up for a service that is called redis."`
+	URL                  secret        `env:"REDIS_URL" values:"redis:// or rediss:// address" doc:"A Redis or Valkey server: redis://user:password@host:port/database, with rediss for TLS. A value given in the URL must not be set separately as well. Exactly one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER selects Redis."`
+	Host                 string        `env:"REDIS_HOST" values:"address or host name" doc:"A Redis or Valkey server, instead of REDIS_URL."`
+	Port                 int           `env:"REDIS_PORT" envDefault:"6379" min:"1" max:"65535" doc:"Port of REDIS_HOST. A value that begins with tcp:// is ignored: Kubernetes sets one for a service called redis."`
 	Username             string        `env:"REDIS_USERNAME" shown:"the default user" values:"name" doc:"ACL user."`
-	Password             secret        `env:"REDIS_PASSWORD" values:"password" doc:"Password, where the server asks for one."`
-	PasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_PASSWORD. It is read again for each new connection, so a password that Redis changes is followed; SIGHUP says whether it can be read."`
+	Password             secret        `env:"REDIS_PASSWORD" values:"password" doc:"Password, if the server requires one."`
+	PasswordFile         string        `env:"REDIS_PASSWORD_FILE" values:"path" doc:"File with the value of REDIS_PASSWORD. It is read for each new connection, so a changed password takes effect without a restart; SIGHUP logs whether it can be read."`
 	DB                   int           `env:"REDIS_DB" envDefault:"0" min:"0" max:"1000000" doc:"Number of the database. A Cluster has only 0."`
-	TLS                  bool          `env:"REDIS_TLS" envDefault:"false" doc:"Whether to speak TLS, with Sentinels too. With REDIS_URL, rediss:// says so."`
-	TLSCAFile            string        `env:"REDIS_TLS_CA_FILE" shown:"the system's authorities" values:"path" doc:"File of certificates, in PEM, of the authorities that Redis's certificate may come from. No others are trusted then."`
-	TLSCertFile          string        `env:"REDIS_TLS_CERT_FILE" values:"path" doc:"File of the certificate, in PEM, that the service shows to Redis, where that asks for one. It is read again for each new connection."`
-	TLSKeyFile           string        `env:"REDIS_TLS_KEY_FILE" values:"path" doc:"File of the key, in PEM, of REDIS_TLS_CERT_FILE."`
-	TLSServerName        string        `env:"REDIS_TLS_SERVER_NAME" shown:"the host of the address" values:"host name" doc:"Name that Redis's certificate must be for, where the address is another: one of a Cluster or of Sentinels, which are often known by their IP addresses, or of a tunnel."`
-	Sentinels            []string      `env:"REDIS_SENTINELS" values:"list of host:port" doc:"The Sentinels, where they watch over Redis. They say which server is the primary."`
-	SentinelMaster       string        `env:"REDIS_SENTINEL_MASTER" values:"name" doc:"Name under which the Sentinels know the primary."`
+	TLS                  bool          `env:"REDIS_TLS" envDefault:"false" doc:"Whether to use TLS, also for Sentinels. With REDIS_URL, use rediss:// instead."`
+	TLSCAFile            string        `env:"REDIS_TLS_CA_FILE" shown:"the system's authorities" values:"path" doc:"PEM file with the certificate authorities that may issue Redis's certificate. No others are trusted then."`
+	TLSCertFile          string        `env:"REDIS_TLS_CERT_FILE" values:"path" doc:"PEM file with the client certificate, if Redis requires one. It is read for each new connection."`
+	TLSKeyFile           string        `env:"REDIS_TLS_KEY_FILE" values:"path" doc:"PEM file with the private key of REDIS_TLS_CERT_FILE."`
+	TLSServerName        string        `env:"REDIS_TLS_SERVER_NAME" shown:"the host of the address" values:"host name" doc:"Name that Redis's certificate must be valid for, if it differs from the host of the address: for servers of a Cluster or behind Sentinels, which are often known by their IP addresses, or for a tunnel."`
+	Sentinels            []string      `env:"REDIS_SENTINELS" values:"list of host:port" doc:"The Sentinels that monitor Redis. They report which server is the primary."`
+	SentinelMaster       string        `env:"REDIS_SENTINEL_MASTER" values:"name" doc:"Name of the primary in the Sentinels' configuration."`
 	SentinelUsername     string        `env:"REDIS_SENTINEL_USERNAME" shown:"the default user" values:"name" doc:"ACL user of the Sentinels."`
-	SentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, where they ask for one."`
-	SentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File that holds REDIS_SENTINEL_PASSWORD, read again as REDIS_PASSWORD_FILE is."`
-	Cluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster. They say where the others are."`
-	Prefix               string        `env:"REDIS_PREFIX" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"What the names of all keys begin with. Services with different prefixes share nothing."`
-	MaxMemory            int64         `env:"REDIS_MAX_MEMORY_BYTES" shown:"the server's maxmemory" min:"0" doc:"Memory of each Redis server, in bytes, of which SESSION_USER_RESERVE_PERCENT are kept: for servers without maxmemory, and for those that are shared with others. maxmemory counts where it is less. Nobody but visitors is refused for it."`
-	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are answered from memory until Redis says that a session has changed."`
-	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" min:"1" doc:"Longest wait for a connection."`
-	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" min:"1" doc:"Longest wait for an answer. Requests get 503 then."`
-	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all of them. What is stored compressed can be read with any value."`
+	SentinelPassword     secret        `env:"REDIS_SENTINEL_PASSWORD" values:"password" doc:"Password of the Sentinels, if they require one."`
+	SentinelPasswordFile string        `env:"REDIS_SENTINEL_PASSWORD_FILE" values:"path" doc:"File with the value of REDIS_SENTINEL_PASSWORD, read for each new connection like REDIS_PASSWORD_FILE."`
+	Cluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster, from which the others are discovered."`
+	Prefix               string        `env:"REDIS_PREFIX" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"Prefix of all keys. Services with different prefixes share nothing."`
+	MaxMemory            int64         `env:"REDIS_MAX_MEMORY_BYTES" shown:"the server's maxmemory" min:"0" doc:"Memory of each Redis server, in bytes, that SESSION_USER_RESERVE_PERCENT refers to: for servers without maxmemory, and for those shared with other applications. maxmemory applies if it is less. Only visitors are refused because of it."`
+	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are served from memory until Redis reports that a session has changed (client-side caching)."`
+	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" min:"1" doc:"Maximum time to establish a connection."`
+	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" min:"1" doc:"Maximum time to wait for a reply. Requests get 503 then."`
+	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all documents. Compressed documents can be read with any value."`
 }
 
 // OnRedis reports whether the store is Redis. Otherwise REDIS_URL may be in the

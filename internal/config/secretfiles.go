@@ -35,6 +35,8 @@ func readPassword(path string) (secret, error) {
 	switch {
 	case strings.HasPrefix(password, byteOrderMark):
 		return "", errors.New("the file begins with a byte order mark (U+FEFF): save it without one")
+	case isUTF16(password):
+		return "", errors.New("the file is in UTF-16: save it as UTF-8 or ASCII")
 	case password == "":
 		return "", errEmptyFile
 	case strings.ContainsAny(password, "\r\n"):

@@ -12,10 +12,10 @@ import (
 
 // Secrets are the session secrets and the service tokens.
 type Secrets struct {
-	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
-	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
-	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
-	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Secret that signs session tokens. In a list, the first secret signs and all of them verify. In production, each has at least 32 bytes."`
+	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File with the value of SESSION_SECRET, one secret per line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production, each has at least 32 bytes. Without any, which is possible only in development, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File with the value of SERVICE_TOKENS, one token per line or separated by commas. Read again on SIGHUP."`
 
 	// isRandom reports that EnsureSecret generated Session.
 	isRandom bool
@@ -135,6 +135,8 @@ func checkWrapping(values secrets) string {
 		switch {
 		case strings.HasPrefix(v, byteOrderMark):
 			return fmt.Sprintf("number %d of %d begins with a byte order mark (U+FEFF): save the file without one", i+1, len(values))
+		case isUTF16(v):
+			return fmt.Sprintf("number %d of %d is in UTF-16, as some shells write files: save the file as UTF-8 or ASCII", i+1, len(values))
 		case len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]:
 			return fmt.Sprintf("number %d of %d is in quotes, which belong to it as it stands: leave them out; "+
 				"Docker's env files take values as they are", i+1, len(values))
@@ -144,6 +146,12 @@ func checkWrapping(values secrets) string {
 }
 
 const byteOrderMark = "\uFEFF"
+
+// isUTF16 reports whether a text begins with the byte order mark of UTF-16, in
+// either order, or is half of zeros, as ASCII is there.
+func isUTF16(text string) bool {
+	return strings.HasPrefix(text, "\xFF\xFE") || strings.HasPrefix(text, "\xFE\xFF") || strings.Count(text, "\x00")*3 > len(text)
+}
 
 // checkStrength checks secrets against the requirements of production.
 func (c *Config) checkStrength(values secrets) string {

@@ -81,7 +81,7 @@ func parseRoleTTLs(v string) (map[string]time.Duration, error) {
 		case err != nil:
 			return nil, fmt.Errorf("role %s: %w", quoted(role), err)
 		case ttl == 0:
-			return nil, fmt.Errorf("role %s: an idle life is at least 1 millisecond", quoted(role))
+			return nil, fmt.Errorf("role %s: an idle timeout is at least 1 millisecond", quoted(role))
 		case ttls[role] != 0:
 			return nil, fmt.Errorf("role %s is named twice", quoted(role))
 		}

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store/backend"
+	"session-api/internal/store"
 )
 
 // A backup is the records of all sessions as they were at one moment, between a
@@ -66,7 +66,7 @@ func isHeadOrTail(line []byte) bool {
 
 // Backup writes a backup. It must be used for one Run only.
 type Backup struct {
-	Store   backend.Store
+	From    *store.Sessions
 	Version string
 	Now     func() time.Time
 	// Rate bounds the bytes that are written in a second; 0 for no limit.
@@ -87,15 +87,14 @@ func (b *Backup) Sessions() int64 { return b.sessions.Load() }
 // Run writes a snapshot of the store. It returns ErrNoSnapshot before anything is
 // written, ErrInterrupted if ctx ended it, or the error of w.
 func (b *Backup) Run(ctx context.Context, w io.Writer) error {
-	from, ok := b.Store.(backend.Snapshotter)
+	now := b.Now()
+	snapshot, ok := b.From.Snapshot(now)
 	if !ok {
 		return ErrNoSnapshot
 	}
-	now := b.Now()
-	snapshot := from.Snapshot(now)
 	sum := sha256.New()
 	out := bufio.NewWriterSize(io.MultiWriter(sum, &rateLimitedWriter{ctx: ctx, w: w, rate: b.Rate}), backupChunk)
-	head, err := json.Marshal(BackupHead{BackupFormat, now.UTC().Truncate(time.Millisecond), b.Store.Name(), b.Version, snapshot.Count})
+	head, err := json.Marshal(BackupHead{BackupFormat, now.UTC().Truncate(time.Millisecond), b.From.Name(), b.Version, snapshot.Count})
 	if err != nil {
 		return fmt.Errorf("the head of the backup: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
 
@@ -21,8 +22,8 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Export writes the records of sessions. It must be used for one Run only.
 type Export struct {
-	Store backend.Store
-	Now   func() time.Time
+	From *store.Sessions
+	Now  func() time.Time
 	// Namespace is the namespace to export; empty for all.
 	Namespace string
 	// Position is where Run starts; after Run, it is the position up to which all was
@@ -67,7 +68,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 	names := []string{e.Namespace}
 	if e.Namespace == "" {
 		var err error
-		if names, err = e.Store.Namespaces(ctx, e.Now()); err != nil {
+		if names, err = e.From.Namespaces(ctx, e.Now()); err != nil {
 			return interruptedOr(ctx, err)
 		}
 	}
@@ -92,7 +93,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 func (e *Export) exportNamespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
 	found := false
 	for limit := smallPage; ; {
-		page, err := e.Store.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
+		page, err := e.From.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
 
@@ -20,13 +21,11 @@ import (
 // no room left, it stops with backend.ErrFull. The head and tail of a backup are skipped.
 // It must be used for one Run only.
 type Import struct {
-	Store backend.Store
+	To *store.Sessions
 	// Rules bound the size of documents. Their other rules are not applied: what was
 	// stored before is stored unchanged.
 	Rules *schema.Rules
 	Now   func() time.Time
-	// Limits are the limits at which the store evicts; nil if it has none.
-	Limits backend.Limited
 	// Skip is the number of lines to skip.
 	Skip int64
 	// DryRun only counts. A session that was ended lately counts as stored then, since
@@ -169,15 +168,11 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		j.expired.Add(1)
 		return nil
 	}
-	sess.Trusted, sess.Imported, sess.Additional = true, true, true // an operator imports, not visitors
 	var err error
 	if j.DryRun {
 		err = j.dryCreate(ctx, now, sess.Key())
 	} else {
-		err = j.Store.Create(ctx, now, *sess)
-		if errors.Is(err, backend.ErrLapsed) { // it expired there, and this one is live
-			err = j.Store.Revive(ctx, now, *sess)
-		}
+		err = j.To.Import(ctx, now, *sess)
 	}
 	switch {
 	case err == nil:
@@ -195,7 +190,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 
 // dryCreate returns the error that Create would return for the key.
 func (j *Import) dryCreate(ctx context.Context, now time.Time, key backend.Key) error {
-	found, err := j.Store.Peek(ctx, now, key)
+	found, err := j.To.Peek(ctx, now, key)
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
 		return nil
@@ -208,9 +203,9 @@ func (j *Import) dryCreate(ctx context.Context, now time.Time, key backend.Key) 
 // track records a session that was stored, for checkPresent or checkCapacity.
 func (j *Import) track(sess *schema.Session) {
 	switch {
-	case j.Limits == nil:
+	case !j.To.Limited():
 	case j.DryRun:
-		j.requiredBytes.Add(j.Limits.Cost(sess))
+		j.requiredBytes.Add(j.To.Cost(sess))
 	default:
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -235,7 +230,7 @@ func (j *Import) checkPresent(ctx context.Context) error {
 		if j.keys[i].expires <= now.UnixMilli() {
 			continue
 		}
-		_, err := j.Store.Peek(ctx, now, j.keys[i].Key)
+		_, err := j.To.Peek(ctx, now, j.keys[i].Key)
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
 			missing++
@@ -277,10 +272,7 @@ func (e *CapacityError) Unwrap() error { return backend.ErrFull }
 
 // checkCapacity checks that what a dry run would store has room.
 func (j *Import) checkCapacity(ctx context.Context) error {
-	if j.Limits == nil {
-		return nil
-	}
-	free, err := j.Limits.Room(ctx, j.Now())
+	free, err := j.To.Room(ctx, j.Now())
 	if err != nil {
 		return interruptedOr(ctx, err)
 	}

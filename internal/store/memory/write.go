@@ -97,11 +97,8 @@ func (s *Store) Touch(_ context.Context, now time.Time, key backend.Key, until t
 		return schema.Session{}, backend.ErrNotFound
 	}
 	s.usedAgain(sh, e)
-	if limit := now.Add(rec.ttl); until.After(limit) {
-		until = limit
-	}
 	was, next := rec.expires, *rec
-	next.expires = until.UnixMilli()
+	next.expires = backend.Touched(now, until, rec.ttl).UnixMilli()
 	if s.limited(&next); next.expires > was {
 		rec = &next
 		e.rec.Store(rec)
@@ -172,7 +169,7 @@ func (s *Store) Delete(_ context.Context, now time.Time, key backend.Key, revisi
 	switch {
 	case e == nil:
 		return backend.ErrNotFound
-	case revision != 0 && revision != rec.revision:
+	case !backend.AtRevision(revision, rec.revision):
 		return backend.ErrConflict
 	}
 	s.end(sh, hash, key, e, backend.EventDeleted, now.UnixMilli())

@@ -14,17 +14,11 @@ import (
 )
 
 // Create implements backend.Store. It is two round trips: the entry, the session.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.create(ctx, now, sess, "")
-}
-
-// Revive implements backend.Store.
-func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.create(ctx, now, sess, lifting)
-}
-
-// create stores a session in spite of a tombstone, if it is lifting that.
-func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, lift string) error {
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	lift := ""
+	if backend.Revives(opts) {
+		lift = lifting
+	}
 	client, err := s.using(ctx, sess.Namespace)
 	if err != nil {
 		return err
