@@ -8,9 +8,9 @@ import (
 	"session-api/internal/schema"
 )
 
-// autoCreates reports whether a request without a live session gets one. A
-// caller with a bearer token does not: it could not be told the new token. Nor
-// does a request that nobody may have meant.
+// autoCreates reports whether a request without a live session gets one. A caller with
+// a bearer token does not, because the answer could not carry the new token. Nor does a
+// request that the user may not have made, such as a prefetch.
 func (s *Server) autoCreates(r *http.Request, cred *credential) bool {
 	return s.AutoCreate && !cred.bearer && !isPrefetch(r) && s.isMeant(r)
 }
@@ -25,7 +25,7 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 	if change == nil {
 		sess, err = s.Sessions.CreateUnasked(r.Context(), now, schema.DefaultNamespace)
 	} else {
-		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitGrowth(w, r, cred, allowUser(cred)))
+		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitCreatedBytes(w, r, cred, allowUser(cred)))
 	}
 	if err == nil {
 		s.issueCookie(w, cred, now, &sess)

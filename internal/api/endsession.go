@@ -26,7 +26,7 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		if err := s.signOut(r, cred.ids(room[:0]), cond); err != nil {
 			return err
 		}
-		noteSession(r, cred.ID)
+		setLogSession(r, cred.ID)
 	}
 	s.clearCookies(w)
 	w.WriteHeader(http.StatusNoContent)
@@ -40,7 +40,7 @@ func (s *Server) signOut(r *http.Request, ids []string, cond func(schema.Session
 		var refused error
 		held := false
 		for _, id := range ids {
-			switch err := s.end(r, key(id), cond); {
+			switch err := s.end(r, defaultKey(id), cond); {
 			case err == nil:
 				held = true
 			case errors.Is(err, errPreconditionFailed):
@@ -69,7 +69,7 @@ func (s *Server) deleteSessionByID(w http.ResponseWriter, r *http.Request) error
 	if err := s.end(r, key, cond); err != nil && !errors.Is(err, backend.ErrNotFound) {
 		return err
 	}
-	noteSession(r, key.ID)
+	setLogSession(r, key.ID)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -77,7 +77,7 @@ func (s *Server) deleteSessionByID(w http.ResponseWriter, r *http.Request) error
 // endAll ends the sessions of the ids, as far as there are any.
 func (s *Server) endAll(r *http.Request, ids []string) error {
 	for _, id := range ids {
-		if err := s.end(r, key(id), nil); err != nil && !errors.Is(err, backend.ErrNotFound) {
+		if err := s.end(r, defaultKey(id), nil); err != nil && !errors.Is(err, backend.ErrNotFound) {
 			return err
 		}
 	}
@@ -127,10 +127,10 @@ func clearFilter(r *http.Request) (f backend.Filter, err error) {
 	if f.UserID, err = userID(q); err != nil {
 		return f, err
 	}
-	if f.Except, err = one(q, "except", ""); err != nil {
+	if f.Except, err = singleValue(q, "except", ""); err != nil {
 		return f, err
 	}
-	all, err := flag(r, "all", false)
+	all, err := boolParameter(r, "all", false)
 	switch {
 	case err != nil:
 		return f, err

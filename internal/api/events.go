@@ -48,10 +48,10 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if !s.streams.enter() {
+	if !s.streams.acquire() {
 		return errManyStreams
 	}
-	defer s.streams.leave()
+	defer s.streams.release()
 	to := newDeadlines(w, r)
 	defer to.beforeWrite() // net/http ends the answer
 	if err := s.reachStore(r.Context()); err != nil {

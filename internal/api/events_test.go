@@ -103,7 +103,7 @@ func (st *stream) next() message {
 	return m
 }
 
-// of is the next block, which must be an event of that kind.
+// get is the next block, which must be an event of that kind.
 func (st *stream) of(event string) message {
 	st.t.Helper()
 	m := st.next()
@@ -410,7 +410,7 @@ func (s *service) until(what string, ask func() bool) {
 	require.Eventually(s.t, ask, enough, 5*time.Millisecond, what)
 }
 
-// streams is how many the metrics say are open.
+// streamLimiter is how many the metrics say are open.
 func (s *service) streams() string {
 	s.t.Helper()
 	body := string(s.client().do("GET", "/metrics", "").expect(http.StatusOK).body)

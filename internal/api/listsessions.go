@@ -55,10 +55,10 @@ func listQuery(r *http.Request) (out backend.Query, err error) {
 	if out.UserID, err = userID(q); err != nil {
 		return out, err
 	}
-	if out.Limit, err = number(q, "limit", defaultPage, 1, maxPage); err != nil {
+	if out.Limit, err = intParameter(q, "limit", defaultPage, 1, maxPage); err != nil {
 		return out, err
 	}
-	if out.Cursor, err = one(q, "cursor", ""); err == nil && out.Cursor == "" && q.Has("cursor") {
+	if out.Cursor, err = singleValue(q, "cursor", ""); err == nil && out.Cursor == "" && q.Has("cursor") {
 		err = backend.ErrBadCursor
 	}
 	return out, err

@@ -24,7 +24,7 @@ type metrics struct {
 	closed   *prometheus.CounterVec
 	page     http.Handler // shows them
 
-	known  atomic.Pointer[map[series]*figures] // never changed, but replaced
+	known  atomic.Pointer[map[metricLabels]*requestMetrics] // never changed, but replaced
 	adding sync.Mutex
 }
 
@@ -70,25 +70,25 @@ const unmatched = "none"
 
 // observe counts one request of a route.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
-	of := m.of(series{route: route, method: methodLabel(method), status: status})
+	of := m.get(metricLabels{route: route, method: methodLabel(method), status: status})
 	of.requests.Inc()
 	of.duration.Observe(took.Seconds())
 }
 
-// series is what requests are counted by, figures are where.
-type series struct {
+// metricLabels is what requests are counted by, figures are where.
+type metricLabels struct {
 	route, method string
 	status        int
 }
 
-type figures struct {
+type requestMetrics struct {
 	requests prometheus.Counter
 	duration prometheus.Observer
 }
 
-// of returns the figures of a series. They are looked up by their labels once:
+// get returns the figures of a series. They are looked up by their labels once:
 // there are few, and the registry takes its time.
-func (m *metrics) of(s series) *figures {
+func (m *metrics) get(s metricLabels) *requestMetrics {
 	if known := m.known.Load(); known != nil {
 		if f := (*known)[s]; f != nil {
 			return f
@@ -96,11 +96,11 @@ func (m *metrics) of(s series) *figures {
 	}
 	m.adding.Lock()
 	defer m.adding.Unlock()
-	more := make(map[series]*figures)
+	more := make(map[metricLabels]*requestMetrics)
 	if known := m.known.Load(); known != nil {
 		maps.Copy(more, *known)
 	}
-	f := &figures{
+	f := &requestMetrics{
 		requests: m.requests.WithLabelValues(s.route, s.method, strconv.Itoa(s.status)),
 		duration: m.duration.WithLabelValues(s.route, s.method),
 	}

@@ -23,7 +23,7 @@ const (
 	codeInvalidID              schema.Code = "invalid_id"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
-	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of a mistake
+	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"
@@ -106,8 +106,8 @@ var problemTypes = map[schema.Code]struct {
 	codeInternal:               {http.StatusInternalServerError, "The service failed"},
 }
 
-// expected are failures that mean nothing wrong: they are not logged as errors.
-var expected = map[schema.Code]bool{
+// expectedCodes are failures that mean nothing wrong: they are not logged as errors.
+var expectedCodes = map[schema.Code]bool{
 	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
 	codeBackupUnsupported: true,
 }
@@ -214,7 +214,7 @@ const statusClientClosed = 499
 
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(statusClientClosed) // to nobody
+		w.WriteHeader(statusClientClosed) // the client has gone
 		return
 	}
 	code, detail, fields := describe(err)
@@ -225,7 +225,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
 		c.code = code
 	}
-	if t.status >= http.StatusInternalServerError && !expected[code] && r.Context().Err() == nil {
+	if t.status >= http.StatusInternalServerError && !expectedCodes[code] && r.Context().Err() == nil {
 		s.Logger.ErrorContext(r.Context(), "request failed",
 			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
 	}
@@ -236,8 +236,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	if body, ok := r.Body.(*requestBody); ok && (body.isLeft(r) || body.isAwaited(r)) {
-		hangUp(w, r)
+	if body, ok := r.Body.(*requestBody); ok && (body.isUnread(r) || body.isAwaited(r)) {
+		closeConnection(w, r)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -248,7 +248,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusRequestTimeout:
-		hangUp(w, r)
+		closeConnection(w, r)
 	}
 	w.WriteHeader(t.status)
 	if r.Method != http.MethodHead {

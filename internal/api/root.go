@@ -51,7 +51,7 @@ func (s *Server) getRoot(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	guardPage(h, rootPolicy)
+	setPageHeaders(h, rootPolicy)
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	_, _ = w.Write(page.Bytes()) // a client that left gets nothing more
 	return nil

@@ -16,9 +16,8 @@ import (
 // recordTypes are the media types of records, a line of JSON each.
 var recordTypes = []string{"application/x-ndjson", "application/jsonl"}
 
-// exportSessions sends the records of all live sessions. What fails once the
-// first is sent cuts the connection, so that nobody takes it for all of them.
-// HEAD reads none.
+// exportSessions sends the records of all live sessions. A failure after the first record
+// aborts the connection, so that the answer does not look complete. HEAD reads none.
 func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -97,7 +96,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 			n.Stored, n.Existing, work.Present())}, err)
 	case err != nil:
 		log.WarnContext(r.Context(), "import stopped", "error", err, "lines", n.Lines)
-		hangUp(w, r) // the rest of the body is not read
+		closeConnection(w, r) // the rest of the body is not read
 		return stoppedImport(r, err, n.Stored)
 	}
 	log.InfoContext(r.Context(), "import done", "present", work.Present())
@@ -109,7 +108,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 func stoppedImport(r *http.Request, err error, stored int64) error {
 	at, ok := errors.AsType[*transfer.LineError](err)
 	if !ok {
-		return r.Context().Err() // nobody waits for the answer
+		return r.Context().Err() // the client has gone
 	}
 	code, detail, fields := describe(at.Err)
 	if errors.Is(at.Err, transfer.ErrLineTooLong) {

@@ -137,10 +137,10 @@ func TestErrorsStaySmall(t *testing.T) {
 		many[i] = `"` + strings.Repeat("x", i+1) + `":1`
 	}
 	for name, body := range map[string]string{
-		"long name":      `{"inputs":{"` + long + `":{"__proto__":1}}}`,
-		"longish names":  `{"inputs":{"` + long[:600] + `":{"` + long[:601] + `":{"__proto__":1}}}}`,
-		"long duplicate": `{"inputs":{"` + long + `":1,"` + long + `":2}}`,
-		"unknown name":   `{"` + long + `":1}`,
+		"long name":         `{"inputs":{"` + long + `":{"__proto__":1}}}`,
+		"longish names":     `{"inputs":{"` + long[:600] + `":{"` + long[:601] + `":{"__proto__":1}}}}`,
+		"long duplicate":    `{"inputs":{"` + long + `":1,"` + long + `":2}}`,
+		"unknown name":      `{"` + long + `":1}`,
 		"many field errors": `{` + strings.Join(many, ",") + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,17 +12,17 @@ const headerResourcePolicy = "Cross-Origin-Resource-Policy"
 
 var sameOrigin = []string{"same-origin"}
 
-// guardPage sets what keeps a page of the service's own to itself.
-func guardPage(h http.Header, policy string) {
+// setPageHeaders sets the security headers of the service's own pages.
+func setPageHeaders(h http.Header, policy string) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 }
 
-// begin sets what every response carries, and closes connections whose requests
-// could leave bytes behind that look like another request. takesBody says
-// whether a body may be read; id gets the request's id.
-func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
+// setCommonHeaders sets the headers of every response, and closes connections whose
+// requests could leave bytes behind that look like another request. takesBody says
+// whether the body may be read; id is set to the request's id.
+func (s *Server) setCommonHeaders(w http.ResponseWriter, r *http.Request, takesBody bool, id *[1]string) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = nosniff
@@ -31,10 +31,10 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, takesBody bool, i
 	h[headerRequestID] = id[:]
 	if len(r.TransferEncoding) > 0 {
 		// It may have carried a Content-Length as well, which net/http drops
-		// before anybody sees it (RFC 9112 section 6.1 asks to close then).
+		// before handlers see it (RFC 9112 section 6.1 asks to close then).
 		h.Set("Connection", "close")
 	}
-	if r.ContentLength != 0 && !takesBody && !manyAtOnce(r) {
+	if r.ContentLength != 0 && !takesBody && !isMultiplexed(r) {
 		// An announced body that never comes, as in the requests of nginx's
 		// auth_request, would hold up the answer until the read timeout, and
 		// after it the connection's end. One that does come is drained.

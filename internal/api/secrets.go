@@ -29,16 +29,16 @@ func (s *Server) SetSecrets(secrets Secrets) error {
 	return nil
 }
 
-// hideSecrets replaces the present secrets in a text.
-func (s *Server) hideSecrets(text string) string {
+// redactSecrets replaces the present secrets in a text.
+func (s *Server) redactSecrets(text string) string {
 	if k := s.keys.Load(); k != nil {
 		return k.secrets.Hide(text)
 	}
 	return text
 }
 
-// holdsSecret reports whether a text holds one of the present secrets.
-func (s *Server) holdsSecret(text []byte) bool {
+// containsSecret reports whether a text holds one of the present secrets.
+func (s *Server) containsSecret(text []byte) bool {
 	k := s.keys.Load()
 	return k != nil && k.secrets.In(text)
 }

@@ -20,18 +20,18 @@ const (
 	lateTouchTimeout = time.Second
 )
 
-// lateTouches are the touches that may still be on their way when their gateway
+// backgroundTouches are the touches that may still be on their way when their gateway
 // has its answer. The zero value is ready to use.
-type lateTouches struct {
+type backgroundTouches struct {
 	mu      sync.Mutex
 	running map[backend.Key]struct{}
 	closed  bool
 	all     sync.WaitGroup
 }
 
-// begin reports whether a touch of the key may start: not beside another of the
+// setCommonHeaders reports whether a touch of the key may start: not beside another of the
 // same session, and not beyond maxLateTouches. It is to be ended.
-func (t *lateTouches) begin(key backend.Key) bool {
+func (t *backgroundTouches) begin(key backend.Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.running[key]; ok || t.closed || len(t.running) >= maxLateTouches {
@@ -45,7 +45,7 @@ func (t *lateTouches) begin(key backend.Key) bool {
 	return true
 }
 
-func (t *lateTouches) end(key backend.Key) {
+func (t *backgroundTouches) end(key backend.Key) {
 	t.mu.Lock()
 	delete(t.running, key)
 	t.mu.Unlock()
@@ -87,19 +87,19 @@ func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Sessi
 		}
 	}()
 	res.sess, res.err = s.Sessions.MoveTo(ctx, now, sess, until)
-	if res.err != nil && !errors.Is(res.err, backend.ErrNotFound) && s.notices.due("touch", now) {
+	if res.err != nil && !errors.Is(res.err, backend.ErrNotFound) && s.notices.allow("touch", now) {
 		s.Logger.WarnContext(ctx, "authorization requests are admitted, but the deadlines of their sessions cannot be moved", "error", res.err)
 	}
 	return res
 }
 
-// touchLate moves the deadline of a session that was read, if it is time. It
+// touchInBackground moves the deadline of a session that was read, if it is time. It
 // waits for that a third of VerifyTimeout, and not beyond end. What takes longer
 // goes on by itself, and what fails changes nothing: the session was read. moved
 // reports whether the deadline has moved by now. The only error is
 // backend.ErrNotFound: the session has ended since.
-func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schema.Session, end time.Time) (_ schema.Session, moved bool, err error) {
-	k := key(id)
+func (s *Server) touchInBackground(r *http.Request, now time.Time, id string, sess schema.Session, end time.Time) (_ schema.Session, moved bool, err error) {
+	k := defaultKey(id)
 	until, due := s.Sessions.Slide(now, k, &sess)
 	if !due || !s.touches.begin(k) {
 		return sess, false, nil

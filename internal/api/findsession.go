@@ -12,27 +12,27 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// subject is the session that a request is about, and the caller's credential,
-// which says what it may do there.
-type subject struct {
+// target is the session that a request is about, and the caller's credential, which
+// determines its rights.
+type target struct {
 	key backend.Key // without an ID where the request opens no session
 	credential
 }
 
 // findOwn finds the session of the caller's credential.
-func (s *Server) findOwn(w http.ResponseWriter, r *http.Request) (subject, error) {
+func (s *Server) findOwn(w http.ResponseWriter, r *http.Request) (target, error) {
 	cred, err := s.credential(w, r)
-	sub := subject{credential: cred}
+	sub := target{credential: cred}
 	if cred.ID != "" {
-		sub.key = key(cred.ID)
+		sub.key = defaultKey(cred.ID)
 	}
 	return sub, err
 }
 
 // findNamed finds the session that a service route names. Its caller is trusted.
-func (s *Server) findNamed(_ http.ResponseWriter, r *http.Request) (subject, error) {
+func (s *Server) findNamed(_ http.ResponseWriter, r *http.Request) (target, error) {
 	key, err := sessionKey(r)
-	return subject{key: key, credential: credential{service: true}}, err
+	return target{key: key, credential: credential{service: true}}, err
 }
 
 // sessionKey names the session that a service route is about. Returns

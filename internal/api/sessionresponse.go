@@ -31,7 +31,7 @@ func withBuffer(f func(b []byte) []byte) {
 	buffers.Put(p)
 }
 
-// writeSession answers with the document, most of which is not copied for that.
+// writeSession answers with the document. It copies only the document's head.
 func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
 	writeSessionHead(w, status, sess, len(sess.Doc))
 	withBuffer(func(b []byte) []byte {
