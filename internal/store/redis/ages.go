@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"session-api/internal/store/redis/format"
+
 	"github.com/redis/rueidis"
 )
 
@@ -15,7 +17,7 @@ const maxBatch = 256
 // the whole index is not.
 type stream struct {
 	key, namespace string
-	form           byte
+	form           format.Form
 	from           string // where what was not read yet begins
 	read           []aged
 	ended          bool
@@ -23,7 +25,7 @@ type stream struct {
 
 // aged is an entry that was read from an index by age, with its member there.
 type aged struct {
-	entry
+	format.Entry
 	index, member string
 }
 
@@ -31,7 +33,7 @@ type aged struct {
 type ages struct {
 	store   *Store
 	client  rueidis.Client
-	after   position // nothing up to it is returned
+	after   format.Position // nothing up to it is returned
 	streams []*stream
 	chunk   int // how much of a stream is read at once
 	// broken are members, by key, that no store wrote.
@@ -44,33 +46,33 @@ type stale map[string][]string
 func (s stale) add(key, member string) { s[key] = append(s[key], member) }
 
 // agesOfUser returns the sessions of a user after a position.
-func (s *Store) agesOfUser(client rueidis.Client, namespace, user string, after position, want int) *ages {
+func (s *Store) agesOfUser(client rueidis.Client, namespace, user string, after format.Position, want int) *ages {
 	// One more than wanted shows that the last of them is whole.
 	a := &ages{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: stale{}}
-	a.add(s.user(namespace, user), namespace)
+	a.add(s.keys.User(namespace, user), namespace)
 	return a
 }
 
 // agesOfAll returns the sessions of a namespace after a position.
-func (s *Store) agesOfAll(client rueidis.Client, namespace string, after position, want int) *ages {
+func (s *Store) agesOfAll(client rueidis.Client, namespace string, after format.Position, want int) *ages {
 	// What is wanted, and a little more, spread over the shards.
-	a := &ages{store: s, client: client, after: after, chunk: min(2*want/shards+4, maxBatch), broken: stale{}}
-	for shard := range shards {
-		a.add(s.layout.ages(namespace, shard), namespace)
+	a := &ages{store: s, client: client, after: after, chunk: min(2*want/format.Shards+4, maxBatch), broken: stale{}}
+	for shard := range format.Shards {
+		a.add(s.keys.Ages(namespace, shard), namespace)
 	}
 	return a
 }
 
 func (a *ages) add(key, namespace string) {
-	for _, form := range []byte{idHex, idText} {
-		a.streams = append(a.streams, &stream{key: key, namespace: namespace, form: form, from: a.after.from(form)})
+	for _, form := range format.Forms {
+		a.streams = append(a.streams, &stream{key: key, namespace: namespace, form: form, from: a.after.From(form)})
 	}
 }
 
 // candidate is where a session may be: its place in the list, and the members
 // that say so. As a rule that is one.
 type candidate struct {
-	position
+	format.Position
 	entries []aged
 }
 
@@ -86,15 +88,15 @@ func (a *ages) next(ctx context.Context, n int) ([]candidate, error) {
 			return out, nil
 		}
 		e := first.read[0]
-		at := position{e.created, e.key.ID}
+		at := e.Position()
 		// Entries of one session under several stamps stand next to each other.
-		if last := len(out) - 1; last >= 0 && out[last].position == at {
+		if last := len(out) - 1; last >= 0 && out[last].Position == at {
 			out[last].entries = append(out[last].entries, e)
 		} else {
 			if len(out) == n {
 				return out, nil
 			}
-			out = append(out, candidate{position: at, entries: []aged{e}})
+			out = append(out, candidate{Position: at, entries: []aged{e}})
 		}
 		first.read = first.read[1:]
 	}
@@ -107,7 +109,7 @@ func (a *ages) first() *stream {
 		if len(st.read) == 0 {
 			continue
 		}
-		if first == nil || (position{st.read[0].created, st.read[0].key.ID}).before(position{first.read[0].created, first.read[0].key.ID}) {
+		if first == nil || st.read[0].Position().Before(first.read[0].Position()) {
 			first = st
 		}
 	}
@@ -121,7 +123,7 @@ func (a *ages) fill(ctx context.Context) error {
 		var dry []*stream
 		for _, st := range a.streams {
 			if len(st.read) == 0 && !st.ended {
-				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, "("+string(st.form+1), a.chunk))
+				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, st.form.End(), a.chunk))
 				dry = append(dry, st)
 			}
 		}
@@ -144,12 +146,12 @@ func (a *ages) take(st *stream, members []string) {
 	st.ended = len(members) < a.chunk
 	for _, member := range members {
 		st.from = "(" + member
-		e, ok := parseAge(st.namespace, member)
+		e, ok := format.ParseAge(st.namespace, member)
 		switch {
 		case !ok:
 			a.broken.add(st.key, member)
-		case a.after.before(position{e.created, e.key.ID}):
-			st.read = append(st.read, aged{entry: e, index: st.key, member: member})
+		case a.after.Before(e.Position()):
+			st.read = append(st.read, aged{Entry: e, index: st.key, member: member})
 		}
 	}
 }

@@ -33,10 +33,10 @@ func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.
 		return schema.Session{}, false
 	}
 	st, torn, err := s.live(now, key, deadline, value, s.known)
-	if err != nil || torn || st == nil || st.pending {
+	if err != nil || torn || st == nil || st.Pending {
 		return schema.Session{}, false
 	}
-	return st.sess, true
+	return st.Session, true
 }
 
 // recentKeys are the keys that this store wrote in the last seconds. The word

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Clear implements store.Store. It goes through the index until a pass finds
@@ -39,11 +40,11 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 // agesIndex returns the keys of the index that has what a filter matches.
 func (s *Store) agesIndex(f store.Filter) []string {
 	if f.UserID != "" {
-		return []string{s.user(f.Namespace, f.UserID)}
+		return []string{s.keys.User(f.Namespace, f.UserID)}
 	}
-	keys := make([]string, shards)
-	for shard := range shards {
-		keys[shard] = s.layout.ages(f.Namespace, shard)
+	keys := make([]string, format.Shards)
+	for shard := range format.Shards {
+		keys[shard] = s.keys.Ages(f.Namespace, shard)
 	}
 	return keys
 }
@@ -115,12 +116,12 @@ func (c *clearing) read(ctx context.Context, open []int, froms []string) ([][]st
 // that no store wrote go to gone.
 func (c *clearing) matching(entries []aged, key string, members []string, gone stale) []aged {
 	for _, member := range members {
-		e, ok := parseAge(c.filter.Namespace, member)
+		e, ok := format.ParseAge(c.filter.Namespace, member)
 		switch {
 		case !ok:
 			gone.add(key, member)
-		case e.key.ID != c.filter.Except:
-			entries = append(entries, aged{entry: e, index: key, member: member})
+		case e.Key.ID != c.filter.Except:
+			entries = append(entries, aged{Entry: e, index: key, member: member})
 		}
 	}
 	return entries
@@ -140,9 +141,9 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 	calls := make([]call, len(entries))
 	for i, e := range entries {
 		// Under its stamp the session is the one that was looked at.
-		calls[i] = c.store.deletion(c.now, e.key, 0, e.stamp.String())
+		calls[i] = c.store.deletion(c.now, e.Key, 0, e.Version.String())
 	}
-	var over []entry
+	var over []format.Entry
 	answers, failures := c.store.changeAll(limited, c.client, "ending sessions", calls)
 	for i, a := range answers {
 		e, failure := entries[i], failures[i]
@@ -150,7 +151,7 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 		case errors.Is(failure, store.ErrDamaged):
 			// Another program's session is adopted, and ended by the next pass. A
 			// damaged one is left to whoever ends it by its id.
-			if c.store.adopt(limited, c.client, c.now, e.key, nil) == nil {
+			if c.store.adopt(limited, c.client, c.now, e.Key, nil) == nil {
 				changed = true
 			} else {
 				c.nowhere[e.member] = true
@@ -162,13 +163,13 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 		}
 		switch a.outcome {
 		case wasDone:
-			if c.store.outlived(c.now, time.UnixMilli(e.created)) {
+			if c.store.outlived(c.now, time.UnixMilli(e.Created)) {
 				c.store.expirations.Add(1)
 			} else {
 				c.ended++
 				c.store.deletes.Add(1)
 			}
-			if ended, err := c.store.codec.entryOf(e.key, a.text(0)); err == nil {
+			if ended, err := c.store.codec.Entry(e.Key, a.text(0)); err == nil {
 				over = append(over, ended)
 			}
 			changed = true
@@ -177,7 +178,7 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 		default:
 			// Absent, or indexed anew: then the other entry was written before.
 			changed = changed || !known[e.member]
-			if e.stamp.settled(c.now) {
+			if e.Version.Settled(c.now) {
 				gone.add(e.index, e.member)
 			} else {
 				c.nowhere[e.member] = true
@@ -193,7 +194,7 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]aged, error) {
 	keys := make([]store.Key, len(entries))
 	for i, e := range entries {
-		keys[i] = e.key
+		keys[i] = e.Key
 	}
 	found, err := c.store.fetchAll(ctx, c.client, c.now, keys)
 	if err != nil {
@@ -201,7 +202,7 @@ func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]ag
 	}
 	own := make([]aged, 0, len(entries))
 	for i, e := range entries {
-		if found[i] != nil && found[i].index == e.stamp && found[i].sess.UserID != c.filter.UserID {
+		if found[i] != nil && found[i].Index == e.Version && found[i].Session.UserID != c.filter.UserID {
 			gone.add(e.index, e.member)
 		} else {
 			own = append(own, e)

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Count implements store.Store. The index names more than there is, so each
@@ -70,7 +71,7 @@ type count struct {
 func (c *counting) pass(ctx context.Context) (count, error) {
 	var total count
 	froms := make([]string, len(c.keys))
-	last := make([]position, len(c.keys)) // that was counted
+	last := make([]format.Position, len(c.keys)) // that was counted
 	open := make([]int, len(c.keys))
 	for i := range c.keys {
 		froms[i], open[i] = "-", i
@@ -107,23 +108,23 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 
 // candidates appends those that members of an index stand for. Several members
 // of one session stand next to each other, perhaps in two batches.
-func (c *counting) candidates(found []candidate, index int, members []string, last *position, gone stale) []candidate {
+func (c *counting) candidates(found []candidate, index int, members []string, last *format.Position, gone stale) []candidate {
 	begun := len(found)
 	for _, member := range members {
-		e, ok := parseAge(c.filter.Namespace, member)
+		e, ok := format.ParseAge(c.filter.Namespace, member)
 		if !ok {
 			gone.add(c.keys[index], member)
 			continue
 		}
-		if e.key.ID == c.filter.Except {
+		if e.Key.ID == c.filter.Except {
 			continue
 		}
-		at, entry := position{e.created, e.key.ID}, aged{entry: e, index: c.keys[index], member: member}
+		at, entry := e.Position(), aged{Entry: e, index: c.keys[index], member: member}
 		switch n := len(found) - 1; {
-		case n >= begun && found[n].position == at:
+		case n >= begun && found[n].Position == at:
 			found[n].entries = append(found[n].entries, entry)
 		case at != *last:
-			found = append(found, candidate{position: at, entries: []aged{entry}})
+			found = append(found, candidate{Position: at, entries: []aged{entry}})
 		}
 		*last = at
 	}
@@ -134,14 +135,14 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone stale) error {
 	keys := make([]store.Key, len(batch))
 	for i := range batch {
-		keys[i] = batch[i].entries[0].key
+		keys[i] = batch[i].entries[0].Key
 	}
 	glances, err := c.store.glances(ctx, c.client, c.now, keys)
 	if err != nil {
 		return err
 	}
 	for i := range batch {
-		if end, ok := c.store.lifeEnd(batch[i].created); ok && end <= c.now.UnixMilli() {
+		if end, ok := c.store.lifeEnd(batch[i].Created); ok && end <= c.now.UnixMilli() {
 			glances[i] = nil
 		}
 	}
@@ -173,12 +174,12 @@ func (c *counting) look(ctx context.Context, batch []candidate, total *count, go
 
 // has reports whether the entry under that stamp is among the candidate's. If it
 // is, those that lead nowhere go to gone.
-func (c *candidate) has(now time.Time, index stamp, gone stale) bool {
-	if !slices.ContainsFunc(c.entries, func(e aged) bool { return e.stamp == index }) {
+func (c *candidate) has(now time.Time, index format.Version, gone stale) bool {
+	if !slices.ContainsFunc(c.entries, func(e aged) bool { return e.Version == index }) {
 		return false
 	}
 	for _, e := range c.entries {
-		if e.stamp != index && e.stamp.settled(now) {
+		if e.Version != index && e.Version.Settled(now) {
 			gone.add(e.index, e.member)
 		}
 	}
@@ -187,15 +188,15 @@ func (c *candidate) has(now time.Time, index stamp, gone stale) bool {
 
 // glance is what a session's key says without its document.
 type glance struct {
-	index   stamp
-	files   *fileStamps
+	index   format.Version
+	files   *format.FileVersions
 	pending bool
 }
 
 // glances looks at sessions; nil for those that are not there. Few have a long
 // trailer, so only those that may are looked at once more.
 func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*glance, error) {
-	out, unread, err := s.glancesAt(ctx, client, now, keys, trailerUsual)
+	out, unread, err := s.glancesAt(ctx, client, now, keys, format.TrailerUsual)
 	if err != nil || len(unread) == 0 {
 		return out, err
 	}
@@ -203,7 +204,7 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 	for n, i := range unread {
 		again[n] = keys[i]
 	}
-	longer, _, err := s.glancesAt(ctx, client, now, again, trailerMax)
+	longer, _, err := s.glancesAt(ctx, client, now, again, format.TrailerMax)
 	if err != nil {
 		return nil, err
 	}
@@ -221,9 +222,9 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, each*len(keys))
 	for _, key := range keys {
-		name := s.session(key)
+		name := s.keys.Session(key)
 		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(),
-			client.B().Getrange().Key(name).Start(0).End(int64(len(markPending))-1).Build().Pin(),
+			client.B().Getrange().Key(name).Start(0).End(int64(len(format.MarkPending))-1).Build().Pin(),
 			client.B().Getrange().Key(name).Start(-int64(size)).End(-1).Build().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
@@ -248,11 +249,12 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		if err != nil {
 			return nil, nil, failed(doing, err)
 		}
-		_, text, ok := cutTrailer(tail)
-		if !ok {
+		t, found, ok := format.ParseTrailer(tail)
+		switch {
+		case !found:
 			unread = append(unread, i)
-		} else if t, ok := parseTrailer(text); ok && deadline != noExpiry {
-			out[i] = &glance{index: t.index, files: t.files, pending: head == markPending}
+		case ok && deadline != noExpiry:
+			out[i] = &glance{index: t.Index, files: t.Files, pending: head == format.MarkPending}
 		}
 	}
 	return out, unread, nil

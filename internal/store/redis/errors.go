@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // failed wraps an error of the server, or of the way to it, in what it means
@@ -22,7 +23,7 @@ func failed(doing string, err error) error {
 	case answered(err, "OOM "):
 		// Out of memory under the policy noeviction.
 		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrFull, err)
-	case errors.Is(err, errForeign), errors.Is(err, errCompressed), answered(err, "FOREIGN "):
+	case errors.Is(err, format.ErrNotSession), errors.Is(err, format.ErrCompressed), answered(err, "FOREIGN "):
 		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrDamaged, err)
 	}
 	return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrUnavailable, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Files implements store.Store. The index is a superset of the references: each
@@ -22,15 +23,15 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 	if err := s.limitLives(ctx, client, now); err != nil {
 		return err
 	}
-	froms := make([]string, shards)
-	open := make([]int, shards)
-	for shard := range shards {
+	froms := make([]string, format.Shards)
+	open := make([]int, format.Shards)
+	for shard := range format.Shards {
 		froms[shard], open[shard] = "-", shard
 	}
 	for len(open) > 0 {
 		cmds := make([]rueidis.Completed, len(open))
 		for n, shard := range open {
-			cmds[n] = rangeByLex(client, s.files(shard), froms[shard], "+", filesBatch)
+			cmds[n] = rangeByLex(client, s.keys.Files(shard), froms[shard], "+", filesBatch)
 		}
 		batches, err := s.readAll(ctx, client, "reading references to files", cmds)
 		if err != nil {
@@ -60,8 +61,8 @@ const filesBatch = 64
 
 // afterFile returns what comes after all members of a member's file.
 func afterFile(member string) string {
-	if e, ok := parseFile(member); ok {
-		return filePrefix(e.files[0]) + "\xff"
+	if e, ok := format.ParseFile(member); ok {
+		return format.FilePrefix(e.Files[0]) + "\xff"
 	}
 	return member
 }
@@ -75,8 +76,8 @@ func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.
 		return err
 	}
 	for i := 0; i < len(refs); {
-		path, found := refs[i].files[0], false
-		for ; i < len(refs) && refs[i].files[0] == path; i++ {
+		path, found := refs[i].Files[0], false
+		for ; i < len(refs) && refs[i].Files[0] == path; i++ {
 			found = found || valid[i]
 		}
 		// None of those that were read may mean that there is another by now.
@@ -96,17 +97,17 @@ func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.
 
 // ref is a reference to a file, with its member.
 type ref struct {
-	entry
+	format.Entry
 	index, member string
 }
 
 // parseFiles appends the references of members of a shard. Those that no store
 // wrote go to gone.
 func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) []ref {
-	key := s.files(shard)
+	key := s.keys.Files(shard)
 	for _, member := range members {
-		if e, ok := parseFile(member); ok {
-			refs = append(refs, ref{entry: e, index: key, member: member})
+		if e, ok := format.ParseFile(member); ok {
+			refs = append(refs, ref{Entry: e, index: key, member: member})
 		} else {
 			gone.add(key, member)
 		}
@@ -152,7 +153,7 @@ func (s *Store) hasAny(ctx context.Context, client rueidis.Client, now time.Time
 		var members []string
 		gone := stale{}
 		for i, path := range paths {
-			refs = s.parseFiles(refs, shardOf(path), found[i], gone)
+			refs = s.parseFiles(refs, format.ShardOf(path), found[i], gone)
 			members = append(members, found[i]...)
 		}
 		valid, err := s.checkRefs(ctx, client, now, refs, paths, gone)
@@ -191,8 +192,8 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 	if s.opts.Cluster {
 		cmds := make([]rueidis.Completed, len(paths))
 		for i, path := range paths {
-			prefix := filePrefix(path)
-			cmds[i] = rangeByLex(client, s.filesOf(path), "["+prefix, "("+prefix+"\xff", maxBatch)
+			prefix := format.FilePrefix(path)
+			cmds[i] = rangeByLex(client, s.keys.FilesOf(path), "["+prefix, "("+prefix+"\xff", maxBatch)
 		}
 		return s.readAll(ctx, client, doing, cmds)
 	}
@@ -200,8 +201,8 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 	defer cancel()
 	c := call{script: lookupScript, args: []string{"0", strconv.Itoa(maxBatch)}}
 	for _, path := range paths {
-		prefix := filePrefix(path)
-		c.keys, c.args = append(c.keys, s.filesOf(path)), append(c.args, "["+prefix, "("+prefix+"\xff")
+		prefix := format.FilePrefix(path)
+		c.keys, c.args = append(c.keys, s.keys.FilesOf(path)), append(c.args, "["+prefix, "("+prefix+"\xff")
 	}
 	found := make([][]string, len(paths))
 	for try := 0; ; try++ {
@@ -230,9 +231,9 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 
 // look looks through all entries of a file until one holds, by any of the paths.
 func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, path string, paths []string) (bool, error) {
-	prefix, shard := filePrefix(path), shardOf(path)
+	prefix, shard := format.FilePrefix(path), format.ShardOf(path)
 	for from := "[" + prefix; ; {
-		cmd := rangeByLex(client, s.files(shard), from, "("+prefix+"\xff", maxBatch)
+		cmd := rangeByLex(client, s.keys.Files(shard), from, "("+prefix+"\xff", maxBatch)
 		batches, err := s.readAll(ctx, client, "looking up a file", []rueidis.Completed{cmd})
 		if err != nil {
 			return false, err
@@ -262,7 +263,7 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 	for batch := range slices.Chunk(refs, maxBatch) {
 		keys := make([]store.Key, len(batch))
 		for i := range batch {
-			keys[i] = batch[i].key
+			keys[i] = batch[i].Key
 		}
 		glances, err := s.glances(ctx, client, now, keys)
 		if err != nil {
@@ -270,20 +271,20 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 		}
 		for i, r := range batch {
 			found := glances[i]
-			holds := found != nil && found.files.of(r.files[0], found.index) == r.stamp
+			holds := found != nil && found.files.Of(r.Files[0], found.index) == r.Version
 			if !holds && found != nil {
 				// It was indexed anew, or written by somebody else. That it has an
 				// entry for the file under its new stamp, too, is known only after
 				// looking.
 				names := paths
 				if names == nil {
-					names = r.files
+					names = r.Files
 				}
-				if holds, err = s.refers(ctx, client, now, r.key, names); err != nil {
+				if holds, err = s.refers(ctx, client, now, r.Key, names); err != nil {
 					return nil, err
 				}
 			}
-			if !holds && r.stamp.settled(now) {
+			if !holds && r.Version.Settled(now) {
 				gone.add(r.index, r.member)
 			}
 			valid = append(valid, holds)
@@ -297,9 +298,9 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, paths []string) (bool, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	st, _, err := s.fetch(ctx, client, now, key, s.session(key))
+	st, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
 	if errors.Is(err, store.ErrDamaged) {
 		return true, nil
 	}
-	return st != nil && slices.ContainsFunc(st.sess.Files, func(path string) bool { return slices.Contains(paths, path) }), err
+	return st != nil && slices.ContainsFunc(st.Session.Files, func(path string) bool { return slices.Contains(paths, path) }), err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"session-api/internal/schema"
 	"session-api/internal/store"
 )
 
@@ -115,7 +116,7 @@ func (s *Store) lastEvent(ctx context.Context, client rueidis.Client) (string, e
 	if err := s.outbox.wait(ctx); err != nil {
 		return "", failed(doing, err)
 	}
-	a, err := s.eval(ctx, client, doing, call{script: followScript, keys: []string{s.events()}, args: []string{
+	a, err := s.eval(ctx, client, doing, call{script: followScript, keys: []string{s.keys.Events()}, args: []string{
 		millis(time.UnixMilli(0)), strconv.FormatInt(unfollowed.Milliseconds(), 10), strconv.Itoa(s.opts.Events),
 	}})
 	return a.text(0), err
@@ -128,8 +129,8 @@ func (s *Store) eventsFrom(ctx context.Context, client rueidis.Client, first str
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	results := client.DoMulti(ctx,
-		client.B().Xrange().Key(s.events()).Start(first).End("+").Count(followBatch).Build().Pin(),
-		client.B().Pexpire().Key(s.events()).Milliseconds(unfollowed.Milliseconds()).Build().Pin())
+		client.B().Xrange().Key(s.keys.Events()).Start(first).End("+").Count(followBatch).Build().Pin(),
+		client.B().Pexpire().Key(s.keys.Events()).Milliseconds(unfollowed.Milliseconds()).Build().Pin())
 	if err := firstError(doing, results); err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (s *Store) awaitEvent(ctx context.Context, client rueidis.Client, last stri
 	defer cancel()
 	// Commands that wait have a connection of their own.
 	err := client.Do(ctx, client.B().Xread().Count(1).Block(s.opts.Timeout.Milliseconds()).
-		Streams().Key(s.events()).Id(last).Build().Pin()).Error()
+		Streams().Key(s.keys.Events()).Id(last).Build().Pin()).Error()
 	if rueidis.IsRedisNil(err) {
 		return nil
 	}
@@ -170,7 +171,7 @@ func (s *Store) yieldEvent(ctx context.Context, entry rueidis.XRangeEntry, yield
 }
 
 func (s *Store) readEvent(entry rueidis.XRangeEntry) (store.Event, bool) {
-	at, ok := parseDigits(entry.FieldValues["at"])
+	at, ok := schema.ParseDigits(entry.FieldValues["at"])
 	if !ok {
 		return store.Event{}, false
 	}
@@ -181,14 +182,14 @@ func (s *Store) readEvent(entry rueidis.XRangeEntry) (store.Event, bool) {
 		Previous: entry.FieldValues["previous"],
 		UserID:   unescaped(entry.FieldValues["user"]),
 	}
-	if ev.Session, ok = s.keyOf(entry.FieldValues["session"]); !ok {
+	if ev.Session, ok = s.keys.ParseSession(entry.FieldValues["session"]); !ok {
 		return store.Event{}, false
 	}
-	if ev.Revision, ok = parseDigits(entry.FieldValues["revision"]); !ok {
+	if ev.Revision, ok = schema.ParseDigits(entry.FieldValues["revision"]); !ok {
 		return store.Event{}, false
 	}
 	if expires := entry.FieldValues["expires"]; expires != "" {
-		deadline, ok := parseDigits(expires)
+		deadline, ok := schema.ParseDigits(expires)
 		if !ok {
 			return store.Event{}, false
 		}

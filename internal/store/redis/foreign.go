@@ -16,17 +16,18 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // decodeForeign reads a value that this store did not write as the document of
 // another program, into st. Its deadline is that of its key; where the key stays
 // for ever, the one that the document names, and otherwise its idle life from now
 // on. Until such a session is changed, which adopts it, it is in no index.
-func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, value string, st *stored) error {
+func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, value string, st *format.Value) error {
 	rules := &schema.Rules{MaxBytes: s.opts.MaxDocument}
 	sess, sections, err := rules.DecodeForeign(key.ID, []byte(value))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errForeign, err)
+		return fmt.Errorf("%w: %w", format.ErrNotSession, err)
 	}
 	sess.Namespace, sess.TTL = key.Namespace, s.opts.TTL
 	switch {
@@ -36,11 +37,11 @@ func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, valu
 		sess.ExpiresAt = schema.Now(now).Add(sess.TTL)
 	}
 	if sess, err = new(schema.Rules).Build(sess, sections); err != nil {
-		return fmt.Errorf("%w: %w", errForeign, err)
+		return fmt.Errorf("%w: %w", format.ErrNotSession, err)
 	}
 	sess.Life = foreignLife(&sess)
-	*st = stored{sess: sess, foreign: true, written: sess.ExpiresAt.UnixMilli()}
-	st.birth, st.idle = birthOf(sess.Life), sess.TTL
+	*st = format.Value{Session: sess, External: true, Written: sess.ExpiresAt.UnixMilli()}
+	st.Life, st.TTL = sess.Life, sess.TTL
 	return nil
 }
 
@@ -48,7 +49,7 @@ func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, valu
 // content, so that whoever read it can name that state when it is changed, and
 // adopted by that.
 func foreignLife(sess *schema.Session) (life schema.Life) {
-	at := revisionOffset(sess.ID) // what comes before it differs from read to read, where no deadline is stored
+	at := schema.RevisionOffset(sess.ID) // what comes before it differs from read to read, where no deadline is stored
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", sess.CreatedAt.UnixMilli(), sess.Doc[at:]))
 	copy(life[:], sum[:])
 	return life
@@ -56,17 +57,17 @@ func foreignLife(sess *schema.Session) (life schema.Life) {
 
 // decode reads the value of a key: as this store writes them, or as another
 // program may.
-func (s *Store) decode(now time.Time, key store.Key, deadline int64, value string, st *stored) error {
-	err := s.codec.decode(key, value, st)
+func (s *Store) decode(now time.Time, key store.Key, deadline int64, value string, st *format.Value) error {
+	err := s.codec.Decode(key, value, st)
 	switch {
-	case err == nil && deadline == noExpiry && !st.pending:
+	case err == nil && deadline == noExpiry && !st.Pending:
 		// Another program wrote it back, without its deadline.
-		st.foreign, st.sess.ExpiresAt = true, time.UnixMilli(st.written).UTC()
+		st.External, st.Session.ExpiresAt = true, time.UnixMilli(st.Written).UTC()
 		return nil
 	case err == nil && deadline != noExpiry:
 		return nil
 	}
-	*st = stored{}
+	*st = format.Value{}
 	return s.decodeForeign(now, key, deadline, value, st)
 }
 
@@ -76,9 +77,9 @@ func (s *Store) decode(now time.Time, key store.Key, deadline int64, value strin
 // value is no document, store.ErrNotFound if it is gone, and store.ErrConflict.
 func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, old *schema.Session) error {
 	const doing = "adopting a session"
-	name := s.session(key)
+	name := s.keys.Session(key)
 	for try := 0; ; try++ {
-		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
+		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, format.Grace(name)}, args: []string{millis(now)}})
 		if err != nil {
 			return err
 		}
@@ -89,21 +90,21 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 			return failed(doing, err)
 		case st == nil:
 			return store.ErrNotFound
-		case !st.foreign:
+		case !st.External:
 			return nil
-		case old != nil && !sameContent(old, &st.sess):
+		case old != nil && !sameContent(old, &st.Session):
 			return store.ErrConflict
 		}
-		e := entryOf(&st.sess, newStamp(now, st.sess.UserID, st.sess.Files))
-		if err := s.announce(ctx, client, &e, st.sess.ExpiresAt.UnixMilli()); err != nil {
+		e := format.NewEntry(&st.Session, format.NewVersion(now, st.Session.UserID, st.Session.Files))
+		if err := s.announce(ctx, client, &e, st.Session.ExpiresAt.UnixMilli()); err != nil {
 			return err
 		}
 		digest := sha1.Sum([]byte(value)) //nolint:gosec // as above
 		s.written.add(name)
 		a, err = s.eval(ctx, client, doing, call{script: adoptScript, keys: []string{name}, args: []string{
 			millis(now), hex.EncodeToString(digest[:]),
-			rueidis.BinaryString(s.codec.encode(&st.sess).value(e.stamp, terms(st.sess.TTL, st.sess.OwnTTL))),
-			millis(st.sess.ExpiresAt),
+			rueidis.BinaryString(s.codec.Encode(&st.Session).Value(e.Version, format.End(st.Session.TTL, st.Session.OwnTTL))),
+			millis(st.Session.ExpiresAt),
 		}})
 		if err == nil && a.outcome == wasDone {
 			return nil
@@ -124,7 +125,7 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 // are one: such a program counts no revisions, so the sections themselves are
 // compared.
 func sameContent(a, b *schema.Session) bool {
-	at := revisionOffset(a.ID)
+	at := schema.RevisionOffset(a.ID)
 	return a.CreatedAt.Equal(b.CreatedAt) && len(a.Doc) > at && len(b.Doc) > at && bytes.Equal(a.Doc[at:], b.Doc[at:])
 }
 
@@ -146,10 +147,10 @@ func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.T
 
 // discard removes what a key holds that is no session.
 func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Time, key store.Key) error {
-	name := s.session(key)
+	name := s.keys.Session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "removing a damaged session", call{
-		script: discardScript, keys: []string{name, tombstone(name)}, args: []string{millis(now), s.tombstoneEnd(now)},
+		script: discardScript, keys: []string{name, format.Tombstone(name)}, args: []string{millis(now), s.tombstoneEnd(now)},
 	})
 	if err != nil {
 		return err

@@ -12,9 +12,6 @@ import (
 
 var _ store.Identified = (*Store)(nil)
 
-// identity is the key of what tells the sessions of this prefix from others.
-func (l layout) identity() string { return l.prefix + "#store" }
-
 // remembered is the identity that the server told last.
 type remembered struct {
 	mu sync.Mutex
@@ -38,11 +35,11 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	got, err := client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+	got, err := client.Do(ctx, client.B().Get().Key(s.keys.Identity()).Build().Pin()).ToString()
 	if rueidis.IsRedisNil(err) {
-		err = client.Do(ctx, client.B().Set().Key(s.identity()).Value(id).Nx().Build().Pin()).Error()
+		err = client.Do(ctx, client.B().Set().Key(s.keys.Identity()).Value(id).Nx().Build().Pin()).Error()
 		if err == nil || rueidis.IsRedisNil(err) { // another instance was first
-			got, err = client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+			got, err = client.Do(ctx, client.B().Get().Key(s.keys.Identity()).Build().Pin()).ToString()
 		}
 	}
 	if err != nil {

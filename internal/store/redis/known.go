@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // known are values that were read lately, with what they say. Most reads find
@@ -34,7 +35,7 @@ const (
 // reading is a value and what it says, never changed.
 type reading struct {
 	value string
-	st    stored
+	st    format.Value
 }
 
 func newKnown() *known { return &known{seed: maphash.MakeSeed()} }
@@ -44,10 +45,10 @@ func (k *known) set(key store.Key) *knownSet {
 }
 
 // find reads the value of a key into st, and reports whether it is known.
-func (k *known) find(key store.Key, value string, st *stored) bool {
+func (k *known) find(key store.Key, value string, st *format.Value) bool {
 	set := k.set(key)
 	for i := range set.readings {
-		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.sess.Key() == key {
+		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.Session.Key() == key {
 			*st = r.st
 			return true
 		}
@@ -56,20 +57,20 @@ func (k *known) find(key store.Key, value string, st *stored) bool {
 }
 
 // add makes known what the value of a key says.
-func (k *known) add(key store.Key, value string, st *stored) {
-	if len(value) > knownLargest || len(st.sess.Doc) > knownLargest {
+func (k *known) add(key store.Key, value string, st *format.Value) {
+	if len(value) > knownLargest || len(st.Session.Doc) > knownLargest {
 		return
 	}
 	r := &reading{value: value, st: *st}
 	set := k.set(key)
 	for i := range set.readings {
-		if old := set.readings[i].Load(); old != nil && old.st.sess.Key() == key {
-			r.st.sess.Namespace, r.st.sess.ID = old.st.sess.Namespace, old.st.sess.ID
+		if old := set.readings[i].Load(); old != nil && old.st.Session.Key() == key {
+			r.st.Session.Namespace, r.st.Session.ID = old.st.Session.Namespace, old.st.Session.ID
 			set.readings[i].Store(r)
 			return
 		}
 	}
 	// Copies: the key may be a part of all that a request says.
-	r.st.sess.Namespace, r.st.sess.ID = strings.Clone(key.Namespace), strings.Clone(key.ID)
+	r.st.Session.Namespace, r.st.Session.ID = strings.Clone(key.Namespace), strings.Clone(key.ID)
 	set.readings[set.next.Add(1)%knownWays].Store(r)
 }

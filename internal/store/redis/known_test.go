@@ -10,16 +10,17 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // valueOf returns the key and the value of a session with a file.
-func valueOf(t *testing.T, c *codec, id, text string) (store.Key, string) {
+func valueOf(t *testing.T, c *format.Codec, id, text string) (store.Key, string) {
 	t.Helper()
-	sess := newValueSession(t, id, func(_ *schema.Session, sec *schema.Sections) {
+	sess := newSession(t, id, func(_ *schema.Session, sec *schema.Sections) {
 		sec.Inputs = []byte(`{"text":"` + text + `"}`)
 		sec.Results = []byte(`{"report":"a.txt"}`)
 	})
-	return sess.Key(), string(c.encode(&sess).value(newStamp(created, sess.UserID, sess.Files), terms(sess.TTL, 0)))
+	return sess.Key(), string(c.Encode(&sess).Value(format.NewVersion(created, sess.UserID, sess.Files), format.End(sess.TTL, 0)))
 }
 
 // newest is what the set of a key has got last.
@@ -29,19 +30,19 @@ func (k *known) newest(key store.Key) *reading {
 }
 
 func TestKnown(t *testing.T) {
-	c := newTestCodec(t, 0)
+	c := newCodec(t)
 	id := schema.NewID()
 	key, value := valueOf(t, c, id, "one")
 	_, other := valueOf(t, c, id, "two")
 	large, largeValue := valueOf(t, c, schema.NewID(), strings.Repeat("x", knownLargest))
 	k := newKnown()
-	add := func(key store.Key, value string) stored {
-		var st stored
-		require.NoError(t, c.decode(key, value, &st))
+	add := func(key store.Key, value string) format.Value {
+		var st format.Value
+		require.NoError(t, c.Decode(key, value, &st))
 		k.add(key, value, &st)
 		return st
 	}
-	find := func(key store.Key, value string) (st stored, ok bool) {
+	find := func(key store.Key, value string) (st format.Value, ok bool) {
 		ok = k.find(key, value, &st)
 		return st, ok
 	}
@@ -52,7 +53,7 @@ func TestKnown(t *testing.T) {
 	got, ok := find(key, strings.Clone(value))
 	require.True(t, ok)
 	assert.Equal(t, want, got)
-	assert.Equal(t, []string{"a.txt"}, got.sess.Files)
+	assert.Equal(t, []string{"a.txt"}, got.Session.Files)
 	_, ok = find(key, other)
 	assert.False(t, ok, "another value")
 	elsewhere := store.Key{Namespace: "another", ID: id}
@@ -74,11 +75,11 @@ func TestKnown(t *testing.T) {
 
 // A session that is as it was is not taken apart again.
 func TestLive_knownValue(t *testing.T) {
-	c := newTestCodec(t, 0)
+	c := newCodec(t)
 	s := &Store{codec: c, known: newKnown()}
 	key, value := valueOf(t, c, schema.NewID(), "text")
 	until := created.Add(30 * time.Minute)
-	read := func(k *known) *stored {
+	read := func(k *known) *format.Value {
 		st, torn, err := s.live(created, key, until.UnixMilli(), value, k)
 		require.NoError(t, err)
 		require.True(t, torn, "nothing makes a deadline earlier")
@@ -87,7 +88,7 @@ func TestLive_knownValue(t *testing.T) {
 	want := read(nil)
 	require.Equal(t, want, read(s.known))
 	require.Equal(t, want, read(s.known))
-	assert.Equal(t, until, want.sess.ExpiresAt)
+	assert.Equal(t, until, want.Session.ExpiresAt)
 	assert.InDelta(t, 1, testing.AllocsPerRun(10, func() { read(s.known) }), 0)
 	assert.Greater(t, testing.AllocsPerRun(10, func() { read(nil) }), 1.0)
 }
@@ -95,12 +96,12 @@ func TestLive_knownValue(t *testing.T) {
 // What is no session's yet is taken apart each time: it becomes one without
 // another value in between.
 func TestLive_pending(t *testing.T) {
-	c := newTestCodec(t, 0)
+	c := newCodec(t)
 	s := &Store{codec: c, known: newKnown()}
 	key, value := valueOf(t, c, schema.NewID(), "text")
 	until := created.Add(time.Hour)
-	st, _, err := s.live(created, key, until.UnixMilli(), string(pending([]byte(value), until.UnixMilli())), s.known)
+	st, _, err := s.live(created, key, until.UnixMilli(), string(format.Pending([]byte(value), until.UnixMilli())), s.known)
 	require.NoError(t, err)
-	require.True(t, st.pending)
+	require.True(t, st.Pending)
 	assert.Nil(t, s.known.newest(key))
 }

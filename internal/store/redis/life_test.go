@@ -25,13 +25,13 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 		instances[i] = s
 	}
 	ctx, now := t.Context(), schema.Now(time.Now())
-	sess := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	sess := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	require.NoError(t, instances[0].Create(ctx, now, sess))
 	name := "session:" + sess.ID
 	value := server.CLI("GET", name)
-	birth := trailerBirth + sess.Life.String() + `"`
+	birth := `,"birth":"` + sess.Life.String() + `"`
 	require.Contains(t, value, birth)
 	server.CLI("SET", name, strings.Replace(value, birth, "", 1), "KEEPTTL")
 	server.CLI("DEL", "{"+name+"}:end")
@@ -75,7 +75,7 @@ func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	ctx, now := t.Context(), schema.Now(time.Now())
-	first := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	first := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	second := first

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // lingering are entries that were replaced, whose members in the index by file
@@ -19,7 +20,7 @@ import (
 // name the same files, the latest does for all.
 type lingering struct {
 	mu          sync.Mutex
-	young, aged map[lingerer]entry
+	young, aged map[lingerer]format.Entry
 	waiting     bool // somebody will remove them
 }
 
@@ -31,16 +32,16 @@ type lingerer struct {
 
 var lingerSeed = maphash.MakeSeed()
 
-func lingererOf(e *entry) lingerer {
+func lingererOf(e *format.Entry) lingerer {
 	var h maphash.Hash
 	h.SetSeed(lingerSeed)
-	for _, path := range e.files {
-		if e.means(path) {
+	for _, path := range e.Files {
+		if e.Includes(path) {
 			_, _ = h.WriteString(path) // it never fails
 			_ = h.WriteByte(0)
 		}
 	}
-	return lingerer{e.key, h.Sum64()}
+	return lingerer{e.Key, h.Sum64()}
 }
 
 // maxLingering is how many entries stay at once. One that would be one more is
@@ -54,12 +55,12 @@ func (s *Store) lingerTime() time.Duration { return 3 * s.opts.Timeout }
 // linger removes the files of an entry later on, and reports whether it will. It
 // returns earlier entries that need not stay any longer now. If the process ends
 // before, whoever comes across the entry removes it.
-func (s *Store) linger(client rueidis.Client, e entry) (earlier []entry, ok bool) {
+func (s *Store) linger(client rueidis.Client, e format.Entry) (earlier []format.Entry, ok bool) {
 	l := &s.late
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	id := lingererOf(&e)
-	for _, those := range []map[lingerer]entry{l.aged, l.young} {
+	for _, those := range []map[lingerer]format.Entry{l.aged, l.young} {
 		if other, found := those[id]; found {
 			delete(those, id)
 			earlier = append(earlier, other)
@@ -69,7 +70,7 @@ func (s *Store) linger(client rueidis.Client, e entry) (earlier []entry, ok bool
 		return earlier, false
 	}
 	if l.young == nil {
-		l.young = map[lingerer]entry{}
+		l.young = map[lingerer]format.Entry{}
 	}
 	l.young[id] = e
 	if !l.waiting {
@@ -90,7 +91,7 @@ func (s *Store) removeLate(client rueidis.Client) {
 			return
 		case <-tick.C:
 		}
-		var due []entry
+		var due []format.Entry
 		due, more = s.late.age()
 		for batch := range slices.Chunk(due, maxBatch) {
 			s.forgetFiles(client, batch)
@@ -100,7 +101,7 @@ func (s *Store) removeLate(client rueidis.Client) {
 
 // age takes the entries that have stayed for long enough, and reports whether there
 // are others.
-func (l *lingering) age() (due []entry, more bool) {
+func (l *lingering) age() (due []format.Entry, more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	due = slices.Collect(maps.Values(l.aged))
@@ -111,8 +112,8 @@ func (l *lingering) age() (due []entry, more bool) {
 
 // forgetReplaced is forget for an entry in whose place the session has another by
 // now.
-func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e entry) {
-	if !s.opts.Cluster || !slices.ContainsFunc(e.files, e.means) {
+func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e format.Entry) {
+	if !s.opts.Cluster || !slices.ContainsFunc(e.Files, e.Includes) {
 		s.forget(ctx, client, e)
 		return
 	}
@@ -127,18 +128,18 @@ func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e ent
 
 // forgetFiles removes entries from the index by file. What fails is left to those
 // who come across it.
-func (s *Store) forgetFiles(client rueidis.Client, entries []entry) {
+func (s *Store) forgetFiles(client rueidis.Client, entries []format.Entry) {
 	ctx, cancel := s.limited(s.closed)
 	defer cancel()
 	s.send(ctx, client, s.fileRemovals(client, entries)...)
 }
 
 // fileRemovals are the commands that remove entries from the index by file.
-func (s *Store) fileRemovals(client rueidis.Client, entries []entry) []rueidis.Completed {
+func (s *Store) fileRemovals(client rueidis.Client, entries []format.Entry) []rueidis.Completed {
 	members := stale{}
 	for i := range entries {
-		for shard, those := range entries[i].fileMembers() {
-			members[s.files(shard)] = append(members[s.files(shard)], those...)
+		for shard, those := range entries[i].FileMembers() {
+			members[s.keys.Files(shard)] = append(members[s.keys.Files(shard)], those...)
 		}
 	}
 	return healings(client, members)

@@ -24,7 +24,7 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (unl
 		return nil, false, err
 	}
 	lease = max(lease, minLease)
-	key, token := s.lock(name), rand.Text()
+	key, token := s.keys.Lock(name), rand.Text()
 	limited, cancel := s.limited(ctx)
 	defer cancel()
 	err = s.send(limited, client, client.B().Set().Key(key).Value(token).Nx().PxMilliseconds(lease.Milliseconds()).Build().Pin())[0].Error()

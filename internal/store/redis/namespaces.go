@@ -8,6 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/redis/format"
 )
 
 // Namespaces implements store.Store. The default namespace is always named, and
@@ -19,9 +20,9 @@ func (s *Store) Namespaces(ctx context.Context, _ time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmds := make([]rueidis.Completed, shards)
-	for shard := range shards {
-		cmds[shard] = client.B().Zrange().Key(s.names(shard)).Min("0").Max("-1").Build().Pin()
+	cmds := make([]rueidis.Completed, format.Shards)
+	for shard := range format.Shards {
+		cmds[shard] = client.B().Zrange().Key(s.keys.Names(shard)).Min("0").Max("-1").Build().Pin()
 	}
 	shardsOfNames, err := s.readAll(ctx, client, "listing namespaces", cmds)
 	if err != nil {

@@ -180,10 +180,10 @@ func openWithOutbox(t *testing.T) (*Store, *post) {
 func TestChangesTakeTurns(t *testing.T) {
 	s, p := openWithOutbox(t)
 	now := schema.Now(time.Now())
-	sess := newValueSession(t, schema.NewID(), func(sess *schema.Session, _ *schema.Sections) {
+	sess := newSession(t, schema.NewID(), func(sess *schema.Session, _ *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt = now, now, now.Add(sess.TTL)
 	})
-	name := s.session(sess.Key())
+	name := s.keys.Session(sess.Key())
 	for _, c := range []struct {
 		what   string
 		change func(ctx context.Context) error

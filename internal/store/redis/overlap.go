@@ -14,13 +14,11 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // errOverlap: another deployment has keys that this one takes for its own.
 var errOverlap = errors.New("another deployment uses the same keys")
-
-// marker is the key that says that a deployment has this prefix. It stays.
-func marker(prefix string) string { return "{" + prefix + "}:deployment" }
 
 // tail is what may stand between two prefixes whose keys meet: a namespace of the
 // shorter one, the beginning of an id, or both.
@@ -55,7 +53,7 @@ func below(prefix, namespace string) []string {
 func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	own, err := s.anyExists(ctx, client, []string{marker(s.prefix)})
+	own, err := s.anyExists(ctx, client, []string{s.keys.Deployment()})
 	if err != nil {
 		return err
 	}
@@ -65,7 +63,7 @@ func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 		}
 	}
 	// That there is no room for it is no reason not to run.
-	err = s.send(ctx, client, client.B().Set().Key(marker(s.prefix)).Value(rand.Text()).Nx().Build().Pin())[0].Error()
+	err = s.send(ctx, client, client.B().Set().Key(s.keys.Deployment()).Value(rand.Text()).Nx().Build().Pin())[0].Error()
 	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "OOM ") {
 		return err
 	}
@@ -74,14 +72,14 @@ func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 
 // checkAbove looks for deployments whose namespaces, or ids, this one's keys are.
 func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
-	prefixes, namespaces := above(s.prefix)
+	prefixes, namespaces := above(s.keys.Prefix)
 	established, err := s.hasSessions(ctx, client)
 	if err != nil {
 		return err
 	}
 	for i, prefix := range prefixes {
-		other, namespace := layout{prefix}, namespaces[i]
-		there, err := s.anyExists(ctx, client, []string{marker(prefix)})
+		other, namespace := format.Keys{Prefix: prefix}, namespaces[i]
+		there, err := s.anyExists(ctx, client, []string{format.Keys{Prefix: prefix}.Deployment()})
 		if err != nil {
 			return err
 		}
@@ -94,36 +92,36 @@ func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
 		if !used && (there == "" || established) {
 			if there != "" {
 				s.log.WarnContext(ctx, "another deployment has a prefix whose keys may meet this one's: give one of them another REDIS_PREFIX",
-					slog.String("prefix", s.prefix), slog.String("other", prefix))
+					slog.String("prefix", s.keys.Prefix), slog.String("other", prefix))
 			}
 			continue
 		}
-		what := "ids that begin with " + fmt.Sprintf("%q", s.prefix[len(prefix):])
+		what := "ids that begin with " + fmt.Sprintf("%q", s.keys.Prefix[len(prefix):])
 		if namespace != "" {
 			what = "the namespace " + fmt.Sprintf("%q", namespace)
 		}
 		return fmt.Errorf("%w: those that begin with %q are, to the deployment with the prefix %q, %s; "+
 			"set another REDIS_PREFIX, or if that deployment is no more, delete its key %s",
-			errOverlap, s.prefix, prefix, what, marker(prefix))
+			errOverlap, s.keys.Prefix, prefix, what, format.Keys{Prefix: prefix}.Deployment())
 	}
 	return nil
 }
 
 // hasSessions reports whether sessions are indexed under the store's own prefix.
 func (s *Store) hasSessions(ctx context.Context, client rueidis.Client) (bool, error) {
-	keys := make([]string, shards)
-	for shard := range shards {
-		keys[shard] = s.expiries(shard)
+	keys := make([]string, format.Shards)
+	for shard := range format.Shards {
+		keys[shard] = s.keys.Expiries(shard)
 	}
 	found, err := s.anyExists(ctx, client, keys)
 	return found != "", err
 }
 
 // namesOther reports whether a deployment has ever had sessions in the namespace.
-func (s *Store) namesOther(ctx context.Context, client rueidis.Client, other layout, namespace string) (bool, error) {
-	cmds := make([]rueidis.Completed, shards)
-	for shard := range shards {
-		cmds[shard] = rangeByLex(client, other.names(shard), "["+namespace, "["+namespace, 1)
+func (s *Store) namesOther(ctx context.Context, client rueidis.Client, other format.Keys, namespace string) (bool, error) {
+	cmds := make([]rueidis.Completed, format.Shards)
+	for shard := range format.Shards {
+		cmds[shard] = rangeByLex(client, other.Names(shard), "["+namespace, "["+namespace, 1)
 	}
 	for _, result := range client.DoMulti(ctx, cmds...) {
 		members, err := result.AsStrSlice()
@@ -195,10 +193,10 @@ func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace str
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	prefixes := below(s.prefix, namespace)
+	prefixes := below(s.keys.Prefix, namespace)
 	keys := make([]string, len(prefixes))
 	for i, prefix := range prefixes {
-		keys[i] = marker(prefix)
+		keys[i] = format.Keys{Prefix: prefix}.Deployment()
 	}
 	taken, err := s.anyExists(ctx, client, keys)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Get implements store.Store.
@@ -36,7 +37,7 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 	if err != nil {
 		return schema.Session{}, err
 	}
-	name := s.session(key)
+	name := s.keys.Session(key)
 	if !cached {
 		return s.ask(ctx, client, now, key, name)
 	}
@@ -56,8 +57,8 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 	switch {
 	case err != nil:
 		return schema.Session{}, err
-	case st != nil && !st.pending:
-		return st.sess, nil
+	case st != nil && !st.Pending:
+		return st.Session, nil
 	}
 	return s.follow(ctx, client, now, key, to)
 }
@@ -71,11 +72,11 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 // that tells nothing: if the deadline is not one that the session can have by
 // itself, or if there was no live session when the deadline was read and there is
 // a value now. (It may have been made in the place of a grace.)
-func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
 	results := client.DoMulti(ctx,
 		client.B().Pexpiretime().Key(name).Build().Pin(),
-		client.B().Mget().Key(name, grace(name)).Build().Pin())
+		client.B().Mget().Key(name, format.Grace(name)).Build().Pin())
 	deadline, err := results[0].AsInt64()
 	if err != nil {
 		return nil, "", failed(doing, err)
@@ -112,9 +113,9 @@ func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
 
 // fetchAtOnce is fetch with everything read in one step, unless the session's
 // slot is moving.
-func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
-	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
+	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, format.Grace(name)}, args: []string{millis(now)}})
 	if err != nil {
 		return nil, "", s.damaged(ctx, key, err)
 	}
@@ -126,34 +127,34 @@ func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time
 // live returns the session of a value, if it is live by its deadline; nil if it
 // is not. torn says that the two may not belong together. Where many sessions
 // are read once, k is nil.
-func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *stored, torn bool, err error) {
+func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *format.Value, torn bool, err error) {
 	if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 		return nil, false, nil
 	}
-	st = new(stored)
+	st = new(format.Value)
 	if k == nil || deadline == noExpiry || !k.find(key, value, st) {
 		if err := s.decode(now, key, deadline, value, st); err != nil {
 			return nil, false, err
 		}
-		if k != nil && !st.pending && !st.foreign {
+		if k != nil && !st.Pending && !st.External {
 			k.add(key, value, st)
 		}
 	}
 	switch {
-	case st.pending:
+	case st.Pending:
 		return st, false, nil
-	case !st.foreign:
-	case st.sess.Live(now):
+	case !st.External:
+	case st.Session.Live(now):
 		return st, false, nil
 	default:
 		return nil, false, nil
 	}
-	end := s.within(st.sess.CreatedAt.UnixMilli(), deadline)
-	st.sess.ExpiresAt = time.UnixMilli(end).UTC()
+	end := s.within(st.Session.CreatedAt.UnixMilli(), deadline)
+	st.Session.ExpiresAt = time.UnixMilli(end).UTC()
 	// A deadline is what it was when the document was written, or what a touch
 	// made of it since: now and the idle life at most.
-	latest := max(st.written, now.Add(st.sess.TTL+clockSkew).UnixMilli())
-	torn = deadline < st.written || deadline > latest
+	latest := max(st.Written, now.Add(st.Session.TTL+clockSkew).UnixMilli())
+	torn = deadline < st.Written || deadline > latest
 	if end <= now.UnixMilli() && !torn {
 		return nil, false, nil
 	}
@@ -172,8 +173,8 @@ const (
 
 // What a grace's key holds: the successor's id, its birth and the end of the
 // grace.
-func graceValue(id string, birth stamp, until time.Time) string {
-	return id + " " + birth.String() + " " + millis(until)
+func graceValue(id string, life schema.Life, until time.Time) string {
+	return id + " " + life.String() + " " + millis(until)
 }
 
 // follow returns the successor that the grace of the old key leads to, if that
@@ -187,29 +188,29 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 		if !ok {
 			return schema.Session{}, store.ErrNotFound // as a rule: no grace
 		}
-		next, _, err := s.fetch(ctx, client, now, key, s.session(key))
+		next, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
 		if err != nil {
 			return schema.Session{}, err
 		}
-		begun := next != nil && next.pending && next.birth.String() == birth
+		begun := next != nil && next.Pending && next.Life.String() == birth
 		if begun {
 			err := s.publishOnce(ctx, client, now, old.ID, key, birth)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return schema.Session{}, err
 			}
 		}
-		was, still, err := s.fetch(ctx, client, now, old, s.session(old))
+		was, still, err := s.fetch(ctx, client, now, old, s.keys.Session(old))
 		switch {
 		case err != nil:
 			return schema.Session{}, err
-		case was != nil && !was.pending:
-			return was.sess, nil
+		case was != nil && !was.Pending:
+			return was.Session, nil
 		case begun || still != to:
 			to = still
-		case next == nil || next.pending || next.birth.String() != birth:
+		case next == nil || next.Pending || next.Life.String() != birth:
 			return schema.Session{}, store.ErrNotFound
 		default:
-			return next.sess, nil
+			return next.Session, nil
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // pendingLife is how long a successor may be pending: longer than the operation
@@ -33,17 +34,17 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	}
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
-	encoded := s.codec.encode(&next)
-	if err := s.admit(bound, len(encoded.body)+overhead, "regenerating a session"); err != nil {
+	encoded := s.codec.Encode(&next)
+	if err := s.admit(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	e := entryOf(&next, newStamp(now, next.UserID, next.Files))
+	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
 	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := pending(encoded.value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
+	value := format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
 	if err := s.put(ctx, client, now, next.Key(), value, "", lifting, s.share(bound)); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
@@ -71,25 +72,25 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 }
 
 // move ends the old session in favour of e, and returns the entry that it had.
-func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *entry, graceUntil time.Time) (entry, error) {
-	name := s.session(old.Key())
+func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
+	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	c := call{script: moveScript, keys: []string{name, grace(name), tombstone(name)}, args: append(asItWas(now, old),
-		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.birth, graceUntil), s.tombstoneEnd(now),
+	c := call{script: moveScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: append(asItWas(now, old),
+		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
 	)}
 	if graceUntil.After(now) {
-		c.before = []string{"SET", grace(name), graceValue(e.key.ID, e.birth, graceUntil), "NX", "PXAT", millis(graceUntil)}
+		c.before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
 	}
 	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
 		err = a.conflict()
 	}
 	if err != nil {
-		return entry{}, err
+		return format.Entry{}, err
 	}
 	before, err := s.entryBefore(old, a.text(0), a.text(1), a.text(2))
 	if err != nil {
-		before = entry{} // it is swept when its time comes
+		before = format.Entry{} // it is swept when its time comes
 	}
 	return before, nil
 }
@@ -97,15 +98,15 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 // publish makes the successor the session that it is to be. It is tried as
 // often as the time allows: doing it twice does no harm, not doing it would
 // lose the session.
-func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *entry, before entry) error {
+func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
 	ctx, cancel := s.afterwards(ctx)
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
-		err := s.publishOnce(ctx, client, now, old, e.key, e.birth.String())
+		err := s.publishOnce(ctx, client, now, old, e.Key, e.Life.String())
 		gone := errors.Is(err, store.ErrNotFound)
 		if err == nil || gone {
-			if before.key.ID != "" {
+			if before.Key.ID != "" {
 				s.forget(ctx, client, before)
 			}
 			if lost != nil && gone {
@@ -125,9 +126,9 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 // publishOnce is one try to publish the successor of an old id. It has the
 // birth that the grace names, or would.
 func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key store.Key, birth string) error {
-	name := s.session(key)
+	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
+	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: []string{
 		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {
@@ -137,10 +138,10 @@ func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time
 }
 
 // retract removes a successor that nothing came of.
-func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *entry) {
+func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *format.Entry) {
 	after, cancel := s.afterwards(ctx)
 	defer cancel()
-	c := call{script: retractScript, keys: []string{s.session(e.key)}, args: []string{millis(now), e.stamp.String()}}
+	c := call{script: retractScript, keys: []string{s.keys.Session(e.Key)}, args: []string{millis(now), e.Version.String()}}
 	_, err := s.eval(after, client, "removing a pending session", c)
 	if err == nil { // otherwise it goes by itself, and its entry when it is swept
 		s.forget(ctx, client, *e)
@@ -150,14 +151,14 @@ func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Tim
 // whyNot returns why a session cannot be regenerated onto an id that is taken:
 // that comes last.
 func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
-	st, _, err := s.fetch(ctx, client, now, old.Key(), s.session(old.Key()))
+	st, _, err := s.fetch(ctx, client, now, old.Key(), s.keys.Session(old.Key()))
 	switch {
 	case err != nil:
 		return err
-	case st == nil || st.pending:
+	case st == nil || st.Pending:
 		return store.ErrNotFound
-	case st.sess.Life != old.Life, !st.sess.CreatedAt.Equal(old.CreatedAt), st.sess.Revision != old.Revision,
-		st.sess.TTL != old.TTL, st.sess.OwnTTL != old.OwnTTL:
+	case st.Session.Life != old.Life, !st.Session.CreatedAt.Equal(old.CreatedAt), st.Session.Revision != old.Revision,
+		st.Session.TTL != old.TTL, st.Session.OwnTTL != old.OwnTTL:
 		return store.ErrConflict
 	}
 	return store.ErrExists

@@ -13,6 +13,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // reserve is the share of each server's memory that guests cannot take. The
@@ -96,7 +97,7 @@ func guest(next *schema.Session) bool { return next.UserID == "" && !next.Truste
 // names other files does: those that it named stay in the indexes for a while. A
 // session that loses its user is not refused for being a guest.
 func guestGrows(old, next *schema.Session) bool {
-	return old.UserID == "" && guest(next) && (len(next.Doc) > len(old.Doc) || len(next.Files) > 0 && !sameIndexes(old, next))
+	return old.UserID == "" && guest(next) && (len(next.Doc) > len(old.Doc) || len(next.Files) > 0 && !format.SameEntry(old, next))
 }
 
 // watchMemory asks the servers for their memory until the store is closed.

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // errRights: the server does not let the store's user do what the store needs.
@@ -68,7 +69,7 @@ func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
 	var cmds []rueidis.Completed
 	var names []string
 	for n := range s.probes() {
-		key := s.probe(n)
+		key := s.keys.Probe(n)
 		// The keys beside a session's begin with a brace.
 		for _, key := range []string{key, "{" + key + "}:to"} {
 			for _, one := range rights {
@@ -84,7 +85,7 @@ func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
 		err := result.Error()
 		switch {
 		case answered(err, "NOPERM ") && strings.Contains(err.Error(), " access "):
-			missing = append(missing, "~"+s.prefix+"* and ~{"+s.prefix+"*")
+			missing = append(missing, "~"+s.keys.Prefix+"* and ~{"+s.keys.Prefix+"*")
 		case answered(err, "NOPERM ", inScript):
 			missing = append(missing, "+"+names[i])
 		case err != nil && !rueidis.IsRedisNil(err) && !isAnswer(err):
@@ -121,14 +122,11 @@ func isAnswer(err error) bool {
 	return ok
 }
 
-// probe is a key that stays empty, for asking whether the server would write it.
-func (l layout) probe(n int) string { return l.sharded("#probe:", n) }
-
 // probes is how many keys lead to every server: one does, or in a Cluster as
 // many as indexes have shards.
 func (s *Store) probes() int {
 	if s.opts.Cluster {
-		return shards
+		return format.Shards
 	}
 	return 1
 }
@@ -149,7 +147,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	const doing = "asking for an answer"
 	calls := make([]call, s.probes())
 	for n := range calls {
-		calls[n] = call{script: probeScript, keys: []string{s.probe(n)}, args: []string{"0"}}
+		calls[n] = call{script: probeScript, keys: []string{s.keys.Probe(n)}, args: []string{"0"}}
 	}
 	_, failures := s.evalAll(ctx, client, doing, calls)
 	var last error

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"session-api/internal/store/redis/format"
+
 	"github.com/redis/rueidis"
 )
 
@@ -181,8 +183,8 @@ func (s *Store) eval(ctx context.Context, client rueidis.Client, doing string, c
 // session whose key holds a value of another type.
 func (s *Store) ofSession(c call, doing string, err error) error {
 	if answered(err, "WRONGTYPE ") {
-		if _, ok := s.keyOf(c.keys[0]); ok {
-			return failed(doing, fmt.Errorf("%w: %v", errForeign, err)) //nolint:errorlint // the server is well, so what it wraps is not to be found
+		if _, ok := s.keys.ParseSession(c.keys[0]); ok {
+			return failed(doing, fmt.Errorf("%w: %v", format.ErrNotSession, err)) //nolint:errorlint // the server is well, so what it wraps is not to be found
 		}
 	}
 	return err

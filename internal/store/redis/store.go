@@ -12,13 +12,14 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Store is a store.Store.
 type Store struct {
-	layout
+	keys  format.Keys
 	opts  Options
-	codec *codec
+	codec *format.Codec
 	log   *slog.Logger
 
 	// conn is nil until the server was reached for the first time.
@@ -65,11 +66,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	opts = opts.withDefaults()
-	codec, err := newCodec(opts.CompressOver)
+	codec, err := format.NewCodec(opts.CompressOver)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{layout: layout{opts.Prefix}, opts: opts, codec: codec, known: newKnown(), log: opts.Logger}
+	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, known: newKnown(), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()
@@ -181,6 +182,6 @@ func (s *Store) Close() error {
 	if conn := s.conn.Load(); conn != nil {
 		conn.Close()
 	}
-	s.codec.close()
+	s.codec.Close()
 	return nil
 }

@@ -53,7 +53,7 @@ func (s *Store) telling(c call) call {
 		c.args = append(c.args, "")
 		return c
 	}
-	c.keys = append(c.keys, s.events())
+	c.keys = append(c.keys, s.keys.Events())
 	c.args = append(c.args, strconv.Itoa(s.opts.Events))
 	return c
 }
@@ -97,7 +97,7 @@ func (s *Store) sendEvents(ctx context.Context, events [][]string, lost bool) er
 	for _, event := range events {
 		args = append(args, event...)
 	}
-	_, err = s.eval(ctx, client, "telling of changes", call{script: tellScript, keys: []string{s.events()}, args: append(args, strconv.Itoa(s.opts.Events))})
+	_, err = s.eval(ctx, client, "telling of changes", call{script: tellScript, keys: []string{s.keys.Events()}, args: append(args, strconv.Itoa(s.opts.Events))})
 	return err
 }
 

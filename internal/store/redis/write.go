@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/redis/format"
 )
 
 // Create implements store.Store. It is two round trips: the entry, the session.
@@ -32,17 +33,17 @@ func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, 
 	if err := checkDocument(&sess); err != nil {
 		return err
 	}
-	encoded := s.codec.encode(&sess)
-	if err := s.admit(guest(&sess), len(encoded.body)+overhead, "creating a session"); err != nil {
+	encoded := s.codec.Encode(&sess)
+	if err := s.admit(guest(&sess), len(encoded.Body)+overhead, "creating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	e := entryOf(&sess, newStamp(now, sess.UserID, sess.Files))
+	e := format.NewEntry(&sess, format.NewVersion(now, sess.UserID, sess.Files))
 	if err := s.announce(ctx, client, &e, sess.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := encoded.value(e.stamp, terms(sess.TTL, sess.OwnTTL))
+	value := encoded.Value(e.Version, format.End(sess.TTL, sess.OwnTTL))
 	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt), lift, s.share(guest(&sess))); err != nil {
 		if !unknown(err) {
 			s.forget(ctx, client, e)
@@ -62,9 +63,9 @@ const lifting = "1"
 // take.
 func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift, share string) error {
 	const doing = "creating a session"
-	name := s.session(key)
+	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, doing, call{script: createScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
+	a, err := s.change(ctx, client, doing, call{script: createScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: []string{
 		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(), share,
 	}})
 	if err == nil && a.outcome == wasChanged {
@@ -88,7 +89,7 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	// What had expired and was still there is swept now: nothing else leads to
 	// its entry any more.
 	if old := a.text(0); old != "" {
-		if e, err := s.codec.entryOf(key, old); err == nil {
+		if e, err := s.codec.Entry(key, old); err == nil {
 			s.forget(ctx, client, e)
 			s.expirations.Add(1)
 		}
@@ -119,9 +120,9 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	anew := !sameIndexes(&old, &next)
-	var kept *entry
-	if anew && min(len(old.Files), len(next.Files)) >= manyFiles {
+	anew := !format.SameEntry(&old, &next)
+	var kept *format.Entry
+	if anew && min(len(old.Files), len(next.Files)) >= format.ManyFiles {
 		kept = s.entryNow(ctx, client, &old)
 	}
 	got, err := s.swap(ctx, client, now, &old, next, anew, kept)
@@ -139,29 +140,29 @@ var errStamp = errors.New("the entry is another")
 
 // swap replaces old by next, which gets an entry of its own if anew. Where kept
 // is the entry that it has, it keeps what does not change of that.
-func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool, kept *entry) (schema.Session, error) {
+func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool, kept *format.Entry) (schema.Session, error) {
 	const doing = "changing a session"
-	var e entry
-	newStampText, taken := "", digestString(old.UserID, old.Files)
+	var e format.Entry
+	newStampText, taken := "", format.Digest(old.UserID, old.Files)
 	if anew {
-		e = entryOf(&next, newStamp(now, next.UserID, next.Files))
-		newStampText = e.stamp.String()
+		e = format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
+		newStampText = e.Version.String()
 		if kept != nil {
-			taken = kept.stamp.String()
-			e.keep(kept)
+			taken = kept.Version.String()
+			e.Reuse(kept)
 		}
 		if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 			return schema.Session{}, err
 		}
 	}
-	name := s.session(old.Key())
+	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	value := s.codec.encode(&next)
+	value := s.codec.Encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.changeOwn(ctx, client, now, old.Key(), old, doing, call{script: swapScript, keys: []string{name, tombstone(name)}, args: append(asItWas(now, old),
+	a, err := s.changeOwn(ctx, client, now, old.Key(), old, doing, call{script: swapScript, keys: []string{name, format.Tombstone(name)}, args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
-		rueidis.BinaryString(value.body), value.lead, terms(next.TTL, next.OwnTTL),
-		taken, newStampText, s.tombstoneLife(), otherBirth(old, &next), e.fileStamps.String(), flag(kept != nil),
+		rueidis.BinaryString(value.Body), value.TrailerStart, format.End(next.TTL, next.OwnTTL),
+		taken, newStampText, s.tombstoneLife(), otherBirth(old, &next), e.FileVersions.String(), flag(kept != nil),
 		s.share(guestGrows(old, &next)),
 	)})
 	switch {
@@ -189,8 +190,8 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		// The sweep must not come late. (It may well come early.)
 		after, cancel := s.afterwards(ctx)
 		defer cancel()
-		client.Do(after, client.B().Arbitrary("ZADD").Keys(s.expiriesOf(old.Key())).
-			Args("XX", "LT", millis(next.ExpiresAt), before.expiryMember()).Build().Pin())
+		client.Do(after, client.B().Arbitrary("ZADD").Keys(s.keys.ExpiriesOf(old.Key())).
+			Args("XX", "LT", millis(next.ExpiresAt), before.ExpiryMember()).Build().Pin())
 	}
 	return next, nil
 }
@@ -201,25 +202,25 @@ func otherBirth(old, next *schema.Session) string {
 	if next.UserID == old.UserID {
 		return ""
 	}
-	return birthOf(next.Life).String()
+	return next.Life.String()
 }
 
 // entryBefore returns the entry that a session had until it was changed, from
 // its stamps, and its value if that is not what the caller took it for.
-func (s *Store) entryBefore(old *schema.Session, index, value, files string) (entry, error) {
+func (s *Store) entryBefore(old *schema.Session, index, value, files string) (format.Entry, error) {
 	if value != "" {
-		return s.codec.entryOf(old.Key(), value)
+		return s.codec.Entry(old.Key(), value)
 	}
-	before, ok := parseStamp(index)
+	before, ok := format.ParseVersion(index)
 	if !ok {
-		return entry{}, errForeign
+		return format.Entry{}, format.ErrNotSession
 	}
-	stamps, ok := parseFileStamps(files)
+	stamps, ok := format.ParseFileVersions(files)
 	if !ok {
-		return entry{}, errForeign
+		return format.Entry{}, format.ErrNotSession
 	}
-	e := entryOf(old, before)
-	e.fileStamps = stamps
+	e := format.NewEntry(old, before)
+	e.FileVersions = stamps
 	return e, nil
 }
 
@@ -227,9 +228,9 @@ func (s *Store) entryBefore(old *schema.Session, index, value, files string) (en
 func asItWas(now time.Time, old *schema.Session) []string {
 	args := make([]string, 0, 16)
 	return append(args, millis(now),
-		strconv.Itoa(revisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
-		strconv.Itoa(createdOffset(old.ID)), old.CreatedAt.UTC().Format(timeLayout),
-		terms(old.TTL, old.OwnTTL), birthOf(old.Life).String())
+		strconv.Itoa(schema.RevisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
+		strconv.Itoa(schema.CreatedAtOffset(old.ID)), old.CreatedAt.UTC().Format(schema.TimeLayout),
+		format.End(old.TTL, old.OwnTTL), old.Life.String())
 }
 
 // conflict is the error of a change that was not made.
@@ -256,9 +257,9 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	}
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
-	name := s.session(key)
+	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.changeOwn(ctx, client, now, key, nil, doing, call{script: touchScript, keys: []string{name, tombstone(name)}, args: []string{
+	a, err := s.changeOwn(ctx, client, now, key, nil, doing, call{script: touchScript, keys: []string{name, format.Tombstone(name)}, args: []string{
 		millis(now), millis(until), s.tombstoneLife(),
 	}})
 	if err == nil {
@@ -267,15 +268,15 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 	if err != nil {
 		return schema.Session{}, err
 	}
-	var st stored
-	if err := s.codec.decode(key, a.text(1), &st); err != nil {
-		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", errForeign, err))
+	var st format.Value
+	if err := s.codec.Decode(key, a.text(1), &st); err != nil {
+		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", format.ErrNotSession, err))
 	}
-	if s.outlived(now, st.sess.CreatedAt) {
+	if s.outlived(now, st.Session.CreatedAt) {
 		return schema.Session{}, store.ErrNotFound
 	}
-	st.sess.ExpiresAt = time.UnixMilli(s.within(st.sess.CreatedAt.UnixMilli(), a.deadline())).UTC()
-	return st.sess, nil
+	st.Session.ExpiresAt = time.UnixMilli(s.within(st.Session.CreatedAt.UnixMilli(), a.deadline())).UTC()
+	return st.Session, nil
 }
 
 // Delete implements store.Store. The session is gone with the first of two
@@ -303,7 +304,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 		return err
 	}
 	s.deletes.Add(1)
-	if e, err := s.codec.entryOf(key, a.text(0)); err == nil {
+	if e, err := s.codec.Entry(key, a.text(0)); err == nil {
 		s.forget(ctx, client, e)
 	}
 	return nil
@@ -312,14 +313,14 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 // deletion ends a session if it has the revision (0: any) and the stamp (empty:
 // any).
 func (s *Store) deletion(now time.Time, key store.Key, revision int64, index string) call {
-	name := s.session(key)
+	name := s.keys.Session(key)
 	s.written.add(name)
 	number := ""
 	if revision != 0 {
 		number = strconv.FormatInt(revision, 10) + ","
 	}
-	return call{script: deleteScript, keys: []string{name, tombstone(name)}, args: []string{
-		millis(now), strconv.Itoa(revisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
+	return call{script: deleteScript, keys: []string{name, format.Tombstone(name)}, args: []string{
+		millis(now), strconv.Itoa(schema.RevisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
 	}}
 }
 
@@ -348,14 +349,26 @@ func flag(yes bool) string {
 	return ""
 }
 
-// errDocument: a document that is not as package schema makes them. It never
-// comes from a request.
-var errDocument = errors.New("the session's document has another layout")
-
 // checkDocument refuses what could not be read back.
 func checkDocument(sess *schema.Session) error {
-	if string(schema.DocID(sess.Doc)) != sess.ID || len(sess.Doc) < revisionOffset(sess.ID) || sess.Doc[len(sess.Doc)-1] != '}' {
-		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, errDocument)
+	if err := format.Check(sess); err != nil {
+		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err)
 	}
 	return nil
+}
+
+// entryNow returns the entry of a stored session that has the same files as
+// old; nil where it has not, or where that is not to be known.
+func (s *Store) entryNow(ctx context.Context, client rueidis.Client, old *schema.Session) *format.Entry {
+	tail, err := client.Do(ctx, client.B().Getrange().Key(s.keys.Session(old.Key())).Start(-int64(format.TrailerMax)).End(-1).Build().Pin()).ToString()
+	if err != nil {
+		return nil
+	}
+	t, _, ok := format.ParseTrailer(tail)
+	if !ok || !t.Index.Fits(old.UserID, old.Files) {
+		return nil
+	}
+	e := format.NewEntry(old, t.Index)
+	e.FileVersions = t.Files
+	return &e
 }

@@ -1,4 +1,4 @@
-package redis
+package format
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
 )
 
 var created = time.Date(2026, 11, 21, 17, 4, 5, 123_000_000, time.UTC)
@@ -32,16 +31,16 @@ func newValueSession(t testing.TB, id string, change func(*schema.Session, *sche
 	return sess
 }
 
-func decoded(c *codec, key store.Key, value string) (st stored, err error) {
-	err = c.decode(key, value, &st)
-	return st, err
+func decoded(c *Codec, key schema.Key, value string) (v Value, err error) {
+	err = c.Decode(key, value, &v)
+	return v, err
 }
 
-func newTestCodec(t testing.TB, over int) *codec {
+func newTestCodec(t testing.TB, over int) *Codec {
 	t.Helper()
-	c, err := newCodec(over)
+	c, err := NewCodec(over)
 	require.NoError(t, err)
-	t.Cleanup(c.close)
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -83,30 +82,30 @@ func TestValueRoundTrip(t *testing.T) {
 		for _, over := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%s, compressed over %d", name, over), func(t *testing.T) {
 				c := newTestCodec(t, over)
-				index := newStamp(created, sess.UserID, sess.Files)
-				value := string(c.encode(&sess).value(index, terms(sess.TTL, sess.OwnTTL)))
+				index := NewVersion(created, sess.UserID, sess.Files)
+				value := string(c.Encode(&sess).Value(index, End(sess.TTL, sess.OwnTTL)))
 				if name == "large" {
 					assert.Equal(t, over > 0, len(value) < len(sess.Doc)/2)
 				}
-				st, err := decoded(c, sess.Key(), value)
+				v, err := decoded(c, sess.Key(), value)
 				require.NoError(t, err)
-				assert.False(t, st.pending)
-				assert.Equal(t, sess.ExpiresAt.UnixMilli(), st.written)
-				assert.Equal(t, index, st.index)
-				assert.Equal(t, birthOf(sess.Life), st.birth)
-				assert.EqualValues(t, len(sess.Doc), documentSize(int64(len(value)), value))
-				got := st.sess
+				assert.False(t, v.Pending)
+				assert.Equal(t, sess.ExpiresAt.UnixMilli(), v.Written)
+				assert.Equal(t, index, v.Index)
+				assert.Equal(t, sess.Life, v.Life)
+				assert.EqualValues(t, len(sess.Doc), DocumentLen(int64(len(value)), value))
+				got := v.Session
 				assert.True(t, got.ExpiresAt.IsZero(), "that is the key's")
 				got.ExpiresAt = sess.ExpiresAt
 				assert.Equal(t, string(sess.Doc), string(got.Doc))
 				assert.Equal(t, sess, got)
 
-				st, err = decoded(c, sess.Key(), string(pending([]byte(value), 1795280000123)))
+				v, err = decoded(c, sess.Key(), string(Pending([]byte(value), 1795280000123)))
 				require.NoError(t, err)
-				assert.True(t, st.pending)
-				assert.EqualValues(t, 1795280000123, st.sess.ExpiresAt.UnixMilli())
-				st.sess.ExpiresAt = sess.ExpiresAt
-				assert.Equal(t, sess, st.sess)
+				assert.True(t, v.Pending)
+				assert.EqualValues(t, 1795280000123, v.Session.ExpiresAt.UnixMilli())
+				v.Session.ExpiresAt = sess.ExpiresAt
+				assert.Equal(t, sess, v.Session)
 			})
 		}
 	}
@@ -115,13 +114,13 @@ func TestValueRoundTrip(t *testing.T) {
 func TestValueOfAnother(t *testing.T) {
 	c := newTestCodec(t, 0)
 	sess := newValueSession(t, schema.NewID(), nil)
-	good := string(c.encode(&sess).value(newStamp(created, "", nil), terms(sess.TTL, 0)))
+	good := string(c.Encode(&sess).Value(NewVersion(created, "", nil), End(sess.TTL, 0)))
 	_, err := decoded(c, sess.Key(), good)
 	require.NoError(t, err)
 	other := sess.Key()
 	other.ID = schema.NewID()
 	_, err = decoded(c, other, good)
-	require.ErrorIs(t, err, errForeign, "the value of another key")
+	require.ErrorIs(t, err, ErrNotSession, "the value of another key")
 
 	for name, value := range map[string]string{
 		"nothing":           "",
@@ -132,8 +131,8 @@ func TestValueOfAnother(t *testing.T) {
 		"with more":         good + "\n",
 		"a mark":            markZstd,
 		"no compression":    markZstd + good,
-		"pending":           markPending,
-		"pending nothing":   markPending + "000001795280000",
+		"pending":           MarkPending,
+		"pending nothing":   MarkPending + "000001795280000",
 		"a negative life":   strings.Replace(good, `"idleMs":3600000`, `"idleMs":-360000`, 1),
 		"an endless life":   strings.Replace(good, `"idleMs":3600000`, `"idleMs":999999999999999`, 1),
 		"another version":   strings.Replace(good, `"version":1`, `"version":2`, 1),
@@ -145,69 +144,5 @@ func TestValueOfAnother(t *testing.T) {
 		require.NotEqual(t, good, value)
 		_, err := decoded(c, sess.Key(), value)
 		assert.Error(t, err, name)
-	}
-}
-
-func TestTrailerIsNeverLongerThanWhatIsRead(t *testing.T) {
-	longest := trailerStart + trailerBytes + "999999999999999," + trailerFiles + strings.Repeat("A", fileStampsText) + `",` + trailerIndex + strings.Repeat("A", stampText) + `"` +
-		trailerBirth + strings.Repeat("A", stampText) + `"` + terms(maxTTL, maxTTL)
-	assert.Less(t, len(longest), trailerMax)
-	_, ok := parseTrailer(longest)
-	assert.True(t, ok)
-}
-
-// Values of earlier versions have no stamps of files, and some no birth: all
-// members in the index by file are under the one stamp then.
-func TestTrailersOfEarlierVersions(t *testing.T) {
-	index, birth := newStamp(time.Now(), "ada", nil), newStamp(time.Now(), "ada", nil)
-	files := new(fileStamps)
-	for shard := range files {
-		files[shard] = newStamp(time.Now(), "", nil)
-	}
-	for name, tc := range map[string]struct {
-		text  string
-		files *fileStamps
-		birth stamp
-	}{
-		"index alone":     {trailerIndex + index.String() + `"`, nil, index},
-		"without files":   {trailerIndex + index.String() + `"` + trailerBirth + birth.String() + `"`, nil, birth},
-		"with files":      {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"` + trailerBirth + birth.String() + `"`, files, birth},
-		"files, no birth": {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"`, files, index},
-	} {
-		value := `{"id":"x"` + trailerStart + tc.text + terms(time.Hour, 0)
-		body, tail, ok := cutTrailer(value)
-		assert.True(t, ok, name)
-		assert.Equal(t, `{"id":"x"`, body, name)
-		got, ok := parseTrailer(tail)
-		assert.True(t, ok, name)
-		assert.Equal(t, trailer{index: index, birth: tc.birth, files: tc.files, idle: time.Hour}, got, name)
-	}
-	for name, text := range map[string]string{
-		"half of them": files.String()[:fileStampsText/2], "none": "", "no stamps": strings.Repeat("*", fileStampsText),
-	} {
-		_, ok := parseTrailer(trailerStart + trailerFiles + text + `",` + trailerIndex + index.String() + `"` + terms(time.Hour, 0))
-		assert.False(t, ok, name)
-	}
-}
-
-func TestStamp(t *testing.T) {
-	now := time.Now()
-	s := newStamp(now, "ada", []string{"a", "b"})
-	assert.True(t, s.fits("ada", []string{"a", "b"}))
-	assert.False(t, s.fits("ada", []string{"ab"}))
-	assert.False(t, s.fits("adaa", []string{"b"}))
-	assert.False(t, s.fits("ada", nil))
-	assert.Equal(t, digestString("ada", []string{"a", "b"}), s.String()[:digestText])
-	again, ok := parseStamp(s.String())
-	assert.True(t, ok)
-	assert.Equal(t, s, again)
-	assert.NotEqual(t, s, newStamp(now, "ada", []string{"a", "b"}), "no two are the same")
-
-	assert.False(t, s.settled(now.Add(-time.Hour)), "clocks differ")
-	assert.False(t, s.settled(now.Add(settleTime-time.Second)))
-	assert.True(t, s.settled(now.Add(settleTime+time.Second)))
-	for _, text := range []string{"", s.String()[1:], s.String() + "A", "===============", strings.Repeat("\n", stampText)} {
-		_, ok := parseStamp(text)
-		assert.False(t, ok, "%q", text)
 	}
 }

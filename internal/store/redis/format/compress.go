@@ -1,7 +1,6 @@
-package redis
+package format
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,8 +10,9 @@ import (
 	"session-api/internal/schema"
 )
 
-// codec turns sessions into values and back.
-type codec struct {
+// Codec encodes sessions as values and decodes them. It may be used by several
+// goroutines at once.
+type Codec struct {
 	// over is the size above which documents are compressed; 0 for never.
 	over    int
 	encoder *zstd.Encoder
@@ -22,7 +22,9 @@ type codec struct {
 // maxDocument is the most that a compressed document may come to.
 const maxDocument = 256 << 20
 
-func newCodec(over int) (*codec, error) {
+// NewCodec returns a codec that compresses documents above a size in bytes; never
+// if that is 0.
+func NewCodec(over int) (*Codec, error) {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderCRC(false), // TCP and Redis have their own
@@ -39,7 +41,7 @@ func newCodec(over int) (*codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a decompressor: %w", err)
 	}
-	return &codec{over: over, encoder: encoder, decoder: decoder}, nil
+	return &Codec{over: over, encoder: encoder, decoder: decoder}, nil
 }
 
 // zstdWindow is how far back the compressor looks: most of any document.
@@ -55,29 +57,19 @@ func compressedFrom(body string, head int) int {
 	return head + max(0, strings.Index(body[head:], zstdMagic))
 }
 
-// plainEnd is how much of the document scripts look at, and is never compressed:
-// up to the user's id, if there is one that stands where it always does.
+// plainEnd is the length of the part of the document that scripts look at and
+// that is never compressed: up to the user's id, if that is where Build puts it.
 func plainEnd(sess *schema.Session) int {
-	end := revisionEnd(sess)
-	rest, ok := bytes.CutPrefix(sess.Doc[end:], []byte(headUser+headID))
-	if !ok {
-		return end
+	head := sess.HeadLen()
+	if _, end, ok := schema.DocUserID(sess.Doc, head); ok {
+		return end + len(`"`)
 	}
-	end += len(headUser + headID)
-	for i := 0; i < len(rest); i++ {
-		switch rest[i] {
-		case '"':
-			return end + i + 1
-		case '\\':
-			i++
-		}
-	}
-	return end
+	return head
 }
 
-// compress returns the document with everything after its head compressed, nil
-// where it stays as it is.
-func (c *codec) compress(doc []byte, head int) []byte {
+// compress returns the document with everything after its head compressed; nil
+// if it stays as it is.
+func (c *Codec) compress(doc []byte, head int) []byte {
 	if c.over <= 0 || len(doc) < c.over {
 		return nil
 	}
@@ -91,25 +83,26 @@ func (c *codec) compress(doc []byte, head int) []byte {
 	return body
 }
 
-// errCompressed: what should be a compressed document is none.
-var errCompressed = errors.New("the value cannot be decompressed")
+// ErrCompressed: what should be a compressed document is none.
+var ErrCompressed = errors.New("the value cannot be decompressed")
 
-// decompress undoes compress. size is the document's.
-func (c *codec) decompress(body string, head, size int) ([]byte, error) {
+// decompress is the reverse of compress. size is that of the document.
+func (c *Codec) decompress(body string, head, size int) ([]byte, error) {
 	if size > maxDocument {
-		return nil, errCompressed
+		return nil, ErrCompressed
 	}
 	// With room for the brace that compress never sees.
 	doc := make([]byte, 0, min(size, 100*len(body)+1024))
 	doc = append(doc, body[:head]...)
 	doc, err := c.decoder.DecodeAll([]byte(body[head:]), doc)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCompressed, err)
+		return nil, fmt.Errorf("%w: %w", ErrCompressed, err)
 	}
 	return doc, nil
 }
 
-func (c *codec) close() {
+// Close frees what the codec holds. It must not be used afterwards.
+func (c *Codec) Close() {
 	_ = c.encoder.Close() // has nothing to flush
 	c.decoder.Close()
 }
