@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	memorystore "session-api/internal/store/memory"
 )
 
@@ -143,9 +143,9 @@ func measureStoreIn(ctx context.Context, sessions, rounds int) (*storeFigures, e
 	}
 	f.Beyond = (heap()-before)/float64(sessions) - docBytes
 
-	keys := make([]store.Key, sessions)
+	keys := make([]backend.Key, sessions)
 	for n := range keys {
-		keys[n] = store.Key{Namespace: schema.DefaultNamespace, ID: nthID(n)}
+		keys[n] = backend.Key{Namespace: schema.DefaultNamespace, ID: nthID(n)}
 	}
 	for range rounds {
 		for i, cores := range readCores {
@@ -251,7 +251,7 @@ func (m *storeMeter) insert(ctx context.Context, s *memorystore.Store, count int
 // read reads with as many goroutines as cores, each of its own choice, and
 // returns the time of one read: what passes from one to the next, over all of
 // them.
-func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []store.Key, cores int) (float64, error) {
+func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []backend.Key, cores int) (float64, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 	var work sync.WaitGroup
 	counts, failed := make([]int, cores), make([]error, cores)

@@ -14,7 +14,7 @@ import (
 
 	"session-api/internal/cleanup"
 	"session-api/internal/config"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
 
@@ -85,7 +85,7 @@ func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string
 		return "", err
 	}
 	id := ""
-	if identified, ok := kept.(store.Identified); ok {
+	if identified, ok := kept.(backend.Identified); ok {
 		id, err = identified.Identity(ctx)
 	}
 	return id, errors.Join(err, kept.Close())

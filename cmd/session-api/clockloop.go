@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
 
@@ -13,7 +13,7 @@ const clockInterval = time.Second
 
 // clockLoop lets the store see the clock as long as it holds sessions back that a
 // clock which is ahead may have ended.
-func clockLoop(kept store.Store) func(context.Context) {
+func clockLoop(kept backend.Store) func(context.Context) {
 	return func(ctx context.Context) {
 		durable, ok := kept.(*bolt.Store)
 		if !ok {

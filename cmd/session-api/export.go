@@ -10,7 +10,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -49,10 +49,10 @@ func (e *exportJob) check() error {
 	return nil
 }
 
-func (e *exportJob) run(ctx context.Context, kept store.Store, _ *config.Config) error {
+func (e *exportJob) run(ctx context.Context, kept backend.Store, _ *config.Config) error {
 	e.work.Store, e.work.Now = kept, time.Now
 	err := e.work.Run(ctx, e.out)
-	if errors.Is(err, store.ErrBadCursor) {
+	if errors.Is(err, backend.ErrBadCursor) {
 		return usageError("-after is not a place that an export named")
 	}
 	return err

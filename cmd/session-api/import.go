@@ -11,7 +11,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -39,9 +39,9 @@ func (j *importJob) check() error {
 	return nil
 }
 
-func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
+func (j *importJob) run(ctx context.Context, kept backend.Store, c *config.Config) error {
 	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
-	j.work.Limits, _ = kept.(store.Limited)
+	j.work.Limits, _ = kept.(backend.Limited)
 	if err := j.askForRoom(ctx); err != nil {
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	}
@@ -49,7 +49,7 @@ func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config)
 	defer stop()
 	err := j.work.Run(ctx, newPatientReader(reading, j.in))
 	switch {
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, backend.ErrFull):
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	case errors.Is(err, transfer.ErrLongLine):
 		return fmt.Errorf("%w (SESSION_MAX_BYTES)", err)
@@ -76,7 +76,7 @@ func (j *importJob) askForRoom(ctx context.Context) error {
 		return nil //nolint:nilerr // as above
 	}
 	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Limits: j.work.Limits, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
-	if err := dry.Run(ctx, file); errors.Is(err, store.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
+	if err := dry.Run(ctx, file); errors.Is(err, backend.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
 		return err
 	}
 	// What else is wrong stops the import at its line.
@@ -102,7 +102,7 @@ func (j *importJob) summary(took time.Duration, err error) string {
 	if !j.work.DryRun && (err == nil || errors.Is(err, transfer.ErrMissing)) {
 		text += fmt.Sprintf("; present now: %d", j.work.Present())
 	}
-	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, store.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrFewLines) {
+	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, backend.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrFewLines) {
 		return text
 	}
 	text += fmt.Sprintf("; to go on: session-api import -skip %d", j.work.Skip+n.Lines)

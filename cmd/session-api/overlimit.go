@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // overLimitInterval is how often the log says that the store is over its limits.
@@ -13,7 +13,7 @@ const overLimitInterval = time.Hour
 
 // overLimitLoop says so again and again, as long as it is. The store itself has
 // said it when it was opened.
-func overLimitLoop(kept store.Store, policy string, logger *slog.Logger) func(context.Context) {
+func overLimitLoop(kept backend.Store, policy string, logger *slog.Logger) func(context.Context) {
 	return func(ctx context.Context) {
 		ticker := time.NewTicker(overLimitInterval)
 		defer ticker.Stop()
@@ -28,7 +28,7 @@ func overLimitLoop(kept store.Store, policy string, logger *slog.Logger) func(co
 	}
 }
 
-func sayOverLimit(ctx context.Context, kept store.Store, policy string, now time.Time, logger *slog.Logger) {
+func sayOverLimit(ctx context.Context, kept backend.Store, policy string, now time.Time, logger *slog.Logger) {
 	st, err := kept.Stats(ctx, now)
 	if err != nil || !st.OverLimit {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 )
@@ -76,7 +76,7 @@ func TestOverLimitIsSaidAgain(t *testing.T) {
 	kept, err := bolt.Open(now, bolt.Options{Dir: dir})
 	require.NoError(t, err)
 	fill(t, kept, 3)
-	page, err := kept.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 10})
+	page, err := kept.List(t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 10})
 	require.NoError(t, err)
 	require.NotEmpty(t, page.Sessions)
 	require.NoError(t, kept.Close())

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"session-api/internal/config"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const transferUsage = `Usage: session-api export [-namespace NAME] [-after PLACE] > FILE
@@ -117,7 +117,7 @@ type transferJob interface {
 	// check returns what is wrong with the arguments.
 	check() error
 	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
-	run(ctx context.Context, kept store.Store, c *config.Config) error
+	run(ctx context.Context, kept backend.Store, c *config.Config) error
 	progressing
 	// summary says in one line what was done in that time and, where err says
 	// that it is not all, how to go on.

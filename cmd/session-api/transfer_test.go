@@ -19,7 +19,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/servicetest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -101,7 +101,7 @@ func someSession(t *testing.T, n int) schema.Session {
 }
 
 // fill creates so many sessions.
-func fill(t *testing.T, kept store.Store, count int) {
+func fill(t *testing.T, kept backend.Store, count int) {
 	t.Helper()
 	sessions := make([]schema.Session, count)
 	for n := range sessions {
@@ -120,13 +120,13 @@ func fill(t *testing.T, kept store.Store, count int) {
 
 // contents are the records of all sessions, by namespace and id, with what is
 // made of them.
-func contents(t *testing.T, kept store.Store) map[string]string {
+func contents(t *testing.T, kept backend.Store) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	names, err := kept.Namespaces(t.Context(), time.Now())
 	require.NoError(t, err)
 	for _, name := range names {
-		for q := (store.Query{Namespace: name, Limit: 256}); ; {
+		for q := (backend.Query{Namespace: name, Limit: 256}); ; {
 			page, err := kept.List(t.Context(), time.Now(), q)
 			require.NoError(t, err)
 			for _, sess := range page.Sessions {
@@ -179,7 +179,7 @@ func TestTransfer(t *testing.T) {
 		assert.Equal(t, here.CLI("PEXPIRETIME", key), there.CLI("PEXPIRETIME", key))
 	}
 	for _, name := range spaces {
-		q := store.Query{Namespace: name, UserID: "user-5", Limit: 256}
+		q := backend.Query{Namespace: name, UserID: "user-5", Limit: 256}
 		want, err := source.List(t.Context(), time.Now(), q)
 		require.NoError(t, err)
 		got, err := target.List(t.Context(), time.Now(), q)

@@ -15,12 +15,13 @@ import (
 	"session-api/internal/httpserver"
 	"session-api/internal/logging"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/tracing"
 )
 
 // newService makes everything that the settings ask for on top of the store,
 // which it closes in the end, and puts it together.
-func newService(c config.Config, kept store.Store, logger *slog.Logger) (*service, error) {
+func newService(c config.Config, kept backend.Store, logger *slog.Logger) (*service, error) {
 	c.EnsureSecret()
 	rules := c.Rules()
 	tracer, err := startTracing(c, logger)
@@ -36,7 +37,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	files.Own = append(c.OwnFiles(), logFiles()...)
 	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
 	files.StoreKind = kept.Name()
-	if identified, ok := kept.(store.Identified); ok {
+	if identified, ok := kept.(backend.Identified); ok {
 		files.Identity = identified.Identity
 	}
 	var swept cleanup.Sweeper = kept
@@ -54,7 +55,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	face.Kept = kept
 	face.StoreIsShared = files.Locker != nil
 	face.AccessLog.Lines = logging.JSONLines(logger)
-	if filed, ok := kept.(store.Filed); ok {
+	if filed, ok := kept.(backend.Filed); ok {
 		face.DataFile = filed.File
 	}
 	server, err := api.New(face)
@@ -79,7 +80,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 // closeSettled closes the store once nothing of the API's uses it any more. One
 // that hangs does not hold the end: a store that is closed says that it is
 // unavailable.
-func closeSettled(server *api.Server, kept store.Store) error {
+func closeSettled(server *api.Server, kept backend.Store) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endGrace)
 	defer cancel()
 	server.Settle(ctx)

@@ -3,7 +3,7 @@ package api
 import (
 	"net/http"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -18,7 +18,7 @@ var (
 // an export does.
 func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
 	work := transfer.Backup{Store: s.Kept, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
-	if _, ok := s.Kept.(store.Snapshotter); !ok {
+	if _, ok := s.Kept.(backend.Snapshotter); !ok {
 		return errNoBackup
 	}
 	w.Header()["Content-Type"] = recordTypes[:1]

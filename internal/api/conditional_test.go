@@ -133,19 +133,19 @@ func TestETagsOfRecords(t *testing.T) {
 // A late write does not bring back what is gone by itself: it was somebody's
 // session, whose token would open it again.
 func TestPutOfWhatExpiredOrGaveWay(t *testing.T) {
-	gone := map[string]func(s *service, b *backend){
-		"expired, not noticed": func(s *service, _ *backend) { s.clock.advance(time.Minute) },
-		"expired a moment ago": func(s *service, _ *backend) { s.clock.advance(time.Minute + time.Millisecond) },
-		"expired and swept": func(s *service, _ *backend) {
+	gone := map[string]func(s *service, b *serviceCaller){
+		"expired, not noticed": func(s *service, _ *serviceCaller) { s.clock.advance(time.Minute) },
+		"expired a moment ago": func(s *service, _ *serviceCaller) { s.clock.advance(time.Minute + time.Millisecond) },
+		"expired and swept": func(s *service, _ *serviceCaller) {
 			s.clock.advance(time.Minute)
 			_, err := s.store.Sweep(s.t.Context(), s.clock.Now())
 			require.NoError(s.t, err)
 		},
-		"expired and read": func(s *service, b *backend) {
+		"expired and read": func(s *service, b *serviceCaller) {
 			s.clock.advance(time.Minute)
 			b.do("GET", foreign, "").problem(404, "session_not_found")
 		},
-		"evicted": func(_ *service, b *backend) { b.create("", "") },
+		"evicted": func(_ *service, b *serviceCaller) { b.create("", "") },
 	}
 	for name, leave := range gone {
 		t.Run(name, func(t *testing.T) {

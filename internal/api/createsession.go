@@ -6,6 +6,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // createSession stores a new session, and ends all that the request came with
@@ -36,7 +37,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 			s.keepCredential(w, &cred, &sess, moved)
 			writeSession(w, http.StatusOK, &sess)
 			return nil
-		case err != nil && !errors.Is(err, store.ErrNotFound):
+		case err != nil && !errors.Is(err, backend.ErrNotFound):
 			return err
 		}
 	}

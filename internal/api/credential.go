@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/token"
 )
 
@@ -201,7 +201,7 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 // leadsTo returns the id of the live session that an id opens, empty for none.
 func (s *Server) leadsTo(ctx context.Context, id string) (string, error) {
 	sess, err := s.Sessions.Peek(ctx, s.Now(), key(id))
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, backend.ErrNotFound) {
 		return "", nil
 	}
 	return sess.ID, err

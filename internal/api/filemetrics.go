@@ -3,11 +3,11 @@ package api
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // fileCollector reads how the data file is when the metrics are asked for.
-type fileCollector struct{ file func() store.FileStats }
+type fileCollector struct{ file func() backend.FileStats }
 
 var (
 	descFileWritable = fileDesc("writable", "1 where any change can be made, 0 otherwise; /stats says why in words.")

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const (
@@ -24,28 +24,28 @@ const (
 // has its answer. The zero value is ready to use.
 type lateTouches struct {
 	mu      sync.Mutex
-	running map[store.Key]struct{}
+	running map[backend.Key]struct{}
 	closed  bool
 	all     sync.WaitGroup
 }
 
 // begin reports whether a touch of the key may start: not beside another of the
 // same session, and not beyond maxLateTouches. It is to be ended.
-func (t *lateTouches) begin(key store.Key) bool {
+func (t *lateTouches) begin(key backend.Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.running[key]; ok || t.closed || len(t.running) >= maxLateTouches {
 		return false
 	}
 	if t.running == nil {
-		t.running = make(map[store.Key]struct{})
+		t.running = make(map[backend.Key]struct{})
 	}
 	t.running[key] = struct{}{}
 	t.all.Add(1)
 	return true
 }
 
-func (t *lateTouches) end(key store.Key) {
+func (t *lateTouches) end(key backend.Key) {
 	t.mu.Lock()
 	delete(t.running, key)
 	t.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Sessi
 		}
 	}()
 	res.sess, res.err = s.Sessions.MoveTo(ctx, now, sess, until)
-	if res.err != nil && !errors.Is(res.err, store.ErrNotFound) && s.notices.due("touch", now) {
+	if res.err != nil && !errors.Is(res.err, backend.ErrNotFound) && s.notices.due("touch", now) {
 		s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
 	}
 	return res
@@ -97,7 +97,7 @@ func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Sessi
 // waits for that a third of VerifyTimeout, and not beyond end. What takes longer
 // goes on by itself, and what fails changes nothing: the session was read. moved
 // reports whether the deadline has moved by now. The only error is
-// store.ErrNotFound: the session has ended since.
+// backend.ErrNotFound: the session has ended since.
 func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schema.Session, end time.Time) (_ schema.Session, moved bool, err error) {
 	k := key(id)
 	until, due := s.Sessions.Slide(now, k, &sess)
@@ -129,7 +129,7 @@ func (s *Server) touchLate(r *http.Request, now time.Time, id string, sess schem
 	switch {
 	case res.err == nil:
 		return res.sess, true, nil
-	case errors.Is(res.err, store.ErrNotFound):
+	case errors.Is(res.err, backend.ErrNotFound):
 		return schema.Session{}, false, res.err
 	}
 	return sess, false, nil

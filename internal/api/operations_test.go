@@ -21,6 +21,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -46,23 +47,23 @@ func (f *faultyStore) Create(ctx context.Context, now time.Time, s schema.Sessio
 	return f.Store.Create(ctx, now, s)
 }
 
-func (f *faultyStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *faultyStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.failure(); err != nil {
 		return schema.Session{}, err
 	}
 	return f.Store.Get(ctx, now, key)
 }
 
-func (f *faultyStore) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *faultyStore) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.failure(); err != nil {
 		return schema.Session{}, err
 	}
 	return f.Store.Peek(ctx, now, key)
 }
 
-func (f *faultyStore) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (f *faultyStore) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	if err := f.failure(); err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
 	return f.Store.Stats(ctx, now)
 }
@@ -85,7 +86,7 @@ func TestAStoreThatIsDownIsNotASignedOutUser(t *testing.T) {
 	c.create("")
 	c.do("GET", "/readyz", "").expect(200)
 
-	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379: secret detail", store.ErrUnavailable))
+	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379: secret detail", backend.ErrUnavailable))
 	for _, r := range []struct{ method, path, body string }{
 		{"GET", "/api/session", ""},
 		{"PUT", "/api/session", `{}`},
@@ -129,7 +130,7 @@ func TestAFullStoreAnswers503(t *testing.T) {
 
 type panickingStore struct{ *memory.Store }
 
-func (panickingStore) Peek(context.Context, time.Time, store.Key) (schema.Session, error) {
+func (panickingStore) Peek(context.Context, time.Time, backend.Key) (schema.Session, error) {
 	panic("the store has a bug")
 }
 
@@ -240,7 +241,7 @@ func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", cleanup.ErrBusy)}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	s.client().do("POST", "/api/cleanup", "").problem(409, "cleanup_running")
-	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", store.ErrUnavailable)
+	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", backend.ErrUnavailable)
 	s.client().do("POST", "/api/cleanup", "").problem(503, "store_unavailable")
 }
 
@@ -368,10 +369,10 @@ type leavingStore struct {
 	leave context.CancelFunc
 }
 
-func (l *leavingStore) Get(ctx context.Context, _ time.Time, _ store.Key) (schema.Session, error) {
+func (l *leavingStore) Get(ctx context.Context, _ time.Time, _ backend.Key) (schema.Session, error) {
 	l.leave()
 	<-ctx.Done()
-	return schema.Session{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	return schema.Session{}, fmt.Errorf("%w: %w", backend.ErrUnavailable, ctx.Err())
 }
 
 func TestAClientThatLeavesIsNoFailure(t *testing.T) {

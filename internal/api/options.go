@@ -11,6 +11,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Options are what a Server is made of. Sessions, Rules, Cleaner, Logger and
@@ -22,7 +23,7 @@ type Options struct {
 	Logger   *slog.Logger
 	// DataFile says how the file is that the store keeps sessions in; nil where it
 	// has none.
-	DataFile func() store.FileStats
+	DataFile func() backend.FileStats
 	// Contract is the OpenAPI document, as it is served.
 	Contract []byte
 	// Readme is the README, as it is served.
@@ -82,7 +83,7 @@ type Options struct {
 
 	// Kept is what keeps the sessions, where Sessions have a store around it that
 	// does not say what else it can do; theirs by default.
-	Kept store.Store
+	Kept backend.Store
 	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
 	// any number.
 	BackupRate int64

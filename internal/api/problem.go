@@ -11,6 +11,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // The codes of errors that HTTP or the service itself gives rise to; those of
@@ -167,7 +168,7 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var p *problem
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
-	var unready *store.UnreadyError
+	var unready *backend.UnreadyError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
@@ -175,15 +176,15 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return invalid.Code, invalid.Detail, invalid.Fields
 	case errors.As(err, &tooLong):
 		return schema.CodeTooLarge, "The body is over the size limit.", nil
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return codeUnauthorized, errUnauthorized.detail, nil
 	case errors.Is(err, store.ErrUserLimit):
 		return codeUserLimit, "The user has as many sessions as one may have. End one of them first.", nil
-	case errors.Is(err, store.ErrEnded):
+	case errors.Is(err, backend.ErrEnded):
 		return codeSessionEnded, "A session of this id was ended or expired lately. Send revive=true to begin it anew.", nil
 	case errors.Is(err, store.ErrNotCurrent):
 		return codeNotCurrent, "The id or token is an old one, within the grace of a regenerate, and somebody has a newer one. Nothing was changed. To sign in, create a new session.", nil
-	case errors.Is(err, store.ErrBadCursor):
+	case errors.Is(err, backend.ErrBadCursor):
 		return codeInvalidQuery, "The cursor is not one of this list.", nil
 	case errors.Is(err, cleanup.ErrBusy):
 		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
@@ -191,13 +192,13 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. The log says more.", nil
 	case errors.Is(err, cleanup.ErrDirectory):
 		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. The log says more.", nil
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, backend.ErrFull):
 		return codeStoreFull, "No session can be added at present. Try again later.", nil
-	case errors.Is(err, store.ErrDamaged):
+	case errors.Is(err, backend.ErrDamaged):
 		return codeDamagedSession, "What is stored under this id is not a session's document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &unready):
 		return codeStoreUnavailable, unready.Reason, nil
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, backend.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return codeRequestTimeout, "Send the whole body without pausing.", nil

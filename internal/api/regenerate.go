@@ -5,6 +5,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // regenerateSession gives the session a new id, and its caller a new token. With a
@@ -68,7 +69,7 @@ func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) e
 
 // renew gives a session a new id, and perhaps a user, even if its caller does not
 // wait for it.
-func (s *Server) renew(r *http.Request, key store.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
+func (s *Server) renew(r *http.Request, key backend.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
 	ctx, cancel := revocation(r)
 	defer cancel()
 	if how.User != nil {

@@ -14,6 +14,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Server answers the routes of the contract.
@@ -124,8 +125,8 @@ func (s *Server) Drain() {
 }
 
 // key names a session of the caller's own routes.
-func key(id string) store.Key {
-	return store.Key{Namespace: schema.DefaultNamespace, ID: id}
+func key(id string) backend.Key {
+	return backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 }
 
 // revokeTimeout is how long ending a session may take after its caller left.

@@ -7,6 +7,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // sessionHandlers are the handlers of a session, wherever it is found: the caller's
@@ -95,11 +96,11 @@ func (h sessionHandlers) read(w http.ResponseWriter, r *http.Request, sub *subje
 
 // isAbsent reports whether the request has no live session.
 func isAbsent(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, errNoCredential) || errors.Is(err, errUnauthorized)
+	return errors.Is(err, backend.ErrNotFound) || errors.Is(err, errNoCredential) || errors.Is(err, errUnauthorized)
 }
 
 // fetch reads the session of the key, as a use that moves its deadline or not.
-func (s *Server) fetch(r *http.Request, key store.Key, touch bool) (sess schema.Session, moved bool, err error) {
+func (s *Server) fetch(r *http.Request, key backend.Key, touch bool) (sess schema.Session, moved bool, err error) {
 	if touch {
 		return s.Sessions.Access(r.Context(), s.Now(), key)
 	}
@@ -163,14 +164,14 @@ func (h sessionHandlers) change(w http.ResponseWriter, r *http.Request, types []
 	}
 	var sess schema.Session
 	var moved bool
-	err = store.ErrNotFound
+	err = backend.ErrNotFound
 	if sub.key.ID != "" {
 		sess, moved, err = h.sessionsOf(&sub.credential).Update(r.Context(), h.Now(), sub.key, store.Update{
 			Change: sub.bounded(change), If: cond, Allow: h.limitGrowth(w, r, &sub.credential, allowUser(&sub.credential)), Slide: touch,
 		})
 	}
 	status := http.StatusOK
-	if errors.Is(err, store.ErrNotFound) && creates {
+	if errors.Is(err, backend.ErrNotFound) && creates {
 		if cond != nil { // If-Match cannot hold of what is not there
 			return errPreconditionFailed
 		}

@@ -9,12 +9,13 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // subject is the session that a request is about, and the caller's credential,
 // which says what it may do there.
 type subject struct {
-	key store.Key // without an ID where the request opens no session
+	key backend.Key // without an ID where the request opens no session
 	credential
 }
 
@@ -37,32 +38,32 @@ func (s *Server) findNamed(_ http.ResponseWriter, r *http.Request) (subject, err
 // sessionKey names the session that a service route is about. Returns
 // errInvalidID for an id that no session can have: a caller that took a 404 for
 // "there is none yet" would lose what it goes on to write.
-func sessionKey(r *http.Request) (store.Key, error) {
+func sessionKey(r *http.Request) (backend.Key, error) {
 	id := chi.URLParam(r, "id")
 	if id == "" { // /api/sessions//touch
-		return store.Key{}, errNoRoute
+		return backend.Key{}, errNoRoute
 	}
 	if r.URL.RawPath != "" { // then chi saw the path as it was sent
 		var err error
 		if id, err = url.PathUnescape(id); err != nil {
-			return store.Key{}, errInvalidID
+			return backend.Key{}, errInvalidID
 		}
 	}
 	if !schema.ValidForeignID(id) {
-		return store.Key{}, errInvalidID
+		return backend.Key{}, errInvalidID
 	}
 	q, err := query(r)
 	if err != nil {
-		return store.Key{}, err
+		return backend.Key{}, err
 	}
 	space, err := namespace(q)
-	return store.Key{Namespace: space, ID: id}, err
+	return backend.Key{Namespace: space, ID: id}, err
 }
 
 // notFoundByID is err as the service routes have it: a session that is not there is no
 // matter of credentials.
 func notFoundByID(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, backend.ErrNotFound) {
 		return errSessionNotFound
 	}
 	return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -85,7 +85,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
-	work.Limits, _ = s.Kept.(store.Limited)
+	work.Limits, _ = s.Kept.(backend.Limited)
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
@@ -120,7 +120,7 @@ func stoppedImport(r *http.Request, err error, stored int64) error {
 		detail += "; it is the last line and does not end with a line break, so the file may have been cut off"
 	}
 	said := "Line %d: %s. Before it, %d sessions were stored."
-	if errors.Is(at.Err, store.ErrFull) { // several lines are stored at once
+	if errors.Is(at.Err, backend.ErrFull) { // several lines are stored at once
 		said = "Line %d: %s. Before it, or at the same time, %d sessions were stored."
 	}
 	detail = fmt.Sprintf(said, at.Line, strings.TrimSuffix(detail, "."), stored)

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"session-api/internal/lazydeadline"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // verifyPath is the endpoint of forward auth: gateways ask there whether a
@@ -43,7 +44,7 @@ func isVerify(r *http.Request) bool {
 type authRequest struct {
 	start     time.Time
 	requestID [1]string // the header's value
-	late      store.LateContext
+	late      lazydeadline.Context
 	identity  [4]string // the headers' values
 }
 
@@ -143,7 +144,7 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 func (s *Server) verifyCredential(r *http.Request, ar *authRequest) (credential, error) {
 	cred, err := s.readCredential(r)
 	if err == nil && len(cred.more) > 0 {
-		ctx := &store.LateContext{Context: r.Context(), At: ar.start.Add(s.VerifyTimeout)}
+		ctx := &lazydeadline.Context{Context: r.Context(), At: ar.start.Add(s.VerifyTimeout)}
 		defer ctx.Release()
 		err = s.settle(ctx, &cred)
 	}
@@ -172,7 +173,7 @@ func (s *Server) refuseCredential(err error) authDecision {
 
 // refuse is the decision where the store failed with err.
 func refuse(err error) authDecision {
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, backend.ErrNotFound) {
 		return authDecision{status: http.StatusUnauthorized, err: errUnauthorized}
 	}
 	return authDecision{status: http.StatusServiceUnavailable, err: unverifiedError{err}}
@@ -182,7 +183,7 @@ func refuse(err error) authDecision {
 type unverifiedError struct{ cause error }
 
 func (e unverifiedError) Error() string { return "verifying: " + e.cause.Error() }
-func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
+func (unverifiedError) Unwrap() error   { return backend.ErrUnavailable }
 
 // look reads the session as its user does, within the time that a gateway
 // waits. Once it is read, that is the answer: what becomes of the deadline keeps

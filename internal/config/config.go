@@ -18,7 +18,7 @@ import (
 
 	"session-api/internal/api"
 	"session-api/internal/memlimit"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/redis"
 )
@@ -81,7 +81,7 @@ func defaults() Config {
 	return Config{
 		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
 		Store:  Store{SyncTimeout: bolt.DefaultPatience},
-		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
+		Events: Events{Buffer: backend.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
 		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // A backup is the records of all sessions as they were at one moment, between a
@@ -66,7 +66,7 @@ func isFrame(line []byte) bool {
 
 // Backup writes a backup. It is for one Run.
 type Backup struct {
-	Store   store.Store
+	Store   backend.Store
 	Version string
 	Now     func() time.Time
 	// Rate is how many bytes are written in a second at most; 0 for any number.
@@ -87,7 +87,7 @@ func (b *Backup) Sessions() int64 { return b.sessions.Load() }
 // Run writes all that the store holds now. Returns ErrNoSnapshot before it has
 // written anything, ErrInterrupted if ctx ended it, and w's error.
 func (b *Backup) Run(ctx context.Context, w io.Writer) error {
-	from, ok := b.Store.(store.Snapshotter)
+	from, ok := b.Store.(backend.Snapshotter)
 	if !ok {
 		return ErrNoSnapshot
 	}

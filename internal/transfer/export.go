@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // ErrInterrupted: the context ended the work before it was done.
@@ -22,7 +22,7 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Export writes the records of sessions. It is for one Run.
 type Export struct {
-	Store store.Store
+	Store backend.Store
 	Now   func() time.Time
 	// Only is the one namespace that is exported; empty for all.
 	Only string
@@ -64,7 +64,7 @@ const (
 
 // Run writes the records, each with a line break, in the order of namespaces.
 // Between two pages all that it has is handed to w. Returns ErrInterrupted if
-// ctx ended it, store.ErrBadCursor if Done is no place of this store, and the
+// ctx ended it, backend.ErrBadCursor if Done is no place of this store, and the
 // error of the store or of w.
 func (e *Export) Run(ctx context.Context, w io.Writer) error {
 	names := []string{e.Only}
@@ -95,7 +95,7 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 func (e *Export) namespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
 	found := false
 	for limit := smallPage; ; {
-		page, err := e.Store.List(ctx, e.Now(), store.Query{Namespace: name, Limit: limit, Cursor: cursor})
+		page, err := e.Store.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}

@@ -12,22 +12,22 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Import puts the sessions of records into a store. A session that is there
 // already, was ended there lately or has expired is left out, so that an import
 // can be repeated. No other session goes for it: where there is no room left, it
-// stops with store.ErrFull. The lines that a backup has around its records are
+// stops with backend.ErrFull. The lines that a backup has around its records are
 // passed over. It is for one Run.
 type Import struct {
-	Store store.Store
+	Store backend.Store
 	// Rules say how large a document may be. Their other rules are not applied:
 	// what was stored comes back as it was.
 	Rules *schema.Rules
 	Now   func() time.Time
 	// Limits is what the store may drop sessions by; nil where it has none.
-	Limits store.Limited
+	Limits backend.Limited
 	// Skip is how many lines at the beginning are left out.
 	Skip int64
 	// DryRun: nothing is stored, only counted. What was ended lately counts as
@@ -46,7 +46,7 @@ type Import struct {
 
 // key is a session that was stored, and its deadline in ms.
 type key struct {
-	store.Key
+	backend.Key
 	expires int64
 }
 
@@ -178,7 +178,7 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 		err = j.find(ctx, now, sess.Key())
 	} else {
 		err = j.Store.Create(ctx, now, *sess)
-		if errors.Is(err, store.ErrLapsed) { // nobody ended it, and this one lives
+		if errors.Is(err, backend.ErrLapsed) { // nobody ended it, and this one lives
 			err = j.Store.Revive(ctx, now, *sess)
 		}
 	}
@@ -186,9 +186,9 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 	case err == nil:
 		j.stored.Add(1)
 		j.note(sess)
-	case errors.Is(err, store.ErrExists):
+	case errors.Is(err, backend.ErrExists):
 		j.existing.Add(1)
-	case errors.Is(err, store.ErrEnded):
+	case errors.Is(err, backend.ErrEnded):
 		j.ended.Add(1)
 	default:
 		return err
@@ -197,13 +197,13 @@ func (j *Import) store(ctx context.Context, sess *schema.Session) error {
 }
 
 // find returns what Create of the key would.
-func (j *Import) find(ctx context.Context, now time.Time, key store.Key) error {
+func (j *Import) find(ctx context.Context, now time.Time, key backend.Key) error {
 	found, err := j.Store.Peek(ctx, now, key)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return nil
 	case err == nil && found.ID == key.ID: // and not the successor of it
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	return err
 }
@@ -240,7 +240,7 @@ func (j *Import) checkPresent(ctx context.Context) error {
 		}
 		_, err := j.Store.Peek(ctx, now, j.keys[i].Key)
 		switch {
-		case errors.Is(err, store.ErrNotFound):
+		case errors.Is(err, backend.ErrNotFound):
 			missing++
 		case err != nil:
 			return interruptedOr(ctx, err)
@@ -254,11 +254,11 @@ func (j *Import) checkPresent(ctx context.Context) error {
 }
 
 // RoomError is that of a dry run that has found too little room. It is a kind of
-// store.ErrFull.
+// backend.ErrFull.
 type RoomError struct {
 	// Sessions of Bytes are to be stored, where there is room for Free.
 	Sessions, Bytes int64
-	Free            store.Room
+	Free            backend.Room
 }
 
 func (e *RoomError) Error() string {
@@ -275,8 +275,8 @@ func (e *RoomError) Error() string {
 	return text
 }
 
-// Unwrap returns store.ErrFull.
-func (e *RoomError) Unwrap() error { return store.ErrFull }
+// Unwrap returns backend.ErrFull.
+func (e *RoomError) Unwrap() error { return backend.ErrFull }
 
 // checkRoom looks whether all that would be stored fits in.
 func (j *Import) checkRoom(ctx context.Context) error {

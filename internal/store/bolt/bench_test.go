@@ -16,7 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 )
@@ -46,7 +46,7 @@ func template(tb testing.TB) schema.Session {
 }
 
 // fill creates n sessions, many at once, and returns them.
-func fill(tb testing.TB, s store.Store, n int) []schema.Session {
+func fill(tb testing.TB, s backend.Store, n int) []schema.Session {
 	tb.Helper()
 	sess := template(tb)
 	all := make([]schema.Session, n)
@@ -91,7 +91,7 @@ func fsyncs(b *testing.B, dir string) float64 {
 }
 
 // swap changes sessions from many goroutines, each its own ones in turn.
-func swap(b *testing.B, s store.Store, all []schema.Session, writers int) (perSecond float64) {
+func swap(b *testing.B, s backend.Store, all []schema.Session, writers int) (perSecond float64) {
 	b.Helper()
 	share := len(all) / writers
 	var left atomic.Int64

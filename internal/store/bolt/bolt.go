@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -22,7 +22,7 @@ type Options struct {
 	Existing bool
 	// ReadOnly: the file is read, and nothing is written, made or changed in the
 	// directory, which may be on a volume that takes no writes. Changes get
-	// store.ErrReadOnly. Any number of processes may read a directory like that, as
+	// backend.ErrReadOnly. Any number of processes may read a directory like that, as
 	// long as none writes it.
 	ReadOnly bool
 	// Memory are the settings of the store in memory. OnEvent works there as
@@ -43,7 +43,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Store is a store.Store. What it does not change is the store in memory's.
+// Store is a backend.Store. What it does not change is the store in memory's.
 type Store struct {
 	*memory.Store
 
@@ -67,8 +67,8 @@ type Store struct {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
-	_ store.Filed = (*Store)(nil)
+	_ backend.Store = (*Store)(nil)
+	_ backend.Filed = (*Store)(nil)
 )
 
 // Open opens the store in a directory, and loads what has not expired at now.
@@ -86,12 +86,12 @@ func Open(now time.Time, o Options) (*Store, error) {
 	s.locks.init()
 	s.graces.init()
 	heed := o.Memory.OnEvent
-	o.Memory.OnEvent = func(ev store.Event) {
+	o.Memory.OnEvent = func(ev backend.Event) {
 		switch {
 		case s.readOnly:
-		case ev.Type == store.EventExpired, ev.Type == store.EventEvicted:
+		case ev.Type == backend.EventExpired, ev.Type == backend.EventEvicted:
 			s.queue.mark(ev.Session)
-		case ev.Type == store.EventCreated:
+		case ev.Type == backend.EventCreated:
 			s.held.forget(ev.Session)
 		}
 		if heed != nil {
@@ -195,7 +195,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 // Name is "bolt".
 func (s *Store) Name() string { return "bolt" }
 
-// Sweep implements store.Store.
+// Sweep implements backend.Store.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	s.LookAtClock(now)
 	n, err := s.Store.Sweep(ctx, now)
@@ -206,7 +206,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return n, err
 }
 
-// Ping implements store.Store: see Options.UnreadyAfter. One that is only read is
+// Ping implements backend.Store: see Options.UnreadyAfter. One that is only read is
 // ready for that.
 func (s *Store) Ping(context.Context) error {
 	if s.readOnly {
@@ -215,8 +215,8 @@ func (s *Store) Ping(context.Context) error {
 	return s.committer.unready(s.unreadyAfter)
 }
 
-// File implements store.Filed.
-func (s *Store) File() store.FileStats { return s.committer.file() }
+// File implements backend.Filed.
+func (s *Store) File() backend.FileStats { return s.committer.file() }
 
 // closePatience is how long Close waits for the disk to take a transaction.
 const closePatience = 5 * time.Second
@@ -237,7 +237,7 @@ func (s *Store) Close() error {
 			stopped = true
 		case <-over.C:
 			if s.committer.commits.Load() == commits {
-				return fmt.Errorf("%w: the disk does not answer", store.ErrUnavailable)
+				return fmt.Errorf("%w: the disk does not answer", backend.ErrUnavailable)
 			}
 		}
 		over.Stop()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/storetest"
@@ -40,7 +40,7 @@ func options(dir string, limits storetest.Limits) bolt.Options {
 
 // suite opens stores of the conformance suite, each in a directory of its own.
 func suite(interval time.Duration) storetest.Open {
-	return func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	return func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		clock := storetest.NewFakeClock()
 		o := options(scratch(t), limits)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/storetest"
@@ -44,7 +44,7 @@ func TestClockAndRestarts(t *testing.T) {
 			ended, expired, long := create(s, 72*time.Hour), create(s, time.Minute), create(s, 72*time.Hour)
 			require.NoError(t, s.Delete(ctx, now, ended.Key(), 0))
 			_, err := s.Get(ctx, now.Add(time.Minute), expired.Key())
-			require.ErrorIs(t, err, store.ErrNotFound)
+			require.ErrorIs(t, err, backend.ErrNotFound)
 			require.NoError(t, s.Close())
 
 			s = reopen(now.Add(jump))
@@ -56,13 +56,13 @@ func TestClockAndRestarts(t *testing.T) {
 			defer func() { require.NoError(t, s.Close()) }()
 			for _, gone := range []schema.Session{ended, expired} {
 				_, err = s.Get(ctx, now, gone.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 			}
 			got, err := s.Get(ctx, now, long.Key())
 			require.NoError(t, err)
 			require.True(t, got.ExpiresAt.Equal(long.ExpiresAt))
 			if jump < 0 {
-				require.ErrorIs(t, s.Create(ctx, now, ended), store.ErrEnded)
+				require.ErrorIs(t, s.Create(ctx, now, ended), backend.ErrEnded)
 			}
 		})
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -134,7 +134,7 @@ func TestCollecting_again(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for i, sess := range ended {
-		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), store.ErrEnded, i)
+		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), backend.ErrEnded, i)
 	}
 	require.NoError(t, s.Close())
 }

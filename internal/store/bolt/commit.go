@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // How much goes into one transaction, so that it is over soon.
@@ -41,7 +41,7 @@ type batch struct {
 	deferred []marked
 	txid     uint64
 	// gone are keys whose sessions have ended, and that another key led to.
-	gone   []store.Key
+	gone   []backend.Key
 	writer *writer // nil if it has not come to that
 }
 
@@ -124,7 +124,7 @@ func (c *committer) write(w *writer, b *batch) {
 		most, over = batchMarks/16, batchOver/32
 	}
 	if c.collecting() {
-		b.collected = w.collect(c.portion(), c.passEnd, c.now.Load(), within(batchTime), func(key store.Key) {
+		b.collected = w.collect(c.portion(), c.passEnd, c.now.Load(), within(batchTime), func(key backend.Key) {
 			c.reconcile(w, b, marked{key: key})
 		})
 	}
@@ -157,7 +157,7 @@ func within(d time.Duration) func() bool {
 }
 
 // isLive reports whether memory has a session of the key, expired or not.
-func (c *committer) isLive(key store.Key) bool {
+func (c *committer) isLive(key backend.Key) bool {
 	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), key)
 	return err == nil && sess.ID == key.ID
 }
@@ -298,6 +298,6 @@ func (c *committer) lost(cause error) error {
 func (c *committer) refuse(ops []*operation) {
 	for _, op := range ops {
 		c.locks.unlock(op.places)
-		op.done <- fmt.Errorf("%w: %w", store.ErrReadOnly, c.cause)
+		op.done <- fmt.Errorf("%w: %w", backend.ErrReadOnly, c.cause)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // content is what a data file holds, less the sessions themselves.
@@ -35,7 +35,7 @@ type content struct {
 	// lapsed are the sessions that have expired lately, in the order of their
 	// deadlines: within the longest time that tombstones are kept.
 	lapsed []place
-	graces map[store.Key]grace
+	graces map[backend.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
 	// time is over, in no order; expiredPlaces those of sessions that have expired.
 	over          []uint64
@@ -135,7 +135,7 @@ type section struct {
 
 type numberedGrace struct {
 	number uint64
-	old    store.Key
+	old    backend.Key
 	to     grace
 }
 
@@ -217,7 +217,7 @@ func (p *section) entry(key, value []byte, off int64) error {
 
 // sum puts the sections together: of each key the last entry counts.
 func (c *collector) sum(now int64) *content {
-	all := &content{index: c.index, graces: make(map[store.Key]grace)}
+	all := &content{index: c.index, graces: make(map[backend.Key]grace)}
 	for _, p := range c.parts {
 		all.hasFormat = all.hasFormat || p.hasFormat
 		all.version = max(all.version, p.version)
@@ -303,7 +303,7 @@ func (c *collector) sumGraces(all *content, now int64) {
 		graces = append(graces, p.graces...)
 	}
 	slices.SortFunc(graces, func(a, b numberedGrace) int { return cmp.Compare(a.number, b.number) })
-	over := make(map[store.Key]uint64) // the last entries that are
+	over := make(map[backend.Key]uint64) // the last entries that are
 	for _, g := range graces {
 		delete(all.graces, g.old)
 		delete(over, g.old)

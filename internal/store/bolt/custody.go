@@ -12,7 +12,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What is here makes sure that the file which is written is the one that the next
@@ -192,7 +192,7 @@ func (c *committer) inspect() (os.FileInfo, error) {
 // doubt is a transaction of which nobody knows whether it is in the file.
 type doubt struct {
 	txid uint64
-	news map[store.Key]news
+	news map[backend.Key]news
 }
 
 // takeOver makes the file that was just opened this process's. Where it has no room

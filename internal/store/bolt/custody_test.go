@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
 )
@@ -195,9 +195,9 @@ func TestCustody_twoProcesses(t *testing.T) {
 	require.NoError(t, second.Create(t.Context(), now, template(t).WithID(schema.NewID())))
 
 	err = first.Create(t.Context(), now, template(t).WithID(schema.NewID()))
-	require.ErrorIs(t, err, store.ErrReadOnly)
+	require.ErrorIs(t, err, backend.ErrReadOnly)
 	first.requireReadOnly(sess)
-	require.ErrorIs(t, first.Ping(t.Context()), store.ErrUnavailable)
+	require.ErrorIs(t, first.Ping(t.Context()), backend.ErrUnavailable)
 	assert.False(t, first.File().Writable)
 	assert.Contains(t, first.File().State, "another process")
 	assert.Contains(t, l.String(), "level=ERROR")

@@ -15,7 +15,7 @@
 // writers share one fsync.
 //
 // An operation belongs to the committer, not to its writer: a writer that has
-// waited for too long gets store.ErrReadOnly and leaves, and the keys stay
+// waited for too long gets backend.ErrReadOnly and leaves, and the keys stay
 // locked until the operation is settled. Where the committer has not taken it
 // yet, it is withdrawn, and has not happened.
 //
@@ -151,7 +151,7 @@
 //
 // # Failure
 //
-// When a transaction fails, its writers get store.ErrReadOnly, and from then on
+// When a transaction fails, its writers get backend.ErrReadOnly, and from then on
 // all writers do, at once. Reads go on. The committer closes the file, and
 // tries again to open it and to write the marked keys, every half second or,
 // where a try takes long, less often. The first try that succeeds ends the

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What ends sessions waits for the disk in any case.
 
-// Delete implements store.Store.
-func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+// Delete implements backend.Store.
+func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	t, err := s.beginEnd(ctx, key)
 	if err != nil {
 		return err
@@ -26,10 +26,10 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 		}
 		return err
 	case revision != 0 && revision != was.Revision:
-		return store.ErrConflict
+		return backend.ErrConflict
 	}
 	return t.run(ctx, &operation{
-		keys:  []store.Key{key},
+		keys:  []backend.Key{key},
 		ends:  true,
 		write: func(w *writer) error { s.writeEnd(w, now, key); return nil },
 		apply: func() error {
@@ -40,7 +40,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 }
 
 // writeEnd writes that the session of the key is ended.
-func (s *Store) writeEnd(w *writer, now time.Time, key store.Key) {
+func (s *Store) writeEnd(w *writer, now time.Time, key backend.Key) {
 	w.endLead(key)
 	var t tomb
 	if s.tombstone > 0 {
@@ -49,7 +49,7 @@ func (s *Store) writeEnd(w *writer, now time.Time, key store.Key) {
 	w.bury(key, t)
 }
 
-// Regenerate implements store.Store.
+// Regenerate implements backend.Store.
 func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
 	if string(schema.DocID(next.Doc)) != next.ID {
 		return s.Store.Regenerate(ctx, now, old, next, graceUntil) // which says what is wrong
@@ -65,11 +65,11 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return err
 	}
 	if _, err := s.live(ctx, now, nextKey); err == nil {
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	leads, to := graceUntil.After(now) && next.UserID == was.UserID, grace{nextKey, graceUntil.UnixMilli()}
 	return t.run(ctx, &operation{
-		keys: []store.Key{key, nextKey},
+		keys: []backend.Key{key, nextKey},
 		ends: true,
 		size: len(next.Doc),
 		write: func(w *writer) error {
@@ -95,20 +95,20 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 // clearBatch is how many sessions Clear ends with one operation.
 const clearBatch = 1024
 
-// Clear implements store.Store. It ends the first sessions that match until
+// Clear implements backend.Store. It ends the first sessions that match until
 // there are none: one that is regenerated meanwhile changes its place in the
 // list, but does not escape.
-func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	ended := 0
 	s.giveUp(s.held.take(func(sess *schema.Session) bool {
 		return sess.Namespace == f.Namespace && sess.ID != f.Except && (f.UserID == "" || sess.UserID == f.UserID)
 	}))
 	for {
-		page, err := s.Store.List(ctx, now, store.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
+		page, err := s.Store.List(ctx, now, backend.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
 		if err != nil {
 			return ended, err
 		}
-		keys := make([]store.Key, 0, len(page.Sessions))
+		keys := make([]backend.Key, 0, len(page.Sessions))
 		for i := range page.Sessions {
 			if page.Sessions[i].ID != f.Except {
 				keys = append(keys, page.Sessions[i].Key())
@@ -126,9 +126,9 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 }
 
 // clear ends those of the sessions that still match.
-func (s *Store) clear(ctx context.Context, now time.Time, f store.Filter, keys []store.Key) (int, error) {
+func (s *Store) clear(ctx context.Context, now time.Time, f backend.Filter, keys []backend.Key) (int, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return 0, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 	}
 	t, err := s.beginEnd(ctx, keys...)
 	if err != nil {

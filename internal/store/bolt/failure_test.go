@@ -16,7 +16,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
 	"session-api/internal/store/memory"
@@ -44,14 +44,14 @@ type world struct {
 	o   bolt.Options
 
 	// held are the sessions that it holds, as told.
-	held map[store.Key]schema.Session
+	held map[backend.Key]schema.Session
 	// ended are those that were told to be ended.
-	ended []store.Key
+	ended []backend.Key
 }
 
 func newWorld(t *testing.T, dir string, interval time.Duration) *world {
 	t.Helper()
-	w := &world{t: t, dir: dir, held: map[store.Key]schema.Session{}}
+	w := &world{t: t, dir: dir, held: map[backend.Key]schema.Session{}}
 	w.o = bolt.Options{
 		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 100_000, Tombstone: time.Hour},
@@ -126,9 +126,9 @@ func (w *world) requireAll() {
 	}
 	for _, key := range w.ended {
 		_, err := w.Peek(w.t.Context(), now, key)
-		require.ErrorIs(w.t, err, store.ErrNotFound)
+		require.ErrorIs(w.t, err, backend.ErrNotFound)
 		late := template(w.t).WithID(key.ID)
-		require.ErrorIs(w.t, w.Create(w.t.Context(), now, late), store.ErrEnded)
+		require.ErrorIs(w.t, w.Create(w.t.Context(), now, late), backend.ErrEnded)
 	}
 	st, err := w.Stats(w.t.Context(), now)
 	require.NoError(w.t, err)
@@ -161,12 +161,12 @@ func (w *world) requireReadOnly(sess schema.Session) {
 		"Regenerate": func() error { return w.Regenerate(ctx, now, sess, sess.WithID(schema.NewID()), now) },
 		"Delete":     func() error { return w.Delete(ctx, now, sess.Key(), 0) },
 		"Clear": func() error {
-			_, err := w.Clear(ctx, now, store.Filter{Namespace: sess.Namespace})
+			_, err := w.Clear(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		},
 	} {
 		began := time.Now()
-		require.ErrorIs(w.t, write(), store.ErrReadOnly, name)
+		require.ErrorIs(w.t, write(), backend.ErrReadOnly, name)
 		within(w.t, began, name)
 	}
 	for range 100 {
@@ -185,7 +185,7 @@ func (w *world) untilFails() {
 		err := w.Create(w.t.Context(), now, sess)
 		within(w.t, tried)
 		if err != nil {
-			require.ErrorIs(w.t, err, store.ErrReadOnly)
+			require.ErrorIs(w.t, err, backend.ErrReadOnly)
 			return
 		}
 		w.held[sess.Key()] = sess
@@ -203,7 +203,7 @@ func (w *world) heals() {
 			w.held[sess.Key()] = sess
 			return
 		}
-		require.ErrorIs(w.t, err, store.ErrReadOnly)
+		require.ErrorIs(w.t, err, backend.ErrReadOnly)
 		require.Less(w.t, time.Since(began), patience, "it does not heal")
 		pause()
 	}
@@ -268,7 +268,7 @@ func TestDiskFailures(t *testing.T) {
 // was told that it is not sure: a slow disk writes in the end.
 func (w *world) settleUnknown() {
 	w.t.Helper()
-	page, err := w.List(w.t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 1_000_000})
+	page, err := w.List(w.t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 1_000_000})
 	require.NoError(w.t, err)
 	for i := range page.Sessions {
 		if sess := page.Sessions[i]; sess.Revision == 1 || w.held[sess.Key()].Revision > 0 {
@@ -291,7 +291,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 			return w.Regenerate(w.t.Context(), now, sess, sess.WithID(schema.NewID()), now.Add(time.Hour))
 		},
 		"Clear": func(w *world, sess, _ schema.Session) error {
-			_, err := w.Clear(w.t.Context(), now, store.Filter{Namespace: sess.Namespace})
+			_, err := w.Clear(w.t.Context(), now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		},
 	} {
@@ -306,7 +306,7 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 			ended := w.create()
 			w.end(ended)
 			disk.FailSyncsOfHead(2*pageSize(), syscall.EIO)
-			require.ErrorIs(t, act(w, sess, ended), store.ErrReadOnly)
+			require.ErrorIs(t, act(w, sess, ended), backend.ErrReadOnly)
 			disk.FailSyncs(0)
 			w.heals()
 			w.requireKept()
@@ -339,7 +339,7 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 			n, err := w.Sweep(t.Context(), later)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
-			require.ErrorIs(t, <-done, store.ErrNotFound)
+			require.ErrorIs(t, <-done, backend.ErrNotFound)
 			disk.SlowSyncs(0)
 			delete(w.held, sess.Key())
 			w.requireKept()
@@ -359,7 +359,7 @@ func TestSlowDisk_impatientWriters(t *testing.T) {
 	for range 20 {
 		running.Go(func() {
 			_, err := w.Swap(ctx, now, sess, changed(sess))
-			assert.ErrorIs(t, err, store.ErrReadOnly)
+			assert.ErrorIs(t, err, backend.ErrReadOnly)
 		})
 	}
 	running.Wait()

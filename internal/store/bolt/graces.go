@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // graces are the old keys that lead to a successor, as the file has them. The
@@ -13,22 +13,22 @@ import (
 // a session ends.
 type graces struct {
 	mu    sync.Mutex
-	byOld map[store.Key]grace
-	byNew map[store.Key]store.Key
+	byOld map[backend.Key]grace
+	byNew map[backend.Key]backend.Key
 }
 
 type grace struct {
-	to    store.Key
+	to    backend.Key
 	until int64
 }
 
 func (g *graces) init() {
-	g.byOld = make(map[store.Key]grace)
-	g.byNew = make(map[store.Key]store.Key)
+	g.byOld = make(map[backend.Key]grace)
+	g.byNew = make(map[backend.Key]backend.Key)
 }
 
 // set makes old lead to the successor, alone.
-func (g *graces) set(old store.Key, to grace) {
+func (g *graces) set(old backend.Key, to grace) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.drop(old)
@@ -40,7 +40,7 @@ func (g *graces) set(old store.Key, to grace) {
 }
 
 // to returns the key that leads to the session of the key, and until when.
-func (g *graces) to(key store.Key) (old store.Key, until int64, ok bool) {
+func (g *graces) to(key backend.Key) (old backend.Key, until int64, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	old, ok = g.byNew[key]
@@ -48,7 +48,7 @@ func (g *graces) to(key store.Key) (old store.Key, until int64, ok bool) {
 }
 
 // leads reports whether the key leads to a session.
-func (g *graces) leads(old store.Key) bool {
+func (g *graces) leads(old backend.Key) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, ok := g.byOld[old]
@@ -56,7 +56,7 @@ func (g *graces) leads(old store.Key) bool {
 }
 
 // of returns where the key leads.
-func (g *graces) of(old store.Key) (to grace, ok bool) {
+func (g *graces) of(old backend.Key) (to grace, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	to, ok = g.byOld[old]
@@ -64,14 +64,14 @@ func (g *graces) of(old store.Key) (to grace, ok bool) {
 }
 
 // olds returns the keys that lead to a session.
-func (g *graces) olds() []store.Key {
+func (g *graces) olds() []backend.Key {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Collect(maps.Keys(g.byOld))
 }
 
 // is reports whether that is where the key leads.
-func (g *graces) is(old store.Key, to grace) bool {
+func (g *graces) is(old backend.Key, to grace) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	found, ok := g.byOld[old]
@@ -79,13 +79,13 @@ func (g *graces) is(old store.Key, to grace) bool {
 }
 
 // leadTo reports whether a key leads to the session of this one.
-func (g *graces) leadTo(key store.Key) bool {
+func (g *graces) leadTo(key backend.Key) bool {
 	_, _, ok := g.to(key)
 	return ok
 }
 
 // endLead ends the grace that leads to the session of the key.
-func (g *graces) endLead(key store.Key) {
+func (g *graces) endLead(key backend.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if old, ok := g.byNew[key]; ok {
@@ -95,7 +95,7 @@ func (g *graces) endLead(key store.Key) {
 
 // forget ends the grace of the key, and the one that leads to it. It returns
 // the keys that do not lead anywhere any more.
-func (g *graces) forget(key store.Key) (ended []store.Key) {
+func (g *graces) forget(key backend.Key) (ended []backend.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if _, ok := g.byOld[key]; ok {
@@ -109,7 +109,7 @@ func (g *graces) forget(key store.Key) (ended []store.Key) {
 	return ended
 }
 
-func (g *graces) drop(old store.Key) {
+func (g *graces) drop(old backend.Key) {
 	if was, ok := g.byOld[old]; ok {
 		delete(g.byOld, old)
 		delete(g.byNew, was.to)
@@ -117,7 +117,7 @@ func (g *graces) drop(old store.Key) {
 }
 
 // sweep ends the graces that have run out at now, and returns their keys.
-func (g *graces) sweep(now int64) (ended []store.Key) {
+func (g *graces) sweep(now int64) (ended []backend.Key) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for old, at := range g.byOld {

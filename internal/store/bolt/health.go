@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // commitBounds are the upper bounds of how long transactions take, in seconds.
@@ -75,9 +75,9 @@ func (h *health) failingFor() time.Duration {
 }
 
 // file returns what others may know.
-func (c *committer) file() store.FileStats {
+func (c *committer) file() backend.FileStats {
 	h := &c.health
-	st := store.FileStats{
+	st := backend.FileStats{
 		State: "writable", Writable: true,
 		Bytes: h.fileBytes.Load(), FreeBytes: h.freeBytes.Load(), LiveBytes: h.liveBytes.Load(), VolumeFreeBytes: h.volumeFree.Load(),
 	}
@@ -110,9 +110,9 @@ func (c *committer) file() store.FileStats {
 func (c *committer) unready(after time.Duration) error {
 	switch {
 	case c.disowned.Load():
-		return &store.UnreadyError{Reason: "Another process has taken the data file.", Err: errDisowned}
+		return &backend.UnreadyError{Reason: "Another process has taken the data file.", Err: errDisowned}
 	case after > 0 && c.failed.isOn() && c.health.failingFor() >= after:
-		return &store.UnreadyError{Reason: "The data file cannot be written.", Err: errFailed}
+		return &backend.UnreadyError{Reason: "The data file cannot be written.", Err: errFailed}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // While nothing can be written, the store says so; it is not ready once that has
@@ -42,7 +42,7 @@ func TestFile_unready(t *testing.T) {
 		require.Less(t, time.Since(failed), patience)
 		pause()
 	}
-	require.ErrorIs(t, w.Ping(t.Context()), store.ErrUnavailable)
+	require.ErrorIs(t, w.Ping(t.Context()), backend.ErrUnavailable)
 	w.requireReadOnly(sess)
 	disk.FailWrites(0)
 	w.heals()
@@ -64,7 +64,7 @@ func TestSlowDisk_isWaitedFor(t *testing.T) {
 			for began := time.Now(); time.Since(began) < 8*time.Second; {
 				sess := template(t).WithID(schema.NewID())
 				if err := w.Create(t.Context(), now, sess); err != nil {
-					require.ErrorIs(t, err, store.ErrReadOnly)
+					require.ErrorIs(t, err, backend.ErrReadOnly)
 					refused++
 					pause()
 					continue

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/historytest"
 	"session-api/internal/store/storetest"
@@ -47,7 +47,7 @@ func (h *historian) open(dir string) *bolt.Store {
 // them.
 func (h *historian) load() historytest.Load {
 	return historytest.Load{
-		Instances: []store.Store{h.last}, Now: h.now, Tombstones: true, Hasty: 5,
+		Instances: []backend.Store{h.last}, Now: h.now, Tombstones: true, Hasty: 5,
 	}
 }
 
@@ -63,7 +63,7 @@ func TestHistoriesWithInterval(t *testing.T) {
 // there is.
 func (h *historian) crashes(r *historytest.Run) {
 	r.PauseUpTo(100 * time.Millisecond)
-	r.Crash(0, func(store.Store) store.Store {
+	r.Crash(0, func(backend.Store) backend.Store {
 		dir := h.t.TempDir()
 		require.NoError(h.t, os.WriteFile(filepath.Join(dir, dataFile), remains(h.t, filepath.Join(h.dir, dataFile)), 0o600))
 		return h.open(dir)
@@ -114,7 +114,7 @@ func TestHistoriesOfRestarts(t *testing.T) {
 	load := h.load()
 	load.Faults = func(r *historytest.Run) {
 		r.PauseUpTo(200 * time.Millisecond)
-		r.Restart(0, func() store.Store { return h.open(h.dir) })
+		r.Restart(0, func() backend.Store { return h.open(h.dir) })
 	}
 	historytest.Check(t, load)
 }

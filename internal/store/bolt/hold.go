@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -33,7 +33,7 @@ type hold struct {
 	cost, entries atomic.Int64
 
 	mu       sync.Mutex
-	sessions map[store.Key]schema.Session
+	sessions map[backend.Key]schema.Session
 	// wall and steady are the readings of both clocks when the proof began.
 	wall   time.Time
 	steady time.Duration
@@ -68,7 +68,7 @@ func (l *loader) keep(back []place) error {
 		return nil
 	}
 	h := &l.s.held
-	h.sessions = make(map[store.Key]schema.Session, len(back))
+	h.sessions = make(map[backend.Key]schema.Session, len(back))
 	w := l.window()
 	for i := range back {
 		sess, err := back[i].session(w)
@@ -118,7 +118,7 @@ func (s *Store) giveUp(sessions []schema.Session) {
 	if len(sessions) == 0 {
 		return
 	}
-	ended := make(map[store.Key]news, len(sessions))
+	ended := make(map[backend.Key]news, len(sessions))
 	for i := range sessions {
 		ended[sessions[i].Key()] = news{tomb: lapsed(sessions[i].ExpiresAt.UnixMilli(), s.tombstone)}
 	}
@@ -149,7 +149,7 @@ func (h *hold) look(now time.Time, steady time.Duration) (alive, over []schema.S
 }
 
 // drop forgets one. The lock is held.
-func (h *hold) drop(key store.Key, sess *schema.Session) {
+func (h *hold) drop(key backend.Key, sess *schema.Session) {
 	delete(h.sessions, key)
 	h.cost.Add(-int64(len(sess.Doc)))
 	h.entries.Add(-1)
@@ -175,7 +175,7 @@ func (h *hold) take(match func(*schema.Session) bool) (taken []schema.Session) {
 }
 
 // forget takes out the session of the key, because there is another one.
-func (h *hold) forget(key store.Key) (was schema.Session, ok bool) {
+func (h *hold) forget(key backend.Key) (was schema.Session, ok bool) {
 	if !h.some.Load() {
 		return was, false
 	}
@@ -187,7 +187,7 @@ func (h *hold) forget(key store.Key) (was schema.Session, ok bool) {
 	return was, ok
 }
 
-func (h *hold) get(key store.Key) (sess schema.Session, ok bool) {
+func (h *hold) get(key backend.Key) (sess schema.Session, ok bool) {
 	if !h.some.Load() {
 		return sess, false
 	}
@@ -204,7 +204,7 @@ type overlay struct {
 }
 
 // Peek returns what is held back where memory has nothing.
-func (o *overlay) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (o *overlay) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	sess, err := o.Store.Peek(ctx, now, key)
 	if err != nil {
 		if back, ok := o.held.get(key); ok {
@@ -230,7 +230,7 @@ func (o *overlay) Uses() []memory.Use {
 }
 
 // Stats counts what is held back, too.
-func (o *overlay) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (o *overlay) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	st, err := o.Store.Stats(ctx, now)
 	st.Entries += o.held.entries.Load()
 	st.Bytes += o.held.cost.Load()

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 )
@@ -37,7 +37,7 @@ func wrongClock(t *testing.T, dir string, n int) (*bolt.Store, []schema.Session,
 	return s, all, log
 }
 
-func live(t *testing.T, s store.Store, at time.Time, all []schema.Session) (n int) {
+func live(t *testing.T, s backend.Store, at time.Time, all []schema.Session) (n int) {
 	t.Helper()
 	for i := range all {
 		if got, err := s.Peek(t.Context(), at, all[i].Key()); err == nil {
@@ -45,7 +45,7 @@ func live(t *testing.T, s store.Store, at time.Time, all []schema.Session) (n in
 			require.True(t, all[i].ExpiresAt.Equal(got.ExpiresAt))
 			n++
 		} else {
-			require.ErrorIs(t, err, store.ErrNotFound)
+			require.ErrorIs(t, err, backend.ErrNotFound)
 		}
 	}
 	return n
@@ -113,10 +113,10 @@ func TestHold_clockIsProven(t *testing.T) {
 func TestHold_endedMeanwhile(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, s *bolt.Store, sess schema.Session){
 		"deleted": func(t *testing.T, s *bolt.Store, sess schema.Session) {
-			require.ErrorIs(t, s.Delete(t.Context(), aheadOf, sess.Key(), 0), store.ErrNotFound)
+			require.ErrorIs(t, s.Delete(t.Context(), aheadOf, sess.Key(), 0), backend.ErrNotFound)
 		},
 		"cleared": func(t *testing.T, s *bolt.Store, sess schema.Session) {
-			_, err := s.Clear(t.Context(), aheadOf, store.Filter{Namespace: sess.Namespace})
+			_, err := s.Clear(t.Context(), aheadOf, backend.Filter{Namespace: sess.Namespace})
 			require.NoError(t, err)
 		},
 		"made anew, and deleted": func(t *testing.T, s *bolt.Store, sess schema.Session) {

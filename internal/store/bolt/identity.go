@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // identityName is the file of a directory that holds its identity.
@@ -19,14 +19,14 @@ const identityName = "store-id"
 // identityMax bounds what is read of it.
 const identityMax = 64
 
-var _ store.Identified = (*Store)(nil)
+var _ backend.Identified = (*Store)(nil)
 
-// Identity implements store.Identified: it is that of the data directory.
+// Identity implements backend.Identified: it is that of the data directory.
 // Of one that is only read, nobody knows whether it is a copy: what it refers to
 // may be no more than a part of what the other one does.
 func (s *Store) Identity(context.Context) (string, error) {
 	if s.readOnly {
-		return "", fmt.Errorf("the identity of the store: %w: %w", store.ErrReadOnly, errReadOnly)
+		return "", fmt.Errorf("the identity of the store: %w: %w", backend.ErrReadOnly, errReadOnly)
 	}
 	id, err := Identity(s.dir.path)
 	if err == nil {
@@ -63,7 +63,7 @@ func Identity(dir string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fmt.Errorf("the identity of the store in %s: %w: %w", dir, store.ErrUnavailable, err)
+		return "", fmt.Errorf("the identity of the store in %s: %w: %w", dir, backend.ErrUnavailable, err)
 	}
 	return id, nil
 }

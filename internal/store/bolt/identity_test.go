@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/storetest"
 )
 
 func TestIdentity(t *testing.T) {
 	top := t.TempDir()
-	storetest.RunIdentity(t, false, func(t testing.TB, name string) store.Store {
+	storetest.RunIdentity(t, false, func(t testing.TB, name string) backend.Store {
 		t.Helper()
 		s, err := bolt.Open(time.Now(), bolt.Options{Dir: filepath.Join(top, name)})
 		require.NoError(t, err)
@@ -53,13 +53,13 @@ func TestIdentity_damaged(t *testing.T) {
 		path := filepath.Join(dir, "store-id")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		_, err := bolt.Identity(dir)
-		require.ErrorIs(t, err, store.ErrUnavailable, "%q", content)
+		require.ErrorIs(t, err, backend.ErrUnavailable, "%q", content)
 		left, err := os.ReadFile(path)
 		require.NoError(t, err)
 		assert.Equal(t, content, string(left))
 	}
 	_, err := bolt.Identity(filepath.Join(t.TempDir(), "missing"))
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 }
 
 // A directory that is moved away while a store writes to it gets the identity back

@@ -3,7 +3,7 @@ package bolt
 import (
 	"hash/maphash"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // index knows the last entry of each key in the log: of those that say that
@@ -45,18 +45,18 @@ func newIndex() *index {
 	return x
 }
 
-func (x *index) hash(key store.Key) uint64 { return maphash.Comparable(x.seed, key) }
+func (x *index) hash(key backend.Key) uint64 { return maphash.Comparable(x.seed, key) }
 
 // part is the number of the part that a hash belongs to.
 func part(hash uint64) int { return int(hash % indexParts) }
 
-func (x *index) of(key store.Key) position {
+func (x *index) of(key backend.Key) position {
 	hash := x.hash(key)
 	return x.last[part(hash)][hash]
 }
 
 // set notes the last entry of the key; noPosition for none.
-func (x *index) set(key store.Key, p position) {
+func (x *index) set(key backend.Key, p position) {
 	hash := x.hash(key)
 	if last := x.last[part(hash)]; p == noPosition {
 		delete(last, hash)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -85,17 +85,17 @@ func TestTombstonesOutliveTheProcess(t *testing.T) {
 				later := now.Add(3 * time.Minute)
 				s, err = Open(later, o)
 				require.NoError(t, err)
-				require.ErrorIs(t, s.Create(ctx, later, stays), store.ErrExists)
+				require.ErrorIs(t, s.Create(ctx, later, stays), backend.ErrExists)
 				got, err := s.Peek(ctx, later, stays.Key())
 				require.NoError(t, err)
 				assert.Equal(t, stays.ETag(), got.ETag())
 				err = s.Create(ctx, later, ended)
-				require.ErrorIs(t, err, store.ErrEnded)
-				require.NotErrorIs(t, err, store.ErrLapsed)
+				require.ErrorIs(t, err, backend.ErrEnded)
+				require.NotErrorIs(t, err, backend.ErrLapsed)
 				for what, sess := range map[string]schema.Session{"evicted": evicted, "swept": swept, "expired while nobody was there": unseen} {
-					require.ErrorIs(t, s.Create(ctx, later, sess), store.ErrLapsed, what)
+					require.ErrorIs(t, s.Create(ctx, later, sess), backend.ErrLapsed, what)
 					_, err := s.Peek(ctx, later, sess.Key())
-					require.ErrorIs(t, err, store.ErrNotFound, what)
+					require.ErrorIs(t, err, backend.ErrNotFound, what)
 				}
 				require.NoError(t, s.Close())
 			}

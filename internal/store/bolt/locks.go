@@ -5,7 +5,7 @@ import (
 	"hash/maphash"
 	"slices"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // lockCount is how many locks all keys share: so many that two writers of two
@@ -29,7 +29,7 @@ func (l *keyLocks) init() {
 
 // places returns where the locks of the keys are, in the order in which
 // everybody takes them, each once.
-func (l *keyLocks) places(keys ...store.Key) []int {
+func (l *keyLocks) places(keys ...backend.Key) []int {
 	places := make([]int, len(keys))
 	for i, key := range keys {
 		places[i] = int(maphash.Comparable(l.seed, key) % lockCount)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
 
@@ -60,11 +60,11 @@ func TestClockSetBack_restart(t *testing.T) {
 				require.NoError(t, err)
 				for _, sess := range expire[:2] {
 					_, err := s.Get(ctx, now, sess.Key())
-					require.ErrorIs(t, err, store.ErrNotFound)
+					require.ErrorIs(t, err, backend.ErrNotFound)
 				}
 				_, err = s.Get(ctx, now, old.Key())
-				require.ErrorIs(t, err, store.ErrNotFound, "its grace was over")
-				require.ErrorIs(t, s.Create(ctx, now, old), store.ErrEnded)
+				require.ErrorIs(t, err, backend.ErrNotFound, "its grace was over")
+				require.ErrorIs(t, s.Create(ctx, now, old), backend.ErrEnded)
 				for _, sess := range []schema.Session{stays, next, again} {
 					got, err := s.Get(ctx, now, sess.Key())
 					require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -101,7 +101,7 @@ func (q *queue) hold(while func()) {
 }
 
 // onDisk returns which revisions of which sessions a loss of power would leave.
-func (s *Store) onDisk(t *testing.T) map[store.Key]int64 {
+func (s *Store) onDisk(t *testing.T) map[backend.Key]int64 {
 	t.Helper()
 	synctest.Wait() // nobody is within a write to the file
 	file, err := os.Open(s.committer.path)
@@ -109,7 +109,7 @@ func (s *Store) onDisk(t *testing.T) map[store.Key]int64 {
 	defer func() { require.NoError(t, file.Close()) }()
 	held, err := readContent(file, midnight)
 	require.NoError(t, err)
-	revisions := make(map[store.Key]int64)
+	revisions := make(map[backend.Key]int64)
 	for _, at := range held.live {
 		value := make([]byte, at.size)
 		_, err := file.ReadAt(value, at.off)
@@ -179,7 +179,7 @@ func TestInterval_flood(t *testing.T) {
 	inBubble(t, interval, func(t *testing.T, s *Store) {
 		defer s.slow(disk)()
 		type change struct {
-			key store.Key
+			key backend.Key
 			at  time.Duration
 		}
 		var all []change
@@ -243,12 +243,12 @@ func TestStuck(t *testing.T) {
 			<-time.After(time.Millisecond)
 			err = s.revised(t.Context(), &sess)
 		}
-		require.ErrorIs(t, err, store.ErrReadOnly)
+		require.ErrorIs(t, err, backend.ErrReadOnly)
 		require.ErrorIs(t, err, errStuck)
 		running.Wait()
 		require.Less(t, s.queue.clock.now()-began, lazyTimes*DefaultPatience+time.Second)
 		began = s.queue.clock.now()
-		require.ErrorIs(t, s.revised(t.Context(), &sess), store.ErrReadOnly)
+		require.ErrorIs(t, s.revised(t.Context(), &sess), backend.ErrReadOnly)
 		require.Equal(t, began, s.queue.clock.now(), "now it is known")
 		s.locks.unlock(places)
 		<-over
@@ -287,7 +287,7 @@ func TestWritersThatLeave(t *testing.T) {
 				time.AfterFunc(time.Millisecond, cancel)
 				began := s.queue.clock.now()
 				err := s.revised(ctx, &sess)
-				require.ErrorIs(t, err, store.ErrReadOnly)
+				require.ErrorIs(t, err, backend.ErrReadOnly)
 				require.ErrorIs(t, err, context.Canceled)
 				require.Equal(t, time.Millisecond, s.queue.clock.now()-began)
 				<-time.After(DefaultPatience)

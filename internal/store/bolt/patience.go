@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // DefaultPatience is how long the disk may take for a transaction until writers
@@ -127,9 +127,9 @@ func (w *watch) end() {
 func (c *committer) refusal(ends bool) error {
 	switch {
 	case c.failed.isOn(), c.stuck.isOn():
-		return store.ErrReadOnly
+		return backend.ErrReadOnly
 	case c.full.isOn() && !ends:
-		return fmt.Errorf("%w: %w", store.ErrReadOnly, errFull)
+		return fmt.Errorf("%w: %w", backend.ErrReadOnly, errFull)
 	}
 	return nil
 }
@@ -181,6 +181,6 @@ func (c *committer) pass(ctx context.Context) error {
 		case <-ctx.Done():
 			cause = ctx.Err()
 		}
-		return fmt.Errorf("%w: waiting for the disk to keep up: %w", store.ErrReadOnly, cause)
+		return fmt.Errorf("%w: waiting for the disk to keep up: %w", backend.ErrReadOnly, cause)
 	}
 }

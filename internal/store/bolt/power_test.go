@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
 )
@@ -25,7 +25,7 @@ func TestPowerCut(t *testing.T) {
 	require.NoError(t, err)
 	disk.Record(dataFile)
 	w.open()
-	var ended []store.Key
+	var ended []backend.Key
 	for range 6 {
 		sess = w.change(sess)
 		disk.Mark()
@@ -59,8 +59,8 @@ func TestPowerCut(t *testing.T) {
 			require.GreaterOrEqual(t, got.Revision, sess.Revision-6+int64(acknowledged+2)/3)
 			for _, key := range ended[:acknowledged/3] {
 				_, err := s.Peek(t.Context(), now, key)
-				require.ErrorIs(t, err, store.ErrNotFound)
-				require.ErrorIs(t, s.Create(t.Context(), now, sess.WithID(key.ID)), store.ErrEnded)
+				require.ErrorIs(t, err, backend.ErrNotFound)
+				require.ErrorIs(t, s.Create(t.Context(), now, sess.WithID(key.ID)), backend.ErrEnded)
 			}
 			require.NoError(t, s.Close())
 			cuts++

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // operation is a change that is on its way to the disk, and then to memory.
 type operation struct {
 	// keys are those that it is about. The locks at places are held for it, and
 	// released by whoever settles it.
-	keys   []store.Key
+	keys   []backend.Key
 	places []int
 	// size is about how many bytes it writes.
 	size int
@@ -44,7 +44,7 @@ type mark struct {
 
 // marked is a key with its mark.
 type marked struct {
-	key store.Key
+	key backend.Key
 	mark
 }
 
@@ -60,7 +60,7 @@ type queue struct {
 	mu     sync.Mutex
 	ops    []*operation
 	enough int // how many operations are worth a token
-	marks  map[store.Key]mark
+	marks  map[backend.Key]mark
 	// since is when the first of the marks was made, taken when the first of
 	// those was that the committer has and that are not written; 0 for none.
 	since, taken time.Duration
@@ -75,7 +75,7 @@ type queue struct {
 func (q *queue) init() {
 	q.clock = startClock()
 	q.ready = make(chan struct{}, 1)
-	q.marks = make(map[store.Key]mark)
+	q.marks = make(map[backend.Key]mark)
 	q.done = make(chan struct{})
 	q.enough = 1
 }
@@ -125,7 +125,7 @@ func (q *queue) begin(marks int) bool {
 }
 
 // mark notes keys of which file and memory may differ.
-func (q *queue) mark(keys ...store.Key) {
+func (q *queue) mark(keys ...backend.Key) {
 	q.mu.Lock()
 	first := q.begin(len(keys))
 	for _, key := range keys {
@@ -140,7 +140,7 @@ func (q *queue) mark(keys ...store.Key) {
 }
 
 // markTold notes a key of which somebody will be told that it is changed.
-func (q *queue) markTold(key store.Key) {
+func (q *queue) markTold(key backend.Key) {
 	q.mu.Lock()
 	first := q.begin(1)
 	m := q.marks[key]
@@ -153,7 +153,7 @@ func (q *queue) markTold(key store.Key) {
 }
 
 // markLed notes keys that led to a session, and do not any more.
-func (q *queue) markLed(keys []store.Key) {
+func (q *queue) markLed(keys []backend.Key) {
 	q.mu.Lock()
 	q.begin(len(keys))
 	for _, key := range keys {
@@ -167,7 +167,7 @@ func (q *queue) markLed(keys []store.Key) {
 
 // markUnsure notes what a transaction was about of which nobody knows whether
 // it has reached the disk.
-func (q *queue) markUnsure(lost map[store.Key]news) {
+func (q *queue) markUnsure(lost map[backend.Key]news) {
 	q.mu.Lock()
 	q.begin(len(lost))
 	for key, n := range lost {
@@ -235,7 +235,7 @@ func (q *queue) takeMarks(before []marked) []marked {
 	for key, m := range q.marks {
 		before = append(before, marked{key, m})
 	}
-	q.marks = make(map[store.Key]mark)
+	q.marks = make(map[backend.Key]mark)
 	if q.taken == 0 {
 		q.taken = q.since
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // The buckets.
@@ -79,7 +79,7 @@ func unseal(key, value []byte) ([]byte, error) {
 }
 
 // appendHead appends what every entry starts with.
-func appendHead(b []byte, kind byte, key store.Key) []byte {
+func appendHead(b []byte, kind byte, key backend.Key) []byte {
 	first := byte(format)
 	if kind == lifeKind {
 		first = lifeFormat
@@ -141,9 +141,9 @@ func (t tomb) err(now int64) error {
 	case t.until() <= now:
 		return nil
 	case t < 0:
-		return store.ErrLapsed
+		return backend.ErrLapsed
 	default:
-		return store.ErrEnded
+		return backend.ErrEnded
 	}
 }
 
@@ -157,13 +157,13 @@ func (t tomb) later(o tomb) tomb {
 
 // appendEnded appends an entry: there is no session of the key, and there must
 // be none as long as the tomb says.
-func appendEnded(b []byte, key store.Key, t tomb) []byte {
+func appendEnded(b []byte, key backend.Key, t tomb) []byte {
 	return binary.AppendVarint(appendHead(b, endedKind, key), int64(t))
 }
 
 // appendGrace appends an entry: the key leads to the session of that id until
 // that time; 0 where it leads nowhere.
-func appendGrace(b []byte, old store.Key, until int64, id string) []byte {
+func appendGrace(b []byte, old backend.Key, until int64, id string) []byte {
 	b = binary.AppendVarint(appendHead(b, graceKind, old), until)
 	return appendText(b, id)
 }
@@ -176,7 +176,7 @@ func appendText(b []byte, text string) []byte {
 // entry is what one says before it comes to its particulars.
 type entry struct {
 	kind byte
-	key  store.Key
+	key  backend.Key
 	life schema.Life // of a session; zero where the version that wrote it had none
 	rest reader
 }
@@ -194,7 +194,7 @@ func openEntry(number, value []byte) (entry, error) {
 func parseEntry(content []byte) (entry, error) {
 	r := reader{rest: content}
 	kind := r.byte()
-	e := entry{kind: kind, key: store.Key{Namespace: r.text(), ID: r.text()}}
+	e := entry{kind: kind, key: backend.Key{Namespace: r.text(), ID: r.text()}}
 	if kind == lifeKind {
 		e.kind, e.life = sessionKind, r.life()
 	}
@@ -261,7 +261,7 @@ func (e entry) tomb() (tomb, error) {
 func (e entry) grace() (grace, error) {
 	r := e.rest
 	g := grace{until: r.number()}
-	g.to = store.Key{Namespace: e.key.Namespace, ID: r.text()}
+	g.to = backend.Key{Namespace: e.key.Namespace, ID: r.text()}
 	if r.bad || len(r.rest) > 0 || g.until != 0 && !schema.ValidForeignID(g.to.ID) {
 		return grace{}, errContent
 	}

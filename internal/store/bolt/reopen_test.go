@@ -11,7 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/storetest"
 )
@@ -27,13 +27,13 @@ func TestStoreReopened(t *testing.T) {
 			if interval > 0 {
 				without = []string{"LimitLife", "List", "Cursor", "Count", "Clear", "Cancelled", "Stats", "Events", "Follow", "Settings", "Concurrent"}
 			}
-			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 				t.Helper()
 				clock := storetest.NewFakeClock()
 				o := options(scratch(t), limits)
 				o.Interval = interval
-				r := &reopened{t: t, clock: clock, o: o, events: store.NewEventLog(cmp.Or(limits.Events, 1000))}
-				r.o.Memory.OnEvent = func(ev store.Event) { r.events.Publish(&ev) }
+				r := &reopened{t: t, clock: clock, o: o, events: backend.NewEventLog(cmp.Or(limits.Events, 1000))}
+				r.o.Memory.OnEvent = func(ev backend.Event) { r.events.Publish(&ev) }
 				s, err := bolt.Open(clock.Now(), r.o)
 				require.NoError(t, err)
 				r.s = s
@@ -57,20 +57,20 @@ type reopened struct {
 	changes int
 	// before are the counters of those that are closed, dropped is how many
 	// sessions had expired, but were not swept, when one was.
-	before  store.Stats
+	before  backend.Stats
 	dropped int64
-	events  *store.EventLog
+	events  *backend.EventLog
 	limit   time.Duration // see LimitLife
 }
 
-var _ store.Store = (*reopened)(nil)
+var _ backend.Store = (*reopened)(nil)
 
 func (r *reopened) get() (s *bolt.Store, done func()) {
 	r.mu.RLock()
 	return r.s, r.mu.RUnlock
 }
 
-func (r *reopened) stats(now time.Time) store.Stats {
+func (r *reopened) stats(now time.Time) backend.Stats {
 	st, err := r.s.Stats(context.Background(), now)
 	require.NoError(r.t, err)
 	return st
@@ -128,13 +128,13 @@ func (r *reopened) Revive(ctx context.Context, now time.Time, sess schema.Sessio
 	return s.Revive(ctx, now, sess)
 }
 
-func (r *reopened) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (r *reopened) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	s, done := r.get()
 	defer done()
 	return s.Get(ctx, now, key)
 }
 
-func (r *reopened) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (r *reopened) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	s, done := r.get()
 	defer done()
 	return s.Peek(ctx, now, key)
@@ -147,7 +147,7 @@ func (r *reopened) Swap(ctx context.Context, now time.Time, old, next schema.Ses
 	return s.Swap(ctx, now, old, next)
 }
 
-func (r *reopened) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (r *reopened) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	defer r.again()
 	s, done := r.get()
 	defer done()
@@ -161,27 +161,27 @@ func (r *reopened) Regenerate(ctx context.Context, now time.Time, old, next sche
 	return s.Regenerate(ctx, now, old, next, graceUntil)
 }
 
-func (r *reopened) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (r *reopened) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	defer r.again()
 	s, done := r.get()
 	defer done()
 	return s.Delete(ctx, now, key, revision)
 }
 
-func (r *reopened) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (r *reopened) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	defer r.again()
 	s, done := r.get()
 	defer done()
 	return s.Clear(ctx, now, f)
 }
 
-func (r *reopened) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (r *reopened) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	s, done := r.get()
 	defer done()
 	return s.List(ctx, now, q)
 }
 
-func (r *reopened) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (r *reopened) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	s, done := r.get()
 	defer done()
 	return s.Count(ctx, now, f)
@@ -205,7 +205,7 @@ func (r *reopened) HasFile(ctx context.Context, now time.Time, paths ...string) 
 	return s.HasFile(ctx, now, paths...)
 }
 
-func (r *reopened) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+func (r *reopened) Follow(ctx context.Context, after string, yield func(backend.Event) error) error {
 	return r.events.Follow(ctx, after, yield)
 }
 
@@ -220,7 +220,7 @@ func (r *reopened) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return n, err
 }
 
-func (r *reopened) Stats(_ context.Context, now time.Time) (store.Stats, error) {
+func (r *reopened) Stats(_ context.Context, now time.Time) (backend.Stats, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.stats(now)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 )
@@ -68,8 +68,8 @@ func TestRestart(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, next.ID, led.ID)
 			_, err = w.Get(ctx, now.Add(time.Minute), old.Key())
-			require.ErrorIs(t, err, store.ErrNotFound)
-			require.ErrorIs(t, w.Create(ctx, now, old), store.ErrEnded, "its id was given up")
+			require.ErrorIs(t, err, backend.ErrNotFound)
+			require.ErrorIs(t, w.Create(ctx, now, old), backend.ErrEnded, "its id was given up")
 			_, err = w.Get(ctx, now.Add(time.Second-time.Millisecond), brief.Key())
 			require.NoError(t, err)
 
@@ -82,7 +82,7 @@ func TestRestart(t *testing.T) {
 			assert.EqualValues(t, 1, st.Entries, "what has expired is not loaded")
 			_, err = s.Get(ctx, later, next.Key())
 			require.NoError(t, err, "what was touched has not")
-			require.ErrorIs(t, s.Create(ctx, later, brief), store.ErrLapsed, "it expired while nobody was there")
+			require.ErrorIs(t, s.Create(ctx, later, brief), backend.ErrLapsed, "it expired while nobody was there")
 			require.NoError(t, s.Create(ctx, later.Add(time.Second), brief), "after the window, its id is free")
 			require.NoError(t, s.Create(ctx, later, old), "and so is one that was ended long ago")
 			require.NoError(t, s.Close())
@@ -133,10 +133,10 @@ func TestRestart_endedGraces(t *testing.T) {
 				require.NoError(t, w.Regenerate(ctx, now, old, next, now.Add(5*time.Hour)))
 				act(w, old, next)
 				_, err := w.Get(ctx, now, old.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 				w.reopen()
 				_, err = w.Get(ctx, now, old.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 				require.NoError(t, w.Close())
 			})
 		}
@@ -261,7 +261,7 @@ func TestOpen_limits(t *testing.T) {
 			assert.Contains(t, log.String(), "no new session is taken")
 			for i := range sessions / 2 {
 				require.True(t, overLimit(t, w))
-				require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), store.ErrFull)
+				require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), backend.ErrFull)
 				got, err := w.Touch(ctx, now, all[i].Key(), now.Add(2*time.Hour))
 				require.NoError(t, err)
 				next := got
@@ -303,7 +303,7 @@ func TestOpen_limits(t *testing.T) {
 		w.open()
 		_, n := kept(t, w.Store, all)
 		assert.Equal(t, sessions, n)
-		require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), store.ErrFull)
+		require.ErrorIs(t, w.Create(ctx, now, template(t).WithID(schema.NewID())), backend.ErrFull)
 		require.NoError(t, w.Close())
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -34,14 +34,14 @@ type anew struct {
 	// What is still to be written: the keys that there were at the beginning, and
 	// those that transactions have been about since.
 	sessions []memory.Use
-	tombs    []store.Key
-	leads    []store.Key
-	changed  map[store.Key]struct{}
+	tombs    []backend.Key
+	leads    []backend.Key
+	changed  map[backend.Key]struct{}
 
 	logBytes   int64
 	lastNumber uint64
 	// led are keys that it says lead to another.
-	led map[store.Key]struct{}
+	led map[backend.Key]struct{}
 	// synced gets what came of syncing what was written; nil before that.
 	synced chan error
 	over   bool // it was synced
@@ -76,7 +76,7 @@ func (c *committer) begin() error {
 	c.anew = &anew{
 		data: made, path: temp, index: newIndex(),
 		sessions: c.mem.Uses(), tombs: c.tombs.keys(), leads: c.graces.olds(),
-		changed: make(map[store.Key]struct{}), led: make(map[store.Key]struct{}),
+		changed: make(map[backend.Key]struct{}), led: make(map[backend.Key]struct{}),
 	}
 	if c.info != nil {
 		err = errors.Join(made.file.Chmod(c.info.Mode().Perm()), likeFile(made.file, c.info))
@@ -192,7 +192,7 @@ func (c *committer) copySome() error {
 	})
 }
 
-func (c *committer) copySession(w *writer, key store.Key) bool {
+func (c *committer) copySession(w *writer, key backend.Key) bool {
 	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), key) // whether it has expired or not
 	if err != nil || sess.ID != key.ID {
 		return false
@@ -220,7 +220,7 @@ func (c *committer) copyChanged(w *writer, soon func() bool) {
 }
 
 // lead writes where the key leads, or that it does not any more.
-func (a *anew) lead(w *writer, g *graces, key store.Key) {
+func (a *anew) lead(w *writer, g *graces, key backend.Key) {
 	if to, ok := g.of(key); ok {
 		w.lead(key, to)
 		a.led[key] = struct{}{}

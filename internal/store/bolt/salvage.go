@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What is here saves what is whole in a damaged file. An entry counts if its
@@ -98,7 +98,7 @@ type saved struct {
 // entryHead is what an entry is about.
 type entryHead struct {
 	kind byte
-	key  store.Key
+	key  backend.Key
 }
 
 // numbers are the entries from one on and before another; 0 for no bound.
@@ -316,7 +316,7 @@ func (s *salvage) lost() int64 {
 
 // last returns the last entries of all keys, in order.
 func (s *salvage) last() []saved {
-	byKey := make(map[store.Key]saved)
+	byKey := make(map[backend.Key]saved)
 	for _, one := range s.entries {
 		if one.session.kind == graceKind {
 			continue

@@ -12,15 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
 
 // salvaged saves what it can of a file.
-func salvaged(t *testing.T, file []byte) (bolt.Salvaged, map[store.Key]schema.Session) {
+func salvaged(t *testing.T, file []byte) (bolt.Salvaged, map[backend.Key]schema.Session) {
 	t.Helper()
 	dir := directoryOf(t, file)
-	saved := map[store.Key]schema.Session{}
+	saved := map[backend.Key]schema.Session{}
 	found, err := bolt.Salvage(now, dir, func(sess schema.Session) error {
 		saved[sess.Key()] = sess
 		return nil
@@ -34,7 +34,7 @@ func salvaged(t *testing.T, file []byte) (bolt.Salvaged, map[store.Key]schema.Se
 }
 
 // aFile returns a data file of sessions, some of which were changed or ended.
-func aFile(t *testing.T) (file []byte, kept map[store.Key]schema.Session, ended []store.Key) {
+func aFile(t *testing.T) (file []byte, kept map[backend.Key]schema.Session, ended []backend.Key) {
 	t.Helper()
 	w := newWorld(t, t.TempDir(), time.Hour)
 	for _, sess := range fill(t, w, 800) {

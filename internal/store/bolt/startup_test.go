@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 )
@@ -108,17 +108,17 @@ func TestReadOnly(t *testing.T) {
 	ctx := t.Context()
 	got, err := r.Get(ctx, now, all[0].Key())
 	require.NoError(t, err)
-	require.ErrorIs(t, r.Create(ctx, now, template(t)), store.ErrReadOnly)
+	require.ErrorIs(t, r.Create(ctx, now, template(t)), backend.ErrReadOnly)
 	_, err = r.Swap(ctx, now, got, got)
-	require.ErrorIs(t, err, store.ErrReadOnly)
+	require.ErrorIs(t, err, backend.ErrReadOnly)
 	_, err = r.Touch(ctx, now, got.Key(), now.Add(time.Hour))
-	require.ErrorIs(t, err, store.ErrReadOnly)
-	require.ErrorIs(t, r.Regenerate(ctx, now, got, got.WithID("another-session-id"), now), store.ErrReadOnly)
-	require.ErrorIs(t, r.Delete(ctx, now, got.Key(), 0), store.ErrReadOnly)
-	_, err = r.Clear(ctx, now, store.Filter{Namespace: got.Namespace})
-	require.ErrorIs(t, err, store.ErrReadOnly)
+	require.ErrorIs(t, err, backend.ErrReadOnly)
+	require.ErrorIs(t, r.Regenerate(ctx, now, got, got.WithID("another-session-id"), now), backend.ErrReadOnly)
+	require.ErrorIs(t, r.Delete(ctx, now, got.Key(), 0), backend.ErrReadOnly)
+	_, err = r.Clear(ctx, now, backend.Filter{Namespace: got.Namespace})
+	require.ErrorIs(t, err, backend.ErrReadOnly)
 	_, err = r.Identity(ctx)
-	require.ErrorIs(t, err, store.ErrUnavailable, "it may be a copy, by which nobody should clean")
+	require.ErrorIs(t, err, backend.ErrUnavailable, "it may be a copy, by which nobody should clean")
 	require.NoError(t, r.Close())
 
 	_, err = bolt.Open(now, bolt.Options{Dir: t.TempDir(), ReadOnly: true})

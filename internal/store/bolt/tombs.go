@@ -4,14 +4,14 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // tombs are the keys that must have no session for a while, as the file has
 // them. The store in memory decides by its own, of which it keeps hashes; these
 // are here to write the file anew.
 type tombs struct {
-	until map[store.Key]tomb
+	until map[backend.Key]tomb
 	// ended and lapsed have them as they came, among them some that were lifted or
 	// have come again since.
 	ended, lapsed []buriedKey
@@ -20,7 +20,7 @@ type tombs struct {
 }
 
 type buriedKey struct {
-	key store.Key
+	key backend.Key
 	tomb
 }
 
@@ -36,13 +36,13 @@ func newTombs(maxEntries int) *tombs {
 	if maxEntries == 0 {
 		limit = tombsUnlimited
 	}
-	return &tombs{until: make(map[store.Key]tomb), limit: limit}
+	return &tombs{until: make(map[backend.Key]tomb), limit: limit}
 }
 
-func (t *tombs) of(key store.Key) tomb { return t.until[key] }
+func (t *tombs) of(key backend.Key) tomb { return t.until[key] }
 
 // set notes what is known of the key: 0 for nothing.
-func (t *tombs) set(key store.Key, until tomb) {
+func (t *tombs) set(key backend.Key, until tomb) {
 	if until == 0 {
 		t.lift(key)
 		return
@@ -75,7 +75,7 @@ func (t *tombs) queue(until tomb) *[]buriedKey {
 	return &t.ended
 }
 
-func (t *tombs) lift(key store.Key) {
+func (t *tombs) lift(key backend.Key) {
 	if _, ok := t.until[key]; ok {
 		delete(t.until, key)
 		t.bytes -= tombBytes(key)
@@ -103,8 +103,8 @@ func (t *tombs) drop(queue *[]buriedKey) {
 }
 
 // keys returns all of them.
-func (t *tombs) keys() []store.Key {
-	keys := make([]store.Key, 0, len(t.until))
+func (t *tombs) keys() []backend.Key {
+	keys := make([]backend.Key, 0, len(t.until))
 	for key := range t.until {
 		keys = append(keys, key)
 	}
@@ -112,7 +112,7 @@ func (t *tombs) keys() []store.Key {
 }
 
 // tombBytes is what the entry of a tombstone takes.
-func tombBytes(key store.Key) int64 {
+func tombBytes(key backend.Key) int64 {
 	const rest = 14 // format, kind, two lengths, a time and the sum
 	return int64(len(key.Namespace)) + int64(len(key.ID)) + rest + entryBytes
 }

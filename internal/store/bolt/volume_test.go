@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
 	"session-api/internal/store/memory"
@@ -48,7 +48,7 @@ func eventually(t *testing.T, what string, do func() error) {
 		if err == nil {
 			return
 		}
-		require.ErrorIs(t, err, store.ErrReadOnly, what)
+		require.ErrorIs(t, err, backend.ErrReadOnly, what)
 		require.Less(t, time.Since(began), patience, what)
 	}
 }
@@ -163,7 +163,7 @@ func (w *world) untilFull() {
 	for began := time.Now(); ; {
 		sess := template(w.t).WithID(schema.NewID())
 		if err := w.Create(w.t.Context(), now, sess); err != nil {
-			require.ErrorIs(w.t, err, store.ErrReadOnly)
+			require.ErrorIs(w.t, err, backend.ErrReadOnly)
 			return
 		}
 		w.held[sess.Key()] = sess
@@ -266,7 +266,7 @@ func TestVolume_quiet(t *testing.T) {
 }
 
 // endAll ends sessions, many at once.
-func endAll(t *testing.T, s store.Store, sessions []schema.Session) {
+func endAll(t *testing.T, s backend.Store, sessions []schema.Session) {
 	t.Helper()
 	const writers = 100
 	done := make(chan error, writers)

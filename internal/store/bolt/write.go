@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // turn is a writer's, with the locks that it holds.
@@ -20,7 +20,7 @@ type turn struct {
 // written. A change that may wait for the disk must not wait for too long: then
 // its writer waits instead. It does so before it has the locks, which others may
 // want that need not wait, and looks once more when it has them.
-func (s *Store) begin(ctx context.Context, mayWait bool, keys ...store.Key) (*turn, error) {
+func (s *Store) begin(ctx context.Context, mayWait bool, keys ...backend.Key) (*turn, error) {
 	if err := s.committer.refusal(false); err != nil {
 		return nil, err
 	}
@@ -28,14 +28,14 @@ func (s *Store) begin(ctx context.Context, mayWait bool, keys ...store.Key) (*tu
 }
 
 // beginEnd is begin for what ends sessions, and may be done on a full volume.
-func (s *Store) beginEnd(ctx context.Context, keys ...store.Key) (*turn, error) {
+func (s *Store) beginEnd(ctx context.Context, keys ...backend.Key) (*turn, error) {
 	if err := s.committer.refusal(true); err != nil {
 		return nil, err
 	}
 	return s.take(ctx, false, keys)
 }
 
-func (s *Store) take(ctx context.Context, mayWait bool, keys []store.Key) (*turn, error) {
+func (s *Store) take(ctx context.Context, mayWait bool, keys []backend.Key) (*turn, error) {
 	c := &s.committer
 	if mayWait {
 		if err := c.pass(ctx); err != nil {
@@ -44,7 +44,7 @@ func (s *Store) take(ctx context.Context, mayWait bool, keys []store.Key) (*turn
 	}
 	t := &turn{s, s.locks.places(keys...)}
 	if err := s.locks.lock(ctx, &c.stuck, t.places); err != nil {
-		return nil, fmt.Errorf("%w: waiting for other writers: %w", store.ErrReadOnly, err)
+		return nil, fmt.Errorf("%w: waiting for other writers: %w", backend.ErrReadOnly, err)
 	}
 	if mayWait {
 		if err := c.pass(ctx); err != nil {
@@ -75,18 +75,18 @@ func (t *turn) run(ctx context.Context, op *operation) error {
 	}
 	if t.s.queue.withdraw(op) {
 		t.s.locks.unlock(op.places)
-		return fmt.Errorf("%w: %w", store.ErrReadOnly, cause)
+		return fmt.Errorf("%w: %w", backend.ErrReadOnly, cause)
 	}
 	select {
 	case err := <-op.done:
 		return err
 	default:
-		return fmt.Errorf("%w: whether it is made will show: %w", store.ErrReadOnly, cause)
+		return fmt.Errorf("%w: whether it is made will show: %w", backend.ErrReadOnly, cause)
 	}
 }
 
 // changed notes a change that may wait for the disk, if there was no error.
-func (s *Store) changed(key store.Key, err error) error {
+func (s *Store) changed(key backend.Key, err error) error {
 	if err == nil {
 		s.queue.markTold(key)
 	}
@@ -94,10 +94,10 @@ func (s *Store) changed(key store.Key, err error) error {
 }
 
 // live returns the session of the key itself.
-func (s *Store) live(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *Store) live(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	sess, err := s.Store.Peek(ctx, now, key)
 	if err == nil && sess.ID != key.ID { // a grace
-		err = store.ErrNotFound
+		err = backend.ErrNotFound
 	}
 	return sess, err
 }
@@ -110,17 +110,17 @@ func (s *Store) unchanged(ctx context.Context, now time.Time, old *schema.Sessio
 	}
 	if was.Life != old.Life || was.Revision != old.Revision || was.CreatedAt.UnixMilli() != old.CreatedAt.UnixMilli() ||
 		was.TTL != old.TTL || was.OwnTTL != old.OwnTTL {
-		return was, store.ErrConflict
+		return was, backend.ErrConflict
 	}
 	return was, nil
 }
 
-// Create implements store.Store.
+// Create implements backend.Store.
 func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.add(ctx, now, sess, s.Store.Create, false)
 }
 
-// Revive implements store.Store.
+// Revive implements backend.Store.
 func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.add(ctx, now, sess, s.Store.Revive, true)
 }
@@ -148,7 +148,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		return nil
 	}
 	if _, err := s.live(ctx, now, key); err == nil {
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	if !revive {
 		if err := tombOf(s.Store.Buried(key)).err(now.UnixMilli()); err != nil {
@@ -156,11 +156,11 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		}
 	}
 	full := s.fits(ctx, now, &sess)
-	if full != nil && !errors.Is(full, store.ErrFull) {
+	if full != nil && !errors.Is(full, backend.ErrFull) {
 		return full
 	}
 	return t.run(ctx, &operation{
-		keys: []store.Key{key},
+		keys: []backend.Key{key},
 		size: len(sess.Doc),
 		write: func(w *writer) error {
 			if !revive {
@@ -194,7 +194,7 @@ func (s *Store) fits(ctx context.Context, now time.Time, sess *schema.Session) e
 	return s.Refused(sess)
 }
 
-// Swap implements store.Store.
+// Swap implements backend.Store.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (got schema.Session, err error) {
 	if string(schema.DocID(next.Doc)) != old.ID {
 		return s.Store.Swap(ctx, now, old, next) // which says what is wrong
@@ -235,7 +235,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 func (s *Store) rewrite(ctx context.Context, t *turn, written *schema.Session, endsLead bool, change func(context.Context) (schema.Session, error)) (schema.Session, error) {
 	var got schema.Session
 	err := t.run(ctx, &operation{
-		keys: []store.Key{written.Key()},
+		keys: []backend.Key{written.Key()},
 		size: len(written.Doc),
 		write: func(w *writer) error {
 			if endsLead {
@@ -255,8 +255,8 @@ func (s *Store) rewrite(ctx context.Context, t *turn, written *schema.Session, e
 	return got, nil
 }
 
-// Touch implements store.Store.
-func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (got schema.Session, err error) {
+// Touch implements backend.Store.
+func (s *Store) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (got schema.Session, err error) {
 	t, err := s.begin(ctx, s.lazy, key)
 	if err != nil {
 		return schema.Session{}, err

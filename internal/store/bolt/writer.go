@@ -7,7 +7,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // writer appends to the log, in one transaction. After an error it does nothing
@@ -26,9 +26,9 @@ type writer struct {
 	// added and dropped are by how many bytes the log has grown and shrunk.
 	added, dropped int64
 	// news are what the index has to learn once all is committed.
-	news map[store.Key]news
+	news map[backend.Key]news
 	// leads are the keys of which it says where they lead.
-	leads []store.Key
+	leads []backend.Key
 	err   error
 }
 
@@ -40,7 +40,7 @@ type news struct {
 }
 
 func newWriter(tx *bbolt.Tx, x *index, g *graces, t *tombs, values []byte) (*writer, error) {
-	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, tombs: t, values: values[:0], news: make(map[store.Key]news)}
+	w := &writer{log: tx.Bucket([]byte(logBucket)), index: x, graces: g, tombs: t, values: values[:0], news: make(map[backend.Key]news)}
 	if w.log == nil {
 		return nil, errors.New("the data file has no log")
 	}
@@ -85,7 +85,7 @@ func (w *writer) session(s *schema.Session) {
 
 // bury writes that there is no session of the key, nor may be as long as the
 // tomb says.
-func (w *writer) bury(key store.Key, t tomb) {
+func (w *writer) bury(key backend.Key, t tomb) {
 	w.news[key] = news{at(w.next, false), t}
 	from := len(w.values)
 	w.values = appendEnded(w.values, key, t)
@@ -93,7 +93,7 @@ func (w *writer) bury(key store.Key, t tomb) {
 }
 
 // lead writes that the old key leads to another.
-func (w *writer) lead(old store.Key, to grace) {
+func (w *writer) lead(old backend.Key, to grace) {
 	w.leads = append(w.leads, old)
 	from := len(w.values)
 	w.values = appendGrace(w.values, old, to.until, to.to.ID)
@@ -101,17 +101,17 @@ func (w *writer) lead(old store.Key, to grace) {
 }
 
 // leadNowhere writes that the key leads to no other any more.
-func (w *writer) leadNowhere(old store.Key) { w.lead(old, grace{}) }
+func (w *writer) leadNowhere(old backend.Key) { w.lead(old, grace{}) }
 
 // endLead writes that no key leads to the session of the key any more.
-func (w *writer) endLead(key store.Key) {
+func (w *writer) endLead(key backend.Key) {
 	if old, _, ok := w.graces.to(key); ok {
 		w.leadNowhere(old)
 	}
 }
 
 // buried returns how long the key must have no session.
-func (w *writer) buried(key store.Key) tomb {
+func (w *writer) buried(key backend.Key) tomb {
 	if n, ok := w.news[key]; ok {
 		if n.at.live() {
 			return 0
@@ -126,7 +126,7 @@ func (w *writer) buried(key store.Key) tomb {
 // comes first in a transaction: what that writes besides is later than what this
 // one writes again. now is a time that has come. It reports whether there are none
 // left.
-func (w *writer) collect(bytes int64, below uint64, now int64, soon func() bool, write func(key store.Key)) (all bool) {
+func (w *writer) collect(bytes int64, below uint64, now int64, soon func() bool, write func(key backend.Key)) (all bool) {
 	type entry struct {
 		number []byte
 		size   int64
@@ -160,7 +160,7 @@ func (w *writer) collect(bytes int64, below uint64, now int64, soon func() bool,
 }
 
 // again writes an entry once more, if it still counts.
-func (w *writer) again(number []byte, now int64, write func(key store.Key)) {
+func (w *writer) again(number []byte, now int64, write func(key backend.Key)) {
 	n, _ := parseNumber(number)
 	e, err := openEntry(number, w.log.Get(number))
 	if err != nil {

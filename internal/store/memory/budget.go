@@ -4,7 +4,7 @@ import (
 	"errors"
 	"sync"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // errNoRoom: the budget is used up, for now. errNoGuestRoom: what guests may take
@@ -74,7 +74,7 @@ func newBudget(limit amount, reserve int) budget {
 }
 
 // take replaces what an entry takes. It fails with errNoRoom or errNoGuestRoom, or
-// with errGuestTooLarge or store.ErrFull if no eviction could ever make it fit. trusted may take the
+// with errGuestTooLarge or backend.ErrFull if no eviction could ever make it fit. trusted may take the
 // reserve for a guest. What becomes a guest has been in the store, and takes it.
 func (b *budget) take(old, next holding, trusted bool) error {
 	b.mu.Lock()
@@ -84,7 +84,7 @@ func (b *budget) take(old, next holding, trusted bool) error {
 	bound := next.guest && !trusted && (old.guest || old == none)
 	switch {
 	case next.hopeless(b.limit, old):
-		return store.ErrFull
+		return backend.ErrFull
 	case bound && next.hopeless(b.guestLimit, old):
 		return errGuestTooLarge
 	case bound && guests.exceeds(b.guestLimit.paced(b.overGuests, guests.minus(b.guests)), b.guests):

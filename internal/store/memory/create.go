@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // How add treats a session.
@@ -17,12 +17,12 @@ const (
 	restore
 )
 
-// Create implements store.Store.
+// Create implements backend.Store.
 func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.add(ctx, now, &sess, create)
 }
 
-// Revive implements store.Store.
+// Revive implements backend.Store.
 func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.add(ctx, now, &sess, revive)
 }
@@ -69,7 +69,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 		s.files.add(e, rec.files)
 		space.add(e)
 		if as != restore {
-			s.emit(store.EventCreated, at, key, rec)
+			s.emit(backend.EventCreated, at, key, rec)
 		}
 		return nil
 	})

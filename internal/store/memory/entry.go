@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // entry is the place of one session: from Create or Regenerate until it ends.
@@ -61,7 +61,7 @@ func newEntry(rec *record) *entry {
 }
 
 // errDocument: what came in is no document of the session.
-var errDocument = fmt.Errorf("%w: the document does not carry the session's id", store.ErrUnavailable)
+var errDocument = fmt.Errorf("%w: the document does not carry the session's id", backend.ErrUnavailable)
 
 // checkDocument reports whether the document can be kept under the id.
 func checkDocument(doc []byte, id string) error {
@@ -150,10 +150,10 @@ func (r *record) session(id string) schema.Session {
 func (r *record) id() []byte { return schema.DocID(r.doc) }
 
 // key returns the key, newly allocated.
-func (r *record) key() store.Key { return store.Key{Namespace: r.space.name, ID: string(r.id())} }
+func (r *record) key() backend.Key { return backend.Key{Namespace: r.space.name, ID: string(r.id())} }
 
 // is reports whether the record is that of the key.
-func (r *record) is(key store.Key) bool {
+func (r *record) is(key backend.Key) bool {
 	return r.space.name == key.Namespace && string(r.id()) == key.ID
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // withRoom runs try, and where that finds no room, makes some and runs it
@@ -15,7 +15,7 @@ import (
 // For a guest that is over what guests may take, other guests have to go, and
 // nobody else. Within that, it may push out a member once there is no guest: the
 // members have more than the reserve then.
-func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, try func() error) error {
+func (s *Store) withRoom(ctx context.Context, now time.Time, spare *backend.Key, try func() error) error {
 	err := try()
 	if !isFull(err) {
 		return s.refusal(err)
@@ -42,7 +42,7 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 }
 
 // withRoomLeft is withRoom that frees what has expired, and evicts nothing.
-func (s *Store) withRoomLeft(ctx context.Context, now time.Time, _ *store.Key, try func() error) error {
+func (s *Store) withRoomLeft(ctx context.Context, now time.Time, _ *backend.Key, try func() error) error {
 	for {
 		switch err := try(); {
 		case !isFull(err):
@@ -60,28 +60,28 @@ func isFull(err error) bool {
 	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
 }
 
-// refusal is store.ErrFull for what has no room, and counts what only the reserve
+// refusal is backend.ErrFull for what has no room, and counts what only the reserve
 // had some for. Other errors, and nil, stay what they are.
 func (s *Store) refusal(why error) error {
 	switch {
 	case errors.Is(why, errNoGuestRoom), errors.Is(why, errGuestTooLarge):
 		s.reserved.Add(1)
-		return store.ErrFull
+		return backend.ErrFull
 	case errors.Is(why, errNoRoom):
-		return store.ErrFull
+		return backend.ErrFull
 	}
 	return why
 }
 
-var _ store.Limited = (*Store)(nil)
+var _ backend.Limited = (*Store)(nil)
 
-// Room implements store.Limited.
-func (s *Store) Room(ctx context.Context, now time.Time) (store.Room, error) {
+// Room implements backend.Limited.
+func (s *Store) Room(ctx context.Context, now time.Time) (backend.Room, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
-		return store.Room{}, err
+		return backend.Room{}, err
 	}
 	all := s.budget.taken()
-	return store.Room{
+	return backend.Room{
 		Entries: left(s.budget.limit.entries, all.entries), Bytes: left(s.budget.limit.bytes, all.bytes),
 	}, nil
 }
@@ -94,7 +94,7 @@ func left(limit, taken int64) int64 {
 	return max(0, limit-taken)
 }
 
-// Cost implements store.Limited.
+// Cost implements backend.Limited.
 func (s *Store) Cost(sess *schema.Session) int64 {
 	return costOf(len(sess.Doc), sess.UserID, sess.Files)
 }
@@ -137,7 +137,7 @@ func (s *Store) expire(sh *shard, now int64, limit int) (freed int) {
 		}
 		e := ends.items[0].e
 		key := e.rec.Load().key()
-		s.end(sh, s.hash(key), key, e, store.EventExpired, now)
+		s.end(sh, s.hash(key), key, e, backend.EventExpired, now)
 		freed++
 	}
 	ends.publish()
@@ -146,7 +146,7 @@ func (s *Store) expire(sh *shard, now int64, limit int) (freed int) {
 
 // evictExcept evicts the first session in the policy's order other than the
 // spared one, or the first guest. The caller holds room.
-func (s *Store) evictExcept(spare *store.Key, guestsOnly bool, now int64) {
+func (s *Store) evictExcept(spare *backend.Key, guestsOnly bool, now int64) {
 	if spare == nil {
 		s.evict(guestsOnly, now)
 		return
@@ -214,7 +214,7 @@ func (s *Store) evictUnused(sh *shard, c class, now int64) bool {
 // evictEntry evicts an entry of a shard, which is locked.
 func (s *Store) evictEntry(sh *shard, e *entry, now int64) {
 	key := e.rec.Load().key()
-	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
+	s.end(sh, s.hash(key), key, e, backend.EventEvicted, now)
 }
 
 // evictSoonest evicts the session of a class that expires first. Several shards

@@ -2,7 +2,7 @@ package memory
 
 import "time"
 
-// LimitLife implements store.Store. The deadlines of what is stored are brought
+// LimitLife implements backend.Store. The deadlines of what is stored are brought
 // within the limit at once, so that no read has to ask for it.
 func (s *Store) LimitLife(limit time.Duration) {
 	s.maxLife.Store(limit.Milliseconds())

@@ -78,7 +78,7 @@
 //
 // Whoever changes a session says so while its shard is still locked, so that
 // the events of one session are in the order of what happened to it. They go
-// into a store.EventLog, from which followers copy them: a slow one loses
+// into a backend.EventLog, from which followers copy them: a slow one loses
 // events, and holds up nobody.
 //
 // # Tombstones
@@ -97,7 +97,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Policy says which session goes when the store is full. Sessions that have
@@ -115,7 +115,7 @@ const (
 	// services' without a user; of several,
 	// the one that was written or touched least recently.
 	TTL Policy = "ttl"
-	// None evicts nothing: a full store answers store.ErrFull.
+	// None evicts nothing: a full store answers backend.ErrFull.
 	None Policy = "none"
 )
 
@@ -133,12 +133,12 @@ type Options struct {
 	// Tombstone is how long keys are remembered whose sessions were ended,
 	// expired or were evicted; 0 for not at all.
 	Tombstone time.Duration
-	// Events is how many events are kept for followers; store.DefaultEvents
+	// Events is how many events are kept for followers; backend.DefaultEvents
 	// where it is 0.
 	Events int
 	// OnEvent, where set, is called with each event, without an ID, while the
 	// session's shard is locked: it must not block, nor call the store.
-	OnEvent func(store.Event)
+	OnEvent func(backend.Event)
 }
 
 const (
@@ -146,7 +146,7 @@ const (
 	shardCount = 1 << shardBits
 )
 
-// Store is a store.Store.
+// Store is a backend.Store.
 type Store struct {
 	shards   [shardCount]shard
 	firsts   [classes]bounds // by shard, of shard.orders
@@ -164,8 +164,8 @@ type Store struct {
 	spaces namespaces
 	files  fileIndex
 
-	events    *store.EventLog
-	onEvent   func(store.Event)
+	events    *backend.EventLog
+	onEvent   func(backend.Event)
 	tombstone int64 // in ms; 0 for none
 	maxTombs  int   // of one shard
 
@@ -183,7 +183,7 @@ type Store struct {
 // cacheLine keeps what many cores write away from what they read.
 type cacheLine [64]byte
 
-var _ store.Store = (*Store)(nil)
+var _ backend.Store = (*Store)(nil)
 
 // New returns an empty store.
 func New(opts Options) *Store {
@@ -194,7 +194,7 @@ func New(opts Options) *Store {
 		spaces: namespaces{byName: make(map[string]*namespace)},
 		files:  newFileIndex(),
 
-		events:    store.NewEventLog(cmp.Or(opts.Events, store.DefaultEvents)),
+		events:    backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),
 		onEvent:   opts.OnEvent,
 		tombstone: opts.Tombstone.Milliseconds(),
 		maxTombs:  tombLimit(opts.MaxEntries),
@@ -224,11 +224,11 @@ func (s *Store) Close() error { return nil }
 
 // Stats returns the counters. It frees what has expired, as Count does, and looks
 // at no other session.
-func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
-	st := store.Stats{
+	st := backend.Stats{
 		MaxEntries:  s.budget.limit.entries,
 		Sets:        s.sets.Load(),
 		Deletes:     s.deletes.Load(),
@@ -247,7 +247,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 
 // hash spreads keys over the shards and within them. Its seed is random, so
 // nobody can choose keys that fall together.
-func (s *Store) hash(key store.Key) uint64 { return maphash.Comparable(s.seed, key) }
+func (s *Store) hash(key backend.Key) uint64 { return maphash.Comparable(s.seed, key) }
 
 // shardOf returns the shard of a key's hash.
 func (s *Store) shardOf(hash uint64) *shard { return &s.shards[hash>>(64-shardBits)] }
@@ -255,7 +255,7 @@ func (s *Store) shardOf(hash uint64) *shard { return &s.shards[hash>>(64-shardBi
 // cancelled returns why a long operation has to stop.
 func cancelled(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 	}
 	return nil
 }

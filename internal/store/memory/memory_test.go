@@ -8,12 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/storetest"
 )
 
-func open(_ testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+func open(_ testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 	s := memory.New(memory.Options{
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
@@ -33,7 +33,7 @@ func TestReadsDoNotAllocate(t *testing.T) {
 	s := memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 100})
 	sess := template(t, "ada")
 	require.NoError(t, s.Create(t.Context(), now, sess))
-	key, unknown := sess.Key(), store.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
+	key, unknown := sess.Key(), backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
 	ctx := t.Context()
 	for name, read := range map[string]func(){
 		"Get":            func() { _, _ = s.Get(ctx, now, key) },
@@ -67,11 +67,11 @@ func TestDocumentsOfAnotherIDAreRefused(t *testing.T) {
 	empty := template(t, "")
 	empty.Doc = nil
 	for name, bad := range map[string]schema.Session{"another's": other, "none": empty} {
-		require.ErrorIs(t, s.Create(t.Context(), now, bad), store.ErrUnavailable, name)
-		require.ErrorIs(t, s.Regenerate(t.Context(), now, sess, bad, now), store.ErrUnavailable, name)
+		require.ErrorIs(t, s.Create(t.Context(), now, bad), backend.ErrUnavailable, name)
+		require.ErrorIs(t, s.Regenerate(t.Context(), now, sess, bad, now), backend.ErrUnavailable, name)
 	}
 	_, err := s.Swap(t.Context(), now, sess, sess.WithID(schema.NewID()))
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 	got, err := s.Get(t.Context(), now, sess.Key())
 	require.NoError(t, err)
 	assert.Equal(t, sess.Doc, got.Doc)
@@ -88,7 +88,7 @@ func TestPolicies(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Create(t.Context(), now, template(t, "")))
 		_, err = s.Get(t.Context(), now, second.Key())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	})
 
 	t.Run("none counts without limits", func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What is here fills a store with what another one kept.
@@ -97,14 +97,14 @@ func (f *Filling) Add(sessions []Restored) error {
 }
 
 // fill makes e known by its key and to the queues.
-func (s *Store) fill(key store.Key, e *entry) error {
+func (s *Store) fill(key backend.Key, e *entry) error {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	rec := e.rec.Load()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.table.find(hash, key) != nil {
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	sh.table.put(hash, e)
 	s.population[e.class].Add(1)
@@ -203,7 +203,7 @@ func byUser(entries []*entry) []*entry {
 
 // RestoreGrace makes reads of the old key lead to the session of the successor's
 // key until that time, if there is one, and none of the old key.
-func (s *Store) RestoreGrace(old, successor store.Key, until time.Time) {
+func (s *Store) RestoreGrace(old, successor backend.Key, until time.Time) {
 	hash, nextHash := s.hash(old), s.hash(successor)
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	unlock := lockBoth(sh, nextSh)

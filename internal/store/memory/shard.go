@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // shard holds the entries whose keys' hashes start alike.
@@ -48,7 +48,7 @@ func (sh *shard) init(number int, s *Store) {
 }
 
 // live returns the entry of a key that is live at now, and its record.
-func (sh *shard) live(hash uint64, key store.Key, now int64) (*entry, *record) {
+func (sh *shard) live(hash uint64, key backend.Key, now int64) (*entry, *record) {
 	if e := sh.table.find(hash, key); e != nil {
 		if rec := e.rec.Load(); rec.live(now) {
 			return e, rec

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Sweep implements store.Store. It also does what would otherwise be left to
+// Sweep implements backend.Store. It also does what would otherwise be left to
 // the next eviction, see the package comment.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	at := now.UnixMilli()

@@ -1,6 +1,6 @@
 package memory
 
-import "session-api/internal/store"
+import "session-api/internal/store/backend"
 
 // table finds entries by key: a hash table with linear probing. It is here
 // because it takes half the memory of a map, which would have to hold the keys
@@ -28,7 +28,7 @@ func (t *table) next(i int) int {
 }
 
 // find returns the entry of the key, nil where there is none.
-func (t *table) find(hash uint64, key store.Key) *entry {
+func (t *table) find(hash uint64, key backend.Key) *entry {
 	if t.n == 0 {
 		return nil
 	}

@@ -8,15 +8,15 @@ import (
 	"pgregory.net/rapid"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // TestTable holds the hash table against a map, with hashes that collide in
 // part or as a whole.
 func TestTable(t *testing.T) {
 	space := newNamespace(schema.DefaultNamespace)
-	keyOf := func(n int) store.Key {
-		return store.Key{Namespace: space.name, ID: fmt.Sprintf("table-session-%04d", n)}
+	keyOf := func(n int) backend.Key {
+		return backend.Key{Namespace: space.name, ID: fmt.Sprintf("table-session-%04d", n)}
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		hashes := rapid.SampledFrom([]func(n int) uint64{
@@ -44,7 +44,7 @@ func TestTable(t *testing.T) {
 		require.Equal(rt, len(want), table.n)
 		for n := range 160 {
 			require.Same(rt, want[n], table.find(hashes(n), keyOf(n)), "%d", n)
-			other := store.Key{Namespace: "other", ID: keyOf(n).ID}
+			other := backend.Key{Namespace: "other", ID: keyOf(n).ID}
 			require.Nil(rt, table.find(hashes(n), other))
 		}
 	})

@@ -3,7 +3,7 @@ package memory
 import (
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // tombs are keys of a shard whose sessions are gone, by their hashes: with
@@ -99,9 +99,9 @@ func (s *Store) lapse(sh *shard, hash uint64, at, now int64) {
 func (sh *shard) buried(hash uint64, now int64) error {
 	switch {
 	case sh.tombs.has(hash, now):
-		return store.ErrEnded
+		return backend.ErrEnded
 	case sh.lapsed.has(hash, now):
-		return store.ErrLapsed
+		return backend.ErrLapsed
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (sh *shard) buried(hash uint64, now int64) error {
 // Buried returns until when there must be no session of the key, zero if nothing
 // is known of it. lapsed: the one that there was has not been ended, but expired
 // or was evicted.
-func (s *Store) Buried(key store.Key) (until time.Time, lapsed bool) {
+func (s *Store) Buried(key backend.Key) (until time.Time, lapsed bool) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.RLock()
@@ -125,17 +125,17 @@ func (s *Store) Buried(key store.Key) (until time.Time, lapsed bool) {
 
 // RestoreTombstone makes the key one that was ended, until that time, unless
 // there is a session of it.
-func (s *Store) RestoreTombstone(key store.Key, until time.Time) {
+func (s *Store) RestoreTombstone(key backend.Key, until time.Time) {
 	s.restoreTombstone(key, until, false)
 }
 
 // RestoreLapsed makes the key one whose session expired or was evicted, until
 // that time, unless there is a session of it.
-func (s *Store) RestoreLapsed(key store.Key, until time.Time) {
+func (s *Store) RestoreLapsed(key backend.Key, until time.Time) {
 	s.restoreTombstone(key, until, true)
 }
 
-func (s *Store) restoreTombstone(key store.Key, until time.Time, lapsed bool) {
+func (s *Store) restoreTombstone(key backend.Key, until time.Time, lapsed bool) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()

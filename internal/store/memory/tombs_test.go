@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // buried counts the tombstones, and the places that they take.
@@ -99,7 +99,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 			require.NoError(t, s.Delete(ctx, now, next.Key(), 0))
 			require.NoError(t, s.Create(ctx, now, newSession(t, "shop", now)))
 		}
-		_, err := s.Clear(ctx, now, store.Filter{Namespace: "shop"})
+		_, err := s.Clear(ctx, now, backend.Filter{Namespace: "shop"})
 		require.NoError(t, err)
 		tombs, places := buried(s)
 		assert.Zero(t, tombs+places)

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"slices"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Use is a session's place in the order of uses.
 type Use struct {
-	Key store.Key
+	Key backend.Key
 	// Served: a service made it. Again: it was used since it was created.
 	Served, Again bool
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// Swap implements store.Store.
+// Swap implements backend.Store.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 	if err := checkDocument(next.Doc, old.ID); err != nil {
 		return schema.Session{}, err
@@ -25,9 +25,9 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
-			return store.ErrNotFound
+			return backend.ErrNotFound
 		case !was.unchanged(&old):
-			return store.ErrConflict
+			return backend.ErrConflict
 		}
 		rec := repack(&next, was)
 		rec.created = was.created
@@ -43,7 +43,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		}
 		s.replace(sh, e, was, rec)
 		got = rec.session(key.ID)
-		s.emit(store.EventUpdated, now.UnixMilli(), key, rec)
+		s.emit(backend.EventUpdated, now.UnixMilli(), key, rec)
 		return nil
 	})
 	if err != nil {
@@ -86,15 +86,15 @@ func share(files, before []string) {
 	}
 }
 
-// Touch implements store.Store.
-func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+// Touch implements backend.Store.
+func (s *Store) Touch(_ context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e, rec := s.current(sh, hash, key, now.UnixMilli())
 	if e == nil {
-		return schema.Session{}, store.ErrNotFound
+		return schema.Session{}, backend.ErrNotFound
 	}
 	s.usedAgain(sh, e)
 	if limit := now.Add(rec.ttl); until.After(limit) {
@@ -106,12 +106,12 @@ func (s *Store) Touch(_ context.Context, now time.Time, key store.Key, until tim
 		rec = &next
 		e.rec.Store(rec)
 		s.requeue(sh, e, was, rec.expires)
-		s.emit(store.EventTouched, now.UnixMilli(), key, rec)
+		s.emit(backend.EventTouched, now.UnixMilli(), key, rec)
 	}
 	return rec.session(key.ID), nil
 }
 
-// Regenerate implements store.Store.
+// Regenerate implements backend.Store.
 func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
 	if err := checkDocument(next.Doc, next.ID); err != nil {
 		return err
@@ -126,9 +126,9 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
 		case e == nil:
-			return store.ErrNotFound
+			return backend.ErrNotFound
 		case !was.unchanged(&old):
-			return store.ErrConflict
+			return backend.ErrConflict
 		}
 		if err := s.vacate(nextSh, nextHash, nextKey, now.UnixMilli()); err != nil {
 			return err
@@ -162,8 +162,8 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	return nil
 }
 
-// Delete implements store.Store.
-func (s *Store) Delete(_ context.Context, now time.Time, key store.Key, revision int64) error {
+// Delete implements backend.Store.
+func (s *Store) Delete(_ context.Context, now time.Time, key backend.Key, revision int64) error {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
@@ -171,11 +171,11 @@ func (s *Store) Delete(_ context.Context, now time.Time, key store.Key, revision
 	e, rec := s.current(sh, hash, key, now.UnixMilli())
 	switch {
 	case e == nil:
-		return store.ErrNotFound
+		return backend.ErrNotFound
 	case revision != 0 && revision != rec.revision:
-		return store.ErrConflict
+		return backend.ErrConflict
 	}
-	s.end(sh, hash, key, e, store.EventDeleted, now.UnixMilli())
+	s.end(sh, hash, key, e, backend.EventDeleted, now.UnixMilli())
 	return nil
 }
 
@@ -184,7 +184,7 @@ func (s *Store) Delete(_ context.Context, now time.Time, key store.Key, revision
 // current returns the entry of a key that is live at now, and its record. It
 // frees an expired one: whoever was told that it is gone must not see it again,
 // even if the clock is set back.
-func (s *Store) current(sh *shard, hash uint64, key store.Key, now int64) (*entry, *record) {
+func (s *Store) current(sh *shard, hash uint64, key backend.Key, now int64) (*entry, *record) {
 	if s.vacate(sh, hash, key, now) == nil {
 		return nil, nil
 	}
@@ -193,15 +193,15 @@ func (s *Store) current(sh *shard, hash uint64, key store.Key, now int64) (*entr
 
 // vacate makes a key free: it fails if a live session has it, and frees an
 // expired one.
-func (s *Store) vacate(sh *shard, hash uint64, key store.Key, now int64) error {
+func (s *Store) vacate(sh *shard, hash uint64, key backend.Key, now int64) error {
 	e := sh.table.find(hash, key)
 	if e == nil {
 		return nil
 	}
 	if e.rec.Load().live(now) {
-		return store.ErrExists
+		return backend.ErrExists
 	}
-	s.end(sh, hash, key, e, store.EventExpired, now)
+	s.end(sh, hash, key, e, backend.EventExpired, now)
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (s *Store) announce(sh *shard, rec *record, c class) {
 }
 
 // link makes e known by its key and to the queues.
-func (s *Store) link(sh *shard, hash uint64, key store.Key, e *entry) {
+func (s *Store) link(sh *shard, hash uint64, key backend.Key, e *entry) {
 	switch s.policy {
 	case LRU:
 		if e.class == newcomer {
@@ -254,14 +254,14 @@ func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 }
 
 // end ends the session of the key, for the reason that the event names.
-func (s *Store) end(sh *shard, hash uint64, key store.Key, e *entry, why store.EventType, now int64) {
+func (s *Store) end(sh *shard, hash uint64, key backend.Key, e *entry, why backend.EventType, now int64) {
 	rec := e.rec.Load()
 	s.drop(sh, hash, e)
 	switch why {
-	case store.EventExpired:
+	case backend.EventExpired:
 		s.expirations.Add(1)
 		s.lapse(sh, hash, rec.expires, now)
-	case store.EventEvicted:
+	case backend.EventEvicted:
 		s.evictions.Add(1)
 		s.lapse(sh, hash, now, now)
 	default:

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // cacheTTL is how long a value stays in the client's cache at most. The server
@@ -17,7 +17,7 @@ const cacheTTL = time.Minute
 
 // readCached returns the session that the cache has, or gets, for the key. It
 // only ever finds: what looks absent, expired or torn is left to the server.
-func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (schema.Session, bool) {
+func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (schema.Session, bool) {
 	if s.written.has(name) {
 		return schema.Session{}, false
 	}

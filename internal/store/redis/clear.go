@@ -8,14 +8,14 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Clear implements store.Store. It goes through the index until a pass finds
+// Clear implements backend.Store. It goes through the index until a pass finds
 // nothing that is, or just was, a session: what is regenerated meanwhile leaves
 // its place, but leads to another pass.
-func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
@@ -38,7 +38,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 }
 
 // agesIndex returns the keys of the index that has what a filter matches.
-func (s *Store) agesIndex(f store.Filter) []string {
+func (s *Store) agesIndex(f backend.Filter) []string {
 	if f.UserID != "" {
 		return []string{s.keys.User(f.Namespace, f.UserID)}
 	}
@@ -54,7 +54,7 @@ type clearing struct {
 	store  *Store
 	client rueidis.Client
 	now    time.Time
-	filter store.Filter
+	filter backend.Filter
 	keys   []string // of the indexes by age
 	ended  int
 	// nowhere are the members that led to no session in the pass before.
@@ -148,7 +148,7 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 	for i, a := range answers {
 		e, failure := entries[i], failures[i]
 		switch {
-		case errors.Is(failure, store.ErrDamaged):
+		case errors.Is(failure, backend.ErrDamaged):
 			// Another program's session is adopted, and ended by the next pass. A
 			// damaged one is left to whoever ends it by its id.
 			if c.store.adopt(limited, c.client, c.now, e.Key, nil) == nil {
@@ -192,7 +192,7 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 // ofUser returns the entries but for those whose session is another user's. No
 // store writes such an entry; but nobody is signed out because of one.
 func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]aged, error) {
-	keys := make([]store.Key, len(entries))
+	keys := make([]backend.Key, len(entries))
 	for i, e := range entries {
 		keys[i] = e.Key
 	}

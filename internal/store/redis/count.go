@@ -8,16 +8,16 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Count implements store.Store. The index names more than there is, so each
+// Count implements backend.Store. The index names more than there is, so each
 // session that it names is looked at: at its deadline and its ends, not at its
 // document. Where they are few, two looks have to agree, so that a session that
 // moves meanwhile is not counted twice, nor not at all. Where they are many,
 // each is counted as it is when it is looked at.
-func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
@@ -52,7 +52,7 @@ type counting struct {
 	store  *Store
 	client rueidis.Client
 	now    time.Time
-	filter store.Filter
+	filter backend.Filter
 	keys   []string // of the indexes by age
 	seed   maphash.Seed
 }
@@ -133,7 +133,7 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 
 // look counts those of the candidates that are live.
 func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone stale) error {
-	keys := make([]store.Key, len(batch))
+	keys := make([]backend.Key, len(batch))
 	for i := range batch {
 		keys[i] = batch[i].entries[0].Key
 	}
@@ -195,12 +195,12 @@ type glance struct {
 
 // glances looks at sessions; nil for those that are not there. Few have a long
 // trailer, so only those that may are looked at once more.
-func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*glance, error) {
+func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*glance, error) {
 	out, unread, err := s.glancesAt(ctx, client, now, keys, format.TrailerUsual)
 	if err != nil || len(unread) == 0 {
 		return out, err
 	}
-	again := make([]store.Key, len(unread))
+	again := make([]backend.Key, len(unread))
 	for n, i := range unread {
 		again[n] = keys[i]
 	}
@@ -216,7 +216,7 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 
 // glancesAt is glances at so many bytes of the ends of the values. unread are the
 // places of those that it found no trailer in.
-func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key, size int) (out []*glance, unread []int, err error) {
+func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, size int) (out []*glance, unread []int, err error) {
 	const doing, each = "checking sessions", 3
 	ctx, cancel := s.limited(ctx)
 	defer cancel()

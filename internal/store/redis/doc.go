@@ -122,8 +122,8 @@
 // # Failure
 //
 // Everything that the server does not answer in time, or answers with an error,
-// is store.ErrUnavailable; out of memory under the policy noeviction is
-// store.ErrFull. Reads are tried again a few times, and so is what the server
+// is backend.ErrUnavailable; out of memory under the policy noeviction is
+// backend.ErrFull. Reads are tried again a few times, and so is what the server
 // says it did not do (LOADING, CLUSTERDOWN, READONLY and the like). A change
 // whose answer is lost is not: it may have been made, and trying again would
 // take it for somebody else's. It is ErrUnavailable, never a success and never

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -22,11 +22,11 @@ func failed(doing string, err error) error {
 		return nil
 	case answered(err, "OOM "):
 		// Out of memory under the policy noeviction.
-		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrFull, err)
+		return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrFull, err)
 	case errors.Is(err, format.ErrNotSession), errors.Is(err, format.ErrCompressed), answered(err, "FOREIGN "):
-		return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrDamaged, err)
+		return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrDamaged, err)
 	}
-	return fmt.Errorf("redis: %s: %w: %w", doing, store.ErrUnavailable, err)
+	return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrUnavailable, err)
 }
 
 // answered reports whether err is an answer of the server that starts so. The
@@ -50,7 +50,7 @@ func answered(err error, prefixes ...string) bool {
 // nothing.
 func unknown(err error) bool {
 	_, answered := errors.AsType[*rueidis.RedisError](err)
-	return errors.Is(err, store.ErrUnavailable) && !answered && !errors.Is(err, errNotBegun)
+	return errors.Is(err, backend.ErrUnavailable) && !answered && !errors.Is(err, errNotBegun)
 }
 
 // errNotBegun: the server was not asked at all.

@@ -12,7 +12,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -46,7 +46,7 @@ func failOver(t *testing.T, s *redis.Store, primaries []*redistest.Server, fail 
 	now := schema.Now(ahead().Now())
 	const writers = 24
 	var acknowledged [writers]atomic.Int64 // revisions
-	var keys [writers]store.Key
+	var keys [writers]backend.Key
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	for i := range writers {
@@ -66,7 +66,7 @@ func failOver(t *testing.T, s *redis.Store, primaries []*redistest.Server, fail 
 				}
 				if err == nil {
 					acknowledged[i].Store(cur.Revision + 1)
-				} else if !errors.Is(err, store.ErrUnavailable) {
+				} else if !errors.Is(err, backend.ErrUnavailable) {
 					assert.NoError(t, err)
 					return
 				}

@@ -9,11 +9,11 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Files implements store.Store. The index is a superset of the references: each
+// Files implements backend.Store. The index is a superset of the references: each
 // is checked, and one that cannot be is an error.
 func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
 	client, err := s.client()
@@ -115,7 +115,7 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) 
 	return refs
 }
 
-// HasFile implements store.Store. A session that is regenerated, or that names a
+// HasFile implements backend.Store. A session that is regenerated, or that names a
 // file by another of the paths, is never without an entry, but may have another
 // each time one looks. So all paths are looked at in one step, each entry's
 // session is asked for any of them, and no is only said where there is no entry,
@@ -261,7 +261,7 @@ func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, 
 func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone stale) ([]bool, error) {
 	valid := make([]bool, 0, len(refs))
 	for batch := range slices.Chunk(refs, maxBatch) {
-		keys := make([]store.Key, len(batch))
+		keys := make([]backend.Key, len(batch))
 		for i := range batch {
 			keys[i] = batch[i].Key
 		}
@@ -295,11 +295,11 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 
 // refers reports whether a session refers to any of the files, or may: one that
 // is damaged cannot be asked.
-func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, paths []string) (bool, error) {
+func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, paths []string) (bool, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	st, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
-	if errors.Is(err, store.ErrDamaged) {
+	if errors.Is(err, backend.ErrDamaged) {
 		return true, nil
 	}
 	return st != nil && slices.ContainsFunc(st.Session.Files, func(path string) bool { return slices.Contains(paths, path) }), err

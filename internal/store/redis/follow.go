@@ -11,7 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const (
@@ -29,11 +29,11 @@ const (
 	recordLost = "lost"
 )
 
-// Follow implements store.Store. A follower always reads from the last entry
+// Follow implements backend.Store. A follower always reads from the last entry
 // that it has seen: as long as that is there, so is all that came after it.
-func (s *Store) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+func (s *Store) Follow(ctx context.Context, after string, yield func(backend.Event) error) error {
 	if after != "" && !validEventID(after) {
-		return store.ErrEventsLost
+		return backend.ErrEventsLost
 	}
 	client, err := s.client()
 	if err != nil {
@@ -66,7 +66,7 @@ func validEventID(text string) bool {
 	return true
 }
 
-func (s *Store) followFrom(ctx context.Context, client rueidis.Client, last string, yield func(store.Event) error) error {
+func (s *Store) followFrom(ctx context.Context, client rueidis.Client, last string, yield func(backend.Event) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Store) followFrom(ctx context.Context, client rueidis.Client, last stri
 		case err != nil:
 			return orEnd(ctx, err)
 		case len(entries) == 0 || entries[0].ID != last:
-			return store.ErrEventsLost
+			return backend.ErrEventsLost
 		}
 		for _, entry := range entries[1:] {
 			if err := s.yieldEvent(ctx, entry, yield); err != nil {
@@ -153,13 +153,13 @@ func (s *Store) awaitEvent(ctx context.Context, client rueidis.Client, last stri
 }
 
 // yieldEvent yields the event of an entry, if it is one.
-func (s *Store) yieldEvent(ctx context.Context, entry rueidis.XRangeEntry, yield func(store.Event) error) error {
+func (s *Store) yieldEvent(ctx context.Context, entry rueidis.XRangeEntry, yield func(backend.Event) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	switch entry.FieldValues["type"] {
 	case recordLost:
-		return store.ErrEventsLost
+		return backend.ErrEventsLost
 	case recordStart:
 		return nil
 	}
@@ -170,30 +170,30 @@ func (s *Store) yieldEvent(ctx context.Context, entry rueidis.XRangeEntry, yield
 	return yield(ev)
 }
 
-func (s *Store) readEvent(entry rueidis.XRangeEntry) (store.Event, bool) {
+func (s *Store) readEvent(entry rueidis.XRangeEntry) (backend.Event, bool) {
 	at, ok := schema.ParseDigits(entry.FieldValues["at"])
 	if !ok {
-		return store.Event{}, false
+		return backend.Event{}, false
 	}
-	ev := store.Event{
+	ev := backend.Event{
 		ID:       entry.ID,
-		Type:     store.EventType(entry.FieldValues["type"]),
+		Type:     backend.EventType(entry.FieldValues["type"]),
 		At:       time.UnixMilli(at).UTC(),
 		Previous: entry.FieldValues["previous"],
 		UserID:   unescaped(entry.FieldValues["user"]),
 	}
 	if ev.Session, ok = s.keys.ParseSession(entry.FieldValues["session"]); !ok {
-		return store.Event{}, false
+		return backend.Event{}, false
 	}
 	if ev.Revision, ok = schema.ParseDigits(entry.FieldValues["revision"]); !ok {
-		return store.Event{}, false
+		return backend.Event{}, false
 	}
 	if expires := entry.FieldValues["expires"]; expires != "" {
 		deadline, ok := schema.ParseDigits(expires)
 		if !ok {
-			return store.Event{}, false
+			return backend.Event{}, false
 		}
 		ev.ExpiresAt = time.UnixMilli(deadline).UTC()
 	}
-	return ev, slices.Contains(store.EventTypes, ev.Type)
+	return ev, slices.Contains(backend.EventTypes, ev.Type)
 }

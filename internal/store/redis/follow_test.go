@@ -14,7 +14,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -28,21 +28,21 @@ const probes = "probes"
 // following is a Follow under way, without the events of probes.
 type following struct {
 	t      testing.TB
-	events chan store.Event
+	events chan backend.Event
 	probed chan struct{} // has something once a probe was seen
 	err    chan error
 	stop   context.CancelFunc
 }
 
 // followAfter follows what comes after that event.
-func followAfter(t testing.TB, s store.Store, after string) *following {
+func followAfter(t testing.TB, s backend.Store, after string) *following {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	f := &following{t: t, events: make(chan store.Event, 10_000), probed: make(chan struct{}, 1), err: make(chan error, 1), stop: stop}
+	f := &following{t: t, events: make(chan backend.Event, 10_000), probed: make(chan struct{}, 1), err: make(chan error, 1), stop: stop}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f.err <- s.Follow(ctx, after, func(ev store.Event) error {
+		f.err <- s.Follow(ctx, after, func(ev backend.Event) error {
 			if ev.Session.Namespace != probes {
 				f.events <- ev
 				return nil
@@ -62,7 +62,7 @@ func followAfter(t testing.TB, s store.Store, after string) *following {
 }
 
 // follow follows what comes from now on.
-func follow(t testing.TB, s store.Store) *following {
+func follow(t testing.TB, s backend.Store) *following {
 	t.Helper()
 	f := followAfter(t, s, "")
 	now := schema.Now(ahead().Now())
@@ -74,7 +74,7 @@ func follow(t testing.TB, s store.Store) *following {
 }
 
 // next returns the next event.
-func (f *following) next() store.Event {
+func (f *following) next() backend.Event {
 	f.t.Helper()
 	select {
 	case ev := <-f.events:
@@ -84,7 +84,7 @@ func (f *following) next() store.Event {
 	case <-time.After(patience):
 		require.Fail(f.t, "no event comes")
 	}
-	return store.Event{}
+	return backend.Event{}
 }
 
 // result returns what Follow returned.
@@ -100,7 +100,7 @@ func (f *following) result() error {
 }
 
 // brought is what there is to say of an event in one line.
-func brought(ev store.Event) string {
+func brought(ev backend.Event) string {
 	return fmt.Sprintf("%s %s/%s of %s, revision %d", ev.Type, ev.Session.Namespace, ev.Session.ID, ev.UserID, ev.Revision)
 }
 
@@ -163,8 +163,8 @@ func TestEventsNameTheUser(t *testing.T) {
 				after := next.WithID(schema.NewID())
 				require.NoError(t, s.Regenerate(t.Context(), now, next, after, now))
 				require.NoError(t, s.Delete(t.Context(), now, after.Key(), 0))
-				for _, want := range []store.EventType{
-					store.EventCreated, store.EventTouched, store.EventUpdated, store.EventRegenerated, store.EventDeleted,
+				for _, want := range []backend.EventType{
+					backend.EventCreated, backend.EventTouched, backend.EventUpdated, backend.EventRegenerated, backend.EventDeleted,
 				} {
 					ev := f.next()
 					assert.Equal(t, want, ev.Type)
@@ -194,7 +194,7 @@ func testOrder(t *testing.T, instances ...*redis.Store) {
 	now := schema.Now(ahead().Now())
 	f := follow(t, instances[0])
 	const sessions, changes = 4, 30
-	keys := map[store.Key]bool{}
+	keys := map[backend.Key]bool{}
 	var running sync.WaitGroup
 	for range sessions {
 		sess := create(t, instances[0], now, spec{})
@@ -212,31 +212,31 @@ func testOrder(t *testing.T, instances ...*redis.Store) {
 					} else if err == nil {
 						_, err = s.Swap(t.Context(), now, cur, revised(t, now, cur, spec{}))
 					}
-					if errors.Is(err, store.ErrNotFound) {
+					if errors.Is(err, backend.ErrNotFound) {
 						return
 					}
 					if err != nil {
-						assert.ErrorIs(t, err, store.ErrConflict)
+						assert.ErrorIs(t, err, backend.ErrConflict)
 					}
 				}
 			})
 		}
 	}
 	running.Wait()
-	last := map[store.Key]store.Event{}
+	last := map[backend.Key]backend.Event{}
 	for ended := 0; ended < sessions; {
 		ev := f.next()
 		require.True(t, keys[ev.Session])
 		before, seen := last[ev.Session]
-		require.Equal(t, ev.Type == store.EventCreated, !seen)
-		require.NotEqual(t, store.EventDeleted, before.Type, "nothing after the end")
+		require.Equal(t, ev.Type == backend.EventCreated, !seen)
+		require.NotEqual(t, backend.EventDeleted, before.Type, "nothing after the end")
 		switch ev.Type {
-		case store.EventUpdated:
+		case backend.EventUpdated:
 			require.Equal(t, before.Revision+1, ev.Revision)
-		case store.EventTouched:
+		case backend.EventTouched:
 			require.Equal(t, before.Revision, ev.Revision)
 			require.True(t, ev.ExpiresAt.After(before.ExpiresAt))
-		case store.EventDeleted:
+		case backend.EventDeleted:
 			require.Equal(t, before.Revision, ev.Revision)
 			ended++
 		}
@@ -251,7 +251,7 @@ func TestSessionsThatRedisFreedAreToldOfOnce(t *testing.T) {
 	f := follow(t, instances[0])
 	now := schema.Now(time.Now())
 	sess := create(t, instances[0], now, spec{user: "ada", ttl: 50 * time.Millisecond})
-	require.Equal(t, store.EventCreated, f.next().Type)
+	require.Equal(t, backend.EventCreated, f.next().Type)
 	require.Eventually(t, func() bool { return server.CLI("EXISTS", "session:"+sess.ID) == "0" }, patience, time.Millisecond)
 	together(8, func(i int) {
 		_, err := instances[i%2].Sweep(t.Context(), sess.ExpiresAt)
@@ -278,7 +278,7 @@ func TestOnlySoManyEventsAreKept(t *testing.T) {
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, length, 100)
 	assert.Less(t, length, 300)
-	require.ErrorIs(t, followAfter(t, s, id).result(), store.ErrEventsLost)
+	require.ErrorIs(t, followAfter(t, s, id).result(), backend.ErrEventsLost)
 }
 
 // Nothing is written where nobody follows, and what was written goes.
@@ -310,7 +310,7 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		server.Kill()
-		require.ErrorIs(t, f.result(), store.ErrUnavailable)
+		require.ErrorIs(t, f.result(), backend.ErrUnavailable)
 		soaktest.Within(t, time.Since(began), impatience)
 		server.Restart()
 		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
@@ -325,12 +325,12 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 		create(t, s, now, spec{})
 		seen := f.next()
 		server.Kill()
-		require.ErrorIs(t, f.result(), store.ErrUnavailable)
+		require.ErrorIs(t, f.result(), backend.ErrUnavailable)
 		server.Restart()
 		require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
-		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), store.ErrEventsLost)
+		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), backend.ErrEventsLost)
 		f = follow(t, s)
-		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), store.ErrEventsLost, "nor after there are others")
+		require.ErrorIs(t, followAfter(t, s, seen.ID).result(), backend.ErrEventsLost, "nor after there are others")
 		sess := create(t, s, now, spec{})
 		assert.Equal(t, sess.Key(), f.next().Session)
 	})
@@ -341,7 +341,7 @@ func TestAServerThatDiesUnderAFollower(t *testing.T) {
 		f := follow(t, s)
 		began := time.Now()
 		server.Pause()
-		require.ErrorIs(t, f.result(), store.ErrUnavailable)
+		require.ErrorIs(t, f.result(), backend.ErrUnavailable)
 		soaktest.Within(t, time.Since(began), 2*briefly+impatience)
 		server.Resume()
 	})
@@ -363,7 +363,7 @@ func TestAnIdleFollowerEndsAtOnce(t *testing.T) {
 	f = follow(t, closing)
 	began = time.Now()
 	require.NoError(t, closing.Close())
-	require.ErrorIs(t, f.result(), store.ErrUnavailable)
+	require.ErrorIs(t, f.result(), backend.ErrUnavailable)
 	assert.Less(t, time.Since(began), patience-5*time.Second)
 }
 
@@ -389,15 +389,15 @@ func TestEntriesOfOthersInTheStream(t *testing.T) {
 	sess := create(t, s, now, spec{})
 	assert.Equal(t, sess.Key(), f.next().Session)
 	server.CLI("XADD", stream, "*", "type", "lost")
-	require.ErrorIs(t, f.result(), store.ErrEventsLost)
+	require.ErrorIs(t, f.result(), backend.ErrEventsLost)
 
 	// Nor do sessions suffer from something else under the key.
-	_, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+	_, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	server.CLI("SET", stream, "something else")
 	exercise(t, s)
-	require.ErrorIs(t, s.Follow(t.Context(), "", nil), store.ErrUnavailable)
-	require.ErrorIs(t, s.Follow(t.Context(), "1-1", nil), store.ErrUnavailable)
+	require.ErrorIs(t, s.Follow(t.Context(), "", nil), backend.ErrUnavailable)
+	require.ErrorIs(t, s.Follow(t.Context(), "1-1", nil), backend.ErrUnavailable)
 }
 
 // On a Cluster an instance sends its events behind its writers' backs, but not
@@ -413,7 +413,7 @@ func TestEventsOfAnInstanceThatIsClosed(t *testing.T) {
 	leaving, err := redis.Open(t.Context(), opts)
 	require.NoError(t, err)
 	const many = 500
-	want := map[store.Key]bool{}
+	want := map[backend.Key]bool{}
 	var mu sync.Mutex
 	together(10, func(int) {
 		for range many / 10 {
@@ -426,14 +426,14 @@ func TestEventsOfAnInstanceThatIsClosed(t *testing.T) {
 	require.NoError(t, leaving.Close())
 	for range many {
 		ev := f.next()
-		assert.Equal(t, store.EventCreated, ev.Type)
+		assert.Equal(t, backend.EventCreated, ev.Type)
 		assert.True(t, want[ev.Session], "once each")
 		delete(want, ev.Session)
 	}
-	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+	n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	require.Equal(t, many, n)
 	for range many {
-		assert.Equal(t, store.EventDeleted, f.next().Type)
+		assert.Equal(t, backend.EventDeleted, f.next().Type)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -23,7 +23,7 @@ import (
 // another program, into st. Its deadline is that of its key; where the key stays
 // for ever, the one that the document names, and otherwise its idle life from now
 // on. Until such a session is changed, which adopts it, it is in no index.
-func (s *Store) decodeForeign(now time.Time, key store.Key, deadline int64, value string, st *format.Value) error {
+func (s *Store) decodeForeign(now time.Time, key backend.Key, deadline int64, value string, st *format.Value) error {
 	rules := &schema.Rules{MaxBytes: s.opts.MaxDocument}
 	sess, sections, err := rules.DecodeForeign(key.ID, []byte(value))
 	if err != nil {
@@ -57,7 +57,7 @@ func foreignLife(sess *schema.Session) (life schema.Life) {
 
 // decode reads the value of a key: as this store writes them, or as another
 // program may.
-func (s *Store) decode(now time.Time, key store.Key, deadline int64, value string, st *format.Value) error {
+func (s *Store) decode(now time.Time, key backend.Key, deadline int64, value string, st *format.Value) error {
 	err := s.codec.Decode(key, value, st)
 	switch {
 	case err == nil && deadline == noExpiry && !st.Pending:
@@ -73,9 +73,9 @@ func (s *Store) decode(now time.Time, key store.Key, deadline int64, value strin
 
 // adopt rewrites the value of a session that another program wrote as this store
 // writes them, and indexes it; a value that is one of the store's own stays as it
-// is. With old, the session must still be that. Returns store.ErrDamaged if the
-// value is no document, store.ErrNotFound if it is gone, and store.ErrConflict.
-func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, old *schema.Session) error {
+// is. With old, the session must still be that. Returns backend.ErrDamaged if the
+// value is no document, backend.ErrNotFound if it is gone, and backend.ErrConflict.
+func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, old *schema.Session) error {
 	const doing = "adopting a session"
 	name := s.keys.Session(key)
 	for try := 0; ; try++ {
@@ -89,11 +89,11 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 		case err != nil:
 			return failed(doing, err)
 		case st == nil:
-			return store.ErrNotFound
+			return backend.ErrNotFound
 		case !st.External:
 			return nil
 		case old != nil && !sameContent(old, &st.Session):
-			return store.ErrConflict
+			return backend.ErrConflict
 		}
 		e := format.NewEntry(&st.Session, format.NewVersion(now, st.Session.UserID, st.Session.Files))
 		if err := s.announce(ctx, client, &e, st.Session.ExpiresAt.UnixMilli()); err != nil {
@@ -131,13 +131,13 @@ func sameContent(a, b *schema.Session) bool {
 
 // changeOwn is change for a session that another program may have written: that
 // is adopted, and changed then. old is what it must be, nil for anything.
-func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, old *schema.Session, doing string, c call) (answer, error) {
+func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, old *schema.Session, doing string, c call) (answer, error) {
 	a, err := s.change(ctx, client, doing, c)
-	if !errors.Is(err, store.ErrDamaged) {
+	if !errors.Is(err, backend.ErrDamaged) {
 		return a, err
 	}
 	if err := s.adopt(ctx, client, now, key, old); err != nil {
-		if errors.Is(err, store.ErrDamaged) {
+		if errors.Is(err, backend.ErrDamaged) {
 			s.damage.note(ctx, s.log, key, err)
 		}
 		return answer{}, err
@@ -146,7 +146,7 @@ func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.T
 }
 
 // discard removes what a key holds that is no session.
-func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Time, key store.Key) error {
+func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "removing a damaged session", call{
@@ -162,7 +162,7 @@ func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Tim
 // each once.
 type damage struct {
 	mu    sync.Mutex
-	told  map[store.Key]struct{}
+	told  map[backend.Key]struct{}
 	count int64
 }
 
@@ -170,7 +170,7 @@ type damage struct {
 const damageTold = 1000
 
 // note counts one that was met.
-func (d *damage) note(ctx context.Context, log *slog.Logger, key store.Key, err error) {
+func (d *damage) note(ctx context.Context, log *slog.Logger, key backend.Key, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count++
@@ -178,7 +178,7 @@ func (d *damage) note(ctx context.Context, log *slog.Logger, key store.Key, err 
 		return
 	}
 	if d.told == nil {
-		d.told = map[store.Key]struct{}{}
+		d.told = map[backend.Key]struct{}{}
 	}
 	d.told[key] = struct{}{}
 	if len(d.told) > damageTold {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -57,7 +57,7 @@ func TestSessionsOfOtherProgramsAreReadAndAdopted(t *testing.T) {
 					put = append(put, ttl, "3600000")
 				}
 				server.CLI(put...)
-				got, err := s.Get(t.Context(), now, store.Key{Namespace: schema.DefaultNamespace, ID: id})
+				got, err := s.Get(t.Context(), now, backend.Key{Namespace: schema.DefaultNamespace, ID: id})
 				require.NoError(t, err)
 				assert.EqualValues(t, 1, got.Revision)
 				assert.Equal(t, "ada", got.UserID)
@@ -73,7 +73,7 @@ func TestSessionsOfOtherProgramsAreReadAndAdopted(t *testing.T) {
 				assert.Equal(t, document(next), document(again))
 				assert.Equal(t, []string{next.ID}, list(t, s, now, "ada"))
 				assert.Equal(t, []string{next.ID}, list(t, s, now, ""))
-				assert.Equal(t, 1, counted(t, s, now, store.Filter{UserID: "ada"}))
+				assert.Equal(t, 1, counted(t, s, now, backend.Filter{UserID: "ada"}))
 				assert.Equal(t, []string{"a"}, files(t, s, now))
 				if name != "Touch" || ttl != "" { // otherwise adopting it gave it that deadline
 					assert.Equal(t, next.ID, f.next().Session.ID)
@@ -81,7 +81,7 @@ func TestSessionsOfOtherProgramsAreReadAndAdopted(t *testing.T) {
 				assert.Positive(t, mustInt(t, server.CLI("PEXPIRETIME", "session:"+next.ID)), "it has a deadline by now")
 				require.NoError(t, s.Delete(t.Context(), now, next.Key(), next.Revision))
 				_, err = s.Get(t.Context(), now, next.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 			})
 		}
 	}
@@ -101,18 +101,18 @@ func TestSessionsOfOtherProgramsThatAreNotAdopted(t *testing.T) {
 	s := open(t, server)
 	now := schema.Now(time.Now())
 	id := schema.NewID()
-	key := store.Key{Namespace: schema.DefaultNamespace, ID: id}
+	key := backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 	server.CLI("SET", "session:"+id, foreignDoc(id), "PX", "3600000")
 	old, err := s.Peek(t.Context(), now, key)
 	require.NoError(t, err)
 	server.CLI("SET", "session:"+id, strings.Replace(foreignDoc(id), "1.50", "2", 1), "PX", "3600000")
 	_, err = s.Swap(t.Context(), now, old, revised(t, now, old, spec{}))
-	require.ErrorIs(t, err, store.ErrConflict)
-	require.ErrorIs(t, s.Regenerate(t.Context(), now, old, old.WithID(schema.NewID()), now), store.ErrConflict)
-	require.ErrorIs(t, s.Delete(t.Context(), now, key, 7), store.ErrConflict)
+	require.ErrorIs(t, err, backend.ErrConflict)
+	require.ErrorIs(t, s.Regenerate(t.Context(), now, old, old.WithID(schema.NewID()), now), backend.ErrConflict)
+	require.ErrorIs(t, s.Delete(t.Context(), now, key, 7), backend.ErrConflict)
 	require.NoError(t, s.Delete(t.Context(), now, key, 0))
 	_, err = s.Get(t.Context(), now, key)
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	assert.Empty(t, list(t, s, now, ""))
 }
 
@@ -144,14 +144,14 @@ func TestSessionsThatOtherProgramsRewrite(t *testing.T) {
 				assert.Contains(t, document(got), `"seen":true`)
 				assert.Equal(t, []string{sess.ID}, list(t, s, at, "ada"))
 				assert.Equal(t, []string{sess.ID}, list(t, s, at, ""))
-				assert.Equal(t, 1, counted(t, s, at, store.Filter{UserID: "ada"}))
+				assert.Equal(t, 1, counted(t, s, at, backend.Filter{UserID: "ada"}))
 				assert.Equal(t, []string{"a"}, files(t, s, at))
 			}
-			n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+			n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 			require.NoError(t, err)
 			assert.Equal(t, 1, n)
 			_, err = s.Get(t.Context(), now, sess.Key())
-			require.ErrorIs(t, err, store.ErrNotFound)
+			require.ErrorIs(t, err, backend.ErrNotFound)
 		})
 	}
 }
@@ -195,12 +195,12 @@ func TestDamagedSessionsHarmNobodyElse(t *testing.T) {
 
 			for _, at := range []time.Time{now, now.Add(time.Minute), now.Add(90 * time.Second)} {
 				_, err := s.Get(t.Context(), at, hurt.Key())
-				require.ErrorIs(t, err, store.ErrDamaged)
-				require.NotErrorIs(t, err, store.ErrUnavailable)
-				require.NotErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrDamaged)
+				require.NotErrorIs(t, err, backend.ErrUnavailable)
+				require.NotErrorIs(t, err, backend.ErrNotFound)
 				assert.Equal(t, []string{well.ID}, list(t, s, at, "ada"))
 				assert.Equal(t, []string{well.ID}, list(t, s, at, ""))
-				assert.Equal(t, 1, counted(t, s, at, store.Filter{UserID: "ada"}))
+				assert.Equal(t, 1, counted(t, s, at, backend.Filter{UserID: "ada"}))
 				assert.ElementsMatch(t, []string{"a", "b"}, files(t, s, at), "it may refer to it")
 				has, err := s.HasFile(t.Context(), at, "x", "a")
 				require.NoError(t, err)
@@ -223,13 +223,13 @@ func TestDamagedSessionsHarmNobodyElse(t *testing.T) {
 			assert.Equal(t, 1, strings.Count(log.String(), "a session is damaged"), "%s", log.String())
 			assert.NotContains(t, log.String(), hurt.ID)
 
-			n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+			n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 			require.NoError(t, err)
 			assert.LessOrEqual(t, n, 1)
 			assert.Equal(t, before, server.CLI("DUMP", "session:"+hurt.ID), "nobody has removed it")
 			require.NoError(t, s.Delete(t.Context(), now, hurt.Key(), 0))
 			_, err = s.Get(t.Context(), now, hurt.Key())
-			require.ErrorIs(t, err, store.ErrNotFound)
+			require.ErrorIs(t, err, backend.ErrNotFound)
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/assert"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -25,7 +25,7 @@ func FuzzEvents(f *testing.F) {
 		if ok {
 			assert.Equal(t, session, s.keys.Session(ev.Session))
 			assert.Equal(t, ev.UserID, unescaped(escaped(ev.UserID)))
-			assert.Contains(t, store.EventTypes, ev.Type)
+			assert.Contains(t, backend.EventTypes, ev.Type)
 		}
 		if validEventID(at) {
 			assert.Regexp(t, `^(0|[1-9][0-9]*)-(0|[1-9][0-9]*)$`, at)

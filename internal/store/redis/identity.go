@@ -7,10 +7,10 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-var _ store.Identified = (*Store)(nil)
+var _ backend.Identified = (*Store)(nil)
 
 // remembered is the identity that the server told last.
 type remembered struct {
@@ -18,7 +18,7 @@ type remembered struct {
 	id string
 }
 
-// Identity implements store.Identified: all instances of one prefix have the
+// Identity implements backend.Identified: all instances of one prefix have the
 // one that the first of them wrote. A server that lost it, because it was
 // flushed or restarted empty, gets it back from whichever instance asks first.
 func (s *Store) Identity(ctx context.Context) (string, error) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -40,12 +40,12 @@ type reading struct {
 
 func newKnown() *known { return &known{seed: maphash.MakeSeed()} }
 
-func (k *known) set(key store.Key) *knownSet {
+func (k *known) set(key backend.Key) *knownSet {
 	return &k.sets[maphash.Comparable(k.seed, key)%knownSets]
 }
 
 // find reads the value of a key into st, and reports whether it is known.
-func (k *known) find(key store.Key, value string, st *format.Value) bool {
+func (k *known) find(key backend.Key, value string, st *format.Value) bool {
 	set := k.set(key)
 	for i := range set.readings {
 		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.Session.Key() == key {
@@ -57,7 +57,7 @@ func (k *known) find(key store.Key, value string, st *format.Value) bool {
 }
 
 // add makes known what the value of a key says.
-func (k *known) add(key store.Key, value string, st *format.Value) {
+func (k *known) add(key backend.Key, value string, st *format.Value) {
 	if len(value) > knownLargest || len(st.Session.Doc) > knownLargest {
 		return
 	}

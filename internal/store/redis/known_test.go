@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
 // valueOf returns the key and the value of a session with a file.
-func valueOf(t *testing.T, c *format.Codec, id, text string) (store.Key, string) {
+func valueOf(t *testing.T, c *format.Codec, id, text string) (backend.Key, string) {
 	t.Helper()
 	sess := newSession(t, id, func(_ *schema.Session, sec *schema.Sections) {
 		sec.Inputs = []byte(`{"text":"` + text + `"}`)
@@ -24,7 +24,7 @@ func valueOf(t *testing.T, c *format.Codec, id, text string) (store.Key, string)
 }
 
 // newest is what the set of a key has got last.
-func (k *known) newest(key store.Key) *reading {
+func (k *known) newest(key backend.Key) *reading {
 	set := k.set(key)
 	return set.readings[set.next.Load()%knownWays].Load()
 }
@@ -36,13 +36,13 @@ func TestKnown(t *testing.T) {
 	_, other := valueOf(t, c, id, "two")
 	large, largeValue := valueOf(t, c, schema.NewID(), strings.Repeat("x", knownLargest))
 	k := newKnown()
-	add := func(key store.Key, value string) format.Value {
+	add := func(key backend.Key, value string) format.Value {
 		var st format.Value
 		require.NoError(t, c.Decode(key, value, &st))
 		k.add(key, value, &st)
 		return st
 	}
-	find := func(key store.Key, value string) (st format.Value, ok bool) {
+	find := func(key backend.Key, value string) (st format.Value, ok bool) {
 		ok = k.find(key, value, &st)
 		return st, ok
 	}
@@ -56,7 +56,7 @@ func TestKnown(t *testing.T) {
 	assert.Equal(t, []string{"a.txt"}, got.Session.Files)
 	_, ok = find(key, other)
 	assert.False(t, ok, "another value")
-	elsewhere := store.Key{Namespace: "another", ID: id}
+	elsewhere := backend.Key{Namespace: "another", ID: id}
 	k.set(elsewhere).readings[0].Store(k.newest(key)) // as if the hashes agreed
 	_, ok = find(elsewhere, value)
 	assert.False(t, ok, "another key")

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -51,7 +51,7 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	})
 	require.NoError(t, err)
 	_, err = instances[1].Swap(ctx, now, sess, next)
-	require.ErrorIs(t, err, store.ErrConflict, "of another life")
+	require.ErrorIs(t, err, backend.ErrConflict, "of another life")
 	changed, err := instances[1].Swap(ctx, now, old, next)
 	require.NoError(t, err)
 	read, err := instances[0].Peek(ctx, now, sess.Key())
@@ -64,7 +64,7 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, read.ETag(), touched.ETag())
 	late := touched.ExpiresAt.Add(time.Minute)
-	require.ErrorIs(t, instances[1].Create(ctx, late, sess), store.ErrLapsed)
+	require.ErrorIs(t, instances[1].Create(ctx, late, sess), backend.ErrLapsed)
 }
 
 // A change that was worked out from one life is not made to another, although
@@ -84,8 +84,8 @@ func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	require.NoError(t, s.Delete(ctx, now, first.Key(), 0))
 	require.NoError(t, s.Create(ctx, now, second))
 	_, err = s.Swap(ctx, now, first, first)
-	require.ErrorIs(t, err, store.ErrConflict)
-	require.ErrorIs(t, s.Regenerate(ctx, now, first, first.WithID(schema.NewID()), now), store.ErrConflict)
+	require.ErrorIs(t, err, backend.ErrConflict)
+	require.ErrorIs(t, s.Regenerate(ctx, now, first, first.WithID(schema.NewID()), now), backend.ErrConflict)
 	_, err = s.Swap(ctx, now, second, second)
 	require.NoError(t, err)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -22,7 +22,7 @@ import (
 // their end is noticed as any other. What an instance with another setting writes
 // later is looked at when its indexed deadline comes.
 
-// LimitLife implements store.Store.
+// LimitLife implements backend.Store.
 func (s *Store) LimitLife(limit time.Duration) {
 	s.maxLife.Store(limit.Milliseconds())
 	s.lifeLimited.Store(false)
@@ -126,7 +126,7 @@ func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Ti
 	answers, failures := s.evalAll(ctx, client, "limiting the life of sessions", calls)
 	for i, a := range answers {
 		switch {
-		case errors.Is(failures[i], store.ErrDamaged):
+		case errors.Is(failures[i], backend.ErrDamaged):
 			continue
 		case failures[i] != nil:
 			return nil, failures[i]
@@ -143,7 +143,7 @@ const noDeadline = 1<<53 - 1
 
 // freeOutlived frees the session of a key if its longest life is over, which the
 // scripts that create and change do not ask. It reports whether it did.
-func (s *Store) freeOutlived(ctx context.Context, client rueidis.Client, now time.Time, key store.Key) (bool, error) {
+func (s *Store) freeOutlived(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key) (bool, error) {
 	if s.maxLife.Load() == 0 {
 		return false, nil
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -26,7 +26,7 @@ type lingering struct {
 
 // lingerer is a session with a hash of the files that an entry of it is about.
 type lingerer struct {
-	key   store.Key
+	key   backend.Key
 	files uint64
 }
 

@@ -7,23 +7,23 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// List implements store.Store. Every session that is listed was read: the index
+// List implements backend.Store. Every session that is listed was read: the index
 // only says where to look.
-func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	after := format.Start
 	if q.Cursor != "" {
 		var err error
 		if after, err = decodeCursor(q); err != nil {
-			return store.Page{}, err
+			return backend.Page{}, err
 		}
 	}
 	client, err := s.using(ctx, q.Namespace)
 	if err != nil {
-		return store.Page{}, err
+		return backend.Page{}, err
 	}
 	var in *ages
 	if q.UserID != "" {
@@ -32,19 +32,19 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 		in = s.agesOfAll(client, q.Namespace, after, q.Limit+1)
 	}
 	defer func() { s.heal(ctx, client, in.broken) }()
-	var page store.Page
+	var page backend.Page
 	for {
 		candidates, err := in.next(ctx, min(q.Limit+1-len(page.Sessions), maxBatch))
 		if err != nil || len(candidates) == 0 {
 			return page, err
 		}
-		keys := make([]store.Key, len(candidates))
+		keys := make([]backend.Key, len(candidates))
 		for i, c := range candidates {
 			keys[i] = c.entries[0].Key
 		}
 		found, err := s.fetchAll(ctx, client, now, keys)
 		if err != nil {
-			return store.Page{}, err
+			return backend.Page{}, err
 		}
 		for i, c := range candidates {
 			if !c.check(now, found[i], q.UserID, in.broken) {
@@ -84,7 +84,7 @@ func (c *candidate) check(now time.Time, found *format.Value, user string, gone 
 }
 
 // fetchAll reads sessions, live or pending, nil for those that are not there.
-func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*format.Value, error) {
+func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*format.Value, error) {
 	const doing = "reading sessions"
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
@@ -116,7 +116,7 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 			found[i], _, err = s.fetchAtOnce(ctx, client, now, key, s.keys.Session(key))
 		}
 		// What is no session is none to list, and no failure: its entries stay.
-		if err = failed(doing, err); errors.Is(err, store.ErrDamaged) {
+		if err = failed(doing, err); errors.Is(err, backend.ErrDamaged) {
 			found[i], err = &format.Value{Damaged: true}, nil
 		}
 		if err != nil {
@@ -126,14 +126,14 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 	return found, nil
 }
 
-func encodeCursor(q store.Query, last format.Position) string {
-	return store.EncodeCursor(q, last.Created, last.ID)
+func encodeCursor(q backend.Query, last format.Position) string {
+	return backend.EncodeCursor(q, last.Created, last.ID)
 }
 
-func decodeCursor(q store.Query) (format.Position, error) {
-	created, id, err := store.DecodeCursor(q)
+func decodeCursor(q backend.Query) (format.Position, error) {
+	created, id, err := backend.DecodeCursor(q)
 	if err == nil && (created < 0 || created > format.MaxAge) {
-		err = store.ErrBadCursor
+		err = backend.ErrBadCursor
 	}
 	return format.Position{Created: created, ID: id}, err
 }

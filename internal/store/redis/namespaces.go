@@ -11,7 +11,7 @@ import (
 	"session-api/internal/store/redis/format"
 )
 
-// Namespaces implements store.Store. The default namespace is always named, and
+// Namespaces implements backend.Store. The default namespace is always named, and
 // in no index. The others are in one from before their first session is stored;
 // a name stays there when the namespace is empty again, because nobody could
 // take it away without a race against whoever comes next.

@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 
 	"github.com/redis/rueidis"
 )
@@ -181,7 +181,7 @@ func (o Options) withDefaults() Options {
 		o.ClientCacheBytes = defaultClientCacheBytes
 	}
 	if o.Events == 0 {
-		o.Events = store.DefaultEvents
+		o.Events = backend.DefaultEvents
 	}
 	if o.MaxDocument == 0 {
 		o.MaxDocument = defaultMaxDocument

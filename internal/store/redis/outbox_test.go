@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -197,7 +197,7 @@ func TestChangesTakeTurns(t *testing.T) {
 		{"deleted", func(ctx context.Context) error { return s.Delete(ctx, now, sess.Key(), 0) }},
 		{"created", func(ctx context.Context) error { return s.Revive(ctx, now, sess) }},
 		{"deleted", func(ctx context.Context) error {
-			_, err := s.Clear(ctx, now, store.Filter{Namespace: sess.Namespace})
+			_, err := s.Clear(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		}},
 		{"created", func(ctx context.Context) error { return s.Create(ctx, now, sess) }},
@@ -208,7 +208,7 @@ func TestChangesTakeTurns(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		err = c.change(ctx)
 		cancel()
-		require.ErrorIs(t, err, store.ErrUnavailable, c.what)
+		require.ErrorIs(t, err, backend.ErrUnavailable, c.what)
 		done()
 		require.NoError(t, c.change(t.Context()), c.what)
 	}
@@ -226,7 +226,7 @@ func TestFollowersComeAfterWhatIsQueued(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = s.lastEvent(ctx, client)
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 	p.unblock()
 	_, err = s.lastEvent(t.Context(), client)
 	require.NoError(t, err)

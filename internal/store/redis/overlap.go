@@ -13,7 +13,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -205,7 +205,7 @@ func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace str
 	if taken != "" {
 		err := fmt.Errorf("%w: the namespace %q is the deployment that %s marks; use another namespace, or if that deployment is no more, delete the key",
 			errOverlap, namespace, taken)
-		return unready(fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err))
+		return unready(fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err))
 	}
 	s.free.add(strings.Clone(namespace))
 	return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -61,7 +61,7 @@ func TestANamespaceThatIsAnotherDeployment(t *testing.T) {
 			continue // are of no namespace
 		}
 		err := operation(t.Context())
-		var unready *store.UnreadyError
+		var unready *backend.UnreadyError
 		require.ErrorAs(t, err, &unready, name)
 		assert.Contains(t, unready.Reason, `the namespace "shop"`, name)
 	}
@@ -100,8 +100,8 @@ func TestDeploymentsFromBeforeThereWereMarkers(t *testing.T) {
 	_, err = upgraded.Get(t.Context(), now, theirs.Key())
 	require.NoError(t, err)
 	require.NoError(t, upgraded.Close())
-	_, err = outer.Get(t.Context(), now, store.Key{Namespace: "shop", ID: theirs.ID})
-	var unready *store.UnreadyError
+	_, err = outer.Get(t.Context(), now, backend.Key{Namespace: "shop", ID: theirs.ID})
+	var unready *backend.UnreadyError
 	require.ErrorAs(t, err, &unready)
 
 	// But here they are.

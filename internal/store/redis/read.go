@@ -9,30 +9,31 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"session-api/internal/lazydeadline"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Get implements store.Store.
-func (s *Store) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+// Get implements backend.Store.
+func (s *Store) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	sess, err := s.read(ctx, now, key, s.opts.ClientCache)
 	if err == nil {
 		s.hits.Add(1)
-	} else if errors.Is(err, store.ErrNotFound) {
+	} else if errors.Is(err, backend.ErrNotFound) {
 		s.misses.Add(1)
 	}
 	return sess, err
 }
 
-// Peek implements store.Store. It always asks the server: it is what changes
+// Peek implements backend.Store. It always asks the server: it is what changes
 // start with.
-func (s *Store) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *Store) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return s.read(ctx, now, key, false)
 }
 
 // read returns the live session of the key, or the one that its grace leads to.
-func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached bool) (schema.Session, error) {
+func (s *Store) read(ctx context.Context, now time.Time, key backend.Key, cached bool) (schema.Session, error) {
 	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
@@ -41,7 +42,7 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 	if !cached {
 		return s.ask(ctx, client, now, key, name)
 	}
-	late := &store.LateContext{Context: ctx, Timeout: s.opts.Timeout}
+	late := &lazydeadline.Context{Context: ctx, Timeout: s.opts.Timeout}
 	defer late.Release()
 	if sess, ok := s.readCached(late, client, now, key, name); ok {
 		return sess, nil
@@ -50,7 +51,7 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 }
 
 // ask is read without the cache.
-func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (schema.Session, error) {
+func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (schema.Session, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	st, to, err := s.fetch(ctx, client, now, key, name)
@@ -72,7 +73,7 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 // that tells nothing: if the deadline is not one that the session can have by
 // itself, or if there was no live session when the deadline was read and there is
 // a value now. (It may have been made in the place of a grace.)
-func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*format.Value, string, error) {
+func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
 	results := client.DoMulti(ctx,
 		client.B().Pexpiretime().Key(name).Build().Pin(),
@@ -104,8 +105,8 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 }
 
 // damaged returns err, and notes the session if that is damaged.
-func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
-	if errors.Is(err, store.ErrDamaged) {
+func (s *Store) damaged(ctx context.Context, key backend.Key, err error) error {
+	if errors.Is(err, backend.ErrDamaged) {
 		s.damage.note(ctx, s.log, key, err)
 	}
 	return err
@@ -113,7 +114,7 @@ func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
 
 // fetchAtOnce is fetch with everything read in one step, unless the session's
 // slot is moving.
-func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*format.Value, string, error) {
+func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
 	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, format.Grace(name)}, args: []string{millis(now)}})
 	if err != nil {
@@ -127,7 +128,7 @@ func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time
 // live returns the session of a value, if it is live by its deadline; nil if it
 // is not. torn says that the two may not belong together. Where many sessions
 // are read once, k is nil.
-func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *format.Value, torn bool, err error) {
+func (s *Store) live(now time.Time, key backend.Key, deadline int64, value string, k *known) (st *format.Value, torn bool, err error) {
 	if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 		return nil, false, nil
 	}
@@ -182,11 +183,11 @@ func graceValue(id string, life schema.Life, until time.Time) string {
 // more afterwards: if that is still the same, it led there when the successor
 // was read. A successor that is pending is published, because whoever is told of
 // it may use it at once, and who made it may be slow, or dead.
-func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, old store.Key, to string) (schema.Session, error) {
+func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, old backend.Key, to string) (schema.Session, error) {
 	for {
 		key, birth, ok := parseGrace(now, old.Namespace, to)
 		if !ok {
-			return schema.Session{}, store.ErrNotFound // as a rule: no grace
+			return schema.Session{}, backend.ErrNotFound // as a rule: no grace
 		}
 		next, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
 		if err != nil {
@@ -195,7 +196,7 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 		begun := next != nil && next.Pending && next.Life.String() == birth
 		if begun {
 			err := s.publishOnce(ctx, client, now, old.ID, key, birth)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
+			if err != nil && !errors.Is(err, backend.ErrNotFound) {
 				return schema.Session{}, err
 			}
 		}
@@ -208,7 +209,7 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 		case begun || still != to:
 			to = still
 		case next == nil || next.Pending || next.Life.String() != birth:
-			return schema.Session{}, store.ErrNotFound
+			return schema.Session{}, backend.ErrNotFound
 		default:
 			return next.Session, nil
 		}
@@ -217,11 +218,11 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 
 // parseGrace returns where a grace leads at now: the key, and the birth of its
 // session.
-func parseGrace(now time.Time, namespace, value string) (key store.Key, birth string, ok bool) {
+func parseGrace(now time.Time, namespace, value string) (key backend.Key, birth string, ok bool) {
 	parts := strings.Split(value, " ")
 	if len(parts) != 3 {
-		return store.Key{}, "", false
+		return backend.Key{}, "", false
 	}
 	until, err := strconv.ParseInt(parts[2], 10, 64)
-	return store.Key{Namespace: namespace, ID: parts[0]}, parts[1], err == nil && until > now.UnixMilli()
+	return backend.Key{Namespace: namespace, ID: parts[0]}, parts[1], err == nil && until > now.UnixMilli()
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -16,7 +16,7 @@ import (
 // and what follows it may take.
 func (s *Store) pendingLife() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
-// Regenerate implements store.Store. The two keys may be on different servers
+// Regenerate implements backend.Store. The two keys may be on different servers
 // of a Cluster, where nothing changes both at once. So the successor is stored
 // first, as pending, which no reader takes for a session. What decides is that
 // the old key is ended, in one step, if its session is unchanged. Then the
@@ -30,7 +30,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return err
 	}
 	if s.outlived(now, old.CreatedAt) {
-		return store.ErrNotFound
+		return backend.ErrNotFound
 	}
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
@@ -49,7 +49,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		if !unknown(err) {
 			s.forget(ctx, client, e)
 		}
-		if errors.Is(err, store.ErrExists) {
+		if errors.Is(err, backend.ErrExists) {
 			err = s.whyNot(ctx, client, now, &old)
 		}
 		return err
@@ -104,7 +104,7 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 	var lost error
 	for try := 0; ; try++ {
 		err := s.publishOnce(ctx, client, now, old, e.Key, e.Life.String())
-		gone := errors.Is(err, store.ErrNotFound)
+		gone := errors.Is(err, backend.ErrNotFound)
 		if err == nil || gone {
 			if before.Key.ID != "" {
 				s.forget(ctx, client, before)
@@ -125,7 +125,7 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 
 // publishOnce is one try to publish the successor of an old id. It has the
 // birth that the grace names, or would.
-func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key store.Key, birth string) error {
+func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: []string{
@@ -156,10 +156,10 @@ func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time
 	case err != nil:
 		return err
 	case st == nil || st.Pending:
-		return store.ErrNotFound
+		return backend.ErrNotFound
 	case st.Session.Life != old.Life, !st.Session.CreatedAt.Equal(old.CreatedAt), st.Session.Revision != old.Revision,
 		st.Session.TTL != old.TTL, st.Session.OwnTTL != old.OwnTTL:
-		return store.ErrConflict
+		return backend.ErrConflict
 	}
-	return store.ErrExists
+	return backend.ErrExists
 }

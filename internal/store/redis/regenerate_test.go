@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 	"session-api/internal/store/redis/redistest"
 )
@@ -60,7 +60,7 @@ func (h *halfDone) move(grace time.Duration) {
 
 func (h *halfDone) listed() []string {
 	h.t.Helper()
-	page, err := h.List(h.t.Context(), h.now, store.Query{Namespace: h.old.Namespace, UserID: "ada", Limit: 10})
+	page, err := h.List(h.t.Context(), h.now, backend.Query{Namespace: h.old.Namespace, UserID: "ada", Limit: 10})
 	require.NoError(h.t, err)
 	ids := []string{}
 	for _, sess := range page.Sessions {
@@ -73,13 +73,13 @@ func TestAPendingSessionIsNone(t *testing.T) {
 	h := begin(t)
 	ctx := t.Context()
 	_, err := h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	_, err = h.Touch(ctx, h.now, h.next.Key(), h.now.Add(2*time.Hour))
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	_, err = h.Swap(ctx, h.now, h.next, h.next)
-	require.ErrorIs(t, err, store.ErrNotFound)
-	require.ErrorIs(t, h.Store.Regenerate(ctx, h.now, h.next, h.next.WithID(schema.NewID()), h.now), store.ErrNotFound)
-	require.ErrorIs(t, h.Create(ctx, h.now, h.next), store.ErrExists, "but its id is taken")
+	require.ErrorIs(t, err, backend.ErrNotFound)
+	require.ErrorIs(t, h.Store.Regenerate(ctx, h.now, h.next, h.next.WithID(schema.NewID()), h.now), backend.ErrNotFound)
+	require.ErrorIs(t, h.Create(ctx, h.now, h.next), backend.ErrExists, "but its id is taken")
 	assert.Equal(t, []string{h.old.ID}, h.listed())
 	got, err := h.Get(ctx, h.now, h.old.Key())
 	require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, has, "its files are safe")
 	_, err = h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound, "nobody knows of it")
+	require.ErrorIs(t, err, backend.ErrNotFound, "nobody knows of it")
 	got, err := h.Get(ctx, h.now, h.old.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.next, got, "with its own deadline")
@@ -125,7 +125,7 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
 	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "it was made, and ended since")
 	_, err = h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 }
 
 func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
@@ -137,23 +137,23 @@ func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
 	_, err = h.Get(t.Context(), h.now, h.old.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	require.NoError(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
 	_, err = h.Get(t.Context(), h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 
 	// Followers hear of it in this order, and once.
 	require.NoError(t, h.Create(t.Context(), h.now, h.old))
-	var told []store.EventType
+	var told []backend.EventType
 	enough := errors.New("enough")
-	require.ErrorIs(t, h.Follow(t.Context(), first, func(ev store.Event) error {
-		if told = append(told, ev.Type); ev.Type == store.EventCreated {
+	require.ErrorIs(t, h.Follow(t.Context(), first, func(ev backend.Event) error {
+		if told = append(told, ev.Type); ev.Type == backend.EventCreated {
 			return enough
 		}
 		assert.Equal(t, h.next.Key(), ev.Session)
 		return nil
 	}), enough)
-	assert.Equal(t, []store.EventType{store.EventRegenerated, store.EventDeleted, store.EventCreated}, told)
+	assert.Equal(t, []backend.EventType{backend.EventRegenerated, backend.EventDeleted, backend.EventCreated}, told)
 }
 
 // Clear waits for what is pending: whatever comes of it does not escape.
@@ -171,7 +171,7 @@ func TestClearWaitsForPendingSessions(t *testing.T) {
 			h.move(0)
 			ended := make(chan int)
 			go func() {
-				n, err := h.Clear(t.Context(), h.now, store.Filter{Namespace: h.old.Namespace, UserID: "ada"})
+				n, err := h.Clear(t.Context(), h.now, backend.Filter{Namespace: h.old.Namespace, UserID: "ada"})
 				assert.NoError(t, err)
 				ended <- n
 			}()

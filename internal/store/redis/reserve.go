@@ -12,7 +12,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -76,7 +76,7 @@ const unlimited = math.MaxInt64
 // overhead is about what a session takes in Redis beyond its document.
 const overhead = 900
 
-// admit returns store.ErrFull to a guest whose session no server has room for.
+// admit returns backend.ErrFull to a guest whose session no server has room for.
 func (s *Store) admit(guest bool, grows int, doing string) error {
 	if !guest || s.opts.Reserve == 0 || int64(grows) <= s.reserve.room.Load() {
 		return nil
@@ -87,7 +87,7 @@ func (s *Store) admit(guest bool, grows int, doing string) error {
 // keptFrom is the error of a guest that only the reserve had room for.
 func (s *Store) keptFrom(doing string) error {
 	s.reserve.refused.Add(1)
-	return fmt.Errorf("redis: %s: %w: what is left is for users and services", doing, store.ErrFull)
+	return fmt.Errorf("redis: %s: %w: what is left is for users and services", doing, backend.ErrFull)
 }
 
 // guest reports whether what is made cannot take the reserve.

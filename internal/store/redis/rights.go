@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -187,11 +187,11 @@ var reasons = []struct{ answer, reason string }{
 // shown.
 func unready(err error) error {
 	if errors.Is(err, errRights) || errors.Is(err, errOverlap) {
-		return &store.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
+		return &backend.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
 	}
 	for _, one := range reasons {
 		if answered(err, one.answer) {
-			return &store.UnreadyError{Reason: one.reason, Err: err}
+			return &backend.UnreadyError{Reason: one.reason, Err: err}
 		}
 	}
 	return err

@@ -7,27 +7,27 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Stats implements store.Store. Entries and Bytes are those of all instances
+// Stats implements backend.Store. Entries and Bytes are those of all instances
 // that share the prefix, the counters those of this one. Entries counts what is
 // indexed, less what has expired since the last sweep: of each shard up to lookedAt,
 // and of more, the others still count. Bytes are those of the documents, uncompressed, as far as a sample
 // of up to sampled sessions of each shard tells: exact for a few sessions, and
 // an estimate for many.
-func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	ctx, cancel := s.limited(ctx)
 	defer cancel()
 	entries, err := s.entries(ctx, now)
 	if err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
 	if err := s.dropExpired(ctx, now, &entries); err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
-	st := store.Stats{
+	st := backend.Stats{
 		Hits: s.hits.Load(), Misses: s.misses.Load(),
 		Sets: s.sets.Load(), Deletes: s.deletes.Load(), Expirations: s.expirations.Load(), Damaged: s.damage.met(), Reserved: s.reserve.refused.Load(),
 	}
@@ -38,7 +38,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
 	}
 	sizes, err := s.sizes(ctx, samples)
 	if err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
 	for shard := range format.Shards {
 		if n := int64(len(samples[shard])); n > 0 {

@@ -11,11 +11,11 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Store is a store.Store.
+// Store is a backend.Store.
 type Store struct {
 	keys  format.Keys
 	opts  Options
@@ -54,13 +54,13 @@ type Store struct {
 type connection struct{ rueidis.Client }
 
 var (
-	_ store.Store  = (*Store)(nil)
-	_ store.Locker = (*Store)(nil)
+	_ backend.Store  = (*Store)(nil)
+	_ backend.Locker = (*Store)(nil)
 )
 
 // Open returns a store on a server, and what is wrong if that cannot be one. A
 // server that is not there yet is no reason to fail: until it is, every
-// operation returns store.ErrUnavailable.
+// operation returns backend.ErrUnavailable.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (s *Store) client() (rueidis.Client, error) {
 	if conn := s.conn.Load(); conn != nil {
 		return conn.Client, nil
 	}
-	err := fmt.Errorf("redis: %w: not connected yet", store.ErrUnavailable)
+	err := fmt.Errorf("redis: %w: not connected yet", backend.ErrUnavailable)
 	if why := s.refusal.Load(); why != nil && *why != nil {
 		err = unready(fmt.Errorf("%w: %w", err, *why))
 	}

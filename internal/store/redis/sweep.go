@@ -9,11 +9,11 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Sweep implements store.Store. Redis frees expired sessions by itself; what is
+// Sweep implements backend.Store. Redis frees expired sessions by itself; what is
 // left to do is to remove their entries. The index by deadline names those
 // whose deadline, as it was when they were indexed, has come. Where a session
 // was touched since, its place in that index is moved to its present deadline,
@@ -171,7 +171,7 @@ func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, e
 	answers, failures := sw.store.evalAll(ctx, sw.client, "sweeping sessions", calls)
 	for i, a := range answers {
 		switch err := failures[i]; {
-		case errors.Is(err, store.ErrDamaged):
+		case errors.Is(err, backend.ErrDamaged):
 			states[i].damaged = true
 		case err != nil:
 			return nil, err
@@ -193,7 +193,7 @@ func (sw *sweep) tell(ctx context.Context, expired []format.Entry) {
 	}
 	told := make([][]string, len(expired))
 	for i, e := range expired {
-		told[i] = []string{string(store.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
+		told[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
 	}
 	_ = sw.store.sendEvents(ctx, told, false) // the sweep goes on without
 }

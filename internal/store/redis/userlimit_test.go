@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -44,10 +45,10 @@ func TestUserLimitsHoldOverTwoInstances(t *testing.T) {
 					assert.EqualValues(t, limit.Max, made.Load())
 				}
 				for _, s := range instances {
-					assert.Equal(t, limit.Max, counted(t, s.Store, now, store.Filter{UserID: "ada"}))
+					assert.Equal(t, limit.Max, counted(t, s.Store, now, backend.Filter{UserID: "ada"}))
 					assert.Len(t, list(t, s.Store, now, "ada"), limit.Max)
 				}
-				n, err := instances[0].Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+				n, err := instances[0].Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 				require.NoError(t, err)
 				assert.Equal(t, limit.Max, n)
 			}

@@ -10,16 +10,16 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
-// Create implements store.Store. It is two round trips: the entry, the session.
+// Create implements backend.Store. It is two round trips: the entry, the session.
 func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.create(ctx, now, sess, "")
 }
 
-// Revive implements store.Store.
+// Revive implements backend.Store.
 func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
 	return s.create(ctx, now, sess, lifting)
 }
@@ -61,7 +61,7 @@ const lifting = "1"
 // unless it is lifting that. Without a deadline the session is one that is
 // pending, and stays so for its pendingLife at most. share is what a guest cannot
 // take.
-func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, value []byte, deadline, lift, share string) error {
+func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, value []byte, deadline, lift, share string) error {
 	const doing = "creating a session"
 	name := s.keys.Session(key)
 	s.written.add(name)
@@ -78,13 +78,13 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	case err != nil:
 		return err
 	case a.outcome == wasEnded:
-		return store.ErrEnded
+		return backend.ErrEnded
 	case a.outcome == wasLapsed:
-		return store.ErrLapsed
+		return backend.ErrLapsed
 	case a.outcome == wasFull:
 		return s.keptFrom(doing)
 	case a.outcome != wasDone:
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	// What had expired and was still there is swept now: nothing else leads to
 	// its entry any more.
@@ -97,7 +97,7 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	return nil
 }
 
-// Swap implements store.Store. It is one round trip where the user and the
+// Swap implements backend.Store. It is one round trip where the user and the
 // files stay the same; otherwise one before, to index the session anew, and
 // one after, to remove what it was indexed by. Of a session with many files, one
 // more tells what of its entry it can keep.
@@ -110,7 +110,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		return schema.Session{}, err
 	}
 	if s.outlived(now, old.CreatedAt) {
-		return schema.Session{}, store.ErrNotFound
+		return schema.Session{}, backend.ErrNotFound
 	}
 	if next.UserID == old.UserID {
 		next.Life = old.Life
@@ -239,17 +239,17 @@ func (a answer) conflict() error {
 	case wasDone:
 		return nil
 	case wasAbsent:
-		return store.ErrNotFound
+		return backend.ErrNotFound
 	case needsStamp:
 		return errStamp
 	default:
-		return store.ErrConflict
+		return backend.ErrConflict
 	}
 }
 
-// Touch implements store.Store. It is one round trip, and writes nothing but
+// Touch implements backend.Store. It is one round trip, and writes nothing but
 // the deadline.
-func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (s *Store) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	const doing = "touching a session"
 	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
@@ -273,15 +273,15 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key store.Key, until t
 		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", format.ErrNotSession, err))
 	}
 	if s.outlived(now, st.Session.CreatedAt) {
-		return schema.Session{}, store.ErrNotFound
+		return schema.Session{}, backend.ErrNotFound
 	}
 	st.Session.ExpiresAt = time.UnixMilli(s.within(st.Session.CreatedAt.UnixMilli(), a.deadline())).UTC()
 	return st.Session, nil
 }
 
-// Delete implements store.Store. The session is gone with the first of two
+// Delete implements backend.Store. The session is gone with the first of two
 // round trips.
-func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return err
@@ -297,7 +297,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 	switch {
 	case err == nil:
 		err = a.conflict()
-	case revision == 0 && errors.Is(err, store.ErrDamaged):
+	case revision == 0 && errors.Is(err, backend.ErrDamaged):
 		err = s.discard(ctx, client, now, key)
 	}
 	if err != nil {
@@ -312,7 +312,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key store.Key, revisi
 
 // deletion ends a session if it has the revision (0: any) and the stamp (empty:
 // any).
-func (s *Store) deletion(now time.Time, key store.Key, revision int64, index string) call {
+func (s *Store) deletion(now time.Time, key backend.Key, revision int64, index string) call {
 	name := s.keys.Session(key)
 	s.written.add(name)
 	number := ""
@@ -352,7 +352,7 @@ func flag(yes bool) string {
 // checkDocument refuses what could not be read back.
 func checkDocument(sess *schema.Session) error {
 	if err := format.Check(sess); err != nil {
-		return fmt.Errorf("redis: %w: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err)
 	}
 	return nil
 }

@@ -1,65 +1,22 @@
-// Package store defines what keeps sessions: the contract that every store
-// fulfils, and Sessions, the one way in which the rest of the service uses it.
-package store
+// Package backend is the contract between the service and what keeps its
+// sessions.
+//
+// Store has the methods that every backend implements; Locker, Limited and the
+// other interfaces of capabilities.go are for what only some can do. Memory, bolt
+// and Redis implement them, and storetest checks their sentences. All of the
+// service but its start goes through store.Sessions, which adds the rules.
+//
+// In reading order: store.go (the methods), errors.go, query.go (filters, pages,
+// counters), events.go, capabilities.go; then what backends share: cursor.go and
+// eventlog.go.
+package backend
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"session-api/internal/schema"
 )
-
-// The errors that callers decide on. A store wraps them or returns them as
-// they are; anything else that it returns is a failure of the store itself and
-// wraps ErrUnavailable.
-var (
-	// ErrNotFound: there is no live session of that key. Expired, ended,
-	// evicted and never stored are all the same.
-	ErrNotFound = errors.New("session not found")
-	// ErrExists: a live session already has that key.
-	ErrExists = errors.New("session exists")
-	// ErrConflict: the session is not as the caller last saw it.
-	ErrConflict = errors.New("session changed meanwhile")
-	// ErrFull: the store is at its limit and may not evict.
-	ErrFull = errors.New("store is full")
-	// ErrEnded: a session of that key was ended (Delete, Clear, Regenerate)
-	// within the store's tombstone window, and must not come back.
-	ErrEnded = errors.New("session was ended")
-	// ErrLapsed: a session of that key expired or was evicted within the store's
-	// tombstone window, and a late write must not bring it back. It is a kind of
-	// ErrEnded.
-	ErrLapsed = fmt.Errorf("%w: it expired or was evicted", ErrEnded)
-	// ErrNotCurrent: the key is an old one in its grace, and what was asked takes
-	// the session's own. Only Sessions returns it.
-	ErrNotCurrent = errors.New("session was regenerated")
-	// ErrBadCursor: a cursor that this store did not give out for this query.
-	ErrBadCursor = errors.New("bad cursor")
-	// ErrEventsLost: events that a follower has not seen are no longer kept.
-	ErrEventsLost = errors.New("events lost")
-	// ErrDamaged: what is stored under the key is not a session's document.
-	ErrDamaged = errors.New("session damaged")
-	// ErrReadOnly: the store can be read but not written at present. It is a
-	// kind of ErrUnavailable.
-	ErrReadOnly = fmt.Errorf("%w: not writable at present", ErrUnavailable)
-	// ErrUnavailable: the store could not be asked, or did not answer in time.
-	ErrUnavailable = errors.New("store unavailable")
-)
-
-// UnreadyError is an error of a store that can be reached, and is not ready all
-// the same. It is a kind of ErrUnavailable.
-type UnreadyError struct {
-	// Reason says why in one sentence, which may be shown to anybody: it names no
-	// address, no user and no secret.
-	Reason string
-	Err    error
-}
-
-func (e *UnreadyError) Error() string { return e.Err.Error() }
-
-// Unwrap returns what the error wraps, and ErrUnavailable.
-func (e *UnreadyError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
 
 // Key names a session.
 type Key = schema.Key
@@ -210,58 +167,4 @@ type Store interface {
 
 	// Close frees what the store holds. No method may be called afterwards.
 	Close() error
-}
-
-// Query selects sessions to list.
-type Query struct {
-	Namespace string
-	// UserID limits the list to one user's sessions; empty for all.
-	UserID string
-	// Limit is the most sessions a page has; at least 1.
-	Limit int
-	// Cursor is the Next of the page before; empty for the first. Pages are
-	// stable: a session created or ended meanwhile neither repeats nor hides
-	// another.
-	Cursor string
-}
-
-// Page is one page of a list.
-type Page struct {
-	Sessions []schema.Session
-	// Next is the cursor of the next page, empty at the end.
-	Next string
-}
-
-// Filter selects sessions to end or to count, within one namespace.
-type Filter struct {
-	Namespace string
-	// UserID limits it to one user's sessions; empty for all.
-	UserID string
-	// Except is an id that is spared; empty for none.
-	Except string
-}
-
-// Stats are a store's counters. Where several instances share what a store
-// keeps, Entries and Bytes are of all that is kept, and the others of what this
-// instance did.
-type Stats struct {
-	// Entries is the number of live sessions. A store that others use too may
-	// count some that have expired where these are many and not swept yet.
-	Entries int64
-	// MaxEntries is the limit on Entries; 0 for none.
-	MaxEntries int64
-	// Bytes is what the sessions take, as far as the store's budget counts it.
-	Bytes int64
-	// OverLimit: the store holds more than its limits allow, because they were
-	// higher when that was stored. Where it may not evict, it takes no new
-	// session until it is within them.
-	OverLimit bool
-
-	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
-
-	// Reserved is how often ErrFull was returned because only the reserve had room.
-	Reserved int64
-	// Damaged is how often something was met under a session's key that is not a
-	// session's document.
-	Damaged int64
 }

@@ -1,4 +1,4 @@
-package store_test
+package backend_test
 
 import (
 	"context"
@@ -10,22 +10,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // publish adds events whose revisions are from and what follows.
-func publish(l *store.EventLog, from, to int64) {
+func publish(l *backend.EventLog, from, to int64) {
 	for n := from; n <= to; n++ {
-		l.Publish(&store.Event{Type: store.EventUpdated, Revision: n})
+		l.Publish(&backend.Event{Type: backend.EventUpdated, Revision: n})
 	}
 }
 
 var errEnough = errors.New("enough")
 
 // take follows until n events have come.
-func take(t *testing.T, l *store.EventLog, after string, n int) (revisions []int64, ids []string, err error) {
+func take(t *testing.T, l *backend.EventLog, after string, n int) (revisions []int64, ids []string, err error) {
 	t.Helper()
-	err = l.Follow(t.Context(), after, func(ev store.Event) error {
+	err = l.Follow(t.Context(), after, func(ev backend.Event) error {
 		revisions, ids = append(revisions, ev.Revision), append(ids, ev.ID)
 		if len(ids) == n {
 			return errEnough
@@ -37,9 +37,9 @@ func take(t *testing.T, l *store.EventLog, after string, n int) (revisions []int
 
 // begin makes a log of that size which somebody follows, with one event, and
 // returns the event's ID.
-func begin(t *testing.T, size int) (*store.EventLog, string) {
+func begin(t *testing.T, size int) (*backend.EventLog, string) {
 	t.Helper()
-	l := store.NewEventLog(size)
+	l := backend.NewEventLog(size)
 	var first string
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
@@ -80,7 +80,7 @@ func TestEventLog(t *testing.T) {
 			}
 			publish(l, 2+size, 2+size)
 			_, _, err = take(t, l, first, 1)
-			require.ErrorIs(t, err, store.ErrEventsLost, "one more, and it is too late")
+			require.ErrorIs(t, err, backend.ErrEventsLost, "one more, and it is too late")
 			_, _, err = take(t, l, ids[0], 1)
 			require.ErrorIs(t, err, errEnough)
 		}
@@ -97,18 +97,18 @@ func TestEventLog(t *testing.T) {
 			name + strconv.FormatUint(1<<64-1, 10),
 		} {
 			_, _, err := take(t, l, id, 1)
-			require.ErrorIs(t, err, store.ErrEventsLost, id)
+			require.ErrorIs(t, err, backend.ErrEventsLost, id)
 		}
 	})
 
 	t.Run("waits for the next event", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			l := store.NewEventLog(100)
+			l := backend.NewEventLog(100)
 			ctx, cancel := context.WithCancel(t.Context())
 			var got [3]int64
 			for i := range got {
 				go func() {
-					err := l.Follow(ctx, "", func(ev store.Event) error { got[i] = ev.Revision; return nil })
+					err := l.Follow(ctx, "", func(ev backend.Event) error { got[i] = ev.Revision; return nil })
 					assert.Equal(t, context.Canceled, err)
 				}()
 			}
@@ -123,7 +123,7 @@ func TestEventLog(t *testing.T) {
 	})
 
 	t.Run("is told nothing that came before its first follower", func(t *testing.T) {
-		l := store.NewEventLog(10)
+		l := backend.NewEventLog(10)
 		publish(l, 1, 5)
 		synctest.Test(t, func(t *testing.T) {
 			go func() {
@@ -141,13 +141,13 @@ func TestEventLog(t *testing.T) {
 		l, first := begin(t, 10)
 		publish(l, 2, 2)
 		seen := []int64{}
-		err := l.Follow(t.Context(), first, func(ev store.Event) error {
+		err := l.Follow(t.Context(), first, func(ev backend.Event) error {
 			if seen = append(seen, ev.Revision); len(seen) == 1 {
 				publish(l, 3, 100)
 			}
 			return nil
 		})
-		require.ErrorIs(t, err, store.ErrEventsLost)
+		require.ErrorIs(t, err, backend.ErrEventsLost)
 		assert.Equal(t, []int64{2}, seen)
 	})
 
@@ -156,7 +156,7 @@ func TestEventLog(t *testing.T) {
 		publish(l, 2, 9)
 		ctx, cancel := context.WithCancel(t.Context())
 		seen := 0
-		err := l.Follow(ctx, first, func(store.Event) error {
+		err := l.Follow(ctx, first, func(backend.Event) error {
 			seen++
 			cancel()
 			return nil
@@ -167,11 +167,11 @@ func TestEventLog(t *testing.T) {
 
 	t.Run("publishing copies the ids, and nothing else", func(t *testing.T) {
 		l, first := begin(t, 10)
-		ev := &store.Event{
-			Type: store.EventRegenerated, Session: store.Key{Namespace: "a-namespace", ID: "the-id"}, Previous: "the-id-before",
+		ev := &backend.Event{
+			Type: backend.EventRegenerated, Session: backend.Key{Namespace: "a-namespace", ID: "the-id"}, Previous: "the-id-before",
 		}
 		l.Publish(ev)
-		err := l.Follow(t.Context(), first, func(got store.Event) error {
+		err := l.Follow(t.Context(), first, func(got backend.Event) error {
 			assert.Equal(t, ev.Session, got.Session)
 			assert.Equal(t, ev.Previous, got.Previous)
 			return errEnough
@@ -183,8 +183,8 @@ func TestEventLog(t *testing.T) {
 }
 
 func TestEventTypes(t *testing.T) {
-	seen := map[store.EventType]bool{}
-	for _, what := range store.EventTypes {
+	seen := map[backend.EventType]bool{}
+	for _, what := range backend.EventTypes {
 		assert.Regexp(t, `^[a-z]+$`, string(what))
 		assert.False(t, seen[what], "once each: %s", what)
 		seen[what] = true
@@ -193,5 +193,5 @@ func TestEventTypes(t *testing.T) {
 }
 
 func TestReadOnlyIsAKindOfUnavailable(t *testing.T) {
-	require.ErrorIs(t, store.ErrReadOnly, store.ErrUnavailable)
+	require.ErrorIs(t, backend.ErrReadOnly, backend.ErrUnavailable)
 }

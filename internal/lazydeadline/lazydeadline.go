@@ -1,4 +1,6 @@
-package store
+// Package lazydeadline has a context with a deadline that costs no timer until
+// somebody waits for it.
+package lazydeadline
 
 import (
 	"context"
@@ -6,10 +8,10 @@ import (
 	"time"
 )
 
-// LateContext is a context whose timer starts when somebody first waits for it.
+// Context is a context whose timer starts when somebody first waits for it.
 // What answers from memory never does, and a timer for each request costs more
-// than its answer. Who makes one releases it.
-type LateContext struct {
+// than its answer. Whoever makes one calls Release.
+type Context struct {
 	context.Context // the one with the timer, once that runs
 
 	At      time.Time     // when it ends
@@ -20,24 +22,24 @@ type LateContext struct {
 }
 
 // Deadline implements context.Context.
-func (c *LateContext) Deadline() (time.Time, bool) { return c.arm().Deadline() }
+func (c *Context) Deadline() (time.Time, bool) { return c.arm().Deadline() }
 
 // Done implements context.Context.
-func (c *LateContext) Done() <-chan struct{} { return c.arm().Done() }
+func (c *Context) Done() <-chan struct{} { return c.arm().Done() }
 
 // Err implements context.Context.
-func (c *LateContext) Err() error { return c.arm().Err() }
+func (c *Context) Err() error { return c.arm().Err() }
 
 // Value implements context.Context. It is no wait. Once the timer runs, contexts
 // made from this one find it there, and need no goroutine to follow it.
-func (c *LateContext) Value(key any) any {
+func (c *Context) Value(key any) any {
 	c.mu.Lock()
 	inner := c.Context
 	c.mu.Unlock()
 	return inner.Value(key)
 }
 
-func (c *LateContext) arm() context.Context {
+func (c *Context) arm() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -51,7 +53,7 @@ func (c *LateContext) arm() context.Context {
 }
 
 // Release frees the timer. Who still waits is told that it is over.
-func (c *LateContext) Release() {
+func (c *Context) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cancel != nil {

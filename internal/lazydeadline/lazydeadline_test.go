@@ -1,4 +1,4 @@
-package store_test
+package lazydeadline_test
 
 import (
 	"context"
@@ -9,16 +9,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/lazydeadline"
 )
 
 type contextKey struct{}
 
-func TestLateContextEndsInTime(t *testing.T) {
+func TestEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		parent := context.WithValue(t.Context(), contextKey{}, "value")
-		c := &store.LateContext{Context: parent, At: start.Add(time.Second)}
+		c := &lazydeadline.Context{Context: parent, At: start.Add(time.Second)}
 		at, ok := c.Deadline()
 		assert.True(t, ok)
 		assert.Equal(t, start.Add(time.Second), at)
@@ -37,9 +37,9 @@ func TestLateContextEndsInTime(t *testing.T) {
 }
 
 // Nobody waited, and the time is over all the same.
-func TestLateContextNeedsNoTimer(t *testing.T) {
+func TestNeedsNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &store.LateContext{Context: t.Context(), At: time.Now().Add(time.Second)}
+		c := &lazydeadline.Context{Context: t.Context(), At: time.Now().Add(time.Second)}
 		<-time.After(2 * time.Second)
 		require.ErrorIs(t, c.Err(), context.DeadlineExceeded)
 		c.Release()
@@ -47,10 +47,10 @@ func TestLateContextNeedsNoTimer(t *testing.T) {
 }
 
 // To ask for a value is not to wait.
-func TestLateContextCountsFromTheFirstWait(t *testing.T) {
+func TestCountsFromTheFirstWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent := context.WithValue(t.Context(), contextKey{}, "value")
-		c := &store.LateContext{Context: parent, Timeout: time.Second}
+		c := &lazydeadline.Context{Context: parent, Timeout: time.Second}
 		assert.Equal(t, "value", c.Value(contextKey{}))
 		<-time.After(time.Minute)
 		start := time.Now()
@@ -70,10 +70,10 @@ func TestLateContextCountsFromTheFirstWait(t *testing.T) {
 	})
 }
 
-func TestLateContextEndsWithItsParent(t *testing.T) {
+func TestEndsWithItsParent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithTimeout(t.Context(), time.Minute)
-		c := &store.LateContext{Context: parent, At: time.Now().Add(time.Hour)}
+		c := &lazydeadline.Context{Context: parent, At: time.Now().Add(time.Hour)}
 		at, _ := c.Deadline()
 		assert.Equal(t, time.Now().Add(time.Minute), at)
 		child, cancelChild := context.WithTimeout(c, 2*time.Hour)
@@ -85,7 +85,7 @@ func TestLateContextEndsWithItsParent(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		parent, cancel := context.WithCancel(t.Context())
-		c := &store.LateContext{Context: parent, Timeout: time.Hour}
+		c := &lazydeadline.Context{Context: parent, Timeout: time.Hour}
 		defer c.Release()
 		ended := make(chan struct{})
 		go func() { <-c.Done(); close(ended) }()
@@ -97,14 +97,14 @@ func TestLateContextEndsWithItsParent(t *testing.T) {
 }
 
 // Who waits is let go; synctest fails if a goroutine is left.
-func TestLateContextReleases(t *testing.T) {
-	for name, set := range map[string]func(*store.LateContext){
-		"at a time":       func(c *store.LateContext) { c.At = time.Now().Add(time.Hour) },
-		"after a timeout": func(c *store.LateContext) { c.Timeout = time.Hour },
+func TestReleases(t *testing.T) {
+	for name, set := range map[string]func(*lazydeadline.Context){
+		"at a time":       func(c *lazydeadline.Context) { c.At = time.Now().Add(time.Hour) },
+		"after a timeout": func(c *lazydeadline.Context) { c.Timeout = time.Hour },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := &store.LateContext{Context: t.Context()}
+				c := &lazydeadline.Context{Context: t.Context()}
 				set(c)
 				child, cancel := context.WithCancel(c)
 				defer cancel()
@@ -119,5 +119,5 @@ func TestLateContextReleases(t *testing.T) {
 			})
 		})
 	}
-	(&store.LateContext{Context: t.Context()}).Release() // nobody ever waited
+	(&lazydeadline.Context{Context: t.Context()}).Release() // nobody ever waited
 }
