@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strconv"
 
-	"session-api/internal/store/redis/format"
-
 	"github.com/redis/rueidis"
+
+	"session-api/internal/store/redis/format"
 )
 
 // maxBatch is how many sessions are handled in one round trip at most.
@@ -164,7 +164,7 @@ func rangeByLex(client rueidis.Client, key, from, to string, limit int) rueidis.
 
 // readAll runs commands that return members of indexes, in one round trip.
 func (s *Store) readAll(ctx context.Context, client rueidis.Client, doing string, cmds []rueidis.Completed) ([][]string, error) {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	batches := make([][]string, len(cmds))
 	for i, result := range client.DoMulti(ctx, cmds...) {
@@ -182,9 +182,9 @@ func (s *Store) heal(ctx context.Context, client rueidis.Client, members stale) 
 	if len(members) == 0 {
 		return
 	}
-	ctx, cancel := s.afterwards(ctx)
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
-	s.send(ctx, client, healings(client, members)...)
+	s.conn.Send(ctx, client, healings(client, members)...)
 }
 
 // healings are the commands that remove members that lead nowhere.

@@ -9,7 +9,9 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // Clear implements backend.Store. It goes through the index until a pass finds
@@ -31,7 +33,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 			continue
 		}
 		// Somebody else is at it.
-		if err := pause(ctx, 0); err != nil {
+		if err := conn.Pause(ctx, 0); err != nil {
 			return c.ended, failed("ending sessions", err)
 		}
 	}
@@ -136,9 +138,9 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 			return false, err
 		}
 	}
-	limited, cancel := c.store.limited(ctx)
+	limited, cancel := c.store.conn.WithTimeout(ctx)
 	defer cancel()
-	calls := make([]call, len(entries))
+	calls := make([]lua.Call, len(entries))
 	for i, e := range entries {
 		// Under its stamp the session is the one that was looked at.
 		calls[i] = c.store.deletion(c.now, e.Key, 0, e.Version.String())
@@ -161,19 +163,19 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 			err = failure // but what was ended is counted
 			continue
 		}
-		switch a.outcome {
-		case wasDone:
+		switch a.Outcome {
+		case lua.Done:
 			if c.store.outlived(c.now, time.UnixMilli(e.Created)) {
 				c.store.expirations.Add(1)
 			} else {
 				c.ended++
 				c.store.deletes.Add(1)
 			}
-			if ended, err := c.store.codec.Entry(e.Key, a.text(0)); err == nil {
+			if ended, err := c.store.codec.Entry(e.Key, a.Text(0)); err == nil {
 				over = append(over, ended)
 			}
 			changed = true
-		case wasPending:
+		case lua.Pending:
 			changed = true // it will be a session, or nothing
 		default:
 			// Absent, or indexed anew: then the other entry was written before.

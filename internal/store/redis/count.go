@@ -9,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 			break
 		}
 		before = again
-		if again.pending && pause(ctx, try) != nil {
+		if again.pending && conn.Pause(ctx, try) != nil {
 			break
 		}
 	}
@@ -218,7 +219,7 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 // places of those that it found no trailer in.
 func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, size int) (out []*glance, unread []int, err error) {
 	const doing, each = "checking sessions", 3
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, each*len(keys))
 	for _, key := range keys {
@@ -239,7 +240,7 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		}
 		out[i] = new(glance) // until more is known: something that has to be read
 		head, err := results[each*i+1].ToString()
-		if answered(err, "WRONGTYPE ") {
+		if conn.Answered(err, "WRONGTYPE ") {
 			continue
 		}
 		if err != nil {

@@ -10,7 +10,9 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // Files implements backend.Store. The index is a superset of the references: each
@@ -197,21 +199,17 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 		}
 		return s.readAll(ctx, client, doing, cmds)
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	c := call{script: lookupScript, args: []string{"0", strconv.Itoa(maxBatch)}}
+	c := lua.Call{Script: lua.Lookup, Args: []string{"0", strconv.Itoa(maxBatch)}}
 	for _, path := range paths {
 		prefix := format.FilePrefix(path)
-		c.keys, c.args = append(c.keys, s.keys.FilesOf(path)), append(c.args, "["+prefix, "("+prefix+"\xff")
+		c.Keys, c.Args = append(c.Keys, s.keys.FilesOf(path)), append(c.Args, "["+prefix, "("+prefix+"\xff")
 	}
 	found := make([][]string, len(paths))
 	for try := 0; ; try++ {
-		result := client.Do(ctx, c.sha(client))
-		if answered(result.Error(), "NOSCRIPT ") {
-			result = client.Do(ctx, c.full(client))
-		}
-		list, err := result.ToArray()
-		if refused(err) && try < maxTries && pause(ctx, try) == nil {
+		list, err := c.Do(ctx, client).ToArray()
+		if conn.Refused(err) && try < conn.MaxTries && conn.Pause(ctx, try) == nil {
 			continue
 		}
 		if err != nil {
@@ -296,7 +294,7 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 // refers reports whether a session refers to any of the files, or may: one that
 // is damaged cannot be asked.
 func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, paths []string) (bool, error) {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	st, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
 	if errors.Is(err, backend.ErrDamaged) {

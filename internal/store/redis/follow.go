@@ -12,6 +12,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/lua"
 )
 
 const (
@@ -110,23 +111,23 @@ func orEnd(ctx context.Context, err error) error {
 // is one.
 func (s *Store) lastEvent(ctx context.Context, client rueidis.Client) (string, error) {
 	const doing = "following events"
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	// What happened here until now comes before.
 	if err := s.outbox.wait(ctx); err != nil {
 		return "", failed(doing, err)
 	}
-	a, err := s.eval(ctx, client, doing, call{script: followScript, keys: []string{s.keys.Events()}, args: []string{
+	a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Follow, Keys: []string{s.keys.Events()}, Args: []string{
 		millis(time.UnixMilli(0)), strconv.FormatInt(unfollowed.Milliseconds(), 10), strconv.Itoa(s.opts.Events),
 	}})
-	return a.text(0), err
+	return a.Text(0), err
 }
 
 // eventsFrom reads entries of the stream from that one on, and says that
 // somebody follows.
 func (s *Store) eventsFrom(ctx context.Context, client rueidis.Client, first string) ([]rueidis.XRangeEntry, error) {
 	const doing = "following events"
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	results := client.DoMulti(ctx,
 		client.B().Xrange().Key(s.keys.Events()).Start(first).End("+").Count(followBatch).Build().Pin(),

@@ -16,6 +16,7 @@ import (
 	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -181,7 +182,7 @@ func TestEventsOfOneSessionAreInOrder(t *testing.T) {
 		testOrder(t, open(t, server), open(t, server))
 	})
 	t.Run("on a Cluster", func(t *testing.T) {
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true})
+		s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true}})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		testOrder(t, s, s)
@@ -404,7 +405,7 @@ func TestEntriesOfOthersInTheStream(t *testing.T) {
 // after it was closed.
 func TestEventsOfAnInstanceThatIsClosed(t *testing.T) {
 	cluster := redistest.StartCluster(t)
-	opts := redis.Options{Addresses: cluster.Addrs(), Cluster: true}
+	opts := redis.Options{Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true}}
 	s, err := redis.Open(t.Context(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

@@ -16,7 +16,9 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // decodeForeign reads a value that this store did not write as the document of
@@ -79,12 +81,12 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 	const doing = "adopting a session"
 	name := s.keys.Session(key)
 	for try := 0; ; try++ {
-		a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, format.Grace(name)}, args: []string{millis(now)}})
+		a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Read, Keys: []string{name, format.Grace(name)}, Args: []string{millis(now)}})
 		if err != nil {
 			return err
 		}
-		value := a.text(1)
-		st, _, err := s.live(now, key, a.deadline(), value, nil)
+		value := a.Text(1)
+		st, _, err := s.live(now, key, a.Deadline(), value, nil)
 		switch {
 		case err != nil:
 			return failed(doing, err)
@@ -101,12 +103,12 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 		}
 		digest := sha1.Sum([]byte(value)) //nolint:gosec // as above
 		s.written.add(name)
-		a, err = s.eval(ctx, client, doing, call{script: adoptScript, keys: []string{name}, args: []string{
+		a, err = s.eval(ctx, client, doing, lua.Call{Script: lua.Adopt, Keys: []string{name}, Args: []string{
 			millis(now), hex.EncodeToString(digest[:]),
 			rueidis.BinaryString(s.codec.Encode(&st.Session).Value(e.Version, format.End(st.Session.TTL, st.Session.OwnTTL))),
 			millis(st.Session.ExpiresAt),
 		}})
-		if err == nil && a.outcome == wasDone {
+		if err == nil && a.Outcome == lua.Done {
 			return nil
 		}
 		if !unknown(err) {
@@ -115,7 +117,7 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 		if err != nil {
 			return err
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := conn.Pause(ctx, try); err != nil {
 			return failed(doing, err)
 		}
 	}
@@ -131,7 +133,7 @@ func sameContent(a, b *schema.Session) bool {
 
 // changeOwn is change for a session that another program may have written: that
 // is adopted, and changed then. old is what it must be, nil for anything.
-func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, old *schema.Session, doing string, c call) (answer, error) {
+func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, old *schema.Session, doing string, c lua.Call) (lua.Answer, error) {
 	a, err := s.change(ctx, client, doing, c)
 	if !errors.Is(err, backend.ErrDamaged) {
 		return a, err
@@ -140,7 +142,7 @@ func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.T
 		if errors.Is(err, backend.ErrDamaged) {
 			s.damage.note(ctx, s.log, key, err)
 		}
-		return answer{}, err
+		return lua.Answer{}, err
 	}
 	return s.change(ctx, client, doing, c)
 }
@@ -149,13 +151,13 @@ func (s *Store) changeOwn(ctx context.Context, client rueidis.Client, now time.T
 func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "removing a damaged session", call{
-		script: discardScript, keys: []string{name, format.Tombstone(name)}, args: []string{millis(now), s.tombstoneEnd(now)},
+	a, err := s.change(ctx, client, "removing a damaged session", lua.Call{
+		Script: lua.Discard, Keys: []string{name, format.Tombstone(name)}, Args: []string{millis(now), s.tombstoneEnd(now)},
 	})
 	if err != nil {
 		return err
 	}
-	return a.conflict()
+	return changeError(a)
 }
 
 // damage counts values that are no sessions where one should be, and tells of

@@ -33,7 +33,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	if id == "" {
 		id = rand.Text()
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	got, err := client.Do(ctx, client.B().Get().Key(s.keys.Identity()).Build().Pin()).ToString()
 	if rueidis.IsRedisNil(err) {

@@ -14,7 +14,7 @@ import (
 // announce writes an entry to all indexes. It has to be through before a
 // session with its stamp is stored: then whoever looks for a session finds it.
 func (s *Store) announce(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
-	return firstError("indexing a session", s.send(ctx, client, s.additions(client, e, deadline)...))
+	return firstError("indexing a session", s.conn.Send(ctx, client, s.additions(client, e, deadline)...))
 }
 
 // additions are the commands that write an entry.
@@ -47,13 +47,13 @@ func (s *Store) additions(client rueidis.Client, e *format.Entry, deadline int64
 // forget removes an entry whose session is gone, or has another by now. What
 // fails is left to those who come across it.
 func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...format.Entry) {
-	ctx, cancel := s.afterwards(ctx)
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var cmds []rueidis.Completed
 	for i := range entries {
 		cmds = append(cmds, s.removals(client, &entries[i])...)
 	}
-	s.send(ctx, client, cmds...)
+	s.conn.Send(ctx, client, cmds...)
 }
 
 // removals are the commands that remove an entry; the first is that which

@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -19,7 +20,7 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	server := redistest.Start(t)
 	var instances [2]*Store
 	for i := range instances {
-		s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Tombstone: 5 * time.Minute})
+		s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}, Tombstone: 5 * time.Minute})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		instances[i] = s
@@ -71,7 +72,7 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 // all else is the same.
 func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	ctx, now := t.Context(), schema.Now(time.Now())

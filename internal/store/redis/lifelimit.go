@@ -12,6 +12,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // The longest life of sessions is a setting, and Redis knows nothing of it: the
@@ -78,7 +79,7 @@ func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.
 	var late []format.Entry
 	from, seen := millis(now), 0
 	for {
-		limited, cancel := s.limited(ctx)
+		limited, cancel := s.conn.WithTimeout(ctx)
 		cmd := client.B().Arbitrary("ZRANGE").Keys(s.keys.Expiries(shard)).
 			Args(from, "+inf", "BYSCORE", "LIMIT", strconv.Itoa(seen), strconv.Itoa(maxBatch), "WITHSCORES").ReadOnly().Pin()
 		members, err := client.Do(limited, cmd).AsZScores()
@@ -106,16 +107,16 @@ func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.
 // limitAll brings the deadlines of sessions within the limit, and their places in
 // the index. It returns the deadlines, 0 for those that are not there any more.
 func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Time, entries []format.Entry) ([]int64, error) {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	calls := make([]call, len(entries))
+	calls := make([]lua.Call, len(entries))
 	cmds := make([]rueidis.Completed, len(entries))
 	for i := range entries {
 		e := &entries[i]
 		name := s.keys.Session(e.Key)
 		s.written.add(name)
 		end := s.within(e.Created, noDeadline)
-		calls[i] = call{script: limitScript, keys: []string{name, format.Tombstone(name)}, args: []string{
+		calls[i] = lua.Call{Script: lua.Limit, Keys: []string{name, format.Tombstone(name)}, Args: []string{
 			millis(now), strconv.Itoa(schema.CreatedAtOffset(e.Key.ID)), time.UnixMilli(e.Created).UTC().Format(schema.TimeLayout),
 			strconv.FormatInt(end, 10), s.tombstoneLife(),
 		}}
@@ -131,8 +132,8 @@ func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Ti
 		case failures[i] != nil:
 			return nil, failures[i]
 		}
-		if a.outcome == wasDone && a.deadline() > now.UnixMilli() {
-			deadlines[i] = a.deadline()
+		if a.Outcome == lua.Done && a.Deadline() > now.UnixMilli() {
+			deadlines[i] = a.Deadline()
 		}
 	}
 	return deadlines, firstError("indexing sessions", client.DoMulti(ctx, cmds...))

@@ -121,17 +121,17 @@ func (s *Store) forgetReplaced(ctx context.Context, client rueidis.Client, e for
 	if !stays {
 		earlier = append(earlier, e)
 	}
-	ctx, cancel := s.afterwards(ctx)
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
-	s.send(ctx, client, append(s.removalsButFiles(client, &e), s.fileRemovals(client, earlier)...)...)
+	s.conn.Send(ctx, client, append(s.removalsButFiles(client, &e), s.fileRemovals(client, earlier)...)...)
 }
 
 // forgetFiles removes entries from the index by file. What fails is left to those
 // who come across it.
 func (s *Store) forgetFiles(client rueidis.Client, entries []format.Entry) {
-	ctx, cancel := s.limited(s.closed)
+	ctx, cancel := s.conn.WithTimeout(s.closed)
 	defer cancel()
-	s.send(ctx, client, s.fileRemovals(client, entries)...)
+	s.conn.Send(ctx, client, s.fileRemovals(client, entries)...)
 }
 
 // fileRemovals are the commands that remove entries from the index by file.

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 )
 
@@ -86,7 +87,7 @@ func (c *candidate) check(now time.Time, found *format.Value, user string, gone 
 // fetchAll reads sessions, live or pending, nil for those that are not there.
 func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*format.Value, error) {
 	const doing = "reading sessions"
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, 2*len(keys))
 	for _, key := range keys {
@@ -102,7 +103,7 @@ func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Ti
 		}
 		value, err := results[2*i+1].ToString()
 		if err != nil && !rueidis.IsRedisNil(err) {
-			if answered(err, "WRONGTYPE ") {
+			if conn.Answered(err, "WRONGTYPE ") {
 				found[i] = &format.Value{Damaged: true}
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -165,7 +166,7 @@ func TestOutboxTurns(t *testing.T) {
 // way is p, on one server.
 func openWithOutbox(t *testing.T) (*Store, *post) {
 	t.Helper()
-	s, err := Open(t.Context(), Options{Addresses: []string{redistest.Start(t).Addr()}, Timeout: time.Second})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{redistest.Start(t).Addr()}, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	p := newPost()

@@ -14,6 +14,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 )
 
@@ -51,7 +52,7 @@ func below(prefix, namespace string) []string {
 // has sessions among its own. What the server does not let the store's user look
 // at is left alone.
 func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	own, err := s.anyExists(ctx, client, []string{s.keys.Deployment()})
 	if err != nil {
@@ -63,8 +64,8 @@ func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 		}
 	}
 	// That there is no room for it is no reason not to run.
-	err = s.send(ctx, client, client.B().Set().Key(s.keys.Deployment()).Value(rand.Text()).Nx().Build().Pin())[0].Error()
-	if err != nil && !rueidis.IsRedisNil(err) && !answered(err, "OOM ") {
+	err = s.conn.Send(ctx, client, client.B().Set().Key(s.keys.Deployment()).Value(rand.Text()).Nx().Build().Pin())[0].Error()
+	if err != nil && !rueidis.IsRedisNil(err) && !conn.Answered(err, "OOM ") {
 		return err
 	}
 	return nil
@@ -79,7 +80,7 @@ func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
 	}
 	for i, prefix := range prefixes {
 		other, namespace := format.Keys{Prefix: prefix}, namespaces[i]
-		there, err := s.anyExists(ctx, client, []string{format.Keys{Prefix: prefix}.Deployment()})
+		there, err := s.anyExists(ctx, client, []string{other.Deployment()})
 		if err != nil {
 			return err
 		}
@@ -100,9 +101,9 @@ func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
 		if namespace != "" {
 			what = "the namespace " + fmt.Sprintf("%q", namespace)
 		}
-		return fmt.Errorf("%w: those that begin with %q are, to the deployment with the prefix %q, %s; "+
+		return conn.Permanent(fmt.Errorf("%w: those that begin with %q are, to the deployment with the prefix %q, %s; "+
 			"set another REDIS_PREFIX, or if that deployment is no more, delete its key %s",
-			errOverlap, s.keys.Prefix, prefix, what, format.Keys{Prefix: prefix}.Deployment())
+			errOverlap, s.keys.Prefix, prefix, what, other.Deployment()))
 	}
 	return nil
 }
@@ -128,7 +129,7 @@ func (s *Store) namesOther(ctx context.Context, client rueidis.Client, other for
 		switch {
 		case err == nil && len(members) > 0:
 			return true, nil
-		case err != nil && !isAnswer(err):
+		case err != nil && !conn.IsAnswer(err):
 			return false, err
 		}
 	}
@@ -143,10 +144,10 @@ func (s *Store) anyExists(ctx context.Context, client rueidis.Client, keys []str
 		cmds[i] = client.B().Exists().Key(key).Build().Pin()
 	}
 	found := ""
-	for i, result := range s.send(ctx, client, cmds...) {
+	for i, result := range s.conn.Send(ctx, client, cmds...) {
 		n, err := result.AsInt64()
 		switch {
-		case answered(err, "NOPERM "):
+		case conn.Answered(err, "NOPERM "):
 		case err != nil:
 			return "", err
 		case n > 0 && found == "":
@@ -191,7 +192,7 @@ func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace str
 	if s.free.has(namespace) {
 		return nil
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	prefixes := below(s.keys.Prefix, namespace)
 	keys := make([]string, len(prefixes))

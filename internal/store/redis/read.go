@@ -12,7 +12,9 @@ import (
 	"session-api/internal/lazydeadline"
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // Get implements backend.Store.
@@ -52,7 +54,7 @@ func (s *Store) read(ctx context.Context, now time.Time, key backend.Key, cached
 
 // ask is read without the cache.
 func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (schema.Session, error) {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	st, to, err := s.fetch(ctx, client, now, key, name)
 	switch {
@@ -83,7 +85,7 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 		return nil, "", failed(doing, err)
 	}
 	values, err := results[1].ToArray()
-	if answered(err, "TRYAGAIN ") {
+	if conn.Answered(err, "TRYAGAIN ") {
 		return s.fetchAtOnce(ctx, client, now, key, name) // the slot is moving
 	}
 	if err != nil {
@@ -116,13 +118,13 @@ func (s *Store) damaged(ctx context.Context, key backend.Key, err error) error {
 // slot is moving.
 func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
-	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, format.Grace(name)}, args: []string{millis(now)}})
+	a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Read, Keys: []string{name, format.Grace(name)}, Args: []string{millis(now)}})
 	if err != nil {
 		return nil, "", s.damaged(ctx, key, err)
 	}
 	// What is still not as it would come about was stored so.
-	st, _, err := s.live(now, key, a.deadline(), a.text(1), nil)
-	return st, a.text(2), s.damaged(ctx, key, failed(doing, err))
+	st, _, err := s.live(now, key, a.Deadline(), a.Text(1), nil)
+	return st, a.Text(2), s.damaged(ctx, key, failed(doing, err))
 }
 
 // live returns the session of a value, if it is live by its deadline; nil if it

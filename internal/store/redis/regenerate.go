@@ -9,7 +9,9 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // pendingLife is how long a successor may be pending: longer than the operation
@@ -38,7 +40,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if err := s.admit(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
 	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
@@ -75,20 +77,20 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
 	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	c := call{script: moveScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: append(asItWas(now, old),
+	c := lua.Call{Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(asItWas(now, old),
 		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
 	)}
 	if graceUntil.After(now) {
-		c.before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
+		c.Before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
 	}
 	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
-		err = a.conflict()
+		err = changeError(a)
 	}
 	if err != nil {
 		return format.Entry{}, err
 	}
-	before, err := s.entryBefore(old, a.text(0), a.text(1), a.text(2))
+	before, err := s.entryBefore(old, a.Text(0), a.Text(1), a.Text(2))
 	if err != nil {
 		before = format.Entry{} // it is swept when its time comes
 	}
@@ -99,7 +101,7 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 // often as the time allows: doing it twice does no harm, not doing it would
 // lose the session.
 func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
-	ctx, cancel := s.afterwards(ctx)
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
@@ -117,7 +119,7 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 			return nil
 		}
 		lost = err
-		if pause(ctx, try) != nil {
+		if conn.Pause(ctx, try) != nil {
 			return err
 		}
 	}
@@ -128,20 +130,20 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: []string{
+	a, err := s.change(ctx, client, "publishing a regenerated session", lua.Call{Script: lua.Activate, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
 		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {
 		return err
 	}
-	return a.conflict()
+	return changeError(a)
 }
 
 // retract removes a successor that nothing came of.
 func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *format.Entry) {
-	after, cancel := s.afterwards(ctx)
+	after, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
-	c := call{script: retractScript, keys: []string{s.keys.Session(e.Key)}, args: []string{millis(now), e.Version.String()}}
+	c := lua.Call{Script: lua.Retract, Keys: []string{s.keys.Session(e.Key)}, Args: []string{millis(now), e.Version.String()}}
 	_, err := s.eval(after, client, "removing a pending session", c)
 	if err == nil { // otherwise it goes by itself, and its entry when it is swept
 		s.forget(ctx, client, *e)

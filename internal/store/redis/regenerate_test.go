@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 	"session-api/internal/store/redis/redistest"
 )
@@ -30,7 +31,7 @@ type halfDone struct {
 func begin(t *testing.T) *halfDone {
 	t.Helper()
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Timeout: time.Second})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	client, err := s.client()

@@ -13,6 +13,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 )
 
@@ -132,13 +133,13 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		s.reserve.room.Store(unlimited)
 		return true, ""
 	}
-	ctx, cancel := s.limited(s.closed)
+	ctx, cancel := s.conn.WithTimeout(s.closed)
 	defer cancel()
 	room := int64(math.MinInt64)
 	for _, node := range client.Nodes() {
 		facts, err := memoryFacts(ctx, node)
 		switch {
-		case answered(err, "NOPERM ", "ERR unknown command"):
+		case conn.Answered(err, "NOPERM ", "ERR unknown command"):
 			s.reserve.room.Store(unlimited)
 			return false, "the Redis user may not run INFO (+info)"
 		case err != nil || facts["role"] != "master":
@@ -166,5 +167,5 @@ func memoryFacts(ctx context.Context, node rueidis.Client) (map[string]string, e
 	if err != nil {
 		return nil, failed("asking for the memory", err)
 	}
-	return parseInfo(info), nil
+	return conn.ParseInfo(info), nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 )
 
@@ -18,7 +19,7 @@ import (
 // of up to sampled sessions of each shard tells: exact for a few sessions, and
 // an estimate for many.
 func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	entries, err := s.entries(ctx, now)
 	if err != nil {
@@ -154,7 +155,7 @@ func (s *Store) sizes(ctx context.Context, members [format.Shards][]string) ([fo
 	results := client.DoMulti(ctx, cmds...)
 	for i, shard := range of {
 		length, err := results[2*i].AsInt64()
-		if answered(err, "WRONGTYPE ") {
+		if conn.Answered(err, "WRONGTYPE ") {
 			continue
 		}
 		if err != nil {

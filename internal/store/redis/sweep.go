@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // Sweep implements backend.Store. Redis frees expired sessions by itself; what is
@@ -87,7 +88,7 @@ func (sw *sweep) due(ctx context.Context, open []int) ([][]string, error) {
 
 // handle handles due members.
 func (sw *sweep) handle(ctx context.Context, members []due) error {
-	ctx, cancel := sw.store.limited(ctx)
+	ctx, cancel := sw.store.conn.WithTimeout(ctx)
 	defer cancel()
 	var entries []format.Entry
 	var of []int
@@ -100,7 +101,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 			broken.add(sw.store.keys.Expiries(m.shard), m.member)
 		}
 	}
-	if err := firstError("sweeping sessions", sw.store.send(ctx, sw.client, healings(sw.client, broken)...)); err != nil {
+	if err := firstError("sweeping sessions", sw.store.conn.Send(ctx, sw.client, healings(sw.client, broken)...)); err != nil {
 		return err
 	}
 
@@ -114,7 +115,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 		switch st := states[i]; {
 		case st.damaged:
 			sw.left[of[i]]++ // what it refers to is kept until it is gone
-		case st.outcome == wasAbsent:
+		case st.Outcome == lua.Absent:
 			expired = append(expired, e)
 		case st.index == e.Version && sw.store.within(e.Created, st.deadline) < st.deadline:
 			late = append(late, e)
@@ -153,7 +154,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 
 // state is what has become of a session.
 type state struct {
-	outcome
+	lua.Outcome
 	deadline int64
 	index    format.Version
 	// damaged: the key holds something, which this store did not write.
@@ -163,9 +164,9 @@ type state struct {
 // states frees those of the sessions that have expired and are still there, and
 // returns what the others are.
 func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, error) {
-	calls := make([]call, len(entries))
+	calls := make([]lua.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: expireScript, keys: []string{sw.store.keys.Session(e.Key)}, args: []string{millis(sw.now)}}
+		calls[i] = lua.Call{Script: lua.Expire, Keys: []string{sw.store.keys.Session(e.Key)}, Args: []string{millis(sw.now)}}
 	}
 	states := make([]state, len(entries))
 	answers, failures := sw.store.evalAll(ctx, sw.client, "sweeping sessions", calls)
@@ -176,10 +177,10 @@ func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, e
 		case err != nil:
 			return nil, err
 		}
-		states[i].outcome = a.outcome
-		if a.outcome == wasDone {
-			states[i].deadline = a.deadline()
-			states[i].index, _ = format.ParseVersion(a.text(1))
+		states[i].Outcome = a.Outcome
+		if a.Outcome == lua.Done {
+			states[i].deadline = a.Deadline()
+			states[i].index, _ = format.ParseVersion(a.Text(1))
 		}
 	}
 	return states, nil
@@ -207,7 +208,7 @@ func (sw *sweep) remove(ctx context.Context, entries []format.Entry) (removed []
 		first[i] = len(cmds)
 		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
 	}
-	results := sw.store.send(ctx, sw.client, cmds...)
+	results := sw.store.conn.Send(ctx, sw.client, cmds...)
 	for e, i := range first {
 		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
 			removed = append(removed, entries[e])
@@ -225,7 +226,7 @@ func (sw *sweep) renew(ctx context.Context, alive []format.Entry, deadlines []in
 	for i := range alive {
 		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
 	}
-	if err := firstError("indexing sessions", sw.store.send(ctx, sw.client, cmds...)); err != nil {
+	if err := firstError("indexing sessions", sw.store.conn.Send(ctx, sw.client, cmds...)); err != nil {
 		return err
 	}
 	// One that was ended at that moment must not be left with entries.

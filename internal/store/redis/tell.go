@@ -3,32 +3,33 @@ package redis
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"session-api/internal/store/redis/lua"
 )
 
 // change runs a script that changes a session, and that tells followers of it.
-func (s *Store) change(ctx context.Context, client rueidis.Client, doing string, c call) (answer, error) {
-	done, err := s.outbox.turns(ctx, c.keys[0])
+func (s *Store) change(ctx context.Context, client rueidis.Client, doing string, c lua.Call) (lua.Answer, error) {
+	done, err := s.outbox.turns(ctx, c.Keys[0])
 	if err != nil {
-		return answer{}, failed(doing, err)
+		return lua.Answer{}, failed(doing, err)
 	}
 	defer done()
 	a, err := s.eval(ctx, client, doing, s.telling(c))
-	s.outbox.add(a.told...)
+	s.outbox.add(a.Events...)
 	return a, err
 }
 
 // changeAll is change for several sessions, in one round trip.
-func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing string, calls []call) (answers []answer, failures []error) {
-	answers, failures = make([]answer, len(calls)), make([]error, len(calls))
+func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing string, calls []lua.Call) (answers []lua.Answer, failures []error) {
+	answers, failures = make([]lua.Answer, len(calls)), make([]error, len(calls))
 	names := make([]string, len(calls))
-	telling := make([]call, len(calls))
+	telling := make([]lua.Call, len(calls))
 	for i, c := range calls {
-		names[i] = c.keys[0]
+		names[i] = c.Keys[0]
 		telling[i] = s.telling(c)
 	}
 	done, err := s.outbox.turns(ctx, names...)
@@ -41,46 +42,21 @@ func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing stri
 	defer done()
 	answers, failures = s.evalAll(ctx, client, doing, telling)
 	for _, a := range answers {
-		s.outbox.add(a.told...)
+		s.outbox.add(a.Events...)
 	}
 	return answers, failures
 }
 
 // telling is a call with the stream for its events, and how long that may be.
 // In a Cluster there is none: the script answers them. c is not used otherwise.
-func (s *Store) telling(c call) call {
+func (s *Store) telling(c lua.Call) lua.Call {
 	if s.outbox != nil {
-		c.args = append(c.args, "")
+		c.Args = append(c.Args, "")
 		return c
 	}
-	c.keys = append(c.keys, s.keys.Events())
-	c.args = append(c.args, strconv.Itoa(s.opts.Events))
+	c.Keys = append(c.Keys, s.keys.Events())
+	c.Args = append(c.Args, strconv.Itoa(s.opts.Events))
 	return c
-}
-
-// eventValues is how many values make an event, as scripts have it.
-const eventValues = 7
-
-// readTold reads the events and the commands that a script left.
-func readTold(list rueidis.RedisMessage) (told, left [][]string, err error) {
-	all, err := list.ToArray()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, each := range all {
-		values, err := each.AsStrSlice()
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case len(values) > 1 && values[0] == "do":
-			left = append(left, values[1:])
-		case len(values) == eventValues:
-			told = append(told, values)
-		default:
-			return nil, nil, errors.New("half an event")
-		}
-	}
-	return told, left, nil
 }
 
 // sendEvents adds events to the stream, if there is one. lost says that there
@@ -90,14 +66,14 @@ func (s *Store) sendEvents(ctx context.Context, events [][]string, lost bool) er
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	args := make([]string, 0, 3+eventValues*len(events))
+	args := make([]string, 0, 3+lua.EventValues*len(events))
 	args = append(args, millis(time.UnixMilli(0)), flag(lost))
 	for _, event := range events {
 		args = append(args, event...)
 	}
-	_, err = s.eval(ctx, client, "telling of changes", call{script: tellScript, keys: []string{s.keys.Events()}, args: append(args, strconv.Itoa(s.opts.Events))})
+	_, err = s.eval(ctx, client, "telling of changes", lua.Call{Script: lua.PublishEvents, Keys: []string{s.keys.Events()}, Args: append(args, strconv.Itoa(s.opts.Events))})
 	return err
 }
 

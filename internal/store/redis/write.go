@@ -12,6 +12,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // Create implements backend.Store. It is two round trips: the entry, the session.
@@ -37,7 +38,7 @@ func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, 
 	if err := s.admit(guest(&sess), len(encoded.Body)+overhead, "creating a session"); err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&sess, format.NewVersion(now, sess.UserID, sess.Files))
 	if err := s.announce(ctx, client, &e, sess.ExpiresAt.UnixMilli()); err != nil {
@@ -65,10 +66,10 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	const doing = "creating a session"
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, doing, call{script: createScript, keys: []string{name, format.Grace(name), format.Tombstone(name)}, args: []string{
+	a, err := s.change(ctx, client, doing, lua.Call{Script: lua.Create, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
 		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), lift, s.tombstoneLife(), share,
 	}})
-	if err == nil && a.outcome == wasChanged {
+	if err == nil && a.Outcome == lua.Changed {
 		var freed bool
 		if freed, err = s.freeOutlived(ctx, client, now, key); freed && err == nil {
 			return s.put(ctx, client, now, key, value, deadline, lift, share)
@@ -77,18 +78,18 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	switch {
 	case err != nil:
 		return err
-	case a.outcome == wasEnded:
+	case a.Outcome == lua.Ended:
 		return backend.ErrEnded
-	case a.outcome == wasLapsed:
+	case a.Outcome == lua.Lapsed:
 		return backend.ErrLapsed
-	case a.outcome == wasFull:
+	case a.Outcome == lua.Full:
 		return s.keptFrom(doing)
-	case a.outcome != wasDone:
+	case a.Outcome != lua.Done:
 		return backend.ErrExists
 	}
 	// What had expired and was still there is swept now: nothing else leads to
 	// its entry any more.
-	if old := a.text(0); old != "" {
+	if old := a.Text(0); old != "" {
 		if e, err := s.codec.Entry(key, old); err == nil {
 			s.forget(ctx, client, e)
 			s.expirations.Add(1)
@@ -118,7 +119,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	if err := s.admit(guestGrows(&old, &next), len(next.Doc)-len(old.Doc), "changing a session"); err != nil {
 		return schema.Session{}, err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	anew := !format.SameEntry(&old, &next)
 	var kept *format.Entry
@@ -159,17 +160,17 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.Encode(&next)
 	sameTerms := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.changeOwn(ctx, client, now, old.Key(), old, doing, call{script: swapScript, keys: []string{name, format.Tombstone(name)}, args: append(asItWas(now, old),
+	a, err := s.changeOwn(ctx, client, now, old.Key(), old, doing, lua.Call{Script: lua.Swap, Keys: []string{name, format.Tombstone(name)}, Args: append(asItWas(now, old),
 		millis(next.ExpiresAt), flag(sameTerms),
 		rueidis.BinaryString(value.Body), value.TrailerStart, format.End(next.TTL, next.OwnTTL),
 		taken, newStampText, s.tombstoneLife(), otherBirth(old, &next), e.FileVersions.String(), flag(kept != nil),
 		s.share(guestGrows(old, &next)),
 	)})
 	switch {
-	case err == nil && a.outcome == wasFull:
+	case err == nil && a.Outcome == lua.Full:
 		err = s.keptFrom(doing)
 	case err == nil:
-		err = a.conflict()
+		err = changeError(a)
 	}
 	if err != nil {
 		if anew && !unknown(err) {
@@ -177,8 +178,8 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		}
 		return schema.Session{}, err
 	}
-	next.ExpiresAt = time.UnixMilli(s.within(next.CreatedAt.UnixMilli(), a.deadline())).UTC()
-	before, err := s.entryBefore(old, a.text(1), a.text(2), a.text(3))
+	next.ExpiresAt = time.UnixMilli(s.within(next.CreatedAt.UnixMilli(), a.Deadline())).UTC()
+	before, err := s.entryBefore(old, a.Text(1), a.Text(2), a.Text(3))
 	if kept != nil {
 		before, err = *kept, nil
 	}
@@ -188,7 +189,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		s.forgetReplaced(ctx, client, before)
 	case next.ExpiresAt.Before(old.ExpiresAt):
 		// The sweep must not come late. (It may well come early.)
-		after, cancel := s.afterwards(ctx)
+		after, cancel := s.conn.Afterwards(ctx)
 		defer cancel()
 		client.Do(after, client.B().Arbitrary("ZADD").Keys(s.keys.ExpiriesOf(old.Key())).
 			Args("XX", "LT", millis(next.ExpiresAt), before.ExpiryMember()).Build().Pin())
@@ -233,14 +234,14 @@ func asItWas(now time.Time, old *schema.Session) []string {
 		format.End(old.TTL, old.OwnTTL), old.Life.String())
 }
 
-// conflict is the error of a change that was not made.
-func (a answer) conflict() error {
-	switch a.outcome {
-	case wasDone:
+// changeError is the error of a change that was not made, nil if it was.
+func changeError(a lua.Answer) error {
+	switch a.Outcome {
+	case lua.Done:
 		return nil
-	case wasAbsent:
+	case lua.Absent:
 		return backend.ErrNotFound
-	case needsStamp:
+	case lua.VersionNeeded:
 		return errStamp
 	default:
 		return backend.ErrConflict
@@ -255,27 +256,27 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key backend.Key, until
 	if err != nil {
 		return schema.Session{}, err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.changeOwn(ctx, client, now, key, nil, doing, call{script: touchScript, keys: []string{name, format.Tombstone(name)}, args: []string{
+	a, err := s.changeOwn(ctx, client, now, key, nil, doing, lua.Call{Script: lua.Touch, Keys: []string{name, format.Tombstone(name)}, Args: []string{
 		millis(now), millis(until), s.tombstoneLife(),
 	}})
 	if err == nil {
-		err = a.conflict()
+		err = changeError(a)
 	}
 	if err != nil {
 		return schema.Session{}, err
 	}
 	var st format.Value
-	if err := s.codec.Decode(key, a.text(1), &st); err != nil {
+	if err := s.codec.Decode(key, a.Text(1), &st); err != nil {
 		return schema.Session{}, failed(doing, fmt.Errorf("%w: %w", format.ErrNotSession, err))
 	}
 	if s.outlived(now, st.Session.CreatedAt) {
 		return schema.Session{}, backend.ErrNotFound
 	}
-	st.Session.ExpiresAt = time.UnixMilli(s.within(st.Session.CreatedAt.UnixMilli(), a.deadline())).UTC()
+	st.Session.ExpiresAt = time.UnixMilli(s.within(st.Session.CreatedAt.UnixMilli(), a.Deadline())).UTC()
 	return st.Session, nil
 }
 
@@ -286,7 +287,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	if !s.lifeLimited.Load() {
 		if _, err := s.freeOutlived(ctx, client, now, key); err != nil {
@@ -296,7 +297,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 	a, err := s.changeOwn(ctx, client, now, key, nil, "ending a session", s.deletion(now, key, revision, ""))
 	switch {
 	case err == nil:
-		err = a.conflict()
+		err = changeError(a)
 	case revision == 0 && errors.Is(err, backend.ErrDamaged):
 		err = s.discard(ctx, client, now, key)
 	}
@@ -304,7 +305,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 		return err
 	}
 	s.deletes.Add(1)
-	if e, err := s.codec.Entry(key, a.text(0)); err == nil {
+	if e, err := s.codec.Entry(key, a.Text(0)); err == nil {
 		s.forget(ctx, client, e)
 	}
 	return nil
@@ -312,14 +313,14 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 
 // deletion ends a session if it has the revision (0: any) and the stamp (empty:
 // any).
-func (s *Store) deletion(now time.Time, key backend.Key, revision int64, index string) call {
+func (s *Store) deletion(now time.Time, key backend.Key, revision int64, index string) lua.Call {
 	name := s.keys.Session(key)
 	s.written.add(name)
 	number := ""
 	if revision != 0 {
 		number = strconv.FormatInt(revision, 10) + ","
 	}
-	return call{script: deleteScript, keys: []string{name, format.Tombstone(name)}, args: []string{
+	return lua.Call{Script: lua.Delete, Keys: []string{name, format.Tombstone(name)}, Args: []string{
 		millis(now), strconv.Itoa(schema.RevisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
 	}}
 }

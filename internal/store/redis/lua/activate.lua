@@ -1,5 +1,5 @@
 -- KEYS: a session that is pending, its grace, its tombstone. ARGV: now, its
--- birth, the id that it succeeds, how long the tombstone lasts after the
+-- life, the id that it succeeds, how long the tombstone lasts after the
 -- deadline. It becomes what it is to be; once more does
 -- nothing.
 local s, none = look(KEYS[1], 7)
@@ -14,7 +14,7 @@ if s.pending then
   local deadline = ms(tonumber(string.sub(value, 5, 19)))
   redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
   put('DEL', KEYS[2])
-  foresee(KEYS[3], deadline, ARGV[4])
-  tell('regenerated', KEYS[1], value, deadline, ARGV[3])
+  set_expiry_tombstone(KEYS[3], deadline, ARGV[4])
+  publish('regenerated', KEYS[1], value, deadline, ARGV[3])
 end
 return done()

@@ -1,4 +1,4 @@
-package redis
+package conn
 
 import (
 	"context"
@@ -19,17 +19,17 @@ var (
 
 // inspect looks at a server before it is used: whether it can be, and whether
 // it will keep what it is given.
-func (s *Store) inspect(ctx context.Context, client rueidis.Client) error {
-	ctx, cancel := s.limited(ctx)
+func (c *Conn) inspect(ctx context.Context, client rueidis.Client) error {
+	ctx, cancel := c.WithTimeout(ctx)
 	defer cancel()
 	info, err := client.Do(ctx, client.B().Info().Build().Pin()).ToString()
-	if answered(err, "NOPERM ") {
+	if Answered(err, "NOPERM ") {
 		return nil // then what is missing shows when it is missed
 	}
 	if err != nil {
 		return err
 	}
-	facts := parseInfo(info)
+	facts := ParseInfo(info)
 	major, _, _ := strings.Cut(facts["redis_version"], ".")
 	if n, err := strconv.Atoi(major); err == nil && n < 7 {
 		return errVersion
@@ -38,15 +38,15 @@ func (s *Store) inspect(ctx context.Context, client rueidis.Client) error {
 		return errMode
 	}
 	if policy := facts["maxmemory_policy"]; policy != "" && policy != "noeviction" {
-		s.log.WarnContext(ctx, "redis may evict sessions to make room, which signs people out and leaves no trace: "+
+		c.log.WarnContext(ctx, "redis may evict sessions to make room, which signs people out and leaves no trace: "+
 			"set maxmemory-policy to noeviction, and creating sessions is refused instead while memory is full",
 			slog.String("maxmemory_policy", policy))
 	}
 	return nil
 }
 
-// parseInfo reads what INFO answers.
-func parseInfo(text string) map[string]string {
+// ParseInfo reads what INFO answers.
+func ParseInfo(text string) map[string]string {
 	facts := map[string]string{}
 	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {

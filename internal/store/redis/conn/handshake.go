@@ -1,4 +1,4 @@
-package redis
+package conn
 
 import (
 	"context"
@@ -18,22 +18,22 @@ const handshakeWait = 300 * time.Millisecond
 
 // explained adds to an error of the first connection what it does not say itself:
 // the client library tells of a refused handshake as of a connection that broke.
-func (s *Store) explained(ctx context.Context, err error) error {
-	if code := s.links.sentinelRefusal(); code != "" {
+func (c *Conn) explained(ctx context.Context, err error) error {
+	if code := c.sockets.sentinelRefusal(); code != "" {
 		return fmt.Errorf("a Sentinel refuses: %s: %w", code, err)
 	}
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	if isAnswer(err) || untrusted || rejected(err) || ctx.Err() != nil {
+	if IsAnswer(err) || untrusted || rejected(err) || ctx.Err() != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.opts.DialTimeout+handshakeWait)
+	ctx, cancel := context.WithTimeout(ctx, c.server.DialTimeout+handshakeWait)
 	defer cancel()
-	for _, addr := range s.opts.Addresses {
-		conn, dialErr := (&net.Dialer{Timeout: s.opts.DialTimeout}).DialContext(ctx, "tcp", addr)
+	for _, addr := range c.server.Addresses {
+		conn, dialErr := (&net.Dialer{Timeout: c.server.DialTimeout}).DialContext(ctx, "tcp", addr)
 		if dialErr != nil {
 			continue // it is away, which is what err says
 		}
-		why := s.handshake(ctx, conn, addr)
+		why := c.handshake(ctx, conn, addr)
 		if why != nil {
 			return fmt.Errorf("%w (%w)", why, err)
 		}
@@ -43,16 +43,16 @@ func (s *Store) explained(ctx context.Context, err error) error {
 
 // handshake looks at what a server makes of the TLS that the settings ask for, and
 // returns why nothing comes of it; nil for no reason of that kind.
-func (s *Store) handshake(ctx context.Context, conn net.Conn, addr string) error {
+func (c *Conn) handshake(ctx context.Context, conn net.Conn, addr string) error {
 	ctx, cancel := closing(ctx, conn)
 	defer cancel()
-	if s.opts.TLS == nil {
+	if c.server.TLS == nil {
 		if speaksTLS(ctx, conn, addr) {
 			return fmt.Errorf("%w: the server speaks TLS, and the settings do not", errMismatch)
 		}
 		return nil
 	}
-	config := s.opts.TLS.Clone()
+	config := c.server.TLS.Clone()
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(addr) // Validate has split it
 	}
@@ -60,7 +60,7 @@ func (s *Store) handshake(ctx context.Context, conn net.Conn, addr string) error
 	err := secured.HandshakeContext(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return s.speaksPlainly(context.WithoutCancel(ctx), addr)
+		return c.speaksPlainly(context.WithoutCancel(ctx), addr)
 	case err == nil:
 		_, err = secured.Read(make([]byte, 1)) // an alert, or nothing
 	}
@@ -79,8 +79,8 @@ func speaksTLS(ctx context.Context, conn net.Conn, addr string) bool {
 }
 
 // speaksPlainly returns errMismatch if the server answers without TLS.
-func (s *Store) speaksPlainly(ctx context.Context, addr string) error {
-	conn, err := (&net.Dialer{Timeout: s.opts.DialTimeout}).DialContext(ctx, "tcp", addr)
+func (c *Conn) speaksPlainly(ctx context.Context, addr string) error {
+	conn, err := (&net.Dialer{Timeout: c.server.DialTimeout}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil
 	}
