@@ -22,7 +22,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	if err != nil {
 		return 0, err
 	}
-	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f)}
+	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f)}
 	for {
 		before := c.ended
 		again, err := c.pass(ctx)
@@ -39,8 +39,8 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	}
 }
 
-// agesIndex returns the keys of the index that has what a filter matches.
-func (s *Store) agesIndex(f backend.Filter) []string {
+// ageKeys returns the keys of the index that has what a filter matches.
+func (s *Store) ageKeys(f backend.Filter) []string {
 	if f.UserID != "" {
 		return []string{s.keys.User(f.Namespace, f.UserID)}
 	}
@@ -81,8 +81,8 @@ func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 			return false, err
 		}
 		var further []int
-		var entries []aged
-		gone := stale{}
+		var entries []ageMember
+		gone := staleMembers{}
 		for n, i := range open {
 			entries = c.matching(entries, c.keys[i], batches[n], gone)
 			if len(batches[n]) == clearBatch {
@@ -97,7 +97,7 @@ func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 			}
 			again = again || changed
 		}
-		c.store.heal(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.client, gone)
 		open = further
 	}
 	return again, nil
@@ -116,14 +116,14 @@ func (c *clearing) read(ctx context.Context, open []int, froms []string) ([][]st
 
 // matching appends the entries of the members that the filter matches. Those
 // that no store wrote go to gone.
-func (c *clearing) matching(entries []aged, key string, members []string, gone stale) []aged {
+func (c *clearing) matching(entries []ageMember, key string, members []string, gone staleMembers) []ageMember {
 	for _, member := range members {
 		e, ok := format.ParseAge(c.filter.Namespace, member)
 		switch {
 		case !ok:
 			gone.add(key, member)
 		case e.Key.ID != c.filter.Except:
-			entries = append(entries, aged{Entry: e, index: key, member: member})
+			entries = append(entries, ageMember{Entry: e, index: key, member: member})
 		}
 	}
 	return entries
@@ -132,7 +132,7 @@ func (c *clearing) matching(entries []aged, key string, members []string, gone s
 // end ends the sessions of entries. known are members that led nowhere before;
 // those that do now go to gone, where that is final. It reports whether there
 // was anything else.
-func (c *clearing) end(ctx context.Context, entries []aged, known map[string]bool, gone stale) (changed bool, err error) {
+func (c *clearing) end(ctx context.Context, entries []ageMember, known map[string]bool, gone staleMembers) (changed bool, err error) {
 	if c.filter.UserID != "" {
 		if entries, err = c.ofUser(ctx, entries, gone); err != nil {
 			return false, err
@@ -187,13 +187,13 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 			}
 		}
 	}
-	c.store.forget(ctx, c.client, over...)
+	c.store.removeEntries(ctx, c.client, over...)
 	return changed, err
 }
 
 // ofUser returns the entries but for those whose session is another user's. No
 // store writes such an entry; but nobody is signed out because of one.
-func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]aged, error) {
+func (c *clearing) ofUser(ctx context.Context, entries []ageMember, gone staleMembers) ([]ageMember, error) {
 	keys := make([]backend.Key, len(entries))
 	for i, e := range entries {
 		keys[i] = e.Key
@@ -202,7 +202,7 @@ func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]ag
 	if err != nil {
 		return nil, err
 	}
-	own := make([]aged, 0, len(entries))
+	own := make([]ageMember, 0, len(entries))
 	for i, e := range entries {
 		if found[i] != nil && found[i].Index == e.Version && found[i].Session.UserID != c.filter.UserID {
 			gone.add(e.index, e.member)

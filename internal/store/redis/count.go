@@ -23,7 +23,7 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f), seed: maphash.MakeSeed()}
+	c := &counting{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
 	before, err := c.pass(ctx)
 	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
 		var again count
@@ -87,7 +87,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 			return total, err
 		}
 		var further []int
-		gone := stale{}
+		gone := staleMembers{}
 		var found []candidate
 		for n, i := range open {
 			found = c.candidates(found, i, batches[n], &last[i], gone)
@@ -101,7 +101,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 				return total, err
 			}
 		}
-		c.store.heal(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.client, gone)
 		open = further
 	}
 	return total, nil
@@ -109,7 +109,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 
 // candidates appends those that members of an index stand for. Several members
 // of one session stand next to each other, perhaps in two batches.
-func (c *counting) candidates(found []candidate, index int, members []string, last *format.Position, gone stale) []candidate {
+func (c *counting) candidates(found []candidate, index int, members []string, last *format.Position, gone staleMembers) []candidate {
 	begun := len(found)
 	for _, member := range members {
 		e, ok := format.ParseAge(c.filter.Namespace, member)
@@ -120,12 +120,12 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 		if e.Key.ID == c.filter.Except {
 			continue
 		}
-		at, entry := e.Position(), aged{Entry: e, index: c.keys[index], member: member}
+		at, entry := e.Position(), ageMember{Entry: e, index: c.keys[index], member: member}
 		switch n := len(found) - 1; {
 		case n >= begun && found[n].Position == at:
 			found[n].entries = append(found[n].entries, entry)
 		case at != *last:
-			found = append(found, candidate{Position: at, entries: []aged{entry}})
+			found = append(found, candidate{Position: at, entries: []ageMember{entry}})
 		}
 		*last = at
 	}
@@ -133,23 +133,23 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 }
 
 // look counts those of the candidates that are live.
-func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone stale) error {
+func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone staleMembers) error {
 	keys := make([]backend.Key, len(batch))
 	for i := range batch {
 		keys[i] = batch[i].entries[0].Key
 	}
-	glances, err := c.store.glances(ctx, c.client, c.now, keys)
+	readMetadata, err := c.store.readMetadata(ctx, c.client, c.now, keys)
 	if err != nil {
 		return err
 	}
 	for i := range batch {
 		if end, ok := c.store.lifeEnd(batch[i].Created); ok && end <= c.now.UnixMilli() {
-			glances[i] = nil
+			readMetadata[i] = nil
 		}
 	}
 	total.looked += len(batch)
 	for i := range batch {
-		found, fits := glances[i], false
+		found, fits := readMetadata[i], false
 		switch {
 		case found == nil:
 			batch[i].check(c.now, nil, c.filter.UserID, gone)
@@ -175,8 +175,8 @@ func (c *counting) look(ctx context.Context, batch []candidate, total *count, go
 
 // has reports whether the entry under that stamp is among the candidate's. If it
 // is, those that lead nowhere go to gone.
-func (c *candidate) has(now time.Time, index format.Version, gone stale) bool {
-	if !slices.ContainsFunc(c.entries, func(e aged) bool { return e.Version == index }) {
+func (c *candidate) has(now time.Time, index format.Version, gone staleMembers) bool {
+	if !slices.ContainsFunc(c.entries, func(e ageMember) bool { return e.Version == index }) {
 		return false
 	}
 	for _, e := range c.entries {
@@ -187,17 +187,17 @@ func (c *candidate) has(now time.Time, index format.Version, gone stale) bool {
 	return true
 }
 
-// glance is what a session's key says without its document.
-type glance struct {
+// metadata is what a session's key says without its document.
+type metadata struct {
 	index   format.Version
 	files   *format.FileVersions
 	pending bool
 }
 
-// glances looks at sessions; nil for those that are not there. Few have a long
+// readMetadata looks at sessions; nil for those that are not there. Few have a long
 // trailer, so only those that may are looked at once more.
-func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*glance, error) {
-	out, unread, err := s.glancesAt(ctx, client, now, keys, format.TrailerUsual)
+func (s *Store) readMetadata(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*metadata, error) {
+	out, unread, err := s.readMetadataAt(ctx, client, now, keys, format.TrailerUsual)
 	if err != nil || len(unread) == 0 {
 		return out, err
 	}
@@ -205,7 +205,7 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 	for n, i := range unread {
 		again[n] = keys[i]
 	}
-	longer, _, err := s.glancesAt(ctx, client, now, again, format.TrailerMax)
+	longer, _, err := s.readMetadataAt(ctx, client, now, again, format.TrailerMax)
 	if err != nil {
 		return nil, err
 	}
@@ -215,9 +215,9 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 	return out, nil
 }
 
-// glancesAt is glances at so many bytes of the ends of the values. unread are the
+// readMetadataAt is glances at so many bytes of the ends of the values. unread are the
 // places of those that it found no trailer in.
-func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, size int) (out []*glance, unread []int, err error) {
+func (s *Store) readMetadataAt(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, size int) (out []*metadata, unread []int, err error) {
 	const doing, each = "checking sessions", 3
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
@@ -229,7 +229,7 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 			client.B().Getrange().Key(name).Start(-int64(size)).End(-1).Build().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
-	out = make([]*glance, len(keys))
+	out = make([]*metadata, len(keys))
 	for i := range keys {
 		deadline, err := results[each*i].AsInt64()
 		if err != nil {
@@ -238,7 +238,7 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 			continue
 		}
-		out[i] = new(glance) // until more is known: something that has to be read
+		out[i] = new(metadata) // until more is known: something that has to be read
 		head, err := results[each*i+1].ToString()
 		if conn.Answered(err, "WRONGTYPE ") {
 			continue
@@ -255,7 +255,7 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		case !found:
 			unread = append(unread, i)
 		case ok && deadline != noExpiry:
-			out[i] = &glance{index: t.Index, files: t.Files, pending: head == format.MarkPending}
+			out[i] = &metadata{index: t.Index, files: t.Files, pending: head == format.MarkPending}
 		}
 	}
 	return out, unread, nil

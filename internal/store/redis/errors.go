@@ -24,10 +24,10 @@ func failed(doing string, err error) error {
 	return fmt.Errorf("redis: %s: %w: %w", doing, backend.ErrUnavailable, err)
 }
 
-// unknown reports whether an operation may have been done in spite of its error:
+// outcomeUnknown reports whether an operation may have been done in spite of its error:
 // whether its answer was lost. A script that answers with an error has changed
 // nothing.
-func unknown(err error) bool {
+func outcomeUnknown(err error) bool {
 	return errors.Is(err, backend.ErrUnavailable) && !conn.IsAnswer(err) && !errors.Is(err, errNotBegun)
 }
 

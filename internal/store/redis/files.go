@@ -41,7 +41,7 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 		}
 		var further []int
 		var refs []ref
-		gone := stale{}
+		gone := staleMembers{}
 		for n, shard := range open {
 			members := batches[n]
 			refs = s.parseFiles(refs, shard, members, gone)
@@ -71,8 +71,8 @@ func afterFile(member string) string {
 
 // yieldFiles yields the files of references. Those of one file follow each
 // other.
-func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone stale, yield func(path string) error) error {
-	defer func() { s.heal(ctx, client, gone) }()
+func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone staleMembers, yield func(path string) error) error {
+	defer func() { s.removeStale(ctx, client, gone) }()
 	valid, err := s.checkRefs(ctx, client, now, refs, nil, gone)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ type ref struct {
 
 // parseFiles appends the references of members of a shard. Those that no store
 // wrote go to gone.
-func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) []ref {
+func (s *Store) parseFiles(refs []ref, shard int, members []string, gone staleMembers) []ref {
 	key := s.keys.Files(shard)
 	for _, member := range members {
 		if e, ok := format.ParseFile(member); ok {
@@ -153,7 +153,7 @@ func (s *Store) hasAny(ctx context.Context, client rueidis.Client, now time.Time
 		}
 		var refs []ref
 		var members []string
-		gone := stale{}
+		gone := staleMembers{}
 		for i, path := range paths {
 			refs = s.parseFiles(refs, format.ShardOf(path), found[i], gone)
 			members = append(members, found[i]...)
@@ -162,7 +162,7 @@ func (s *Store) hasAny(ctx context.Context, client rueidis.Client, now time.Time
 		if err != nil {
 			return false, err
 		}
-		s.heal(ctx, client, gone)
+		s.removeStale(ctx, client, gone)
 		if slices.Contains(valid, true) {
 			return true, nil
 		}
@@ -236,12 +236,12 @@ func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, 
 		if err != nil {
 			return false, err
 		}
-		members, gone := batches[0], stale{}
+		members, gone := batches[0], staleMembers{}
 		valid, err := s.checkRefs(ctx, client, now, s.parseFiles(nil, shard, members, gone), paths, gone)
 		if err != nil {
 			return false, err
 		}
-		s.heal(ctx, client, gone)
+		s.removeStale(ctx, client, gone)
 		if slices.Contains(valid, true) {
 			return true, nil
 		}
@@ -256,19 +256,19 @@ func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, 
 // be, and refers to the file, by any of the paths; nil is for the path of each
 // reference alone. So does what may refer to it for all that is known: something
 // under the key that is no session. Members that lead nowhere go to gone.
-func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone stale) ([]bool, error) {
+func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone staleMembers) ([]bool, error) {
 	valid := make([]bool, 0, len(refs))
 	for batch := range slices.Chunk(refs, maxBatch) {
 		keys := make([]backend.Key, len(batch))
 		for i := range batch {
 			keys[i] = batch[i].Key
 		}
-		glances, err := s.glances(ctx, client, now, keys)
+		readMetadata, err := s.readMetadata(ctx, client, now, keys)
 		if err != nil {
 			return nil, err
 		}
 		for i, r := range batch {
-			found := glances[i]
+			found := readMetadata[i]
 			holds := found != nil && found.files.Of(r.Files[0], found.index) == r.Version
 			if !holds && found != nil {
 				// It was indexed anew, or written by somebody else. That it has an

@@ -13,7 +13,7 @@ import (
 var _ backend.Identified = (*Store)(nil)
 
 // remembered is the identity that the server told last.
-type remembered struct {
+type cachedIdentity struct {
 	mu sync.Mutex
 	id string
 }
@@ -27,9 +27,9 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.remembered.mu.Lock()
-	defer s.remembered.mu.Unlock()
-	id := s.remembered.id
+	s.identity.mu.Lock()
+	defer s.identity.mu.Unlock()
+	id := s.identity.id
 	if id == "" {
 		id = rand.Text()
 	}
@@ -45,6 +45,6 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", failed(doing, err)
 	}
-	s.remembered.id = got
+	s.identity.id = got
 	return got, nil
 }

@@ -11,9 +11,9 @@ import (
 	"session-api/internal/store/redis/format"
 )
 
-// announce writes an entry to all indexes. It has to be through before a
+// addEntry writes an entry to all indexes. It has to be through before a
 // session with its stamp is stored: then whoever looks for a session finds it.
-func (s *Store) announce(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
+func (s *Store) addEntry(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
 	return firstError("indexing a session", s.conn.Send(ctx, client, s.additions(client, e, deadline)...))
 }
 
@@ -44,9 +44,9 @@ func (s *Store) additions(client rueidis.Client, e *format.Entry, deadline int64
 	return cmds
 }
 
-// forget removes an entry whose session is gone, or has another by now. What
+// removeEntries removes an entry whose session is gone, or has another by now. What
 // fails is left to those who come across it.
-func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...format.Entry) {
+func (s *Store) removeEntries(ctx context.Context, client rueidis.Client, entries ...format.Entry) {
 	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var cmds []rueidis.Completed
@@ -59,15 +59,15 @@ func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...fo
 // removals are the commands that remove an entry; the first is that which
 // removes it from the index by deadline.
 func (s *Store) removals(client rueidis.Client, e *format.Entry) []rueidis.Completed {
-	cmds := s.removalsButFiles(client, e)
+	cmds := s.removalsExceptFiles(client, e)
 	for shard, members := range e.FileMembers() {
 		cmds = appendZrem(cmds, client, s.keys.Files(shard), members)
 	}
 	return cmds
 }
 
-// removalsButFiles are removals without those from the index by file.
-func (s *Store) removalsButFiles(client rueidis.Client, e *format.Entry) []rueidis.Completed {
+// removalsExceptFiles are removals without those from the index by file.
+func (s *Store) removalsExceptFiles(client rueidis.Client, e *format.Entry) []rueidis.Completed {
 	cmds := make([]rueidis.Completed, 0, 3+len(e.Files))
 	remove := func(key, member string) {
 		cmds = append(cmds, client.B().Zrem().Key(key).Member(member).Build().Pin())

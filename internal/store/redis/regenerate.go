@@ -37,22 +37,22 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
 	encoded := s.codec.Encode(&next)
-	if err := s.admit(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
+	if err := s.checkReserve(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
-	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
+	if err := s.addEntry(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
 	value := format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
-	if err := s.put(ctx, client, now, next.Key(), value, "", lifting, s.share(bound)); err != nil {
-		if !unknown(err) {
-			s.forget(ctx, client, e)
+	if err := s.put(ctx, client, now, next.Key(), value, "", ignoreTombstone, s.reserveArg(bound)); err != nil {
+		if !outcomeUnknown(err) {
+			s.removeEntries(ctx, client, e)
 		}
 		if errors.Is(err, backend.ErrExists) {
-			err = s.whyNot(ctx, client, now, &old)
+			err = s.regenerateError(ctx, client, now, &old)
 		}
 		return err
 	}
@@ -61,12 +61,12 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	}
 	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
 	if err != nil {
-		if !unknown(err) { // otherwise the successor may be all that there is
+		if !outcomeUnknown(err) { // otherwise the successor may be all that there is
 			s.retract(ctx, client, now, &e)
 		}
 		return err
 	}
-	if err := s.publish(ctx, client, now, old.ID, &e, before); err != nil {
+	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}
 	s.sets.Add(1)
@@ -77,13 +77,13 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
 	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	c := lua.Call{Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(asItWas(now, old),
+	c := lua.Call{Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
 		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
 	)}
 	if graceUntil.After(now) {
 		c.Before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
 	}
-	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
+	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
 		err = changeError(a)
 	}
@@ -100,16 +100,16 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 // publish makes the successor the session that it is to be. It is tried as
 // often as the time allows: doing it twice does no harm, not doing it would
 // lose the session.
-func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
+func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
 	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
-		err := s.publishOnce(ctx, client, now, old, e.Key, e.Life.String())
+		err := s.activateOnce(ctx, client, now, old, e.Key, e.Life.String())
 		gone := errors.Is(err, backend.ErrNotFound)
 		if err == nil || gone {
 			if before.Key.ID != "" {
-				s.forget(ctx, client, before)
+				s.removeEntries(ctx, client, before)
 			}
 			if lost != nil && gone {
 				return lost // it was published and ended, or never there
@@ -125,9 +125,9 @@ func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Tim
 	}
 }
 
-// publishOnce is one try to publish the successor of an old id. It has the
+// activateOnce is one try to publish the successor of an old id. It has the
 // birth that the grace names, or would.
-func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
+func (s *Store) activateOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "publishing a regenerated session", lua.Call{Script: lua.Activate, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
@@ -146,13 +146,13 @@ func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Tim
 	c := lua.Call{Script: lua.Retract, Keys: []string{s.keys.Session(e.Key)}, Args: []string{millis(now), e.Version.String()}}
 	_, err := s.eval(after, client, "removing a pending session", c)
 	if err == nil { // otherwise it goes by itself, and its entry when it is swept
-		s.forget(ctx, client, *e)
+		s.removeEntries(ctx, client, *e)
 	}
 }
 
-// whyNot returns why a session cannot be regenerated onto an id that is taken:
+// regenerateError returns why a session cannot be regenerated onto an id that is taken:
 // that comes last.
-func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
+func (s *Store) regenerateError(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
 	st, _, err := s.fetch(ctx, client, now, old.Key(), s.keys.Session(old.Key()))
 	switch {
 	case err != nil:

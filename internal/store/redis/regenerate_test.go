@@ -46,9 +46,9 @@ func begin(t *testing.T) *halfDone {
 	h.next = h.old.WithID(schema.NewID())
 	h.entry = format.NewEntry(&h.next, format.NewVersion(h.now, h.next.UserID, h.next.Files))
 	deadline := h.next.ExpiresAt.UnixMilli()
-	require.NoError(t, s.announce(t.Context(), client, &h.entry, deadline))
+	require.NoError(t, s.addEntry(t.Context(), client, &h.entry, deadline))
 	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(h.next.TTL, h.next.OwnTTL))
-	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), format.Pending(value, deadline), "", lifting, ""))
+	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), format.Pending(value, deadline), "", ignoreTombstone, ""))
 	return h
 }
 
@@ -112,19 +112,19 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.next, got)
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "once more does nothing")
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "once more does nothing")
 
 	// Nor does it to what became of it.
 	changed, err := h.Swap(ctx, h.now, h.next, newSession(t, h.next.ID, func(sess *schema.Session, _ *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt, sess.Revision = h.now, h.now, h.next.ExpiresAt, h.next.Revision+1
 	}))
 	require.NoError(t, err)
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, changed, got)
 	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "it was made, and ended since")
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "it was made, and ended since")
 	_, err = h.Get(ctx, h.now, h.next.Key())
 	require.ErrorIs(t, err, backend.ErrNotFound)
 }
@@ -139,7 +139,7 @@ func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
 	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
 	_, err = h.Get(t.Context(), h.now, h.old.Key())
 	require.ErrorIs(t, err, backend.ErrNotFound)
-	require.NoError(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
+	require.NoError(t, h.activate(t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
 	_, err = h.Get(t.Context(), h.now, h.next.Key())
 	require.ErrorIs(t, err, backend.ErrNotFound)
 
@@ -163,7 +163,7 @@ func TestClearWaitsForPendingSessions(t *testing.T) {
 		finish func(h *halfDone)
 		ended  int
 	}{
-		"that are published":          {func(h *halfDone) { _ = h.publish(h.t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}) }, 1},
+		"that are published":          {func(h *halfDone) { _ = h.activate(h.t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}) }, 1},
 		"that are retracted":          {func(h *halfDone) { h.retract(h.t.Context(), h.client, h.now, &h.entry) }, 0},
 		"whose process died for good": {func(h *halfDone) { h.server.CLI("PEXPIRE", h.keys.Session(h.next.Key()), "1") }, 0},
 	} {

@@ -64,7 +64,7 @@ func memoryOf(facts map[string]string, limit int64) memory {
 }
 
 // share tells a script what a guest cannot take; empty for who is none.
-func (s *Store) share(guest bool) string {
+func (s *Store) reserveArg(guest bool) string {
 	if !guest || s.opts.Reserve == 0 {
 		return ""
 	}
@@ -78,15 +78,15 @@ const unlimited = math.MaxInt64
 const overhead = 900
 
 // admit returns backend.ErrFull to a guest whose session no server has room for.
-func (s *Store) admit(guest bool, grows int, doing string) error {
+func (s *Store) checkReserve(guest bool, grows int, doing string) error {
 	if !guest || s.opts.Reserve == 0 || int64(grows) <= s.reserve.room.Load() {
 		return nil
 	}
-	return s.keptFrom(doing)
+	return s.reservedError(doing)
 }
 
-// keptFrom is the error of a guest that only the reserve had room for.
-func (s *Store) keptFrom(doing string) error {
+// reservedError is the error of a guest that only the reserve had room for.
+func (s *Store) reservedError(doing string) error {
 	s.reserve.refused.Add(1)
 	return fmt.Errorf("redis: %s: %w: what is left is for users and services", doing, backend.ErrFull)
 }

@@ -61,11 +61,11 @@ var rights = []right{
 	{name: "evalsha", args: []string{strings.Repeat("0", 40), "1", "KEY"}},
 }
 
-// prove tries everything that the store will need, on keys of its own and on
+// checkRights tries everything that the store will need, on keys of its own and on
 // every primary, and returns an error that names what is missing. Any other
 // answer than that it is not permitted proves the right: the server looks at that
 // first.
-func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
+func (s *Store) checkRights(ctx context.Context, client rueidis.Client) error {
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	var cmds []rueidis.Completed

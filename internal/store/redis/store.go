@@ -27,15 +27,15 @@ type Store struct {
 
 	conn *conn.Conn
 	// free are the namespaces that are known to be no other deployment's.
-	free    names
+	checked nameSet
 	damage  damage
 	reserve reserve
-	late    lingering // in a Cluster
-	known   *known
+	delayed delayedRemovals // in a Cluster
+	values  *valueCache
 	written *recentKeys // nil without a client cache
-	outbox  *outbox     // nil but in a Cluster
+	events  *eventQueue // nil but in a Cluster
 
-	remembered remembered
+	identity cachedIdentity
 	// maxLife is the longest life of sessions in ms, 0 for no limit, and
 	// lifeLimited says that the deadlines that Redis has are within it.
 	maxLife     atomic.Int64
@@ -66,21 +66,21 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, known: newKnown(), conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
+	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()
 		s.background.Go(func() { s.written.age(s.closed) })
 	}
 	if opts.Cluster {
-		s.outbox = newOutbox(s.sendEvents)
+		s.events = newEventQueue(s.publishEvents)
 	}
 	s.reserve.room.Store(unlimited)
 	if err := s.conn.Open(ctx, s.accept); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the store on Redis: %w", err), s.Close())
 	}
 	if opts.Cluster {
-		s.background.Go(func() { s.outbox.run(s.closed) })
+		s.background.Go(func() { s.events.run(s.closed) })
 	}
 	if opts.Reserve > 0 {
 		s.background.Go(s.watchMemory)
@@ -90,17 +90,17 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // accept looks at a server before the store uses it.
 func (s *Store) accept(ctx context.Context, client rueidis.Client) error {
-	if err := s.prove(ctx, client); err != nil {
+	if err := s.checkRights(ctx, client); err != nil {
 		return err
 	}
-	return s.claim(ctx, client)
+	return s.claimPrefix(ctx, client)
 }
 
 // using is client for an operation on sessions of a namespace.
 func (s *Store) using(ctx context.Context, namespace string) (rueidis.Client, error) {
 	client, err := s.client()
 	if err == nil {
-		err = s.mayUse(ctx, client, namespace)
+		err = s.checkNamespace(ctx, client, namespace)
 	}
 	return client, err
 }
@@ -154,3 +154,11 @@ func (s *Store) Close() error {
 
 // millis is a time as scripts and commands take it.
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// flag is a truth value as scripts take it.
+func flag(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return ""
+}

@@ -92,7 +92,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	defer cancel()
 	var entries []format.Entry
 	var of []int
-	broken := stale{}
+	broken := staleMembers{}
 	for _, m := range members {
 		if e, ok := format.ParseExpiry(m.member); ok {
 			entries = append(entries, e)
@@ -101,7 +101,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 			broken.add(sw.store.keys.Expiries(m.shard), m.member)
 		}
 	}
-	if err := firstError("sweeping sessions", sw.store.conn.Send(ctx, sw.client, healings(sw.client, broken)...)); err != nil {
+	if err := firstError("sweeping sessions", sw.store.conn.Send(ctx, sw.client, staleRemovals(sw.client, broken)...)); err != nil {
 		return err
 	}
 
@@ -196,7 +196,7 @@ func (sw *sweep) tell(ctx context.Context, expired []format.Entry) {
 	for i, e := range expired {
 		told[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
 	}
-	_ = sw.store.sendEvents(ctx, told, false) // the sweep goes on without
+	_ = sw.store.publishEvents(ctx, told, false) // the sweep goes on without
 }
 
 // remove removes entries, and returns those that nobody else removed at the

@@ -61,10 +61,10 @@ func (p *post) received() []string {
 }
 
 // startOutbox returns an outbox whose way is blocked, and how to end it.
-func startOutbox(t *testing.T) (o *outbox, p *post, end func()) {
+func startOutbox(t *testing.T) (o *eventQueue, p *post, end func()) {
 	t.Helper()
 	p = newPost()
-	o = newOutbox(p.send)
+	o = newEventQueue(p.send)
 	closed, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { o.run(closed) })
@@ -76,7 +76,7 @@ func startOutbox(t *testing.T) (o *outbox, p *post, end func()) {
 
 func TestOutboxKeepsTheOrder(t *testing.T) {
 	o, p, end := startOutbox(t)
-	const many = 3*outboxBatch + 1
+	const many = 3*publishBatch + 1
 	var want []string
 	for n := range many {
 		o.add([]string{strconv.Itoa(n)})
@@ -102,10 +102,10 @@ func TestOutboxSendsWhatIsLeft(t *testing.T) {
 // Nobody waits for a way that is blocked, and what waits there is bounded.
 func TestOutboxThatOverflows(t *testing.T) {
 	o, p, end := startOutbox(t)
-	for range 3 * outboxMax {
+	for range 3 * maxQueuedEvents {
 		o.add([]string{"early"})
 	}
-	assert.LessOrEqual(t, len(o.queue), outboxMax)
+	assert.LessOrEqual(t, len(o.queue), maxQueuedEvents)
 	for len(o.queue) > 0 { // up to the next overflow
 		o.add([]string{"early"})
 	}
@@ -114,7 +114,7 @@ func TestOutboxThatOverflows(t *testing.T) {
 	require.NoError(t, o.wait(t.Context()))
 	got := p.received()
 	require.Contains(t, got, "lost")
-	assert.Less(t, len(got), outboxMax+outboxBatch)
+	assert.Less(t, len(got), maxQueuedEvents+publishBatch)
 	assert.Equal(t, []string{"lost", "late"}, got[len(got)-2:], "what is missing is missing before what is not")
 	end()
 }
@@ -137,27 +137,27 @@ func TestOutboxWhoseWayBreaks(t *testing.T) {
 
 func TestOutboxTurns(t *testing.T) {
 	o, _, _ := startOutbox(t)
-	done, err := o.turns(t.Context(), "b", "a", "b")
+	done, err := o.lockKeys(t.Context(), "b", "a", "b")
 	require.NoError(t, err)
-	_, err = o.turns(t.Context(), "c")
+	_, err = o.lockKeys(t.Context(), "c")
 	require.NoError(t, err, "another's turn")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, err = o.turns(ctx, "0", "a")
+	_, err = o.lockKeys(ctx, "0", "a")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	taken := make(chan struct{})
 	go func() {
 		defer close(taken)
-		_, err := o.turns(t.Context(), "a", "0")
+		_, err := o.lockKeys(t.Context(), "a", "0")
 		assert.NoError(t, err, "what was taken in vain was given back")
 	}()
 	done()
 	<-taken
 
-	var none *outbox
+	var none *eventQueue
 	none.add([]string{"event"})
 	require.NoError(t, none.wait(t.Context()))
-	done, err = none.turns(t.Context(), "a")
+	done, err = none.lockKeys(t.Context(), "a")
 	require.NoError(t, err)
 	done()
 }
@@ -171,8 +171,8 @@ func openWithOutbox(t *testing.T) (*Store, *post) {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	p := newPost()
 	t.Cleanup(p.unblock) // before the store is closed
-	s.outbox = newOutbox(p.send)
-	s.background.Go(func() { s.outbox.run(s.closed) })
+	s.events = newEventQueue(p.send)
+	s.background.Go(func() { s.events.run(s.closed) })
 	return s, p
 }
 
@@ -204,7 +204,7 @@ func TestChangesTakeTurns(t *testing.T) {
 		{"created", func(ctx context.Context) error { return s.Create(ctx, now, sess) }},
 		{"regenerated", func(ctx context.Context) error { return s.Regenerate(ctx, now, sess, sess.WithID(schema.NewID()), now) }},
 	} {
-		done, err := s.outbox.turns(t.Context(), name)
+		done, err := s.events.lockKeys(t.Context(), name)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		err = c.change(ctx)
@@ -214,7 +214,7 @@ func TestChangesTakeTurns(t *testing.T) {
 		require.NoError(t, c.change(t.Context()), c.what)
 	}
 	p.unblock()
-	require.NoError(t, s.outbox.wait(t.Context()))
+	require.NoError(t, s.events.wait(t.Context()))
 	assert.Equal(t, []string{"created", "updated", "touched", "deleted", "created", "deleted", "created", "regenerated"}, p.received())
 }
 
@@ -223,7 +223,7 @@ func TestFollowersComeAfterWhatIsQueued(t *testing.T) {
 	s, p := openWithOutbox(t)
 	client, err := s.client()
 	require.NoError(t, err)
-	s.outbox.add([]string{"early"})
+	s.events.add([]string{"early"})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = s.lastEvent(ctx, client)

@@ -23,13 +23,13 @@ var errOverlap = errors.New("another deployment uses the same keys")
 
 // tail is what may stand between two prefixes whose keys meet: a namespace of the
 // shorter one, the beginning of an id, or both.
-var tail = regexp.MustCompile(`^(?:([a-z0-9-]{1,32}):)?[A-Za-z0-9_-]*$`)
+var between = regexp.MustCompile(`^(?:([a-z0-9-]{1,32}):)?[A-Za-z0-9_-]*$`)
 
 // above returns the shorter prefixes whose keys may be this one's, each with the
 // namespace that they would be in; empty for the default one.
-func above(prefix string) (prefixes, namespaces []string) {
+func shorterPrefixes(prefix string) (prefixes, namespaces []string) {
 	for end := 1; end < len(prefix); end++ {
-		if found := tail.FindStringSubmatch(prefix[end:]); found != nil {
+		if found := between.FindStringSubmatch(prefix[end:]); found != nil {
 			prefixes, namespaces = append(prefixes, prefix[:end]), append(namespaces, found[1])
 		}
 	}
@@ -38,7 +38,7 @@ func above(prefix string) (prefixes, namespaces []string) {
 
 // below returns the longer prefixes whose sessions are, by their keys, sessions of
 // that namespace.
-func below(prefix, namespace string) []string {
+func longerPrefixes(prefix, namespace string) []string {
 	prefixes := []string{prefix + namespace + ":"}
 	for end := 1; end <= len(namespace); end++ {
 		prefixes = append(prefixes, prefix+namespace[:end])
@@ -51,7 +51,7 @@ func below(prefix, namespace string) []string {
 // a server since before there were markers, neither is refused unless the other
 // has sessions among its own. What the server does not let the store's user look
 // at is left alone.
-func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
+func (s *Store) claimPrefix(ctx context.Context, client rueidis.Client) error {
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	own, err := s.anyExists(ctx, client, []string{s.keys.Deployment()})
@@ -73,7 +73,7 @@ func (s *Store) claim(ctx context.Context, client rueidis.Client) error {
 
 // checkAbove looks for deployments whose namespaces, or ids, this one's keys are.
 func (s *Store) checkAbove(ctx context.Context, client rueidis.Client) error {
-	prefixes, namespaces := above(s.keys.Prefix)
+	prefixes, namespaces := shorterPrefixes(s.keys.Prefix)
 	established, err := s.hasSessions(ctx, client)
 	if err != nil {
 		return err
@@ -158,43 +158,43 @@ func (s *Store) anyExists(ctx context.Context, client rueidis.Client, keys []str
 }
 
 // names are a bounded set of names.
-type names struct {
+type nameSet struct {
 	mu  sync.RWMutex
 	set map[string]struct{}
 }
 
-// maxNames is how many names are remembered; more make it begin anew.
-const maxNames = 4096
+// maxNamesKept is how many names are remembered; more make it begin anew.
+const maxNamesKept = 4096
 
-func (n *names) has(name string) bool {
+func (n *nameSet) has(name string) bool {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	_, ok := n.set[name]
 	return ok
 }
 
-func (n *names) add(name string) {
+func (n *nameSet) add(name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.set == nil || len(n.set) >= maxNames {
+	if n.set == nil || len(n.set) >= maxNamesKept {
 		n.set = map[string]struct{}{}
 	}
 	n.set[name] = struct{}{}
 }
 
-// mayUse returns an error if the namespace is another deployment's key space. It
+// checkNamespace returns an error if the namespace is another deployment's key space. It
 // asks the server once for each namespace: a deployment that comes later is
 // refused by its own start.
-func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace string) error {
+func (s *Store) checkNamespace(ctx context.Context, client rueidis.Client, namespace string) error {
 	if namespace == schema.DefaultNamespace {
 		return nil
 	}
-	if s.free.has(namespace) {
+	if s.checked.has(namespace) {
 		return nil
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	prefixes := below(s.keys.Prefix, namespace)
+	prefixes := longerPrefixes(s.keys.Prefix, namespace)
 	keys := make([]string, len(prefixes))
 	for i, prefix := range prefixes {
 		keys[i] = format.Keys{Prefix: prefix}.Deployment()
@@ -208,6 +208,6 @@ func (s *Store) mayUse(ctx context.Context, client rueidis.Client, namespace str
 			errOverlap, namespace, taken)
 		return unready(fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err))
 	}
-	s.free.add(strings.Clone(namespace))
+	s.checked.add(strings.Clone(namespace))
 	return nil
 }

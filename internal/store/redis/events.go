@@ -114,7 +114,7 @@ func (s *Store) lastEvent(ctx context.Context, client rueidis.Client) (string, e
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	// What happened here until now comes before.
-	if err := s.outbox.wait(ctx); err != nil {
+	if err := s.events.wait(ctx); err != nil {
 		return "", failed(doing, err)
 	}
 	a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Follow, Keys: []string{s.keys.Events()}, Args: []string{

@@ -32,7 +32,7 @@ func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.
 	if err != nil {
 		return schema.Session{}, false
 	}
-	st, torn, err := s.live(now, key, deadline, value, s.known)
+	st, torn, err := s.live(now, key, deadline, value, s.values)
 	if err != nil || torn || st == nil || st.Pending {
 		return schema.Session{}, false
 	}

@@ -1,9 +1,11 @@
 package memory
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // namespaces are those that have a session, by name.
@@ -162,4 +164,10 @@ func (n *namespace) scan(user string, after position, yield func(*entry, *record
 	} else {
 		n.all.Ascend(pivot, next)
 	}
+}
+
+// Namespaces implements backend.Store. Among those that it names are some whose
+// last session has expired, or is just being created.
+func (s *Store) Namespaces(context.Context, time.Time) ([]string, error) {
+	return s.spaces.names(), nil
 }

@@ -13,7 +13,7 @@ import (
 // session does not wait for that.
 //
 // All methods but run may be called on nil, which does nothing.
-type outbox struct {
+type eventQueue struct {
 	send func(ctx context.Context, events [][]string, lost bool) error
 
 	mu     sync.Mutex
@@ -24,34 +24,34 @@ type outbox struct {
 	// that were sent or lost. moved is closed when settled moves.
 	added, settled uint64
 	moved          chan struct{}
-	// changing are the keys that are being changed. Their events are to be
+	// locked are the keys that are being changed. Their events are to be
 	// queued in the order of the changes.
-	changing map[string]chan struct{}
+	locked map[string]chan struct{}
 }
 
 const (
-	// outboxMax is how many events wait at most: what comes while the stream's
+	// maxQueuedEvents is how many events wait at most: what comes while the stream's
 	// server is away for seconds. More are lost, which followers are told.
-	outboxMax = 16_384
-	// outboxBatch is how many are sent at once.
-	outboxBatch = 512
-	// outboxPause is between two tries to send.
-	outboxPause = 50 * time.Millisecond
+	maxQueuedEvents = 16_384
+	// publishBatch is how many are sent at once.
+	publishBatch = 512
+	// publishRetryDelay is between two tries to send.
+	publishRetryDelay = 50 * time.Millisecond
 )
 
-func newOutbox(send func(ctx context.Context, events [][]string, lost bool) error) *outbox {
-	return &outbox{send: send, filled: make(chan struct{}, 1), moved: make(chan struct{}), changing: map[string]chan struct{}{}}
+func newEventQueue(send func(ctx context.Context, events [][]string, lost bool) error) *eventQueue {
+	return &eventQueue{send: send, filled: make(chan struct{}, 1), moved: make(chan struct{}), locked: map[string]chan struct{}{}}
 }
 
 // add queues events.
-func (o *outbox) add(events ...[]string) {
+func (o *eventQueue) add(events ...[]string) {
 	if o == nil || len(events) == 0 {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.added += uint64(len(events))
-	if len(o.queue)+len(events) > outboxMax {
+	if len(o.queue)+len(events) > maxQueuedEvents {
 		// All of them: what is after a gap is of no more use than none.
 		o.settle(len(o.queue) + len(events))
 		o.queue, o.lost = nil, true
@@ -65,14 +65,14 @@ func (o *outbox) add(events ...[]string) {
 }
 
 // settle counts events that are sent or lost. The outbox is locked.
-func (o *outbox) settle(n int) {
+func (o *eventQueue) settle(n int) {
 	o.settled += uint64(n) //nolint:gosec // a length
 	close(o.moved)
 	o.moved = make(chan struct{})
 }
 
 // wait waits until what is queued by now is sent or lost.
-func (o *outbox) wait(ctx context.Context) error {
+func (o *eventQueue) wait(ctx context.Context) error {
 	if o == nil {
 		return nil
 	}
@@ -96,22 +96,22 @@ func (o *outbox) wait(ctx context.Context) error {
 }
 
 // take takes the next events to send.
-func (o *outbox) take() (events [][]string, lost bool) {
+func (o *eventQueue) take() (events [][]string, lost bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := min(len(o.queue), outboxBatch)
+	n := min(len(o.queue), publishBatch)
 	events, o.queue = o.queue[:n:n], o.queue[n:]
 	lost, o.lost = o.lost, false
 	return events, lost
 }
 
 // run sends what is queued until closed ends, and then what is left.
-func (o *outbox) run(closed context.Context) {
+func (o *eventQueue) run(closed context.Context) {
 	ctx := context.WithoutCancel(closed)
 	for closed.Err() == nil {
 		filled, again := o.filled, (<-chan time.Time)(nil)
 		if !o.flush(ctx) {
-			filled, again = nil, time.After(outboxPause)
+			filled, again = nil, time.After(publishRetryDelay)
 		}
 		select {
 		case <-filled:
@@ -124,7 +124,7 @@ func (o *outbox) run(closed context.Context) {
 
 // flush sends what is queued, and reports whether it could. What could not be
 // sent, perhaps was: to send it again would tell of it twice.
-func (o *outbox) flush(ctx context.Context) bool {
+func (o *eventQueue) flush(ctx context.Context) bool {
 	for {
 		events, lost := o.take()
 		if len(events) == 0 && !lost {
@@ -141,28 +141,28 @@ func (o *outbox) flush(ctx context.Context) bool {
 	}
 }
 
-// turns waits until nobody else changes the sessions of these keys.
-func (o *outbox) turns(ctx context.Context, names ...string) (done func(), err error) {
+// lockKeys waits until nobody else changes the sessions of these keys.
+func (o *eventQueue) lockKeys(ctx context.Context, names ...string) (done func(), err error) {
 	if o == nil {
 		return func() {}, nil
 	}
 	slices.Sort(names) // so that two who wait do not wait for each other
 	names = slices.Compact(names)
 	for i, name := range names {
-		if err := o.enter(ctx, name); err != nil {
-			o.leave(names[:i])
+		if err := o.lockKey(ctx, name); err != nil {
+			o.unlockKeys(names[:i])
 			return nil, err
 		}
 	}
-	return func() { o.leave(names) }, nil
+	return func() { o.unlockKeys(names) }, nil
 }
 
-func (o *outbox) enter(ctx context.Context, name string) error {
+func (o *eventQueue) lockKey(ctx context.Context, name string) error {
 	for {
 		o.mu.Lock()
-		busy, taken := o.changing[name]
+		busy, taken := o.locked[name]
 		if !taken {
-			o.changing[name] = make(chan struct{})
+			o.locked[name] = make(chan struct{})
 			o.mu.Unlock()
 			return nil
 		}
@@ -175,11 +175,11 @@ func (o *outbox) enter(ctx context.Context, name string) error {
 	}
 }
 
-func (o *outbox) leave(names []string) {
+func (o *eventQueue) unlockKeys(names []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, name := range names {
-		close(o.changing[name])
-		delete(o.changing, name)
+		close(o.locked[name])
+		delete(o.locked, name)
 	}
 }

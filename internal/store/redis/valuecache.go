@@ -14,41 +14,41 @@ import (
 // again, which is more work than all else that a read from the cache takes. That
 // the value is the same is not guessed: all of it is compared, which takes no
 // time at all where the cache has handed out the very same bytes.
-type known struct {
+type valueCache struct {
 	seed maphash.Seed
-	sets [knownSets]knownSet
+	sets [valueSets]valueSet
 }
 
-// knownSet has the last values of some keys whose hashes end alike: of those that
+// valueSet has the last values of some keys whose hashes end alike: of those that
 // came in last. Larger values are not kept: all of them take 40 MB at most.
-type knownSet struct {
-	readings [knownWays]atomic.Pointer[reading]
-	next     atomic.Uint32
+type valueSet struct {
+	values [valueWays]atomic.Pointer[cachedValue]
+	next   atomic.Uint32
 }
 
 const (
-	knownSets    = 1024
-	knownWays    = 4
-	knownLargest = 4 << 10
+	valueSets      = 1024
+	valueWays      = 4
+	maxCachedValue = 4 << 10
 )
 
-// reading is a value and what it says, never changed.
-type reading struct {
+// cachedValue is a value and what it says, never changed.
+type cachedValue struct {
 	value string
 	st    format.Value
 }
 
-func newKnown() *known { return &known{seed: maphash.MakeSeed()} }
+func newValueCache() *valueCache { return &valueCache{seed: maphash.MakeSeed()} }
 
-func (k *known) set(key backend.Key) *knownSet {
-	return &k.sets[maphash.Comparable(k.seed, key)%knownSets]
+func (k *valueCache) set(key backend.Key) *valueSet {
+	return &k.sets[maphash.Comparable(k.seed, key)%valueSets]
 }
 
 // find reads the value of a key into st, and reports whether it is known.
-func (k *known) find(key backend.Key, value string, st *format.Value) bool {
+func (k *valueCache) get(key backend.Key, value string, st *format.Value) bool {
 	set := k.set(key)
-	for i := range set.readings {
-		if r := set.readings[i].Load(); r != nil && r.value == value && r.st.Session.Key() == key {
+	for i := range set.values {
+		if r := set.values[i].Load(); r != nil && r.value == value && r.st.Session.Key() == key {
 			*st = r.st
 			return true
 		}
@@ -57,20 +57,20 @@ func (k *known) find(key backend.Key, value string, st *format.Value) bool {
 }
 
 // add makes known what the value of a key says.
-func (k *known) add(key backend.Key, value string, st *format.Value) {
-	if len(value) > knownLargest || len(st.Session.Doc) > knownLargest {
+func (k *valueCache) put(key backend.Key, value string, st *format.Value) {
+	if len(value) > maxCachedValue || len(st.Session.Doc) > maxCachedValue {
 		return
 	}
-	r := &reading{value: value, st: *st}
+	r := &cachedValue{value: value, st: *st}
 	set := k.set(key)
-	for i := range set.readings {
-		if old := set.readings[i].Load(); old != nil && old.st.Session.Key() == key {
+	for i := range set.values {
+		if old := set.values[i].Load(); old != nil && old.st.Session.Key() == key {
 			r.st.Session.Namespace, r.st.Session.ID = old.st.Session.Namespace, old.st.Session.ID
-			set.readings[i].Store(r)
+			set.values[i].Store(r)
 			return
 		}
 	}
 	// Copies: the key may be a part of all that a request says.
 	r.st.Session.Namespace, r.st.Session.ID = strings.Clone(key.Namespace), strings.Clone(key.ID)
-	set.readings[set.next.Add(1)%knownWays].Store(r)
+	set.values[set.next.Add(1)%valueWays].Store(r)
 }

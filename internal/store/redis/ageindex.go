@@ -15,57 +15,57 @@ const maxBatch = 256
 
 // stream is the part of an index by age whose ids have one form: in order, as
 // the whole index is not.
-type stream struct {
+type ageRange struct {
 	key, namespace string
 	form           format.Form
 	from           string // where what was not read yet begins
-	read           []aged
+	read           []ageMember
 	ended          bool
 }
 
 // aged is an entry that was read from an index by age, with its member there.
-type aged struct {
+type ageMember struct {
 	format.Entry
 	index, member string
 }
 
 // ages merges the streams of an index by age.
-type ages struct {
+type ageScan struct {
 	store   *Store
 	client  rueidis.Client
 	after   format.Position // nothing up to it is returned
-	streams []*stream
+	streams []*ageRange
 	chunk   int // how much of a stream is read at once
 	// broken are members, by key, that no store wrote.
-	broken stale
+	broken staleMembers
 }
 
 // stale are members, by the key of their index, that lead nowhere.
-type stale map[string][]string
+type staleMembers map[string][]string
 
-func (s stale) add(key, member string) { s[key] = append(s[key], member) }
+func (s staleMembers) add(key, member string) { s[key] = append(s[key], member) }
 
-// agesOfUser returns the sessions of a user after a position.
-func (s *Store) agesOfUser(client rueidis.Client, namespace, user string, after format.Position, want int) *ages {
+// scanUser returns the sessions of a user after a position.
+func (s *Store) scanUser(client rueidis.Client, namespace, user string, after format.Position, want int) *ageScan {
 	// One more than wanted shows that the last of them is whole.
-	a := &ages{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: stale{}}
+	a := &ageScan{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: staleMembers{}}
 	a.add(s.keys.User(namespace, user), namespace)
 	return a
 }
 
-// agesOfAll returns the sessions of a namespace after a position.
-func (s *Store) agesOfAll(client rueidis.Client, namespace string, after format.Position, want int) *ages {
+// scanNamespace returns the sessions of a namespace after a position.
+func (s *Store) scanNamespace(client rueidis.Client, namespace string, after format.Position, want int) *ageScan {
 	// What is wanted, and a little more, spread over the shards.
-	a := &ages{store: s, client: client, after: after, chunk: min(2*want/format.Shards+4, maxBatch), broken: stale{}}
+	a := &ageScan{store: s, client: client, after: after, chunk: min(2*want/format.Shards+4, maxBatch), broken: staleMembers{}}
 	for shard := range format.Shards {
 		a.add(s.keys.Ages(namespace, shard), namespace)
 	}
 	return a
 }
 
-func (a *ages) add(key, namespace string) {
+func (a *ageScan) add(key, namespace string) {
 	for _, form := range format.Forms {
-		a.streams = append(a.streams, &stream{key: key, namespace: namespace, form: form, from: a.after.From(form)})
+		a.streams = append(a.streams, &ageRange{key: key, namespace: namespace, form: form, from: a.after.From(form)})
 	}
 }
 
@@ -73,11 +73,11 @@ func (a *ages) add(key, namespace string) {
 // that say so. As a rule that is one.
 type candidate struct {
 	format.Position
-	entries []aged
+	entries []ageMember
 }
 
 // next returns up to n candidates in their order; none at the end.
-func (a *ages) next(ctx context.Context, n int) ([]candidate, error) {
+func (a *ageScan) next(ctx context.Context, n int) ([]candidate, error) {
 	var out []candidate
 	for {
 		if err := a.fill(ctx); err != nil {
@@ -96,15 +96,15 @@ func (a *ages) next(ctx context.Context, n int) ([]candidate, error) {
 			if len(out) == n {
 				return out, nil
 			}
-			out = append(out, candidate{Position: at, entries: []aged{e}})
+			out = append(out, candidate{Position: at, entries: []ageMember{e}})
 		}
 		first.read = first.read[1:]
 	}
 }
 
 // first returns the stream whose next entry comes first; nil at the end.
-func (a *ages) first() *stream {
-	var first *stream
+func (a *ageScan) first() *ageRange {
+	var first *ageRange
 	for _, st := range a.streams {
 		if len(st.read) == 0 {
 			continue
@@ -117,10 +117,10 @@ func (a *ages) first() *stream {
 }
 
 // fill reads more of the streams that nothing is left of.
-func (a *ages) fill(ctx context.Context) error {
+func (a *ageScan) fill(ctx context.Context) error {
 	for {
 		var cmds []rueidis.Completed
-		var dry []*stream
+		var dry []*ageRange
 		for _, st := range a.streams {
 			if len(st.read) == 0 && !st.ended {
 				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, st.form.End(), a.chunk))
@@ -142,7 +142,7 @@ func (a *ages) fill(ctx context.Context) error {
 }
 
 // take adds members to a stream.
-func (a *ages) take(st *stream, members []string) {
+func (a *ageScan) take(st *ageRange, members []string) {
 	st.ended = len(members) < a.chunk
 	for _, member := range members {
 		st.from = "(" + member
@@ -151,7 +151,7 @@ func (a *ages) take(st *stream, members []string) {
 		case !ok:
 			a.broken.add(st.key, member)
 		case a.after.Before(e.Position()):
-			st.read = append(st.read, aged{Entry: e, index: st.key, member: member})
+			st.read = append(st.read, ageMember{Entry: e, index: st.key, member: member})
 		}
 	}
 }
@@ -176,19 +176,19 @@ func (s *Store) readAll(ctx context.Context, client rueidis.Client, doing string
 	return batches, nil
 }
 
-// heal removes members that lead nowhere. What fails is left to the next who
+// removeStale removes members that lead nowhere. What fails is left to the next who
 // comes across it.
-func (s *Store) heal(ctx context.Context, client rueidis.Client, members stale) {
+func (s *Store) removeStale(ctx context.Context, client rueidis.Client, members staleMembers) {
 	if len(members) == 0 {
 		return
 	}
 	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
-	s.conn.Send(ctx, client, healings(client, members)...)
+	s.conn.Send(ctx, client, staleRemovals(client, members)...)
 }
 
-// healings are the commands that remove members that lead nowhere.
-func healings(client rueidis.Client, members stale) []rueidis.Completed {
+// staleRemovals are the commands that remove members that lead nowhere.
+func staleRemovals(client rueidis.Client, members staleMembers) []rueidis.Completed {
 	cmds := make([]rueidis.Completed, 0, len(members))
 	for key, gone := range members {
 		cmds = appendZrem(cmds, client, key, gone)

@@ -13,13 +13,13 @@ import (
 
 // change runs a script that changes a session, and that tells followers of it.
 func (s *Store) change(ctx context.Context, client rueidis.Client, doing string, c lua.Call) (lua.Answer, error) {
-	done, err := s.outbox.turns(ctx, c.Keys[0])
+	done, err := s.events.lockKeys(ctx, c.Keys[0])
 	if err != nil {
 		return lua.Answer{}, failed(doing, err)
 	}
 	defer done()
-	a, err := s.eval(ctx, client, doing, s.telling(c))
-	s.outbox.add(a.Events...)
+	a, err := s.eval(ctx, client, doing, s.withStream(c))
+	s.events.add(a.Events...)
 	return a, err
 }
 
@@ -27,12 +27,12 @@ func (s *Store) change(ctx context.Context, client rueidis.Client, doing string,
 func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing string, calls []lua.Call) (answers []lua.Answer, failures []error) {
 	answers, failures = make([]lua.Answer, len(calls)), make([]error, len(calls))
 	names := make([]string, len(calls))
-	telling := make([]lua.Call, len(calls))
+	withStream := make([]lua.Call, len(calls))
 	for i, c := range calls {
 		names[i] = c.Keys[0]
-		telling[i] = s.telling(c)
+		withStream[i] = s.withStream(c)
 	}
-	done, err := s.outbox.turns(ctx, names...)
+	done, err := s.events.lockKeys(ctx, names...)
 	if err != nil {
 		for i := range failures {
 			failures[i] = failed(doing, err)
@@ -40,17 +40,17 @@ func (s *Store) changeAll(ctx context.Context, client rueidis.Client, doing stri
 		return answers, failures
 	}
 	defer done()
-	answers, failures = s.evalAll(ctx, client, doing, telling)
+	answers, failures = s.evalAll(ctx, client, doing, withStream)
 	for _, a := range answers {
-		s.outbox.add(a.Events...)
+		s.events.add(a.Events...)
 	}
 	return answers, failures
 }
 
-// telling is a call with the stream for its events, and how long that may be.
+// withStream is a call with the stream for its events, and how long that may be.
 // In a Cluster there is none: the script answers them. c is not used otherwise.
-func (s *Store) telling(c lua.Call) lua.Call {
-	if s.outbox != nil {
+func (s *Store) withStream(c lua.Call) lua.Call {
+	if s.events != nil {
 		c.Args = append(c.Args, "")
 		return c
 	}
@@ -59,9 +59,9 @@ func (s *Store) telling(c lua.Call) lua.Call {
 	return c
 }
 
-// sendEvents adds events to the stream, if there is one. lost says that there
+// publishEvents adds events to the stream, if there is one. lost says that there
 // were others before them, which nobody will be told of.
-func (s *Store) sendEvents(ctx context.Context, events [][]string, lost bool) error {
+func (s *Store) publishEvents(ctx context.Context, events [][]string, lost bool) error {
 	client, err := s.client()
 	if err != nil {
 		return err

@@ -24,9 +24,9 @@ func valueOf(t *testing.T, c *format.Codec, id, text string) (backend.Key, strin
 }
 
 // newest is what the set of a key has got last.
-func (k *known) newest(key backend.Key) *reading {
+func (k *valueCache) newest(key backend.Key) *cachedValue {
 	set := k.set(key)
-	return set.readings[set.next.Load()%knownWays].Load()
+	return set.values[set.next.Load()%valueWays].Load()
 }
 
 func TestKnown(t *testing.T) {
@@ -34,16 +34,16 @@ func TestKnown(t *testing.T) {
 	id := schema.NewID()
 	key, value := valueOf(t, c, id, "one")
 	_, other := valueOf(t, c, id, "two")
-	large, largeValue := valueOf(t, c, schema.NewID(), strings.Repeat("x", knownLargest))
-	k := newKnown()
+	large, largeValue := valueOf(t, c, schema.NewID(), strings.Repeat("x", maxCachedValue))
+	k := newValueCache()
 	add := func(key backend.Key, value string) format.Value {
 		var st format.Value
 		require.NoError(t, c.Decode(key, value, &st))
-		k.add(key, value, &st)
+		k.put(key, value, &st)
 		return st
 	}
 	find := func(key backend.Key, value string) (st format.Value, ok bool) {
-		ok = k.find(key, value, &st)
+		ok = k.get(key, value, &st)
 		return st, ok
 	}
 	_, ok := find(key, value)
@@ -57,7 +57,7 @@ func TestKnown(t *testing.T) {
 	_, ok = find(key, other)
 	assert.False(t, ok, "another value")
 	elsewhere := backend.Key{Namespace: "another", ID: id}
-	k.set(elsewhere).readings[0].Store(k.newest(key)) // as if the hashes agreed
+	k.set(elsewhere).values[0].Store(k.newest(key)) // as if the hashes agreed
 	_, ok = find(elsewhere, value)
 	assert.False(t, ok, "another key")
 
@@ -76,20 +76,20 @@ func TestKnown(t *testing.T) {
 // A session that is as it was is not taken apart again.
 func TestLive_knownValue(t *testing.T) {
 	c := newCodec(t)
-	s := &Store{codec: c, known: newKnown()}
+	s := &Store{codec: c, values: newValueCache()}
 	key, value := valueOf(t, c, schema.NewID(), "text")
 	until := created.Add(30 * time.Minute)
-	read := func(k *known) *format.Value {
+	read := func(k *valueCache) *format.Value {
 		st, torn, err := s.live(created, key, until.UnixMilli(), value, k)
 		require.NoError(t, err)
 		require.True(t, torn, "nothing makes a deadline earlier")
 		return st
 	}
 	want := read(nil)
-	require.Equal(t, want, read(s.known))
-	require.Equal(t, want, read(s.known))
+	require.Equal(t, want, read(s.values))
+	require.Equal(t, want, read(s.values))
 	assert.Equal(t, until, want.Session.ExpiresAt)
-	assert.InDelta(t, 1, testing.AllocsPerRun(10, func() { read(s.known) }), 0)
+	assert.InDelta(t, 1, testing.AllocsPerRun(10, func() { read(s.values) }), 0)
 	assert.Greater(t, testing.AllocsPerRun(10, func() { read(nil) }), 1.0)
 }
 
@@ -97,11 +97,11 @@ func TestLive_knownValue(t *testing.T) {
 // another value in between.
 func TestLive_pending(t *testing.T) {
 	c := newCodec(t)
-	s := &Store{codec: c, known: newKnown()}
+	s := &Store{codec: c, values: newValueCache()}
 	key, value := valueOf(t, c, schema.NewID(), "text")
 	until := created.Add(time.Hour)
-	st, _, err := s.live(created, key, until.UnixMilli(), string(format.Pending([]byte(value), until.UnixMilli())), s.known)
+	st, _, err := s.live(created, key, until.UnixMilli(), string(format.Pending([]byte(value), until.UnixMilli())), s.values)
 	require.NoError(t, err)
 	require.True(t, st.Pending)
-	assert.Nil(t, s.known.newest(key))
+	assert.Nil(t, s.values.newest(key))
 }
