@@ -89,7 +89,7 @@ func (a *ageScan) next(ctx context.Context, n int) ([]candidate, error) {
 		}
 		e := first.read[0]
 		at := e.Position()
-		// Entries of one session under several stamps stand next to each other.
+		// Entries of one session under several versions are adjacent.
 		if last := len(out) - 1; last >= 0 && out[last].Position == at {
 			out[last].entries = append(out[last].entries, e)
 		} else {
@@ -176,8 +176,8 @@ func (s *Store) readAll(ctx context.Context, client rueidis.Client, doing string
 	return batches, nil
 }
 
-// removeStale removes members that lead nowhere. What fails is left to the next who
-// comes across it.
+// removeStale removes members that lead nowhere. What it fails to remove is removed
+// by the next operation that finds it.
 func (s *Store) removeStale(ctx context.Context, client rueidis.Client, members staleMembers) {
 	if len(members) == 0 {
 		return
@@ -196,9 +196,9 @@ func staleRemovals(client rueidis.Client, members staleMembers) []rueidis.Comple
 	return cmds
 }
 
-// maxMembers is how many members one command writes or removes, at most: who
-// names a thousand files that all fall into one shard must not keep Redis from
-// others for as long as all of them take.
+// maxMembers is how many members one command writes or removes, at most: a session
+// with a thousand files in one shard must not block Redis for as long as all of
+// them take.
 const maxMembers = 128
 
 // appendZrem appends the commands that remove members.

@@ -129,9 +129,9 @@ func (c *clearing) matching(entries []ageMember, key string, members []string, g
 	return entries
 }
 
-// end ends the sessions of entries. known are members that led nowhere before;
-// those that do now go to gone, where that is final. It reports whether there
-// was anything else.
+// end ends the sessions of entries. known are members that led nowhere in the pass
+// before. It adds to gone those that lead nowhere for good, and reports whether
+// anything changed.
 func (c *clearing) end(ctx context.Context, entries []ageMember, known map[string]bool, gone staleMembers) (changed bool, err error) {
 	if c.filter.UserID != "" {
 		if entries, err = c.ofUser(ctx, entries, gone); err != nil {
@@ -142,7 +142,7 @@ func (c *clearing) end(ctx context.Context, entries []ageMember, known map[strin
 	defer cancel()
 	calls := make([]lua.Call, len(entries))
 	for i, e := range entries {
-		// Under its stamp the session is the one that was looked at.
+		// With this version, the session is the one that the entry is of.
 		calls[i] = c.store.deletion(c.now, e.Key, 0, e.Version.String())
 	}
 	var over []format.Entry
@@ -152,7 +152,7 @@ func (c *clearing) end(ctx context.Context, entries []ageMember, known map[strin
 		switch {
 		case errors.Is(failure, backend.ErrDamaged):
 			// Another program's session is adopted, and ended by the next pass. A
-			// damaged one is left to whoever ends it by its id.
+			// damaged one can be ended by its id only.
 			if c.store.adopt(limited, c.client, c.now, e.Key, nil) == nil {
 				changed = true
 			} else {
@@ -192,7 +192,7 @@ func (c *clearing) end(ctx context.Context, entries []ageMember, known map[strin
 }
 
 // ofUser returns the entries but for those whose session is another user's. No
-// store writes such an entry; but nobody is signed out because of one.
+// store writes such an entry, and if there is one, it must not sign a user out.
 func (c *clearing) ofUser(ctx context.Context, entries []ageMember, gone staleMembers) ([]ageMember, error) {
 	keys := make([]backend.Key, len(entries))
 	for i, e := range entries {

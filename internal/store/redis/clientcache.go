@@ -39,17 +39,17 @@ func (s *Store) readCached(ctx context.Context, client rueidis.Client, now time.
 	return st.Session, true
 }
 
-// recentKeys are the keys that this store wrote in the last seconds. The word
-// that they changed is sent to the cache beside the answer, and may come after
-// it; so for that long they are not read from the cache, and nobody here sees
-// less than has been done here.
+// recentKeys are the keys that this store wrote in the last seconds. Their
+// invalidation is sent to the cache beside the answer, and may come after
+// it. So for that long they are not read from the cache, and this instance never
+// reads less than what it has written.
 type recentKeys struct {
 	mu          sync.RWMutex
 	young, aged map[string]struct{}
 }
 
-// recentAge is how long a key is recent at least. It is longer than a
-// connection that brings no more word goes unnoticed.
+// recentAge is how long a key is recent at least. It is longer than a dead
+// connection goes unnoticed.
 const recentAge = 4 * time.Second
 
 func newRecentKeys() *recentKeys {

@@ -62,7 +62,7 @@ type counting struct {
 type count struct {
 	n      int
 	looked int
-	// sum tells what was counted from anything else.
+	// sum is a checksum of what was counted.
 	sum uint64
 	// pending says that something will be a session, or nothing.
 	pending bool
@@ -173,8 +173,8 @@ func (c *counting) look(ctx context.Context, batch []candidate, total *count, go
 	return nil
 }
 
-// has reports whether the entry under that stamp is among the candidate's. If it
-// is, those that lead nowhere go to gone.
+// has reports whether the candidate has an entry of that version. If so, it adds
+// those that lead nowhere to gone.
 func (c *candidate) has(now time.Time, index format.Version, gone staleMembers) bool {
 	if !slices.ContainsFunc(c.entries, func(e ageMember) bool { return e.Version == index }) {
 		return false

@@ -24,7 +24,7 @@ func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) 
 	return s.create(ctx, now, sess, ignoreTombstone)
 }
 
-// create stores a session in spite of a tombstone, if it is lifting that.
+// create stores a session, in spite of a tombstone if ignore is ignoreTombstone.
 func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, ignore string) error {
 	client, err := s.using(ctx, sess.Namespace)
 	if err != nil {
@@ -54,13 +54,12 @@ func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, 
 	return nil
 }
 
-// ignoreTombstone is what put is told by who may set again what was ended.
+// ignoreTombstone makes put store a session whose key was ended.
 const ignoreTombstone = "1"
 
-// put stores a value where no live session is, nor one that was ended lately,
-// unless it is lifting that. Without a deadline the session is one that is
-// pending, and stays so for its pendingLife at most. share is what a guest cannot
-// take.
+// put stores a value under a key that has no live session, and no tombstone unless
+// ignore is ignoreTombstone. Without a deadline the session is pending, for
+// pendingLife at most. share is what a guest cannot take.
 func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, value []byte, deadline, ignore, share string) error {
 	const doing = "creating a session"
 	name := s.keys.Session(key)

@@ -11,15 +11,15 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// damage counts values that are no sessions where one should be, and tells of
-// each once.
+// damage counts values that are no sessions where one should be, and logs each
+// once.
 type damage struct {
 	mu     sync.Mutex
 	logged map[backend.Key]struct{}
 	count  int64
 }
 
-// maxLoggedDamage is of how many damaged sessions is told by name.
+// maxLoggedDamage is how many damaged sessions are logged.
 const maxLoggedDamage = 1000
 
 // note counts one that was met.

@@ -21,7 +21,7 @@ import (
 type delayedRemovals struct {
 	mu          sync.Mutex
 	young, aged map[replacedKey]format.Entry
-	waiting     bool // somebody will remove them
+	waiting     bool // removeDelayed is running
 }
 
 // replacedKey is a session with a hash of the files that an entry of it is about.
@@ -54,7 +54,7 @@ func (s *Store) removalDelay() time.Duration { return 3 * s.opts.Timeout }
 
 // delayRemoval removes the files of an entry later on, and reports whether it will. It
 // returns earlier entries that need not stay any longer now. If the process ends
-// before, whoever comes across the entry removes it.
+// before, the next operation that finds the entry removes it.
 func (s *Store) delayRemoval(client rueidis.Client, e format.Entry) (earlier []format.Entry, ok bool) {
 	l := &s.delayed
 	l.mu.Lock()
@@ -80,8 +80,8 @@ func (s *Store) delayRemoval(client rueidis.Client, e format.Entry) (earlier []f
 	return earlier, true
 }
 
-// removeDelayed removes what lingers when its time has come, until nothing does or
-// the store is closed.
+// removeDelayed removes delayed entries when their time has come, until there are
+// none or the store is closed.
 func (s *Store) removeDelayed(client rueidis.Client) {
 	tick := time.NewTicker(s.removalDelay())
 	defer tick.Stop()
@@ -126,8 +126,8 @@ func (s *Store) removeReplaced(ctx context.Context, client rueidis.Client, e for
 	s.conn.Send(ctx, client, append(s.removalsExceptFiles(client, &e), s.fileRemovals(client, earlier)...)...)
 }
 
-// removeFileEntries removes entries from the index by file. What fails is left to those
-// who come across it.
+// removeFileEntries removes entries from the index by file. What it fails to
+// remove is removed by the next operation that finds it.
 func (s *Store) removeFileEntries(client rueidis.Client, entries []format.Entry) {
 	ctx, cancel := s.conn.WithTimeout(s.closed)
 	defer cancel()

@@ -45,8 +45,8 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 	return nil
 }
 
-// deletion ends a session if it has the revision (0: any) and the stamp (empty:
-// any).
+// deletion ends a session if it has the revision (0: any) and the index version
+// (empty: any).
 func (s *Store) deletion(now time.Time, key backend.Key, revision int64, index string) lua.Call {
 	name := s.keys.Session(key)
 	s.written.add(name)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// outbox holds the events of an instance on a Cluster until they are in the
-// stream, which is on another server than the sessions. Whoever changes a
-// session does not wait for that.
+// eventQueue holds the events of an instance on a Cluster until they are in the
+// stream, which is on another server than the sessions. Changes of sessions do not
+// wait for that.
 //
 // All methods but run may be called on nil, which does nothing.
 type eventQueue struct {
@@ -31,7 +31,7 @@ type eventQueue struct {
 
 const (
 	// maxQueuedEvents is how many events wait at most: what comes while the stream's
-	// server is away for seconds. More are lost, which followers are told.
+	// server is away for seconds. More are lost, and followers are notified.
 	maxQueuedEvents = 16_384
 	// publishBatch is how many are sent at once.
 	publishBatch = 512
@@ -64,7 +64,7 @@ func (o *eventQueue) add(events ...[]string) {
 	}
 }
 
-// settle counts events that are sent or lost. The outbox is locked.
+// settle counts events that are sent or lost. The queue is locked.
 func (o *eventQueue) settle(n int) {
 	o.settled += uint64(n) //nolint:gosec // a length
 	close(o.moved)
@@ -123,7 +123,7 @@ func (o *eventQueue) run(closed context.Context) {
 }
 
 // flush sends what is queued, and reports whether it could. What could not be
-// sent, perhaps was: to send it again would tell of it twice.
+// sent may have been: sending it again might duplicate it.
 func (o *eventQueue) flush(ctx context.Context) bool {
 	for {
 		events, lost := o.take()
@@ -141,12 +141,12 @@ func (o *eventQueue) flush(ctx context.Context) bool {
 	}
 }
 
-// lockKeys waits until nobody else changes the sessions of these keys.
+// lockKeys locks the keys of sessions that are about to change.
 func (o *eventQueue) lockKeys(ctx context.Context, names ...string) (done func(), err error) {
 	if o == nil {
 		return func() {}, nil
 	}
-	slices.Sort(names) // so that two who wait do not wait for each other
+	slices.Sort(names) // one order for all, so that there is no deadlock
 	names = slices.Compact(names)
 	for i, name := range names {
 		if err := o.lockKey(ctx, name); err != nil {

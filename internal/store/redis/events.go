@@ -18,7 +18,7 @@ import (
 const (
 	// followBatch is how many events a follower reads at once.
 	followBatch = 256
-	// unfollowed is how long events are kept when nobody follows them any more.
+	// unfollowed is how long events are kept without a follower.
 	unfollowed = time.Hour
 )
 
@@ -123,8 +123,8 @@ func (s *Store) lastEvent(ctx context.Context, client rueidis.Client) (string, e
 	return a.Text(0), err
 }
 
-// eventsFrom reads entries of the stream from that one on, and says that
-// somebody follows.
+// eventsFrom reads entries of the stream from that one on, and keeps the stream
+// alive.
 func (s *Store) eventsFrom(ctx context.Context, client rueidis.Client, first string) ([]rueidis.XRangeEntry, error) {
 	const doing = "following events"
 	ctx, cancel := s.conn.WithTimeout(ctx)

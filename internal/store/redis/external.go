@@ -45,9 +45,8 @@ func (s *Store) decodeExternal(now time.Time, key backend.Key, deadline int64, v
 	return nil
 }
 
-// externalLife is the life of a session that another program wrote: made of its
-// content, so that whoever read it can name that state when it is changed, and
-// adopted by that.
+// externalLife returns the life of a session that another program wrote. It is made
+// of the content, so that a change of the session can name the state that was read.
 func externalLife(sess *schema.Session) (life schema.Life) {
 	at := schema.RevisionOffset(sess.ID) // what comes before it differs from read to read, where no deadline is stored
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", sess.CreatedAt.UnixMilli(), sess.Doc[at:]))

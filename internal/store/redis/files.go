@@ -125,8 +125,8 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone staleMe
 //
 // In a Cluster the parts of the index are on several servers, which nothing looks
 // at in one step. There an entry that a change replaced stays for longer than a
-// look takes, see linger: who names the file by the one path when the other is
-// looked at has still, or already, an entry where the next look goes.
+// look takes (see delayRemoval): a session that refers to the file by one path while
+// the other is looked up still has, or has already, an entry at the next one.
 func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	client, err := s.client()
 	if err != nil {
@@ -254,8 +254,8 @@ func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, 
 
 // checkRefs reports which references hold: their session is live, or about to
 // be, and refers to the file, by any of the paths; nil is for the path of each
-// reference alone. So does what may refer to it for all that is known: something
-// under the key that is no session. Members that lead nowhere go to gone.
+// reference alone. So does what may refer to it: a value that is
+// no session. Members that lead nowhere go to gone.
 func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone staleMembers) ([]bool, error) {
 	valid := make([]bool, 0, len(refs))
 	for batch := range slices.Chunk(refs, maxBatch) {
@@ -271,9 +271,8 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 			found := readMetadata[i]
 			holds := found != nil && found.files.Of(r.Files[0], found.index) == r.Version
 			if !holds && found != nil {
-				// It was indexed anew, or written by somebody else. That it has an
-				// entry for the file under its new stamp, too, is known only after
-				// looking.
+				// It was indexed anew, or written by another program. Only reading it
+				// shows whether it refers to the file still.
 				names := paths
 				if names == nil {
 					names = r.Files

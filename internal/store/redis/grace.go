@@ -13,17 +13,17 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// What a grace's key holds: the successor's id, its birth and the end of the
-// grace.
+// graceValue is what a grace's key holds: the successor's id, its life and the end
+// of the grace.
 func graceValue(id string, life schema.Life, until time.Time) string {
 	return id + " " + life.String() + " " + millis(until)
 }
 
-// follow returns the successor that the grace of the old key leads to, if that
-// is still the one that it was made for. What the key leads to is looked at once
-// more afterwards: if that is still the same, it led there when the successor
-// was read. A successor that is pending is published, because whoever is told of
-// it may use it at once, and who made it may be slow, or dead.
+// follow returns the successor that the grace of the old key leads to, if it is
+// still the session that the grace was made for. The grace is read once more
+// afterwards: if it is the same, it led there when the successor was read. A
+// successor that is pending is activated, because the caller may use it at once, and
+// the instance that made it may be slow, or dead.
 func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, old backend.Key, to string) (schema.Session, error) {
 	for {
 		key, birth, ok := parseGrace(now, old.Namespace, to)
@@ -57,7 +57,7 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 	}
 }
 
-// parseGrace returns where a grace leads at now: the key, and the birth of its
+// parseGrace returns where a grace leads at now: the key, and the life of its
 // session.
 func parseGrace(now time.Time, namespace, value string) (key backend.Key, birth string, ok bool) {
 	parts := strings.Split(value, " ")

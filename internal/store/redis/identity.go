@@ -12,7 +12,7 @@ import (
 
 var _ backend.Identified = (*Store)(nil)
 
-// remembered is the identity that the server told last.
+// cachedIdentity is the identity that the server returned last.
 type cachedIdentity struct {
 	mu sync.Mutex
 	id string

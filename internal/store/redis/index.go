@@ -11,8 +11,8 @@ import (
 	"session-api/internal/store/redis/format"
 )
 
-// addEntry writes an entry to all indexes. It has to be through before a
-// session with its stamp is stored: then whoever looks for a session finds it.
+// addEntry writes an entry to all indexes. It must have returned before a session
+// with the entry's version is stored, so that every session is found.
 func (s *Store) addEntry(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
 	return firstError("indexing a session", s.conn.Send(ctx, client, s.additions(client, e, deadline)...))
 }
@@ -44,8 +44,8 @@ func (s *Store) additions(client rueidis.Client, e *format.Entry, deadline int64
 	return cmds
 }
 
-// removeEntries removes an entry whose session is gone, or has another by now. What
-// fails is left to those who come across it.
+// removeEntries removes entries whose sessions are gone, or have others by now. What
+// it fails to remove is removed by the next operation that finds it.
 func (s *Store) removeEntries(ctx context.Context, client rueidis.Client, entries ...format.Entry) {
 	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()

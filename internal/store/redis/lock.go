@@ -34,7 +34,7 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (unl
 	case rueidis.IsRedisNil(err):
 		return nil, false, nil
 	case err != nil:
-		// If it was taken, it is nobody's until it runs out.
+		// If it was taken, it is not held by any instance until it runs out.
 		return nil, false, failed("taking a lease", err)
 	}
 	done := make(chan struct{})

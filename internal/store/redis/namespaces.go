@@ -13,8 +13,8 @@ import (
 
 // Namespaces implements backend.Store. The default namespace is always named, and
 // in no index. The others are in one from before their first session is stored;
-// a name stays there when the namespace is empty again, because nobody could
-// take it away without a race against whoever comes next.
+// a name stays there when the namespace is empty again, because removing it would
+// race with the next session that is created.
 func (s *Store) Namespaces(ctx context.Context, _ time.Time) ([]string, error) {
 	client, err := s.client()
 	if err != nil {

@@ -36,14 +36,14 @@ type Options struct {
 	// with a user and for what services make: guests cannot take them. 0 for none.
 	Reserve int
 	// MaxMemory is what each server may take in bytes, where its maxmemory is not
-	// set or more than that; 0 where maxmemory alone counts. Beyond it nobody but
-	// guests is refused.
+	// set or more than that; 0 where maxmemory alone counts. Beyond it only guests
+	// are refused.
 	MaxMemory int64
 	// Events is about how many events are kept for followers, up to a few
 	// hundred more; 1000 where it is 0. Stores on one server should agree on it.
 	Events int
 
-	// Logger is told what an operator should know; nil for nobody.
+	// Logger gets what an operator should know; nil discards it.
 	Logger *slog.Logger
 }
 

@@ -11,7 +11,7 @@ import (
 	"session-api/internal/store/redis/lua"
 )
 
-// change runs a script that changes a session, and that tells followers of it.
+// change runs a script that changes a session, and publishes its events.
 func (s *Store) change(ctx context.Context, client rueidis.Client, doing string, c lua.Call) (lua.Answer, error) {
 	done, err := s.events.lockKeys(ctx, c.Keys[0])
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Store) withStream(c lua.Call) lua.Call {
 }
 
 // publishEvents adds events to the stream, if there is one. lost says that there
-// were others before them, which nobody will be told of.
+// were others before them, which are lost.
 func (s *Store) publishEvents(ctx context.Context, events [][]string, lost bool) error {
 	client, err := s.client()
 	if err != nil {

@@ -70,7 +70,7 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 // The commands are cheaper than a script, but no single step: what they return
 // may be of two moments. The deadline is read first. So a session that is
 // returned was there afterwards. Everything is read again, in one step, where
-// that tells nothing: if the deadline is not one that the session can have by
+// that is inconclusive: if the deadline is not one that the session can have by
 // itself, or if there was no live session when the deadline was read and there is
 // a value now. (It may have been made in the place of a grace.)
 func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {

@@ -97,9 +97,8 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 	return before, nil
 }
 
-// publish makes the successor the session that it is to be. It is tried as
-// often as the time allows: doing it twice does no harm, not doing it would
-// lose the session.
+// activate makes a pending successor a session. It tries until the time is up:
+// doing it twice does no harm, not doing it would lose the session.
 func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
 	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
@@ -114,8 +113,8 @@ func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Ti
 			if lost != nil && gone {
 				return lost // it was published and ended, or never there
 			}
-			// What is gone was there a moment ago: a reader has published it, and
-			// somebody has ended it since. The old one was regenerated all the same.
+			// What is gone was there a moment ago: a reader has activated it, and it
+			// was ended since. The old one was regenerated all the same.
 			return nil
 		}
 		lost = err
@@ -125,8 +124,8 @@ func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Ti
 	}
 }
 
-// activateOnce is one try to publish the successor of an old id. It has the
-// birth that the grace names, or would.
+// activateOnce tries once to activate the successor of an old id, which must have
+// that life.
 func (s *Store) activateOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
 	name := s.keys.Session(key)
 	s.written.add(name)

@@ -20,10 +20,10 @@ import (
 // reserve is the share of each server's memory that guests cannot take. The
 // scripts that store a session ask the server they run on, so what guests take
 // beyond their share is one document at most, whatever the number of instances.
-// What is known of the memory here saves the round trips of a refusal.
+// The room that is known here saves the round trips of a refusal.
 type reserve struct {
 	// room is what guests could still take, in bytes, of the primary that has most
-	// of it; unlimited where that is not known.
+	// of it; unlimited while it is unknown.
 	room atomic.Int64
 	// refused counts what the reserve was kept from.
 	refused atomic.Int64
@@ -63,7 +63,8 @@ func memoryOf(facts map[string]string, limit int64) memory {
 	return memory{used: number("used_memory") - number("mem_not_counted_for_evict"), limit: limit}
 }
 
-// share tells a script what a guest cannot take; empty for who is none.
+// reserveArg is what a guest cannot take, as scripts take it; empty where the
+// session is no guest's.
 func (s *Store) reserveArg(guest bool) string {
 	if !guest || s.opts.Reserve == 0 {
 		return ""
@@ -77,7 +78,8 @@ const unlimited = math.MaxInt64
 // overhead is about what a session takes in Redis beyond its document.
 const overhead = 900
 
-// admit returns backend.ErrFull to a guest whose session no server has room for.
+// checkReserve returns backend.ErrFull if the session is a guest's and no server
+// has room for it.
 func (s *Store) checkReserve(guest bool, grows int, doing string) error {
 	if !guest || s.opts.Reserve == 0 || int64(grows) <= s.reserve.room.Load() {
 		return nil
@@ -105,16 +107,16 @@ func guestGrows(old, next *schema.Session) bool {
 func (s *Store) watchMemory() {
 	next := time.NewTimer(0)
 	defer next.Stop()
-	for said := ""; ; {
+	for logged := ""; ; {
 		select {
 		case <-s.closed.Done():
 			return
 		case <-next.C:
 		}
 		tight, problem := s.lookAtMemory()
-		if problem != "" && problem != said {
+		if problem != "" && problem != logged {
 			s.log.WarnContext(s.closed, "visitors' sessions can take all of Redis' memory: nothing is kept for users and services", slog.String("reason", problem))
-			said = problem
+			logged = problem
 		}
 		if tight {
 			next.Reset(memoryIntervalNear)
@@ -154,7 +156,7 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		room = max(room, m.guests(s.opts.Reserve)-m.used)
 		tight = tight || m.used > m.guests(s.opts.Reserve)/100*near
 	}
-	if room == math.MinInt64 { // nobody has answered
+	if room == math.MinInt64 { // no server has answered
 		room = unlimited
 	}
 	s.reserve.room.Store(room)

@@ -132,7 +132,7 @@ func (s *Store) probes() int {
 // let the user only read. Nothing is written, so memory that is full is no reason
 // against it. A Cluster that lost one of several servers can still be asked for
 // most sessions, and no other instance could do better; but a right that is
-// missing on one of them is told.
+// missing on one of them is an error.
 func (s *Store) Ping(ctx context.Context) error {
 	client, err := s.client()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // that share the prefix, the counters those of this one. Entries counts what is
 // indexed, less what has expired since the last sweep: of each shard up to lookedAt,
 // and of more, the others still count. Bytes are those of the documents, uncompressed, as far as a sample
-// of up to sampled sessions of each shard tells: exact for a few sessions, and
+// of up to sampled sessions of each shard shows: exact for a few sessions, and
 // an estimate for many.
 func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	ctx, cancel := s.conn.WithTimeout(ctx)
@@ -122,7 +122,7 @@ func (s *Store) dropExpired(ctx context.Context, now time.Time, entries *[format
 		if err != nil {
 			return failed(doing, err)
 		}
-		if deadline <= now.UnixMilli() { // absent, expired, or foreign
+		if deadline <= now.UnixMilli() { // absent, expired, or external
 			entries[of[i]].count--
 		}
 	}

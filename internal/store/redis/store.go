@@ -26,7 +26,7 @@ type Store struct {
 	log   *slog.Logger
 
 	conn *conn.Conn
-	// free are the namespaces that are known to be no other deployment's.
+	// checked are namespaces that are no other deployment's key space.
 	checked nameSet
 	damage  damage
 	reserve reserve

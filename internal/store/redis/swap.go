@@ -17,7 +17,7 @@ import (
 // Swap implements backend.Store. It is one round trip where the user and the
 // files stay the same; otherwise one before, to index the session anew, and
 // one after, to remove what it was indexed by. Of a session with many files, one
-// more tells what of its entry it can keep.
+// more reads which entries can be reused.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 	client, err := s.using(ctx, old.Namespace)
 	if err != nil {
@@ -52,11 +52,11 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	return got, err
 }
 
-// errStamp: what is stored passes for old, but is indexed by something else.
+// errVersion: what is stored passes for old, but has another entry.
 var errVersion = errors.New("the entry is another")
 
-// swap replaces old by next, which gets an entry of its own if anew. Where kept
-// is the entry that it has, it keeps what does not change of that.
+// swap replaces old by next, which gets a new entry if anew. Of reused, the present
+// entry, that reuses what does not change; nil where that is unknown.
 func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, next schema.Session, anew bool, reused *format.Entry) (schema.Session, error) {
 	const doing = "changing a session"
 	var e format.Entry
@@ -113,8 +113,8 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	return next, nil
 }
 
-// newLife is the birth that a session gets which becomes another user's, as
-// the script takes it: a grace leads to a birth, and so to this session no more.
+// newLife is the new life of a session that becomes another user's, as the script
+// takes it. A grace leads to a life, and so to this session no more.
 func newLife(old, next *schema.Session) string {
 	if next.UserID == old.UserID {
 		return ""
@@ -122,8 +122,8 @@ func newLife(old, next *schema.Session) string {
 	return next.Life.String()
 }
 
-// entryBefore returns the entry that a session had until it was changed, from
-// its stamps, and its value if that is not what the caller took it for.
+// entryBefore returns the entry that a session had until it was changed: from the
+// versions that the script answered, or from its value if the script answered that.
 func (s *Store) entryBefore(old *schema.Session, index, value, files string) (format.Entry, error) {
 	if value != "" {
 		return s.codec.Entry(old.Key(), value)
@@ -141,7 +141,8 @@ func (s *Store) entryBefore(old *schema.Session, index, value, files string) (fo
 	return e, nil
 }
 
-// stateArgs is what a script compares the stored session with, after the time.
+// stateArgs are the arguments by which a script compares the stored session with
+// old, after the time.
 func stateArgs(now time.Time, old *schema.Session) []string {
 	args := make([]string, 0, 16)
 	return append(args, millis(now),
@@ -164,8 +165,8 @@ func changeError(a lua.Answer) error {
 	}
 }
 
-// entryNow returns the entry of a stored session that has the same files as
-// old; nil where it has not, or where that is not to be known.
+// entryNow returns the entry of a stored session that has the same files as old;
+// nil if it has others, or if reading it fails.
 func (s *Store) entryNow(ctx context.Context, client rueidis.Client, old *schema.Session) *format.Entry {
 	tail, err := client.Do(ctx, client.B().Getrange().Key(s.keys.Session(old.Key())).Start(-int64(format.TrailerMax)).End(-1).Build().Pin()).ToString()
 	if err != nil {

@@ -142,7 +142,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	freed, err := sw.remove(ctx, expired)
 	sw.freed += len(freed)
 	sw.store.expirations.Add(int64(len(freed)))
-	sw.tell(ctx, freed)
+	sw.publish(ctx, freed)
 	if err != nil {
 		return err
 	}
@@ -186,21 +186,20 @@ func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, e
 	return states, nil
 }
 
-// tell tells followers of sessions that have expired. Of one that was ended by
-// somebody who died before its entry was removed, they are told once more.
-func (sw *sweep) tell(ctx context.Context, expired []format.Entry) {
+// publish publishes the events of sessions that have expired. A session that was
+// ended by an instance that died before removing its entry gets a second event.
+func (sw *sweep) publish(ctx context.Context, expired []format.Entry) {
 	if len(expired) == 0 {
 		return
 	}
-	told := make([][]string, len(expired))
+	events := make([][]string, len(expired))
 	for i, e := range expired {
-		told[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
+		events[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
 	}
-	_ = sw.store.publishEvents(ctx, told, false) // the sweep goes on without
+	_ = sw.store.publishEvents(ctx, events, false) // the sweep goes on without
 }
 
-// remove removes entries, and returns those that nobody else removed at the
-// same time.
+// remove removes entries, and returns those that were still there.
 func (sw *sweep) remove(ctx context.Context, entries []format.Entry) (removed []format.Entry, err error) {
 	var cmds []rueidis.Completed
 	first := make([]int, len(entries))

@@ -9,18 +9,17 @@ import (
 	"session-api/internal/store/redis/format"
 )
 
-// known are values that were read lately, with what they say. Most reads find
-// the value as the last one of the session did, and need not take it apart
-// again, which is more work than all else that a read from the cache takes. That
-// the value is the same is not guessed: all of it is compared, which takes no
-// time at all where the cache has handed out the very same bytes.
+// valueCache holds values that were read lately, decoded. Most reads find the value
+// as the last one of the session did, and need not decode it again, which is more
+// work than all else that a read from the client cache takes. The whole value is
+// compared, which takes no time where the client cache returns the same bytes.
 type valueCache struct {
 	seed maphash.Seed
 	sets [valueSets]valueSet
 }
 
-// valueSet has the last values of some keys whose hashes end alike: of those that
-// came in last. Larger values are not kept: all of them take 40 MB at most.
+// valueSet has the last values of some keys whose hashes end alike: of the keys
+// added last. Large values are not kept: all of them take 40 MB at most.
 type valueSet struct {
 	values [valueWays]atomic.Pointer[cachedValue]
 	next   atomic.Uint32
@@ -44,7 +43,8 @@ func (k *valueCache) set(key backend.Key) *valueSet {
 	return &k.sets[maphash.Comparable(k.seed, key)%valueSets]
 }
 
-// find reads the value of a key into st, and reports whether it is known.
+// get sets st to what the value of a key decodes to, and reports whether the cache
+// has it.
 func (k *valueCache) get(key backend.Key, value string, st *format.Value) bool {
 	set := k.set(key)
 	for i := range set.values {
@@ -56,7 +56,7 @@ func (k *valueCache) get(key backend.Key, value string, st *format.Value) bool {
 	return false
 }
 
-// add makes known what the value of a key says.
+// put adds what the value of a key decodes to.
 func (k *valueCache) put(key backend.Key, value string, st *format.Value) {
 	if len(value) > maxCachedValue || len(st.Session.Doc) > maxCachedValue {
 		return

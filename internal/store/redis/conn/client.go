@@ -42,7 +42,7 @@ func (c *Conn) clientOption() rueidis.ClientOption {
 	}
 	switch {
 	case s.Primary != "":
-		dialer.Resolver = new(net.Resolver) // by which sockets tells Sentinels
+		dialer.Resolver = new(net.Resolver) // by which dial knows Sentinels
 		opt.Sentinel = rueidis.SentinelOption{
 			MasterSet: s.Primary,
 			TLSConfig: s.TLS,

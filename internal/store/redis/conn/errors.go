@@ -36,8 +36,8 @@ func Refused(err error) bool {
 // a Cluster, or expired there, before the script wrote anything.
 const leftMeanwhile = "ERR Script attempted to access a non local key"
 
-// permanentAnswers are answers that waiting does not change: somebody has to change a setting,
-// here or at the server.
+// permanentAnswers are answers that waiting does not change, but a change of a
+// setting does, here or at the server.
 var permanentAnswers = []string{
 	"WRONGPASS ", "NOAUTH ", "NOPERM ", "DENIED ", "NOPROTO ",
 	"ERR AUTH ", "ERR Client sent AUTH", "ERR invalid password",
@@ -71,8 +71,8 @@ func rejected(err error) bool {
 	})
 }
 
-// Permanent returns an error that waiting does not change: somebody has to change
-// something. It reads as err, and wraps it.
+// Permanent returns an error that waiting does not change. It reads as err, and
+// wraps it.
 func Permanent(err error) error { return &permanentError{err} }
 
 type permanentError struct{ error }

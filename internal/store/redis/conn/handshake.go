@@ -17,7 +17,7 @@ var errMismatch = errors.New("TLS on one side only")
 const handshakeWait = 300 * time.Millisecond
 
 // explained adds to an error of the first connection what it does not say itself:
-// the client library tells of a refused handshake as of a connection that broke.
+// the client library reports a refused handshake as a connection that broke.
 func (c *Conn) explained(ctx context.Context, err error) error {
 	if code := c.sockets.sentinelRefusal(); code != "" {
 		return fmt.Errorf("a Sentinel refuses: %s: %w", code, err)

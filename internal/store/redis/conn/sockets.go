@@ -81,13 +81,13 @@ func (s *sockets) renew() {
 	})
 	for each := range s.open {
 		if !each.sentinel {
-			_ = each.Conn.Close() // whoever reads from it notices
+			_ = each.Conn.Close() // its reader notices
 		}
 	}
 }
 
-// sentinelRefusal returns what a Sentinel answered that lets nobody in with these
-// credentials, empty for nothing, and forgets it.
+// sentinelRefusal returns the answer by which a Sentinel refused these credentials,
+// empty for none, and forgets it.
 func (s *sockets) sentinelRefusal() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +109,8 @@ func (k *socket) RemoteAddr() net.Addr {
 	return socketAddr{Addr: k.Conn.RemoteAddr(), sentinel: k.sentinel}
 }
 
-// Read implements net.Conn. The library does not tell whether it was a Sentinel
-// or a server that refused a password; the first answer of each does.
+// Read implements net.Conn. The library does not say whether a Sentinel or
+// a server refused a password; the first answer of each connection does.
 func (k *socket) Read(b []byte) (int, error) {
 	n, err := k.Conn.Read(b)
 	if k.sentinel && !k.answered && n > 0 {

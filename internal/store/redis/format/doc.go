@@ -5,8 +5,8 @@
 //	value.go         a session's value: encode and decode
 //	trailer.go       the end of a value, which says what the document does not
 //	compress.go      the compression of large documents
-//	version.go       index versions, which tell a session's present index
-//	                 entries from replaced ones
+//	version.go       index versions, by which a session's present index entries
+//	                 differ from replaced ones
 //	fileversions.go  the index versions of a session with many files
 //	entry.go         index entries: a member for each index
 //	position.go      the order of the indexes by age

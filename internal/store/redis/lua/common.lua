@@ -89,7 +89,7 @@ local function inspect(key, size)
   return s
 end
 
--- look is inspect for who takes an expired session for none.
+-- look is inspect that takes an expired session for none.
 local function look(key, size)
   local s, none = inspect(key, size)
   if s and s.expired then
@@ -105,7 +105,7 @@ local function has(s, offset, text)
 end
 
 -- unchanged reports whether the session is still the one that ARGV[2] to [7]
--- tell of: where the revision stands, and the revision with its comma; where
+-- describe: where the revision stands, and the revision with its comma; where
 -- createdAt stands, and createdAt; the end of the value; the life.
 local function unchanged(s)
   return (s.birth or s.index) == ARGV[7] and has(s, ARGV[2], ARGV[3]) and has(s, ARGV[4], ARGV[5]) and string.sub(s.tail, -#ARGV[6]) == ARGV[6]

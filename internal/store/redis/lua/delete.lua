@@ -19,7 +19,7 @@ end
 local value = redis.call('GET', KEYS[1])
 set_tombstone(KEYS[2], ARGV[5])
 redis.call('DEL', KEYS[1])
-if not s.pending then -- otherwise nobody was left that it is there
+if not s.pending then -- otherwise its creation was not published
   publish('deleted', KEYS[1], value, '')
 end
 return done(value)

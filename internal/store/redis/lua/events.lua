@@ -1,4 +1,4 @@
--- What scripts share that tell of changes; it stands after common.lua.
+-- What scripts share that publish events; it stands after common.lua.
 
 -- subject returns the user's id as the document of a value has it, escaped and
 -- without its quotes, and the revision. Both stand before all that a client
@@ -22,8 +22,8 @@ local function subject(value)
   end
 end
 
--- record adds an event to the stream. What goes wrong with that does not make
--- the change fail that the event tells of.
+-- record adds an event to the stream. An error does not make the change
+-- fail that the event is of.
 local function record(stream, limit, event)
   redis.pcall('XADD', stream, 'MAXLEN', '~', limit, '*', 'type', event[1], 'at', event[2], 'session', event[3],
     'user', event[4], 'revision', event[5], 'expires', event[6], 'previous', event[7])
@@ -33,7 +33,7 @@ end
 -- and its length as the last of ARGV. In a Cluster, where the stream is not on
 -- the session's server, that is empty, and they answer the events instead.
 -- publish is for what happened to the session of that name, and has that value or
--- had it. Where nobody follows, there is no stream.
+-- had it. Without followers there is no stream.
 local function publish(what, name, value, deadline, previous)
   local limit = ARGV[#ARGV]
   if limit ~= '' and redis.call('EXISTS', KEYS[#KEYS]) == 0 then
