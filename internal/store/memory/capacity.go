@@ -7,11 +7,11 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// errNoRoom: the budget is used up, for now. errNoGuestRoom: what guests may take
-// of it is. errGuestTooLarge: it would be by this guest alone.
+// errFull: the capacity is used up, for now. errReserved: what guests may take of it
+// is. errGuestTooLarge: it would be by this guest alone.
 var (
-	errNoRoom        = errors.New("no room")
-	errNoGuestRoom   = errors.New("no room without the reserve")
+	errFull          = errors.New("no room")
+	errReserved      = errors.New("no room without the reserve")
 	errGuestTooLarge = errors.New("never any room without the reserve")
 )
 
@@ -28,31 +28,31 @@ func (a amount) exceeds(limit, before amount) bool {
 		limit.bytes > 0 && a.bytes > limit.bytes && a.bytes > before.bytes
 }
 
-// holding is what an entry takes, or is to take.
-type holding struct {
+// usage is what an entry takes, or is to take.
+type usage struct {
 	amount
 	guest bool
 }
 
 // none is what an entry takes that there is not.
-var none holding
+var none usage
 
-func (h holding) guests() amount {
+func (h usage) guests() amount {
 	if h.guest {
 		return h.amount
 	}
 	return amount{}
 }
 
-// holding is what an entry with the record takes.
-func (r *record) holding() holding { return holding{amount{1, r.cost()}, r.guest()} }
+// usage is what an entry with the record takes.
+func (r *record) usage() usage { return usage{amount{1, r.cost()}, r.guest()} }
 
-// budget counts what is stored, and never lets it grow beyond the limits.
+// capacity counts what is stored, and never lets it grow beyond the limits.
 //
 // A store that was filled with more than its limits allow, because they were
 // higher once, keeps that. Where it may evict, it comes down to them at the pace
 // of what is new: whatever is added has to find room for twice as much.
-type budget struct {
+type capacity struct {
 	// limit is of all entries, and guestLimit of those that are guests: the rest
 	// is the reserve.
 	limit, guestLimit amount
@@ -66,35 +66,35 @@ type budget struct {
 	over, overGuests amount
 }
 
-// newBudget returns a budget of which guests cannot take a reserve of so many
+// newCapacity returns a capacity of which guests cannot take a reserve of so many
 // percent.
-func newBudget(limit amount, reserve int) budget {
+func newCapacity(limit amount, reserve int) capacity {
 	share := amount{int64(reserve) * limit.entries / 100, limit.bytes / 100 * int64(reserve)}
-	return budget{limit: limit, guestLimit: limit.minus(share)}
+	return capacity{limit: limit, guestLimit: limit.minus(share)}
 }
 
-// take replaces what an entry takes. It fails with errNoRoom or errNoGuestRoom, or
+// take replaces what an entry takes. It fails with errFull or errReserved, or
 // with errGuestTooLarge or backend.ErrFull if no eviction could ever make it fit. trusted may take the
 // reserve for a guest. What becomes a guest has been in the store, and takes it.
-func (b *budget) take(old, next holding, trusted bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	all := b.all.minus(old.amount).plus(next.amount)
-	guests := b.guests.minus(old.guests()).plus(next.guests())
+func (c *capacity) take(old, next usage, trusted bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.all.minus(old.amount).plus(next.amount)
+	guests := c.guests.minus(old.guests()).plus(next.guests())
 	bound := next.guest && !trusted && (old.guest || old == none)
 	switch {
-	case next.hopeless(b.limit, old):
+	case next.hopeless(c.limit, old):
 		return backend.ErrFull
-	case bound && next.hopeless(b.guestLimit, old):
+	case bound && next.hopeless(c.guestLimit, old):
 		return errGuestTooLarge
-	case bound && guests.exceeds(b.guestLimit.paced(b.overGuests, guests.minus(b.guests)), b.guests):
-		return errNoGuestRoom
-	case all.exceeds(b.limit.paced(b.over, all.minus(b.all)), b.all):
-		return errNoRoom
+	case bound && guests.exceeds(c.guestLimit.paced(c.overGuests, guests.minus(c.guests)), c.guests):
+		return errReserved
+	case all.exceeds(c.limit.paced(c.over, all.minus(c.all)), c.all):
+		return errFull
 	}
-	b.over = b.over.after(b.limit, b.all, all)
-	b.overGuests = b.overGuests.after(b.guestLimit, b.guests, guests)
-	b.all, b.guests = all, guests
+	c.over = c.over.after(c.limit, c.all, all)
+	c.overGuests = c.overGuests.after(c.guestLimit, c.guests, guests)
+	c.all, c.guests = all, guests
 	return nil
 }
 
@@ -130,58 +130,58 @@ func beyond(limit, n int64) int64 {
 }
 
 // fill adds an entry, or several of a kind, whatever the limits are.
-func (b *budget) fill(h holding) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.all = b.all.plus(h.amount)
-	b.guests = b.guests.plus(h.guests())
-	if !b.evicts {
+func (c *capacity) fill(h usage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = c.all.plus(h.amount)
+	c.guests = c.guests.plus(h.guests())
+	if !c.evicts {
 		return
 	}
-	if b.limit.entries > 0 {
-		b.over.entries = beyond(b.limit.entries, b.all.entries)
-		b.overGuests.entries = beyond(b.guestLimit.entries, b.guests.entries)
+	if c.limit.entries > 0 {
+		c.over.entries = beyond(c.limit.entries, c.all.entries)
+		c.overGuests.entries = beyond(c.guestLimit.entries, c.guests.entries)
 	}
-	if b.limit.bytes > 0 {
-		b.over.bytes = beyond(b.limit.bytes, b.all.bytes)
-		b.overGuests.bytes = beyond(b.guestLimit.bytes, b.guests.bytes)
+	if c.limit.bytes > 0 {
+		c.over.bytes = beyond(c.limit.bytes, c.all.bytes)
+		c.overGuests.bytes = beyond(c.guestLimit.bytes, c.guests.bytes)
 	}
 }
 
 // hopeless reports whether it would be too large alone. What does not grow is not.
-func (h holding) hopeless(limit amount, old holding) bool {
+func (h usage) hopeless(limit amount, old usage) bool {
 	return limit.bytes > 0 && h.bytes > limit.bytes && h.bytes > old.bytes
 }
 
 // give returns what an entry took.
-func (b *budget) give(h holding) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.all = b.all.minus(h.amount)
-	b.guests = b.guests.minus(h.guests())
+func (c *capacity) give(h usage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = c.all.minus(h.amount)
+	c.guests = c.guests.minus(h.guests())
 }
 
-// fits returns why a new entry would not: errNoRoom or errNoGuestRoom.
-func (b *budget) fits(next holding, trusted bool) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if next.hopeless(b.limit, none) {
-		return errNoRoom
+// fits returns why a new entry would not fit: errFull or errReserved.
+func (c *capacity) fits(next usage, trusted bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if next.hopeless(c.limit, none) {
+		return errFull
 	}
-	if next.guest && !trusted && b.guests.plus(next.amount).exceeds(b.guestLimit, b.guests) {
-		return errNoGuestRoom
+	if next.guest && !trusted && c.guests.plus(next.amount).exceeds(c.guestLimit, c.guests) {
+		return errReserved
 	}
-	if b.all.plus(next.amount).exceeds(b.limit, b.all) {
-		return errNoRoom
+	if c.all.plus(next.amount).exceeds(c.limit, c.all) {
+		return errFull
 	}
 	return nil
 }
 
-func (b *budget) taken() amount {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all
+func (c *capacity) taken() amount {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
 }
 
 // exceeded reports whether an amount is beyond the limits.
-func (b *budget) exceeded(all amount) bool { return all.exceeds(b.limit, amount{}) }
+func (c *capacity) exceeded(all amount) bool { return all.exceeds(c.limit, amount{}) }

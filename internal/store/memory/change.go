@@ -7,7 +7,7 @@ import (
 // The functions below change a locked shard.
 
 // current returns the entry of a key that is live at now, and its record. It
-// frees an expired one: whoever was told that it is gone must not see it again,
+// frees an expired one: a caller to whom it was gone must not see it again,
 // even if the clock is set back.
 func (s *Store) current(sh *shard, hash uint64, key backend.Key, now int64) (*entry, *record) {
 	if s.vacate(sh, hash, key, now) == nil {
@@ -31,15 +31,15 @@ func (s *Store) vacate(sh *shard, hash uint64, key backend.Key, now int64) error
 }
 
 // announce lowers the shard's bounds for a record of that class that is about to
-// come in. It comes before the room for it is taken, so that whoever finds none
+// come in. It comes before its capacity is taken, so that an operation that finds none
 // sees where it went, and before its tick is taken, as the package comment
 // explains.
 func (s *Store) announce(sh *shard, rec *record, c class) {
-	sh.ends.announce(rec.expires)
+	sh.expiry.announce(rec.expires)
 	s.announceOrder(sh, rec, c)
 }
 
-// link makes e known by its key and to the queues.
+// link adds e to the table and to the heaps.
 func (s *Store) link(sh *shard, hash uint64, key backend.Key, e *entry) {
 	switch s.policy {
 	case LRU:
@@ -54,12 +54,12 @@ func (s *Store) link(sh *shard, hash uint64, key backend.Key, e *entry) {
 	}
 	s.population[e.class].Add(1)
 	sh.table.put(hash, e)
-	sh.tombs.lift(hash)
-	sh.lapsed.lift(hash)
+	sh.tombstones.clear(hash)
+	sh.lapsed.clear(hash)
 	sh.graces.forget(key)
-	sh.ends.push(e)
+	sh.expiry.push(e)
 	if s.policy != None {
-		sh.orders[e.class].push(e)
+		sh.eviction[e.class].push(e)
 	}
 }
 
@@ -67,15 +67,15 @@ func (s *Store) link(sh *shard, hash uint64, key backend.Key, e *entry) {
 // indexes must be gone by then.
 func (s *Store) unlink(sh *shard, hash uint64, e *entry) {
 	sh.table.drop(hash, e)
-	s.endLead(sh, e)
+	s.endGrace(sh, e)
 	e.rec.Load().space.release()
 	e.rec.Store(nil)
 	s.population[e.class].Add(-1)
-	sh.ends.ended()
+	sh.expiry.ended()
 	if s.policy != None {
-		sh.orders[e.class].ended()
+		sh.eviction[e.class].ended()
 	}
-	sh.tidy()
+	sh.compact()
 }
 
 // end ends the session of the key, for the reason that the event names.
@@ -85,13 +85,13 @@ func (s *Store) end(sh *shard, hash uint64, key backend.Key, e *entry, why backe
 	switch why {
 	case backend.EventExpired:
 		s.expirations.Add(1)
-		s.lapse(sh, hash, rec.expires, now)
+		s.setLapsed(sh, hash, rec.expires, now)
 	case backend.EventEvicted:
 		s.evictions.Add(1)
-		s.lapse(sh, hash, now, now)
+		s.setLapsed(sh, hash, now, now)
 	default:
 		s.deletes.Add(1)
-		s.bury(sh, hash, now)
+		s.setTombstone(sh, hash, now)
 	}
 	s.emit(why, now, key, rec)
 }
@@ -102,5 +102,5 @@ func (s *Store) drop(sh *shard, hash uint64, e *entry) {
 	s.files.remove(e, rec.files)
 	rec.space.remove(e)
 	s.unlink(sh, hash, e)
-	s.budget.give(rec.holding())
+	s.capacity.give(rec.usage())
 }

@@ -11,7 +11,7 @@ import (
 // there are none, rather than going through the list once: a session that is
 // regenerated meanwhile changes its place in the list, but does not escape.
 func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
-	space := s.spaces.find(f.Namespace)
+	space := s.namespaces.find(f.Namespace)
 	if space == nil {
 		return 0, nil
 	}

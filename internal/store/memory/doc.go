@@ -1,5 +1,28 @@
 // Package memory is the store that keeps sessions in the process's memory.
 //
+// # Files
+//
+// In reading order:
+//
+//	store.go       the settings, New and Close
+//	entry.go       sessions as the store keeps them
+//	shard.go       a shard, and hashtable.go how it finds entries
+//	create.go      Create and Revive, and one file for each other operation:
+//	               read.go, swap.go, touch.go, regenerate.go, delete.go,
+//	               clear.go, list.go, count.go, namespaces.go, files.go,
+//	               sweep.go, stats.go, identity.go, snapshot.go
+//	change.go      what the operations have in common
+//	grace.go       where a regenerated key leads
+//	tombstones.go  the keys of sessions that are gone
+//	lifelimit.go   the longest life of sessions
+//	index.go       the order of lists
+//	capacity.go    what is stored, and its limits
+//	evict.go       evictions, and class.go which sessions go first
+//	heap.go        the heaps by expiry and by last use
+//	events.go      Follow
+//	restore.go     filling a store with what another one kept, and recency.go
+//	               the order of uses for it
+//
 // # Reading without a global lock
 //
 // Sessions are spread over 256 shards by a seeded hash of their key. A read
@@ -10,8 +33,8 @@
 //
 // # Exact LRU
 //
-// Which session was used least recently is worked out when somebody has to go,
-// not when somebody is used. Each shard has heaps of its entries, ordered by
+// Which session was used least recently is worked out when one has to go, not when
+// one is used. Each shard has heaps of its entries, ordered by
 // the tick that the heap last saw of each. An entry's own tick only grows, so
 // what the heap has seen is a lower bound of it. To find the shard's least
 // recently used entry, the tick at the top is compared with the entry's own:
@@ -23,14 +46,14 @@
 // An eviction takes the shard with the smallest bound, locks it, settles its
 // top, and evicts it if no other shard's bound is smaller at that moment;
 // otherwise it looks again. While the shard is locked nobody uses the victim.
-// Every entry elsewhere has a tick at or above its shard's bound; and whoever
-// adds an entry lowers the bound where need be before taking the entry's tick,
+// Every entry elsewhere has a tick at or above its shard's bound; and adding
+// an entry lowers the bound where need be before it takes the entry's tick,
 // so an entry that the bounds do not show yet gets a later tick than the
 // victim's. So the victim is the least recently used session of the store, for
 // any number of goroutines. Evictions take turns; readers never wait for one
 // longer than for a writer of the same shard.
 //
-// A session that nobody asked for (schema.Session.Disposable) has its ticks from
+// A session without a request for it (schema.Session.Disposable) has its ticks from
 // a clock of its own, which stays below all others, until it is written to. So
 // such sessions go first, by the same rules.
 //
@@ -47,8 +70,8 @@
 //
 // A read that is its session's second use takes its shard's lock for writing, and
 // moves it; no later read does. An item in a heap whose entry has become another
-// class's stands for nothing there. Whoever moves an entry lowers the bound of the
-// heap that it comes to, and takes its tick after that, as for a new entry.
+// class's is stale there. Moving an entry lowers the bound of the heap that it comes
+// to, and takes its tick after that, as for a new entry.
 //
 // Under the policy TTL the same is done with deadlines in the place of ticks, and
 // visitors' sessions are one class, since uses are not known.
@@ -68,16 +91,16 @@
 //
 // # Locks
 //
-// In this order, each optional: Store.room; then one shard, or two in the order
+// In this order, each optional: Store.evicting; then one shard, or two in the order
 // of their numbers; then one of the leaves: a namespace, the namespaces, the
-// file index, the budget, a shard's graces, the log of events. No lock is held
+// file index, the capacity, a shard's graces, the log of events. No lock is held
 // while another package is called, but for Options.OnEvent, nor for longer than
 // one batch.
 //
 // # Events
 //
-// Whoever changes a session says so while its shard is still locked, so that
-// the events of one session are in the order of what happened to it. They go
+// Events are published while the session's shard is still locked, so that those of
+// one session are in the order of its changes. They go
 // into a backend.EventLog, from which followers copy them: a slow one loses
 // events, and holds up nobody.
 //

@@ -2,11 +2,11 @@ package memory
 
 import "session-api/internal/store/backend"
 
-// table finds entries by key: a hash table with linear probing. It is here
+// hashTable finds entries by key: a hash table with linear probing. It is here
 // because it takes half the memory of a map, which would have to hold the keys
 // or their full hashes: this one holds 32 bits of each hash to tell entries
 // apart, and the entry's own document has the key.
-type table struct {
+type hashTable struct {
 	tags    []uint32 // 0 marks a free place
 	entries []*entry
 	n       int
@@ -18,9 +18,9 @@ func tag(hash uint64) uint32 { return uint32(hash) | 1 } //nolint:gosec // cut o
 
 // home is where an entry of the tag stands if nothing is in its way. Tags are
 // spread over any number of places, so that a table need not grow twofold.
-func (t *table) home(tag uint32) int { return int(uint64(tag) * uint64(len(t.tags)) >> 32) }
+func (t *hashTable) home(tag uint32) int { return int(uint64(tag) * uint64(len(t.tags)) >> 32) }
 
-func (t *table) next(i int) int {
+func (t *hashTable) next(i int) int {
 	if i++; i < len(t.tags) {
 		return i
 	}
@@ -28,7 +28,7 @@ func (t *table) next(i int) int {
 }
 
 // find returns the entry of the key, nil where there is none.
-func (t *table) find(hash uint64, key backend.Key) *entry {
+func (t *hashTable) find(hash uint64, key backend.Key) *entry {
 	if t.n == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func (t *table) find(hash uint64, key backend.Key) *entry {
 }
 
 // put adds an entry whose key is not in the table.
-func (t *table) put(hash uint64, e *entry) {
+func (t *hashTable) put(hash uint64, e *entry) {
 	if t.n+1 > len(t.tags)/5*4 {
 		t.resize(t.n*5/4*5/4 + 10)
 	}
@@ -51,7 +51,7 @@ func (t *table) put(hash uint64, e *entry) {
 }
 
 // place puts an entry into the first free place from its home on.
-func (t *table) place(tag uint32, e *entry) {
+func (t *hashTable) place(tag uint32, e *entry) {
 	i := t.home(tag)
 	for t.tags[i] != 0 {
 		i = t.next(i)
@@ -61,7 +61,7 @@ func (t *table) place(tag uint32, e *entry) {
 
 // drop removes e. It closes the gap, so that no search ends there too early:
 // an entry behind it moves up unless its home lies between.
-func (t *table) drop(hash uint64, e *entry) {
+func (t *hashTable) drop(hash uint64, e *entry) {
 	gap := t.home(tag(hash))
 	for t.entries[gap] != e {
 		gap = t.next(gap)
@@ -81,7 +81,7 @@ func (t *table) drop(hash uint64, e *entry) {
 }
 
 // between reports whether home lies after gap and not after i, going round.
-func (t *table) between(gap, home, i int) bool {
+func (t *hashTable) between(gap, home, i int) bool {
 	if gap <= i {
 		return gap < home && home <= i
 	}
@@ -89,7 +89,7 @@ func (t *table) between(gap, home, i int) bool {
 }
 
 // resize moves the entries to a table of that many places.
-func (t *table) resize(places int) {
+func (t *hashTable) resize(places int) {
 	old := *t
 	t.tags, t.entries = make([]uint32, places), make([]*entry, places)
 	for i, tag := range old.tags {

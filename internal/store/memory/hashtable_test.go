@@ -25,7 +25,7 @@ func TestTable(t *testing.T) {
 			func(n int) uint64 { return 0xffff_ffff - uint64(n%5) },
 			func(n int) uint64 { return uint64(n) * 0x9e37_79b9_7f4a_7c15 },
 		}).Draw(rt, "hashes")
-		var table table
+		var table hashTable
 		want := map[int]*entry{}
 		for range rapid.IntRange(0, 400).Draw(rt, "steps") {
 			n := rapid.IntRange(0, 150).Draw(rt, "n")
@@ -36,8 +36,8 @@ func TestTable(t *testing.T) {
 				continue
 			}
 			want[n] = newEntry(&record{
-				doc:   []byte(`{"id":"` + key.ID + `"`),
-				terms: &terms{life: &life{space: space}},
+				doc:     []byte(`{"id":"` + key.ID + `"`),
+				details: &details{common: &common{space: space}},
 			})
 			table.put(hashes(n), want[n])
 		}

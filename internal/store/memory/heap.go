@@ -8,8 +8,8 @@ import (
 // never is above every tick and every time.
 const never = math.MaxInt64
 
-// bounds are what the shards publish of one kind of queue: nothing in the
-// shard's queue is below its bound. never stands for an empty queue.
+// bounds are what the shards publish of one kind of heap: nothing in the shard's
+// heap is below its bound. never stands for an empty heap.
 type bounds [shardCount]atomic.Int64
 
 // min returns the smallest bound.
@@ -36,23 +36,23 @@ func (b *bounds) first() (shard int, lowest int64) {
 // are half as many levels as with two.
 const fan = 4
 
-// queue orders a shard's entries by a value, smallest first. It is guarded by
+// lazyHeap orders a shard's entries by a value, smallest first. It is guarded by
 // the shard.
 //
 // It is a heap of items, each with the value that it last saw. An entry's value
-// may grow, and an entry may end, without it being told: that shows when the
+// may grow, and an entry may end, without the heap being updated: that shows when the
 // item has come to the top. So an item's value is at or below its entry's; where
-// it is above, the entry has another item, because moved says when a value falls.
-// Entries know nothing of their items: to keep that up would be most of what a
-// queue costs, because entries lie all over the memory.
-type queue struct {
+// it is above, the entry has another item, because lowered is called when a value
+// falls. Entries have no reference to their items: to keep that up would be most of what a
+// heap costs, because entries lie all over the memory.
+type lazyHeap struct {
 	items []item
 	// ticks are those of the items, where these order equal values.
 	ticks []int64
 	ties  bool
 	// byUse: the value is the tick of the last use, otherwise the deadline.
 	byUse bool
-	// class is whose entries are in the queue. One that has become another's
+	// class is whose entries are in the heap. One that has become another's
 	// counts as ended here.
 	class class
 	// entries is how many there are; there may be more items.
@@ -70,15 +70,15 @@ type item struct {
 
 // value returns an entry's value, with the tick that orders equal ones; false
 // if it has ended.
-func (q *queue) value(e *entry) (at, tick int64, ok bool) {
+func (h *lazyHeap) value(e *entry) (at, tick int64, ok bool) {
 	rec := e.rec.Load()
-	if rec == nil || e == q.spared || q.class != e.class && q.class != anyClass {
+	if rec == nil || e == h.spared || h.class != e.class && h.class != anyClass {
 		return 0, 0, false
 	}
-	if q.byUse {
+	if h.byUse {
 		return e.used.Load(), 0, true
 	}
-	if q.ties {
+	if h.ties {
 		tick = e.used.Load()
 	}
 	return rec.expires, tick, true
@@ -86,171 +86,171 @@ func (q *queue) value(e *entry) (at, tick int64, ok bool) {
 
 // announce lowers the bound to at, for an entry that is about to come in or to
 // move there.
-func (q *queue) announce(at int64) {
-	if at < q.bound.Load() {
-		q.bound.Store(at)
+func (h *lazyHeap) announce(at int64) {
+	if at < h.bound.Load() {
+		h.bound.Store(at)
 	}
 }
 
-// publish sets the bound to what the queue now starts with.
-func (q *queue) publish() {
+// publish sets the bound to what the heap now starts with.
+func (h *lazyHeap) publish() {
 	at := int64(never)
-	if len(q.items) > 0 {
-		at = q.items[0].at
+	if len(h.items) > 0 {
+		at = h.items[0].at
 	}
-	if q.bound.Load() != at {
-		q.bound.Store(at)
+	if h.bound.Load() != at {
+		h.bound.Store(at)
 	}
 }
 
-// push adds e, which is not in the queue.
-func (q *queue) push(e *entry) {
-	q.entries++
-	q.moved(e)
+// push adds e, which is not in the heap.
+func (h *lazyHeap) push(e *entry) {
+	h.entries++
+	h.lowered(e)
 }
 
-// moved must be called when the value of e has fallen.
-func (q *queue) moved(e *entry) {
-	at, tick, _ := q.value(e)
-	q.items = append(q.items, item{})
-	if q.ties {
-		q.ticks = append(q.ticks, 0)
+// lowered must be called when the value of e has fallen.
+func (h *lazyHeap) lowered(e *entry) {
+	at, tick, _ := h.value(e)
+	h.items = append(h.items, item{})
+	if h.ties {
+		h.ticks = append(h.ticks, 0)
 	}
-	q.up(len(q.items)-1, item{at, e}, tick)
-	q.publish()
+	h.up(len(h.items)-1, item{at, e}, tick)
+	h.publish()
 }
 
 // ended must be called when one of the entries has, or is of another class now.
-func (q *queue) ended() {
-	if q.entries--; q.entries == 0 {
-		q.items, q.ticks = nil, nil
-		q.publish()
+func (h *lazyHeap) ended() {
+	if h.entries--; h.entries == 0 {
+		h.items, h.ticks = nil, nil
+		h.publish()
 	}
 }
 
-// wasteful reports whether there are many items that stand for nothing.
-func (q *queue) wasteful() bool { return len(q.items) > q.entries+q.entries/4+32 }
+// sparse reports whether many items are stale.
+func (h *lazyHeap) sparse() bool { return len(h.items) > h.entries+h.entries/4+32 }
 
-// tidy makes the queue anew where it is wasteful.
-func (q *queue) tidy(entries []*entry) {
-	if q.wasteful() {
-		q.renew(entries)
+// compact rebuilds the heap if it is sparse.
+func (h *lazyHeap) compact(entries []*entry) {
+	if h.sparse() {
+		h.rebuild(entries)
 	}
 }
 
-// renew makes the queue anew from those of its shard's entries that belong here.
-func (q *queue) renew(entries []*entry) {
-	q.items, q.ticks = make([]item, 0, q.entries+q.entries/8), nil
+// rebuild fills the heap from those of its shard's entries that belong here.
+func (h *lazyHeap) rebuild(entries []*entry) {
+	h.items, h.ticks = make([]item, 0, h.entries+h.entries/8), nil
 	for _, e := range entries {
 		if e == nil {
 			continue
 		}
-		if at, tick, ok := q.value(e); ok {
-			q.items = append(q.items, item{at, e})
-			if q.ties {
-				q.ticks = append(q.ticks, tick)
+		if at, tick, ok := h.value(e); ok {
+			h.items = append(h.items, item{at, e})
+			if h.ties {
+				h.ticks = append(h.ticks, tick)
 			}
 		}
 	}
-	for i := (len(q.items) - 2) / fan; i >= 0 && len(q.items) > 1; i-- {
-		q.down(i, q.items[i], q.tick(i))
+	for i := (len(h.items) - 2) / fan; i >= 0 && len(h.items) > 1; i-- {
+		h.down(i, h.items[i], h.tick(i))
 	}
-	q.publish()
+	h.publish()
 }
 
-// settle makes the top right, and publishes it.
-func (q *queue) settle() {
-	for len(q.items) > 0 && q.right(0) {
+// settle updates items until the top is right, and publishes it.
+func (h *lazyHeap) settle() {
+	for len(h.items) > 0 && h.fix(0) {
 	}
-	q.publish()
+	h.publish()
 }
 
-// right sets the item at i right and reports whether it was not. One that stands
-// for nothing goes if it is at the top, and stays elsewhere.
-func (q *queue) right(i int) bool {
-	it := q.items[i]
-	at, tick, ok := q.value(it.e)
+// fix updates the item at i, and reports whether it had to. A stale one is removed
+// if it is at the top, and stays elsewhere.
+func (h *lazyHeap) fix(i int) bool {
+	it := h.items[i]
+	at, tick, ok := h.value(it.e)
 	switch {
-	case ok && at == it.at && tick == q.tick(i):
+	case ok && at == it.at && tick == h.tick(i):
 		return false
-	case ok && (at > it.at || at == it.at && tick > q.tick(i)):
-		q.down(i, item{at, it.e}, tick)
+	case ok && (at > it.at || at == it.at && tick > h.tick(i)):
+		h.down(i, item{at, it.e}, tick)
 		return true
 	case i > 0:
 		return false
 	}
-	last := len(q.items) - 1
-	moved, tick := q.items[last], q.tick(last)
-	q.items[last] = item{}
-	q.items = q.items[:last]
-	if q.ties {
-		q.ticks = q.ticks[:last]
+	last := len(h.items) - 1
+	moved, tick := h.items[last], h.tick(last)
+	h.items[last] = item{}
+	h.items = h.items[:last]
+	if h.ties {
+		h.ticks = h.ticks[:last]
 	}
 	if last > 0 {
-		q.down(0, moved, tick)
+		h.down(0, moved, tick)
 	}
 	return true
 }
 
 // tick returns that of the item at i; 0 where ticks do not matter.
-func (q *queue) tick(i int) int64 {
-	if !q.ties {
+func (h *lazyHeap) tick(i int) int64 {
+	if !h.ties {
 		return 0
 	}
-	return q.ticks[i]
+	return h.ticks[i]
 }
 
 // before reports whether the item at i comes before the value.
-func (q *queue) before(i int, at, tick int64) bool {
-	if q.items[i].at != at || !q.ties {
-		return q.items[i].at < at
+func (h *lazyHeap) before(i int, at, tick int64) bool {
+	if h.items[i].at != at || !h.ties {
+		return h.items[i].at < at
 	}
-	return q.ticks[i] < tick
+	return h.ticks[i] < tick
 }
 
 // up puts the item at i, or where it belongs above.
-func (q *queue) up(i int, it item, tick int64) {
+func (h *lazyHeap) up(i int, it item, tick int64) {
 	for i > 0 {
 		parent := (i - 1) / fan
-		if q.before(parent, it.at, tick) {
+		if h.before(parent, it.at, tick) {
 			break
 		}
-		q.place(i, q.items[parent], q.tick(parent))
+		h.place(i, h.items[parent], h.tick(parent))
 		i = parent
 	}
-	q.place(i, it, tick)
+	h.place(i, it, tick)
 }
 
 // down puts the item at i, or where it belongs below.
-func (q *queue) down(i int, it item, tick int64) {
+func (h *lazyHeap) down(i int, it item, tick int64) {
 	for {
-		child := q.firstChild(i)
-		if child < 0 || !q.before(child, it.at, tick) {
+		child := h.firstChild(i)
+		if child < 0 || !h.before(child, it.at, tick) {
 			break
 		}
-		q.place(i, q.items[child], q.tick(child))
+		h.place(i, h.items[child], h.tick(child))
 		i = child
 	}
-	q.place(i, it, tick)
+	h.place(i, it, tick)
 }
 
 // firstChild returns the child of i that comes first, -1 where it has none.
-func (q *queue) firstChild(i int) int {
+func (h *lazyHeap) firstChild(i int) int {
 	child := fan*i + 1
-	if child >= len(q.items) {
+	if child >= len(h.items) {
 		return -1
 	}
-	for next := child + 1; next < min(fan*i+fan+1, len(q.items)); next++ {
-		if q.before(next, q.items[child].at, q.tick(child)) {
+	for next := child + 1; next < min(fan*i+fan+1, len(h.items)); next++ {
+		if h.before(next, h.items[child].at, h.tick(child)) {
 			child = next
 		}
 	}
 	return child
 }
 
-func (q *queue) place(i int, it item, tick int64) {
-	q.items[i] = it
-	if q.ties {
-		q.ticks[i] = tick
+func (h *lazyHeap) place(i int, it item, tick int64) {
+	h.items[i] = it
+	if h.ties {
+		h.ticks[i] = tick
 	}
 }

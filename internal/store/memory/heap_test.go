@@ -56,16 +56,16 @@ func TestQueuesOfChangingSessions(t *testing.T) {
 			}
 			for i := range s.shards {
 				sh := &s.shards[i]
-				requireRight(rt, &sh.ends, sh)
-				for c := range sh.orders {
-					requireRight(rt, &sh.orders[c], sh)
+				requireRight(rt, &sh.expiry, sh)
+				for c := range sh.eviction {
+					requireRight(rt, &sh.eviction[c], sh)
 				}
 			}
 		}))
 	}
 }
 
-func requireRight(t *rapid.T, q *queue, sh *shard) {
+func requireRight(t *rapid.T, q *lazyHeap, sh *shard) {
 	require.LessOrEqual(t, len(q.items), q.entries+q.entries/4+32)
 	q.settle()
 	its := 0
@@ -100,7 +100,7 @@ func TestQueueIsRenewed(t *testing.T) {
 		got, err := s.Swap(ctx, now, sess, next)
 		require.NoError(t, err)
 		sess = got
-		require.LessOrEqual(t, len(sh.ends.items), 1+32)
+		require.LessOrEqual(t, len(sh.expiry.items), 1+32)
 	}
 	n, err := s.Sweep(ctx, sess.ExpiresAt)
 	require.NoError(t, err)

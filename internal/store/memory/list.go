@@ -41,7 +41,7 @@ func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backe
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
 		return backend.Page{}, err
 	}
-	space := s.spaces.find(q.Namespace)
+	space := s.namespaces.find(q.Namespace)
 	if space == nil {
 		return backend.Page{}, nil
 	}

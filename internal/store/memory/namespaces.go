@@ -22,7 +22,7 @@ type namespace struct {
 	refs atomic.Int64
 	// lastTerms are those that a session which was written lately has, or would
 	// have without its files.
-	lastTerms atomic.Pointer[terms]
+	lastDetails atomic.Pointer[details]
 
 	mu  sync.RWMutex
 	all index
@@ -169,5 +169,5 @@ func (n *namespace) scan(user string, after position, yield func(*entry, *record
 // Namespaces implements backend.Store. Among those that it names are some whose
 // last session has expired, or is just being created.
 func (s *Store) Namespaces(context.Context, time.Time) ([]string, error) {
-	return s.spaces.names(), nil
+	return s.namespaces.names(), nil
 }

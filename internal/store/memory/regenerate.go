@@ -16,9 +16,9 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	key, nextKey := old.Key(), next.Key()
 	hash, nextHash := s.hash(key), s.hash(nextKey)
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
-	space := s.spaces.acquire(nextKey.Namespace)
+	space := s.namespaces.acquire(nextKey.Namespace)
 	successor := newEntry(s.limited(pack(&next, space)))
-	err := s.withRoom(ctx, now, &key, func() error {
+	err := s.withCapacity(ctx, now, &key, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {
@@ -33,7 +33,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		rec := successor.rec.Load()
 		successor.class = s.classOf(rec, e.class == served, true) // this is a use
 		s.announce(nextSh, rec, successor.class)
-		if err := s.budget.take(was.holding(), rec.holding(), next.Trusted); err != nil {
+		if err := s.capacity.take(was.usage(), rec.usage(), next.Trusted); err != nil {
 			nextSh.publish()
 			return err
 		}
@@ -44,9 +44,9 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		s.files.remove(e, was.files)
 		was.space.move(e, space, successor)
 		s.unlink(sh, hash, e)
-		s.bury(sh, hash, now.UnixMilli())
+		s.setTombstone(sh, hash, now.UnixMilli())
 		if graceUntil.After(now) && rec.user == was.user {
-			s.lead(sh, key, nextSh, nextHash, successor, graceUntil.UnixMilli())
+			s.setGrace(sh, key, nextSh, nextHash, successor, graceUntil.UnixMilli())
 		}
 		s.emitRegenerated(now.UnixMilli(), key.ID, nextKey, rec)
 		return nil

@@ -14,15 +14,15 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error)
 		return backend.Stats{}, err
 	}
 	st := backend.Stats{
-		MaxEntries:  s.budget.limit.entries,
+		MaxEntries:  s.capacity.limit.entries,
 		Sets:        s.sets.Load(),
 		Deletes:     s.deletes.Load(),
 		Evictions:   s.evictions.Load(),
 		Expirations: s.expirations.Load(),
 		Reserved:    s.reserved.Load(),
 	}
-	all := s.budget.taken()
-	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.budget.exceeded(all)
+	all := s.capacity.taken()
+	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.capacity.exceeded(all)
 	for i := range s.shards {
 		st.Hits += s.shards[i].hits.Load()
 		st.Misses += s.shards[i].misses.Load()

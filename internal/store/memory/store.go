@@ -60,26 +60,26 @@ const (
 
 // Store is a backend.Store.
 type Store struct {
-	shards   [shardCount]shard
-	firsts   [classes]bounds // by shard, of shard.orders
-	nextEnds bounds          // by shard, of shard.ends
+	shards         [shardCount]shard
+	evictionBounds [classes]bounds // by shard, of shard.eviction
+	expiryBounds   bounds          // by shard, of shard.expiry
 	// population is how many entries each class has.
 	population [classes]atomic.Int64
 
 	policy Policy
 	seed   maphash.Seed
 
-	// room is held by who makes room: one at a time.
-	room   sync.Mutex
-	budget budget
+	// evicting is held while something is evicted: one eviction at a time.
+	evicting sync.Mutex
+	capacity capacity
 
-	spaces namespaces
-	files  fileIndex
+	namespaces namespaces
+	files      fileIndex
 
-	events    *backend.EventLog
-	onEvent   func(backend.Event)
-	tombstone int64 // in ms; 0 for none
-	maxTombs  int   // of one shard
+	events        *backend.EventLog
+	onEvent       func(backend.Event)
+	tombstone     int64 // in ms; 0 for none
+	maxTombstones int   // of one shard
 
 	maxLife atomic.Int64 // in ms; 0 for no limit
 
@@ -100,16 +100,16 @@ var _ backend.Store = (*Store)(nil)
 // New returns an empty store.
 func New(opts Options) *Store {
 	s := &Store{
-		policy: opts.Policy,
-		seed:   maphash.MakeSeed(),
-		budget: newBudget(amount{int64(opts.MaxEntries), opts.MaxBytes}, opts.Reserve),
-		spaces: namespaces{byName: make(map[string]*namespace)},
-		files:  newFileIndex(),
+		policy:     opts.Policy,
+		seed:       maphash.MakeSeed(),
+		capacity:   newCapacity(amount{int64(opts.MaxEntries), opts.MaxBytes}, opts.Reserve),
+		namespaces: namespaces{byName: make(map[string]*namespace)},
+		files:      newFileIndex(),
 
-		events:    backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),
-		onEvent:   opts.OnEvent,
-		tombstone: opts.Tombstone.Milliseconds(),
-		maxTombs:  tombLimit(opts.MaxEntries),
+		events:        backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),
+		onEvent:       opts.OnEvent,
+		tombstone:     opts.Tombstone.Milliseconds(),
+		maxTombstones: tombstoneLimit(opts.MaxEntries),
 	}
 	switch {
 	case opts.MaxEntries == 0 && opts.MaxBytes == 0:
@@ -117,7 +117,7 @@ func New(opts Options) *Store {
 	case s.policy == "":
 		s.policy = LRU
 	}
-	s.budget.evicts = s.policy != None
+	s.capacity.evicts = s.policy != None
 	s.lowClock.Store(notYetUsed)
 	for i := range s.shards {
 		s.shards[i].init(i, s)
@@ -135,7 +135,7 @@ func (s *Store) Ping(context.Context) error { return nil }
 func (s *Store) Close() error { return nil }
 
 // hash spreads keys over the shards and within them. Its seed is random, so
-// nobody can choose keys that fall together.
+// that keys that collide cannot be chosen.
 func (s *Store) hash(key backend.Key) uint64 { return maphash.Comparable(s.seed, key) }
 
 // shardOf returns the shard of a key's hash.

@@ -19,7 +19,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	var got schema.Session
-	err := s.withRoom(ctx, now, &key, func() error {
+	err := s.withCapacity(ctx, now, &key, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
@@ -35,11 +35,11 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 			rec.expires = max(rec.expires, was.expires)
 		}
 		s.limited(rec)
-		if err := s.budget.take(was.holding(), rec.holding(), next.Trusted); err != nil {
+		if err := s.capacity.take(was.usage(), rec.usage(), next.Trusted); err != nil {
 			return err
 		}
 		if rec.user != was.user {
-			s.endLead(sh, e) // before a reader can see the other user
+			s.endGrace(sh, e) // before a reader can see the other user
 		}
 		s.replace(sh, e, was, rec)
 		got = rec.session(key.ID)
@@ -56,16 +56,16 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 // repack is pack for a session that was another record: what is as it was, they
 // share.
 func repack(s *schema.Session, was *record) *record {
-	user, birth, terms := was.user, was.birth, was.terms
+	user, life, details := was.user, was.life, was.details
 	if s.UserID != user {
-		user, birth = strings.Clone(s.UserID), s.Life
+		user, life = strings.Clone(s.UserID), s.Life
 	}
 	if !was.same(s) || !slices.Equal(s.Files, was.files) {
-		terms = was.space.termsOf(s)
-		share(terms.files, was.files)
+		details = was.space.detailsOf(s)
+		share(details.files, was.files)
 	}
-	rec := newRecord(s, user, terms)
-	rec.birth = birth
+	rec := newRecord(s, user, details)
+	rec.life = life
 	return rec
 }
 

@@ -11,20 +11,20 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// buried counts the tombstones, and the places that they take.
-func buried(s *Store) (tombs, places int) {
+// tombstoneError counts the tombstones, and the places that they take.
+func tombstoneError(s *Store) (tombstones, places int) {
 	for i := range s.shards {
-		tombs += len(s.shards[i].tombs.until)
-		places += len(s.shards[i].tombs.order)
+		tombstones += len(s.shards[i].tombstones.until)
+		places += len(s.shards[i].tombstones.order)
 	}
-	return tombs, places
+	return tombstones, places
 }
 
 func TestTombstonesAreBounded(t *testing.T) {
 	ctx, now := t.Context(), time.Now()
 
 	t.Run("in number, the first being forgotten first", func(t *testing.T) {
-		var ts tombs
+		var ts tombstones
 		for n := range uint64(10) {
 			ts.set(n, 100, 4)
 			assert.LessOrEqual(t, len(ts.until), 4)
@@ -36,10 +36,10 @@ func TestTombstonesAreBounded(t *testing.T) {
 	})
 
 	t.Run("one key takes the place of one", func(t *testing.T) {
-		var ts tombs
+		var ts tombstones
 		ts.set(1, 100, 4)
 		for n := range int64(1000) {
-			ts.lift(2)
+			ts.clear(2)
 			ts.set(2, 100+n, 4)
 			require.LessOrEqual(t, len(ts.order), 8)
 			require.True(t, ts.has(2, 99+n))
@@ -50,10 +50,10 @@ func TestTombstonesAreBounded(t *testing.T) {
 	})
 
 	t.Run("what was lifted stays lifted", func(t *testing.T) {
-		var ts tombs
-		ts.lift(1)
+		var ts tombstones
+		ts.clear(1)
 		ts.set(1, 100, 4)
-		ts.lift(1)
+		ts.clear(1)
 		assert.False(t, ts.has(1, 0))
 		ts.set(1, 200, 4)
 		ts.sweep(100)
@@ -61,9 +61,9 @@ func TestTombstonesAreBounded(t *testing.T) {
 	})
 
 	t.Run("by the limit of sessions", func(t *testing.T) {
-		assert.InDelta(t, 100_000, tombLimit(1)*shardCount, shardCount)
-		assert.InDelta(t, 400_000, tombLimit(100_000)*shardCount, shardCount)
-		assert.Greater(t, tombLimit(0), tombLimit(1))
+		assert.InDelta(t, 100_000, tombstoneLimit(1)*shardCount, shardCount)
+		assert.InDelta(t, 400_000, tombstoneLimit(100_000)*shardCount, shardCount)
+		assert.Greater(t, tombstoneLimit(0), tombstoneLimit(1))
 	})
 
 	t.Run("in time, whether swept or not", func(t *testing.T) {
@@ -78,14 +78,14 @@ func TestTombstonesAreBounded(t *testing.T) {
 		for n := range 5 {
 			end(now.Add(time.Duration(n) * time.Minute))
 		}
-		tombs, places := buried(s)
-		assert.Less(t, tombs, 2000)
-		assert.Equal(t, tombs, places)
+		tombstones, places := tombstoneError(s)
+		assert.Less(t, tombstones, 2000)
+		assert.Equal(t, tombstones, places)
 		now := now.Add(5 * time.Minute)
 		_, err := s.Sweep(ctx, now)
 		require.NoError(t, err)
-		tombs, places = buried(s)
-		assert.Zero(t, tombs)
+		tombstones, places = tombstoneError(s)
+		assert.Zero(t, tombstones)
 		assert.Zero(t, places)
 	})
 
@@ -101,7 +101,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 		}
 		_, err := s.Clear(ctx, now, backend.Filter{Namespace: "shop"})
 		require.NoError(t, err)
-		tombs, places := buried(s)
-		assert.Zero(t, tombs+places)
+		tombstones, places := tombstoneError(s)
+		assert.Zero(t, tombstones+places)
 	})
 }

@@ -37,15 +37,15 @@ func (s *Store) Touch(_ context.Context, now time.Time, key backend.Key, until t
 // decides over evictions, and a write counts among equal deadlines.
 func (s *Store) requeue(sh *shard, e *entry, was, expires int64) {
 	if s.policy == TTL {
-		sh.orders[e.class].announce(expires)
+		sh.eviction[e.class].announce(expires)
 		e.use(s.clock.Add(1))
 	}
 	if expires >= was {
 		return
 	}
-	sh.ends.moved(e)
+	sh.expiry.lowered(e)
 	if s.policy == TTL {
-		sh.orders[e.class].moved(e)
+		sh.eviction[e.class].lowered(e)
 	}
-	sh.tidy()
+	sh.compact()
 }

@@ -78,7 +78,7 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 	const doing = "adopting a session"
 	name := s.keys.Session(key)
 	for try := 0; ; try++ {
-		a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Read, Keys: []string{name, format.Grace(name)}, Args: []string{millis(now)}})
+		a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Read, Keys: []string{name}, Args: []string{millis(now)}})
 		if err != nil {
 			return err
 		}
