@@ -60,8 +60,8 @@ func (p *post) received() []string {
 	return p.got
 }
 
-// startOutbox returns an outbox whose way is blocked, and how to end it.
-func startOutbox(t *testing.T) (o *eventQueue, p *post, end func()) {
+// startQueue returns an event queue whose way is blocked, and how to end it.
+func startQueue(t *testing.T) (o *eventQueue, p *post, end func()) {
 	t.Helper()
 	p = newPost()
 	o = newEventQueue(p.send)
@@ -74,8 +74,8 @@ func startOutbox(t *testing.T) (o *eventQueue, p *post, end func()) {
 	}
 }
 
-func TestOutboxKeepsTheOrder(t *testing.T) {
-	o, p, end := startOutbox(t)
+func TestEventQueueKeepsTheOrder(t *testing.T) {
+	o, p, end := startQueue(t)
 	const many = 3*publishBatch + 1
 	var want []string
 	for n := range many {
@@ -89,8 +89,8 @@ func TestOutboxKeepsTheOrder(t *testing.T) {
 	assert.Len(t, p.received(), many, "nothing twice")
 }
 
-func TestOutboxSendsWhatIsLeft(t *testing.T) {
-	o, p, end := startOutbox(t)
+func TestEventQueueSendsWhatIsLeft(t *testing.T) {
+	o, p, end := startQueue(t)
 	p.unblock()
 	for n := range 5000 {
 		o.add([]string{strconv.Itoa(n)})
@@ -100,8 +100,8 @@ func TestOutboxSendsWhatIsLeft(t *testing.T) {
 }
 
 // Nobody waits for a way that is blocked, and what waits there is bounded.
-func TestOutboxThatOverflows(t *testing.T) {
-	o, p, end := startOutbox(t)
+func TestEventQueueThatOverflows(t *testing.T) {
+	o, p, end := startQueue(t)
 	for range 3 * maxQueuedEvents {
 		o.add([]string{"early"})
 	}
@@ -119,8 +119,8 @@ func TestOutboxThatOverflows(t *testing.T) {
 	end()
 }
 
-func TestOutboxWhoseWayBreaks(t *testing.T) {
-	o, p, end := startOutbox(t)
+func TestEventQueueWhoseWayBreaks(t *testing.T) {
+	o, p, end := startQueue(t)
 	p.breaks(true)
 	p.unblock()
 	o.add([]string{"early"})
@@ -135,8 +135,8 @@ func TestOutboxWhoseWayBreaks(t *testing.T) {
 	end() // in spite of it
 }
 
-func TestOutboxTurns(t *testing.T) {
-	o, _, _ := startOutbox(t)
+func TestEventQueueTurns(t *testing.T) {
+	o, _, _ := startQueue(t)
 	done, err := o.lockKeys(t.Context(), "b", "a", "b")
 	require.NoError(t, err)
 	_, err = o.lockKeys(t.Context(), "c")
@@ -162,9 +162,9 @@ func TestOutboxTurns(t *testing.T) {
 	done()
 }
 
-// openWithOutbox opens a store that has an outbox as on a Cluster, but whose
+// openWithQueue opens a store that has an event queue as in a Cluster, but whose
 // way is p, on one server.
-func openWithOutbox(t *testing.T) (*Store, *post) {
+func openWithQueue(t *testing.T) (*Store, *post) {
 	t.Helper()
 	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{redistest.Start(t).Addr()}, Timeout: time.Second}})
 	require.NoError(t, err)
@@ -179,7 +179,7 @@ func openWithOutbox(t *testing.T) (*Store, *post) {
 // Whatever changes a session takes its turn, so that events are queued in the
 // order of the changes, and waits for nothing else.
 func TestChangesTakeTurns(t *testing.T) {
-	s, p := openWithOutbox(t)
+	s, p := openWithQueue(t)
 	now := schema.Now(time.Now())
 	sess := newSession(t, schema.NewID(), func(sess *schema.Session, _ *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt = now, now, now.Add(sess.TTL)
@@ -220,7 +220,7 @@ func TestChangesTakeTurns(t *testing.T) {
 
 // Who follows from now on does not hear of what was done here before.
 func TestFollowersComeAfterWhatIsQueued(t *testing.T) {
-	s, p := openWithOutbox(t)
+	s, p := openWithQueue(t)
 	client, err := s.client()
 	require.NoError(t, err)
 	s.events.add([]string{"early"})
