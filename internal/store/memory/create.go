@@ -8,7 +8,7 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// How add treats a session.
+// addition is how add treats a session.
 type addition int
 
 const (

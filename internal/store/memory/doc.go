@@ -27,7 +27,7 @@
 //
 // Sessions are spread over 256 shards by a seeded hash of their key. A read
 // takes the read lock of one shard, finds the entry, writes the next tick of a
-// logical clock into it, and takes the entry's record, which nobody changes:
+// logical clock into it, and takes the entry's record, which never changes:
 // every write replaces it as a whole. Nothing is moved, nothing is allocated,
 // and the only word that all readers share is the clock.
 //
@@ -45,7 +45,7 @@
 //
 // An eviction takes the shard with the smallest bound, locks it, settles its
 // top, and evicts it if no other shard's bound is smaller at that moment;
-// otherwise it looks again. While the shard is locked nobody uses the victim.
+// otherwise it looks again. While the shard is locked the victim is not used.
 // Every entry elsewhere has a tick at or above its shard's bound; and adding
 // an entry lowers the bound where need be before it takes the entry's tick,
 // so an entry that the bounds do not show yet gets a later tick than the
@@ -102,7 +102,7 @@
 // Events are published while the session's shard is still locked, so that those of
 // one session are in the order of its changes. They go
 // into a backend.EventLog, from which followers copy them: a slow one loses
-// events, and holds up nobody.
+// events, and delays no change.
 //
 // # Tombstones
 //

@@ -13,7 +13,7 @@ import (
 // maxBatch is how many sessions are handled in one round trip at most.
 const maxBatch = 256
 
-// stream is the part of an index by age whose ids have one form: in order, as
+// ageRange is the part of an index by age whose ids have one form: in order, as
 // the whole index is not.
 type ageRange struct {
 	key, namespace string
@@ -23,24 +23,24 @@ type ageRange struct {
 	ended          bool
 }
 
-// aged is an entry that was read from an index by age, with its member there.
+// ageMember is an entry that was read from an index by age, with its member there.
 type ageMember struct {
 	format.Entry
 	index, member string
 }
 
-// ages merges the streams of an index by age.
+// ageScan merges the ranges of an index by age.
 type ageScan struct {
 	store   *Store
 	client  rueidis.Client
 	after   format.Position // nothing up to it is returned
-	streams []*ageRange
-	chunk   int // how much of a stream is read at once
+	ranges []*ageRange
+	chunk   int // how much of a range is read at once
 	// broken are members, by key, that no store wrote.
 	broken staleMembers
 }
 
-// stale are members, by the key of their index, that lead nowhere.
+// staleMembers are members, by the key of their index, that lead nowhere.
 type staleMembers map[string][]string
 
 func (s staleMembers) add(key, member string) { s[key] = append(s[key], member) }
@@ -65,7 +65,7 @@ func (s *Store) scanNamespace(client rueidis.Client, namespace string, after for
 
 func (a *ageScan) add(key, namespace string) {
 	for _, form := range format.Forms {
-		a.streams = append(a.streams, &ageRange{key: key, namespace: namespace, form: form, from: a.after.From(form)})
+		a.ranges = append(a.ranges, &ageRange{key: key, namespace: namespace, form: form, from: a.after.From(form)})
 	}
 }
 
@@ -102,10 +102,10 @@ func (a *ageScan) next(ctx context.Context, n int) ([]candidate, error) {
 	}
 }
 
-// first returns the stream whose next entry comes first; nil at the end.
+// first returns the range whose next entry comes first; nil at the end.
 func (a *ageScan) first() *ageRange {
 	var first *ageRange
-	for _, st := range a.streams {
+	for _, st := range a.ranges {
 		if len(st.read) == 0 {
 			continue
 		}
@@ -116,12 +116,12 @@ func (a *ageScan) first() *ageRange {
 	return first
 }
 
-// fill reads more of the streams that nothing is left of.
+// fill reads more of the ranges that nothing is left of.
 func (a *ageScan) fill(ctx context.Context) error {
 	for {
 		var cmds []rueidis.Completed
 		var dry []*ageRange
-		for _, st := range a.streams {
+		for _, st := range a.ranges {
 			if len(st.read) == 0 && !st.ended {
 				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, st.form.End(), a.chunk))
 				dry = append(dry, st)
@@ -141,7 +141,7 @@ func (a *ageScan) fill(ctx context.Context) error {
 	}
 }
 
-// take adds members to a stream.
+// take adds members to a range.
 func (a *ageScan) take(st *ageRange, members []string) {
 	st.ended = len(members) < a.chunk
 	for _, member := range members {

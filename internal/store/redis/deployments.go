@@ -21,11 +21,11 @@ import (
 // errOverlap: another deployment has keys that this one takes for its own.
 var errOverlap = errors.New("another deployment uses the same keys")
 
-// tail is what may stand between two prefixes whose keys meet: a namespace of the
+// between is what may stand between two prefixes whose keys meet: a namespace of the
 // shorter one, the beginning of an id, or both.
 var between = regexp.MustCompile(`^(?:([a-z0-9-]{1,32}):)?[A-Za-z0-9_-]*$`)
 
-// above returns the shorter prefixes whose keys may be this one's, each with the
+// shorterPrefixes returns the shorter prefixes whose keys may be this one's, each with the
 // namespace that they would be in; empty for the default one.
 func shorterPrefixes(prefix string) (prefixes, namespaces []string) {
 	for end := 1; end < len(prefix); end++ {
@@ -36,7 +36,7 @@ func shorterPrefixes(prefix string) (prefixes, namespaces []string) {
 	return prefixes, namespaces
 }
 
-// below returns the longer prefixes whose sessions are, by their keys, sessions of
+// longerPrefixes returns the longer prefixes whose sessions are, by their keys, sessions of
 // that namespace.
 func longerPrefixes(prefix, namespace string) []string {
 	prefixes := []string{prefix + namespace + ":"}
@@ -46,8 +46,8 @@ func longerPrefixes(prefix, namespace string) []string {
 	return prefixes
 }
 
-// claim marks the store's key space as a deployment's, and returns errOverlap if
-// it is a part of that of another. Who comes first stays: of two that have shared
+// claimPrefix marks the store's key space as a deployment's, and returns errOverlap if
+// it is a part of that of another. The first deployment stays: of two that have shared
 // a server since before there were markers, neither is refused unless the other
 // has sessions among its own. What the server does not let the store's user look
 // at is left alone.
@@ -157,13 +157,13 @@ func (s *Store) anyExists(ctx context.Context, client rueidis.Client, keys []str
 	return found, nil
 }
 
-// names are a bounded set of names.
+// nameSet is a bounded set of names.
 type nameSet struct {
 	mu  sync.RWMutex
 	set map[string]struct{}
 }
 
-// maxNamesKept is how many names are remembered; more make it begin anew.
+// maxNamesKept is how many names a set has; it is emptied when it has more.
 const maxNamesKept = 4096
 
 func (n *nameSet) has(name string) bool {
