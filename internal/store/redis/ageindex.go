@@ -31,11 +31,11 @@ type ageMember struct {
 
 // ageScan merges the ranges of an index by age.
 type ageScan struct {
-	store   *Store
-	client  rueidis.Client
-	after   format.Position // nothing up to it is returned
+	store  *Store
+	client rueidis.Client
+	after  format.Position // nothing up to it is returned
 	ranges []*ageRange
-	chunk   int // how much of a range is read at once
+	chunk  int // how much of a range is read at once
 	// broken are members, by key, that no store wrote.
 	broken staleMembers
 }
