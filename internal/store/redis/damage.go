@@ -1,7 +1,7 @@
 package redis
 
 import (
-	"context" //nolint:gosec // compares what is stored with what was read, guards nothing
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"

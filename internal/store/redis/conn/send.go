@@ -26,7 +26,7 @@ func (c *Conn) Send(ctx context.Context, client rueidis.Client, cmds ...rueidis.
 		for i, result := range results {
 			if err := result.Error(); Refused(err) {
 				c.Heed(err)
-				again, at = append(again, cmds[i]), append(at, i) //nolint:gosec // there is a result for each command
+				again, at = append(again, cmds[i]), append(at, i)
 			}
 		}
 		if len(again) == 0 || Pause(ctx, try) != nil {

@@ -13,22 +13,22 @@ import (
 type Outcome int64
 
 const (
-	// Absent: there is no session.
+	// Absent means that there is no session.
 	Absent Outcome = iota
-	// Changed: it is not as the caller takes it to be.
+	// Changed means that it is not as the caller takes it to be.
 	Changed
-	// VersionNeeded: it is indexed by something else, so its entry has to be
+	// VersionNeeded means that it is indexed by something else, so its entry has to be
 	// written anew.
 	VersionNeeded
-	// Done: the script did what it is for.
+	// Done means that the script did what it is for.
 	Done
-	// Pending: there is a session that is about to become another's successor.
+	// Pending means that the session is about to become another's successor.
 	Pending
-	// Ended and Lapsed: the key has a tombstone, of a session that was ended, or
-	// that expired.
+	// Ended means that the key has the tombstone of a session that was ended.
 	Ended
+	// Lapsed means that the key has the tombstone of a session that expired.
 	Lapsed
-	// Full: what is left of the memory is reserved for others.
+	// Full means that what is left of the memory is reserved for others.
 	Full
 )
 
