@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"session-api/internal/cleanup"
 	"session-api/internal/config"
+	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
@@ -40,7 +41,7 @@ func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (back
 			err = fmt.Errorf("%s: %w", hint, err)
 		}
 		// Where logs are collected, standard error is often not.
-		logger.ErrorContext(ctx, "redis refuses to be used like this", "error", err)
+		logger.ErrorContext(ctx, "redis cannot be used with these settings", "error", err)
 		return nil, err
 	}
 	return kept, nil
@@ -122,22 +123,8 @@ func hintAt(err error) string {
 	return ""
 }
 
-// leasedSweep is a store that instances share: its Sweep takes a lease, so that one
-// of them sweeps at a time.
-type leasedSweep struct {
-	backend.Store
-	locker cleanup.Locker
-}
-
-// sweepLease is how long an instance that died holds the others up.
-const sweepLease = 10 * time.Second
-
-// Sweep does nothing while another instance sweeps.
-func (s leasedSweep) Sweep(ctx context.Context, now time.Time) (int, error) {
-	unlock, held, err := s.locker.Lock(ctx, "sweep", sweepLease)
-	if err != nil || !held {
-		return 0, err
-	}
-	defer unlock()
-	return s.Store.Sweep(ctx, now)
+// storedSessions returns the sessions of a store as they are: for commands, which
+// apply none of the service's rules.
+func storedSessions(kept backend.Store) *store.Sessions {
+	return store.NewSessions(kept, new(schema.Rules), store.Lifetimes{}, store.UserLimit{})
 }

@@ -63,7 +63,7 @@ func (e *endless) List(_ context.Context, _ time.Time, q backend.Query) (backend
 	return page, nil
 }
 
-func (e *endless) Create(context.Context, time.Time, schema.Session) error {
+func (e *endless) Create(context.Context, time.Time, schema.Session, ...backend.CreateOption) error {
 	e.look(1)
 	return nil
 }

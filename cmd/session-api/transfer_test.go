@@ -519,7 +519,7 @@ func TestTransfer_refusals(t *testing.T) {
 	}{
 		"export of memory":       {"export", nil, 1, []string{"export: SESSION_STORE is memory", "REDIS_URL"}},
 		"import into memory":     {"import -dry-run", []string{"SESSION_STORE", "memory"}, 1, []string{"import: SESSION_STORE is memory"}},
-		"a slip":                 {"export", []string{"REDIS_ULR", "redis://x"}, 1, []string{"REDIS_ULR is no setting, did you mean REDIS_URL?"}},
+		"a slip":                 {"export", []string{"REDIS_ULR", "redis://x"}, 1, []string{"REDIS_ULR is not a setting, did you mean REDIS_URL?"}},
 		"a bad setting":          {"export", []string{"REDIS_URL", "http://x", "PORT", "x"}, 1, []string{"REDIS_URL: "}},
 		"a bad size":             {"import", append(redisURL, "SESSION_MAX_BYTES", "1"), 1, []string{"SESSION_MAX_BYTES: "}},
 		"nobody there":           {"export", append(redisURL, "APP_ENV", "production", "PORT", "x"), 1, []string{"store unavailable"}},

@@ -43,6 +43,21 @@ func TestETagsOfOneURLTellSessionsApart(t *testing.T) {
 	other.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", second).problem(412, "precondition_failed")
 }
 
+// A proxy that joins or edits headers may leave empty elements in a list.
+func TestETagListsMayHaveEmptyElements(t *testing.T) {
+	c := start(t).client()
+	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
+	for _, list := range []string{", " + tag, tag + ",", `"a,b", ,, ` + tag + " ,\t", ",," + tag} {
+		c.do("GET", "/api/session", "", "If-None-Match", list).expect(304)
+		c.do("GET", "/api/session", "", "If-None-Match", strings.ReplaceAll(list, tag, `"other"`)).expect(200)
+		tag = c.do("PUT", "/api/session", `{}`, "If-Match", list).expect(200).Header.Get("ETag")
+	}
+	for _, none := range []string{"", ",", " , ", tag + tag, tag + " " + tag, "*, " + tag, tag + ", *"} {
+		c.do("GET", "/api/session", "", "If-None-Match", none).problem(400, "invalid_header")
+		c.do("PUT", "/api/session", `{}`, "If-Match", none).problem(400, "invalid_header")
+	}
+}
+
 func TestETagOfASuccessorIsItsOwn(t *testing.T) {
 	c := start(t).client()
 	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")

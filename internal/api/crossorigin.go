@@ -87,7 +87,7 @@ func (s *Server) noteStranger(w http.ResponseWriter, r *http.Request, origin str
 		origin = origin[:maxShownOrigin] + "…"
 	}
 	if s.hints.due(origin, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read answers nor change a session",
+		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read responses nor change a session",
 			"origin", token.Redact(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }

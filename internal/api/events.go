@@ -29,7 +29,7 @@ const (
 
 var contentTypeEvents = []string{"text/event-stream"}
 
-var errManyStreams = &problem{codeTooManyStreams, "This instance has as many event streams open as it may have. Try again later."}
+var errManyStreams = &problem{codeTooManyStreams, "This instance has reached the maximum number of event streams. Try again later."}
 
 // streamEvents sends what happens to sessions until one side ends it, in the
 // format of https://html.spec.whatwg.org/multipage/server-sent-events.html. HEAD

@@ -103,7 +103,7 @@ func (s *Server) noteHost(w http.ResponseWriter, r *http.Request) {
 		host = host[:maxShownHost] + "…"
 	}
 	if s.hints.due("host\x00"+host, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "request for a host that the service does not go by: name it in ALLOWED_HOSTS if it is one",
+		s.Logger.WarnContext(r.Context(), "request with an unknown Host: add it to ALLOWED_HOSTS if it is a name of the service",
 			"host", token.Redact(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }

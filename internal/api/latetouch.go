@@ -88,7 +88,7 @@ func (s *Server) touch(parent context.Context, now time.Time, sess *schema.Sessi
 	}()
 	res.sess, res.err = s.Sessions.MoveTo(ctx, now, sess, until)
 	if res.err != nil && !errors.Is(res.err, backend.ErrNotFound) && s.notices.due("touch", now) {
-		s.Logger.WarnContext(ctx, "deadlines of sessions that gateways ask about cannot be moved; they are let through", "error", res.err)
+		s.Logger.WarnContext(ctx, "authorization requests are admitted, but the deadlines of their sessions cannot be moved", "error", res.err)
 	}
 	return res
 }

@@ -40,11 +40,11 @@ func (f *faultyStore) failure() error {
 	return nil
 }
 
-func (f *faultyStore) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (f *faultyStore) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	if err := f.failure(); err != nil {
 		return err
 	}
-	return f.Store.Create(ctx, now, s)
+	return f.Store.Create(ctx, now, s, opts...)
 }
 
 func (f *faultyStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
@@ -166,10 +166,17 @@ func TestStats(t *testing.T) {
 	assert.Nil(t, after["cleanup"].(map[string]any)["lastRunAt"])
 }
 
+// sharedStore is a store that several instances share.
+type sharedStore struct{ backend.Store }
+
+func (sharedStore) Lock(context.Context, string, time.Duration) (unlock func(), held bool, err error) {
+	return func() {}, true, nil
+}
+
 // Where instances share a store, its figures say that they are not of this
 // one alone.
 func TestStatsOfASharedStore(t *testing.T) {
-	s := start(t, func(s *settings) { s.StoreIsShared = true })
+	s := start(t, func(s *settings) { s.store = sharedStore{s.store} })
 	assert.EqualValues(t, "cluster", s.client().do("GET", "/stats", "").expect(200).json()["scope"])
 }
 

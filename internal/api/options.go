@@ -11,7 +11,6 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
-	"session-api/internal/store/backend"
 )
 
 // Options are what a Server is made of. Sessions, Rules, Cleaner, Logger and
@@ -21,9 +20,6 @@ type Options struct {
 	Rules    *schema.Rules
 	Cleaner  Cleaner
 	Logger   *slog.Logger
-	// DataFile says how the file is that the store keeps sessions in; nil where it
-	// has none.
-	DataFile func() backend.FileStats
 	// Contract is the OpenAPI document, as it is served.
 	Contract []byte
 	// Readme is the README, as it is served.
@@ -78,12 +74,6 @@ type Options struct {
 	// IPv6 may add four times as many, and create four times as many sessions.
 	CreateBytesPerMinute int
 
-	// StoreIsShared: other instances keep their sessions there as well.
-	StoreIsShared bool
-
-	// Kept is what keeps the sessions, where Sessions have a store around it that
-	// does not say what else it can do; theirs by default.
-	Kept backend.Store
 	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
 	// any number.
 	BackupRate int64

@@ -29,7 +29,7 @@ func (e *ruleError) Unwrap() error { return &problem{codeInvalidRule, e.detail} 
 
 // errUnclearRule: a parameter like role stands behind a path, and it cannot be
 // told whether the gateway or its client wrote it.
-var errUnclearRule = &problem{codeRoleRequired, "A parameter like role stands behind a path, which the gateway may have appended with its client's query. Let the gateway ask /api/session/verify;session or ;role=… in front of the path."}
+var errUnclearRule = &problem{codeRoleRequired, "The query has a parameter such as role behind a path, which the gateway may have appended together with its client's query. Configure the gateway to use /api/session/verify;session or ;role=… in front of the path."}
 
 // ruleOf reads the rule of an authorization request. What counts is where it stands,
 // because gateways differ in what they add to the address that they were given:

@@ -77,7 +77,7 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		Evictions: st.Evictions, Expirations: st.Expirations,
 		HitRate: hitRate(st), UptimeMs: now.Sub(s.startedAt).Milliseconds(),
 	}
-	if s.StoreIsShared {
+	if s.Sessions.Shared() {
 		out.Scope = scopeCluster
 	}
 	if last, ok := s.Cleaner.Last(); ok {
@@ -88,8 +88,7 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	out.Cleanup.Status = s.Cleaner.Status()
-	if s.DataFile != nil {
-		file := s.DataFile()
+	if file, ok := s.Sessions.File(); ok {
 		out.File = fileStatsOf(&file)
 	}
 	return writeJSON(w, out)

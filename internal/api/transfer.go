@@ -24,9 +24,9 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	work := transfer.Export{Store: s.Sessions.Store, Now: s.Now}
+	work := transfer.Export{From: s.Sessions, Now: s.Now}
 	if q.Has("namespace") {
-		if work.Only, err = namespace(q); err != nil {
+		if work.Namespace, err = namespace(q); err != nil {
 			return err
 		}
 	}
@@ -84,8 +84,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMediaType(r, recordTypes); err != nil {
 		return err
 	}
-	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
-	work.Limits, _ = s.Kept.(backend.Limited)
+	work := transfer.Import{To: s.Sessions, Rules: s.Rules, Now: s.Now}
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
@@ -113,10 +112,10 @@ func stoppedImport(r *http.Request, err error, stored int64) error {
 		return r.Context().Err() // nobody waits for the answer
 	}
 	code, detail, fields := describe(at.Err)
-	if errors.Is(at.Err, transfer.ErrLongLine) {
+	if errors.Is(at.Err, transfer.ErrLineTooLong) {
 		code, detail = schema.CodeTooLarge, at.Err.Error()
 	}
-	if at.Cut {
+	if at.Truncated {
 		detail += "; it is the last line and does not end with a line break, so the file may have been cut off"
 	}
 	said := "Line %d: %s. Before it, %d sessions were stored."
@@ -124,7 +123,7 @@ func stoppedImport(r *http.Request, err error, stored int64) error {
 		said = "Line %d: %s. Before it, or at the same time, %d sessions were stored."
 	}
 	detail = fmt.Sprintf(said, at.Line, strings.TrimSuffix(detail, "."), stored)
-	if at.Bad {
+	if at.Invalid {
 		return &schema.Error{Code: code, Detail: detail, Fields: fields}
 	}
 	return fmt.Errorf("%w: %w", &problem{code, detail}, at)

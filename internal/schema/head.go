@@ -105,8 +105,8 @@ func DocUserID(doc []byte, head int) (id []byte, end int, ok bool) {
 	return nil, 0, false
 }
 
-// DocID returns the id that a document carries, nil if it does not start as a
-// document does. The bytes are the document's own.
+// DocID returns the id in a document, or nil if it does not start as a document
+// does. The bytes are the document's own.
 func DocID(doc []byte) []byte {
 	rest, ok := bytes.CutPrefix(doc, []byte(headID))
 	if !ok {
@@ -143,9 +143,9 @@ func parseTime(text string) (t time.Time, ok bool) {
 	return t, err == nil
 }
 
-// appendTime appends t as RFC 3339 in UTC with milliseconds, always timeLen
-// bytes for the years 0 to 9999. It is AppendFormat, which reads the layout
-// anew each time and takes longer than all else that a read puts together.
+// appendTime appends t as RFC 3339 in UTC with milliseconds, always timeLen bytes
+// for the years 0 to 9999. AppendFormat parses the layout each time and takes longer
+// than the rest of a read.
 func appendTime(dst []byte, t time.Time) []byte {
 	t = t.UTC()
 	year, month, day := t.Date()

@@ -1,9 +1,8 @@
-// Package schema holds the session document: what it looks like, how strictly
-// it is read, what a change does to it and which files it refers to.
+// Package schema defines the session document: its layout, how bodies are decoded
+// and validated, how a change is applied, and which files a document refers to.
 //
-// It knows nothing of HTTP, of stores or of the environment. A document is
-// parsed where it is changed, and otherwise handled as the JSON bytes that a
-// client gets.
+// It does not depend on HTTP, stores or the environment. A document is parsed only
+// where it is changed, and otherwise handled as the JSON bytes that a client gets.
 package schema
 
 import "time"
@@ -21,7 +20,7 @@ const DefaultNamespace = "default"
 type Session struct {
 	// Namespace and ID together name the session.
 	Namespace, ID string
-	// Life tells it from others that had its id before, or have it later.
+	// Life distinguishes the session from earlier and later ones with the same ID.
 	Life Life
 
 	CreatedAt, UpdatedAt time.Time
@@ -30,26 +29,25 @@ type Session struct {
 	// Revision is 1 at creation and one more with each change of a section.
 	Revision int64
 
-	// TTL is the idle life: a touch at t moves ExpiresAt to t+TTL.
+	// TTL is the idle timeout: a touch at t moves ExpiresAt to t+TTL.
 	TTL time.Duration
-	// OwnTTL is the idle life that a caller asked for with ttlMs; 0 where it
-	// follows the service's settings.
+	// OwnTTL is the idle timeout that a caller asked for with ttlMs; 0 if the
+	// service's settings decide.
 	OwnTTL time.Duration
 
-	// Disposable says at creation that nobody asked for the session. A store
-	// that evicts does so with such first, until they are written to. It is no
-	// part of what is stored: a session that is read never has it.
+	// Disposable marks, at creation, a session that was created without a request for
+	// it. A store that evicts takes such sessions first, until they are written to.
+	// It is not stored: a session that is read never has it.
 	Disposable bool
-	// Trusted says at creation and at a change that a service makes it: it may
-	// take what a store reserves, and what it creates is evicted after all that
-	// visitors have. Like Disposable, it is no part of what is stored.
+	// Trusted marks, at creation and at a change, that a service makes it: it may use
+	// the reserve of a store, and what it creates is evicted after all sessions of
+	// visitors. Like Disposable, it is not stored.
 	Trusted bool
-	// Imported says at creation that another store had the session. Nobody knows who
-	// made it there: it counts as a visitor's that was used again.
+	// Imported marks, at creation, a session that comes from another store. Who
+	// created it there is not known: it counts as a visitor's that was used again.
 	Imported bool
-	// Additional says at creation that no other session may go for this one: where
-	// there is no room left for it, the store is full. It is no part of what is
-	// stored either.
+	// Additional forbids, at creation, to evict another session for this one: without
+	// room for it, the store is full. It is not stored either.
 	Additional bool
 
 	// UserID is user.id, or empty.
@@ -79,8 +77,8 @@ func (s *Session) AppendJSON(dst []byte) []byte {
 	return append(dst, rest...)
 }
 
-// AppendHead is AppendJSON of the document's beginning, and returns the rest,
-// which is the document's own.
+// AppendHead appends the beginning of the document, with the present ExpiresAt, and
+// returns the rest, which shares the bytes of Doc.
 func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 	at := expiresAtOffset(s.ID)
 	dst = append(dst, s.Doc[:at]...)
@@ -88,8 +86,8 @@ func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 	return dst, s.Doc[at+timeLen:]
 }
 
-// WithID returns s under another id, for a regenerated session: same data,
-// same times, same revision, and a life of its own.
+// WithID returns s under another id, for a regenerated session: the same data, times
+// and revision, and a new Life.
 func (s Session) WithID(id string) Session {
 	doc := make([]byte, 0, len(s.Doc)-len(s.ID)+len(id))
 	doc = append(doc, headID...)
@@ -99,6 +97,6 @@ func (s Session) WithID(id string) Session {
 	return s
 }
 
-// Now cuts t to what a document can express: UTC, whole milliseconds, no
-// monotonic reading.
+// Now truncates t to the precision of documents: UTC, whole milliseconds, no
+// monotonic clock reading.
 func Now(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }

@@ -35,9 +35,9 @@ func (b *busyStore) work(files []string) {
 	}
 }
 
-func (b *busyStore) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (b *busyStore) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	b.work(s.Files)
-	return b.Store.Create(ctx, now, s)
+	return b.Store.Create(ctx, now, s, opts...)
 }
 
 func (b *busyStore) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {

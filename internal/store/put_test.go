@@ -135,7 +135,9 @@ func TestPut(t *testing.T) {
 // is nothing.
 type undecided struct{ backend.Store }
 
-func (undecided) Create(context.Context, time.Time, schema.Session) error { return backend.ErrExists }
+func (undecided) Create(context.Context, time.Time, schema.Session, ...backend.CreateOption) error {
+	return backend.ErrExists
+}
 
 func TestCreateAs(t *testing.T) {
 	b := newBench(t, store.Lifetimes{})

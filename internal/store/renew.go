@@ -39,7 +39,7 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 		successor := next
 		successor.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, next.Files), func() error {
-			return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
+			return s.backend.Regenerate(ctx, now, old, successor, now.Add(grace))
 		})
 	})
 	if moved, ok := errors.AsType[*movedError](err); ok {
@@ -71,7 +71,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, c
 		successor.Trusted = s.trusted
 		regenerate := func() error {
 			return s.indexing(ctx, indexed(nil, next.Files), func() error {
-				return s.Store.Regenerate(ctx, now, old, successor, now)
+				return s.backend.Regenerate(ctx, now, old, successor, now)
 			})
 		}
 		if next.UserID != old.UserID {

@@ -22,10 +22,11 @@ var ErrNotCurrent = errors.New("session was regenerated")
 // Sessions puts the service's rules on top of a store: ids, lifetimes, size,
 // and changes that never lose one another. It is safe for concurrent use.
 type Sessions struct {
-	backend.Store
-	rules *schema.Rules
-	life  Lifetimes
-	limit UserLimit
+	backend backend.Store
+	can     capabilities
+	rules   *schema.Rules
+	life    Lifetimes
+	limit   UserLimit
 	// trusted: see ForServices.
 	trusted bool
 
@@ -43,13 +44,14 @@ type Sessions struct {
 	indexSlots chan struct{}
 }
 
-// NewSessions returns the sessions of s.
-func NewSessions(s backend.Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
+// NewSessions returns the sessions of b. From then on b is used through them alone,
+// but for Close, which is its opener's.
+func NewSessions(b backend.Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
 	if life.Absolute > 0 {
-		s.LimitLife(life.Absolute)
+		b.LimitLife(life.Absolute)
 	}
 	return &Sessions{
-		Store: s, rules: rules, life: life, limit: limit,
+		backend: b, can: capabilitiesOf(b), rules: rules, life: life, limit: limit,
 		writers: keymutex.New[backend.Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(),
 	}
 }
@@ -89,8 +91,7 @@ type newSession struct {
 	old []string
 	// unasked: see CreateUnasked.
 	unasked bool
-	// revive: one that was ended lately may come back.
-	revive bool
+	opts    []backend.CreateOption
 }
 
 // create stores the session with what in makes of empty sections.
@@ -125,10 +126,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 		made := sess
 		made.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, made.Files), func() error {
-			if how.revive {
-				return s.Revive(ctx, now, made)
-			}
-			return s.Store.Create(ctx, now, made)
+			return s.backend.Create(ctx, now, made, how.opts...)
 		})
 	})
 	return sess, err
@@ -146,7 +144,7 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key backend.Key, u Up
 		sess, _, err = s.update(ctx, now, key, u, !revive)
 		if errors.Is(err, backend.ErrDamaged) && u.If == nil {
 			// There is nothing to change, and nothing that anybody could read.
-			if err = s.Store.Delete(ctx, now, key, 0); err == nil {
+			if err = s.backend.Delete(ctx, now, key, 0); err == nil {
 				revive, err = true, backend.ErrNotFound // the tombstone is of this very call
 			}
 		}
@@ -171,7 +169,11 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key backend.Key, u Up
 // unless revive says that a session that is over may come back, ErrEnded and
 // ErrLapsed.
 func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key backend.Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
-	return s.create(ctx, now, newSession{key: key, revive: revive}, in, allow)
+	how := newSession{key: key}
+	if revive {
+		how.opts = append(how.opts, backend.Revive)
+	}
+	return s.create(ctx, now, how, in, allow)
 }
 
 // Allow decides whether a caller may turn one set of sections into another.
@@ -262,7 +264,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 		swap := func() error {
 			next.Trusted = s.trusted
 			return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
-				next, err = s.Swap(ctx, now, old, next)
+				next, err = s.backend.Swap(ctx, now, old, next)
 				return err
 			})
 		}
@@ -321,7 +323,7 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond
 	for try := 0; ; try++ {
 		sess, err := s.Peek(ctx, now, key)
 		if errors.Is(err, backend.ErrDamaged) && cond == nil {
-			return s.Store.Delete(ctx, now, key, 0)
+			return s.backend.Delete(ctx, now, key, 0)
 		}
 		if err != nil {
 			return err
@@ -334,7 +336,7 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond
 			revision = sess.Revision
 		}
 		// Gone at this point can mean regenerated: the next look tells.
-		err = s.Store.Delete(ctx, now, sess.Key(), revision)
+		err = s.backend.Delete(ctx, now, sess.Key(), revision)
 		if !errors.Is(err, backend.ErrConflict) && !errors.Is(err, backend.ErrNotFound) {
 			return err
 		}

@@ -55,9 +55,9 @@ func (m *meddler) meddle(method string) {
 	}
 }
 
-func (m *meddler) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (m *meddler) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	m.meddle("Create")
-	return m.Store.Create(ctx, now, s)
+	return m.Store.Create(ctx, now, s, opts...)
 }
 
 func (m *meddler) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {

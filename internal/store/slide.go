@@ -26,7 +26,7 @@ func (s *Sessions) Slide(now time.Time, key backend.Key, sess *schema.Session) (
 // ErrNotFound.
 func (s *Sessions) MoveTo(ctx context.Context, now time.Time, sess *schema.Session, until time.Time) (schema.Session, error) {
 	if s.life.IdleNow(sess) == sess.TTL {
-		return s.Touch(ctx, now, sess.Key(), until)
+		return s.backend.Touch(ctx, now, sess.Key(), until)
 	}
 	moved, _, err := s.update(ctx, now, sess.Key(), Update{Change: noChange{}, Slide: true}, false)
 	if _, old := errors.AsType[*movedError](err); old {
@@ -74,7 +74,7 @@ func (noChange) TTL() (time.Duration, bool)                         { return 0, 
 // touched is Touch of old. It is a use also where the deadline stays, and then
 // fails with ErrNotFound alone: there is nothing to write.
 func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
-	next, err := s.Store.Touch(ctx, now, old.Key(), until)
+	next, err := s.backend.Touch(ctx, now, old.Key(), until)
 	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, backend.ErrNotFound) {
 		return old, nil
 	}

@@ -84,7 +84,7 @@ func (s *Sessions) present(ctx context.Context, now time.Time, namespace string,
 // was regenerated, and is still there under its new id.
 func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []backend.Key) (missed bool, err error) {
 	for _, key := range keys {
-		switch err := s.Store.Delete(ctx, now, key, 0); {
+		switch err := s.backend.Delete(ctx, now, key, 0); {
 		case errors.Is(err, backend.ErrNotFound):
 			missed = true
 		case err != nil:
@@ -111,14 +111,13 @@ func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock
 	if err != nil {
 		return nil, fmt.Errorf("%w: waiting for the user's other sessions: %w", backend.ErrUnavailable, err)
 	}
-	locker, shared := s.Store.(backend.Locker)
-	if !shared {
+	if !s.Shared() {
 		return mutex.Unlock, nil
 	}
 	sum := sha256.Sum256([]byte(namespace + "\x00" + user)) // names of leases are public in the store
 	name := "user-" + base64.RawURLEncoding.EncodeToString(sum[:12])
 	for try := 0; ; try++ {
-		release, held, err := locker.Lock(ctx, name, userLease)
+		release, held, err := s.Lock(ctx, name, userLease)
 		if held && err == nil {
 			return func() { release(); mutex.Unlock() }, nil
 		}

@@ -14,17 +14,10 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// Store returns s with a span for each call that a request makes. It is a
-// backend.Locker if s is one.
+// Store returns s with a span for each call that a request makes. What else s can
+// do, backend.As finds.
 func (t *Tracing) Store(s backend.Store) backend.Store {
-	traced := &tracedStore{Store: s, tracer: t.tracer, system: semconv.DBSystemNameKey.String(s.Name())}
-	if locker, ok := s.(backend.Locker); ok {
-		return struct {
-			*tracedStore
-			backend.Locker
-		}{traced, locker}
-	}
-	return traced
+	return &tracedStore{Store: s, tracer: t.tracer, system: semconv.DBSystemNameKey.String(s.Name())}
 }
 
 // tracedStore leaves the methods that no request waits for as they are.
@@ -33,6 +26,9 @@ type tracedStore struct {
 	tracer trace.Tracer
 	system attribute.KeyValue
 }
+
+// Unwrap implements backend.Wrapper.
+func (s *tracedStore) Unwrap() backend.Store { return s.Store }
 
 // spanned runs call in a span of the operation's name. That something is not
 // there, or not as the caller saw it, is an answer and no failure.
@@ -70,12 +66,12 @@ func (s *tracedStore) done(ctx context.Context, operation string, call func(cont
 	return err
 }
 
-func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.done(ctx, "Create", func(ctx context.Context) error { return s.Store.Create(ctx, now, sess) })
-}
-
-func (s *tracedStore) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.done(ctx, "Revive", func(ctx context.Context) error { return s.Store.Revive(ctx, now, sess) })
+func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	operation := "Create"
+	if backend.Revives(opts) {
+		operation = "Revive"
+	}
+	return s.done(ctx, operation, func(ctx context.Context) error { return s.Store.Create(ctx, now, sess, opts...) })
 }
 
 func (s *tracedStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {

@@ -219,12 +219,12 @@ func (locking) Lock(context.Context, string, time.Duration) (unlock func(), held
 	return func() {}, true, nil
 }
 
-func TestStoreStaysALocker(t *testing.T) {
+func TestStoreStaysWhatElseItIs(t *testing.T) {
 	tracing, _ := recorded(t)
 	kept := memory.New(memory.Options{})
-	_, is := tracing.Store(kept).(backend.Locker)
+	_, is := backend.As[backend.Locker](tracing.Store(kept))
 	assert.False(t, is)
-	_, is = tracing.Store(locking{kept}).(backend.Locker)
+	_, is = backend.As[backend.Locker](tracing.Store(locking{kept}))
 	assert.True(t, is)
 }
 

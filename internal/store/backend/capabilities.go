@@ -8,6 +8,30 @@ import (
 	"session-api/internal/schema"
 )
 
+// The interfaces in this file are for what only some stores can do. As finds them.
+
+// Wrapper is a store around another one. It has the capabilities of the store
+// within but for those that it implements itself.
+type Wrapper interface {
+	// Unwrap returns the store within.
+	Unwrap() Store
+}
+
+// As returns s as the capability C, which is one of this package's interfaces, or
+// else the first store within s that has it.
+func As[C any](s Store) (capable C, ok bool) {
+	for {
+		if capable, ok = s.(C); ok {
+			return capable, true
+		}
+		wrapper, wraps := s.(Wrapper)
+		if !wraps {
+			return capable, false
+		}
+		s = wrapper.Unwrap()
+	}
+}
+
 // Locker is a store that several instances share, and that lets one of them at
 // a time do something.
 type Locker interface {
@@ -80,4 +104,15 @@ type FileStats struct {
 	Commits        uint64
 	CommitSeconds  float64
 	CommitBuckets  map[float64]uint64
+}
+
+// ClockWatcher is a store that may hold sessions back when it is opened: those
+// that had expired by a clock which could have been ahead.
+type ClockWatcher interface {
+	// HeldBack is how many sessions are held back.
+	HeldBack() int
+	// LookAtClock compares the clock, which says now, with one that is never set.
+	// Sessions whose deadline has not come live again; they are over once the clock
+	// has gone well for long enough.
+	LookAtClock(now time.Time)
 }

@@ -7,8 +7,8 @@
 // service but its start goes through store.Sessions, which adds the rules.
 //
 // In reading order: store.go (the methods), errors.go, query.go (filters, pages,
-// counters), events.go, capabilities.go; then what backends share: cursor.go and
-// eventlog.go.
+// counters), events.go, capabilities.go; then what backends share: rules.go,
+// cursor.go and eventlog.go.
 package backend
 
 import (
@@ -31,10 +31,10 @@ type Key = schema.Key
 //
 // Where others can write to what a store keeps, a key may hold something that is
 // no session. That is the fault of this one key: every method that reads or
-// changes it returns ErrDamaged, and Create and Revive do, too, rather than
-// overwrite it. Delete with revision 0 removes it. All other methods answer as
-// if it were not there, except that nothing which it might refer to counts as
-// unreferenced while Files and HasFile know of it.
+// changes it returns ErrDamaged, and Create does, too, rather than overwrite it.
+// Delete with revision 0 removes it. All other methods answer as if it were not
+// there, except that nothing which it might refer to counts as unreferenced while
+// Files and HasFile know of it.
 //
 // Sessions go in and come out as values whose Doc and Files nobody changes.
 type Store interface {
@@ -58,12 +58,11 @@ type Store interface {
 	// a guest that would need it and is not Trusted, or evicts other guests for it;
 	// it evicts no other session for a guest while those take no more than the
 	// reserve. For an Additional session nothing is evicted: Create returns ErrFull.
-	Create(ctx context.Context, now time.Time, s schema.Session) error
-
-	// Revive is Create for callers that may set again what they removed: it
-	// lifts the tombstone of the key, and never returns ErrEnded. An old key in
-	// its grace becomes the new session's.
-	Revive(ctx context.Context, now time.Time, s schema.Session) error
+	//
+	// With Revive, for callers that may set again what they removed, it lifts the
+	// tombstone of the key, and never returns ErrEnded. In any case an old key in its
+	// grace becomes the new session's.
+	Create(ctx context.Context, now time.Time, s schema.Session, opts ...CreateOption) error
 
 	// Get returns the live session of the key, and counts as a use of it
 	// (recency, hits, misses). Within the grace of Regenerate the old key
@@ -76,8 +75,7 @@ type Store interface {
 	Peek(ctx context.Context, now time.Time, key Key) (schema.Session, error)
 
 	// Swap replaces old by next, which has the same key, if the stored session
-	// is still old, judged by Life, CreatedAt, Revision, TTL and OwnTTL (not by
-	// ExpiresAt: a touch meanwhile is no conflict). The Life stays, unless UserID
+	// is still old, judged by its Version. The Life stays, unless UserID
 	// becomes another: then that of next holds, which must be new, and in the same
 	// step every old key in its grace that leads to the session is gone. Where TTL
 	// and OwnTTL stay the same, the later of the stored and the new ExpiresAt
@@ -89,9 +87,7 @@ type Store interface {
 	Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
 
 	// Touch moves ExpiresAt to until, if that is later, and writes nothing
-	// else. It moves it to now plus the stored TTL at most, so that a touch
-	// which was worked out before a change shortened the TTL does not undo
-	// that. It never brings back what is gone. Counts as a use. Returns what
+	// else. It moves it to now plus the stored TTL at most (see Touched). It never brings back what is gone. Counts as a use. Returns what
 	// is now stored, or ErrNotFound (an old key in its grace is gone).
 	Touch(ctx context.Context, now time.Time, key Key, until time.Time) (schema.Session, error)
 

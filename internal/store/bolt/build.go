@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -72,7 +73,7 @@ func build(now time.Time, temp string, fill func(add func(schema.Session) error)
 	}
 	err = fill(func(sess schema.Session) error {
 		sess.Trusted = true
-		return s.Revive(context.Background(), now, sess)
+		return s.Create(context.Background(), now, sess, backend.Revive)
 	})
 	return errors.Join(err, s.Close())
 }

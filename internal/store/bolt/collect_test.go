@@ -90,7 +90,7 @@ func TestBuried(t *testing.T) {
 		sess := s.created(t)
 		require.NoError(t, s.Delete(t.Context(), midnight, sess.Key(), 0))
 		if n%2 == 0 {
-			require.NoError(t, s.Revive(t.Context(), midnight, sess))
+			require.NoError(t, s.Create(t.Context(), midnight, sess, backend.Revive))
 		}
 		if n%4 == 0 {
 			require.NoError(t, s.Regenerate(t.Context(), midnight, sess, sess.WithID(schema.NewID()), midnight))

@@ -122,7 +122,7 @@ func TestHold_endedMeanwhile(t *testing.T) {
 		"made anew, and deleted": func(t *testing.T, s *bolt.Store, sess schema.Session) {
 			anew := sess
 			anew.ExpiresAt = aheadOf.Add(time.Hour)
-			require.NoError(t, s.Revive(t.Context(), aheadOf, anew))
+			require.NoError(t, s.Create(t.Context(), aheadOf, anew, backend.Revive))
 			require.NoError(t, s.Delete(t.Context(), aheadOf, sess.Key(), 0))
 		},
 	} {

@@ -113,15 +113,15 @@ func TestRestart_endedGraces(t *testing.T) {
 		},
 		"deleted": func(w *world, _, next schema.Session) {
 			require.NoError(t, w.Delete(ctx, now, next.Key(), 0))
-			require.NoError(t, w.Revive(ctx, now, next))
+			require.NoError(t, w.Create(ctx, now, next, backend.Revive))
 		},
 		"regenerated": func(w *world, _, next schema.Session) {
 			third := next.WithID(schema.NewID())
 			require.NoError(t, w.Regenerate(ctx, now, next, third, now))
-			require.NoError(t, w.Revive(ctx, now, next))
+			require.NoError(t, w.Create(ctx, now, next, backend.Revive))
 		},
 		"its id is taken": func(w *world, old, _ schema.Session) {
-			require.NoError(t, w.Revive(ctx, now, old))
+			require.NoError(t, w.Create(ctx, now, old, backend.Revive))
 			require.NoError(t, w.Delete(ctx, now, old.Key(), 0))
 		},
 	} {

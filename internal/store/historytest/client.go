@@ -116,10 +116,11 @@ func (c *client) create(ctx context.Context, f *family, k kind, key int8) {
 	})
 	_, v := f.version(sess)
 	c.do(f, call{kind: k, key: key, new: v}, func(s backend.Store) (schema.Session, error) {
+		var opts []backend.CreateOption
 		if k == revive {
-			return schema.Session{}, s.Revive(ctx, c.run.now, sess)
+			opts = append(opts, backend.Revive)
 		}
-		return schema.Session{}, s.Create(ctx, c.run.now, sess)
+		return schema.Session{}, s.Create(ctx, c.run.now, sess, opts...)
 	})
 }
 

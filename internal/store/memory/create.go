@@ -18,13 +18,11 @@ const (
 )
 
 // Create implements backend.Store.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	if backend.Revives(opts) {
+		return s.add(ctx, now, &sess, revive)
+	}
 	return s.add(ctx, now, &sess, create)
-}
-
-// Revive implements backend.Store.
-func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.add(ctx, now, &sess, revive)
 }
 
 func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as addition) error {

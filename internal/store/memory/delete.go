@@ -17,7 +17,7 @@ func (s *Store) Delete(_ context.Context, now time.Time, key backend.Key, revisi
 	switch {
 	case e == nil:
 		return backend.ErrNotFound
-	case revision != 0 && revision != rec.revision:
+	case !backend.AtRevision(revision, rec.revision):
 		return backend.ErrConflict
 	}
 	s.end(sh, hash, key, e, backend.EventDeleted, now.UnixMilli())

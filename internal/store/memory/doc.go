@@ -7,7 +7,7 @@
 //	store.go       the settings, New and Close
 //	entry.go       sessions as the store keeps them
 //	shard.go       a shard, and hashtable.go how it finds entries
-//	create.go      Create and Revive, and one file for each other operation:
+//	create.go      Create, and one file for each other operation:
 //	               read.go, swap.go, touch.go, regenerate.go, delete.go,
 //	               clear.go, list.go, count.go, namespaces.go, files.go,
 //	               sweep.go, stats.go, identity.go, snapshot.go

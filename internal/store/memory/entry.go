@@ -161,7 +161,7 @@ func (r *record) live(now int64) bool { return now < r.expires }
 
 // unchanged reports whether the record is still what a caller saw as old.
 func (r *record) unchanged(old *schema.Session) bool {
-	return r.life == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
+	return backend.Version{Life: r.life, Created: r.created, Revision: r.revision, TTL: r.ttl, OwnTTL: r.ownTTL} == backend.VersionOf(old)
 }
 
 // disposable reports whether the session was made without a request for it, and was

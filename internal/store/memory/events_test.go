@@ -110,7 +110,7 @@ func act(t *testing.T, s *memory.Store, worker int, at time.Time) {
 	case 2:
 		sess := template(t, "").WithID(key.ID)
 		sess.CreatedAt = at
-		_ = s.Revive(ctx, at, sess)
+		_ = s.Create(ctx, at, sess, backend.Revive)
 	case 3, 4:
 		if old, err := s.Peek(ctx, at, key); err == nil && old.ID == key.ID {
 			next := old

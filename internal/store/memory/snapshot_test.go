@@ -107,7 +107,7 @@ func TestAdditional(t *testing.T) {
 			more := lasting(t, "one-session-too-many", now, 2*time.Hour)
 			more.Additional, more.Trusted = true, true
 			require.ErrorIs(t, s.Create(ctx, now, more), backend.ErrFull)
-			require.ErrorIs(t, s.Revive(ctx, now, more), backend.ErrFull)
+			require.ErrorIs(t, s.Create(ctx, now, more, backend.Revive), backend.ErrFull)
 			room, err := s.Room(ctx, now)
 			require.NoError(t, err)
 			assert.Equal(t, backend.Room{Entries: 0, Bytes: -1}, room)

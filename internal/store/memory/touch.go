@@ -19,11 +19,8 @@ func (s *Store) Touch(_ context.Context, now time.Time, key backend.Key, until t
 		return schema.Session{}, backend.ErrNotFound
 	}
 	s.usedAgain(sh, e)
-	if limit := now.Add(rec.ttl); until.After(limit) {
-		until = limit
-	}
 	was, next := rec.expires, *rec
-	next.expires = until.UnixMilli()
+	next.expires = backend.Touched(now, until, rec.ttl).UnixMilli()
 	if s.limited(&next); next.expires > was {
 		rec = &next
 		e.rec.Store(rec)

@@ -15,17 +15,11 @@ import (
 )
 
 // Create implements backend.Store. It is two round trips: the entry, the session.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.create(ctx, now, sess, "")
-}
-
-// Revive implements backend.Store.
-func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.create(ctx, now, sess, ignoreTombstone)
-}
-
-// create stores a session, in spite of a tombstone if ignore is ignoreTombstone.
-func (s *Store) create(ctx context.Context, now time.Time, sess schema.Session, ignore string) error {
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	ignore := ""
+	if backend.Revives(opts) {
+		ignore = ignoreTombstone
+	}
 	client, err := s.using(ctx, sess.Namespace)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@
 //	store.go           Open and Close, and how scripts are run
 //	rights.go          what a server must allow, and Ping
 //	deployments.go     whose a prefix is
-//	create.go          Create and Revive, and one file for each other operation:
+//	create.go          Create, and one file for each other operation:
 //	                   read.go, swap.go, touch.go, regenerate.go, delete.go,
 //	                   clear.go, list.go, count.go, namespaces.go, files.go,
 //	                   sweep.go, stats.go, identity.go, lock.go

@@ -196,7 +196,7 @@ func TestChangesTakeTurns(t *testing.T) {
 			return err
 		}},
 		{"deleted", func(ctx context.Context) error { return s.Delete(ctx, now, sess.Key(), 0) }},
-		{"created", func(ctx context.Context) error { return s.Revive(ctx, now, sess) }},
+		{"created", func(ctx context.Context) error { return s.Create(ctx, now, sess, backend.Revive) }},
 		{"deleted", func(ctx context.Context) error {
 			_, err := s.Clear(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err

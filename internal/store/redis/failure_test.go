@@ -40,7 +40,7 @@ func operations(s *redis.Store, now time.Time, sess schema.Session) map[string]f
 			return s.Create(ctx, now, sess.WithID(schema.NewID()))
 		},
 		"Revive": func(ctx context.Context) error {
-			return s.Revive(ctx, now, sess.WithID(schema.NewID()))
+			return s.Create(ctx, now, sess.WithID(schema.NewID()), backend.Revive)
 		},
 		"Count": func(ctx context.Context) error {
 			_, err := s.Count(ctx, now, backend.Filter{Namespace: sess.Namespace})

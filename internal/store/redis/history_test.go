@@ -209,7 +209,7 @@ func TestAReaderBetweenAGraceAndASessionFindsOneOfThem(t *testing.T) {
 				between = true
 				revived := sess
 				revived.Life = schema.NewLife()
-				assert.NoError(t, other.Revive(t.Context(), now, revived))
+				assert.NoError(t, other.Create(t.Context(), now, revived, backend.Revive))
 			})
 			got, err := read(sess.Key())
 			require.NoError(t, err)

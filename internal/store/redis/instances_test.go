@@ -48,10 +48,14 @@ func TestWritersOfTwoInstancesLoseNothing(t *testing.T) {
 	clock := ahead()
 	now := schema.Now(clock.Now())
 	var instances []*store.Sessions
-	for range 2 {
-		instances = append(instances, store.NewSessions(open(t, server), new(schema.Rules), store.Lifetimes{TTL: hour}, store.UserLimit{}))
+	var sess schema.Session
+	for i := range 2 {
+		s := open(t, server)
+		if i == 0 {
+			sess = create(t, s, now, spec{})
+		}
+		instances = append(instances, store.NewSessions(s, new(schema.Rules), store.Lifetimes{TTL: hour}, store.UserLimit{}))
 	}
-	sess := create(t, instances[0].Store, now, spec{})
 	const writers, changes = 64, 8
 	var bodies [writers][changes]schema.Change
 	for i := range writers {

@@ -146,7 +146,7 @@ func live(t testing.TB, s *redis.Store, now time.Time, id string, ids []string) 
 	t.Helper()
 	ctx := t.Context()
 	sess := newSession(t, now, spec{id: id, user: "user-of-" + id, files: []string{id}})
-	if err := s.Revive(ctx, now, sess); err != nil {
+	if err := s.Create(ctx, now, sess, backend.Revive); err != nil {
 		return fmt.Errorf("creating: %w", err)
 	}
 	next := revised(t, now, sess, spec{user: "user-of-" + id, files: []string{id}, note: "changed"})

@@ -88,12 +88,8 @@ func (p *pair) next() backend.Store { return p.instances[p.calls.Add(1)%2] }
 
 func (p *pair) Name() string { return p.next().Name() }
 
-func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session) error {
-	return p.next().Create(ctx, now, s)
-}
-
-func (p *pair) Revive(ctx context.Context, now time.Time, s schema.Session) error {
-	return p.next().Revive(ctx, now, s)
+func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
+	return p.next().Create(ctx, now, s, opts...)
 }
 
 func (p *pair) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {

@@ -158,8 +158,7 @@ func (s *Store) regenerateError(ctx context.Context, client rueidis.Client, now 
 		return err
 	case st == nil || st.Pending:
 		return backend.ErrNotFound
-	case st.Session.Life != old.Life, !st.Session.CreatedAt.Equal(old.CreatedAt), st.Session.Revision != old.Revision,
-		st.Session.TTL != old.TTL, st.Session.OwnTTL != old.OwnTTL:
+	case backend.VersionOf(&st.Session) != backend.VersionOf(old):
 		return backend.ErrConflict
 	}
 	return backend.ErrExists

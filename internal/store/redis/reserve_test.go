@@ -135,7 +135,7 @@ func TestReserve(t *testing.T) {
 					return s.Create(t.Context(), now, newSession(t, now, spec{note: strings.Repeat("x", max(len(note), 100<<10))}))
 				}
 				require.ErrorIs(t, guest(), backend.ErrFull)
-				require.ErrorIs(t, s.Revive(t.Context(), now, newSession(t, now, spec{namespace: "shop", note: strings.Repeat("x", 100<<10)})), backend.ErrFull, "it is nobody's there, too")
+				require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{namespace: "shop", note: strings.Repeat("x", 100<<10)}), backend.Revive), backend.ErrFull, "it is nobody's there, too")
 				grown := revised(t, now, visitor, spec{note: strings.Repeat("x", 200<<10)})
 				_, err := s.Swap(t.Context(), now, visitor, grown)
 				require.ErrorIs(t, err, backend.ErrFull)

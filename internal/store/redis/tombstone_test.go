@@ -38,7 +38,7 @@ func TestTombstonesAreSeenByEveryInstance(t *testing.T) {
 		require.ErrorIs(t, other.Create(t.Context(), now, sess), backend.ErrEnded, how)
 		key := "{session:" + sess.ID + "}:end"
 		assert.Equal(t, strconv.FormatInt(now.Add(5*time.Minute).UnixMilli(), 10), server.CLI("PEXPIRETIME", key))
-		require.NoError(t, other.Revive(t.Context(), now, sess), how)
+		require.NoError(t, other.Create(t.Context(), now, sess, backend.Revive), how)
 		ahead := strconv.FormatInt(sess.ExpiresAt.Add(5*time.Minute).UnixMilli(), 10)
 		assert.Equal(t, ahead+".0", server.CLI("GET", key), "it is for when the session has expired")
 		assert.Equal(t, ahead, server.CLI("PEXPIRETIME", key))

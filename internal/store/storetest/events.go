@@ -63,7 +63,7 @@ func testEvents(t *testing.T, open Open) {
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		fo.first(2)
 		again := f.session(spec{id: sess.ID, user: "ada"})
-		require.NoError(t, f.Revive(f.ctx(), f.now(), again))
+		require.NoError(t, f.Create(f.ctx(), f.now(), again, backend.Revive))
 		fo.requireNext(f.event(backend.EventCreated, again))
 	})
 
@@ -152,7 +152,7 @@ func (f *fixture) doNothing(sess, gone schema.Session) {
 	f.sweep()
 
 	require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), sess), backend.ErrExists)
-	require.ErrorIs(f.t, f.Revive(f.ctx(), f.now(), sess), backend.ErrExists)
+	require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), sess, backend.Revive), backend.ErrExists)
 	require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 77), backend.ErrConflict)
 	stale := sess
 	stale.Revision = 77

@@ -112,7 +112,7 @@ func testEventsOfOneKey(t *testing.T, open Open) {
 	together(8, func(i int) {
 		for n := range 40 {
 			if (i+n)%2 == 0 {
-				_ = f.Revive(f.ctx(), f.now(), f.session(spec{id: key.ID}))
+				_ = f.Create(f.ctx(), f.now(), f.session(spec{id: key.ID}), backend.Revive)
 			} else {
 				_ = f.Delete(f.ctx(), f.now(), key, 0)
 			}

@@ -47,7 +47,7 @@ func testEvictionEvents(t *testing.T, open Open) {
 		sess := f.created(spec{})
 		fo.requireNext(f.event(backend.EventCreated, sess))
 		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
-		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), backend.ErrFull)
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		fo.requireNext(f.deleted(sess))
 	})
@@ -90,7 +90,7 @@ func testEvictionEvents(t *testing.T, open Open) {
 		f.requireGone(second.Key())
 		assert.Equal(t, []string{first.ID}, f.all())
 		f.clock.Advance(time.Second)
-		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{id: first.ID})), backend.ErrExists)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: first.ID}), backend.Revive), backend.ErrExists)
 		f.get(backend.Key{Namespace: schema.DefaultNamespace, ID: first.ID})
 	})
 }

@@ -16,7 +16,7 @@ func RunIdentity(t *testing.T, ends bool, open func(t testing.TB, name string) b
 	t.Helper()
 	identity := func(t *testing.T, s backend.Store) string {
 		t.Helper()
-		identified, ok := s.(backend.Identified)
+		identified, ok := backend.As[backend.Identified](s)
 		require.True(t, ok, "%T is no backend.Identified", s)
 		id, err := identified.Identity(t.Context())
 		require.NoError(t, err)

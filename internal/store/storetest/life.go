@@ -18,7 +18,7 @@ func testLife(t *testing.T, open Open) {
 		require.NoError(t, f.Delete(f.ctx(), f.now(), first.Key(), 0))
 		second := first
 		second.Life = schema.NewLife()
-		require.NoError(t, f.Revive(f.ctx(), f.now(), second))
+		require.NoError(t, f.Create(f.ctx(), f.now(), second, backend.Revive))
 		_, err := f.Swap(f.ctx(), f.now(), first, f.revised(first, spec{note: "late"}))
 		require.ErrorIs(t, err, backend.ErrConflict)
 		require.ErrorIs(t, f.Regenerate(f.ctx(), f.now(), first, first.WithID(schema.NewID()), f.now()), backend.ErrConflict)

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -110,7 +109,7 @@ func (m *machine) changed(old schema.Session) error {
 	switch {
 	case !ok:
 		return backend.ErrNotFound
-	case cur.Life != old.Life, !cur.CreatedAt.Equal(old.CreatedAt), cur.Revision != old.Revision, cur.TTL != old.TTL, cur.OwnTTL != old.OwnTTL:
+	case backend.VersionOf(&cur) != backend.VersionOf(&old):
 		return backend.ErrConflict
 	}
 	return nil
@@ -118,14 +117,12 @@ func (m *machine) changed(old schema.Session) error {
 
 // The operations.
 
-func (m *machine) doCreate(rt *rapid.T) { m.add(rt, m.Create, m.ended) }
+func (m *machine) doCreate(rt *rapid.T) { m.add(rt) }
 
-func (m *machine) doRevive(rt *rapid.T) {
-	m.add(rt, m.Revive, func(time.Time, backend.Key) bool { return false })
-}
+func (m *machine) doRevive(rt *rapid.T) { m.add(rt, backend.Revive) }
 
 // add stores a new session, which is refused to a key that has ended.
-func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.Session) error, ended func(time.Time, backend.Key) bool) {
+func (m *machine) add(rt *rapid.T, opts ...backend.CreateOption) {
 	m.expire(m.now())
 	key, sp := m.drawKey(rt), m.drawSpec(rt)
 	sp.namespace, sp.id, sp.ttl = key.Namespace, key.ID, m.drawTTL(rt)
@@ -134,12 +131,12 @@ func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.
 	var want error
 	if _, ok := m.live[key]; ok {
 		want = backend.ErrExists
-	} else if ended(m.now(), key) {
+	} else if !backend.Revives(opts) && m.ended(m.now(), key) {
 		want = m.why[key]
 	} else {
 		want = m.makeRoom(m.now(), nil, sess)
 	}
-	require.ErrorIs(rt, keep(m.ctx(), m.now(), sess), want)
+	require.ErrorIs(rt, m.Create(m.ctx(), m.now(), sess, opts...), want)
 	if want == nil {
 		delete(m.graces, key)
 		m.put(sess)
@@ -214,10 +211,7 @@ func (m *machine) doTouch(rt *rapid.T) {
 	}
 	require.NoError(rt, err)
 	m.use(key)
-	if limit := m.now().Add(sess.TTL); until.After(limit) {
-		until = limit
-	}
-	if until.After(sess.ExpiresAt) {
+	if until = backend.Touched(m.now(), until, sess.TTL); until.After(sess.ExpiresAt) {
 		sess.ExpiresAt = until
 		m.put(sess)
 	}
@@ -269,7 +263,7 @@ func (m *machine) doDelete(rt *rapid.T) {
 	switch {
 	case !ok:
 		require.ErrorIs(rt, err, backend.ErrNotFound)
-	case revision != 0 && revision != sess.Revision:
+	case !backend.AtRevision(revision, sess.Revision):
 		require.ErrorIs(rt, err, backend.ErrConflict)
 	default:
 		require.NoError(rt, err)

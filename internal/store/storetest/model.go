@@ -120,9 +120,7 @@ func (m *model) find(now time.Time, key backend.Key) (schema.Session, bool) {
 
 // matching returns the sessions that the filter matches.
 func (m *model) matching(f backend.Filter) []schema.Session {
-	return m.sorted(func(s schema.Session) bool {
-		return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID)
-	})
+	return m.sorted(func(s schema.Session) bool { return f.Matches(&s) })
 }
 
 // sorted returns the sessions that match, in the order of a list.

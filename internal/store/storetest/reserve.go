@@ -29,7 +29,7 @@ func testReserve(t *testing.T, open Open) {
 		f := newLimited(t, open, limits("none"))
 		f.fill(7)
 		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
-		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), backend.ErrFull)
 		f.created(spec{user: "ada"})
 		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{namespace: "shop"})), backend.ErrFull, "it is nobody's there, too")
 		require.NoError(t, f.Create(f.ctx(), f.now(), f.made()), "a service may")

@@ -49,7 +49,7 @@ func (f *fixture) requireLapsed(key backend.Key) {
 func (f *fixture) revived(sp spec) schema.Session {
 	f.t.Helper()
 	sess := f.session(sp)
-	require.NoError(f.t, f.Revive(f.ctx(), f.now(), sess))
+	require.NoError(f.t, f.Create(f.ctx(), f.now(), sess, backend.Revive))
 	return sess
 }
 
@@ -248,7 +248,7 @@ func testTombstones(t *testing.T, open Open) {
 		f := newRemembering(t, open)
 		sess := f.revived(spec{note: "new", files: []string{"a"}})
 		f.requireStored(sess)
-		require.ErrorIs(t, f.Revive(f.ctx(), f.now(), f.session(spec{id: sess.ID})), backend.ErrExists)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID}), backend.Revive), backend.ErrExists)
 		f.requireStored(sess)
 		f.clock.Advance(ttl)
 		again := f.revived(spec{id: sess.ID, note: "again"})

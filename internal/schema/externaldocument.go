@@ -11,30 +11,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// DecodeForeign reads the document of the session of that id as another program
-// may have written it: in any layout, with sections left out, null, or [] for an
-// empty object; times as RFC 3339 in any precision and zone, or as milliseconds
-// since 1970; without updatedAt, expiresAt, version and revision. id, if there,
-// must be the session's, and createdAt must be there. The members of other names
-// are an error, not dropped: whoever changes the session would lose them for the
-// one who wrote them. So is a document that is larger than MaxBytes; no other
-// rule counts.
+// DecodeForeign decodes the document of the session id as another program may have
+// written it: in any layout; with sections left out, null, or [] for an empty object;
+// with times as RFC 3339 in any precision and zone, or as milliseconds since 1970;
+// without updatedAt, expiresAt, version and revision. createdAt is required, and id,
+// if present, must be the session's. Unknown members are an error: dropping them
+// would lose data of the other program at the next change. So is a document larger
+// than MaxBytes. No other rule applies.
 //
-// The session has no Doc yet, and no ExpiresAt, TTL and OwnTTL unless the
-// document says so: Build makes it whole with the sections.
+// The returned session has no Doc, and has ExpiresAt, TTL and OwnTTL only if the
+// document says so. Build completes it with the sections.
 func (r *Rules) DecodeForeign(id string, doc []byte) (Session, Sections, error) {
 	if r.MaxBytes > 0 && len(doc) > r.MaxBytes {
 		return Session{}, Sections{}, &Error{Code: CodeTooLarge, Detail: "the document is larger than " + strconv.Itoa(r.MaxBytes) + " bytes"}
 	}
-	if err := wellFormed(doc, jsontext.KindBeginObject); err != nil {
+	if err := checkSyntax(doc, jsontext.KindBeginObject); err != nil {
 		return Session{}, Sections{}, err
 	}
 	d := foreignDecoder{recordDecoder: recordDecoder{
-		normalizer: normalizer{rules: &Rules{Sanitize: SanitizeOff}, src: doc, dst: make([]byte, 0, len(doc)), where: make(path, 0, 8)},
+		normalizer: normalizer{rules: &Rules{Sanitize: SanitizeOff}, src: doc, dst: make([]byte, 0, len(doc)), loc: make(path, 0, 8)},
 		sess:       Session{ID: id, Revision: 1},
 		sections:   EmptySections(),
 	}}
-	d.space()
+	d.skipSpace()
 	for m := range d.members() {
 		if err := d.member(string(m), sectionOf(m)); err != nil {
 			return Session{}, Sections{}, err
@@ -52,28 +51,28 @@ func (r *Rules) DecodeForeign(id string, doc []byte) (Session, Sections, error) 
 	return d.sess, d.sections, nil
 }
 
-// foreignDecoder reads documents of other programs.
+// foreignDecoder decodes documents of other programs.
 type foreignDecoder struct{ recordDecoder }
 
-// member reads a member of the document.
+// member decodes a member of the document.
 func (d *foreignDecoder) member(name string, i section) error {
-	d.anyName = i == sectionUser || name == storedMember
-	value, err := d.value(2)
-	d.anyName = false
+	d.skipNameCheck = i == sectionUser || name == storedMember
+	value, err := d.appendValue(2)
+	d.skipNameCheck = false
 	if err != nil {
 		return err
 	}
 	switch {
 	case i == sectionUser:
 		if !jsonscan.IsNull(value) {
-			d.sections.User = readUserPatch(value, &d.mistakes).whole(&d.mistakes)
+			d.sections.User = readUserPatch(value, &d.fieldErrors).whole(&d.fieldErrors)
 		}
 	case i != noSection:
 		switch {
 		case value.Kind() == jsontext.KindBeginObject:
 			*d.sections.freeForm(i) = value
 		case !jsonscan.IsNull(value) && string(value) != "[]":
-			d.wrong("must be an object")
+			d.addError("must be an object")
 		}
 	default:
 		d.head(name, value)
@@ -81,12 +80,12 @@ func (d *foreignDecoder) member(name string, i section) error {
 	return nil
 }
 
-// storedMember is what a store on Redis adds to documents. A program that reads
-// one and writes it back leaves it there.
+// storedMember is a member that the store on Redis adds to documents. Programs that
+// read a document and write it back keep it.
 const storedMember = "stored"
 
-// head reads a member of the document that is no section. null is as good as
-// nothing.
+// head decodes a member of the document that is not a section. null counts as
+// absent.
 func (d *foreignDecoder) head(name string, value jsontext.Value) {
 	if jsonscan.IsNull(value) && name != "id" {
 		return
@@ -94,7 +93,7 @@ func (d *foreignDecoder) head(name string, value jsontext.Value) {
 	switch name {
 	case "id":
 		if value.Kind() != jsontext.KindString || string(jsonscan.Unquote(value)) != d.sess.ID {
-			d.wrong("must be the id that the session is stored under")
+			d.addError("must be the id that the session is stored under")
 		}
 	case "createdAt":
 		d.sess.CreatedAt = d.time(value)
@@ -106,7 +105,7 @@ func (d *foreignDecoder) head(name string, value jsontext.Value) {
 		d.recordDecoder.head(name, value)
 	case storedMember:
 	default:
-		d.wrong("is not a member of a session")
+		d.addError("is not a member of a session")
 	}
 }
 
@@ -123,7 +122,7 @@ func (d *foreignDecoder) time(value jsontext.Value) time.Time {
 	}
 	t = t.UTC().Truncate(time.Millisecond)
 	if t.Year() < 1970 || t.Year() > 9999 {
-		d.wrong("must be a time as 2026-01-31T23:59:59.999Z")
+		d.addError("must be a time as 2026-01-31T23:59:59.999Z")
 		return time.Time{}
 	}
 	return t

@@ -65,8 +65,8 @@ func TestProve(t *testing.T) {
 		"too few log lines": {counters{map[string]float64{ok200: 300, setting: 250}, 209}, "199 are in the log"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := row{method: http.MethodPatch, path: "/api/session?not=of the route", status: http.StatusOK, did: sets, logged: true}
-			err := r.prove(before, c.after, 200, 32)
+			r := row{method: http.MethodPatch, path: "/api/session?not=of the route", status: http.StatusOK, storeCounter: sets, logged: true}
+			err := r.verifyCounters(before, c.after, 200, 32)
 			if c.want == "" {
 				assert.NoError(t, err)
 				return

@@ -13,16 +13,16 @@ import (
 	"strings"
 )
 
-// counters are what the service says of itself: its metrics, by name and
-// labels as they are written, and the lines of its log.
+// counters are the service's metrics, by name and labels as written, and the number of
+// lines in its log.
 type counters struct {
 	metrics  map[string]float64
 	logLines int64
 }
 
-// counters asks the service.
-func (l *lab) counters(ctx context.Context, service *process) (counters, error) {
-	a, err := l.ask(ctx, service.addr, http.MethodGet, "/metrics", "", http.StatusOK)
+// counters reads the counters of the service.
+func (l *harness) counters(ctx context.Context, service *process) (counters, error) {
+	a, err := l.do(ctx, service.addr, http.MethodGet, "/metrics", "", http.StatusOK)
 	if err != nil {
 		return counters{}, err
 	}
@@ -71,13 +71,13 @@ func countLines(path string) (int64, error) {
 	}
 }
 
-// statusClientClosed is what the service counts where the client left first.
+// statusClientClosed is counted for a request whose client closed the connection.
 const statusClientClosed = 499
 
-// prove returns an error if the service did not do what the row claims for the
-// requests that were sent between the two looks at its counters. Up to cut more
-// may have been given up by wrk, at the ends of turns: 499, which nobody gets.
-func (r *row) prove(before, after counters, sent, cut int64) error {
+// verifyCounters returns an error if the counters do not show that the service answered
+// the requests sent as the row requires. Up to cut more may have been abandoned by wrk
+// at the end of a round: they count as 499.
+func (r *row) verifyCounters(before, after counters, sent, cut int64) error {
 	grown := func(name string) float64 { return after.metrics[name] - before.metrics[name] }
 	least := float64(sent)
 
@@ -95,9 +95,9 @@ func (r *row) prove(before, after counters, sent, cut int64) error {
 			return fmt.Errorf("other answers than %d: %.0f %s", r.status, grown(name), name)
 		}
 	}
-	if r.did != "" {
-		if n := grown(fmt.Sprintf(`session_api_store_%s_total{store=%q}`, r.did, r.store())); n < least {
-			return fmt.Errorf("of %d requests the store on %s counts %.0f %s", sent, r.store(), n, r.did)
+	if r.storeCounter != "" {
+		if n := grown(fmt.Sprintf(`session_api_store_%s_total{store=%q}`, r.storeCounter, r.store())); n < least {
+			return fmt.Errorf("of %d requests the store on %s counts %.0f %s", sent, r.store(), n, r.storeCounter)
 		}
 	}
 	if n := after.logLines - before.logLines; r.logged && n < sent {
@@ -106,7 +106,7 @@ func (r *row) prove(before, after counters, sent, cut int64) error {
 	return nil
 }
 
-// store is the name of the store that the row's service has.
+// store returns the name of the row's store.
 func (r *row) store() string {
 	switch {
 	case r.onRedis:

@@ -11,28 +11,27 @@ import (
 
 // OwnFile is a file or directory that the service itself needs.
 type OwnFile struct {
-	// Name is what an operator knows it by: the variable that names it.
+	// Name is the setting that names it.
 	Name string
-	// Path may lead there through symbolic links, and to nothing yet.
+	// Path may contain symbolic links, and need not exist.
 	Path string
 }
 
-// checkOwn returns an error for each of the service's own files that lies in
-// the directory.
+// checkOwn returns an error for each of the service's own files that lies in dir.
 func checkOwn(dir string, own []OwnFile) error {
 	var problems []error
 	for _, o := range own {
-		if Holds(dir, o.Path) {
+		if Contains(dir, o.Path) {
 			problems = append(problems, fmt.Errorf("%q holds what %s names: keep that elsewhere, or clean another directory", dir, o.Name))
 		}
 	}
 	return errors.Join(problems...)
 }
 
-// Holds reports whether a path is that of the directory or leads into it, by
-// name, through symbolic links, or because what it leads to lies in the same
-// directory under another name. Neither needs to exist.
-func Holds(dir, path string) bool {
+// Contains reports whether a path is that of the directory or lies in it: by name,
+// through symbolic links, or because the directory has another name there. Neither
+// needs to exist.
+func Contains(dir, path string) bool {
 	if path == "" {
 		return false
 	}
@@ -43,8 +42,8 @@ func Holds(dir, path string) bool {
 	if path, err = filepath.Abs(path); err != nil {
 		return false
 	}
-	target := resolved(path)
-	if within(dir, path) || within(resolved(dir), target) {
+	target := resolveLinks(path)
+	if within(dir, path) || within(resolveLinks(dir), target) {
 		return true
 	}
 	info, err := os.Stat(dir)
@@ -63,18 +62,18 @@ func Holds(dir, path string) bool {
 	}
 }
 
-// maxLinks is how many dangling links are followed one after the other.
-const maxLinks = 40
+// maxDanglingLinks bounds a chain of dangling links that is followed.
+const maxDanglingLinks = 40
 
-// resolved returns where a path leads, as far as it exists. A dangling link
-// leads to where something may be made.
-func resolved(path string) string {
+// resolveLinks resolves symbolic links as far as the path exists. A dangling link is
+// resolved to its target, which may be created.
+func resolveLinks(path string) string {
 	at, rest := path, ""
 	for links := 0; ; {
 		if target, err := filepath.EvalSymlinks(at); err == nil {
 			return filepath.Join(target, rest)
 		}
-		if link, err := os.Readlink(at); err == nil && links < maxLinks {
+		if link, err := os.Readlink(at); err == nil && links < maxDanglingLinks {
 			links++
 			if !filepath.IsAbs(link) {
 				link = filepath.Join(filepath.Dir(at), link)
@@ -90,12 +89,11 @@ func resolved(path string) string {
 	}
 }
 
-// ownFiles are the identities of what must never be deleted, whatever name it
-// has in the directory.
+// ownFiles identify files that must never be deleted, whatever their name in the
+// directory.
 type ownFiles []fs.FileInfo
 
-// ownFilesOf returns those of the paths and of all files that the process has
-// open.
+// ownFilesOf returns the files at the paths and all files that the process has open.
 func ownFilesOf(own []OwnFile) ownFiles {
 	files := openFiles()
 	for _, o := range own {
@@ -106,7 +104,7 @@ func ownFilesOf(own []OwnFile) ownFiles {
 		if files = append(files, info); !info.IsDir() {
 			continue
 		}
-		// A directory's files are as much ours: the database, its lock, its keys.
+		// The files of a directory count too: the database, its lock, its keys.
 		entries, err := os.ReadDir(o.Path)
 		if err != nil {
 			continue
@@ -120,7 +118,7 @@ func ownFilesOf(own []OwnFile) ownFiles {
 	return files
 }
 
-// maxOwnEntries bounds how many files of one directory are looked at.
+// maxOwnEntries bounds the files of one directory that are protected.
 const maxOwnEntries = 64
 
 // has reports whether a file is one of them.
@@ -128,8 +126,7 @@ func (o ownFiles) has(info fs.FileInfo) bool {
 	return slices.ContainsFunc(o, func(own fs.FileInfo) bool { return os.SameFile(own, info) })
 }
 
-// standardFiles returns those among the process's standard streams that are
-// regular files: its log, for one.
+// standardFiles returns the standard streams of the process that are regular files.
 func standardFiles() []fs.FileInfo {
 	var files []fs.FileInfo
 	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {

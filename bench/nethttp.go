@@ -17,45 +17,45 @@ import (
 type yardstick struct {
 	name string
 	// start runs it next to the service that the row is about.
-	start func(ctx context.Context, l *lab, r *row, s *subject) (side, error)
+	start func(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error)
 }
 
-// bare is net/http and nothing else, in a process of its own. It answers every
-// request as the service answered one.
-var bare = yardstick{name: "net/http", start: startBare}
+// netHTTP is net/http and nothing else, in a process of its own. It answers every
+// request with a recorded response of the service.
+var netHTTP = yardstick{name: "net/http", start: startNetHTTP}
 
-// inMemory is the service once more, with as many sessions in its memory.
+// inMemory is a second instance of the service, with the sessions in memory.
 var inMemory = yardstick{name: "the service in memory", start: startInMemory}
 
-func startInMemory(ctx context.Context, l *lab, r *row, _ *subject) (side, error) {
+func startInMemory(ctx context.Context, l *harness, r *row, _ *serviceUnderTest) (contender, error) {
 	same := *r
 	// In memory, settings of the other stores do not count.
 	same.env, same.onRedis, same.onDisk, same.rest = errorsOnly, false, false, 0
-	return l.open(ctx, &same, "memory")
+	return l.startRow(ctx, &same, "memory")
 }
 
-// withThousand is the service once more, with fewer sessions.
+// withThousand is a second instance of the service, with fewer sessions.
 var withThousand = yardstick{name: "the service with 1 thousand sessions", start: startWithThousand}
 
-func startWithThousand(ctx context.Context, l *lab, r *row, _ *subject) (side, error) {
+func startWithThousand(ctx context.Context, l *harness, r *row, _ *serviceUnderTest) (contender, error) {
 	same := *r
 	same.sessions = thousand
-	return l.open(ctx, &same, "thousand")
+	return l.startRow(ctx, &same, "thousand")
 }
 
-// bareCommand makes this program the bare server.
-const bareCommand = "bare-server"
+// netHTTPCommand makes this program run the net/http server.
+const netHTTPCommand = "bare-server"
 
-// answer is a response of the service. As a handler it gives that to every
-// request, once it has read it.
-type answer struct {
+// response is a recorded response of the service. As an http.Handler, it sends that for
+// every request, once it has read the body.
+type response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
 // ServeHTTP implements http.Handler.
-func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *response) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
@@ -67,16 +67,16 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.Body) // a client that left gets nothing more
 }
 
-func startBare(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
-	server, err := l.startBareServer(ctx, &s.answer)
+func startNetHTTP(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error) {
+	server, err := l.startNetHTTPServer(ctx, &s.response)
 	if err != nil {
 		return nil, err
 	}
-	return &served{server: server, load: s.load, connections: r.connections}, nil
+	return &loadedServer{server: server, load: s.load, connections: r.connections}, nil
 }
 
-// startBareServer runs this program as the bare server.
-func (l *lab) startBareServer(ctx context.Context, a *answer) (*process, error) {
+// startNetHTTPServer runs this program as the net/http server.
+func (l *harness) startNetHTTPServer(ctx context.Context, a *response) (*process, error) {
 	recorded, err := json.Marshal(a)
 	if err != nil {
 		return nil, err
@@ -89,19 +89,19 @@ func (l *lab) startBareServer(ctx context.Context, a *answer) (*process, error) 
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, l.path("bare.log"), nil, findAddr, self, bareCommand, path)
+	return start(ctx, l.path("bare.log"), nil, findAddr, self, netHTTPCommand, path)
 }
 
-// serveBare is the bare server: one answer, read from a file, to everything.
-func serveBare(ctx context.Context, args []string, stdout io.Writer) error {
+// serveNetHTTP is the bare server: one answer, read from a file, to everything.
+func serveNetHTTP(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) != 1 {
-		return errors.New(bareCommand + " takes a file")
+		return errors.New(netHTTPCommand + " takes a file")
 	}
 	recorded, err := os.ReadFile(args[0])
 	if err != nil {
 		return err
 	}
-	var a answer
+	var a response
 	if err := json.Unmarshal(recorded, &a); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}

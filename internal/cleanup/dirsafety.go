@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// systemDirs are refused themselves; what lies in them may be cleaned.
+// systemDirs must not be cleaned; directories beneath them may be.
 var systemDirs = []string{
 	"/",
 	"/dev/shm",
@@ -33,7 +33,7 @@ var systemDirs = []string{
 	"/Applications", "/Users", "/Volumes", "/private", "/private/tmp", "/private/var", "/private/var/tmp",
 }
 
-// systemTrees are refused with all that lies in them.
+// systemTrees must not be cleaned, nor anything beneath them.
 var systemTrees = []string{
 	"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys",
 	"/run/secrets", "/var/run/secrets",
@@ -45,26 +45,26 @@ var systemTrees = []string{
 	"/Library", "/System", "/private/etc",
 }
 
-// sharedMemory is the one place in the tree /dev that is for anybody's files.
+// sharedMemory is a directory in the tree /dev that may be used for files.
 const sharedMemory = "/dev/shm"
 
-// homeParents hold a directory for each user.
+// homeParents contain the home directories.
 var homeParents = []string{"/home", "/Users"}
 
-// sourceMarkers are in the top directory of somebody's work, for certain.
+// sourceMarkers are files that only the top directory of source code has.
 var sourceMarkers = []string{".git", "go.mod"}
 
-// projectMarkers are in the top directory of a project, and hardly anywhere
-// else.
+// projectMarkers are files that the top directory of a project has, and hardly any
+// other directory.
 var projectMarkers = []string{
-	".git", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS",
+	".git", ".gitignore", ".gitmodules", ".gitattributes", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "packed-refs",
 	"go.mod", "go.work", "package.json", "deno.json", "Cargo.toml", "pyproject.toml", "setup.py", "Pipfile", "requirements.txt",
 	"pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt", "project.clj", "deps.edn",
 	"composer.json", "Gemfile", "mix.exs", "rebar.config", "pubspec.yaml", "Package.swift", "stack.yaml", "cabal.project",
-	"dune-project", "CMakeLists.txt", "meson.build", "Makefile",
+	"dune-project", "CMakeLists.txt", "meson.build", "Makefile", "Dockerfile", "flake.nix", "node_modules", ".terraform",
 }
 
-// isProjectMarker looks them up by name.
+// isProjectMarker is the set of projectMarkers.
 var isProjectMarker = func() map[string]bool {
 	found := make(map[string]bool, len(projectMarkers))
 	for _, name := range projectMarkers {
@@ -78,10 +78,10 @@ var (
 	errSymlink      = errors.New("a symbolic link: name the directory that it leads to")
 )
 
-// checkPlace reports why dir, which is absolute and clean, may not be cleaned.
-// It may be missing where its parent exists.
-func checkPlace(dir string) error {
-	if err := checkName(dir); err != nil {
+// checkDirectory returns an error if dir, an absolute and clean path, must not be
+// cleaned. The directory may be missing if its parent exists.
+func checkDirectory(dir string) error {
+	if err := checkPath(dir); err != nil {
 		return err
 	}
 	info, err := os.Lstat(dir)
@@ -89,45 +89,45 @@ func checkPlace(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return checkParent(dir)
 	case err != nil:
-		return fmt.Errorf("%q: %w", dir, cause(err))
+		return fmt.Errorf("%q: %w", dir, withoutPath(err))
 	case info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("%q: %w", dir, errSymlink)
 	case !info.IsDir():
 		return fmt.Errorf("%q: %w", dir, errNotDirectory)
 	}
-	if err := checkIdentity(dir, info); err != nil {
+	if err := checkAlias(dir, info); err != nil {
 		return err
 	}
 	if target, err := filepath.EvalSymlinks(dir); err != nil {
-		return fmt.Errorf("%q: %w", dir, cause(err))
-	} else if err := checkName(target); err != nil {
+		return fmt.Errorf("%q: %w", dir, withoutPath(err))
+	} else if err := checkPath(target); err != nil {
 		return fmt.Errorf("%q leads to %w", dir, err)
 	}
-	return checkMarkers(dir, sourceMarkers, func(name string) error {
+	return checkNotProject(dir, sourceMarkers, func(name string) error {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err
 	})
 }
 
-// checkParent is checkPlace for a directory that is yet to be made.
+// checkParent is checkDirectory for a directory that does not exist yet.
 func checkParent(dir string) error {
 	parent, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
-		return fmt.Errorf("%q: the directory that it would be made in: %w", dir, cause(err))
+		return fmt.Errorf("%q: the directory that it would be made in: %w", dir, withoutPath(err))
 	}
 	if info, err := os.Stat(parent); err != nil {
-		return fmt.Errorf("%q: the directory that it would be made in: %w", dir, cause(err))
+		return fmt.Errorf("%q: the directory that it would be made in: %w", dir, withoutPath(err))
 	} else if !info.IsDir() {
 		return fmt.Errorf("%q: the directory that it would be made in: %w", dir, errNotDirectory)
 	}
-	if err := checkName(filepath.Join(parent, filepath.Base(dir))); err != nil {
+	if err := checkPath(filepath.Join(parent, filepath.Base(dir))); err != nil {
 		return fmt.Errorf("%q leads to %w", dir, err)
 	}
 	return nil
 }
 
-// checkName refuses by the path alone. Errors start with the path.
-func checkName(dir string) error {
+// checkPath checks the path alone. Errors start with the path.
+func checkPath(dir string) error {
 	inTree := func(tree string) bool { return within(tree, dir) }
 	switch {
 	case slices.Contains(systemDirs, dir) || dir == filepath.Clean(os.TempDir()):
@@ -148,9 +148,9 @@ func checkName(dir string) error {
 	return nil
 }
 
-// checkIdentity refuses what is a system directory under another name: a bind
-// mount, or another spelling on a file system that ignores case.
-func checkIdentity(dir string, info fs.FileInfo) error {
+// checkAlias refuses a system directory under another name: a bind mount, or another
+// spelling on a case-insensitive file system.
+func checkAlias(dir string, info fs.FileInfo) error {
 	for _, names := range [][]string{systemDirs, systemTrees, {os.TempDir()}, homes()} {
 		for _, name := range names {
 			if other, err := os.Stat(name); err == nil && os.SameFile(info, other) {
@@ -161,9 +161,9 @@ func checkIdentity(dir string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkMarkers refuses a directory that holds somebody's source code, as any of
-// the names in it shows. lstat asks for a name in it.
-func checkMarkers(dir string, names []string, lstat func(name string) error) error {
+// checkNotProject refuses a directory that holds source code, as any of the names in it
+// shows. lstat returns nil if the name exists in it.
+func checkNotProject(dir string, names []string, lstat func(name string) error) error {
 	for _, name := range names {
 		if lstat(name) == nil {
 			return fmt.Errorf("%q: it holds a %s, as a project does", dir, name)
@@ -172,7 +172,7 @@ func checkMarkers(dir string, names []string, lstat func(name string) error) err
 	return nil
 }
 
-// homes are the home directories of the user that the service runs as.
+// homes returns the home directories of the user that the service runs as.
 func homes() []string {
 	var found []string
 	if home, err := os.UserHomeDir(); err == nil {
@@ -190,17 +190,17 @@ func within(dir, path string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// openDir opens the directory for a run, after the same checks as at the
-// start: what stands at the path may have changed since.
+// openDir opens the directory for a run, after the same checks as at the start: another
+// directory may be at the path by now.
 func openDir(dir string) (*os.Root, fs.FileInfo, error) {
-	if err := checkPlace(dir); err != nil {
+	if err := checkDirectory(dir); err != nil {
 		return nil, nil, err
 	}
 	seen, err := os.Lstat(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	// With the "/." a FIFO in the directory's place is an error, not a wait.
+	// The "/." makes opening a FIFO that replaced it fail, and not block.
 	root, err := os.OpenRoot(dir + "/.")
 	if err != nil {
 		return nil, nil, err
@@ -209,26 +209,26 @@ func openDir(dir string) (*os.Root, fs.FileInfo, error) {
 	switch {
 	case err != nil:
 	case !os.SameFile(seen, opened):
-		err = errReplaced
+		err = errReplacedDuringRun
 	default:
-		err = errors.Join(checkIdentity(dir, opened), checkMarkers(dir, projectMarkers, func(name string) error {
+		err = errors.Join(checkAlias(dir, opened), checkNotProject(dir, projectMarkers, func(name string) error {
 			_, err := root.Lstat(name)
 			return err
 		}))
 	}
 	if err != nil {
-		shut(root)
+		closeReader(root)
 		return nil, nil, err
 	}
 	return root, opened, nil
 }
 
-// shut closes what was only read, so that there is nothing to lose.
-func shut(c io.Closer) { _ = c.Close() }
+// closeReader closes what was only read: an error loses no data.
+func closeReader(c io.Closer) { _ = c.Close() }
 
-// cause is what a system call answered, without the path: names of files are
-// escaped and shown apart.
-func cause(err error) error {
+// withoutPath returns the error of a system call without the path: names of files are
+// escaped and reported apart.
+func withoutPath(err error) error {
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// asks is what one request of a row asks of Redis.
-type asks struct {
+// redisCost is what one request of a row asks of Redis.
+type redisCost struct {
 	// trips are the round trips: how often Redis had something to read. They
 	// are counted while one request follows the other, so that no two share one.
 	trips float64
@@ -17,51 +17,51 @@ type asks struct {
 	commands map[string]float64
 }
 
-// asked is how many requests that is the mean of.
-const asked = 1_000
+// costRequests is how many requests that is the mean of.
+const costRequests = 1_000
 
-// countAsks sends requests one by one. The first time round the service gets to
+// measureRedisCost sends requests one by one. The first time round the service gets to
 // know what it may know from then on.
-func (l *lab) countAsks(ctx context.Context, r *row, s *subject) (asks, error) {
+func (l *harness) measureRedisCost(ctx context.Context, r *row, s *serviceUnderTest) (redisCost, error) {
 	send := func(from int) error {
-		for i := range asked {
-			if _, err := l.try(ctx, s.server.addr, r, s.callers[i%len(s.callers)], from+i); err != nil {
+		for i := range costRequests {
+			if _, err := l.doCaller(ctx, s.server.addr, r, s.callers[i%len(s.callers)], from+i); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
 	if err := send(1); err != nil {
-		return asks{}, err
+		return redisCost{}, err
 	}
 	before, err := info(ctx, s.redis)
 	if err != nil {
-		return asks{}, err
+		return redisCost{}, err
 	}
-	if err := send(1 + asked); err != nil {
-		return asks{}, err
+	if err := send(1 + costRequests); err != nil {
+		return redisCost{}, err
 	}
 	after, err := info(ctx, s.redis)
 	if err != nil {
-		return asks{}, err
+		return redisCost{}, err
 	}
-	return asksBetween(before, after, asked)
+	return redisCostBetween(before, after, costRequests)
 }
 
-// asksBetween is what each of so many requests asked between two looks. The
+// redisCostBetween is what each of so many requests asked between two looks. The
 // second look is itself something to read.
-func asksBetween(before, after redisInfo, requests float64) (asks, error) {
+func redisCostBetween(before, after redisInfo, requests float64) (redisCost, error) {
 	const reads = "total_reads_processed"
-	a := asks{commands: map[string]float64{}}
+	a := redisCost{commands: map[string]float64{}}
 	for sign, info := range map[float64]redisInfo{-1: before, 1: after} {
 		n, err := info.number(reads)
 		if err != nil {
-			return asks{}, err
+			return redisCost{}, err
 		}
 		a.trips += sign * n
 		calls, err := info.calls()
 		if err != nil {
-			return asks{}, err
+			return redisCost{}, err
 		}
 		for command, n := range calls {
 			a.commands[command] += sign * n
@@ -76,7 +76,7 @@ func asksBetween(before, after redisInfo, requests float64) (asks, error) {
 }
 
 // String leaves out what happens now and then, such as a ping.
-func (a asks) String() string {
+func (a redisCost) String() string {
 	text := fmt.Sprintf("%.2f round trips", a.trips)
 	var often []string
 	for _, command := range slices.Sorted(maps.Keys(a.commands)) {

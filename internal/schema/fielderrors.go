@@ -8,44 +8,43 @@ import (
 	"session-api/internal/jsonscan"
 )
 
-// mistakes collects what is wrong with a body, so that a client hears of all
-// of it at once.
-type mistakes []FieldError
+// fieldErrors collects all that is wrong with a body, to report it in one answer.
+type fieldErrors []FieldError
 
-// add notes a mistake, unless there is one at that place already, or enough
-// altogether.
-func (m *mistakes) add(pointer, detail string) {
-	pointer = shortened(pointer)
+// add appends a field error, unless the pointer has one already or maxFieldErrors
+// is reached.
+func (m *fieldErrors) add(pointer, detail string) {
+	pointer = truncatePointer(pointer)
 	taken := slices.ContainsFunc(*m, func(f FieldError) bool { return f.Pointer == pointer })
 	if !taken && len(*m) < maxFieldErrors {
 		*m = append(*m, FieldError{Pointer: pointer, Detail: detail})
 	}
 }
 
-// err returns the mistakes as one error; nil where there are none.
-func (m mistakes) err() error {
+// err returns the field errors as one *Error, or nil if there are none.
+func (m fieldErrors) err() error {
 	if len(m) == 0 {
 		return nil
 	}
 	return &Error{Code: CodeValidationFailed, Detail: "the body is not valid", Fields: m}
 }
 
-// step leads from a value to one within it: by a member's quoted name or, if
-// that is nil, by an index.
-type step struct {
+// pathStep is one step of a path: a member's quoted name or, if that is nil, an
+// array index.
+type pathStep struct {
 	name  []byte
 	index int
 }
 
-// path is the place of a value.
-type path []step
+// path is the location of a value in a body.
+type path []pathStep
 
-func (p *path) push(s step) { *p = append(*p, s) }
-func (p *path) pop()        { *p = (*p)[:len(*p)-1] }
+func (p *path) push(s pathStep) { *p = append(*p, s) }
+func (p *path) pop()            { *p = (*p)[:len(*p)-1] }
 
-// pointer returns the path as a JSON Pointer; where that would be very long,
-// the path of the innermost value around it for which it is not. A hostile
-// body must become neither a large answer nor much work.
+// pointer returns the path as a JSON Pointer. If that would exceed maxPointer, it
+// returns the pointer of the innermost enclosing value that does not: a hostile
+// body must cause neither a large answer nor much work.
 func (p path) pointer() string {
 	const escape = len(`\u0000`) // what one byte of a name takes at most
 	ptr := make([]byte, 0, 64)
@@ -76,8 +75,8 @@ func (p path) pointer() string {
 	return string(ptr)
 }
 
-// shortened does the same to a pointer that there is already.
-func shortened(pointer string) string {
+// truncatePointer shortens a pointer in the same way.
+func truncatePointer(pointer string) string {
 	for len(pointer) > maxPointer {
 		pointer = pointer[:strings.LastIndexByte(pointer, '/')]
 	}

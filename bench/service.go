@@ -7,43 +7,42 @@ import (
 	"time"
 )
 
-// side is one of those that take turns.
-type side interface {
-	// take is its turn. requests is how many it answered.
-	take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error)
+// contender is what is measured: the service, or a yardstick.
+type contender interface {
+	// measure measures one round. requests is the number of requests answered.
+	measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error)
 	stop()
 }
 
-// subject is the service as a row wants it, with the sessions of the row.
-type subject struct {
-	served
-	redis   *process // nil where sessions are in memory
-	data    string   // its directory, where sessions are in a file
-	callers []caller
-	answer  answer // to the first request of the load
-	// backlog is what a client missed, once there is such a client.
+// serviceUnderTest is the service with the settings and sessions of a row.
+type serviceUnderTest struct {
+	loadedServer
+	data     string // the directory of the data file; empty without one
+	callers  []caller
+	response response // to the first request of the load
+	// backlog is set for rows that read one.
 	backlog *backlog
-	// fileBytes is what the directory holds, once somebody has looked.
+	// fileBytes is the size of the data directory, once it was measured.
 	fileBytes int64
 }
 
-// stop implements side.
-func (s *subject) stop() {
+// stop implements contender.
+func (s *serviceUnderTest) stop() {
 	if s.server != nil {
-		s.served.stop()
+		s.loadedServer.stop()
 	}
 	if s.redis != nil {
 		s.redis.stop()
 	}
 	if s.data != "" {
-		_ = os.RemoveAll(s.data) // the lab's directory goes in any case
+		_ = os.RemoveAll(s.data) // the harness removes it in any case
 	}
 }
 
-// open starts the service for a row, and the Redis that it may need. Its files
-// have the name in theirs.
-func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err error) {
-	s := &subject{}
+// startRow starts the service for a row, and the Redis that it may need. The names of
+// their files begin with name.
+func (l *harness) startRow(ctx context.Context, r *row, name string) (_ *serviceUnderTest, err error) {
+	s := &serviceUnderTest{}
 	defer func() {
 		if err != nil {
 			s.stop()
@@ -62,13 +61,13 @@ func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err er
 	if s.server, err = l.startService(ctx, r, name, s); err != nil {
 		return nil, err
 	}
-	s.behind, s.connections = s.redis, r.connections
+	s.connections = r.connections
 	sessions, err := l.seed(ctx, s.server.addr, r.sessions)
 	if err != nil {
 		return nil, err
 	}
 	s.callers = r.callers(l, sessions)
-	if s.answer, err = l.try(ctx, s.server.addr, r, s.callers[0], 0); err != nil {
+	if s.response, err = l.doCaller(ctx, s.server.addr, r, s.callers[0], 0); err != nil {
 		return nil, err
 	}
 	if s.load, err = l.load(r, name, s.callers); err != nil {
@@ -82,14 +81,14 @@ func (l *lab) open(ctx context.Context, r *row, name string) (_ *subject, err er
 	}
 }
 
-// startService runs the service as the row wants it, over what the subject has.
-func (l *lab) startService(ctx context.Context, r *row, name string, s *subject) (*process, error) {
+// startService runs the service with the settings of the row.
+func (l *harness) startService(ctx context.Context, r *row, name string, s *serviceUnderTest) (*process, error) {
 	return start(ctx, l.path(name+".log"), r.environ(l, s), findAddr, l.binary)
 }
 
-// environ is what the service runs with in this row: production, with room for
-// everything, and the settings of the row.
-func (r *row) environ(l *lab, s *subject) []string {
+// environ returns the environment of the service: production, with capacity for every
+// row, and the settings of the row.
+func (r *row) environ(l *harness, s *serviceUnderTest) []string {
 	env := map[string]string{
 		"APP_ENV":                "production",
 		"HOST":                   "127.0.0.1",

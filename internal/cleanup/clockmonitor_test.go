@@ -22,7 +22,7 @@ type clock struct {
 	elapsed time.Duration
 }
 
-// pass lets time go by.
+// run lets time go by.
 func (c *clock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

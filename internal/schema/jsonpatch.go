@@ -88,18 +88,18 @@ func operationError(i int, err error) error {
 	return e
 }
 
-// result takes the changed sections out of doc, which started as cur. They are
-// held to what a body is held to. last says which operation is to blame.
+// result returns cur with the changed sections of doc. They are validated as a body
+// is. last holds the operation to blame for an invalid section.
 func (ops *Operations) result(cur Sections, doc *jsonpatch.Document, last [sectionCount]int) (Sections, error) {
 	next := cur
-	var all mistakes
+	var all fieldErrors
 	for i := range sectionCount {
 		if last[i] == 0 {
 			continue
 		}
 		value := doc.Get(sectionNames[i])
 		at := "/" + strconv.Itoa(last[i]-1)
-		var found mistakes
+		var found fieldErrors
 		var err error
 		if i == sectionUser {
 			next.User = ops.user(value, &found)
@@ -123,18 +123,18 @@ func (ops *Operations) result(cur Sections, doc *jsonpatch.Document, last [secti
 	return next, nil
 }
 
-// user reads the user that the operations made; nil where they removed it.
-func (*Operations) user(value []byte, m *mistakes) *User {
+// user decodes the user after the operations; nil if they removed it.
+func (*Operations) user(value []byte, m *fieldErrors) *User {
 	if value == nil || jsonscan.IsNull(value) {
 		return nil
 	}
 	return readUserPatch(value, m).whole(m)
 }
 
-// freeForm normalises a section that the operations made of was; it is empty
-// where they removed it. What was may hold what the rules have come to forbid
-// since: see mends.
-func (ops *Operations) freeForm(i section, was, value []byte, m *mistakes) (jsontext.Value, error) {
+// freeForm normalises a section after the operations; it is empty if they removed
+// it. The section before them may violate rules that became stricter: see
+// removesViolation.
+func (ops *Operations) freeForm(i section, before, value []byte, m *fieldErrors) (jsontext.Value, error) {
 	switch {
 	case value == nil || jsonscan.IsNull(value):
 		return emptyObject, nil
@@ -143,21 +143,21 @@ func (ops *Operations) freeForm(i section, was, value []byte, m *mistakes) (json
 		return emptyObject, nil
 	}
 	n := normalizer{
-		rules: ops.rules, src: value, dst: make([]byte, 0, len(value)), clean: i == sectionInputs,
-		standing: standing{inSection: true},
+		rules: ops.rules, src: value, dst: make([]byte, 0, len(value)), sanitize: i == sectionInputs,
+		violationState: violationState{inSection: true},
 	}
-	if n.clean {
-		n.keep = ops.rules.uncleaned(was)
+	if n.sanitize {
+		n.keepStrings = ops.rules.unsanitizedStrings(before)
 	}
-	name := step{name: []byte(`"` + sectionNames[i] + `"`)}
-	n.where.push(name)
-	out, err := n.value(2)
-	if err != nil && jsonscan.Depth(value) <= jsonscan.Depth(was) {
-		n.at, n.dst, n.where, n.mistakes, n.deepest = 0, n.dst[:0], path{name}, nil, jsonscan.Depth(was)+1
-		out, err = n.value(2)
+	name := pathStep{name: []byte(`"` + sectionNames[i] + `"`)}
+	n.loc.push(name)
+	out, err := n.appendValue(2)
+	if err != nil && jsonscan.Depth(value) <= jsonscan.Depth(before) {
+		n.pos, n.dst, n.loc, n.fieldErrors, n.depthLimit = 0, n.dst[:0], path{name}, nil, jsonscan.Depth(before)+1
+		out, err = n.appendValue(2)
 	}
-	if len(n.mistakes) > 0 && (n.grave || !ops.rules.mends(was, out)) {
-		*m = append(*m, n.mistakes...)
+	if len(n.fieldErrors) > 0 && (n.fatal || !ops.rules.removesViolation(before, out)) {
+		*m = append(*m, n.fieldErrors...)
 	}
 	return out, err
 }

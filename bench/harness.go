@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// lab is where everything happens: a directory that goes at the end, the
-// service's binary, its secrets, and a client.
-type lab struct {
+// harness is what all rows share: a temporary directory, the service's binary, its
+// secrets, and an HTTP client.
+type harness struct {
 	options
 	dir, binary   string
 	secret, token string
-	programs      []string // what measures, and which version
+	programs      []string // the load generators and their versions
 	client        *http.Client
 	progress      io.Writer
 }
 
-// newLab prepares all that the rows have in common. It is to be closed.
-func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
+// newHarness prepares a harness. The caller closes it.
+func newHarness(ctx context.Context, o options, progress io.Writer) (*harness, error) {
 	programs, err := o.programs(ctx)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{
+	l := &harness{
 		options: o, dir: dir, programs: programs, progress: progress,
 		secret: rand.Text() + rand.Text(), token: rand.Text() + rand.Text(),
 		client: &http.Client{
@@ -49,7 +49,7 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 	return l, nil
 }
 
-// programs returns what measures the rows that the options ask for.
+// programs returns the load generators of the selected rows, with their versions.
 func (o *options) programs(ctx context.Context) ([]string, error) {
 	wrk, err := wrkVersion(ctx)
 	if err != nil || !o.onRedis() && !o.peers {
@@ -64,34 +64,33 @@ func (o *options) programs(ctx context.Context) ([]string, error) {
 }
 
 // close removes the directory.
-func (l *lab) close() {
+func (l *harness) close() {
 	if err := os.RemoveAll(l.dir); err != nil {
-		l.say("removing the temporary directory: %v", err)
+		l.logf("removing the temporary directory: %v", err)
 	}
 }
 
-// say tells the person who waits.
-func (l *lab) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(l.progress, format+"\n", args...) // nobody may be listening
+// logf reports progress.
+func (l *harness) logf(format string, args ...any) {
+	_, _ = fmt.Fprintf(l.progress, format+"\n", args...) // progress may go nowhere
 }
 
 // path returns the path of a file in the directory.
-func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
+func (l *harness) path(name string) string { return filepath.Join(l.dir, name) }
 
 // file writes a file in the directory and returns its path.
-func (l *lab) file(name string, content []byte) (string, error) {
+func (l *harness) file(name string, content []byte) (string, error) {
 	path := l.path(name)
 	return path, os.WriteFile(path, content, 0o600)
 }
 
-// files returns the directory of the service's analysis files: empty, and not
-// the lab's own, because the service refuses one that holds its binary.
-func (l *lab) files() string { return l.path("files") }
+// files returns the directory of the service's analysis files: an empty one, because
+// the service refuses a directory that holds its binary.
+func (l *harness) files() string { return l.path("files") }
 
-// build makes the service as make build does; to be profiled, with what that
-// takes.
-func (l *lab) build(ctx context.Context) error {
-	l.say("building cmd/session-api")
+// build builds the service as make build does; with -profile, with the tag for that.
+func (l *harness) build(ctx context.Context) error {
+	l.logf("building cmd/session-api")
 	l.binary = l.path("session-api")
 	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.binary}
 	if l.profile != nil {
