@@ -21,6 +21,7 @@ import (
 	"session-api/internal/servicetest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -58,7 +59,7 @@ var unhurried = []string{"REDIS_TIMEOUT_MS", "20000", "REDIS_DIAL_TIMEOUT_MS", "
 func storeOn(t *testing.T, server *redistest.Server) *redis.Store {
 	t.Helper()
 	kept, err := redis.Open(t.Context(), redis.Options{
-		Addresses: []string{server.Addr()}, CompressOver: 1 << 10, Timeout: patience, DialTimeout: patience,
+		Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: patience, DialTimeout: patience}, CompressOver: 1 << 10,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })

@@ -19,6 +19,7 @@ import (
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -37,7 +38,7 @@ var stores = map[string]func(testing.TB) (backend.Store, *redistest.Server){
 	},
 	"redis": func(t testing.TB) (backend.Store, *redistest.Server) {
 		server := redistest.Start(t)
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: []string{server.Addr()}, Timeout: 5 * time.Second})
+		s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: 5 * time.Second}})
 		require.NoError(t, err)
 		return s, server
 	},

@@ -83,7 +83,8 @@ var redisChecks = ifRedis([]rule{
 		return messageIf(len(c.Redis.Cluster) > 0 && c.Redis.DB != 0, "a Cluster has only database 0")
 	}},
 	{"REDIS_PREFIX", nil, func(c *Config) string {
-		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.Redis.Prefix}
+		o := redis.Options{Prefix: c.Redis.Prefix}
+		o.Addresses = []string{"any:1"}
 		return textOf(o.Validate())
 	}},
 })

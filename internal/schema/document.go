@@ -54,7 +54,7 @@ func (r *Rules) withDoc(s Session, before *Sections, sec Sections) (Session, err
 	user := sec.User.appendJSON(short[:0])
 	var digits [20]byte
 	revision := strconv.AppendInt(digits[:0], s.Revision, 10)
-	size := expiresAtOffset(s.ID) + timeLen + len(headVersion) + len(revision) + len(",") + sec.size(user) + len("}")
+	size := RevisionOffset(s.ID) + len(revision) + len(",") + sec.size(user) + len("}")
 	// The revision counts as one digit: a document that fits must not outgrow the
 	// limit by being changed often.
 	if counted := size - len(revision) + 1; r.MaxBytes > 0 && counted > r.MaxBytes && before.smallerThan(sec, user) {

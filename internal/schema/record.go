@@ -232,8 +232,7 @@ func (d *recordDecoder) idleTimeout(value jsontext.Value) time.Duration {
 // time decodes a time in the format of documents.
 func (d *recordDecoder) time(value jsontext.Value) time.Time {
 	if value.Kind() == jsontext.KindString {
-		text := string(jsonscan.Unquote(value))
-		if t, err := time.Parse(timeLayout, text); err == nil && string(appendTime(nil, t)) == text {
+		if t, ok := parseTime(string(jsonscan.Unquote(value))); ok {
 			return t
 		}
 	}

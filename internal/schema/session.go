@@ -5,10 +5,7 @@
 // where it is changed, and otherwise handled as the JSON bytes that a client gets.
 package schema
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // Version is the schema version that every document carries.
 const Version = 1
@@ -73,24 +70,6 @@ func (s *Session) Key() Key { return Key{Namespace: s.Namespace, ID: s.ID} }
 // Live reports whether s has not expired at now.
 func (s *Session) Live(now time.Time) bool { return now.Before(s.ExpiresAt) }
 
-// The head of a document has a fixed layout, so that ExpiresAt can be replaced
-// without reading the document.
-const (
-	headID        = `{"id":"`
-	headCreatedAt = `","createdAt":"`
-	headUpdatedAt = `","updatedAt":"`
-	headExpiresAt = `","expiresAt":"`
-	headVersion   = `","version":1,"revision":`
-
-	timeLayout = "2006-01-02T15:04:05.000Z"
-	timeLen    = len(timeLayout)
-)
-
-// expiresAtOffset is where the digits of expiresAt start in a document.
-func expiresAtOffset(id string) int {
-	return len(headID) + len(id) + len(headCreatedAt) + timeLen + len(headUpdatedAt) + timeLen + len(headExpiresAt)
-}
-
 // AppendJSON appends the document as a client gets it, with the present
 // ExpiresAt.
 func (s *Session) AppendJSON(dst []byte) []byte {
@@ -116,46 +95,6 @@ func (s Session) WithID(id string) Session {
 	doc = append(doc, s.Doc[len(headID)+len(s.ID):]...)
 	s.ID, s.Life, s.Doc = id, NewLife(), doc
 	return s
-}
-
-// DocID returns the id in a document, or nil if it does not start as a document
-// does. The bytes are the document's own.
-func DocID(doc []byte) []byte {
-	rest, ok := bytes.CutPrefix(doc, []byte(headID))
-	if !ok {
-		return nil
-	}
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
-		return nil
-	}
-	return rest[:end:end]
-}
-
-// appendTime appends t as RFC 3339 in UTC with milliseconds, always timeLen bytes
-// for the years 0 to 9999. AppendFormat parses the layout each time and takes longer
-// than the rest of a read.
-func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.AppendFormat(dst, timeLayout)
-	}
-	hour, minute, second := t.Clock()
-	dst = appendTwoDigits(appendTwoDigits(dst, year/100), year%100)
-	dst = appendTwoDigits(append(dst, '-'), int(month))
-	dst = appendTwoDigits(append(dst, '-'), day)
-	dst = appendTwoDigits(append(dst, 'T'), hour)
-	dst = appendTwoDigits(append(dst, ':'), minute)
-	dst = appendTwoDigits(append(dst, ':'), second)
-	milli := t.Nanosecond() / int(time.Millisecond)
-	dst = appendTwoDigits(append(dst, '.'), milli/10)
-	return append(dst, byte('0'+milli%10), 'Z')
-}
-
-// appendTwoDigits appends n, which is 0 to 99.
-func appendTwoDigits(dst []byte, n int) []byte {
-	return append(dst, byte('0'+n/10), byte('0'+n%10)) //nolint:gosec // digits
 }
 
 // Now truncates t to the precision of documents: UTC, whole milliseconds, no

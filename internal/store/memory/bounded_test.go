@@ -84,7 +84,7 @@ func TestEmptyNamespacesGo(t *testing.T) {
 
 	_, err := s.Sweep(ctx, now.Add(time.Hour))
 	require.NoError(t, err)
-	assert.Len(t, s.spaces.byName, 1)
+	assert.Len(t, s.namespaces.byName, 1)
 	_, err = s.Get(ctx, now, next.Key())
 	require.NoError(t, err)
 
@@ -111,16 +111,16 @@ func TestShardsAreLeftEmpty(t *testing.T) {
 			sh := &s.shards[i]
 			assert.Zero(t, sh.table.n)
 			assert.LessOrEqual(t, len(sh.table.tags), 64)
-			for c := range sh.orders {
-				assert.Empty(t, sh.orders[c].items)
+			for c := range sh.eviction {
+				assert.Empty(t, sh.eviction[c].items)
 			}
-			assert.Empty(t, sh.ends.items)
+			assert.Empty(t, sh.expiry.items)
 		}
-		for c := range s.firsts {
-			assert.EqualValues(t, never, s.firsts[c].min())
+		for c := range s.evictionBounds {
+			assert.EqualValues(t, never, s.evictionBounds[c].min())
 			assert.Zero(t, s.population[c].Load())
 		}
-		assert.EqualValues(t, never, s.nextEnds.min())
+		assert.EqualValues(t, never, s.expiryBounds.min())
 	}
 }
 

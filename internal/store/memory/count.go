@@ -9,13 +9,13 @@ import (
 )
 
 // Count implements backend.Store. It does not go through what it counts, but for a
-// user with few sessions: it frees what has expired, which somebody has to do at
-// some time, and then the index knows.
+// user with few sessions: it frees what has expired, which has to be done at
+// some time, and then the index has the answer.
 func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
 		return 0, err
 	}
-	space := s.spaces.find(f.Namespace)
+	space := s.namespaces.find(f.Namespace)
 	if space == nil {
 		return 0, nil
 	}

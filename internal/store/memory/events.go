@@ -12,7 +12,7 @@ func (s *Store) Follow(ctx context.Context, after string, yield func(backend.Eve
 	return s.events.Follow(ctx, after, yield)
 }
 
-// emit tells that something happened to the session of the key, which is now,
+// emit publishes that something happened to the session of the key, which is now,
 // or last was, as rec says. The session's shard is locked: that is what keeps
 // its events in order.
 func (s *Store) emit(what backend.EventType, now int64, key backend.Key, rec *record) {

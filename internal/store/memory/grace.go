@@ -23,7 +23,7 @@ type graces struct {
 
 // find returns the grace of the key, and whether it leads anywhere at now or has
 // run out.
-func (g *graces) find(key backend.Key, now int64) (found grace, over, ok bool) {
+func (g *graces) find(key backend.Key, now int64) (found grace, expired, ok bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	found, there := g.of[key]
@@ -59,25 +59,25 @@ func (g *graces) drop(key backend.Key, e *entry) {
 func (g *graces) sweep(now int64) []grace {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var over []grace
+	var expired []grace
 	for key, at := range g.of {
 		if now >= at.until {
-			over = append(over, at)
+			expired = append(expired, at)
 			delete(g.of, key)
 		}
 	}
-	return over
+	return expired
 }
 
-// lead makes reads of the old key lead to e until then. Both shards are locked.
-func (s *Store) lead(sh *shard, old backend.Key, nextSh *shard, nextHash uint64, e *entry, until int64) {
+// setGrace makes reads of the old key lead to e until then. Both shards are locked.
+func (s *Store) setGrace(sh *shard, old backend.Key, nextSh *shard, nextHash uint64, e *entry, until int64) {
 	sh.graces.set(grace{from: old, to: e, hash: nextHash, until: until})
 	nextSh.olds.set(e, old)
 }
 
-// endLead makes reads of the old key that leads to e lead nowhere. The shard of e
+// endGrace makes reads of the old key that leads to e lead nowhere. The shard of e
 // is locked.
-func (s *Store) endLead(sh *shard, e *entry) {
+func (s *Store) endGrace(sh *shard, e *entry) {
 	if old, ok := sh.olds.take(e); ok {
 		s.shardOf(s.hash(old)).graces.drop(old, e)
 	}
@@ -103,8 +103,8 @@ func (o *oldKeys) take(e *entry) (backend.Key, bool) {
 }
 
 // drop forgets the key of a grace that is over.
-func (o oldKeys) drop(over grace) {
-	if o[over.to] == over.from {
-		delete(o, over.to)
+func (o oldKeys) drop(expired grace) {
+	if o[expired.to] == expired.from {
+		delete(o, expired.to)
 	}
 }

@@ -27,11 +27,11 @@ func (s *Store) limitShard(sh *shard) {
 		}
 	}
 	if earlier {
-		sh.ends.renew(sh.table.entries)
+		sh.expiry.rebuild(sh.table.entries)
 	}
 }
 
-// limited brings the deadline of a record, which nobody else has yet, within the
+// limited brings the deadline of a record, which is not shared yet, within the
 // limit, and returns it.
 func (s *Store) limited(rec *record) *record {
 	if limit := s.maxLife.Load(); limit > 0 && rec.expires > rec.created+limit {

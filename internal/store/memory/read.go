@@ -39,10 +39,10 @@ func (s *Store) read(sh *shard, hash uint64, key backend.Key, now int64, isUse b
 	sh.mu.RLock()
 	e := sh.table.find(hash, key)
 	if e == nil {
-		g, over, ok := sh.graces.find(key, now)
+		g, expired, ok := sh.graces.find(key, now)
 		sh.mu.RUnlock()
 		switch {
-		case over:
+		case expired:
 			sh.graces.drop(key, g.to)
 			return schema.Session{}, false
 		case !ok:
@@ -117,8 +117,8 @@ func (s *Store) use(e *entry) {
 }
 
 // useNewcomer is use of a newcomer. It reports whether e has to leave the
-// newcomers for that, which takes the lock for writing: not where nobody asked for
-// the session.
+// newcomers for that, which takes the lock for writing: not where the session is
+// disposable.
 func (s *Store) useNewcomer(e *entry) (leaves bool) {
 	if e.disposable() {
 		e.use(s.lowClock.Add(1))

@@ -19,7 +19,7 @@ func (s *Store) Snapshot(now time.Time) backend.Snapshot {
 		tick int64
 	}
 	at := now.UnixMilli()
-	all := s.budget.taken()
+	all := s.capacity.taken()
 	states := make([]state, 0, all.entries+all.entries/16)
 	for i := range s.shards {
 		s.shards[i].mu.RLock()

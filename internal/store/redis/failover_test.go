@@ -14,12 +14,13 @@ import (
 	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
 func TestFailoverOfASentinelPrimary(t *testing.T) {
 	group := redistest.StartSentinel(t)
-	s, err := redis.Open(t.Context(), redis.Options{Addresses: group.Addrs(), Primary: group.MasterName(), Timeout: time.Second})
+	s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: group.Addrs(), Primary: group.MasterName(), Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	failOver(t, s, []*redistest.Server{group.Primary()}, func() { group.Failover() })
@@ -27,7 +28,7 @@ func TestFailoverOfASentinelPrimary(t *testing.T) {
 
 func TestFailoverOfAClusterPrimary(t *testing.T) {
 	cluster := redistest.StartCluster(t)
-	s, err := redis.Open(t.Context(), redis.Options{Addresses: cluster.Addrs(), Cluster: true, Timeout: time.Second})
+	s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	var primaries []*redistest.Server

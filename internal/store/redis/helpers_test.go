@@ -16,6 +16,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 	"session-api/internal/store/storetest"
 )
@@ -45,7 +46,7 @@ func awaitConnected(t testing.TB, s *redis.Store) {
 }
 
 func optionsAt(addr string, change ...func(*redis.Options)) redis.Options {
-	opts := redis.Options{Addresses: []string{addr}}
+	opts := redis.Options{Server: conn.Server{Addresses: []string{addr}}}
 	for _, c := range change {
 		c(&opts)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -19,19 +20,19 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	server := redistest.Start(t)
 	var instances [2]*Store
 	for i := range instances {
-		s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Tombstone: 5 * time.Minute})
+		s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}, Tombstone: 5 * time.Minute})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		instances[i] = s
 	}
 	ctx, now := t.Context(), schema.Now(time.Now())
-	sess := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	sess := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	require.NoError(t, instances[0].Create(ctx, now, sess))
 	name := "session:" + sess.ID
 	value := server.CLI("GET", name)
-	birth := trailerBirth + sess.Life.String() + `"`
+	birth := `,"birth":"` + sess.Life.String() + `"`
 	require.Contains(t, value, birth)
 	server.CLI("SET", name, strings.Replace(value, birth, "", 1), "KEEPTTL")
 	server.CLI("DEL", "{"+name+"}:end")
@@ -71,11 +72,11 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 // all else is the same.
 func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	ctx, now := t.Context(), schema.Now(time.Now())
-	first := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	first := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	second := first

@@ -16,6 +16,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -55,8 +56,7 @@ func TestASlotThatMoves(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client cache %t", cached), func(t *testing.T) {
 			s, err := redis.Open(t.Context(), redis.Options{
-				Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Tombstone: time.Minute,
-				Username: userOfServer, Password: passwordOfUsers,
+				Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Username: userOfServer, Password: passwordOfUsers}, Tombstone: time.Minute,
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })

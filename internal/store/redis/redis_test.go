@@ -13,6 +13,7 @@ import (
 	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 	"session-api/internal/store/storetest"
 )
@@ -182,8 +183,7 @@ func TestStoreOnCluster(t *testing.T) {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
 		s, err := redis.Open(t.Context(), redis.Options{
-			Username: userOfServer, Password: passwordOfUsers,
-			Addresses: cluster.Addrs(), Cluster: true, Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, Addresses: cluster.Addrs(), Cluster: true}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()
@@ -197,8 +197,7 @@ func TestStoreUnderSentinel(t *testing.T) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
-			Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers,
-			Addresses: group.Addrs(), Primary: group.MasterName(), Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers, Addresses: group.Addrs(), Primary: group.MasterName()}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()

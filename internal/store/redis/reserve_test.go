@@ -16,6 +16,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -263,7 +264,7 @@ func TestReserveOnACluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, redistest.MaxMemory("16mb", "noeviction"))
 	var instances []*redis.Store
 	for range 2 {
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: cluster.Addrs(), Cluster: true, Reserve: 10, Timeout: 30 * time.Second})
+		s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, Timeout: 30 * time.Second}, Reserve: 10})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		instances = append(instances, s)

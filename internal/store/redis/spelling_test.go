@@ -12,6 +12,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -22,7 +23,7 @@ func TestAFileByAlternatingPaths(t *testing.T) {
 		"server": func(t *testing.T) backend.Store { t.Helper(); return open(t, redistest.Start(t)) },
 		"cluster": func(t *testing.T) backend.Store {
 			t.Helper()
-			s, err := redis.Open(t.Context(), redis.Options{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true})
+			s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true}})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
 			return s
