@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// backlogSessions are made to have that many events.
+// backlogSessions is the number of sessions created, and so of events in the backlog.
 const backlogSessions = 200 * thousand
 
-// backlog is a client that comes back and reads what it has missed.
+// backlog is a client that reconnects and reads the events that it missed.
 type backlog struct {
 	server *process
 	lastID string
 	events int
 }
 
-func prepareBacklog(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
+func prepareBacklog(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error) {
 	b := &backlog{server: s.server, events: backlogSessions}
 	following, hangUp := context.WithCancel(ctx)
 	defer hangUp()
@@ -38,7 +38,7 @@ func prepareBacklog(ctx context.Context, l *lab, r *row, s *subject) (side, erro
 		return nil, err
 	}
 	b.lastID = one.lastID
-	l.say("%s: making %d events", r.name, b.events)
+	l.logf("%s: making %d events", r.name, b.events)
 	if _, err = l.seed(ctx, s.server.addr, b.events); err != nil {
 		return nil, err
 	}
@@ -46,13 +46,13 @@ func prepareBacklog(ctx context.Context, l *lab, r *row, s *subject) (side, erro
 	return b, nil
 }
 
-// stop implements side: the service is the row's.
+// stop implements contender. The row stops the service.
 func (*backlog) stop() {}
 
-// take implements side. It reads them again and again.
-func (b *backlog) take(ctx context.Context, l *lab, length time.Duration, _ int) (t turn, events int64, err error) {
+// measure implements contender. It reads them again and again.
+func (b *backlog) measure(ctx context.Context, l *harness, length time.Duration, _ int) (t sample, events int64, err error) {
 	var reading time.Duration
-	spent, err := spending([]*process{b.server}, func() error {
+	spent, err := cpuSpent([]*process{b.server}, func() error {
 		for reading < length {
 			took, err := b.read(ctx, l)
 			if err != nil {
@@ -64,16 +64,16 @@ func (b *backlog) take(ctx context.Context, l *lab, length time.Duration, _ int)
 		return nil
 	})
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	t.rate = float64(events) / reading.Seconds()
 	t.cpu = float64(spent[0].Microseconds()) / float64(events)
 	return t, events, nil
 }
 
-// read reads them once. The time counts from the answer's headers on: before,
-// the service waits a little by intent.
-func (b *backlog) read(ctx context.Context, l *lab) (time.Duration, error) {
+// read reads the backlog once. The time starts with the response headers: before them,
+// the service waits for a while on purpose.
+func (b *backlog) read(ctx context.Context, l *harness) (time.Duration, error) {
 	ctx, hangUp := context.WithCancel(ctx)
 	defer hangUp()
 	s, err := l.follow(ctx, b.server.addr, b.lastID)
@@ -88,10 +88,10 @@ func (b *backlog) read(ctx context.Context, l *lab) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// bareStream is net/http that sends the same events in one piece.
-var bareStream = yardstick{name: "net/http", start: startBareStream}
+// netHTTPStream is net/http that sends the same events in one piece.
+var netHTTPStream = yardstick{name: "net/http", start: startNetHTTPStream}
 
-func startBareStream(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
+func startNetHTTPStream(ctx context.Context, l *harness, _ *row, s *serviceUnderTest) (contender, error) {
 	b := s.backlog
 	following, hangUp := context.WithCancel(ctx)
 	defer hangUp()
@@ -105,16 +105,16 @@ func startBareStream(ctx context.Context, l *lab, _ *row, s *subject) (side, err
 	if err := all.await("created", b.events); err != nil {
 		return nil, err
 	}
-	recorded := answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: content.Bytes()}
-	server, err := l.startBareServer(ctx, &recorded)
+	recorded := response{Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: content.Bytes()}
+	server, err := l.startNetHTTPServer(ctx, &recorded)
 	if err != nil {
 		return nil, err
 	}
-	return &bareBacklog{backlog{server: server, events: b.events}}, nil
+	return &netHTTPBacklog{backlog{server: server, events: b.events}}, nil
 }
 
-// bareBacklog has a server of its own.
-type bareBacklog struct{ backlog }
+// netHTTPBacklog is a backlog served by net/http alone.
+type netHTTPBacklog struct{ backlog }
 
-// stop implements side.
-func (b *bareBacklog) stop() { b.server.stop() }
+// stop implements contender.
+func (b *netHTTPBacklog) stop() { b.server.stop() }

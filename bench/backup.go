@@ -16,15 +16,15 @@ var noBackup = yardstick{name: "no backup", start: startShared}
 
 // backedUp is the row's service under wrk while it sends one backup after the other.
 type backedUp struct {
-	shared
+	sharedService
 }
 
-func prepareBackup(_ context.Context, _ *lab, _ *row, s *subject) (side, error) {
-	return &backedUp{shared{s.served}}, nil
+func prepareBackup(_ context.Context, _ *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	return &backedUp{sharedService{s.loadedServer}}, nil
 }
 
-// take implements side. A backup that is not complete at the end is given up.
-func (b *backedUp) take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error) {
+// measure implements contender. A backup that is not complete at the end is given up.
+func (b *backedUp) measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error) {
 	sending, enough := context.WithCancel(ctx)
 	defer enough()
 	ended := make(chan error, 1)
@@ -35,7 +35,7 @@ func (b *backedUp) take(ctx context.Context, l *lab, length time.Duration, round
 		}
 		ended <- err
 	}()
-	t, requests, err = b.shared.take(ctx, l, length, round)
+	t, requests, err = b.loadedServer.measure(ctx, l, length, round)
 	enough()
 	if failed := <-ended; err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
@@ -44,13 +44,13 @@ func (b *backedUp) take(ctx context.Context, l *lab, length time.Duration, round
 }
 
 // backup reads a backup to its end.
-func (l *lab) backup(ctx context.Context, addr string) error {
+func (l *harness) backup(ctx context.Context, addr string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+backupPath, http.NoBody)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+l.token)
-	resp, err := l.patient().Do(req)
+	resp, err := l.clientWithoutTimeout().Do(req)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, o.rounds)
 	var names []string
-	for _, r := range o.chosen() {
+	for _, r := range o.selectedRows() {
 		names = append(names, r.name)
 	}
 	assert.Equal(t, []string{"GET", "GET, logged", "GET, Redis", "GET, Redis, cached", "GET, 1 million", "GET, cleanup"}, names)
@@ -46,8 +46,8 @@ func TestParse(t *testing.T) {
 func TestMillionCanBeLeftOut(t *testing.T) {
 	o, err := parse([]string{"-million=false"}, io.Discard)
 	require.NoError(t, err)
-	require.NotEmpty(t, o.chosen())
-	for _, r := range o.chosen() {
+	require.NotEmpty(t, o.selectedRows())
+	for _, r := range o.selectedRows() {
 		assert.Less(t, r.sessions, million, r.name)
 		assert.NotEqual(t, treeMark, r.env["ANALYSIS_TMP_DIR"], r.name)
 	}
@@ -56,8 +56,8 @@ func TestMillionCanBeLeftOut(t *testing.T) {
 func TestProfileIsOfOneName(t *testing.T) {
 	o, err := parse([]string{"-profile", "PATCH"}, io.Discard)
 	require.NoError(t, err)
-	require.Len(t, o.chosen(), 1)
-	assert.Equal(t, "PATCH", o.chosen()[0].name)
+	require.Len(t, o.selectedRows(), 1)
+	assert.Equal(t, "PATCH", o.selectedRows()[0].name)
 }
 
 // Each row has what its claims are about, and a name of its own.
@@ -67,9 +67,9 @@ func TestRows(t *testing.T) {
 		assert.NotContains(t, names, r.name)
 		names[r.name] = true
 		assert.NotEmpty(t, r.doc, r.name)
-		assert.NotEmpty(t, r.claims, r.name)
-		for _, c := range r.claims {
-			assert.True(t, c.alone || len(r.against) > 0, "%s: %s has no yardstick", r.name, c.what)
+		assert.NotEmpty(t, r.metrics, r.name)
+		for _, c := range r.metrics {
+			assert.True(t, c.absolute || len(r.against) > 0, "%s: %s has no yardstick", r.name, c.what)
 		}
 	}
 }
@@ -89,7 +89,7 @@ func TestFindAddr(t *testing.T) {
 
 // The bare server reads what it is sent, and sends what was recorded.
 func TestAnswer(t *testing.T) {
-	a := &answer{
+	a := &response{
 		Status: http.StatusCreated,
 		Header: http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"a=1", "b=2"}},
 		Body:   []byte(`{"id":"x"}`),
@@ -107,10 +107,10 @@ func TestAnswer(t *testing.T) {
 // is fixed before its number is.
 func TestStepsHaveTheLengthOfTheirMark(t *testing.T) {
 	for _, r := range rows() {
-		assert.Len(t, step(r.body, 0), len(r.body), r.name)
-		assert.Len(t, step(r.body, million-1), len(r.body), r.name)
-		if r.did == sets {
-			assert.NotEqual(t, step(r.body, 0), step(r.body, 1), r.name)
+		assert.Len(t, numberedBody(r.body, 0), len(r.body), r.name)
+		assert.Len(t, numberedBody(r.body, million-1), len(r.body), r.name)
+		if r.storeCounter == sets {
+			assert.NotEqual(t, numberedBody(r.body, 0), numberedBody(r.body, 1), r.name)
 		}
 	}
 }

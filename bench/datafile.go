@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	memorystore "session-api/internal/store/memory"
 )
@@ -64,12 +64,12 @@ type dataFileFigures struct {
 }
 
 // measureDataFile runs the command.
-func (l *lab) measureDataFile(ctx context.Context) (*dataFileFigures, error) {
+func (l *harness) measureDataFile(ctx context.Context) (*dataFileFigures, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	l.say("%s: %d sessions come and go, %d stay", dataFileRow, shortSessions, keptSessions)
+	l.logf("%s: %d sessions come and go, %d stay", dataFileRow, shortSessions, keptSessions)
 	cmd := exec.CommandContext(ctx, self, dataFileCommand, strconv.FormatBool(l.million))
 	endWithParent(cmd)
 	var stderr bytes.Buffer
@@ -85,7 +85,7 @@ func (l *lab) measureDataFile(ctx context.Context) (*dataFileFigures, error) {
 // figures are the lines of the table.
 func (f *dataFileFigures) figures() []figure {
 	line := func(what string, v float64, format func(float64) string, t target) figure {
-		return lone(dataFileRow, what, once(v), format, t)
+		return absoluteFigure(dataFileRow, what, singleValue(v), format, t)
 	}
 	list := []figure{
 		line("written to the disk for a change, 1 writer", f.One, inBytes, target{atMost: 12_000}),
@@ -292,7 +292,7 @@ func (d *dataFileMeter) short(ctx context.Context, f *dataFileFigures) error {
 		if err := s.Create(ctx, d.now, sess); err != nil {
 			return err
 		}
-		return s.Delete(ctx, d.now, store.Key{Namespace: sess.Namespace, ID: sess.ID}, 0)
+		return s.Delete(ctx, d.now, backend.Key{Namespace: sess.Namespace, ID: sess.ID}, 0)
 	}); err != nil {
 		return err
 	}

@@ -11,11 +11,11 @@ import (
 )
 
 func TestDiskAlone(t *testing.T) {
-	s := &subject{data: t.TempDir()}
+	s := &serviceUnderTest{data: t.TempDir()}
 	d, err := startFsync(t.Context(), nil, nil, s)
 	require.NoError(t, err)
 	t.Cleanup(d.stop)
-	got, writes, err := d.take(t.Context(), nil, time.Millisecond, 1)
+	got, writes, err := d.measure(t.Context(), nil, time.Millisecond, 1)
 	require.NoError(t, err)
 	assert.Positive(t, writes)
 	assert.Positive(t, got.rate)

@@ -23,7 +23,7 @@ type stream struct {
 }
 
 // follow opens a stream. It ends with ctx.
-func (l *lab) follow(ctx context.Context, addr, lastID string) (*stream, error) {
+func (l *harness) follow(ctx context.Context, addr, lastID string) (*stream, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+eventsPath, http.NoBody)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (l *lab) follow(ctx context.Context, addr, lastID string) (*stream, error) 
 	if lastID != "" {
 		req.Header.Set("Last-Event-ID", lastID)
 	}
-	resp, err := l.patient().Do(req)
+	resp, err := l.clientWithoutTimeout().Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *stream) next() (kind string, err error) {
 	return "", io.ErrUnexpectedEOF
 }
 
-// await reads so many events of a type.
+// await reads events until count of the type have come.
 func (s *stream) await(kind string, count int) error {
 	for count > 0 {
 		got, err := s.next()
@@ -80,33 +80,33 @@ func (s *stream) await(kind string, count int) error {
 	return nil
 }
 
-// shared is a load on the row's own service, set otherwise.
-type shared struct{ served }
+// sharedService is a load on the row's own service.
+type sharedService struct{ loadedServer }
 
-// stop implements side: the service is the row's.
-func (*shared) stop() {}
+// stop implements contender. The row stops the service.
+func (*sharedService) stop() {}
 
-// unfollowed is the row's service without a reader.
+// unfollowed is the row's service without a client on /api/events.
 var unfollowed = yardstick{name: "no reader", start: startShared}
 
-func startShared(_ context.Context, _ *lab, _ *row, s *subject) (side, error) {
-	return &shared{s.served}, nil
+func startShared(_ context.Context, _ *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	return &sharedService{s.loadedServer}, nil
 }
 
-// reader is the row's service with one client that reads all events.
-type reader struct{ shared }
+// eventReader is the row's service with one client that reads all events.
+type eventReader struct{ sharedService }
 
-func prepareFollowed(_ context.Context, _ *lab, _ *row, s *subject) (side, error) {
-	return &reader{shared{s.served}}, nil
+func prepareFollowed(_ context.Context, _ *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	return &eventReader{sharedService{s.loadedServer}}, nil
 }
 
-// take implements side. The turn is over when the last event has come.
-func (r *reader) take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error) {
+// measure implements contender. It ends when the last event has arrived.
+func (r *eventReader) measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error) {
 	following, hangUp := context.WithCancel(ctx)
 	defer hangUp()
 	s, err := l.follow(following, r.server.addr, "")
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	defer func() { _ = s.body.Close() }() // it was only read
 	var came atomic.Int64
@@ -124,21 +124,21 @@ func (r *reader) take(ctx context.Context, l *lab, length time.Duration, round i
 		}
 	}()
 	began := time.Now()
-	t, requests, err = r.served.take(ctx, l, length, round)
+	t, requests, err = r.loadedServer.measure(ctx, l, length, round)
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
 	for came.Load() < requests {
 		select {
 		case err := <-ended:
-			return turn{}, 0, fmt.Errorf("after %d of %d events: %w", came.Load(), requests, err)
+			return sample{}, 0, fmt.Errorf("after %d of %d events: %w", came.Load(), requests, err)
 		case <-ctx.Done():
-			return turn{}, 0, ctx.Err()
+			return sample{}, 0, ctx.Err()
 		case <-look.C:
 		}
 	}
-	t.took = time.Since(began)
+	t.elapsed = time.Since(began)
 	return t, requests, nil
 }

@@ -16,30 +16,30 @@ import (
 
 const (
 	cleanupPath = "/api/cleanup"
-	// treeMark stands for the directory of files in a row's settings.
+	// treeMark stands for the path of the file tree in a row's settings.
 	treeMark = "TREE"
-	// files are in the tree, and as many of them as are referenced belong to the
-	// sessions of the row.
+	// files is the number of files in the tree, of which the sessions of the row refer
+	// to as many as referenced.
 	files      = million
 	referenced = 100 * thousand
-	// perDir is how many files a directory of the others has.
+	// perDir is the number of files in a directory of unreferenced files.
 	perDir = 1000
 )
 
 // tree returns the directory of the rows about the cleanup.
-func (l *lab) tree() string { return l.path("tree") }
+func (l *harness) tree() string { return l.path("tree") }
 
-// plant makes the tree, unless a row before has.
-func (l *lab) plant(ctx context.Context) error {
+// createTree creates the file tree, unless a row has before.
+func (l *harness) createTree(ctx context.Context) error {
 	mark := l.path("planted")
 	if _, err := os.Stat(mark); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	l.say("making %d files", files)
+	l.logf("making %d files", files)
 	var work sync.WaitGroup
-	var failed [seeders]error
-	for w := range seeders {
-		work.Go(func() { failed[w] = l.plantPart(ctx, w) })
+	var failed [treeWorkers]error
+	for w := range treeWorkers {
+		work.Go(func() { failed[w] = l.createSubtree(ctx, w) })
 	}
 	work.Wait()
 	if err := errors.Join(failed[:]...); err != nil {
@@ -50,12 +50,12 @@ func (l *lab) plant(ctx context.Context) error {
 	return err
 }
 
-// seeders is how many make files at a time.
-const seeders = 32
+// treeWorkers is the number of goroutines that create files.
+const treeWorkers = 32
 
-// plantPart makes each directory whose number has that remainder.
-func (l *lab) plantPart(ctx context.Context, part int) error {
-	for d := part; d < files/perDir && ctx.Err() == nil; d += seeders {
+// createSubtree creates the directories whose number modulo treeWorkers is part.
+func (l *harness) createSubtree(ctx context.Context, part int) error {
+	for d := part; d < files/perDir && ctx.Err() == nil; d += treeWorkers {
 		dir, name := fmt.Sprintf("run-%04d", d), "file-%d.csv"
 		if d*perDir < referenced { // as session.json names them
 			dir, name = modelUser, "figures-%d.csv"
@@ -65,7 +65,7 @@ func (l *lab) plantPart(ctx context.Context, part int) error {
 			return err
 		}
 		for n := d * perDir; n < (d+1)*perDir; n++ {
-			f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(name, firstStep+n)), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+			f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf(name, firstNumber+n)), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
 			if err != nil {
 				return err
 			}
@@ -80,59 +80,58 @@ func (l *lab) plantPart(ctx context.Context, part int) error {
 // cleaner is the service's cleanup.
 type cleaner struct {
 	server *process
-	// idle is what the service had resident before its first run, in bytes.
+	// idle is the resident memory before the first run, in bytes.
 	idle int64
 }
 
-// givenBack is when a service that has nothing to do has given back what it took
-// for what it did before.
-const givenBack = 15 * time.Second
+// memoryReturnDelay is how long an idle service takes to return memory to the system.
+const memoryReturnDelay = 15 * time.Second
 
-// rest lets it do so.
-func rest(ctx context.Context) error {
+// waitForRest waits for memoryReturnDelay.
+func waitForRest(ctx context.Context) error {
 	select {
-	case <-time.After(givenBack):
+	case <-time.After(memoryReturnDelay):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func prepareCleanup(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
-	if err := l.plant(ctx); err != nil {
+func prepareCleanup(ctx context.Context, l *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	if err := l.createTree(ctx); err != nil {
 		return nil, err
 	}
-	if err := rest(ctx); err != nil {
+	if err := waitForRest(ctx); err != nil {
 		return nil, err
 	}
 	idle, err := resident(s.server.pid())
 	return &cleaner{s.server, idle}, err
 }
 
-// stop implements side: the service is the row's.
+// stop implements contender. The row stops the service.
 func (*cleaner) stop() {}
 
-// take implements side: it is one dry run, which looks at all and leaves it.
-func (c *cleaner) take(ctx context.Context, l *lab, _ time.Duration, _ int) (t turn, requests int64, err error) {
+// measure implements contender. It is one dry run.
+func (c *cleaner) measure(ctx context.Context, l *harness, _ time.Duration, _ int) (t sample, requests int64, err error) {
 	watching, enough := context.WithCancel(ctx)
 	peak := make(chan int64)
 	go func() { peak <- watchMemory(watching, c.server) }()
 	began := time.Now()
 	err = c.run(ctx, l)
-	t.took = time.Since(began)
+	t.elapsed = time.Since(began)
 	enough()
 	t.memory = max(0, <-peak-c.idle)
 	return t, 1, err
 }
 
-// run asks for a dry run, and looks whether it has seen all.
-func (c *cleaner) run(ctx context.Context, l *lab) error {
+// run requests a dry run, and checks that it has seen all files.
+func (c *cleaner) run(ctx context.Context, l *harness) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.server.addr+cleanupPath+"?dryRun=true", http.NoBody)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+l.token)
-	resp, err := l.patient().Do(req)
+	resp, err := l.clientWithoutTimeout().Do(req)
 	if err != nil {
 		return err
 	}
@@ -147,8 +146,7 @@ func (c *cleaner) run(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// watchMemory returns the most that a process has resident until ctx ends, in
-// bytes.
+// watchMemory returns the peak of a process's resident memory until ctx ends, in bytes.
 func watchMemory(ctx context.Context, p *process) (most int64) {
 	look := time.NewTicker(restPoll)
 	defer look.Stop()
@@ -169,41 +167,41 @@ var find = yardstick{name: "find", start: startFind}
 
 type finder struct{ dir, mark string }
 
-func startFind(_ context.Context, l *lab, _ *row, _ *subject) (side, error) {
+func startFind(_ context.Context, l *harness, _ *row, _ *serviceUnderTest) (contender, error) {
 	return &finder{l.tree(), l.path("planted")}, nil
 }
 
-// stop implements side.
+// stop implements contender.
 func (*finder) stop() {}
 
-// take implements side: it is one walk.
-func (f *finder) take(ctx context.Context, _ *lab, _ time.Duration, _ int) (t turn, requests int64, err error) {
+// measure implements contender: it is one walk.
+func (f *finder) measure(ctx context.Context, _ *harness, _ time.Duration, _ int) (t sample, requests int64, err error) {
 	cmd := exec.CommandContext(ctx, "find", f.dir, "-type", "f", "!", "-name", ".session-api-cleanup", "!", "-newer", f.mark, "-printf", ".")
 	endWithParent(cmd)
 	began := time.Now()
 	out, err := cmd.Output()
-	t.took = time.Since(began)
+	t.elapsed = time.Since(began)
 	if err == nil && len(out) != files {
 		err = fmt.Errorf("%d files in place of %d", len(out), files)
 	}
 	return t, 1, err
 }
 
-// undisturbed is the row's service while it cleans nothing.
-var undisturbed = yardstick{name: "no cleanup", start: startShared}
+// noCleanup is the row's service while it cleans nothing.
+var noCleanup = yardstick{name: "no cleanup", start: startShared}
 
-// busy is the row's service under wrk while it cleans.
-type busy struct {
-	shared
+// cleanupLoad is the row's service under wrk while it cleans.
+type cleanupLoad struct {
+	sharedService
 	cleaner cleaner
 }
 
-func prepareBusy(ctx context.Context, l *lab, _ *row, s *subject) (side, error) {
-	return &busy{shared{s.served}, cleaner{server: s.server}}, l.plant(ctx)
+func prepareBusy(ctx context.Context, l *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	return &cleanupLoad{sharedService{s.loadedServer}, cleaner{server: s.server}}, l.createTree(ctx)
 }
 
-// take implements side. What it began is given up at the end.
-func (b *busy) take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error) {
+// measure implements contender. It cancels the cleanup at the end.
+func (b *cleanupLoad) measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error) {
 	cleaning, enough := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
@@ -213,23 +211,23 @@ func (b *busy) take(ctx context.Context, l *lab, length time.Duration, round int
 		}
 		ended <- err
 	}()
-	t, requests, err = b.served.take(ctx, l, length, round)
+	t, requests, err = b.loadedServer.measure(ctx, l, length, round)
 	enough()
 	if failed := <-ended; err == nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	return t, requests, b.awaitIdle(ctx)
 }
 
-// awaitIdle waits until the run that was given up has ended.
-func (b *busy) awaitIdle(ctx context.Context) error {
+// awaitIdle waits until the cancelled run has ended.
+func (b *cleanupLoad) awaitIdle(ctx context.Context) error {
 	look := time.NewTicker(restPoll)
 	defer look.Stop()
 	for {
-		spent, err := spending([]*process{b.server}, func() error {
+		spent, err := cpuSpent([]*process{b.server}, func() error {
 			select {
 			case <-look.C:
 				return nil

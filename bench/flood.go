@@ -14,34 +14,33 @@ import (
 )
 
 const (
-	// floodRate is how many sessions strangers make in a second, and floodClients
-	// how many do so at a time.
+	// floodRate is the number of sessions that visitors create in a second, and
+	// floodClients the number of clients that do so.
 	floodRate    = thousand
 	floodClients = 16
-	// floodCap is how many sessions the store holds in those rows: it is full when
-	// they begin.
+	// floodCap is the capacity of the store in those rows: it is full from the start.
 	floodCap = 20 * thousand
-	// fillClients make them so.
+	// fillClients is the number of clients that fill the store.
 	fillClients = 16
 )
 
-// atCap: the store is full of sessions, and has a reserve for those with a user.
+// atCap gives the store a capacity that is reached, with a reserve for users.
 var atCap = map[string]string{"ACCESS_LOG": "errors", "SESSION_MAX_ENTRIES": fmt.Sprint(floodCap)}
 
-// strangersBody makes a session of nobody.
-var strangersBody = `{"inputs":{"text":"` + strings.Repeat("x", 800) + `"}}`
+// anonymousBody creates a session without a user.
+var anonymousBody = `{"inputs":{"text":"` + strings.Repeat("x", 800) + `"}}`
 
-// quiet is the row's service, as full, while nobody floods it.
-var quiet = yardstick{name: "no flood", start: startQuiet}
+// noFlood is the row's service, full as well, without a flood.
+var noFlood = yardstick{name: "no flood", start: startNoFlood}
 
-func startQuiet(_ context.Context, _ *lab, r *row, s *subject) (side, error) {
-	return &acting{subject: s, act: r.act}, nil
+func startNoFlood(_ context.Context, _ *harness, r *row, s *serviceUnderTest) (contender, error) {
+	return &actionLoad{serviceUnderTest: s, act: r.act}, nil
 }
 
 // prepareFlood fills the store.
-func prepareFlood(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
-	l.say("%s: filling the store", r.name)
-	strangers := l.strangers(fillClients)
+func prepareFlood(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error) {
+	l.logf("%s: filling the store", r.name)
+	strangers := l.anonymousClient(fillClients)
 	defer strangers.CloseIdleConnections()
 	var left atomic.Int64
 	left.Store(floodCap)
@@ -58,41 +57,41 @@ func prepareFlood(ctx context.Context, l *lab, r *row, s *subject) (side, error)
 	if err := errors.Join(failed...); err != nil {
 		return nil, err
 	}
-	return &flooded{acting{subject: s, act: r.act}}, nil
+	return &floodedLoad{actionLoad{serviceUnderTest: s, act: r.act}}, nil
 }
 
-// strangers is a client for so many of them at a time.
-func (l *lab) strangers(count int) *http.Client {
+// anonymousClient returns an HTTP client for count concurrent requests.
+func (l *harness) anonymousClient(count int) *http.Client {
 	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: count}, Timeout: l.client.Timeout}
 }
 
-// create makes one session of nobody.
+// create creates a session without a user.
 func create(ctx context.Context, client *http.Client, addr string) error {
-	_, err := askWith(ctx, client, addr, http.MethodPost, sessionPath, strangersBody, http.StatusCreated, lines(asJSON)...)
+	_, err := doWith(ctx, client, addr, http.MethodPost, sessionPath, anonymousBody, http.StatusCreated, headerLines(asJSON)...)
 	return err
 }
 
-// act does something as somebody who is signed in, or signs in, and returns how
-// long that took; what comes before and after it does not count.
-type act func(ctx context.Context, l *lab, s *subject, n int) (time.Duration, error)
+// action performs a request of a signed-in visitor, or a sign-in, and returns its
+// latency, without the requests before and after it.
+type action func(ctx context.Context, l *harness, s *serviceUnderTest, n int) (time.Duration, error)
 
-// timed sends the request that an act is about.
-func (l *lab) timed(ctx context.Context, addr, method, path, body string, status int, lines ...string) (answer, time.Duration, error) {
+// timed sends a request and returns its latency.
+func (l *harness) timed(ctx context.Context, addr, method, path, body string, status int, lines ...string) (response, time.Duration, error) {
 	began := time.Now()
-	a, err := l.ask(ctx, addr, method, path, body, status, lines...)
+	a, err := l.do(ctx, addr, method, path, body, status, lines...)
 	return a, time.Since(began), err
 }
 
-// readOwn reads a session that has a user.
-func readOwn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, error) {
+// readOwn reads the session of a user.
+func readOwn(ctx context.Context, l *harness, s *serviceUnderTest, n int) (time.Duration, error) {
 	_, took, err := l.timed(ctx, s.server.addr, http.MethodGet, sessionPath, "", http.StatusOK, s.callers[n%len(s.callers)].header)
 	return took, err
 }
 
-// signIn makes a stranger's session that of a user, as a service does it.
-func signIn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, error) {
+// signIn signs a visitor in, as a service does.
+func signIn(ctx context.Context, l *harness, s *serviceUnderTest, n int) (time.Duration, error) {
 	token := serviceToken(l, nil)[0].header
-	made, err := l.ask(ctx, s.server.addr, http.MethodPost, sessionPath, strangersBody, http.StatusCreated, lines(asJSON)...)
+	made, err := l.do(ctx, s.server.addr, http.MethodPost, sessionPath, anonymousBody, http.StatusCreated, headerLines(asJSON)...)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +101,7 @@ func signIn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, erro
 	}
 	user := fmt.Sprintf(`{"user":{"id":"flood-%d"}}`, n)
 	a, took, err := l.timed(ctx, s.server.addr, http.MethodPost, listPath+"/"+was.ID+"/regenerate", user, http.StatusOK,
-		append(lines(asJSON), token)...)
+		append(headerLines(asJSON), token)...)
 	if err != nil {
 		return 0, err
 	}
@@ -110,15 +109,15 @@ func signIn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, erro
 	if err := json.Unmarshal(a.Body, &is); err != nil {
 		return 0, err
 	}
-	_, err = l.ask(ctx, s.server.addr, http.MethodDelete, listPath+"/"+is.Session.ID, "", http.StatusNoContent, token)
+	_, err = l.do(ctx, s.server.addr, http.MethodDelete, listPath+"/"+is.Session.ID, "", http.StatusNoContent, token)
 	return took, err
 }
 
-// endOwn ends a session that has a user.
-func endOwn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, error) {
+// endOwn ends the session of a user.
+func endOwn(ctx context.Context, l *harness, s *serviceUnderTest, n int) (time.Duration, error) {
 	token := serviceToken(l, nil)[0].header
-	made, err := l.ask(ctx, s.server.addr, http.MethodPost, sessionPath, step(sessionBody, n), http.StatusCreated,
-		append(lines(asJSON), token)...)
+	made, err := l.do(ctx, s.server.addr, http.MethodPost, sessionPath, numberedBody(sessionBody, n), http.StatusCreated,
+		append(headerLines(asJSON), token)...)
 	if err != nil {
 		return 0, err
 	}
@@ -127,66 +126,65 @@ func endOwn(ctx context.Context, l *lab, s *subject, n int) (time.Duration, erro
 	return took, err
 }
 
-// acting is somebody who does one act after the other.
-type acting struct {
-	*subject
-	act   act
+// actionLoad performs one action after the other.
+type actionLoad struct {
+	*serviceUnderTest
+	act   action
 	count int
 }
 
-// stop implements side: the service is the row's.
-func (*acting) stop() {}
+// stop implements contender. The row stops the service.
+func (*actionLoad) stop() {}
 
-// take implements side.
-func (a *acting) take(ctx context.Context, l *lab, length time.Duration, _ int) (t turn, requests int64, err error) {
+// measure implements contender.
+func (a *actionLoad) measure(ctx context.Context, l *harness, length time.Duration, _ int) (t sample, requests int64, err error) {
 	var took []float64
 	for began := time.Now(); time.Since(began) < length; a.count++ {
-		d, err := a.act(ctx, l, a.subject, a.count)
+		d, err := a.act(ctx, l, a.serviceUnderTest, a.count)
 		if err != nil {
-			return turn{}, 0, err
+			return sample{}, 0, err
 		}
 		took = append(took, float64(d.Microseconds())/1e3)
 	}
 	slices.Sort(took)
 	at := func(p float64) float64 { return took[int(float64(len(took)-1)*p)] }
-	return turn{p50: at(0.5), p99: at(0.99), p999: at(0.999)}, int64(len(took)), nil
+	return sample{p50: at(0.5), p99: at(0.99), p999: at(0.999)}, int64(len(took)), nil
 }
 
-// flooded is that while strangers flood the store.
-type flooded struct{ acting }
+// floodedLoad is an actionLoad during a flood.
+type floodedLoad struct{ actionLoad }
 
-// take implements side. The flood has to be one: a quarter of what is to be made in
-// the turn is, on however busy a machine, and as good as each of those pushes out another.
-func (f *flooded) take(ctx context.Context, l *lab, length time.Duration, round int) (t turn, requests int64, err error) {
+// measure implements contender. It fails unless a quarter of the flood's sessions were
+// created, on however busy a machine, and nearly each of them evicted another.
+func (f *floodedLoad) measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error) {
 	before, err := l.counters(ctx, f.server)
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	flood := l.flood(ctx, f.server.addr)
-	t, requests, err = f.acting.take(ctx, l, length, round)
+	t, requests, err = f.actionLoad.measure(ctx, l, length, round)
 	made, failed := flood()
 	if err := errors.Join(err, failed); err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	after, err := l.counters(ctx, f.server)
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	evicted := `session_api_store_evictions_total{store="memory"}`
 	if n := after.metrics[evicted] - before.metrics[evicted]; n < 0.9*float64(made) {
-		return turn{}, 0, fmt.Errorf("%d sessions of the flood have pushed out %.0f", made, n)
+		return sample{}, 0, fmt.Errorf("%d sessions of the flood have pushed out %.0f", made, n)
 	}
 	if least := int64(length.Seconds() * floodRate / 4); made < least {
-		return turn{}, 0, fmt.Errorf("the flood made %d sessions, in place of %d at least", made, least)
+		return sample{}, 0, fmt.Errorf("the flood made %d sessions, in place of %d at least", made, least)
 	}
 	return t, requests, nil
 }
 
-// flood has strangers make sessions until it is told to end, which says how many
-// they made.
-func (l *lab) flood(ctx context.Context, addr string) (end func() (made int64, err error)) {
+// flood creates sessions at floodRate until end is called, which returns their number.
+func (l *harness) flood(ctx context.Context, addr string) (end func() (made int64, err error)) {
 	ctx, enough := context.WithCancel(ctx)
-	strangers := l.strangers(floodClients)
+	strangers := l.anonymousClient(floodClients)
 	var count atomic.Int64
 	var work sync.WaitGroup
 	failed := make([]error, floodClients)
@@ -200,7 +198,7 @@ func (l *lab) flood(ctx context.Context, addr string) (end func() (made int64, e
 					return
 				case <-tick.C:
 				}
-				// Without its end: what was sent is counted.
+				// Without cancellation, so that all that was sent is counted.
 				if failed[w] = create(context.WithoutCancel(ctx), strangers, addr); failed[w] == nil {
 					count.Add(1)
 				}

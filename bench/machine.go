@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// describeMachine says what the figures depend on, and not whose machine it is.
+// describeMachine returns a description of the machine's hardware and system.
 func describeMachine(programs []string) string {
 	processor := ""
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil { // some architectures name none

@@ -76,7 +76,7 @@ func parse(args []string, output io.Writer) (options, error) {
 		return o, fmt.Errorf("-rounds is between 1 and %d", maxRounds)
 	case o.duration < time.Second || o.duration%time.Second != 0:
 		return o, errors.New("-duration is a whole number of seconds: wrk knows no fractions")
-	case len(o.chosen()) == 0 && (o.profile != nil || !o.wants(storeRow) && !o.wants(worstRow) && !o.wants(dataFileRow)):
+	case len(o.selectedRows()) == 0 && (o.profile != nil || !o.matches(storeRow) && !o.matches(worstRow) && !o.matches(dataFileRow)):
 		return o, fmt.Errorf("no such row, or only with -million; there are: %s", strings.Join(names(), "; "))
 	case o.write != "" && o.rows.String() != "":
 		return o, errors.New("-write is for all rows, not for those of -rows")
@@ -89,8 +89,8 @@ func parse(args []string, output io.Writer) (options, error) {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
 		switch args[0] { // what it starts itself as
-		case bareCommand:
-			return serveBare(ctx, args[1:], stdout)
+		case netHTTPCommand:
+			return serveNetHTTP(ctx, args[1:], stdout)
 		case storeCommand:
 			return measureStoreHere(ctx, args[1:], stdout)
 		case dataFileCommand:
@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	l, err := newLab(ctx, o, stderr)
+	l, err := newHarness(ctx, o, stderr)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return rep.write(o.write)
 }
 
-// names are those of all rows.
+// names returns the names of all rows.
 func names() []string {
 	list := []string{}
 	for _, r := range rows() {

@@ -22,9 +22,9 @@ type peer struct {
 	server     *process
 	redis      *process // nil where it needs none
 	// own: it has a row's service, which is stopped as a whole.
-	own *subject
+	own *serviceUnderTest
 
-	read, write served
+	read, write loadedServer
 }
 
 // The operations in which peers are compared.
@@ -33,14 +33,14 @@ const (
 	writeKey    = "write one key"
 )
 
-// turnsOf are the turns of a peer in an operation.
-type turnsOf struct {
-	peer  *peer
-	turns []turn
+// peerSamples are the rounds of a peer in an operation.
+type peerSamples struct {
+	peer    *peer
+	samples []sample
 }
 
-// peerResults are the turns of all peers, by operation.
-type peerResults map[string][]turnsOf
+// peerResults are the rounds of all peers, by operation.
+type peerResults map[string][]peerSamples
 
 // peersDir is where the peers are, seen from the project's directory, in which
 // go run ./bench runs.
@@ -49,8 +49,8 @@ const peersDir = "bench/peers"
 // webdisPrefix says whose keys they are: all use one Redis.
 const webdisPrefix = "webdis:"
 
-// measurePeers lets all of them take turns.
-func (l *lab) measurePeers(ctx context.Context) (results peerResults, err error) {
+// measurePeers lets all of them take rounds.
+func (l *harness) measurePeers(ctx context.Context) (results peerResults, err error) {
 	var peers []*peer
 	defer func() {
 		for _, p := range peers {
@@ -72,8 +72,8 @@ func (l *lab) measurePeers(ctx context.Context) (results peerResults, err error)
 	}
 	results = peerResults{}
 	for _, operation := range []string{readSession, writeKey} {
-		l.say("%s: %d rounds", operation, l.rounds)
-		list := make([]turnsOf, len(peers))
+		l.logf("%s: %d rounds", operation, l.rounds)
+		list := make([]peerSamples, len(peers))
 		for round := range l.rounds + 1 {
 			for i, p := range peers {
 				list[i].peer = p
@@ -85,12 +85,12 @@ func (l *lab) measurePeers(ctx context.Context) (results peerResults, err error)
 				if round == 0 {
 					length = time.Second // to warm up
 				}
-				t, _, err := s.take(ctx, l, length, round)
+				t, _, err := s.measure(ctx, l, length, round)
 				if err != nil {
 					return nil, fmt.Errorf("%s: %s: %w", p.name, operation, err)
 				}
 				if round > 0 {
-					list[i].turns = append(list[i].turns, t)
+					list[i].samples = append(list[i].samples, t)
 				}
 			}
 		}
@@ -108,9 +108,9 @@ func (p *peer) stop() {
 }
 
 // loads writes what wrk sends to it.
-func (l *lab) loads(p *peer, read, write *row, readers, writers []caller) error {
+func (l *harness) loads(p *peer, read, write *row, readers, writers []caller) error {
 	for _, one := range []struct {
-		into    *served
+		into    *loadedServer
 		row     *row
 		callers []caller
 		name    string
@@ -119,21 +119,21 @@ func (l *lab) loads(p *peer, read, write *row, readers, writers []caller) error 
 		if err != nil {
 			return err
 		}
-		*one.into = served{server: p.server, load: ld, behind: p.redis}
+		*one.into = loadedServer{server: p.server, load: ld, redis: p.redis}
 	}
 	return nil
 }
 
-func (l *lab) startOurs(ctx context.Context, _ *process) (*peer, error) {
+func (l *harness) startOurs(ctx context.Context, _ *process) (*peer, error) {
 	return l.startOwn(ctx, get(row{env: errorsOnly, sessions: thousand}), "memory")
 }
 
-func (l *lab) startOursOnRedis(ctx context.Context, _ *process) (*peer, error) {
+func (l *harness) startOursOnRedis(ctx context.Context, _ *process) (*peer, error) {
 	return l.startOwn(ctx, get(row{env: errorsOnly, onRedis: true, sessions: thousand}), "Redis")
 }
 
-func (l *lab) startOwn(ctx context.Context, r row, kept string) (*peer, error) {
-	s, err := l.open(ctx, &r, "own-"+kept)
+func (l *harness) startOwn(ctx context.Context, r row, kept string) (*peer, error) {
+	s, err := l.startRow(ctx, &r, "own-"+kept)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (l *lab) startOwn(ctx context.Context, r row, kept string) (*peer, error) {
 	return p, l.loads(p, &r, &write, s.callers, s.callers)
 }
 
-func (l *lab) startScs(ctx context.Context, _ *process) (*peer, error) {
+func (l *harness) startScs(ctx context.Context, _ *process) (*peer, error) {
 	binary := l.path("scs")
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(peersDir, "scs"), "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -155,15 +155,15 @@ func (l *lab) startScs(ctx context.Context, _ *process) (*peer, error) {
 	return l.startApp(ctx, &peer{name: "scs in a Go handler", kept: "memory", server: server})
 }
 
-func (l *lab) startExpress(ctx context.Context, _ *process) (*peer, error) {
+func (l *harness) startExpress(ctx context.Context, _ *process) (*peer, error) {
 	return l.startNode(ctx, &peer{name: "Express with express-session", kept: "memory"})
 }
 
-func (l *lab) startExpressOnRedis(ctx context.Context, redis *process) (*peer, error) {
+func (l *harness) startExpressOnRedis(ctx context.Context, redis *process) (*peer, error) {
 	return l.startNode(ctx, &peer{name: "Express with express-session", kept: "Redis", redis: redis})
 }
 
-func (l *lab) startNode(ctx context.Context, p *peer) (_ *peer, err error) {
+func (l *harness) startNode(ctx context.Context, p *peer) (_ *peer, err error) {
 	env := []string{"NODE_ENV=production", "SESSION_SECRET=" + l.secret}
 	if p.redis != nil {
 		env = append(env, "REDIS_URL=redis://"+p.redis.addr)
@@ -176,11 +176,11 @@ func (l *lab) startNode(ctx context.Context, p *peer) (_ *peer, err error) {
 }
 
 // startApp makes sessions in an app that is a peer, as its users do.
-func (l *lab) startApp(ctx context.Context, p *peer) (*peer, error) {
+func (l *harness) startApp(ctx context.Context, p *peer) (*peer, error) {
 	const path = "/session"
 	callers := make([]caller, thousand)
 	for n := range callers {
-		a, err := l.ask(ctx, p.server.addr, http.MethodPost, path, step(sessionBody, n), http.StatusCreated, lines(asJSON)...)
+		a, err := l.do(ctx, p.server.addr, http.MethodPost, path, numberedBody(sessionBody, n), http.StatusCreated, headerLines(asJSON)...)
 		if err != nil {
 			p.stop()
 			return nil, fmt.Errorf("%s: %w", p.name, err)
@@ -193,8 +193,8 @@ func (l *lab) startApp(ctx context.Context, p *peer) (*peer, error) {
 	write.path, write.header = path, asJSON
 	for _, r := range []*row{&write, read} { // what is written is there then
 		const n = 7
-		want := `"step":` + step(stepMark, n)
-		a, err := l.try(ctx, p.server.addr, r, callers[0], n)
+		want := `"step":` + numberedBody(numberMark, n)
+		a, err := l.doCaller(ctx, p.server.addr, r, callers[0], n)
 		if err == nil && !strings.Contains(string(a.Body), want) {
 			err = fmt.Errorf("no %s in %s", want, a.Body)
 		}
@@ -207,7 +207,7 @@ func (l *lab) startApp(ctx context.Context, p *peer) (*peer, error) {
 }
 
 // startWebdis runs Webdis, in which a document is a value under a key.
-func (l *lab) startWebdis(ctx context.Context, redis *process) (*peer, error) {
+func (l *harness) startWebdis(ctx context.Context, redis *process) (*peer, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
@@ -236,12 +236,12 @@ func (l *lab) startWebdis(ctx context.Context, redis *process) (*peer, error) {
 		// Webdis wants a header line as much as the others send one.
 		readers[n] = caller{"/GET/" + key + ".json", "Accept: */*"}
 		writers[n] = caller{"/SET/" + key, "Accept: */*"}
-		if _, err := l.ask(ctx, addr, http.MethodPut, writers[n].path, step(sessionBody, n), http.StatusOK); err != nil {
+		if _, err := l.do(ctx, addr, http.MethodPut, writers[n].path, numberedBody(sessionBody, n), http.StatusOK); err != nil {
 			p.stop()
 			return nil, err
 		}
 	}
-	if _, err := l.ask(ctx, addr, http.MethodGet, readers[0].path, "", http.StatusOK); err != nil {
+	if _, err := l.do(ctx, addr, http.MethodGet, readers[0].path, "", http.StatusOK); err != nil {
 		p.stop()
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (rep *peersReport) Table() string {
 	}}
 	for _, operation := range []string{readSession, writeKey} {
 		for _, kept := range []string{"memory", "Redis"} {
-			group := slices.DeleteFunc(slices.Clone(rep.results[operation]), func(t turnsOf) bool { return t.peer.kept != kept })
+			group := slices.DeleteFunc(slices.Clone(rep.results[operation]), func(t peerSamples) bool { return t.peer.kept != kept })
 			cells = append(cells, rank(operation, group)...)
 		}
 	}
@@ -48,17 +48,17 @@ func (rep *peersReport) Table() string {
 }
 
 // rank is the lines of those who do the same.
-func rank(operation string, group []turnsOf) [][]string {
-	slices.SortStableFunc(group, func(a, b turnsOf) int {
-		return int(over(b.turns, rate).median - over(a.turns, rate).median)
+func rank(operation string, group []peerSamples) [][]string {
+	slices.SortStableFunc(group, func(a, b peerSamples) int {
+		return int(spreadOver(b.samples, rate).median - spreadOver(a.samples, rate).median)
 	})
-	var ours []turn
-	least := over(group[0].turns, allCPU).median
+	var ours []sample
+	least := spreadOver(group[0].samples, allCPU).median
 	for _, t := range group {
 		if t.peer.own != nil {
-			ours = t.turns
+			ours = t.samples
 		}
-		least = min(least, over(t.turns, allCPU).median)
+		least = min(least, spreadOver(t.samples, allCPU).median)
 	}
 	lines := make([][]string, len(group))
 	for i, t := range group {
@@ -66,17 +66,17 @@ func rank(operation string, group []turnsOf) [][]string {
 		if i == 0 {
 			wins = append(wins, "most requests")
 		}
-		if over(t.turns, allCPU).median == least {
+		if spreadOver(t.samples, allCPU).median == least {
 			wins = append(wins, "least CPU")
 		}
 		redis := ""
 		if t.peer.redis != nil {
-			redis = micros(over(t.turns, behind).median)
+			redis = micros(spreadOver(t.samples, behind).median)
 		}
 		lines[i] = []string{
-			operation, t.peer.kept, t.peer.name, whole(over(t.turns, rate).median), ratio(t.turns, ours, rate).String(),
-			micros(over(t.turns, cpu).median), redis,
-			fmt.Sprintf("%.2f", over(t.turns, p50).median), fmt.Sprintf("%.2f", over(t.turns, p99).median),
+			operation, t.peer.kept, t.peer.name, whole(spreadOver(t.samples, rate).median), ratio(t.samples, ours, rate).String(),
+			micros(spreadOver(t.samples, cpu).median), redis,
+			fmt.Sprintf("%.2f", spreadOver(t.samples, p50).median), fmt.Sprintf("%.2f", spreadOver(t.samples, p99).median),
 			strings.Join(wins, ", "),
 		}
 	}
@@ -84,7 +84,7 @@ func rank(operation string, group []turnsOf) [][]string {
 }
 
 // allCPU is what a request costs the machine, Redis included.
-func allCPU(t turn) float64 { return t.cpu + t.behind }
+func allCPU(t sample) float64 { return t.cpu + t.redisCPU }
 
 // Machine says where it was measured.
 func (rep *peersReport) Machine() string { return "Measured on " + rep.machine + "." }
@@ -101,7 +101,7 @@ func (rep *peersReport) Rounds() int { return rep.rounds }
 func (rep *peersReport) Connections() int { return rep.connections }
 
 // comparePeers measures, prints, and writes if it is to.
-func (l *lab) comparePeers(ctx context.Context, stdout io.Writer) error {
+func (l *harness) comparePeers(ctx context.Context, stdout io.Writer) error {
 	results, err := l.measurePeers(ctx)
 	if ctx.Err() != nil {
 		return errors.New("interrupted")

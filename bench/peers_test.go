@@ -10,11 +10,11 @@ import (
 )
 
 func TestPeersAreRanked(t *testing.T) {
-	group := func() []turnsOf {
-		return []turnsOf{
-			{&peer{name: "session-api", kept: "Redis", redis: &process{}, own: &subject{}}, []turn{{rate: 1000, cpu: 30, behind: 10, p50: 1, p99: 2}}},
-			{&peer{name: "other", kept: "Redis", redis: &process{}}, []turn{{rate: 2000, cpu: 20, behind: 25, p50: 1, p99: 2}}},
-			{&peer{name: "third", kept: "Redis", redis: &process{}}, []turn{{rate: 500, cpu: 90, behind: 5, p50: 1, p99: 2}}},
+	group := func() []peerSamples {
+		return []peerSamples{
+			{&peer{name: "session-api", kept: "Redis", redis: &process{}, own: &serviceUnderTest{}}, []sample{{rate: 1000, cpu: 30, redisCPU: 10, p50: 1, p99: 2}}},
+			{&peer{name: "other", kept: "Redis", redis: &process{}}, []sample{{rate: 2000, cpu: 20, redisCPU: 25, p50: 1, p99: 2}}},
+			{&peer{name: "third", kept: "Redis", redis: &process{}}, []sample{{rate: 500, cpu: 90, redisCPU: 5, p50: 1, p99: 2}}},
 		}
 	}
 	lines := rank(readSession, group())
@@ -26,8 +26,8 @@ func TestPeersAreRanked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "peers.md")
 	rep := peersReport{options: options{rounds: 5, duration: 1e9, connections: 32}, machine: "2 cores", results: peerResults{readSession: group(), writeKey: group()}}
 	for operation, list := range rep.results {
-		own := &peer{name: "session-api", kept: "memory", own: &subject{}}
-		rep.results[operation] = append(list, turnsOf{own, list[0].turns})
+		own := &peer{name: "session-api", kept: "memory", own: &serviceUnderTest{}}
+		rep.results[operation] = append(list, peerSamples{own, list[0].samples})
 	}
 	require.NoError(t, rep.write(path))
 	page, err := os.ReadFile(path)

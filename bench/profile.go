@@ -27,11 +27,11 @@ const (
 
 // profileRows takes two profiles of the service in each chosen row, of its
 // processor time and of what it allocates, and prints the top of them.
-func (l *lab) profileRows(ctx context.Context, stdout io.Writer) error {
+func (l *harness) profileRows(ctx context.Context, stdout io.Writer) error {
 	if err := os.MkdirAll(l.out, 0o755); err != nil {
 		return err
 	}
-	for _, r := range l.chosen() {
+	for _, r := range l.selectedRows() {
 		if err := l.profileRow(ctx, &r, stdout); err != nil {
 			return fmt.Errorf("row %s: %w", r.name, err)
 		}
@@ -39,13 +39,13 @@ func (l *lab) profileRows(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-func (l *lab) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
+func (l *harness) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
 	service, ours, err := l.prepareRow(ctx, r)
 	if err != nil {
 		return err
 	}
 	defer service.stop()
-	if _, _, err := ours.take(ctx, l, time.Second, 0); err != nil { // to warm up
+	if _, _, err := ours.measure(ctx, l, time.Second, 0); err != nil { // to warm up
 		return err
 	}
 	log, err := os.Open(service.server.log)
@@ -56,7 +56,7 @@ func (l *lab) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
 	if err := log.Close(); err != nil {
 		return err
 	}
-	l.say("%s: profiling for %v", r.name, profileFor)
+	l.logf("%s: profiling for %v", r.name, profileFor)
 	name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(r.name, "-")
 	profiles := []struct{ path, file, index string }{
 		{"/debug/pprof/profile", filepath.Join(l.out, name+".cpu.pprof"), "cpu"},
@@ -67,7 +67,7 @@ func (l *lab) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
 		go func() { ended <- l.fetchProfile(ctx, addr, p.path, p.file) }()
 	}
 	for left, round := len(profiles), 1; left > 0; round++ {
-		if _, _, err := ours.take(ctx, l, time.Second, round%maxRounds+1); err != nil {
+		if _, _, err := ours.measure(ctx, l, time.Second, round%maxRounds+1); err != nil {
 			return err
 		}
 		for wait := true; wait; {
@@ -96,13 +96,13 @@ func (l *lab) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
 }
 
 // fetchProfile writes what the service does from now on into a file.
-func (l *lab) fetchProfile(ctx context.Context, addr, path, file string) error {
+func (l *harness) fetchProfile(ctx context.Context, addr, path, file string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
 		"http://"+addr+path+"?seconds="+strconv.Itoa(int(profileFor.Seconds())), http.NoBody)
 	if err != nil {
 		return err
 	}
-	resp, err := l.patient().Do(req)
+	resp, err := l.clientWithoutTimeout().Do(req)
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,14 @@ import (
 
 // onRedis reports whether a row that the options ask for needs a Redis.
 func (o *options) onRedis() bool {
-	return slices.ContainsFunc(o.chosen(), func(r row) bool { return r.onRedis })
+	return slices.ContainsFunc(o.selectedRows(), func(r row) bool { return r.onRedis })
 }
 
 // portTries is how often a port that was free may turn out to be taken.
 const portTries = 3
 
 // startRedis runs an empty redis-server that keeps nothing on disk.
-func (l *lab) startRedis(ctx context.Context) (*process, error) {
+func (l *harness) startRedis(ctx context.Context) (*process, error) {
 	var failed error
 	for range portTries {
 		addr, err := freeAddr(ctx)

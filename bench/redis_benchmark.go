@@ -38,10 +38,10 @@ const (
 	firstRate = 20_000
 )
 
-func startRedisBenchmark(command string) func(context.Context, *lab, *row, *subject) (side, error) {
-	return func(ctx context.Context, l *lab, r *row, s *subject) (side, error) {
+func startRedisBenchmark(command string) func(context.Context, *harness, *row, *serviceUnderTest) (contender, error) {
+	return func(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error) {
 		b := &redisBenchmark{
-			redis: s.redis, command: command, keys: r.sessions, size: len(s.answer.Body), rate: firstRate,
+			redis: s.redis, command: command, keys: r.sessions, size: len(s.response.Body), rate: firstRate,
 		}
 		// Keys are drawn by lot: so many draws miss one key in a billion.
 		_, err := b.run(ctx, l, "SET", 20*b.keys)
@@ -49,18 +49,18 @@ func startRedisBenchmark(command string) func(context.Context, *lab, *row, *subj
 	}
 }
 
-// stop implements side. The Redis is the row's.
+// stop implements contender. The Redis is the row's.
 func (b *redisBenchmark) stop() {}
 
-// take implements side.
-func (b *redisBenchmark) take(ctx context.Context, l *lab, length time.Duration, _ int) (t turn, requests int64, err error) {
+// measure implements contender.
+func (b *redisBenchmark) measure(ctx context.Context, l *harness, length time.Duration, _ int) (t sample, requests int64, err error) {
 	n := max(l.connections, int(b.rate*length.Seconds()))
-	spent, err := spending([]*process{b.redis}, func() (err error) {
+	spent, err := cpuSpent([]*process{b.redis}, func() (err error) {
 		t, err = b.run(ctx, l, b.command, n)
 		return err
 	})
 	if err != nil {
-		return turn{}, 0, err
+		return sample{}, 0, err
 	}
 	b.rate = t.rate
 	t.cpu = float64(spent[0].Microseconds()) / float64(n)
@@ -68,10 +68,10 @@ func (b *redisBenchmark) take(ctx context.Context, l *lab, length time.Duration,
 }
 
 // run sends a command so many times.
-func (b *redisBenchmark) run(ctx context.Context, l *lab, command string, times int) (turn, error) {
+func (b *redisBenchmark) run(ctx context.Context, l *harness, command string, times int) (sample, error) {
 	host, port, err := net.SplitHostPort(b.redis.addr)
 	if err != nil {
-		return turn{}, err
+		return sample{}, err
 	}
 	cmd := exec.CommandContext(ctx, "redis-benchmark", "-h", host, "-p", port, "--dbnum", foreignDB,
 		"-c", strconv.Itoa(l.connections), "-n", strconv.Itoa(times), "-P", "1",
@@ -81,21 +81,21 @@ func (b *redisBenchmark) run(ctx context.Context, l *lab, command string, times 
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return turn{}, fmt.Errorf("redis-benchmark: %w\n%s%s", err, out, &stderr)
+		return sample{}, fmt.Errorf("redis-benchmark: %w\n%s%s", err, out, &stderr)
 	}
 	t, err := parseRedisBenchmark(string(out), command)
 	if err != nil {
-		return turn{}, fmt.Errorf("%w\n%s%s", err, out, &stderr)
+		return sample{}, fmt.Errorf("%w\n%s%s", err, out, &stderr)
 	}
 	return t, nil
 }
 
 // parseRedisBenchmark reads what --csv prints: the line of a command, by the
 // names of the columns.
-func parseRedisBenchmark(output, command string) (turn, error) {
+func parseRedisBenchmark(output, command string) (sample, error) {
 	lines, err := csv.NewReader(strings.NewReader(output)).ReadAll()
 	if err != nil {
-		return turn{}, fmt.Errorf("redis-benchmark: %w", err)
+		return sample{}, fmt.Errorf("redis-benchmark: %w", err)
 	}
 	for _, line := range lines {
 		if line[0] != command {
@@ -107,14 +107,14 @@ func parseRedisBenchmark(output, command string) (turn, error) {
 				continue // the command
 			}
 			if values[name], err = strconv.ParseFloat(line[i], 64); err != nil {
-				return turn{}, fmt.Errorf("redis-benchmark: no number: %w", err)
+				return sample{}, fmt.Errorf("redis-benchmark: no number: %w", err)
 			}
 		}
-		t := turn{rate: values["rps"], p50: values["p50_latency_ms"], p99: values["p99_latency_ms"]}
+		t := sample{rate: values["rps"], p50: values["p50_latency_ms"], p99: values["p99_latency_ms"]}
 		if t.rate == 0 || t.p50 == 0 || t.p99 == 0 {
-			return turn{}, errors.New("redis-benchmark: no rate or no latency")
+			return sample{}, errors.New("redis-benchmark: no rate or no latency")
 		}
 		return t, nil
 	}
-	return turn{}, fmt.Errorf("redis-benchmark printed nothing for %s", command)
+	return sample{}, fmt.Errorf("redis-benchmark printed nothing for %s", command)
 }

@@ -13,7 +13,7 @@ func TestParseRedisBenchmark(t *testing.T) {
 	const output = csvHeading +
 		`"SET","56915.20","0.369","0.072","0.359","0.527","0.711","4.439"` + "\n" +
 		`"GET","28702.64","0.810","0.048","0.343","3.399","8.367","96.447"` + "\n"
-	for command, want := range map[string]turn{
+	for command, want := range map[string]sample{
 		"SET": {rate: 56915.20, p50: 0.359, p99: 0.711},
 		"GET": {rate: 28702.64, p50: 0.343, p99: 8.367},
 	} {

@@ -57,9 +57,9 @@ func TestAsksBetween(t *testing.T) {
 		reads: "301", "cmdstat_mget": "calls=140,usec=2", "cmdstat_info": "calls=2,usec=2",
 		"cmdstat_zadd": "calls=300,usec=1",
 	}
-	got, err := asksBetween(before, after, 100)
+	got, err := redisCostBetween(before, after, 100)
 	require.NoError(t, err)
-	assert.Equal(t, asks{trips: 2, commands: map[string]float64{"mget": 1, "zadd": 3}}, got)
+	assert.Equal(t, redisCost{trips: 2, commands: map[string]float64{"mget": 1, "zadd": 3}}, got)
 	assert.Equal(t, "2.00 round trips (commands, those of scripts with them: mget 1.00, zadd 3.00)", got.String())
 
 	for name, infos := range map[string][2]redisInfo{
@@ -67,13 +67,13 @@ func TestAsksBetween(t *testing.T) {
 		"not a count": {{reads: "1", "cmdstat_get": "many"}, after},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := asksBetween(infos[0], infos[1], 100)
+			_, err := redisCostBetween(infos[0], infos[1], 100)
 			assert.Error(t, err)
 		})
 	}
 }
 
 func TestAsksLeaveOutWhatIsRare(t *testing.T) {
-	a := asks{trips: 0.004, commands: map[string]float64{"ping": 0.002}}
+	a := redisCost{trips: 0.004, commands: map[string]float64{"ping": 0.002}}
 	assert.Equal(t, "0.00 round trips", a.String())
 }

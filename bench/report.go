@@ -12,12 +12,12 @@ import (
 // report is everything that was measured.
 type report struct {
 	options
-	machine string
-	start   startup
-	results []result
-	space   space // nothing where no row is on Redis
-	store   *storeFigures
-	holds   []hold
+	machine     string
+	start       startup
+	results     []result
+	redisMemory redisMemory // nothing where no row is on Redis
+	store       *storeFigures
+	worst       []worstCase
 	// dataFile has the figures of the data file; nil where they were not wanted.
 	dataFile *dataFileFigures
 }
@@ -51,16 +51,16 @@ func (rep *report) Table() string {
 	return table(2, cells)
 }
 
-// figures are all that stand in the table.
+// wrkResult are all that stand in the table.
 func (rep *report) figures() []figure {
 	list := []figure{
-		lone("service, idle", "binary", once(float64(rep.start.binary)/1e6), inMegabytes, target{atMost: 30}),
-		lone("service, idle", "start to first answer", rep.start.answer, millis, target{atMost: 100}),
-		lone("service, idle", "resident memory", rep.start.memory, inMegabytes, target{atMost: 25}),
+		absoluteFigure("service, idle", "binary", singleValue(float64(rep.start.binary)/1e6), inMegabytes, target{atMost: 30}),
+		absoluteFigure("service, idle", "start to first answer", rep.start.answer, millis, target{atMost: 100}),
+		absoluteFigure("service, idle", "resident memory", rep.start.memory, inMegabytes, target{atMost: 25}),
 	}
 	for _, res := range rep.results {
-		for _, c := range res.claims {
-			if !c.ifKnown || over(res.service, c.value).median > 0 {
+		for _, c := range res.metrics {
+			if !c.omitZero || spreadOver(res.service, c.value).median > 0 {
 				list = append(list, c.figure(&res))
 			}
 		}
@@ -68,7 +68,7 @@ func (rep *report) figures() []figure {
 			list = append(list, res.single(rep, &res)...)
 		}
 	}
-	list = append(list, worstFigures(rep.holds)...)
+	list = append(list, worstFigures(rep.worst)...)
 	if rep.store != nil {
 		list = append(list, rep.store.figures()...)
 	}
@@ -85,14 +85,14 @@ func residentFigures(rep *report, res *result) []figure {
 		ratio := float64(bytes) / documents
 		return figure{
 			row: res.name, what: what, value: inMegabytes(float64(bytes) / 1e6),
-			yardstick: inMegabytes(documents / 1e6), ratio: once(ratio).String(), target: t.String(), reached: t.verdict(ratio),
+			yardstick: inMegabytes(documents / 1e6), ratio: singleValue(ratio).String(), target: t.String(), reached: t.reached(ratio),
 		}
 	}
 	return []figure{
 		beside("resident memory at the end of the load, beside the documents", res.loaded, target{}),
-		beside(fmt.Sprintf("the same %v after the load", givenBack), res.rested, target{atMost: 1.5}),
-		lone(res.name, "that, per session beyond its document and the idle service",
-			once((float64(res.rested)-rep.start.memory.median*1e6-documents)/float64(res.sessions)), inBytes, target{}),
+		beside(fmt.Sprintf("the same %v after the load", memoryReturnDelay), res.rested, target{atMost: 1.5}),
+		absoluteFigure(res.name, "that, per session beyond its document and the idle service",
+			singleValue((float64(res.rested)-rep.start.memory.median*1e6-documents)/float64(res.sessions)), inBytes, target{}),
 	}
 }
 
@@ -100,13 +100,13 @@ func residentFigures(rep *report, res *result) []figure {
 func (rep *report) Facts() string {
 	var b strings.Builder
 	for _, r := range rep.results {
-		if over(r.service, p50).median == 0 {
+		if spreadOver(r.service, p50).median == 0 {
 			continue // no latencies
 		}
 		fmt.Fprintf(&b, "- %s, latencies of p50, p99 and p99.9: %s", r.name, latencies(r.service))
-		for _, other := range r.rivals {
-			if over(other.turns, p50).median != 0 {
-				fmt.Fprintf(&b, "; %s %s", other.name, latencies(other.turns))
+		for _, other := range r.yardsticks {
+			if spreadOver(other.samples, p50).median != 0 {
+				fmt.Fprintf(&b, "; %s %s", other.name, latencies(other.samples))
 			}
 		}
 		b.WriteString("\n")
@@ -114,14 +114,14 @@ func (rep *report) Facts() string {
 	for _, r := range rep.results {
 		if r.onRedis {
 			fmt.Fprintf(&b, "- %s, each request: %v; %.1f µs of redis-server's processor time under load\n",
-				r.name, r.asks, over(r.service, behind).median)
+				r.name, r.redisCost, spreadOver(r.service, behind).median)
 		}
-		for _, other := range r.rivals[min(1, len(r.rivals)):] {
+		for _, other := range r.yardsticks[min(1, len(r.yardsticks)):] {
 			fmt.Fprintf(&b, "- %s, beside %s: %.0f requests/s, %.1f µs of redis-server each; ratio of requests/s %v\n",
-				r.name, other.name, over(other.turns, rate).median, over(other.turns, cpu).median, ratio(r.service, other.turns, rate))
+				r.name, other.name, spreadOver(other.samples, rate).median, spreadOver(other.samples, cpu).median, ratio(r.service, other.samples, rate))
 		}
 	}
-	if s := rep.space; s.sessions > 0 {
+	if s := rep.redisMemory; s.sessions > 0 {
 		fmt.Fprintf(&b, "- a session in Redis: %.0f bytes beyond its document of %d bytes (indexes included, mean of %d)\n",
 			s.each-float64(s.document), s.document, s.sessions)
 	}
@@ -129,9 +129,9 @@ func (rep *report) Facts() string {
 }
 
 // latencies are medians in milliseconds; redis-benchmark tells no p99.9.
-func latencies(turns []turn) string {
-	text := fmt.Sprintf("%.2f, %.2f", over(turns, p50).median, over(turns, p99).median)
-	if far := over(turns, p999).median; far != 0 {
+func latencies(turns []sample) string {
+	text := fmt.Sprintf("%.2f, %.2f", spreadOver(turns, p50).median, spreadOver(turns, p99).median)
+	if far := spreadOver(turns, p999).median; far != 0 {
 		text += fmt.Sprintf(", %.2f", far)
 	}
 	return text + " ms"
@@ -142,8 +142,8 @@ func (rep *report) Rows() string {
 	var b strings.Builder
 	for _, r := range rep.results {
 		fmt.Fprintf(&b, "- **%s**: %s.", r.name, r.doc)
-		if len(r.rivals) > 0 {
-			fmt.Fprintf(&b, " Yardstick: %s.", r.rivals[0].name)
+		if len(r.yardsticks) > 0 {
+			fmt.Fprintf(&b, " Yardstick: %s.", r.yardsticks[0].name)
 		}
 		b.WriteString("\n")
 	}

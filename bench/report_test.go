@@ -32,8 +32,8 @@ func TestSpreadOf(t *testing.T) {
 
 // A ratio is that of one round: both sides had the same machine then.
 func TestRatioIsByRound(t *testing.T) {
-	service := []turn{{rate: 50}, {rate: 30}, {rate: 80}}
-	against := []turn{{rate: 100}, {rate: 30}, {rate: 100}}
+	service := []sample{{rate: 50}, {rate: 30}, {rate: 80}}
+	against := []sample{{rate: 100}, {rate: 30}, {rate: 100}}
 	got := ratio(service, against, rate)
 	assert.Equal(t, "0.80 [0.50..1.00]", got.String())
 }
@@ -45,18 +45,18 @@ func TestTable(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	for name, c := range map[string]struct {
-		claim claim
+		claim metric
 		value float64
 		want  [2]string
 	}{
 		"nothing asked": {requests, 7, [2]string{"", ""}},
-		"enough":        {requests.least(0.85), 0.85, [2]string{"≥ 0.85", "yes"}},
-		"too little":    {requests.least(0.85), 0.84, [2]string{"≥ 0.85", "**no**"}},
-		"little enough": {tail.most(1.3), 1.3, [2]string{"≤ 1.3", "yes"}},
-		"too much":      {tail.most(1.3), 1.31, [2]string{"≤ 1.3", "**no**"}},
+		"enough":        {requests.atLeast(0.85), 0.85, [2]string{"≥ 0.85", "yes"}},
+		"too little":    {requests.atLeast(0.85), 0.84, [2]string{"≥ 0.85", "**no**"}},
+		"little enough": {p99Latency.atMost(1.3), 1.3, [2]string{"≤ 1.3", "yes"}},
+		"too much":      {p99Latency.atMost(1.3), 1.31, [2]string{"≤ 1.3", "**no**"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, c.want, [2]string{c.claim.target.String(), c.claim.target.verdict(c.value)})
+			assert.Equal(t, c.want, [2]string{c.claim.target.String(), c.claim.target.reached(c.value)})
 		})
 	}
 }
@@ -64,41 +64,41 @@ func TestVerdict(t *testing.T) {
 // The target of a figure that has a yardstick is for the ratio.
 func TestClaimFigure(t *testing.T) {
 	res := result{
-		row:     row{name: "cleanup"},
-		service: []turn{{took: 3 * time.Second}, {took: 5 * time.Second}, {took: 4 * time.Second}},
-		rivals:  []rival{{"find", []turn{{took: time.Second}, {took: 2 * time.Second}, {took: 2 * time.Second}}}},
+		row:        row{name: "cleanup"},
+		service:    []sample{{elapsed: 3 * time.Second}, {elapsed: 5 * time.Second}, {elapsed: 4 * time.Second}},
+		yardsticks: []yardstickResult{{"find", []sample{{elapsed: time.Second}, {elapsed: 2 * time.Second}, {elapsed: 2 * time.Second}}}},
 	}
-	assert.Equal(t, figure{"cleanup", "time", "4.00 s", "2.00 s", "2.50 [2.00..3.00]", "≤ 3", "yes"}, seconds.mostOf(3).figure(&res))
-	assert.Equal(t, figure{"cleanup", "time", "4.00 s [3.00 s..5.00 s]", "", "", "≤ 3", "**no**"}, seconds.most(3).figure(&res))
+	assert.Equal(t, figure{"cleanup", "time", "4.00 s", "2.00 s", "2.50 [2.00..3.00]", "≤ 3", "yes"}, seconds.atMostRatio(3).figure(&res))
+	assert.Equal(t, figure{"cleanup", "time", "4.00 s [3.00 s..5.00 s]", "", "", "≤ 3", "**no**"}, seconds.atMost(3).figure(&res))
 }
 
 func TestWrite(t *testing.T) {
 	rep := report{
 		options: options{rounds: 5, duration: 3 * time.Second, connections: 32, million: false},
 		machine: "2 cores",
-		start:   startup{binary: 11_300_000, answer: spread{9.6, 9, 12}, memory: once(13)},
+		start:   startup{binary: 11_300_000, answer: spread{9.6, 9, 12}, memory: singleValue(13)},
 		results: []result{{
-			row:     row{name: "GET", doc: "reads", sessions: million, claims: []claim{requests.least(0.85), processor}, single: residentFigures},
-			service: []turn{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
-			rivals:  []rival{{"net/http", []turn{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}}},
-			loaded:  1_813_000_000, rested: 1_513_000_000, document: 1000,
+			row:        row{name: "GET", doc: "reads", sessions: million, metrics: []metric{requests.atLeast(0.85), cpuPerRequest}, single: residentFigures},
+			service:    []sample{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
+			yardsticks: []yardstickResult{{"net/http", []sample{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}}},
+			loaded:     1_813_000_000, rested: 1_513_000_000, document: 1000,
 		}, {
-			row:     row{name: "PATCH, bolt", doc: "writes", onDisk: true, claims: []claim{perSync.least(20), perFlush}},
-			service: []turn{{rate: 10_000, perFlush: 25}},
-			rivals:  []rival{{"the disk alone", []turn{{rate: 1000}}}},
+			row:        row{name: "PATCH, bolt", doc: "writes", onDisk: true, metrics: []metric{writesPerFsync.atLeast(20), writesPerFlush}},
+			service:    []sample{{rate: 10_000, writesPerFlush: 25}},
+			yardsticks: []yardstickResult{{"the disk alone", []sample{{rate: 1000}}}},
 		}, {
-			row:     row{name: "GET, Redis", doc: "reads there", onRedis: true, claims: []claim{requests.least(0.5)}},
-			service: []turn{{rate: 10_000, cpu: 60, p50: 1, p99: 4, behind: 12.5}},
-			rivals: []rival{
-				{"memory", []turn{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2}}},
-				{"redis-benchmark GET", []turn{{rate: 40_000, cpu: 8, p50: 0.25, p99: 1}}},
+			row:     row{name: "GET, Redis", doc: "reads there", onRedis: true, metrics: []metric{requests.atLeast(0.5)}},
+			service: []sample{{rate: 10_000, cpu: 60, p50: 1, p99: 4, redisCPU: 12.5}},
+			yardsticks: []yardstickResult{
+				{"memory", []sample{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2}}},
+				{"redis-benchmark GET", []sample{{rate: 40_000, cpu: 8, p50: 0.25, p99: 1}}},
 			},
-			asks: asks{trips: 1, commands: map[string]float64{"mget": 1, "ping": 0.001}},
+			redisCost: redisCost{trips: 1, commands: map[string]float64{"mget": 1, "ping": 0.001}},
 		}},
-		holds: []hold{
+		worst: []worstCase{
 			{"memory", "touch", 0.2, 8}, {"memory", "PUT", 1.5, 6}, {"memory", "GET", 0.1, 6}, {"redis", "PUT", 9, 6},
 		},
-		space: space{sessions: counted, document: 1000, each: 1612},
+		redisMemory: redisMemory{sessions: memorySessions, document: 1000, each: 1612},
 		store: &storeFigures{
 			Sessions: 1000, Beyond: 222.2, Insert: []float64{1000}, Evict: []float64{1500},
 			Reads: [len(readCores)][]float64{{200}, {100}, {90}, {220}},

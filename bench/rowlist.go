@@ -2,144 +2,144 @@ package main
 
 import "time"
 
-// rows are what is measured with the service under load.
+// rows returns all rows that measure the service under load.
 func rows() []row {
 	return []row{
 		get(row{
 			name: "GET", doc: "`GET /api/session` with a cookie, a document of 1 KB, 1 thousand live sessions",
-			env: errorsOnly, sessions: thousand, against: []yardstick{bare},
-			claims: []claim{requests.least(0.85), processor.most(1.2)},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.85), cpuPerRequest.atMost(1.2)},
 		}),
 		get(row{
 			name: "GET, logged", doc: "the same with `ACCESS_LOG=all`: a line in a file for each request",
-			env: everything, sessions: thousand, logged: true, against: []yardstick{bare},
-			claims: []claim{requests.least(0.7), processor},
+			env: everything, sessions: thousand, logged: true, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.7), cpuPerRequest},
 		}),
 		verify(row{
 			name: "verify", doc: "`GET /api/session/verify` with a cookie, as a gateway asks: the answer has no body",
-			env: errorsOnly, sessions: thousand, against: []yardstick{bare},
-			claims: []claim{requests.least(0.9), processor, median, tail, farTail},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.9), cpuPerRequest, p50Latency, p99Latency, p999Latency},
 		}, ""),
 		verify(row{
 			name: "verify, role", doc: "the same with `?role=editor`, which the user has",
-			env: errorsOnly, sessions: thousand, against: []yardstick{bare},
-			claims: []claim{requests.least(0.9), processor},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.9), cpuPerRequest},
 		}, "?role=editor"),
 		patch(row{
 			name: "PATCH", doc: "`PATCH /api/session` changes one key of a document of 1 KB, another value each time",
-			env: errorsOnly, sessions: thousand, against: []yardstick{bare},
-			claims: []claim{requests.least(0.6), processor},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.6), cpuPerRequest},
 		}),
 		post(row{
 			name: "POST", doc: "`POST /api/session` with a service token makes a session of 1 KB with a user",
-			env: errorsOnly, sessions: thousand, against: []yardstick{bare},
-			claims: []claim{requests.least(0.6), processor},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
+			metrics: []metric{requests.atLeast(0.6), cpuPerRequest},
 		}),
 		patch(row{
 			name: "PATCH, followed", doc: "PATCH while one client reads `/api/events`, and gets an event for each",
 			env: followed, sessions: thousand, prepare: prepareFollowed, against: []yardstick{unfollowed},
-			claims: []claim{requests, processor},
+			metrics: []metric{requests, cpuPerRequest},
 		}),
 		get(row{
 			name: "events", doc: "one client reads what has gathered for it on `/api/events`, as fast as it comes",
-			env: followed, sessions: thousand, prepare: prepareBacklog, against: []yardstick{bareStream},
-			claims: []claim{eventsRead, perEvent},
+			env: followed, sessions: thousand, prepare: prepareBacklog, against: []yardstick{netHTTPStream},
+			metrics: []metric{eventsRead, perEvent},
 		}),
 		patch(row{
 			name: "PATCH, bolt, 1 writer", doc: "PATCH with `SESSION_DATA_DIR` and `SESSION_SYNC=always`, one request at a time",
 			env: always, onDisk: true, sessions: thousand, connections: 1, against: []yardstick{fsync},
-			claims: []claim{perSync, perFlush},
+			metrics: []metric{writesPerFsync, writesPerFlush},
 		}),
 		patch(row{
 			name: "PATCH, bolt, 64 writers", doc: "the same, 64 requests at a time",
 			env: always, onDisk: true, sessions: thousand, connections: 64, against: []yardstick{fsync},
-			claims: []claim{perSync.least(20), perFlush.least(20)},
+			metrics: []metric{writesPerFsync.atLeast(20), writesPerFlush.atLeast(20)},
 		}),
 		patch(row{
 			name: "PATCH, bolt, interval", doc: "PATCH with `SESSION_SYNC=interval`",
 			env: interval, onDisk: true, sessions: thousand, against: []yardstick{inMemory},
-			claims: []claim{requests.least(0.8), processor},
+			metrics: []metric{requests.atLeast(0.8), cpuPerRequest},
 		}),
 		patch(row{
 			name: "PATCH, backup", doc: "PATCH with `SESSION_SYNC=always` and 50 thousand sessions, while one backup after the other is read",
 			env: always, onDisk: true, sessions: 50 * thousand, prepare: prepareBackup, against: []yardstick{noBackup},
-			claims: []claim{tail.most(2), requests},
+			metrics: []metric{p99Latency.atMost(2), requests},
 		}),
 		get(row{
 			name: "sign-in, flood",
 			doc: "a service signs a visitor in (`POST /api/sessions/{id}/regenerate` with a `user`) while strangers make " +
 				"1,000 sessions a second in a store of 20,000 that is full",
-			env: atCap, sessions: thousand, prepare: prepareFlood, act: signIn, against: []yardstick{quiet},
-			claims: []claim{median.most(2), tail.most(3)},
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: signIn, against: []yardstick{noFlood},
+			metrics: []metric{p50Latency.atMost(2), p99Latency.atMost(3)},
 		}),
 		get(row{
 			name: "read, flood", doc: "a visitor who is signed in reads the session, in the same flood",
-			env: atCap, sessions: thousand, prepare: prepareFlood, act: readOwn, against: []yardstick{quiet},
-			claims: []claim{median.most(2), tail.most(3)},
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: readOwn, against: []yardstick{noFlood},
+			metrics: []metric{p50Latency.atMost(2), p99Latency.atMost(3)},
 		}),
 		get(row{
 			name: "end, flood", doc: "a visitor who is signed in ends the session, in the same flood",
-			env: atCap, sessions: thousand, prepare: prepareFlood, act: endOwn, against: []yardstick{quiet},
-			claims: []claim{median.most(2), tail.most(3)},
+			env: atCap, sessions: thousand, prepare: prepareFlood, act: endOwn, against: []yardstick{noFlood},
+			metrics: []metric{p50Latency.atMost(2), p99Latency.atMost(3)},
 		}),
 		get(row{
 			name: "GET, Redis", doc: "GET from a Redis on the same machine, one round trip each",
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisGet},
-			claims: []claim{requests.least(0.5), processor},
+			metrics: []metric{requests.atLeast(0.5), cpuPerRequest},
 		}),
 		get(row{
 			name: "GET, Redis, cached", doc: "the same with `REDIS_CLIENT_CACHE=true`",
 			env: cached, onRedis: true, sessions: thousand, rest: ownWrites, against: []yardstick{inMemory, redisGet},
-			claims: []claim{requests.least(0.8), processor},
+			metrics: []metric{requests.atLeast(0.8), cpuPerRequest},
 		}),
 		patch(row{
 			name: "PATCH, Redis", doc: "PATCH on a Redis that writes nothing to disk",
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisSet},
-			claims: []claim{requests, processor},
+			metrics: []metric{requests, cpuPerRequest},
 		}),
 		post(row{
 			name: "POST, Redis", doc: "POST on a Redis that writes nothing to disk",
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisSet},
-			claims: []claim{requests, processor},
+			metrics: []metric{requests, cpuPerRequest},
 		}),
 		get(row{
 			name: "GET, 1 million", doc: "GET with 1 million live sessions of 1 KB",
 			env: errorsOnly, long: true, sessions: million, against: []yardstick{withThousand},
-			claims: []claim{tail.most(1.3), requests, processor}, rests: true, single: residentFigures,
+			metrics: []metric{p99Latency.atMost(1.3), requests, cpuPerRequest}, rests: true, single: residentFigures,
 		}),
 		list(row{
 			name: "list, 1 million", doc: "`GET /api/sessions?userId=`: the 10 sessions of a user, with 1 million live ones",
 			env: errorsOnly, long: true, sessions: million, against: []yardstick{withThousand},
-			claims: []claim{requests.least(0.8), processor},
+			metrics: []metric{requests.atLeast(0.8), cpuPerRequest},
 		}),
 		get(row{
 			name: "start, 1 million", doc: "from the start of the process to its first answer, with 1 million sessions of 1 KB in its file",
 			env: interval, long: true, onDisk: true, sessions: million, prepare: prepareRestart,
-			claims: []claim{seconds.most(5)}, single: fileFigures,
+			metrics: []metric{seconds.atMost(5)}, single: fileFigures,
 		}),
 		{
 			name: "cleanup", doc: "a dry run over 1 million files, of which the sessions refer to 100 thousand",
 			env: withTree, long: true, sessions: referenced, method: "POST", path: cleanupPath,
 			callers: serviceToken, status: 200, prepare: prepareCleanup, against: []yardstick{find},
-			claims: []claim{seconds.mostOf(3), grown.most(100)},
+			metrics: []metric{seconds.atMostRatio(3), memoryGrowth.atMost(100)},
 		},
 		get(row{
 			name: "GET, cleanup", doc: "GET while such runs follow each other",
-			env: withTree, long: true, sessions: referenced, prepare: prepareBusy, against: []yardstick{undisturbed},
-			claims: []claim{tail.most(2), requests},
+			env: withTree, long: true, sessions: referenced, prepare: prepareBusy, against: []yardstick{noCleanup},
+			metrics: []metric{p99Latency.atMost(2), requests},
 		}),
 	}
 }
 
-// followed: the service keeps all events for readers that come back.
+// followed makes the service keep all events for clients that reconnect.
 var followed = map[string]string{"ACCESS_LOG": "errors", "SESSION_EVENTS_BUFFER": "1000000"}
 
-// withTree: all files are old enough to go, nobody but the row runs the cleanup,
-// and it may take its time. The directory is put in by environ.
+// withTree makes all files of the tree old enough to be deleted, and leaves the cleanup
+// to the row. environ puts the directory in.
 var withTree = map[string]string{
 	"ACCESS_LOG": "errors", "FILE_GRACE_MS": "0", "FILE_CLEANUP_INTERVAL_MS": "0", "WRITE_TIMEOUT_MS": "600000",
 	"ANALYSIS_TMP_DIR": treeMark,
 }
 
-// restPoll is how often something is looked at that changes by itself.
+// restPoll is the interval for polling a state.
 const restPoll = 20 * time.Millisecond

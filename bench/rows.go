@@ -10,56 +10,54 @@ import (
 	"time"
 )
 
-// row is a load, what the service is set to and holds meanwhile, and what it is
-// compared with.
+// row is a load, the settings and sessions of the service under it, and the yardsticks
+// that it is compared with.
 type row struct {
 	name, doc string
-	// env is set on top of production, see environ.
+	// env are settings on top of production's: see environ.
 	env map[string]string
-	// onRedis: the service keeps its sessions on a redis-server of its own,
-	// in place of its memory alone.
+	// onRedis keeps the sessions on a redis-server of the row's own.
 	onRedis bool
-	// onDisk: it keeps them in a file, in a directory of its own.
+	// onDisk keeps the sessions in a data file.
 	onDisk bool
-	// sessions are live before the load begins.
+	// sessions is the number of live sessions.
 	sessions int
-	// long: the row takes much time and memory.
+	// long marks a row that takes much time and memory.
 	long bool
-	// rest is how long the service has peace between that and the load.
+	// rest is a pause between the creation of the sessions and the load.
 	rest time.Duration
-	// connections are kept busy; 0 for as many as the options say.
+	// connections is the number of connections; 0 for that of the options.
 	connections int
 
 	method, path string
 	header       map[string]string
-	// callers turns the sessions into those who send the requests, in turn.
-	callers func(l *lab, sessions []session) []caller
-	// body has a number of its own in each request where it says stepMark.
+	// callers returns the senders of the requests, which take rounds.
+	callers func(l *harness, sessions []session) []caller
+	// body is the request body; numberMark in it becomes the number of the request.
 	body string
 
 	status int
-	// did is the counter of the store that each request adds to; empty for none.
-	did string
-	// logged: each request gets a line in the access log.
+	// storeCounter is the store's counter of such requests; empty for none.
+	storeCounter string
+	// logged requires a line in the access log for each request.
 	logged bool
 
-	// prepare makes the service's side of something else than requests of wrk;
-	// nil where it is those.
-	prepare func(ctx context.Context, l *lab, r *row, s *subject) (side, error)
-	// act is what the service is asked for in a row about a flood.
-	act act
-	// against takes turns with the service.
+	// prepare returns the contender that loads the service; nil for wrk.
+	prepare func(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error)
+	// act is the action of a row about a flood.
+	act action
+	// against are the yardsticks.
 	against []yardstick
-	// claims are what stands in the table, in this order.
-	claims []claim
-	// rests: its memory is looked at, at the end of the load and some time later.
+	// metrics are the figures in the table, in order.
+	metrics []metric
+	// rests measures the memory at the end of the load and some time later.
 	rests bool
-	// single are further figures for the table; nil for none.
+	// single returns further figures for the table; nil for none.
 	single func(rep *report, res *result) []figure
 }
 
-// stepMark is where load.lua puts the number of a request.
-const stepMark = "STEPSTEPS"
+// numberMark is replaced with the number of a request, by load.lua.
+const numberMark = "STEPSTEPS"
 
 // sessionBody makes a document of about 1 KB.
 //
@@ -69,15 +67,14 @@ var sessionBody string
 const (
 	thousand = 1_000
 	million  = 1_000_000
-	// maxCallers bounds how many sessions the requests of a row go to. They
-	// are spread over all.
+	// maxCallers bounds the number of sessions that the requests of a row use, spread
+	// over all.
 	maxCallers = 20_000
-	// ownWrites is how long an instance does not cache what it has written
-	// itself, at most.
+	// ownWrites bounds how long an instance does not cache what it has written itself.
 	ownWrites = 9 * time.Second
 )
 
-// What the counters of the store are called, see row.did.
+// The store's counters, see row.storeCounter.
 const (
 	hits = "hits"
 	sets = "sets"
@@ -99,42 +96,42 @@ var (
 	asPatch    = map[string]string{"Content-Type": "application/merge-patch+json"}
 )
 
-// get, patch and post are the requests that most rows are made of.
+// get, patch and post complete a row with the requests of most rows.
 func get(r row) row {
-	r.method, r.path, r.callers, r.status, r.did = http.MethodGet, sessionPath, cookies, http.StatusOK, hits
+	r.method, r.path, r.callers, r.status, r.storeCounter = http.MethodGet, sessionPath, cookies, http.StatusOK, hits
 	return r
 }
 
 func patch(r row) row {
-	r.method, r.path, r.callers, r.status, r.did = http.MethodPatch, sessionPath, cookies, http.StatusOK, sets
-	r.header, r.body = asPatch, `{"inputs":{"step":`+stepMark+`}}`
+	r.method, r.path, r.callers, r.status, r.storeCounter = http.MethodPatch, sessionPath, cookies, http.StatusOK, sets
+	r.header, r.body = asPatch, `{"inputs":{"step":`+numberMark+`}}`
 	return r
 }
 
 func post(r row) row {
-	r.method, r.path, r.callers, r.status, r.did = http.MethodPost, sessionPath, serviceToken, http.StatusCreated, sets
+	r.method, r.path, r.callers, r.status, r.storeCounter = http.MethodPost, sessionPath, serviceToken, http.StatusCreated, sets
 	r.header, r.body = asJSON, sessionBody
 	return r
 }
 
 func verify(r row, query string) row {
-	r.method, r.path, r.callers, r.status, r.did = http.MethodGet, verifyPath+query, cookies, http.StatusOK, hits
+	r.method, r.path, r.callers, r.status, r.storeCounter = http.MethodGet, verifyPath+query, cookies, http.StatusOK, hits
 	return r
 }
 
 func list(r row) row {
-	r.method, r.path, r.callers, r.status = http.MethodGet, listPath, listers, http.StatusOK
+	r.method, r.path, r.callers, r.status = http.MethodGet, listPath, listCallers, http.StatusOK
 	return r
 }
 
-// caller is one of those who send requests.
+// caller is a sender of requests.
 type caller struct {
 	path   string // in place of the row's; empty for that
 	header string // a line
 }
 
-// cookies are callers that each have a session.
-func cookies(_ *lab, sessions []session) []caller {
+// cookies returns a caller for each session.
+func cookies(_ *harness, sessions []session) []caller {
 	callers := make([]caller, len(sessions))
 	for i, s := range sessions {
 		callers[i].header = "Cookie: " + s.cookie
@@ -142,29 +139,29 @@ func cookies(_ *lab, sessions []session) []caller {
 	return callers
 }
 
-// serviceToken is one caller that has no session.
-func serviceToken(l *lab, _ []session) []caller {
+// serviceToken returns one caller with the service token.
+func serviceToken(l *harness, _ []session) []caller {
 	return []caller{{header: "Authorization: Bearer " + l.token}}
 }
 
-// listed is how many users' sessions the requests of a row ask for: always as
-// many, so that the processor's caches hold as much of them.
-const listed = 100
+// listedUsers is the number of users whose sessions are listed: the same in all rows, so
+// that the processor's caches are as effective.
+const listedUsers = 100
 
-// listers ask for the sessions of some of the users.
-func listers(l *lab, sessions []session) []caller {
-	callers := make([]caller, 0, listed)
-	for i := 0; i < len(sessions) && len(callers) < listed; i += max(1, len(sessions)/listed) {
+// listCallers returns callers that list the sessions of some users.
+func listCallers(l *harness, sessions []session) []caller {
+	callers := make([]caller, 0, listedUsers)
+	for i := 0; i < len(sessions) && len(callers) < listedUsers; i += max(1, len(sessions)/listedUsers) {
 		query := url.Values{"userId": {sessions[i].user}, "limit": {strconv.Itoa(perUser)}}
 		callers = append(callers, caller{path: listPath + "?" + query.Encode(), header: serviceToken(l, nil)[0].header})
 	}
 	return callers
 }
 
-// chosen are the rows that the options ask for.
-func (o *options) chosen() []row {
-	return slices.DeleteFunc(rows(), func(r row) bool { return !o.wants(r.name) || r.long && !o.million })
+// selectedRows returns the rows that the options select.
+func (o *options) selectedRows() []row {
+	return slices.DeleteFunc(rows(), func(r row) bool { return !o.matches(r.name) || r.long && !o.million })
 }
 
-// wants reports whether the options ask for something of this name.
-func (o *options) wants(name string) bool { return o.rows.MatchString(name) }
+// matches reports whether the options select the name.
+func (o *options) matches(name string) bool { return o.rows.MatchString(name) }

@@ -18,13 +18,13 @@ const (
 
 // The signature is what the npm package cookie-signature makes of the id.
 func TestModelCookie(t *testing.T) {
-	m := model{secret: "tobiiscool", cookieName: "sid"}
+	m := recordTemplate{secret: "tobiiscool", cookieName: "sid"}
 	assert.Equal(t, "sid=s%3Ahello.DGDUkGlIkCzPz%2BC0B064FNgHdEjox7ch8tOBGslZ5QI", m.cookie("hello"))
 }
 
 func TestModelRecords(t *testing.T) {
-	m := model{secret: "tobiiscool", cookieName: "sid", id: rand.NewChaCha8([32]byte{})}
-	require.NoError(t, m.cut([]byte(modelRecord), modelID, modelCreated))
+	m := recordTemplate{secret: "tobiiscool", cookieName: "sid", id: rand.NewChaCha8([32]byte{})}
+	require.NoError(t, m.split([]byte(modelRecord), modelID, modelCreated))
 	seen := map[string]bool{}
 	for n, want := range map[int]struct{ user, created, file string }{
 		0:       {"u-00000", "2026-11-21T17:04:05.123Z", "figures-100000000.csv"},
@@ -48,10 +48,10 @@ func TestModelOfSomethingElse(t *testing.T) {
 		"nothing": "", "another id": `{"session":{"id":"x"}}`, "no file": modelRecord[:100],
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.ErrorContains(t, new(model).cut([]byte(record), modelID, modelCreated), "no ")
+			assert.ErrorContains(t, new(recordTemplate).split([]byte(record), modelID, modelCreated), "no ")
 		})
 	}
-	assert.Error(t, new(model).cut([]byte(modelRecord), modelID, "today"))
+	assert.Error(t, new(recordTemplate).split([]byte(modelRecord), modelID, "today"))
 }
 
 func TestStoreIsMeasured(t *testing.T) {

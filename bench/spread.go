@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// spread is the middle and the ends of what several rounds gave.
+// spread is the median and the range of the values of several rounds.
 type spread struct{ median, min, max float64 }
 
 // spreadOf returns the spread of at least one value.
@@ -19,8 +19,8 @@ func spreadOf(values []float64) spread {
 	return spread{median, sorted[0], sorted[len(sorted)-1]}
 }
 
-// over returns the spread of a value of the turns.
-func over(turns []turn, value func(turn) float64) spread {
+// spreadOver returns the spread of a value over samples.
+func spreadOver(turns []sample, value func(sample) float64) spread {
 	values := make([]float64, len(turns))
 	for i, t := range turns {
 		values[i] = value(t)
@@ -30,7 +30,7 @@ func over(turns []turn, value func(turn) float64) spread {
 
 // ratio returns the spread of the ratios of a value, service to yardstick,
 // round by round.
-func ratio(service, against []turn, value func(turn) float64) spread {
+func ratio(service, against []sample, value func(sample) float64) spread {
 	ratios := make([]float64, len(service))
 	for i := range service {
 		ratios[i] = value(service[i]) / value(against[i])
@@ -38,5 +38,5 @@ func ratio(service, against []turn, value func(turn) float64) spread {
 	return spreadOf(ratios)
 }
 
-// String writes the median and the ends behind it.
+// String returns the median and the range.
 func (s spread) String() string { return fmt.Sprintf("%.2f [%.2f..%.2f]", s.median, s.min, s.max) }

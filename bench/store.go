@@ -21,42 +21,42 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	memorystore "session-api/internal/store/memory"
 )
 
 const (
-	// storeRow is what the figures of the store alone are called.
+	// storeRow is the name of the rows about the store in memory alone.
 	storeRow = "store in memory"
-	// storeCommand makes this program measure it: in a process of its own, so
-	// that its gigabytes go when it ends.
+	// storeCommand makes this program measure the store, in a process of its own, so
+	// that its memory is freed.
 	storeCommand = "measure-store"
-	// docBytes is the length of a document there.
+	// docBytes is the length of a document in those rows.
 	docBytes = 1024
 )
 
-// storeFigures are what the store in memory takes without the service.
+// storeFigures are the costs of the store in memory without the service.
 type storeFigures struct {
 	Sessions int
-	// Beyond is what a session has beyond its document, in bytes.
+	// Beyond is the memory of a session beyond its document, in bytes.
 	Beyond float64
-	// Insert and Evict are the times of a new session, in nanoseconds by round:
-	// with room left, and at the cap, where each makes another one go.
+	// Insert and Evict are the times of an insert in nanoseconds, by round: below the
+	// cap, and at the cap, where each evicts another session.
 	Insert, Evict []float64
-	// Unswept is that of the first ones at the cap, after reads of all sessions
-	// and no sweep: they put in order what was read.
+	// Unswept is that of the first inserts at the cap after reads of all sessions,
+	// without a sweep: they update the order of eviction.
 	Unswept float64
 	// Reads are the times of a read in nanoseconds, by round, for each of
 	// readCores.
 	Reads [len(readCores)][]float64
 }
 
-// readCores are how many cores read at once, or as many threads as there would
-// be, where the machine has fewer.
+// readCores are the numbers of cores that read concurrently, or of threads on a machine
+// with fewer cores.
 var readCores = [...]int{1, 2, 8, 32}
 
 // measureStore runs the command.
-func (l *lab) measureStore(ctx context.Context) (*storeFigures, error) {
+func (l *harness) measureStore(ctx context.Context) (*storeFigures, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (l *lab) measureStore(ctx context.Context) (*storeFigures, error) {
 	if l.million {
 		sessions = million
 	}
-	l.say("%s: %d sessions, %d rounds", storeRow, sessions, l.rounds)
+	l.logf("%s: %d sessions, %d rounds", storeRow, sessions, l.rounds)
 	cmd := exec.CommandContext(ctx, self, storeCommand, strconv.Itoa(sessions), strconv.Itoa(l.rounds))
 	endWithParent(cmd)
 	var stderr bytes.Buffer
@@ -78,26 +78,26 @@ func (l *lab) measureStore(ctx context.Context) (*storeFigures, error) {
 	return f, json.Unmarshal(out, f)
 }
 
-// figures are the lines of the table.
+// figures returns the lines of the table.
 func (f *storeFigures) figures() []figure {
 	name := fmt.Sprintf("%s, %d sessions", storeRow, f.Sessions)
 	list := []figure{
-		lone(name, "a session beyond its document", once(f.Beyond), inBytes, target{atMost: 250}),
-		beside(name, "insert at the cap, beside one with room", f.Evict, f.Insert, target{atMost: 2}),
-		lone(name, "the first ones after all were read, before the next sweep", once(f.Unswept), nanos, target{}),
+		absoluteFigure(name, "a session beyond its document", singleValue(f.Beyond), inBytes, target{atMost: 250}),
+		comparison(name, "insert at the cap, beside one with room", f.Evict, f.Insert, target{atMost: 2}),
+		absoluteFigure(name, "the first ones after all were read, before the next sweep", singleValue(f.Unswept), nanos, target{}),
 	}
 	for i, cores := range readCores[1:] {
 		t := target{}
 		if cores >= 8 {
 			t.atMost = 1
 		}
-		list = append(list, beside(name, fmt.Sprintf("read on %d cores, beside 1", cores), f.Reads[i+1], f.Reads[0], t))
+		list = append(list, comparison(name, fmt.Sprintf("read on %d cores, beside 1", cores), f.Reads[i+1], f.Reads[0], t))
 	}
 	return list
 }
 
-// beside is a figure with its yardstick, by round.
-func beside(row, what string, ours, theirs []float64, t target) figure {
+// comparison returns a figure with its yardstick, by round.
+func comparison(row, what string, ours, theirs []float64, t target) figure {
 	ratios := make([]float64, len(ours))
 	for i := range ours {
 		ratios[i] = ours[i] / theirs[i]
@@ -105,7 +105,7 @@ func beside(row, what string, ours, theirs []float64, t target) figure {
 	r := spreadOf(ratios)
 	return figure{
 		row: row, what: what, value: nanos(spreadOf(ours).median), yardstick: nanos(spreadOf(theirs).median),
-		ratio: r.String(), target: t.String(), reached: t.verdict(r.median),
+		ratio: r.String(), target: t.String(), reached: t.reached(r.median),
 	}
 }
 
@@ -143,9 +143,9 @@ func measureStoreIn(ctx context.Context, sessions, rounds int) (*storeFigures, e
 	}
 	f.Beyond = (heap()-before)/float64(sessions) - docBytes
 
-	keys := make([]store.Key, sessions)
+	keys := make([]backend.Key, sessions)
 	for n := range keys {
-		keys[n] = store.Key{Namespace: schema.DefaultNamespace, ID: nthID(n)}
+		keys[n] = backend.Key{Namespace: schema.DefaultNamespace, ID: nthID(n)}
 	}
 	for range rounds {
 		for i, cores := range readCores {
@@ -186,20 +186,20 @@ func measureStoreIn(ctx context.Context, sessions, rounds int) (*storeFigures, e
 }
 
 const (
-	// storeInserts are how many sessions come in a round.
+	// storeInserts is the number of inserts in a round.
 	storeInserts = 20 * thousand
-	// storeReading is how long a round of reads takes.
+	// storeReading is the duration of a round of reads.
 	storeReading = 100 * time.Millisecond
 )
 
-// storeMeter has what all of it needs.
+// storeMeter measures a store.
 type storeMeter struct {
 	now   time.Time
 	model schema.Session
-	made  int // so many ids are taken
+	made  int // the number of ids used
 }
 
-// nthID is an id that is like any other.
+// nthID returns the n-th id.
 func nthID(n int) string {
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(n)))
 	return hex.EncodeToString(sum[:])
@@ -223,8 +223,8 @@ func newStoreMeter() (*storeMeter, error) {
 	return m, err
 }
 
-// insert makes new sessions and returns the time of one, in nanoseconds. What
-// the sessions themselves take to make is not in it.
+// insert inserts sessions and returns the time of one insert in nanoseconds, without the
+// creation of the sessions themselves.
 func (m *storeMeter) insert(ctx context.Context, s *memorystore.Store, count int) (float64, error) {
 	const batch = 1000
 	sessions := make([]schema.Session, 0, batch)
@@ -248,10 +248,9 @@ func (m *storeMeter) insert(ctx context.Context, s *memorystore.Store, count int
 	return float64(spent.Nanoseconds()) / float64(count), ctx.Err()
 }
 
-// read reads with as many goroutines as cores, each of its own choice, and
-// returns the time of one read: what passes from one to the next, over all of
-// them.
-func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []store.Key, cores int) (float64, error) {
+// read reads sessions from as many goroutines as cores and returns the wall-clock time
+// of one read over all of them.
+func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []backend.Key, cores int) (float64, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 	var work sync.WaitGroup
 	counts, failed := make([]int, cores), make([]error, cores)
@@ -281,8 +280,7 @@ func (m *storeMeter) read(ctx context.Context, s *memorystore.Store, keys []stor
 	return float64(took.Nanoseconds()) / float64(sum), nil
 }
 
-// heap is the memory of what is reachable, and of what the allocator rounds it
-// up to, in bytes.
+// heap returns the size of the reachable heap, as the allocator rounds it, in bytes.
 func heap() float64 {
 	runtime.GC()
 	runtime.GC()

@@ -5,9 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// table writes cells as Markdown that also reads well as it is. The first row
-// is the heading; the first columns, so many, are aligned to the left and the
-// others to the right.
+// table formats cells as a Markdown table that is readable as text. The first row is the
+// heading. The first left columns are left-aligned, the others right-aligned.
 func table(left int, rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, cells := range rows {

@@ -19,28 +19,26 @@ import (
 //go:embed load.lua
 var loadScript []byte
 
-// maxRounds is how many rounds load.lua has numbers for.
+// maxRounds is the number of rounds for which load.lua has numbers.
 const maxRounds = 80
 
-// patience is how long wrk waits for an answer. It is no target: an answer that
-// comes later fails the row.
-const patience = "10s"
+// wrkTimeout is how long wrk waits for an answer. A later answer fails the row.
+const wrkTimeout = "10s"
 
-// threads is how many threads wrk gets: half of the cores, the other half is
-// the server's.
+// threads returns the number of wrk's threads: half of the cores.
 func threads() int { return max(1, runtime.NumCPU()/2) }
 
-// threadsFor is how many of them so many connections keep busy.
+// threadsFor bounds the threads by the number of connections.
 func threadsFor(connections int) int { return min(threads(), connections) }
 
-// load is what wrk sends, as files.
-type load struct {
+// wrkLoad is the load of wrk, as files.
+type wrkLoad struct {
 	script, method, path  string
 	callers, common, body string
 }
 
-// figures are what wrk counted in one turn.
-type figures struct {
+// wrkResult is what wrk counted in one round.
+type wrkResult struct {
 	Requests int64
 	Micros   int64   // how long it took
 	P50, P99 float64 // latency, in microseconds
@@ -49,31 +47,31 @@ type figures struct {
 	Failed   struct{ Connect, Read, Write, Timeout, Status int64 }
 }
 
-// fire runs wrk for one turn against an address.
-func (ld *load) fire(ctx context.Context, addr string, connections int, length time.Duration, round int) (figures, error) {
+// run runs wrk for one round against an address.
+func (ld *wrkLoad) run(ctx context.Context, addr string, connections int, length time.Duration, round int) (wrkResult, error) {
 	threads := strconv.Itoa(threadsFor(connections))
 	cmd := exec.CommandContext(ctx, "wrk",
 		"--threads", threads, "--connections", strconv.Itoa(connections),
-		"--duration", fmt.Sprintf("%ds", length/time.Second), "--timeout", patience, "--latency", "--script", ld.script, "http://"+addr+ld.path,
+		"--duration", fmt.Sprintf("%ds", length/time.Second), "--timeout", wrkTimeout, "--latency", "--script", ld.script, "http://"+addr+ld.path,
 		"--", ld.method, ld.path, threads, strconv.Itoa(round), ld.callers, ld.common, ld.body)
 	endWithParent(cmd)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return figures{}, fmt.Errorf("wrk: %w\n%s%s", err, out, &stderr)
+		return wrkResult{}, fmt.Errorf("wrk: %w\n%s%s", err, out, &stderr)
 	}
-	f, err := parseFigures(string(out))
+	f, err := parseWrkResult(string(out))
 	if err != nil {
-		return figures{}, fmt.Errorf("%w\n%s%s", err, out, &stderr)
+		return wrkResult{}, fmt.Errorf("%w\n%s%s", err, out, &stderr)
 	}
 	err = f.check()
 	return f, err
 }
 
-// parseFigures reads the line that load.lua prints at the end.
-func parseFigures(output string) (figures, error) {
-	var f figures
+// parseWrkResult parses the line that load.lua prints at the end.
+func parseWrkResult(output string) (wrkResult, error) {
+	var f wrkResult
 	for line := range strings.Lines(output) {
 		text, ok := strings.CutPrefix(line, "result ")
 		if !ok {
@@ -87,9 +85,8 @@ func parseFigures(output string) (figures, error) {
 	return f, errors.New("wrk printed no result")
 }
 
-// check returns an error if a request failed: then the figures are of
-// something else than the row says.
-func (f *figures) check() error {
+// check returns an error if a request failed, which makes the result meaningless.
+func (f *wrkResult) check() error {
 	switch n := f.Failed; {
 	case n.Status > 0:
 		return fmt.Errorf("%d of %d answers had a status of 400 or above", n.Status, f.Requests)
@@ -102,7 +99,7 @@ func (f *figures) check() error {
 }
 
 // rate is requests per second.
-func (f *figures) rate() float64 { return float64(f.Requests) / float64(f.Micros) * 1e6 }
+func (f *wrkResult) rate() float64 { return float64(f.Requests) / float64(f.Micros) * 1e6 }
 
 // wrkVersion returns the version of wrk, or how to get it.
 func wrkVersion(ctx context.Context) (string, error) {

@@ -11,10 +11,10 @@ import (
 func TestParseFigures(t *testing.T) {
 	output, err := os.ReadFile("testdata/wrk.txt")
 	require.NoError(t, err)
-	f, err := parseFigures(string(output))
+	f, err := parseWrkResult(string(output))
 	require.NoError(t, err)
 
-	want := figures{Requests: 98764, Micros: 3004512, P50: 241, P99: 1530.5, P999: 4020, Max: 20110}
+	want := wrkResult{Requests: 98764, Micros: 3004512, P50: 241, P99: 1530.5, P999: 4020, Max: 20110}
 	assert.Equal(t, want, f)
 	assert.NoError(t, f.check())
 	assert.InDelta(t, 32872.0, f.rate(), 1)
@@ -28,7 +28,7 @@ func TestParseFiguresOfSomethingElse(t *testing.T) {
 		"not a number": "result {\"requests\":\"many\"}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseFigures(output)
+			_, err := parseWrkResult(output)
 			assert.Error(t, err)
 		})
 	}
@@ -44,7 +44,7 @@ func TestFailuresAreNoFigures(t *testing.T) {
 		"silence": {`{"requests":0,"micros":5,"failed":{}}`, "no answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, err := parseFigures("result " + c.line + "\n")
+			f, err := parseWrkResult("result " + c.line + "\n")
 			require.NoError(t, err)
 			assert.ErrorContains(t, f.check(), c.want)
 		})

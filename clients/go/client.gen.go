@@ -415,130 +415,130 @@ type CleanupEntry struct {
 	// Bytes Its size.
 	Bytes int64 `json:"bytes"`
 
-	// Detail What failed, or what is in a directory that was skipped.
+	// Detail What failed, or what a skipped directory contains.
 	Detail *string `json:"detail,omitempty"`
 
-	// ModifiedAt When its content last changed, where that is known.
+	// ModifiedAt When its content last changed, if known.
 	ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
 
-	// Path Where it is, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`.
+	// Path The path, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`.
 	Path string `json:"path"`
 
-	// Reason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
+	// Reason The reason: no live session refers to it, it is over the age limit, it is an empty directory, its time lies in the future, it only looks old because the service's clock was set forward, it is not a regular file, it is a directory that looks like a project or that another cleanup manages, the service itself needs it, or the failure in `detail`.
 	Reason CleanupEntryReason `json:"reason"`
 }
 
 // CleanupEntryAction What happened to it.
 type CleanupEntryAction string
 
-// CleanupEntryReason Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
+// CleanupEntryReason The reason: no live session refers to it, it is over the age limit, it is an empty directory, its time lies in the future, it only looks old because the service's clock was set forward, it is not a regular file, it is a directory that looks like a project or that another cleanup manages, the service itself needs it, or the failure in `detail`.
 type CleanupEntryReason string
 
 // CleanupReport What a run of the cleanup did, or in a dry run would have done.
 type CleanupReport struct {
-	// BytesFreed What those took.
+	// BytesFreed The size of the removed files.
 	BytesFreed int64 `json:"bytesFreed"`
 
-	// Deleted Files that it removed.
+	// Deleted Files that were removed.
 	Deleted int64 `json:"deleted"`
 
-	// Directory Where the files are.
+	// Directory The directory of the files.
 	Directory string `json:"directory"`
 
-	// DirsRemoved Empty directories that it removed.
+	// DirsRemoved Empty directories that were removed.
 	DirsRemoved int64 `json:"dirsRemoved"`
 
-	// DryRun Whether it only reports.
+	// DryRun Whether this was a dry run, which only reports.
 	DryRun bool `json:"dryRun"`
 
 	// DurationMs How long it took, in milliseconds.
 	DurationMs int64 `json:"durationMs"`
 
-	// Entries What was removed, what failed, and what was kept for a reason worth telling.
+	// Entries What was removed, what failed, and what was kept for a notable reason.
 	Entries []CleanupEntry `json:"entries"`
 
 	// Errors Failures; the first of them are among the entries.
 	Errors int64 `json:"errors"`
 
-	// Kept Files that it kept.
+	// Kept Files that were kept.
 	Kept int64 `json:"kept"`
 
-	// Scanned Regular files that it looked at; each is kept, deleted or among the errors.
+	// Scanned Regular files that were examined; each is kept, deleted or among the errors.
 	Scanned int64 `json:"scanned"`
 
-	// SessionsExpired Expired sessions that it removed; 0 in a dry run.
+	// SessionsExpired Expired sessions that were removed; 0 in a dry run.
 	SessionsExpired int64 `json:"sessionsExpired"`
 
-	// Skipped What is no regular file, such as links and sockets, and directories that are not cleaned. None of it is touched.
+	// Skipped Entries that are not regular files, such as links and sockets, and directories that are not cleaned. They are left untouched.
 	Skipped int64 `json:"skipped"`
 
 	// StartedAt When the run started.
 	StartedAt time.Time `json:"startedAt"`
 
-	// Truncated Whether there were more entries than fit.
+	// Truncated Whether there were more entries than are listed.
 	Truncated bool `json:"truncated"`
 }
 
 // CleanupStats The last run of the cleanup; zeros before the first.
 type CleanupStats struct {
-	// BytesFreed What those took.
+	// BytesFreed The size of the removed files.
 	BytesFreed int64 `json:"bytesFreed"`
 
-	// Deleted Files that it removed.
+	// Deleted Files that were removed.
 	Deleted int64 `json:"deleted"`
 
 	// Errors Failures.
 	Errors int64 `json:"errors"`
 
-	// Kept Files that it kept.
+	// Kept Files that were kept.
 	Kept int64 `json:"kept"`
 
-	// LastRunAt When it started, or `null` before the first.
+	// LastRunAt When it started, or `null` before the first run.
 	LastRunAt *time.Time `json:"lastRunAt,omitempty"`
 
-	// Scanned Files that it looked at.
+	// Scanned Files that were examined.
 	Scanned int64 `json:"scanned"`
 
-	// Status Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+	// Status Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or its owner is not yet known.
 	Status CleanupStatsStatus `json:"status"`
 }
 
-// CleanupStatsStatus Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+// CleanupStatsStatus Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or its owner is not yet known.
 type CleanupStatsStatus string
 
-// DeletedSessions What was ended.
+// DeletedSessions The result of ending sessions.
 type DeletedSessions struct {
-	// Deleted How many sessions that were.
+	// Deleted The number of sessions that were ended.
 	Deleted int64 `json:"deleted"`
 }
 
-// EventType What happened to a session.
+// EventType A session event.
 type EventType string
 
-// FileStats The file that the store keeps sessions in; absent where it has none.
+// FileStats The file of the store; absent if it has none.
 type FileStats struct {
 	// Bytes The size of the file.
 	Bytes int64 `json:"bytes"`
 
-	// CommitFailures How often it could not be written.
+	// CommitFailures How often writing it failed.
 	CommitFailures int64 `json:"commitFailures"`
 
-	// FreeBytes What of it can be written again.
+	// FreeBytes The part of it that can be reused.
 	FreeBytes int64 `json:"freeBytes"`
 
 	// LastCommitAgeMs How long ago it was last written.
 	LastCommitAgeMs int64 `json:"lastCommitAgeMs"`
 
-	// LiveBytes About what of it counts.
+	// LiveBytes The approximate size of the live data in it.
 	LiveBytes int64 `json:"liveBytes"`
 
 	// State The same in words, for people.
 	State string `json:"state"`
 
-	// VolumeFreeBytes What is left of its volume.
+	// VolumeFreeBytes The free space on its volume.
 	VolumeFreeBytes int64 `json:"volumeFreeBytes"`
 
-	// Writable Whether any change can be made at present.
+	// Writable Whether changes are possible at the moment.
 	Writable bool `json:"writable"`
 }
 
@@ -547,43 +547,43 @@ type Health struct {
 	// Status Always `ok`.
 	Status HealthStatus `json:"status"`
 
-	// Version Which version of the service runs.
+	// Version The version of the running service.
 	Version string `json:"version"`
 }
 
 // HealthStatus Always `ok`.
 type HealthStatus string
 
-// ImportReport What became of the lines of an import.
+// ImportReport The result of an import.
 type ImportReport struct {
-	// Ended Sessions that were ended here lately, and stay so.
+	// Ended Sessions that were recently ended here, and stay so.
 	Ended int64 `json:"ended"`
 
-	// Existing Sessions whose id was there already, and which stayed as they were.
+	// Existing Sessions whose id already existed, and which were left as they were.
 	Existing int64 `json:"existing"`
 
-	// Expired Sessions that have expired since.
+	// Expired Sessions that have expired since the export.
 	Expired int64 `json:"expired"`
 
 	// Imported Sessions that were stored.
 	Imported int64 `json:"imported"`
 
-	// Present Sessions of those imported and existing that are there when all lines are done.
+	// Present Sessions, of those imported and existing, that are present after the last line.
 	Present int64 `json:"present"`
 }
 
-// IssuedSession A session, with its token where that does not travel in the cookie.
+// IssuedSession A session, with its token if that is not in the cookie.
 type IssuedSession struct {
-	// APIConfig Which API and model the visitor works with. Not a place for secrets.
+	// APIConfig Which API and model the visitor uses. Not a place for secrets.
 	APIConfig map[string]interface{} `json:"apiConfig"`
 
 	// CreatedAt When the session was created, in UTC with milliseconds.
 	CreatedAt time.Time `json:"createdAt"`
 
-	// ExpiresAt When the session ends if it is not used before, in UTC with milliseconds.
+	// ExpiresAt When the session expires if it is not used before, in UTC with milliseconds.
 	ExpiresAt time.Time `json:"expiresAt"`
 
-	// ID Names the session. Ids that the service makes are 64 lowercase hexadecimal digits. An id is no credential.
+	// ID Identifies the session. Ids generated by the service are 64 lowercase hexadecimal digits. An id is not a credential.
 	ID string `json:"id"`
 
 	// Inputs What the visitor entered.
@@ -592,26 +592,26 @@ type IssuedSession struct {
 	// Meta Anything else.
 	Meta map[string]interface{} `json:"meta"`
 
-	// Results What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422.
+	// Results What came back. The cleanup keeps files and directories that it refers to as long as the session lives; for a directory, everything in it. A reference is a string whose member has one of these names, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are accepted. A session may refer to at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that, the change is 422.
 	Results map[string]interface{} `json:"results"`
 
-	// Revision 1 at creation, one more with each change of a section.
+	// Revision 1 at creation, and increased by one with each change of a section.
 	Revision int64 `json:"revision"`
 
-	// Token The credential of the session. Absent where it is in the cookie.
+	// Token The credential of the session. Absent if it is in the cookie.
 	Token *string `json:"token,omitempty"`
 
 	// UpdatedAt When a section last changed, in UTC with milliseconds.
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// User Who the visitor is, or `null` for somebody unknown.
+	// User Who the visitor is, or `null` if unknown.
 	User *User `json:"user,omitempty"`
 
-	// Version The version of the document's layout.
+	// Version The version of the document's schema.
 	Version SchemaVersion `json:"version"`
 }
 
-// JSONPatch Operations, applied one after the other.
+// JSONPatch Operations, applied one after another.
 type JSONPatch = []JSONPatchOperation
 
 // JSONPatchOperation One operation of RFC 6902.
@@ -619,7 +619,7 @@ type JSONPatchOperation struct {
 	// From Where `move` and `copy` take the value from, a JSON Pointer as well.
 	From *string `json:"from,omitempty"`
 
-	// Op What to do.
+	// Op The operation.
 	Op JSONPatchOperationOp `json:"op"`
 
 	// Path A JSON Pointer (RFC 6901) into a section.
@@ -629,7 +629,7 @@ type JSONPatchOperation struct {
 	Value interface{} `json:"value,omitempty"`
 }
 
-// JSONPatchOperationOp What to do.
+// JSONPatchOperationOp The operation.
 type JSONPatchOperationOp string
 
 // Namespace The name of a group of sessions.
@@ -637,16 +637,16 @@ type Namespace = string
 
 // Problem What went wrong (RFC 9457).
 type Problem struct {
-	// Code The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
+	// Code The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
 	Code ProblemCode `json:"code"`
 
 	// Detail What is wrong with this request, for people.
 	Detail string `json:"detail"`
 
-	// Errors The single mistakes in the body, where it has some that can be pointed at.
+	// Errors The individual errors in the body, if they can be located.
 	Errors *[]ProblemError `json:"errors,omitempty"`
 
-	// RequestID The same as `X-Request-Id`. Tell it when you ask for help.
+	// RequestID The same as `X-Request-Id`. Include it when you report a problem.
 	RequestID string `json:"requestId"`
 
 	// Status The HTTP status.
@@ -655,19 +655,19 @@ type Problem struct {
 	// Title The kind of problem, for people. The same for each code.
 	Title string `json:"title"`
 
-	// Type Names the kind of problem; `code` with a prefix.
+	// Type Identifies the kind of problem; `code` with a prefix.
 	Type string `json:"type"`
 }
 
-// ProblemCode The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
+// ProblemCode The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
 type ProblemCode string
 
-// ProblemError One mistake in the body.
+// ProblemError One error in the body.
 type ProblemError struct {
-	// Detail What is wrong there.
+	// Detail What is wrong.
 	Detail string `json:"detail"`
 
-	// Pointer Where it is, a JSON Pointer (RFC 6901) into the body.
+	// Pointer Its location, a JSON Pointer (RFC 6901) into the body.
 	Pointer string `json:"pointer"`
 }
 
@@ -680,42 +680,42 @@ type Readiness struct {
 // ReadinessStatus Always `ready`.
 type ReadinessStatus string
 
-// RegenerateInput How long the old token still reads the session, or whose it is from now on.
+// RegenerateInput How long the old token still opens the session, or the user to assign it to.
 type RegenerateInput struct {
-	// GraceMs Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap. With `user` there is no grace, whatever this says.
+	// GraceMs The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
 	GraceMs *int64 `json:"graceMs,omitempty"`
 
-	// User Who the visitor is, or `null` for somebody unknown.
+	// User Who the visitor is, or `null` if unknown.
 	User nullable.Nullable[UserInput] `json:"user,omitempty"`
 }
 
-// SchemaVersion The version of the document's layout.
+// SchemaVersion The version of the document's schema.
 type SchemaVersion int
 
-// ServiceSession A session, and what opens it.
+// ServiceSession A session, and its credentials.
 type ServiceSession struct {
-	// Session A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+	// Session A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 	Session Session `json:"session"`
 
-	// SetCookie The value of a `Set-Cookie` header that hands the token to a browser. There if `token` is.
+	// SetCookie The value of a `Set-Cookie` header that passes the token to a browser. Present if `token` is.
 	SetCookie *string `json:"setCookie,omitempty"`
 
-	// Token The token. Not there outside the namespace `default`, and for a successor that was there.
+	// Token The token. Absent outside the namespace `default`, and for a successor that already existed.
 	Token *string `json:"token,omitempty"`
 }
 
-// Session A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+// Session A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 type Session struct {
-	// APIConfig Which API and model the visitor works with. Not a place for secrets.
+	// APIConfig Which API and model the visitor uses. Not a place for secrets.
 	APIConfig map[string]interface{} `json:"apiConfig"`
 
 	// CreatedAt When the session was created, in UTC with milliseconds.
 	CreatedAt time.Time `json:"createdAt"`
 
-	// ExpiresAt When the session ends if it is not used before, in UTC with milliseconds.
+	// ExpiresAt When the session expires if it is not used before, in UTC with milliseconds.
 	ExpiresAt time.Time `json:"expiresAt"`
 
-	// ID Names the session. Ids that the service makes are 64 lowercase hexadecimal digits. An id is no credential.
+	// ID Identifies the session. Ids generated by the service are 64 lowercase hexadecimal digits. An id is not a credential.
 	ID string `json:"id"`
 
 	// Inputs What the visitor entered.
@@ -724,34 +724,34 @@ type Session struct {
 	// Meta Anything else.
 	Meta map[string]interface{} `json:"meta"`
 
-	// Results What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422.
+	// Results What came back. The cleanup keeps files and directories that it refers to as long as the session lives; for a directory, everything in it. A reference is a string whose member has one of these names, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are accepted. A session may refer to at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that, the change is 422.
 	Results map[string]interface{} `json:"results"`
 
-	// Revision 1 at creation, one more with each change of a section.
+	// Revision 1 at creation, and increased by one with each change of a section.
 	Revision int64 `json:"revision"`
 
 	// UpdatedAt When a section last changed, in UTC with milliseconds.
 	UpdatedAt time.Time `json:"updatedAt"`
 
-	// User Who the visitor is, or `null` for somebody unknown.
+	// User Who the visitor is, or `null` if unknown.
 	User *User `json:"user,omitempty"`
 
-	// Version The version of the document's layout.
+	// Version The version of the document's schema.
 	Version SchemaVersion `json:"version"`
 }
 
 // SessionCount A number of sessions.
 type SessionCount struct {
-	// Count How many there are.
+	// Count The number of sessions.
 	Count int64 `json:"count"`
 }
 
-// SessionID Names a session. It opens nothing by itself.
+// SessionID Identifies a session. It grants no access by itself.
 type SessionID = string
 
-// SessionInput Sections, and how long the session lives. The members that only the service sets may be sent along and are ignored.
+// SessionInput Sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored.
 type SessionInput struct {
-	// APIConfig Which API and model the visitor works with; `null` empties it.
+	// APIConfig Which API and model the visitor uses; `null` empties it.
 	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
 
 	// CreatedAt Ignored.
@@ -778,13 +778,13 @@ type SessionInput struct {
 	// Token Ignored.
 	Token *string `json:"token,omitempty"`
 
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 
 	// UpdatedAt Ignored.
 	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
 
-	// User Who the visitor is, or `null` for somebody unknown.
+	// User Who the visitor is, or `null` if unknown.
 	User nullable.Nullable[UserInput] `json:"user,omitempty"`
 
 	// Version Ignored.
@@ -793,16 +793,16 @@ type SessionInput struct {
 
 // SessionList A page of sessions, newest first.
 type SessionList struct {
-	// NextCursor Leads to the next page. Not there on the last one.
+	// NextCursor Refers to the next page. Absent on the last one.
 	NextCursor *string `json:"nextCursor,omitempty"`
 
 	// Sessions The sessions.
 	Sessions []Session `json:"sessions"`
 }
 
-// SessionPatch Changes to sections, and how long the session lives. The members that only the service sets may be sent along and are ignored.
+// SessionPatch Changes to sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored.
 type SessionPatch struct {
-	// APIConfig Changes to which API and model the visitor works with; `null` empties it.
+	// APIConfig Changes to which API and model the visitor uses; `null` empties it.
 	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
 
 	// CreatedAt Ignored.
@@ -829,22 +829,22 @@ type SessionPatch struct {
 	// Token Ignored.
 	Token *string `json:"token,omitempty"`
 
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 
 	// UpdatedAt Ignored.
 	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
 
-	// User Changes to who the visitor is; `null` forgets them.
+	// User Changes to who the visitor is; `null` removes the user.
 	User nullable.Nullable[UserPatch] `json:"user,omitempty"`
 
 	// Version Ignored.
 	Version *int `json:"version,omitempty"`
 }
 
-// Stats Counters of the store since this instance started, and of its last cleanup. Where instances share a store, `entryCount` and `bytes` are of all that it keeps; everything else is of the instance that answered.
+// Stats Counters of the store since this instance started, and of its last cleanup. If instances share a store, `entryCount` and `bytes` cover the whole store; all other counters are those of the instance that responded.
 type Stats struct {
-	// Bytes What they take, as far as the store counts it. A shared store measures a sample of them.
+	// Bytes The memory that they take, as far as the store counts it. A shared store measures a sample of them.
 	Bytes int64 `json:"bytes"`
 
 	// Cleanup The last run of the cleanup; zeros before the first.
@@ -856,31 +856,31 @@ type Stats struct {
 	// EntryCount Live sessions.
 	EntryCount int64 `json:"entryCount"`
 
-	// Evictions Live sessions that gave way to others.
+	// Evictions Live sessions that were evicted to make room.
 	Evictions int64 `json:"evictions"`
 
 	// Expirations Sessions that expired.
 	Expirations int64 `json:"expirations"`
 
-	// File The file that the store keeps sessions in; absent where it has none.
+	// File The file of the store; absent if it has none.
 	File *FileStats `json:"file,omitempty"`
 
-	// HitRate Hits among hits and misses; 0 before the first read.
+	// HitRate Hits as a fraction of hits and misses; 0 before the first read.
 	HitRate float64 `json:"hitRate"`
 
 	// Hits Reads that found a live session.
 	Hits int64 `json:"hits"`
 
-	// MaxEntries The limit on them; 0 for none.
+	// MaxEntries The maximum number of sessions; 0 for no limit.
 	MaxEntries int64 `json:"maxEntries"`
 
 	// Misses Reads that did not.
 	Misses int64 `json:"misses"`
 
-	// OverLimit Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended.
+	// OverLimit Whether the store holds more than its limits allow, because they have been lowered. No session is dropped for that. If nothing may be evicted, no session can be created (503) until enough have ended.
 	OverLimit bool `json:"overLimit"`
 
-	// Scope Whose sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
+	// Scope Which sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
 	Scope StatsScope `json:"scope"`
 
 	// Sets Writes.
@@ -893,19 +893,19 @@ type Stats struct {
 	UptimeMs int64 `json:"uptimeMs"`
 }
 
-// StatsScope Whose sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
+// StatsScope Which sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
 type StatsScope string
 
-// TouchInput How long the session lives.
+// TouchInput The idle timeout of the session.
 type TouchInput struct {
-	// TTLMs The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
 	TTLMs *int64 `json:"ttlMs,omitempty"`
 }
 
-// Transport `cookie` sets the cookie, `bearer` puts the token into the body.
+// Transport `cookie` sets the cookie, `bearer` returns the token in the body.
 type Transport string
 
-// User Who the visitor is, or `null` for somebody unknown.
+// User Who the visitor is, or `null` if unknown.
 type User struct {
 	// Email The user's address, or empty.
 	Email string `json:"email"`
@@ -913,23 +913,23 @@ type User struct {
 	// ID The user's id in the application.
 	ID string `json:"id"`
 
-	// Roles What the user may be; some roles shorten the session's life.
+	// Roles The user's roles; some have a shorter idle timeout.
 	Roles []string `json:"roles"`
 }
 
-// UserInput Who the visitor is, or `null` for somebody unknown.
+// UserInput Who the visitor is, or `null` if unknown.
 type UserInput struct {
-	// Email The user's address. Empty where it is left out or `null`.
+	// Email The user's address. Empty if absent or `null`.
 	Email nullable.Nullable[string] `json:"email,omitempty"`
 
 	// ID The user's id in the application, at most 256 bytes.
 	ID string `json:"id"`
 
-	// Roles What the user may be. Empty where it is left out or `null`.
+	// Roles The user's roles. Empty if absent or `null`.
 	Roles nullable.Nullable[[]string] `json:"roles,omitempty"`
 }
 
-// UserPatch Changes to who the visitor is; `null` forgets them.
+// UserPatch Changes to who the visitor is; `null` removes the user.
 type UserPatch struct {
 	// Email The user's address; `null` empties it.
 	Email nullable.Nullable[string] `json:"email,omitempty"`
@@ -937,7 +937,7 @@ type UserPatch struct {
 	// ID The user's id in the application, at most 256 bytes.
 	ID *string `json:"id,omitempty"`
 
-	// Roles What the user may be, in place of what is stored; `null` empties it.
+	// Roles The user's roles, replacing the stored ones; `null` empties it.
 	Roles nullable.Nullable[[]string] `json:"roles,omitempty"`
 }
 
@@ -947,7 +947,7 @@ type IfMatch = string
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
 
-// AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+// AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 type AutoCreated = Session
 
 // BackupRunning What went wrong (RFC 9457).
@@ -980,7 +980,7 @@ type ForbiddenOrigin = Problem
 // InternalError What went wrong (RFC 9457).
 type InternalError = Problem
 
-// LoadedSession A session, with its token where that does not travel in the cookie.
+// LoadedSession A session, with its token if that is not in the cookie.
 type LoadedSession = IssuedSession
 
 // NoCredential What went wrong (RFC 9457).
@@ -1016,7 +1016,7 @@ type RoleRequired = Problem
 // ServiceUnauthorized What went wrong (RFC 9457).
 type ServiceUnauthorized = Problem
 
-// SessionDocument A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+// SessionDocument A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 type SessionDocument = Session
 
 // SessionEnded What went wrong (RFC 9457).
@@ -1025,7 +1025,7 @@ type SessionEnded = Problem
 // SessionNotFound What went wrong (RFC 9457).
 type SessionNotFound = Problem
 
-// StatsReport Counters of the store since this instance started, and of its last cleanup. Where instances share a store, `entryCount` and `bytes` are of all that it keeps; everything else is of the instance that answered.
+// StatsReport Counters of the store since this instance started, and of its last cleanup. If instances share a store, `entryCount` and `bytes` cover the whole store; all other counters are those of the instance that responded.
 type StatsReport = Stats
 
 // StoreFull What went wrong (RFC 9457).
@@ -1034,7 +1034,7 @@ type StoreFull = Problem
 // StoreUnavailable What went wrong (RFC 9457).
 type StoreUnavailable = Problem
 
-// StoredSession A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's.
+// StoredSession A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 type StoredSession = Session
 
 // TooLarge What went wrong (RFC 9457).
@@ -1066,10 +1066,10 @@ type RunCleanupParams struct {
 
 // StreamEventsParams defines parameters for StreamEvents.
 type StreamEventsParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
-	// Type Only these kinds of events; several may be given.
+	// Type Only events of this type; several may be given.
 	Type *[]EventType `form:"type,omitempty" json:"type,omitempty"`
 
 	// UserID Only events of sessions of this user.
@@ -1087,28 +1087,28 @@ type ExportSessionsParams struct {
 
 // DeleteSessionParams defines parameters for DeleteSession.
 type DeleteSessionParams struct {
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetSessionParams defines parameters for GetSession.
 type GetSessionParams struct {
-	// Touch Whether reading moves `expiresAt`. Where it is left out, the service decides, and it does unless configured otherwise.
+	// Touch Whether reading moves `expiresAt`. If absent, the service decides: it does, unless configured otherwise.
 	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
 
-	// IfNoneMatch Answer 304 without a body if the session's `ETag` is one of these.
+	// IfNoneMatch Return 304 without a body if the session's `ETag` is one of these.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // PatchSessionParams defines parameters for PatchSession.
 type PatchSessionParams struct {
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // CreateSessionParams defines parameters for CreateSession.
 type CreateSessionParams struct {
-	// Transport How the answer hands over the token.
+	// Transport How the token is returned.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
 
 	// IfNoneMatch `*` creates only if the request opens no live session.
@@ -1117,37 +1117,37 @@ type CreateSessionParams struct {
 
 // ReplaceSectionsParams defines parameters for ReplaceSections.
 type ReplaceSectionsParams struct {
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // ApplyOperationsParams defines parameters for ApplyOperations.
 type ApplyOperationsParams struct {
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // RegenerateSessionParams defines parameters for RegenerateSession.
 type RegenerateSessionParams struct {
-	// Transport `bearer` puts the new token into the body. That is refused where the session lives in a cookie.
+	// Transport `bearer` returns the new token in the body. It is refused if the session's token is in a cookie.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
 }
 
 // VerifySessionParams defines parameters for VerifySession.
 type VerifySessionParams struct {
-	// Role Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set, and nothing of its client's may stand beside it. In a role, `/` and `?` are `%2F` and `%3F`.
+	// Role Return 403 unless the user has this role; of several, one is enough. Only the gateway may set it, and nothing from its client may appear beside it. In a role, `/` and `?` are `%2F` and `%3F`.
 	Role *[]string `form:"role,omitempty" json:"role,omitempty"`
 }
 
 // DeleteSessionsParams defines parameters for DeleteSessions.
 type DeleteSessionsParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// UserID Only the sessions of this user.
 	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
 
-	// Except The id of a session of this user that stays.
+	// Except The id of a session of this user that is not ended.
 	Except *SessionID `form:"except,omitempty" json:"except,omitempty"`
 
 	// All `true` ends all sessions of the namespace.
@@ -1156,28 +1156,28 @@ type DeleteSessionsParams struct {
 
 // ListSessionsParams defines parameters for ListSessions.
 type ListSessionsParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// UserID Only the sessions of this user.
 	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
 
-	// Limit How many sessions a page has at most.
+	// Limit Maximum number of sessions per page.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Cursor The `nextCursor` of the page before.
+	// Cursor The `nextCursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // CreateSessionForParams defines parameters for CreateSessionFor.
 type CreateSessionForParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // CountSessionsParams defines parameters for CountSessions.
 type CountSessionsParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// UserID Only the sessions of this user.
@@ -1186,73 +1186,73 @@ type CountSessionsParams struct {
 
 // DeleteSessionByIDParams defines parameters for DeleteSessionByID.
 type DeleteSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // GetSessionByIDParams defines parameters for GetSessionByID.
 type GetSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// Touch Whether this counts as a use of the session and moves `expiresAt`.
 	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
 
-	// IfNoneMatch Answer 304 without a body if the session's `ETag` is one of these.
+	// IfNoneMatch Return 304 without a body if the session's `ETag` is one of these.
 	IfNoneMatch *IfNoneMatch `json:"If-None-Match,omitempty"`
 }
 
 // CheckSessionByIDParams defines parameters for CheckSessionByID.
 type CheckSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // PatchSessionByIDParams defines parameters for PatchSessionByID.
 type PatchSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// Touch Whether this counts as a use of the session and moves `expiresAt`.
 	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
 
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 }
 
 // PutSessionByIDParams defines parameters for PutSessionByID.
 type PutSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// Touch Whether this counts as a use of the session and moves `expiresAt`.
 	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
 
-	// Revive `true` lets an id whose session is over begin anew, as key-value stores do.
+	// Revive `true` allows the id of an ended session to be reused, as key-value stores do.
 	Revive *bool `form:"revive,omitempty" json:"revive,omitempty"`
 
-	// ReviveExpired `true` lets an id begin anew whose session expired or was evicted; one that was ended stays so.
+	// ReviveExpired `true` allows the id of a session that expired or was evicted to be reused, but not of one that was ended.
 	ReviveExpired *bool `form:"reviveExpired,omitempty" json:"reviveExpired,omitempty"`
 
-	// IfMatch Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400).
+	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// IfNoneMatch `*` creates the session only if there is none of that id (412 otherwise).
+	// IfNoneMatch `*` creates the session only if none has that id (412 otherwise).
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // RegenerateSessionByIDParams defines parameters for RegenerateSessionByID.
 type RegenerateSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // TouchSessionByIDParams defines parameters for TouchSessionByID.
 type TouchSessionByIDParams struct {
-	// Namespace The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`.
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
@@ -1363,94 +1363,94 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// GetRoot See what this is
+	// GetRoot Show what this service is
 	//
-	// For people who open the address: what this is, whether it is well, and where to read on. Clients
-	// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
-	// check use `/readyz`.
+	// For people who open the address in a browser: what this service is, whether it is healthy, and where to
+	// read on. Clients that do not name `text/html` in `Accept` get the same as JSON. The status is always 200;
+	// for a health check, use `/readyz`.
 	//
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BackUpSessions Take a backup
 	//
-	// All live sessions of all namespaces as they are at one moment, while the service goes on: a
-	// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
-	// comes before it. What has no tail is not whole; if the backup cannot be completed, the
-	// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
-	// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
-	// another one is 409. Redis has backups of its own, and this answers 501 there.
+	// A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
+	// runs: a header, one line per session as in an export, and a trailer with the SHA-256 of everything
+	// before it. A backup without a trailer is incomplete; if a backup cannot be completed, the
+	// connection is aborted as well. `session-api restore` reads and verifies it, and `POST /api/import`
+	// accepts it like an export. It is sent at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+	// a second one is 409. Redis has backups of its own, and the status is 501 there.
 	//
 	// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
 	BackUpSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RunCleanup Remove expired sessions and unused files
+	// RunCleanup Remove expired sessions and unreferenced files
 	//
 	// Removes expired sessions, then the analysis files that no live session refers to and that
-	// are past their grace, and files past their own age limit. If the references could not be
-	// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-	// what would be. A file is as old as its last change of any kind: what was copied with its
-	// times, unpacked or moved to its place is new there.
+	// are past their grace period, and files past their own age limit. If the references could not be
+	// read completely, no file is removed. The response reports what was done; with `?dryRun=true`,
+	// what would be. A file's age counts from its last change of any kind: a file that was copied with its
+	// times, unpacked or moved counts as new.
 	//
-	// Where no file can be removed, expired sessions are, and the answer is a problem: the
+	// If no file can be removed, expired sessions still are, and the response is a problem: the
 	// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
-	// since the start, or must not be cleaned (`cleanup_unavailable`).
+	// since startup, or must not be cleaned (`cleanup_unavailable`).
 	//
-	// Of instances that share a store, one cleans at a time. A run waits for that of another
+	// Of the instances that share a store, one runs the cleanup at a time. A run waits for one on another
 	// instance, for up to 15 seconds; then it is 409. A dry run does not wait.
 	//
-	// Needs a service token where the service has any configured.
+	// Requires a service token if the service has any configured.
 	//
 	// Corresponds with POST /api/cleanup (the `RunCleanup` operationId).
 	RunCleanup(ctx context.Context, params *RunCleanupParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// StreamEvents Follow what happens to sessions
+	// StreamEvents Stream session events
 	//
-	// Server-sent events, as `EventSource` reads them: `event` is what happened, `data` one line of
-	// JSON, `id` the place to go on from.
+	// Server-sent events, as `EventSource` reads them: `event` is the type of event, `data` one line of
+	// JSON, `id` the position to resume from.
 	//
 	//     id: 1795280645123-42
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// What happens is `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` or `evicted`. Events of one session come in order. No event
-	// holds a token. `userId` is empty for nobody's session; `revision` is 0 and `expiresAt` is not
-	// there where the session has ended and the store no longer knows.
+	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
+	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
+	// absent if the session has ended and the store no longer has them.
 	//
-	// A reader that comes back with `Last-Event-ID` gets what it missed, as far as it is still kept.
-	// Where it is not, the first event is `reset`: what was read before is out of date, and events go
-	// on from now. A reader that is slower than the events is cut off; its last event is then
-	// `dropped`. The `data` of both has a `type` and nothing else.
+	// A reader that reconnects with `Last-Event-ID` gets the events that it missed, as far as they are
+	// retained. Otherwise, the first event is `reset`: state that was read before is out of date, and the
+	// stream continues from now. A reader that is too slow is disconnected; its last event is then
+	// `dropped`. The `data` of both has only a `type`.
 	//
-	// Comments keep the connection alive. An `id` may come without an event: the place to go on from
-	// after events that were not asked for. The stream ends when the service shuts down, or cannot
-	// follow its store any longer: come back then. An instance has only so many streams open (100),
-	// and answers 503 to more.
+	// Comments keep the connection alive. An `id` may come without an event: it is the position to resume
+	// from after events that the filter excludes. The stream ends when the service shuts down, or cannot
+	// follow its store any longer: reconnect then. An instance limits the number of open streams (100),
+	// and answers 503 beyond that.
 	//
 	// Corresponds with GET /api/events (the `StreamEvents` operationId).
 	StreamEvents(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ExportSessions Take sessions out
+	// ExportSessions Export sessions
 	//
-	// All live sessions of all namespaces, or of one, as NDJSON: a line for each, with everything
-	// that another store needs to keep it as it is, ids and deadlines included. Tokens stay valid
-	// there, given the same secret. Sessions that change meanwhile are written as they were before or
-	// after. If it cannot be completed, the connection is cut off: a client that reads chunked answers
-	// properly notices.
+	// All live sessions of all namespaces, or of one, as NDJSON: one line per session, with everything
+	// that another store needs to preserve it, including its id and deadline. Tokens stay valid
+	// there, given the same secret. A session that changes meanwhile is written in its state before or
+	// after the change. If the export cannot be completed, the connection is aborted, which clients that
+	// handle chunked responses correctly detect.
 	//
 	// Corresponds with GET /api/export (the `ExportSessions` operationId).
 	ExportSessions(ctx context.Context, params *ExportSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ImportSessionsWithBody Put sessions in
+	// ImportSessionsWithBody Import sessions
 	//
-	// Reads what an export wrote. A session whose id is there already stays as it is, one that was
-	// ended lately or has expired is left out; so an import can be repeated. It stops at the first
-	// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-	// before it were stored. No session goes for one that is imported: where there is no room left,
-	// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
-	// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
-	// take any time, as long as it gets on. `application/jsonl` is read, too.
+	// Reads the output of an export. A session whose id already exists is left as it is, and one that was
+	// recently ended or has expired is skipped, so an import can be repeated. It stops at the first
+	// line that is invalid or cannot be stored: `detail` gives the line, and how many sessions before it
+	// were stored. An import evicts no session: if the store is full, the response is 503 (`store_full`), and
+	// also if a session that was stored is not present at the end. The header and the trailer of a backup are
+	// skipped, as are empty lines, and an empty body imports nothing. A body may take any time, as long as
+	// it makes progress. `application/jsonl` is accepted, too.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1459,30 +1459,30 @@ type ClientInterface interface {
 
 	// DeleteSession End the session
 	//
-	// Ends every session that the request opens, and clears the cookies of every kind. Where there
-	// is no live session the answer is the same, so it can be repeated. A token that has been
-	// regenerated, and still leads to the new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. The response is
+	// the same if there is no live session, so the request can be repeated. A token that has been
+	// regenerated, and is still in its grace period, ends the new session.
 	//
 	// Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSession Read the session
 	//
-	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. A prefetch
-	// (`Sec-Purpose: prefetch`) moves nothing.
+	// Returns the whole document. Reading counts as use and moves `expiresAt`, unless the
+	// service is configured otherwise or `?touch=false` is given. A prefetch
+	// (`Sec-Purpose: prefetch`) does not move it.
 	//
-	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
-	// of another site that is not on the list of origins, and what cannot read the answer, such
-	// as an `img`. Until it is written to, such a session has a short life.
+	// If automatic creation is enabled, a browser without a live session gets a new, empty
+	// one and its cookie. This does not apply to a caller that sends a bearer token, to a prefetch, to a page
+	// of another site that is not on the list of origins, or to requests that cannot read the response, such
+	// as an `img`. Until it is written to, such a session has a short idle timeout.
 	//
 	// Corresponds with GET /api/session (the `GetSession` operationId).
 	GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckSession Ask whether the session is live
+	// CheckSession Check whether the session is live
 	//
-	// Answers the status and the headers that a read has, without a body. It never moves
+	// Returns the status and headers of a read, without a body. It never moves
 	// `expiresAt` and never creates a session.
 	//
 	// Corresponds with HEAD /api/session (the `CheckSession` operationId).
@@ -1491,11 +1491,11 @@ type ClientInterface interface {
 	// PatchSessionWithBody Merge changes into sections
 	//
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-	// member that is `null` is removed, anything else takes the stored value's place. A section
-	// that is `null` is emptied. Patches that arrive at the same time all take effect.
-	// Automatic creation is as with PUT.
+	// member that is `null` is removed, and any other value replaces the stored one. A section
+	// that is `null` is emptied. Concurrent patches are all applied.
+	// Automatic creation works as with PUT.
 	//
-	// The same body sent as `application/json` means the same.
+	// The same body sent as `application/json` has the same meaning.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1505,11 +1505,11 @@ type ClientInterface interface {
 	// PatchSession Merge changes into sections
 	//
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-	// member that is `null` is removed, anything else takes the stored value's place. A section
-	// that is `null` is emptied. Patches that arrive at the same time all take effect.
-	// Automatic creation is as with PUT.
+	// member that is `null` is removed, and any other value replaces the stored one. A section
+	// that is `null` is emptied. Concurrent patches are all applied.
+	// Automatic creation works as with PUT.
 	//
-	// The same body sent as `application/json` means the same.
+	// The same body sent as `application/json` has the same meaning.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1518,18 +1518,18 @@ type ClientInterface interface {
 
 	// CreateSessionWithBody Create a session
 	//
-	// Stores a new session and answers its document. Sections that the body does not name, or
-	// names with `null`, are empty. No body at all makes an empty session, and needs no
-	// `Content-Type`.
+	// Stores a new session and returns its document. Sections that the body does not name, or
+	// sets to `null`, are empty. Without a body, the session is empty, and no
+	// `Content-Type` is needed.
 	//
-	// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-	// the answer, and no cookie is set. If the request came with a live session, that one ends
-	// once the new one is stored. A token that opens nothing is ignored.
+	// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+	// the response, and no cookie is set. If the request has a live session, that session ends
+	// once the new one is stored. A token that opens no session is ignored.
 	//
-	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-	// caller has got what it asked for.
+	// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+	// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+	// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+	// caller has received what it asked for.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1538,18 +1538,18 @@ type ClientInterface interface {
 
 	// CreateSession Create a session
 	//
-	// Stores a new session and answers its document. Sections that the body does not name, or
-	// names with `null`, are empty. No body at all makes an empty session, and needs no
-	// `Content-Type`.
+	// Stores a new session and returns its document. Sections that the body does not name, or
+	// sets to `null`, are empty. Without a body, the session is empty, and no
+	// `Content-Type` is needed.
 	//
-	// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-	// the answer, and no cookie is set. If the request came with a live session, that one ends
-	// once the new one is stored. A token that opens nothing is ignored.
+	// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+	// the response, and no cookie is set. If the request has a live session, that session ends
+	// once the new one is stored. A token that opens no session is ignored.
 	//
-	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-	// caller has got what it asked for.
+	// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+	// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+	// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+	// caller has received what it asked for.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1558,15 +1558,15 @@ type ClientInterface interface {
 
 	// ReplaceSectionsWithBody Replace sections
 	//
-	// Each section that the body names takes the place of the stored one, `null` empties it,
-	// and sections that the body does not name stay. Read-only members are ignored, so a
-	// document that was read can be changed and sent back whole.
+	// Each section that the body names replaces the stored one, `null` empties it,
+	// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+	// document can be read, changed and sent back as a whole.
 	//
-	// The revision grows only if a section really changes. With `ttlMs` the session gets an
-	// idle life of its own.
+	// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+	// idle timeout.
 	//
-	// With automatic creation switched on, a browser without a live session gets one that begins
-	// with the body: 201.
+	// If automatic creation is enabled, a browser without a live session gets a new one with the
+	// sections of the body: 201.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1575,15 +1575,15 @@ type ClientInterface interface {
 
 	// ReplaceSections Replace sections
 	//
-	// Each section that the body names takes the place of the stored one, `null` empties it,
-	// and sections that the body does not name stay. Read-only members are ignored, so a
-	// document that was read can be changed and sent back whole.
+	// Each section that the body names replaces the stored one, `null` empties it,
+	// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+	// document can be read, changed and sent back as a whole.
 	//
-	// The revision grows only if a section really changes. With `ttlMs` the session gets an
-	// idle life of its own.
+	// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+	// idle timeout.
 	//
-	// With automatic creation switched on, a browser without a live session gets one that begins
-	// with the body: 201.
+	// If automatic creation is enabled, a browser without a live session gets a new one with the
+	// sections of the body: 201.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1592,12 +1592,12 @@ type ClientInterface interface {
 
 	// ApplyOperationsWithBody Apply a list of operations
 	//
-	// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-	// array, change one element of it, move a value, or go on only if a value is as expected.
+	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+	// array, change one element of it, move a value, or proceed only if a value is as expected.
 	// Either all operations take effect or none does.
 	//
-	// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-	// means the same.
+	// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+	// has the same meaning.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1606,12 +1606,12 @@ type ClientInterface interface {
 
 	// ApplyOperations Apply a list of operations
 	//
-	// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-	// array, change one element of it, move a value, or go on only if a value is as expected.
+	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+	// array, change one element of it, move a value, or proceed only if a value is as expected.
 	// Either all operations take effect or none does.
 	//
-	// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-	// means the same.
+	// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+	// has the same meaning.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1620,22 +1620,23 @@ type ClientInterface interface {
 
 	// RegenerateSessionWithBody Give the session a new id
 	//
-	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-	// that requests under way do not fail: they read, change, touch and end the new session, and
-	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-	// and cannot regenerate again. The service may cap the grace. No body is needed.
+	// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+	// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+	// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+	// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+	// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+	// The body is optional.
 	//
-	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-	// others, if the grace lets them, get its document without a token.
+	// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+	// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+	// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+	// others, within the grace period, get its document without a token.
 	//
-	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-	// session then. `user` without a service token is 403.
+	// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1644,22 +1645,23 @@ type ClientInterface interface {
 
 	// RegenerateSession Give the session a new id
 	//
-	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-	// that requests under way do not fail: they read, change, touch and end the new session, and
-	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-	// and cannot regenerate again. The service may cap the grace. No body is needed.
+	// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+	// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+	// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+	// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+	// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+	// The body is optional.
 	//
-	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-	// others, if the grace lets them, get its document without a token.
+	// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+	// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+	// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+	// others, within the grace period, get its document without a token.
 	//
-	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-	// session then. `user` without a service token is 403.
+	// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1675,9 +1677,9 @@ type ClientInterface interface {
 
 	// TouchSessionWithBody Keep the session alive
 	//
-	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own; without a service token, only a shorter one than
-	// before. No body is needed.
+	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+	// sets the session's own idle timeout; without a service token, only a shorter one than
+	// before. The body is optional.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1686,41 +1688,41 @@ type ClientInterface interface {
 
 	// TouchSession Keep the session alive
 	//
-	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own; without a service token, only a shorter one than
-	// before. No body is needed.
+	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+	// sets the session's own idle timeout; without a service token, only a shorter one than
+	// before. The body is optional.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
 	TouchSession(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// VerifySession Ask whether a request may pass
+	// VerifySession Authorize a request for a gateway
 	//
-	// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
-	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
-	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
-	// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
-	// with a read; that it cannot be moved, or not in time, keeps nobody out.
+	// For gateways with forward authentication (nginx `auth_request`, Traefik
+	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send the client's cookies and
+	// `Authorization` header. The status is always 200, 401, 403 or 503, within 150 ms
+	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended. The body is not read, and
+	// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
+	// with a read; a request is admitted even if it cannot be moved, or not in time.
 	//
-	// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
-	// query asks in front of them instead, `/api/session/verify;session/…` for any session or
-	// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
-	// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+	// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+	// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
+	// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
+	// (an unknown parameter, an empty role, a malformed query) is 503
 	// (`invalid_rule`) and a line in the log, never 200.
 	//
-	// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
-	// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+	// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+	// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 	// in roles, `,`.
-	// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
-	// (`role` still asks about all of them). Let the gateway set all five on the request that it
-	// passes on, in place of any that the client sent.
+	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
+	// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+	// forwards, replacing any that the client sent.
 	//
-	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
-	// pass it on where it can.
+	// Invalid or conflicting credentials are 401 here, as is every other reason why
+	// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on if it can.
 	//
 	// Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 	VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1728,44 +1730,44 @@ type ClientInterface interface {
 	// DeleteSessions End many sessions
 	//
 	// Ends the sessions of a user, which signs them out everywhere, or with `except` everywhere
-	// else. With `all=true` and no user it ends every session of the namespace. One of the two must
-	// be there, and not both; `except` goes with a user alone. A session that gets a new id
-	// meanwhile does not escape.
+	// else. With `all=true` and no user, it ends every session of the namespace. Exactly one of the two is
+	// required; `except` requires a user. A session that is regenerated meanwhile is ended as well.
 	//
 	// Corresponds with DELETE /api/sessions (the `DeleteSessions` operationId).
 	DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSessions List sessions
 	//
-	// Lists live sessions, newest first. `nextCursor` leads to the next page, and is not there on
-	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that come or go meanwhile neither
-	// repeat nor hide others. Listing is no use of a session: `expiresAt` stays.
+	// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
+	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
+	// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+	// session: `expiresAt` does not move.
 	//
 	// Corresponds with GET /api/sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSessionForWithBody Create a session for somebody
+	// CreateSessionForWithBody Create a session for a user
 	//
-	// Stores a new session and answers it with its token, so that a login service can hand both to
-	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-	// namespace than `default` there is neither, because the caller's own routes do not look there.
+	// Stores a new session and returns it with its token, so that a login service can pass both to
+	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, those used longest ago end or this one is
-	// refused with 409 (`user_limit`), as it is configured.
+	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+	// refused with 409 (`user_limit`), depending on its configuration.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/sessions (the `CreateSessionFor` operationId).
 	CreateSessionForWithBody(ctx context.Context, params *CreateSessionForParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateSessionFor Create a session for somebody
+	// CreateSessionFor Create a session for a user
 	//
-	// Stores a new session and answers it with its token, so that a login service can hand both to
-	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-	// namespace than `default` there is neither, because the caller's own routes do not look there.
+	// Stores a new session and returns it with its token, so that a login service can pass both to
+	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, those used longest ago end or this one is
-	// refused with 409 (`user_limit`), as it is configured.
+	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+	// refused with 409 (`user_limit`), depending on its configuration.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1781,23 +1783,23 @@ type ClientInterface interface {
 
 	// DeleteSessionByID End a session
 	//
-	// Ends the session. That there is none any more is no error.
+	// Ends the session. It is not an error if it no longer exists.
 	//
 	// Corresponds with DELETE /api/sessions/{id} (the `DeleteSessionByID` operationId).
 	DeleteSessionByID(ctx context.Context, id SessionID, params *DeleteSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetSessionByID Read a session
 	//
-	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id stands for the session on every
-	// route; the document has its new id then.
+	// Returns the whole document. `expiresAt` does not move, unless `?touch=true` marks this as a use of
+	// the session. During the grace period after a regenerate, the old id refers to the session on every
+	// route; the document then has its new id.
 	//
 	// Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 	GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CheckSessionByID Ask whether a session is live
+	// CheckSessionByID Check whether a session is live
 	//
-	// Answers the status and the headers that a read has, without a body.
+	// Returns the status and headers of a read, without a body.
 	//
 	// Corresponds with HEAD /api/sessions/{id} (the `CheckSessionByID` operationId).
 	CheckSessionByID(ctx context.Context, id SessionID, params *CheckSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1824,15 +1826,15 @@ type ClientInterface interface {
 
 	// PutSessionByIDWithBody Replace sections, or create a session with this id
 	//
-	// Where the session is live, each section that the body names takes the place of the stored
-	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+	// If the session is live, each section that the body names replaces the stored
+	// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+	// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-	// 404, never 410.
+	// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+	// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+	// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+	// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+	// id are 404, never 410.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1841,15 +1843,15 @@ type ClientInterface interface {
 
 	// PutSessionByID Replace sections, or create a session with this id
 	//
-	// Where the session is live, each section that the body names takes the place of the stored
-	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+	// If the session is live, each section that the body names replaces the stored
+	// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+	// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-	// 404, never 410.
+	// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+	// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+	// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+	// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+	// id are 404, never 410.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1858,17 +1860,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByIDWithBody Give a session a new id
 	//
-	// The same session under a new id and token. The old ones open nothing from then on, or with
-	// `graceMs` still stand for the session for that long, for reading, changing, touching and
-	// ending it. Of concurrent calls exactly one makes a successor.
+	// Gives the same session a new id and token. The old ones are revoked immediately, or with
+	// `graceMs` still refer to the session for that time, for reading, changing, touching and
+	// ending it. Of concurrent calls, exactly one creates a successor.
 	//
-	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+	// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+	// who knew one is signed in as the user. `null` removes the user, in the same way.
 	//
-	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-	// a new session and hand the browser its cookie.
+	// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+	// without: somebody else holds the session's token. Nothing changes. To sign in, create
+	// a new session and send its cookie to the browser.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1877,17 +1879,17 @@ type ClientInterface interface {
 
 	// RegenerateSessionByID Give a session a new id
 	//
-	// The same session under a new id and token. The old ones open nothing from then on, or with
-	// `graceMs` still stand for the session for that long, for reading, changing, touching and
-	// ending it. Of concurrent calls exactly one makes a successor.
+	// Gives the same session a new id and token. The old ones are revoked immediately, or with
+	// `graceMs` still refer to the session for that time, for reading, changing, touching and
+	// ending it. Of concurrent calls, exactly one creates a successor.
 	//
-	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+	// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+	// who knew one is signed in as the user. `null` removes the user, in the same way.
 	//
-	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-	// a new session and hand the browser its cookie.
+	// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+	// without: somebody else holds the session's token. Nothing changes. To sign in, create
+	// a new session and send its cookie to the browser.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1896,7 +1898,7 @@ type ClientInterface interface {
 
 	// TouchSessionByIDWithBody Extend a session
 	//
-	// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+	// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1905,35 +1907,35 @@ type ClientInterface interface {
 
 	// TouchSessionByID Extend a session
 	//
-	// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+	// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByID(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetFavicon Read the picture that browsers ask for
+	// GetFavicon Read the favicon
 	//
-	// A small picture, for the tabs and bookmarks of browsers.
+	// A small icon, for the tabs and bookmarks of browsers.
 	//
 	// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
 	GetFavicon(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetHealth Ask whether the service is alive
+	// GetHealth Liveness check
 	//
-	// Answers as long as the process serves requests. It never asks the store.
+	// Succeeds as long as the process serves requests. It does not depend on the store.
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetReadiness Ask whether the service should get requests
+	// GetReadiness Readiness check
 	//
-	// Ready means that the store answers and that the service is not shutting down. A load balancer should send requests only while it is.
+	// Ready means that the store is available and that the service is not shutting down. A load balancer should send requests only while the service is ready.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetStats Read the counters, outside the API's prefix
+	// GetStats Read the counters, outside the API's path prefix
 	//
 	// The same as `/api/session/stats`, for monitoring. No credential is needed.
 	//
@@ -1941,11 +1943,11 @@ type ClientInterface interface {
 	GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// GetRoot See what this is
+// GetRoot Show what this service is
 //
-// For people who open the address: what this is, whether it is well, and where to read on. Clients
-// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
-// check use `/readyz`.
+// For people who open the address in a browser: what this service is, whether it is healthy, and where to
+// read on. Clients that do not name `text/html` in `Accept` get the same as JSON. The status is always 200;
+// for a health check, use `/readyz`.
 //
 // Corresponds with GET / (the `GetRoot` operationId).
 func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1962,12 +1964,12 @@ func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 
 // BackUpSessions Take a backup
 //
-// All live sessions of all namespaces as they are at one moment, while the service goes on: a
-// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
-// comes before it. What has no tail is not whole; if the backup cannot be completed, the
-// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
-// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
-// another one is 409. Redis has backups of its own, and this answers 501 there.
+// A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
+// runs: a header, one line per session as in an export, and a trailer with the SHA-256 of everything
+// before it. A backup without a trailer is incomplete; if a backup cannot be completed, the
+// connection is aborted as well. `session-api restore` reads and verifies it, and `POST /api/import`
+// accepts it like an export. It is sent at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+// a second one is 409. Redis has backups of its own, and the status is 501 there.
 //
 // Corresponds with GET /api/backup (the `BackUpSessions` operationId).
 func (c *Client) BackUpSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1982,22 +1984,22 @@ func (c *Client) BackUpSessions(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
-// RunCleanup Remove expired sessions and unused files
+// RunCleanup Remove expired sessions and unreferenced files
 //
 // Removes expired sessions, then the analysis files that no live session refers to and that
-// are past their grace, and files past their own age limit. If the references could not be
-// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-// what would be. A file is as old as its last change of any kind: what was copied with its
-// times, unpacked or moved to its place is new there.
+// are past their grace period, and files past their own age limit. If the references could not be
+// read completely, no file is removed. The response reports what was done; with `?dryRun=true`,
+// what would be. A file's age counts from its last change of any kind: a file that was copied with its
+// times, unpacked or moved counts as new.
 //
-// Where no file can be removed, expired sessions are, and the answer is a problem: the
+// If no file can be removed, expired sessions still are, and the response is a problem: the
 // directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
-// since the start, or must not be cleaned (`cleanup_unavailable`).
+// since startup, or must not be cleaned (`cleanup_unavailable`).
 //
-// Of instances that share a store, one cleans at a time. A run waits for that of another
+// Of the instances that share a store, one runs the cleanup at a time. A run waits for one on another
 // instance, for up to 15 seconds; then it is 409. A dry run does not wait.
 //
-// Needs a service token where the service has any configured.
+// Requires a service token if the service has any configured.
 //
 // Corresponds with POST /api/cleanup (the `RunCleanup` operationId).
 func (c *Client) RunCleanup(ctx context.Context, params *RunCleanupParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2012,29 +2014,29 @@ func (c *Client) RunCleanup(ctx context.Context, params *RunCleanupParams, reqEd
 	return c.Client.Do(req)
 }
 
-// StreamEvents Follow what happens to sessions
+// StreamEvents Stream session events
 //
-// Server-sent events, as `EventSource` reads them: `event` is what happened, `data` one line of
-// JSON, `id` the place to go on from.
+// Server-sent events, as `EventSource` reads them: `event` is the type of event, `data` one line of
+// JSON, `id` the position to resume from.
 //
 //	id: 1795280645123-42
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// What happens is `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` or `evicted`. Events of one session come in order. No event
-// holds a token. `userId` is empty for nobody's session; `revision` is 0 and `expiresAt` is not
-// there where the session has ended and the store no longer knows.
+// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
+// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
+// absent if the session has ended and the store no longer has them.
 //
-// A reader that comes back with `Last-Event-ID` gets what it missed, as far as it is still kept.
-// Where it is not, the first event is `reset`: what was read before is out of date, and events go
-// on from now. A reader that is slower than the events is cut off; its last event is then
-// `dropped`. The `data` of both has a `type` and nothing else.
+// A reader that reconnects with `Last-Event-ID` gets the events that it missed, as far as they are
+// retained. Otherwise, the first event is `reset`: state that was read before is out of date, and the
+// stream continues from now. A reader that is too slow is disconnected; its last event is then
+// `dropped`. The `data` of both has only a `type`.
 //
-// Comments keep the connection alive. An `id` may come without an event: the place to go on from
-// after events that were not asked for. The stream ends when the service shuts down, or cannot
-// follow its store any longer: come back then. An instance has only so many streams open (100),
-// and answers 503 to more.
+// Comments keep the connection alive. An `id` may come without an event: it is the position to resume
+// from after events that the filter excludes. The stream ends when the service shuts down, or cannot
+// follow its store any longer: reconnect then. An instance limits the number of open streams (100),
+// and answers 503 beyond that.
 //
 // Corresponds with GET /api/events (the `StreamEvents` operationId).
 func (c *Client) StreamEvents(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2049,13 +2051,13 @@ func (c *Client) StreamEvents(ctx context.Context, params *StreamEventsParams, r
 	return c.Client.Do(req)
 }
 
-// ExportSessions Take sessions out
+// ExportSessions Export sessions
 //
-// All live sessions of all namespaces, or of one, as NDJSON: a line for each, with everything
-// that another store needs to keep it as it is, ids and deadlines included. Tokens stay valid
-// there, given the same secret. Sessions that change meanwhile are written as they were before or
-// after. If it cannot be completed, the connection is cut off: a client that reads chunked answers
-// properly notices.
+// All live sessions of all namespaces, or of one, as NDJSON: one line per session, with everything
+// that another store needs to preserve it, including its id and deadline. Tokens stay valid
+// there, given the same secret. A session that changes meanwhile is written in its state before or
+// after the change. If the export cannot be completed, the connection is aborted, which clients that
+// handle chunked responses correctly detect.
 //
 // Corresponds with GET /api/export (the `ExportSessions` operationId).
 func (c *Client) ExportSessions(ctx context.Context, params *ExportSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2070,15 +2072,15 @@ func (c *Client) ExportSessions(ctx context.Context, params *ExportSessionsParam
 	return c.Client.Do(req)
 }
 
-// ImportSessionsWithBody Put sessions in
+// ImportSessionsWithBody Import sessions
 //
-// Reads what an export wrote. A session whose id is there already stays as it is, one that was
-// ended lately or has expired is left out; so an import can be repeated. It stops at the first
-// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-// before it were stored. No session goes for one that is imported: where there is no room left,
-// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
-// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
-// take any time, as long as it gets on. `application/jsonl` is read, too.
+// Reads the output of an export. A session whose id already exists is left as it is, and one that was
+// recently ended or has expired is skipped, so an import can be repeated. It stops at the first
+// line that is invalid or cannot be stored: `detail` gives the line, and how many sessions before it
+// were stored. An import evicts no session: if the store is full, the response is 503 (`store_full`), and
+// also if a session that was stored is not present at the end. The header and the trailer of a backup are
+// skipped, as are empty lines, and an empty body imports nothing. A body may take any time, as long as
+// it makes progress. `application/jsonl` is accepted, too.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2097,9 +2099,9 @@ func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string,
 
 // DeleteSession End the session
 //
-// Ends every session that the request opens, and clears the cookies of every kind. Where there
-// is no live session the answer is the same, so it can be repeated. A token that has been
-// regenerated, and still leads to the new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. The response is
+// the same if there is no live session, so the request can be repeated. A token that has been
+// regenerated, and is still in its grace period, ends the new session.
 //
 // Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2116,14 +2118,14 @@ func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams,
 
 // GetSession Read the session
 //
-// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. A prefetch
-// (`Sec-Purpose: prefetch`) moves nothing.
+// Returns the whole document. Reading counts as use and moves `expiresAt`, unless the
+// service is configured otherwise or `?touch=false` is given. A prefetch
+// (`Sec-Purpose: prefetch`) does not move it.
 //
-// With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
-// of another site that is not on the list of origins, and what cannot read the answer, such
-// as an `img`. Until it is written to, such a session has a short life.
+// If automatic creation is enabled, a browser without a live session gets a new, empty
+// one and its cookie. This does not apply to a caller that sends a bearer token, to a prefetch, to a page
+// of another site that is not on the list of origins, or to requests that cannot read the response, such
+// as an `img`. Until it is written to, such a session has a short idle timeout.
 //
 // Corresponds with GET /api/session (the `GetSession` operationId).
 func (c *Client) GetSession(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2138,9 +2140,9 @@ func (c *Client) GetSession(ctx context.Context, params *GetSessionParams, reqEd
 	return c.Client.Do(req)
 }
 
-// CheckSession Ask whether the session is live
+// CheckSession Check whether the session is live
 //
-// Answers the status and the headers that a read has, without a body. It never moves
+// Returns the status and headers of a read, without a body. It never moves
 // `expiresAt` and never creates a session.
 //
 // Corresponds with HEAD /api/session (the `CheckSession` operationId).
@@ -2159,11 +2161,11 @@ func (c *Client) CheckSession(ctx context.Context, reqEditors ...RequestEditorFn
 // PatchSessionWithBody Merge changes into sections
 //
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-// member that is `null` is removed, anything else takes the stored value's place. A section
-// that is `null` is emptied. Patches that arrive at the same time all take effect.
-// Automatic creation is as with PUT.
+// member that is `null` is removed, and any other value replaces the stored one. A section
+// that is `null` is emptied. Concurrent patches are all applied.
+// Automatic creation works as with PUT.
 //
-// The same body sent as `application/json` means the same.
+// The same body sent as `application/json` has the same meaning.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2183,11 +2185,11 @@ func (c *Client) PatchSessionWithBody(ctx context.Context, params *PatchSessionP
 // PatchSession Merge changes into sections
 //
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-// member that is `null` is removed, anything else takes the stored value's place. A section
-// that is `null` is emptied. Patches that arrive at the same time all take effect.
-// Automatic creation is as with PUT.
+// member that is `null` is removed, and any other value replaces the stored one. A section
+// that is `null` is emptied. Concurrent patches are all applied.
+// Automatic creation works as with PUT.
 //
-// The same body sent as `application/json` means the same.
+// The same body sent as `application/json` has the same meaning.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2206,18 +2208,18 @@ func (c *Client) PatchSession(ctx context.Context, params *PatchSessionParams, b
 
 // CreateSessionWithBody Create a session
 //
-// Stores a new session and answers its document. Sections that the body does not name, or
-// names with `null`, are empty. No body at all makes an empty session, and needs no
-// `Content-Type`.
+// Stores a new session and returns its document. Sections that the body does not name, or
+// sets to `null`, are empty. Without a body, the session is empty, and no
+// `Content-Type` is needed.
 //
-// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-// the answer, and no cookie is set. If the request came with a live session, that one ends
-// once the new one is stored. A token that opens nothing is ignored.
+// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+// the response, and no cookie is set. If the request has a live session, that session ends
+// once the new one is stored. A token that opens no session is ignored.
 //
-// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-// caller has got what it asked for.
+// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+// caller has received what it asked for.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2236,18 +2238,18 @@ func (c *Client) CreateSessionWithBody(ctx context.Context, params *CreateSessio
 
 // CreateSession Create a session
 //
-// Stores a new session and answers its document. Sections that the body does not name, or
-// names with `null`, are empty. No body at all makes an empty session, and needs no
-// `Content-Type`.
+// Stores a new session and returns its document. Sections that the body does not name, or
+// sets to `null`, are empty. Without a body, the session is empty, and no
+// `Content-Type` is needed.
 //
-// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-// the answer, and no cookie is set. If the request came with a live session, that one ends
-// once the new one is stored. A token that opens nothing is ignored.
+// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+// the response, and no cookie is set. If the request has a live session, that session ends
+// once the new one is stored. A token that opens no session is ignored.
 //
-// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-// caller has got what it asked for.
+// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+// caller has received what it asked for.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2266,15 +2268,15 @@ func (c *Client) CreateSession(ctx context.Context, params *CreateSessionParams,
 
 // ReplaceSectionsWithBody Replace sections
 //
-// Each section that the body names takes the place of the stored one, `null` empties it,
-// and sections that the body does not name stay. Read-only members are ignored, so a
-// document that was read can be changed and sent back whole.
+// Each section that the body names replaces the stored one, `null` empties it,
+// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+// document can be read, changed and sent back as a whole.
 //
-// The revision grows only if a section really changes. With `ttlMs` the session gets an
-// idle life of its own.
+// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+// idle timeout.
 //
-// With automatic creation switched on, a browser without a live session gets one that begins
-// with the body: 201.
+// If automatic creation is enabled, a browser without a live session gets a new one with the
+// sections of the body: 201.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2293,15 +2295,15 @@ func (c *Client) ReplaceSectionsWithBody(ctx context.Context, params *ReplaceSec
 
 // ReplaceSections Replace sections
 //
-// Each section that the body names takes the place of the stored one, `null` empties it,
-// and sections that the body does not name stay. Read-only members are ignored, so a
-// document that was read can be changed and sent back whole.
+// Each section that the body names replaces the stored one, `null` empties it,
+// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+// document can be read, changed and sent back as a whole.
 //
-// The revision grows only if a section really changes. With `ttlMs` the session gets an
-// idle life of its own.
+// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+// idle timeout.
 //
-// With automatic creation switched on, a browser without a live session gets one that begins
-// with the body: 201.
+// If automatic creation is enabled, a browser without a live session gets a new one with the
+// sections of the body: 201.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2320,12 +2322,12 @@ func (c *Client) ReplaceSections(ctx context.Context, params *ReplaceSectionsPar
 
 // ApplyOperationsWithBody Apply a list of operations
 //
-// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-// array, change one element of it, move a value, or go on only if a value is as expected.
+// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+// array, change one element of it, move a value, or proceed only if a value is as expected.
 // Either all operations take effect or none does.
 //
-// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-// means the same.
+// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+// has the same meaning.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2344,12 +2346,12 @@ func (c *Client) ApplyOperationsWithBody(ctx context.Context, params *ApplyOpera
 
 // ApplyOperations Apply a list of operations
 //
-// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-// array, change one element of it, move a value, or go on only if a value is as expected.
+// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+// array, change one element of it, move a value, or proceed only if a value is as expected.
 // Either all operations take effect or none does.
 //
-// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-// means the same.
+// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+// has the same meaning.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2368,22 +2370,23 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 
 // RegenerateSessionWithBody Give the session a new id
 //
-// The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-// that requests under way do not fail: they read, change, touch and end the new session, and
-// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-// and cannot regenerate again. The service may cap the grace. No body is needed.
+// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+// The body is optional.
 //
-// The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-// others, if the grace lets them, get its document without a token.
+// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+// others, within the grace period, get its document without a token.
 //
-// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-// session then. `user` without a service token is 403.
+// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2402,22 +2405,23 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 
 // RegenerateSession Give the session a new id
 //
-// The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-// that requests under way do not fail: they read, change, touch and end the new session, and
-// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-// and cannot regenerate again. The service may cap the grace. No body is needed.
+// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+// The body is optional.
 //
-// The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-// others, if the grace lets them, get its document without a token.
+// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+// others, within the grace period, get its document without a token.
 //
-// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-// session then. `user` without a service token is 403.
+// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2453,9 +2457,9 @@ func (c *Client) GetSessionStats(ctx context.Context, reqEditors ...RequestEdito
 
 // TouchSessionWithBody Keep the session alive
 //
-// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own; without a service token, only a shorter one than
-// before. No body is needed.
+// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+// sets the session's own idle timeout; without a service token, only a shorter one than
+// before. The body is optional.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2474,9 +2478,9 @@ func (c *Client) TouchSessionWithBody(ctx context.Context, contentType string, b
 
 // TouchSession Keep the session alive
 //
-// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own; without a service token, only a shorter one than
-// before. No body is needed.
+// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+// sets the session's own idle timeout; without a service token, only a shorter one than
+// before. The body is optional.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2493,32 +2497,32 @@ func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestB
 	return c.Client.Do(req)
 }
 
-// VerifySession Ask whether a request may pass
+// VerifySession Authorize a request for a gateway
 //
-// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
-// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
-// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
-// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
-// with a read; that it cannot be moved, or not in time, keeps nobody out.
+// For gateways with forward authentication (nginx `auth_request`, Traefik
+// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send the client's cookies and
+// `Authorization` header. The status is always 200, 401, 403 or 503, within 150 ms
+// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended. The body is not read, and
+// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
+// with a read; a request is admitted even if it cannot be moved, or not in time.
 //
-// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
-// query asks in front of them instead, `/api/session/verify;session/…` for any session or
-// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
-// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
+// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
+// (an unknown parameter, an empty role, a malformed query) is 503
 // (`invalid_rule`) and a line in the log, never 200.
 //
-// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
-// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 // in roles, `,`.
-// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
-// (`role` still asks about all of them). Let the gateway set all five on the request that it
-// passes on, in place of any that the client sent.
+// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
+// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+// forwards, replacing any that the client sent.
 //
-// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
-// pass it on where it can.
+// Invalid or conflicting credentials are 401 here, as is every other reason why
+// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on if it can.
 //
 // Corresponds with GET /api/session/verify (the `VerifySession` operationId).
 func (c *Client) VerifySession(ctx context.Context, params *VerifySessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2536,9 +2540,8 @@ func (c *Client) VerifySession(ctx context.Context, params *VerifySessionParams,
 // DeleteSessions End many sessions
 //
 // Ends the sessions of a user, which signs them out everywhere, or with `except` everywhere
-// else. With `all=true` and no user it ends every session of the namespace. One of the two must
-// be there, and not both; `except` goes with a user alone. A session that gets a new id
-// meanwhile does not escape.
+// else. With `all=true` and no user, it ends every session of the namespace. Exactly one of the two is
+// required; `except` requires a user. A session that is regenerated meanwhile is ended as well.
 //
 // Corresponds with DELETE /api/sessions (the `DeleteSessions` operationId).
 func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2555,9 +2558,10 @@ func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParam
 
 // ListSessions List sessions
 //
-// Lists live sessions, newest first. `nextCursor` leads to the next page, and is not there on
-// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that come or go meanwhile neither
-// repeat nor hide others. Listing is no use of a session: `expiresAt` stays.
+// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
+// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
+// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+// session: `expiresAt` does not move.
 //
 // Corresponds with GET /api/sessions (the `ListSessions` operationId).
 func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2572,14 +2576,14 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 	return c.Client.Do(req)
 }
 
-// CreateSessionForWithBody Create a session for somebody
+// CreateSessionForWithBody Create a session for a user
 //
-// Stores a new session and answers it with its token, so that a login service can hand both to
-// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-// namespace than `default` there is neither, because the caller's own routes do not look there.
+// Stores a new session and returns it with its token, so that a login service can pass both to
+// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, those used longest ago end or this one is
-// refused with 409 (`user_limit`), as it is configured.
+// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+// refused with 409 (`user_limit`), depending on its configuration.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2596,14 +2600,14 @@ func (c *Client) CreateSessionForWithBody(ctx context.Context, params *CreateSes
 	return c.Client.Do(req)
 }
 
-// CreateSessionFor Create a session for somebody
+// CreateSessionFor Create a session for a user
 //
-// Stores a new session and answers it with its token, so that a login service can hand both to
-// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-// namespace than `default` there is neither, because the caller's own routes do not look there.
+// Stores a new session and returns it with its token, so that a login service can pass both to
+// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, those used longest ago end or this one is
-// refused with 409 (`user_limit`), as it is configured.
+// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+// refused with 409 (`user_limit`), depending on its configuration.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2639,7 +2643,7 @@ func (c *Client) CountSessions(ctx context.Context, params *CountSessionsParams,
 
 // DeleteSessionByID End a session
 //
-// Ends the session. That there is none any more is no error.
+// Ends the session. It is not an error if it no longer exists.
 //
 // Corresponds with DELETE /api/sessions/{id} (the `DeleteSessionByID` operationId).
 func (c *Client) DeleteSessionByID(ctx context.Context, id SessionID, params *DeleteSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2656,9 +2660,9 @@ func (c *Client) DeleteSessionByID(ctx context.Context, id SessionID, params *De
 
 // GetSessionByID Read a session
 //
-// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id stands for the session on every
-// route; the document has its new id then.
+// Returns the whole document. `expiresAt` does not move, unless `?touch=true` marks this as a use of
+// the session. During the grace period after a regenerate, the old id refers to the session on every
+// route; the document then has its new id.
 //
 // Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 func (c *Client) GetSessionByID(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2673,9 +2677,9 @@ func (c *Client) GetSessionByID(ctx context.Context, id SessionID, params *GetSe
 	return c.Client.Do(req)
 }
 
-// CheckSessionByID Ask whether a session is live
+// CheckSessionByID Check whether a session is live
 //
-// Answers the status and the headers that a read has, without a body.
+// Returns the status and headers of a read, without a body.
 //
 // Corresponds with HEAD /api/sessions/{id} (the `CheckSessionByID` operationId).
 func (c *Client) CheckSessionByID(ctx context.Context, id SessionID, params *CheckSessionByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2732,15 +2736,15 @@ func (c *Client) PatchSessionByID(ctx context.Context, id SessionID, params *Pat
 
 // PutSessionByIDWithBody Replace sections, or create a session with this id
 //
-// Where the session is live, each section that the body names takes the place of the stored
-// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+// If the session is live, each section that the body names replaces the stored
+// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-// 404, never 410.
+// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+// id are 404, never 410.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2759,15 +2763,15 @@ func (c *Client) PutSessionByIDWithBody(ctx context.Context, id SessionID, param
 
 // PutSessionByID Replace sections, or create a session with this id
 //
-// Where the session is live, each section that the body names takes the place of the stored
-// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+// If the session is live, each section that the body names replaces the stored
+// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-// 404, never 410.
+// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+// id are 404, never 410.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2786,17 +2790,17 @@ func (c *Client) PutSessionByID(ctx context.Context, id SessionID, params *PutSe
 
 // RegenerateSessionByIDWithBody Give a session a new id
 //
-// The same session under a new id and token. The old ones open nothing from then on, or with
-// `graceMs` still stand for the session for that long, for reading, changing, touching and
-// ending it. Of concurrent calls exactly one makes a successor.
+// Gives the same session a new id and token. The old ones are revoked immediately, or with
+// `graceMs` still refer to the session for that time, for reading, changing, touching and
+// ending it. Of concurrent calls, exactly one creates a successor.
 //
-// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+// who knew one is signed in as the user. `null` removes the user, in the same way.
 //
-// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-// a new session and hand the browser its cookie.
+// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+// without: somebody else holds the session's token. Nothing changes. To sign in, create
+// a new session and send its cookie to the browser.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2815,17 +2819,17 @@ func (c *Client) RegenerateSessionByIDWithBody(ctx context.Context, id SessionID
 
 // RegenerateSessionByID Give a session a new id
 //
-// The same session under a new id and token. The old ones open nothing from then on, or with
-// `graceMs` still stand for the session for that long, for reading, changing, touching and
-// ending it. Of concurrent calls exactly one makes a successor.
+// Gives the same session a new id and token. The old ones are revoked immediately, or with
+// `graceMs` still refer to the session for that time, for reading, changing, touching and
+// ending it. Of concurrent calls, exactly one creates a successor.
 //
-// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+// who knew one is signed in as the user. `null` removes the user, in the same way.
 //
-// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-// a new session and hand the browser its cookie.
+// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+// without: somebody else holds the session's token. Nothing changes. To sign in, create
+// a new session and send its cookie to the browser.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2844,7 +2848,7 @@ func (c *Client) RegenerateSessionByID(ctx context.Context, id SessionID, params
 
 // TouchSessionByIDWithBody Extend a session
 //
-// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2863,7 +2867,7 @@ func (c *Client) TouchSessionByIDWithBody(ctx context.Context, id SessionID, par
 
 // TouchSessionByID Extend a session
 //
-// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2880,9 +2884,9 @@ func (c *Client) TouchSessionByID(ctx context.Context, id SessionID, params *Tou
 	return c.Client.Do(req)
 }
 
-// GetFavicon Read the picture that browsers ask for
+// GetFavicon Read the favicon
 //
-// A small picture, for the tabs and bookmarks of browsers.
+// A small icon, for the tabs and bookmarks of browsers.
 //
 // Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
 func (c *Client) GetFavicon(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2897,9 +2901,9 @@ func (c *Client) GetFavicon(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
-// GetHealth Ask whether the service is alive
+// GetHealth Liveness check
 //
-// Answers as long as the process serves requests. It never asks the store.
+// Succeeds as long as the process serves requests. It does not depend on the store.
 //
 // Corresponds with GET /healthz (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2914,9 +2918,9 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// GetReadiness Ask whether the service should get requests
+// GetReadiness Readiness check
 //
-// Ready means that the store answers and that the service is not shutting down. A load balancer should send requests only while it is.
+// Ready means that the store is available and that the service is not shutting down. A load balancer should send requests only while the service is ready.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2931,7 +2935,7 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 	return c.Client.Do(req)
 }
 
-// GetStats Read the counters, outside the API's prefix
+// GetStats Read the counters, outside the API's path prefix
 //
 // The same as `/api/session/stats`, for monitoring. No credential is needed.
 //
@@ -4880,11 +4884,11 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// GetRootWithResponse See what this is
+	// GetRootWithResponse Show what this service is
 	//
-	// For people who open the address: what this is, whether it is well, and where to read on. Clients
-	// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
-	// check use `/readyz`.
+	// For people who open the address in a browser: what this service is, whether it is healthy, and where to
+	// read on. Clients that do not name `text/html` in `Accept` get the same as JSON. The status is always 200;
+	// for a health check, use `/readyz`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4893,91 +4897,91 @@ type ClientWithResponsesInterface interface {
 
 	// BackUpSessionsWithResponse Take a backup
 	//
-	// All live sessions of all namespaces as they are at one moment, while the service goes on: a
-	// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
-	// comes before it. What has no tail is not whole; if the backup cannot be completed, the
-	// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
-	// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
-	// another one is 409. Redis has backups of its own, and this answers 501 there.
+	// A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
+	// runs: a header, one line per session as in an export, and a trailer with the SHA-256 of everything
+	// before it. A backup without a trailer is incomplete; if a backup cannot be completed, the
+	// connection is aborted as well. `session-api restore` reads and verifies it, and `POST /api/import`
+	// accepts it like an export. It is sent at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+	// a second one is 409. Redis has backups of its own, and the status is 501 there.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/backup (the `BackUpSessions` operationId).
 	BackUpSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*BackUpSessionsResponse, error)
 
-	// RunCleanupWithResponse Remove expired sessions and unused files
+	// RunCleanupWithResponse Remove expired sessions and unreferenced files
 	//
 	// Removes expired sessions, then the analysis files that no live session refers to and that
-	// are past their grace, and files past their own age limit. If the references could not be
-	// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-	// what would be. A file is as old as its last change of any kind: what was copied with its
-	// times, unpacked or moved to its place is new there.
+	// are past their grace period, and files past their own age limit. If the references could not be
+	// read completely, no file is removed. The response reports what was done; with `?dryRun=true`,
+	// what would be. A file's age counts from its last change of any kind: a file that was copied with its
+	// times, unpacked or moved counts as new.
 	//
-	// Where no file can be removed, expired sessions are, and the answer is a problem: the
+	// If no file can be removed, expired sessions still are, and the response is a problem: the
 	// directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
-	// since the start, or must not be cleaned (`cleanup_unavailable`).
+	// since startup, or must not be cleaned (`cleanup_unavailable`).
 	//
-	// Of instances that share a store, one cleans at a time. A run waits for that of another
+	// Of the instances that share a store, one runs the cleanup at a time. A run waits for one on another
 	// instance, for up to 15 seconds; then it is 409. A dry run does not wait.
 	//
-	// Needs a service token where the service has any configured.
+	// Requires a service token if the service has any configured.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/cleanup (the `RunCleanup` operationId).
 	RunCleanupWithResponse(ctx context.Context, params *RunCleanupParams, reqEditors ...RequestEditorFn) (*RunCleanupResponse, error)
 
-	// StreamEventsWithResponse Follow what happens to sessions
+	// StreamEventsWithResponse Stream session events
 	//
-	// Server-sent events, as `EventSource` reads them: `event` is what happened, `data` one line of
-	// JSON, `id` the place to go on from.
+	// Server-sent events, as `EventSource` reads them: `event` is the type of event, `data` one line of
+	// JSON, `id` the position to resume from.
 	//
 	//     id: 1795280645123-42
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// What happens is `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` or `evicted`. Events of one session come in order. No event
-	// holds a token. `userId` is empty for nobody's session; `revision` is 0 and `expiresAt` is not
-	// there where the session has ended and the store no longer knows.
+	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
+	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
+	// absent if the session has ended and the store no longer has them.
 	//
-	// A reader that comes back with `Last-Event-ID` gets what it missed, as far as it is still kept.
-	// Where it is not, the first event is `reset`: what was read before is out of date, and events go
-	// on from now. A reader that is slower than the events is cut off; its last event is then
-	// `dropped`. The `data` of both has a `type` and nothing else.
+	// A reader that reconnects with `Last-Event-ID` gets the events that it missed, as far as they are
+	// retained. Otherwise, the first event is `reset`: state that was read before is out of date, and the
+	// stream continues from now. A reader that is too slow is disconnected; its last event is then
+	// `dropped`. The `data` of both has only a `type`.
 	//
-	// Comments keep the connection alive. An `id` may come without an event: the place to go on from
-	// after events that were not asked for. The stream ends when the service shuts down, or cannot
-	// follow its store any longer: come back then. An instance has only so many streams open (100),
-	// and answers 503 to more.
+	// Comments keep the connection alive. An `id` may come without an event: it is the position to resume
+	// from after events that the filter excludes. The stream ends when the service shuts down, or cannot
+	// follow its store any longer: reconnect then. An instance limits the number of open streams (100),
+	// and answers 503 beyond that.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/events (the `StreamEvents` operationId).
 	StreamEventsWithResponse(ctx context.Context, params *StreamEventsParams, reqEditors ...RequestEditorFn) (*StreamEventsResponse, error)
 
-	// ExportSessionsWithResponse Take sessions out
+	// ExportSessionsWithResponse Export sessions
 	//
-	// All live sessions of all namespaces, or of one, as NDJSON: a line for each, with everything
-	// that another store needs to keep it as it is, ids and deadlines included. Tokens stay valid
-	// there, given the same secret. Sessions that change meanwhile are written as they were before or
-	// after. If it cannot be completed, the connection is cut off: a client that reads chunked answers
-	// properly notices.
+	// All live sessions of all namespaces, or of one, as NDJSON: one line per session, with everything
+	// that another store needs to preserve it, including its id and deadline. Tokens stay valid
+	// there, given the same secret. A session that changes meanwhile is written in its state before or
+	// after the change. If the export cannot be completed, the connection is aborted, which clients that
+	// handle chunked responses correctly detect.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/export (the `ExportSessions` operationId).
 	ExportSessionsWithResponse(ctx context.Context, params *ExportSessionsParams, reqEditors ...RequestEditorFn) (*ExportSessionsResponse, error)
 
-	// ImportSessionsWithBodyWithResponse Put sessions in
+	// ImportSessionsWithBodyWithResponse Import sessions
 	//
-	// Reads what an export wrote. A session whose id is there already stays as it is, one that was
-	// ended lately or has expired is left out; so an import can be repeated. It stops at the first
-	// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-	// before it were stored. No session goes for one that is imported: where there is no room left,
-	// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
-	// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
-	// take any time, as long as it gets on. `application/jsonl` is read, too.
+	// Reads the output of an export. A session whose id already exists is left as it is, and one that was
+	// recently ended or has expired is skipped, so an import can be repeated. It stops at the first
+	// line that is invalid or cannot be stored: `detail` gives the line, and how many sessions before it
+	// were stored. An import evicts no session: if the store is full, the response is 503 (`store_full`), and
+	// also if a session that was stored is not present at the end. The header and the trailer of a backup are
+	// skipped, as are empty lines, and an empty body imports nothing. A body may take any time, as long as
+	// it makes progress. `application/jsonl` is accepted, too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4986,9 +4990,9 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSessionWithResponse End the session
 	//
-	// Ends every session that the request opens, and clears the cookies of every kind. Where there
-	// is no live session the answer is the same, so it can be repeated. A token that has been
-	// regenerated, and still leads to the new session, ends that one.
+	// Ends every session that the request opens, and clears the cookies of every kind. The response is
+	// the same if there is no live session, so the request can be repeated. A token that has been
+	// regenerated, and is still in its grace period, ends the new session.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4997,23 +5001,23 @@ type ClientWithResponsesInterface interface {
 
 	// GetSessionWithResponse Read the session
 	//
-	// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-	// service is configured otherwise or `?touch=false` says not to. A prefetch
-	// (`Sec-Purpose: prefetch`) moves nothing.
+	// Returns the whole document. Reading counts as use and moves `expiresAt`, unless the
+	// service is configured otherwise or `?touch=false` is given. A prefetch
+	// (`Sec-Purpose: prefetch`) does not move it.
 	//
-	// With automatic creation switched on, a browser without a live session gets a new, empty
-	// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
-	// of another site that is not on the list of origins, and what cannot read the answer, such
-	// as an `img`. Until it is written to, such a session has a short life.
+	// If automatic creation is enabled, a browser without a live session gets a new, empty
+	// one and its cookie. This does not apply to a caller that sends a bearer token, to a prefetch, to a page
+	// of another site that is not on the list of origins, or to requests that cannot read the response, such
+	// as an `img`. Until it is written to, such a session has a short idle timeout.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/session (the `GetSession` operationId).
 	GetSessionWithResponse(ctx context.Context, params *GetSessionParams, reqEditors ...RequestEditorFn) (*GetSessionResponse, error)
 
-	// CheckSessionWithResponse Ask whether the session is live
+	// CheckSessionWithResponse Check whether the session is live
 	//
-	// Answers the status and the headers that a read has, without a body. It never moves
+	// Returns the status and headers of a read, without a body. It never moves
 	// `expiresAt` and never creates a session.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5024,11 +5028,11 @@ type ClientWithResponsesInterface interface {
 	// PatchSessionWithBodyWithResponse Merge changes into sections
 	//
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-	// member that is `null` is removed, anything else takes the stored value's place. A section
-	// that is `null` is emptied. Patches that arrive at the same time all take effect.
-	// Automatic creation is as with PUT.
+	// member that is `null` is removed, and any other value replaces the stored one. A section
+	// that is `null` is emptied. Concurrent patches are all applied.
+	// Automatic creation works as with PUT.
 	//
-	// The same body sent as `application/json` means the same.
+	// The same body sent as `application/json` has the same meaning.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5038,11 +5042,11 @@ type ClientWithResponsesInterface interface {
 	// PatchSessionWithResponse Merge changes into sections
 	//
 	// A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-	// member that is `null` is removed, anything else takes the stored value's place. A section
-	// that is `null` is emptied. Patches that arrive at the same time all take effect.
-	// Automatic creation is as with PUT.
+	// member that is `null` is removed, and any other value replaces the stored one. A section
+	// that is `null` is emptied. Concurrent patches are all applied.
+	// Automatic creation works as with PUT.
 	//
-	// The same body sent as `application/json` means the same.
+	// The same body sent as `application/json` has the same meaning.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5051,18 +5055,18 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithBodyWithResponse Create a session
 	//
-	// Stores a new session and answers its document. Sections that the body does not name, or
-	// names with `null`, are empty. No body at all makes an empty session, and needs no
-	// `Content-Type`.
+	// Stores a new session and returns its document. Sections that the body does not name, or
+	// sets to `null`, are empty. Without a body, the session is empty, and no
+	// `Content-Type` is needed.
 	//
-	// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-	// the answer, and no cookie is set. If the request came with a live session, that one ends
-	// once the new one is stored. A token that opens nothing is ignored.
+	// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+	// the response, and no cookie is set. If the request has a live session, that session ends
+	// once the new one is stored. A token that opens no session is ignored.
 	//
-	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-	// caller has got what it asked for.
+	// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+	// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+	// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+	// caller has received what it asked for.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5071,18 +5075,18 @@ type ClientWithResponsesInterface interface {
 
 	// CreateSessionWithResponse Create a session
 	//
-	// Stores a new session and answers its document. Sections that the body does not name, or
-	// names with `null`, are empty. No body at all makes an empty session, and needs no
-	// `Content-Type`.
+	// Stores a new session and returns its document. Sections that the body does not name, or
+	// sets to `null`, are empty. Without a body, the session is empty, and no
+	// `Content-Type` is needed.
 	//
-	// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-	// the answer, and no cookie is set. If the request came with a live session, that one ends
-	// once the new one is stored. A token that opens nothing is ignored.
+	// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+	// the response, and no cookie is set. If the request has a live session, that session ends
+	// once the new one is stored. A token that opens no session is ignored.
 	//
-	// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-	// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-	// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-	// caller has got what it asked for.
+	// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+	// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+	// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+	// caller has received what it asked for.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5091,15 +5095,15 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceSectionsWithBodyWithResponse Replace sections
 	//
-	// Each section that the body names takes the place of the stored one, `null` empties it,
-	// and sections that the body does not name stay. Read-only members are ignored, so a
-	// document that was read can be changed and sent back whole.
+	// Each section that the body names replaces the stored one, `null` empties it,
+	// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+	// document can be read, changed and sent back as a whole.
 	//
-	// The revision grows only if a section really changes. With `ttlMs` the session gets an
-	// idle life of its own.
+	// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+	// idle timeout.
 	//
-	// With automatic creation switched on, a browser without a live session gets one that begins
-	// with the body: 201.
+	// If automatic creation is enabled, a browser without a live session gets a new one with the
+	// sections of the body: 201.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5108,15 +5112,15 @@ type ClientWithResponsesInterface interface {
 
 	// ReplaceSectionsWithResponse Replace sections
 	//
-	// Each section that the body names takes the place of the stored one, `null` empties it,
-	// and sections that the body does not name stay. Read-only members are ignored, so a
-	// document that was read can be changed and sent back whole.
+	// Each section that the body names replaces the stored one, `null` empties it,
+	// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+	// document can be read, changed and sent back as a whole.
 	//
-	// The revision grows only if a section really changes. With `ttlMs` the session gets an
-	// idle life of its own.
+	// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+	// idle timeout.
 	//
-	// With automatic creation switched on, a browser without a live session gets one that begins
-	// with the body: 201.
+	// If automatic creation is enabled, a browser without a live session gets a new one with the
+	// sections of the body: 201.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5125,12 +5129,12 @@ type ClientWithResponsesInterface interface {
 
 	// ApplyOperationsWithBodyWithResponse Apply a list of operations
 	//
-	// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-	// array, change one element of it, move a value, or go on only if a value is as expected.
+	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+	// array, change one element of it, move a value, or proceed only if a value is as expected.
 	// Either all operations take effect or none does.
 	//
-	// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-	// means the same.
+	// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+	// has the same meaning.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5139,12 +5143,12 @@ type ClientWithResponsesInterface interface {
 
 	// ApplyOperationsWithResponse Apply a list of operations
 	//
-	// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-	// array, change one element of it, move a value, or go on only if a value is as expected.
+	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+	// array, change one element of it, move a value, or proceed only if a value is as expected.
 	// Either all operations take effect or none does.
 	//
-	// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-	// means the same.
+	// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+	// has the same meaning.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5153,22 +5157,23 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionWithBodyWithResponse Give the session a new id
 	//
-	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-	// that requests under way do not fail: they read, change, touch and end the new session, and
-	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-	// and cannot regenerate again. The service may cap the grace. No body is needed.
+	// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+	// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+	// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+	// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+	// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+	// The body is optional.
 	//
-	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-	// others, if the grace lets them, get its document without a token.
+	// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+	// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+	// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+	// others, within the grace period, get its document without a token.
 	//
-	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-	// session then. `user` without a service token is 403.
+	// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5177,22 +5182,23 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionWithResponse Give the session a new id
 	//
-	// The session goes on under a new id, and so with a new token; data and revision stay. Do
-	// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-	// that requests under way do not fail: they read, change, touch and end the new session, and
-	// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-	// and cannot regenerate again. The service may cap the grace. No body is needed.
+	// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+	// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+	// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+	// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+	// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+	// The body is optional.
 	//
-	// The new token travels as the old one did: in the cookie, or as the member `token` for a
-	// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-	// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-	// others, if the grace lets them, get its document without a token.
+	// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+	// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+	// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+	// others, within the grace period, get its document without a token.
 	//
-	// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-	// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-	// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-	// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-	// session then. `user` without a service token is 403.
+	// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+	// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5210,9 +5216,9 @@ type ClientWithResponsesInterface interface {
 
 	// TouchSessionWithBodyWithResponse Keep the session alive
 	//
-	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own; without a service token, only a shorter one than
-	// before. No body is needed.
+	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+	// sets the session's own idle timeout; without a service token, only a shorter one than
+	// before. The body is optional.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5221,41 +5227,41 @@ type ClientWithResponsesInterface interface {
 
 	// TouchSessionWithResponse Keep the session alive
 	//
-	// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-	// the session gets an idle life of its own; without a service token, only a shorter one than
-	// before. No body is needed.
+	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+	// sets the session's own idle timeout; without a service token, only a shorter one than
+	// before. The body is optional.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
 	TouchSessionWithResponse(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error)
 
-	// VerifySessionWithResponse Ask whether a request may pass
+	// VerifySessionWithResponse Authorize a request for a gateway
 	//
-	// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
-	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-	// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
-	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
-	// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
-	// with a read; that it cannot be moved, or not in time, keeps nobody out.
+	// For gateways with forward authentication (nginx `auth_request`, Traefik
+	// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send the client's cookies and
+	// `Authorization` header. The status is always 200, 401, 403 or 503, within 150 ms
+	// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended. The body is not read, and
+	// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
+	// with a read; a request is admitted even if it cannot be moved, or not in time.
 	//
-	// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
-	// query asks in front of them instead, `/api/session/verify;session/…` for any session or
-	// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
-	// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+	// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+	// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
+	// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
+	// (an unknown parameter, an empty role, a malformed query) is 503
 	// (`invalid_rule`) and a line in the log, never 200.
 	//
-	// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
-	// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+	// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+	// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 	// in roles, `,`.
-	// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
-	// (`role` still asks about all of them). Let the gateway set all five on the request that it
-	// passes on, in place of any that the client sent.
+	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
+	// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+	// forwards, replacing any that the client sent.
 	//
-	// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-	// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
-	// pass it on where it can.
+	// Invalid or conflicting credentials are 401 here, as is every other reason why
+	// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
+	// pass it on if it can.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5265,9 +5271,8 @@ type ClientWithResponsesInterface interface {
 	// DeleteSessionsWithResponse End many sessions
 	//
 	// Ends the sessions of a user, which signs them out everywhere, or with `except` everywhere
-	// else. With `all=true` and no user it ends every session of the namespace. One of the two must
-	// be there, and not both; `except` goes with a user alone. A session that gets a new id
-	// meanwhile does not escape.
+	// else. With `all=true` and no user, it ends every session of the namespace. Exactly one of the two is
+	// required; `except` requires a user. A session that is regenerated meanwhile is ended as well.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5276,37 +5281,38 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List sessions
 	//
-	// Lists live sessions, newest first. `nextCursor` leads to the next page, and is not there on
-	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that come or go meanwhile neither
-	// repeat nor hide others. Listing is no use of a session: `expiresAt` stays.
+	// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
+	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
+	// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+	// session: `expiresAt` does not move.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/sessions (the `ListSessions` operationId).
 	ListSessionsWithResponse(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
 
-	// CreateSessionForWithBodyWithResponse Create a session for somebody
+	// CreateSessionForWithBodyWithResponse Create a session for a user
 	//
-	// Stores a new session and answers it with its token, so that a login service can hand both to
-	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-	// namespace than `default` there is neither, because the caller's own routes do not look there.
+	// Stores a new session and returns it with its token, so that a login service can pass both to
+	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, those used longest ago end or this one is
-	// refused with 409 (`user_limit`), as it is configured.
+	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+	// refused with 409 (`user_limit`), depending on its configuration.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/sessions (the `CreateSessionFor` operationId).
 	CreateSessionForWithBodyWithResponse(ctx context.Context, params *CreateSessionForParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSessionForResponse, error)
 
-	// CreateSessionForWithResponse Create a session for somebody
+	// CreateSessionForWithResponse Create a session for a user
 	//
-	// Stores a new session and answers it with its token, so that a login service can hand both to
-	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-	// namespace than `default` there is neither, because the caller's own routes do not look there.
+	// Stores a new session and returns it with its token, so that a login service can pass both to
+	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
-	// Where the service limits how many sessions a user has, those used longest ago end or this one is
-	// refused with 409 (`user_limit`), as it is configured.
+	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+	// refused with 409 (`user_limit`), depending on its configuration.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5324,7 +5330,7 @@ type ClientWithResponsesInterface interface {
 
 	// DeleteSessionByIDWithResponse End a session
 	//
-	// Ends the session. That there is none any more is no error.
+	// Ends the session. It is not an error if it no longer exists.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5333,18 +5339,18 @@ type ClientWithResponsesInterface interface {
 
 	// GetSessionByIDWithResponse Read a session
 	//
-	// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-	// the session. Within the grace of a regenerate the old id stands for the session on every
-	// route; the document has its new id then.
+	// Returns the whole document. `expiresAt` does not move, unless `?touch=true` marks this as a use of
+	// the session. During the grace period after a regenerate, the old id refers to the session on every
+	// route; the document then has its new id.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/sessions/{id} (the `GetSessionByID` operationId).
 	GetSessionByIDWithResponse(ctx context.Context, id SessionID, params *GetSessionByIDParams, reqEditors ...RequestEditorFn) (*GetSessionByIDResponse, error)
 
-	// CheckSessionByIDWithResponse Ask whether a session is live
+	// CheckSessionByIDWithResponse Check whether a session is live
 	//
-	// Answers the status and the headers that a read has, without a body.
+	// Returns the status and headers of a read, without a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5373,15 +5379,15 @@ type ClientWithResponsesInterface interface {
 
 	// PutSessionByIDWithBodyWithResponse Replace sections, or create a session with this id
 	//
-	// Where the session is live, each section that the body names takes the place of the stored
-	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+	// If the session is live, each section that the body names replaces the stored
+	// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+	// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-	// 404, never 410.
+	// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+	// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+	// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+	// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+	// id are 404, never 410.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5390,15 +5396,15 @@ type ClientWithResponsesInterface interface {
 
 	// PutSessionByIDWithResponse Replace sections, or create a session with this id
 	//
-	// Where the session is live, each section that the body names takes the place of the stored
-	// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-	// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+	// If the session is live, each section that the body names replaces the stored
+	// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+	// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 	//
-	// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-	// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-	// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-	// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-	// 404, never 410.
+	// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+	// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+	// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+	// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+	// id are 404, never 410.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5407,17 +5413,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 	//
-	// The same session under a new id and token. The old ones open nothing from then on, or with
-	// `graceMs` still stand for the session for that long, for reading, changing, touching and
-	// ending it. Of concurrent calls exactly one makes a successor.
+	// Gives the same session a new id and token. The old ones are revoked immediately, or with
+	// `graceMs` still refer to the session for that time, for reading, changing, touching and
+	// ending it. Of concurrent calls, exactly one creates a successor.
 	//
-	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+	// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+	// who knew one is signed in as the user. `null` removes the user, in the same way.
 	//
-	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-	// a new session and hand the browser its cookie.
+	// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+	// without: somebody else holds the session's token. Nothing changes. To sign in, create
+	// a new session and send its cookie to the browser.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5426,17 +5432,17 @@ type ClientWithResponsesInterface interface {
 
 	// RegenerateSessionByIDWithResponse Give a session a new id
 	//
-	// The same session under a new id and token. The old ones open nothing from then on, or with
-	// `graceMs` still stand for the session for that long, for reading, changing, touching and
-	// ending it. Of concurrent calls exactly one makes a successor.
+	// Gives the same session a new id and token. The old ones are revoked immediately, or with
+	// `graceMs` still refer to the session for that time, for reading, changing, touching and
+	// ending it. Of concurrent calls, exactly one creates a successor.
 	//
-	// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-	// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-	// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+	// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+	// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+	// who knew one is signed in as the user. `null` removes the user, in the same way.
 	//
-	// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-	// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-	// a new session and hand the browser its cookie.
+	// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+	// without: somebody else holds the session's token. Nothing changes. To sign in, create
+	// a new session and send its cookie to the browser.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5445,7 +5451,7 @@ type ClientWithResponsesInterface interface {
 
 	// TouchSessionByIDWithBodyWithResponse Extend a session
 	//
-	// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+	// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5454,41 +5460,41 @@ type ClientWithResponsesInterface interface {
 
 	// TouchSessionByIDWithResponse Extend a session
 	//
-	// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+	// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByIDWithResponse(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionByIDResponse, error)
 
-	// GetFaviconWithResponse Read the picture that browsers ask for
+	// GetFaviconWithResponse Read the favicon
 	//
-	// A small picture, for the tabs and bookmarks of browsers.
+	// A small icon, for the tabs and bookmarks of browsers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /favicon.ico (the `GetFavicon` operationId).
 	GetFaviconWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFaviconResponse, error)
 
-	// GetHealthWithResponse Ask whether the service is alive
+	// GetHealthWithResponse Liveness check
 	//
-	// Answers as long as the process serves requests. It never asks the store.
+	// Succeeds as long as the process serves requests. It does not depend on the store.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthResponse, error)
 
-	// GetReadinessWithResponse Ask whether the service should get requests
+	// GetReadinessWithResponse Readiness check
 	//
-	// Ready means that the store answers and that the service is not shutting down. A load balancer should send requests only while it is.
+	// Ready means that the store is available and that the service is not shutting down. A load balancer should send requests only while the service is ready.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadinessWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadinessResponse, error)
 
-	// GetStatsWithResponse Read the counters, outside the API's prefix
+	// GetStatsWithResponse Read the counters, outside the API's path prefix
 	//
 	// The same as `/api/session/stats`, for monitoring. No credential is needed.
 	//
@@ -5509,7 +5515,7 @@ type GetRootResponse struct {
 		// Service Always `session-api`.
 		Service string `json:"service"`
 
-		// Status What `/readyz` would find.
+		// Status The result of `/readyz`.
 		Status GetRoot200JSONResponseBodyStatus `json:"status"`
 
 		// Version The version of the build.
@@ -7833,11 +7839,11 @@ func (r GetStatsResponse) ContentType() string {
 	return ""
 }
 
-// GetRootWithResponse See what this is
+// GetRootWithResponse Show what this service is
 //
-// For people who open the address: what this is, whether it is well, and where to read on. Clients
-// that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
-// check use `/readyz`.
+// For people who open the address in a browser: what this service is, whether it is healthy, and where to
+// read on. Clients that do not name `text/html` in `Accept` get the same as JSON. The status is always 200;
+// for a health check, use `/readyz`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7852,12 +7858,12 @@ func (c *ClientWithResponses) GetRootWithResponse(ctx context.Context, reqEditor
 
 // BackUpSessionsWithResponse Take a backup
 //
-// All live sessions of all namespaces as they are at one moment, while the service goes on: a
-// head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
-// comes before it. What has no tail is not whole; if the backup cannot be completed, the
-// connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
-// takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
-// another one is 409. Redis has backups of its own, and this answers 501 there.
+// A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
+// runs: a header, one line per session as in an export, and a trailer with the SHA-256 of everything
+// before it. A backup without a trailer is incomplete; if a backup cannot be completed, the
+// connection is aborted as well. `session-api restore` reads and verifies it, and `POST /api/import`
+// accepts it like an export. It is sent at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+// a second one is 409. Redis has backups of its own, and the status is 501 there.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7870,22 +7876,22 @@ func (c *ClientWithResponses) BackUpSessionsWithResponse(ctx context.Context, re
 	return ParseBackUpSessionsResponse(rsp)
 }
 
-// RunCleanupWithResponse Remove expired sessions and unused files
+// RunCleanupWithResponse Remove expired sessions and unreferenced files
 //
 // Removes expired sessions, then the analysis files that no live session refers to and that
-// are past their grace, and files past their own age limit. If the references could not be
-// read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-// what would be. A file is as old as its last change of any kind: what was copied with its
-// times, unpacked or moved to its place is new there.
+// are past their grace period, and files past their own age limit. If the references could not be
+// read completely, no file is removed. The response reports what was done; with `?dryRun=true`,
+// what would be. A file's age counts from its last change of any kind: a file that was copied with its
+// times, unpacked or moved counts as new.
 //
-// Where no file can be removed, expired sessions are, and the answer is a problem: the
+// If no file can be removed, expired sessions still are, and the response is a problem: the
 // directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
-// since the start, or must not be cleaned (`cleanup_unavailable`).
+// since startup, or must not be cleaned (`cleanup_unavailable`).
 //
-// Of instances that share a store, one cleans at a time. A run waits for that of another
+// Of the instances that share a store, one runs the cleanup at a time. A run waits for one on another
 // instance, for up to 15 seconds; then it is 409. A dry run does not wait.
 //
-// Needs a service token where the service has any configured.
+// Requires a service token if the service has any configured.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7898,29 +7904,29 @@ func (c *ClientWithResponses) RunCleanupWithResponse(ctx context.Context, params
 	return ParseRunCleanupResponse(rsp)
 }
 
-// StreamEventsWithResponse Follow what happens to sessions
+// StreamEventsWithResponse Stream session events
 //
-// Server-sent events, as `EventSource` reads them: `event` is what happened, `data` one line of
-// JSON, `id` the place to go on from.
+// Server-sent events, as `EventSource` reads them: `event` is the type of event, `data` one line of
+// JSON, `id` the position to resume from.
 //
 //	id: 1795280645123-42
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// What happens is `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` or `evicted`. Events of one session come in order. No event
-// holds a token. `userId` is empty for nobody's session; `revision` is 0 and `expiresAt` is not
-// there where the session has ended and the store no longer knows.
+// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
+// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
+// absent if the session has ended and the store no longer has them.
 //
-// A reader that comes back with `Last-Event-ID` gets what it missed, as far as it is still kept.
-// Where it is not, the first event is `reset`: what was read before is out of date, and events go
-// on from now. A reader that is slower than the events is cut off; its last event is then
-// `dropped`. The `data` of both has a `type` and nothing else.
+// A reader that reconnects with `Last-Event-ID` gets the events that it missed, as far as they are
+// retained. Otherwise, the first event is `reset`: state that was read before is out of date, and the
+// stream continues from now. A reader that is too slow is disconnected; its last event is then
+// `dropped`. The `data` of both has only a `type`.
 //
-// Comments keep the connection alive. An `id` may come without an event: the place to go on from
-// after events that were not asked for. The stream ends when the service shuts down, or cannot
-// follow its store any longer: come back then. An instance has only so many streams open (100),
-// and answers 503 to more.
+// Comments keep the connection alive. An `id` may come without an event: it is the position to resume
+// from after events that the filter excludes. The stream ends when the service shuts down, or cannot
+// follow its store any longer: reconnect then. An instance limits the number of open streams (100),
+// and answers 503 beyond that.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7933,13 +7939,13 @@ func (c *ClientWithResponses) StreamEventsWithResponse(ctx context.Context, para
 	return ParseStreamEventsResponse(rsp)
 }
 
-// ExportSessionsWithResponse Take sessions out
+// ExportSessionsWithResponse Export sessions
 //
-// All live sessions of all namespaces, or of one, as NDJSON: a line for each, with everything
-// that another store needs to keep it as it is, ids and deadlines included. Tokens stay valid
-// there, given the same secret. Sessions that change meanwhile are written as they were before or
-// after. If it cannot be completed, the connection is cut off: a client that reads chunked answers
-// properly notices.
+// All live sessions of all namespaces, or of one, as NDJSON: one line per session, with everything
+// that another store needs to preserve it, including its id and deadline. Tokens stay valid
+// there, given the same secret. A session that changes meanwhile is written in its state before or
+// after the change. If the export cannot be completed, the connection is aborted, which clients that
+// handle chunked responses correctly detect.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7952,15 +7958,15 @@ func (c *ClientWithResponses) ExportSessionsWithResponse(ctx context.Context, pa
 	return ParseExportSessionsResponse(rsp)
 }
 
-// ImportSessionsWithBodyWithResponse Put sessions in
+// ImportSessionsWithBodyWithResponse Import sessions
 //
-// Reads what an export wrote. A session whose id is there already stays as it is, one that was
-// ended lately or has expired is left out; so an import can be repeated. It stops at the first
-// line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-// before it were stored. No session goes for one that is imported: where there is no room left,
-// the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
-// end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
-// take any time, as long as it gets on. `application/jsonl` is read, too.
+// Reads the output of an export. A session whose id already exists is left as it is, and one that was
+// recently ended or has expired is skipped, so an import can be repeated. It stops at the first
+// line that is invalid or cannot be stored: `detail` gives the line, and how many sessions before it
+// were stored. An import evicts no session: if the store is full, the response is 503 (`store_full`), and
+// also if a session that was stored is not present at the end. The header and the trailer of a backup are
+// skipped, as are empty lines, and an empty body imports nothing. A body may take any time, as long as
+// it makes progress. `application/jsonl` is accepted, too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7975,9 +7981,9 @@ func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Con
 
 // DeleteSessionWithResponse End the session
 //
-// Ends every session that the request opens, and clears the cookies of every kind. Where there
-// is no live session the answer is the same, so it can be repeated. A token that has been
-// regenerated, and still leads to the new session, ends that one.
+// Ends every session that the request opens, and clears the cookies of every kind. The response is
+// the same if there is no live session, so the request can be repeated. A token that has been
+// regenerated, and is still in its grace period, ends the new session.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7992,14 +7998,14 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, par
 
 // GetSessionWithResponse Read the session
 //
-// Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-// service is configured otherwise or `?touch=false` says not to. A prefetch
-// (`Sec-Purpose: prefetch`) moves nothing.
+// Returns the whole document. Reading counts as use and moves `expiresAt`, unless the
+// service is configured otherwise or `?touch=false` is given. A prefetch
+// (`Sec-Purpose: prefetch`) does not move it.
 //
-// With automatic creation switched on, a browser without a live session gets a new, empty
-// one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
-// of another site that is not on the list of origins, and what cannot read the answer, such
-// as an `img`. Until it is written to, such a session has a short life.
+// If automatic creation is enabled, a browser without a live session gets a new, empty
+// one and its cookie. This does not apply to a caller that sends a bearer token, to a prefetch, to a page
+// of another site that is not on the list of origins, or to requests that cannot read the response, such
+// as an `img`. Until it is written to, such a session has a short idle timeout.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8012,9 +8018,9 @@ func (c *ClientWithResponses) GetSessionWithResponse(ctx context.Context, params
 	return ParseGetSessionResponse(rsp)
 }
 
-// CheckSessionWithResponse Ask whether the session is live
+// CheckSessionWithResponse Check whether the session is live
 //
-// Answers the status and the headers that a read has, without a body. It never moves
+// Returns the status and headers of a read, without a body. It never moves
 // `expiresAt` and never creates a session.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8031,11 +8037,11 @@ func (c *ClientWithResponses) CheckSessionWithResponse(ctx context.Context, reqE
 // PatchSessionWithBodyWithResponse Merge changes into sections
 //
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-// member that is `null` is removed, anything else takes the stored value's place. A section
-// that is `null` is emptied. Patches that arrive at the same time all take effect.
-// Automatic creation is as with PUT.
+// member that is `null` is removed, and any other value replaces the stored one. A section
+// that is `null` is emptied. Concurrent patches are all applied.
+// Automatic creation works as with PUT.
 //
-// The same body sent as `application/json` means the same.
+// The same body sent as `application/json` has the same meaning.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8051,11 +8057,11 @@ func (c *ClientWithResponses) PatchSessionWithBodyWithResponse(ctx context.Conte
 // PatchSessionWithResponse Merge changes into sections
 //
 // A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-// member that is `null` is removed, anything else takes the stored value's place. A section
-// that is `null` is emptied. Patches that arrive at the same time all take effect.
-// Automatic creation is as with PUT.
+// member that is `null` is removed, and any other value replaces the stored one. A section
+// that is `null` is emptied. Concurrent patches are all applied.
+// Automatic creation works as with PUT.
 //
-// The same body sent as `application/json` means the same.
+// The same body sent as `application/json` has the same meaning.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8070,18 +8076,18 @@ func (c *ClientWithResponses) PatchSessionWithResponse(ctx context.Context, para
 
 // CreateSessionWithBodyWithResponse Create a session
 //
-// Stores a new session and answers its document. Sections that the body does not name, or
-// names with `null`, are empty. No body at all makes an empty session, and needs no
-// `Content-Type`.
+// Stores a new session and returns its document. Sections that the body does not name, or
+// sets to `null`, are empty. Without a body, the session is empty, and no
+// `Content-Type` is needed.
 //
-// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-// the answer, and no cookie is set. If the request came with a live session, that one ends
-// once the new one is stored. A token that opens nothing is ignored.
+// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+// the response, and no cookie is set. If the request has a live session, that session ends
+// once the new one is stored. A token that opens no session is ignored.
 //
-// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-// caller has got what it asked for.
+// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+// caller has received what it asked for.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8096,18 +8102,18 @@ func (c *ClientWithResponses) CreateSessionWithBodyWithResponse(ctx context.Cont
 
 // CreateSessionWithResponse Create a session
 //
-// Stores a new session and answers its document. Sections that the body does not name, or
-// names with `null`, are empty. No body at all makes an empty session, and needs no
-// `Content-Type`.
+// Stores a new session and returns its document. Sections that the body does not name, or
+// sets to `null`, are empty. Without a body, the session is empty, and no
+// `Content-Type` is needed.
 //
-// The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-// the answer, and no cookie is set. If the request came with a live session, that one ends
-// once the new one is stored. A token that opens nothing is ignored.
+// The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+// the response, and no cookie is set. If the request has a live session, that session ends
+// once the new one is stored. A token that opens no session is ignored.
 //
-// With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-// session, ends none, and otherwise answers 200 with the document of the one that it opens,
-// which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-// caller has got what it asked for.
+// With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+// one, ends none, and otherwise returns 200 with the document of the session that it opens,
+// which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+// caller has received what it asked for.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8122,15 +8128,15 @@ func (c *ClientWithResponses) CreateSessionWithResponse(ctx context.Context, par
 
 // ReplaceSectionsWithBodyWithResponse Replace sections
 //
-// Each section that the body names takes the place of the stored one, `null` empties it,
-// and sections that the body does not name stay. Read-only members are ignored, so a
-// document that was read can be changed and sent back whole.
+// Each section that the body names replaces the stored one, `null` empties it,
+// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+// document can be read, changed and sent back as a whole.
 //
-// The revision grows only if a section really changes. With `ttlMs` the session gets an
-// idle life of its own.
+// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+// idle timeout.
 //
-// With automatic creation switched on, a browser without a live session gets one that begins
-// with the body: 201.
+// If automatic creation is enabled, a browser without a live session gets a new one with the
+// sections of the body: 201.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8145,15 +8151,15 @@ func (c *ClientWithResponses) ReplaceSectionsWithBodyWithResponse(ctx context.Co
 
 // ReplaceSectionsWithResponse Replace sections
 //
-// Each section that the body names takes the place of the stored one, `null` empties it,
-// and sections that the body does not name stay. Read-only members are ignored, so a
-// document that was read can be changed and sent back whole.
+// Each section that the body names replaces the stored one, `null` empties it,
+// and sections that the body does not name are unchanged. Read-only members are ignored, so a
+// document can be read, changed and sent back as a whole.
 //
-// The revision grows only if a section really changes. With `ttlMs` the session gets an
-// idle life of its own.
+// The revision grows only if a section actually changes. `ttlMs` sets the session's own
+// idle timeout.
 //
-// With automatic creation switched on, a browser without a live session gets one that begins
-// with the body: 201.
+// If automatic creation is enabled, a browser without a live session gets a new one with the
+// sections of the body: 201.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8168,12 +8174,12 @@ func (c *ClientWithResponses) ReplaceSectionsWithResponse(ctx context.Context, p
 
 // ApplyOperationsWithBodyWithResponse Apply a list of operations
 //
-// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-// array, change one element of it, move a value, or go on only if a value is as expected.
+// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+// array, change one element of it, move a value, or proceed only if a value is as expected.
 // Either all operations take effect or none does.
 //
-// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-// means the same.
+// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+// has the same meaning.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8188,12 +8194,12 @@ func (c *ClientWithResponses) ApplyOperationsWithBodyWithResponse(ctx context.Co
 
 // ApplyOperationsWithResponse Apply a list of operations
 //
-// A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-// array, change one element of it, move a value, or go on only if a value is as expected.
+// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+// array, change one element of it, move a value, or proceed only if a value is as expected.
 // Either all operations take effect or none does.
 //
-// Every `path` and `from` must lie in a section. The same body sent as `application/json`
-// means the same.
+// Every `path` and `from` must be inside a section. The same body sent as `application/json`
+// has the same meaning.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8208,22 +8214,23 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 
 // RegenerateSessionWithBodyWithResponse Give the session a new id
 //
-// The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-// that requests under way do not fail: they read, change, touch and end the new session, and
-// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-// and cannot regenerate again. The service may cap the grace. No body is needed.
+// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+// The body is optional.
 //
-// The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-// others, if the grace lets them, get its document without a token.
+// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+// others, within the grace period, get its document without a token.
 //
-// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-// session then. `user` without a service token is 403.
+// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8238,22 +8245,23 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 
 // RegenerateSessionWithResponse Give the session a new id
 //
-// The session goes on under a new id, and so with a new token; data and revision stay. Do
-// this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-// that requests under way do not fail: they read, change, touch and end the new session, and
-// a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-// and cannot regenerate again. The service may cap the grace. No body is needed.
+// The session gets a new id, and so a new token; its data and revision are unchanged. Do
+// this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+// keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+// end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+// neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+// The body is optional.
 //
-// The new token travels as the old one did: in the cookie, or as the member `token` for a
-// caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-// (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-// others, if the grace lets them, get its document without a token.
+// The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+// caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+// (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+// others, within the grace period, get its document without a token.
 //
-// **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-// token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-// once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-// the session's token: 409 (`not_current`), as for every call by a service. Create a new
-// session then. `user` without a service token is 403.
+// **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+// token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8283,9 +8291,9 @@ func (c *ClientWithResponses) GetSessionStatsWithResponse(ctx context.Context, r
 
 // TouchSessionWithBodyWithResponse Keep the session alive
 //
-// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own; without a service token, only a shorter one than
-// before. No body is needed.
+// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+// sets the session's own idle timeout; without a service token, only a shorter one than
+// before. The body is optional.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8300,9 +8308,9 @@ func (c *ClientWithResponses) TouchSessionWithBodyWithResponse(ctx context.Conte
 
 // TouchSessionWithResponse Keep the session alive
 //
-// Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-// the session gets an idle life of its own; without a service token, only a shorter one than
-// before. No body is needed.
+// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+// sets the session's own idle timeout; without a service token, only a shorter one than
+// before. The body is optional.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8315,32 +8323,32 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body
 	return ParseTouchSessionResponse(rsp)
 }
 
-// VerifySessionWithResponse Ask whether a request may pass
+// VerifySessionWithResponse Authorize a request for a gateway
 //
-// For gateways that ask before they let a request through (nginx `auth_request`, Traefik
-// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-// `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
-// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
-// and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
-// with a read; that it cannot be moved, or not in time, keeps nobody out.
+// For gateways with forward authentication (nginx `auth_request`, Traefik
+// ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send the client's cookies and
+// `Authorization` header. The status is always 200, 401, 403 or 503, within 150 ms
+// (`VERIFY_TIMEOUT_MS`), for any method and with any path appended. The body is not read, and
+// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
+// with a read; a request is admitted even if it cannot be moved, or not in time.
 //
-// The query asks for roles, and is the gateway's. A gateway that appends its client's path and
-// query asks in front of them instead, `/api/session/verify;session/…` for any session or
-// `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
-// wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
+// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
+// (an unknown parameter, an empty role, a malformed query) is 503
 // (`invalid_rule`) and a line in the log, never 200.
 //
-// With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
-// say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 // in roles, `,`.
-// Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
-// (`role` still asks about all of them). Let the gateway set all five on the request that it
-// passes on, in place of any that the client sent.
+// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
+// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+// forwards, replacing any that the client sent.
 //
-// Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-// there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
-// pass it on where it can.
+// Invalid or conflicting credentials are 401 here, as is every other reason why
+// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
+// pass it on if it can.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8356,9 +8364,8 @@ func (c *ClientWithResponses) VerifySessionWithResponse(ctx context.Context, par
 // DeleteSessionsWithResponse End many sessions
 //
 // Ends the sessions of a user, which signs them out everywhere, or with `except` everywhere
-// else. With `all=true` and no user it ends every session of the namespace. One of the two must
-// be there, and not both; `except` goes with a user alone. A session that gets a new id
-// meanwhile does not escape.
+// else. With `all=true` and no user, it ends every session of the namespace. Exactly one of the two is
+// required; `except` requires a user. A session that is regenerated meanwhile is ended as well.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8373,9 +8380,10 @@ func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, pa
 
 // ListSessionsWithResponse List sessions
 //
-// Lists live sessions, newest first. `nextCursor` leads to the next page, and is not there on
-// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that come or go meanwhile neither
-// repeat nor hide others. Listing is no use of a session: `expiresAt` stays.
+// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
+// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
+// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+// session: `expiresAt` does not move.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8388,14 +8396,14 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 	return ParseListSessionsResponse(rsp)
 }
 
-// CreateSessionForWithBodyWithResponse Create a session for somebody
+// CreateSessionForWithBodyWithResponse Create a session for a user
 //
-// Stores a new session and answers it with its token, so that a login service can hand both to
-// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-// namespace than `default` there is neither, because the caller's own routes do not look there.
+// Stores a new session and returns it with its token, so that a login service can pass both to
+// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, those used longest ago end or this one is
-// refused with 409 (`user_limit`), as it is configured.
+// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+// refused with 409 (`user_limit`), depending on its configuration.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8408,14 +8416,14 @@ func (c *ClientWithResponses) CreateSessionForWithBodyWithResponse(ctx context.C
 	return ParseCreateSessionForResponse(rsp)
 }
 
-// CreateSessionForWithResponse Create a session for somebody
+// CreateSessionForWithResponse Create a session for a user
 //
-// Stores a new session and answers it with its token, so that a login service can hand both to
-// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-// namespace than `default` there is neither, because the caller's own routes do not look there.
+// Stores a new session and returns it with its token, so that a login service can pass both to
+// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
-// Where the service limits how many sessions a user has, those used longest ago end or this one is
-// refused with 409 (`user_limit`), as it is configured.
+// If the service limits the number of sessions of a user, the least recently used ones end or this one is
+// refused with 409 (`user_limit`), depending on its configuration.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8445,7 +8453,7 @@ func (c *ClientWithResponses) CountSessionsWithResponse(ctx context.Context, par
 
 // DeleteSessionByIDWithResponse End a session
 //
-// Ends the session. That there is none any more is no error.
+// Ends the session. It is not an error if it no longer exists.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8460,9 +8468,9 @@ func (c *ClientWithResponses) DeleteSessionByIDWithResponse(ctx context.Context,
 
 // GetSessionByIDWithResponse Read a session
 //
-// Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-// the session. Within the grace of a regenerate the old id stands for the session on every
-// route; the document has its new id then.
+// Returns the whole document. `expiresAt` does not move, unless `?touch=true` marks this as a use of
+// the session. During the grace period after a regenerate, the old id refers to the session on every
+// route; the document then has its new id.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8475,9 +8483,9 @@ func (c *ClientWithResponses) GetSessionByIDWithResponse(ctx context.Context, id
 	return ParseGetSessionByIDResponse(rsp)
 }
 
-// CheckSessionByIDWithResponse Ask whether a session is live
+// CheckSessionByIDWithResponse Check whether a session is live
 //
-// Answers the status and the headers that a read has, without a body.
+// Returns the status and headers of a read, without a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8524,15 +8532,15 @@ func (c *ClientWithResponses) PatchSessionByIDWithResponse(ctx context.Context, 
 
 // PutSessionByIDWithBodyWithResponse Replace sections, or create a session with this id
 //
-// Where the session is live, each section that the body names takes the place of the stored
-// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+// If the session is live, each section that the body names replaces the stored
+// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-// 404, never 410.
+// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+// id are 404, never 410.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8547,15 +8555,15 @@ func (c *ClientWithResponses) PutSessionByIDWithBodyWithResponse(ctx context.Con
 
 // PutSessionByIDWithResponse Replace sections, or create a session with this id
 //
-// Where the session is live, each section that the body names takes the place of the stored
-// one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-// which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+// If the session is live, each section that the body names replaces the stored
+// one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+// which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
 //
-// An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-// otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-// open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-// same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-// 404, never 410.
+// An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+// otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+// again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+// `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+// id are 404, never 410.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8570,17 +8578,17 @@ func (c *ClientWithResponses) PutSessionByIDWithResponse(ctx context.Context, id
 
 // RegenerateSessionByIDWithBodyWithResponse Give a session a new id
 //
-// The same session under a new id and token. The old ones open nothing from then on, or with
-// `graceMs` still stand for the session for that long, for reading, changing, touching and
-// ending it. Of concurrent calls exactly one makes a successor.
+// Gives the same session a new id and token. The old ones are revoked immediately, or with
+// `graceMs` still refer to the session for that time, for reading, changing, touching and
+// ending it. Of concurrent calls, exactly one creates a successor.
 //
-// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+// who knew one is signed in as the user. `null` removes the user, in the same way.
 //
-// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-// a new session and hand the browser its cookie.
+// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+// without: somebody else holds the session's token. Nothing changes. To sign in, create
+// a new session and send its cookie to the browser.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8595,17 +8603,17 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithBodyWithResponse(ctx cont
 
 // RegenerateSessionByIDWithResponse Give a session a new id
 //
-// The same session under a new id and token. The old ones open nothing from then on, or with
-// `graceMs` still stand for the session for that long, for reading, changing, touching and
-// ending it. Of concurrent calls exactly one makes a successor.
+// Gives the same session a new id and token. The old ones are revoked immediately, or with
+// `graceMs` still refer to the session for that time, for reading, changing, touching and
+// ending it. Of concurrent calls, exactly one creates a successor.
 //
-// **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-// new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-// knew one is signed in with the user. `null` makes it nobody's, in the same way.
+// **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+// new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+// who knew one is signed in as the user. `null` removes the user, in the same way.
 //
-// An id that is only one in its grace is refused (409, `not_current`), with `user` and
-// without: somebody else has the session's token. Nothing is changed then. To sign in, create
-// a new session and hand the browser its cookie.
+// An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+// without: somebody else holds the session's token. Nothing changes. To sign in, create
+// a new session and send its cookie to the browser.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8620,7 +8628,7 @@ func (c *ClientWithResponses) RegenerateSessionByIDWithResponse(ctx context.Cont
 
 // TouchSessionByIDWithBodyWithResponse Extend a session
 //
-// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8635,7 +8643,7 @@ func (c *ClientWithResponses) TouchSessionByIDWithBodyWithResponse(ctx context.C
 
 // TouchSessionByIDWithResponse Extend a session
 //
-// Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+// Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8648,9 +8656,9 @@ func (c *ClientWithResponses) TouchSessionByIDWithResponse(ctx context.Context, 
 	return ParseTouchSessionByIDResponse(rsp)
 }
 
-// GetFaviconWithResponse Read the picture that browsers ask for
+// GetFaviconWithResponse Read the favicon
 //
-// A small picture, for the tabs and bookmarks of browsers.
+// A small icon, for the tabs and bookmarks of browsers.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8663,9 +8671,9 @@ func (c *ClientWithResponses) GetFaviconWithResponse(ctx context.Context, reqEdi
 	return ParseGetFaviconResponse(rsp)
 }
 
-// GetHealthWithResponse Ask whether the service is alive
+// GetHealthWithResponse Liveness check
 //
-// Answers as long as the process serves requests. It never asks the store.
+// Succeeds as long as the process serves requests. It does not depend on the store.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8678,9 +8686,9 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 	return ParseGetHealthResponse(rsp)
 }
 
-// GetReadinessWithResponse Ask whether the service should get requests
+// GetReadinessWithResponse Readiness check
 //
-// Ready means that the store answers and that the service is not shutting down. A load balancer should send requests only while it is.
+// Ready means that the store is available and that the service is not shutting down. A load balancer should send requests only while the service is ready.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8693,7 +8701,7 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 	return ParseGetReadinessResponse(rsp)
 }
 
-// GetStatsWithResponse Read the counters, outside the API's prefix
+// GetStatsWithResponse Read the counters, outside the API's path prefix
 //
 // The same as `/api/session/stats`, for monitoring. No credential is needed.
 //
@@ -8730,7 +8738,7 @@ func ParseGetRootResponse(rsp *http.Response) (*GetRootResponse, error) {
 			// Service Always `session-api`.
 			Service string `json:"service"`
 
-			// Status What `/readyz` would find.
+			// Status The result of `/readyz`.
 			Status GetRoot200JSONResponseBodyStatus `json:"status"`
 
 			// Version The version of the build.

@@ -13,67 +13,67 @@ export interface paths {
         };
         /**
          * Read the session
-         * @description Answers the whole document. Reading counts as use and moves `expiresAt`, unless the
-         *     service is configured otherwise or `?touch=false` says not to. A prefetch
-         *     (`Sec-Purpose: prefetch`) moves nothing.
+         * @description Returns the whole document. Reading counts as use and moves `expiresAt`, unless the
+         *     service is configured otherwise or `?touch=false` is given. A prefetch
+         *     (`Sec-Purpose: prefetch`) does not move it.
          *
-         *     With automatic creation switched on, a browser without a live session gets a new, empty
-         *     one and its cookie; a caller that sends a bearer token does not, nor do a prefetch, a page
-         *     of another site that is not on the list of origins, and what cannot read the answer, such
-         *     as an `img`. Until it is written to, such a session has a short life.
+         *     If automatic creation is enabled, a browser without a live session gets a new, empty
+         *     one and its cookie. This does not apply to a caller that sends a bearer token, to a prefetch, to a page
+         *     of another site that is not on the list of origins, or to requests that cannot read the response, such
+         *     as an `img`. Until it is written to, such a session has a short idle timeout.
          */
         get: operations["getSession"];
         /**
          * Replace sections
-         * @description Each section that the body names takes the place of the stored one, `null` empties it,
-         *     and sections that the body does not name stay. Read-only members are ignored, so a
-         *     document that was read can be changed and sent back whole.
+         * @description Each section that the body names replaces the stored one, `null` empties it,
+         *     and sections that the body does not name are unchanged. Read-only members are ignored, so a
+         *     document can be read, changed and sent back as a whole.
          *
-         *     The revision grows only if a section really changes. With `ttlMs` the session gets an
-         *     idle life of its own.
+         *     The revision grows only if a section actually changes. `ttlMs` sets the session's own
+         *     idle timeout.
          *
-         *     With automatic creation switched on, a browser without a live session gets one that begins
-         *     with the body: 201.
+         *     If automatic creation is enabled, a browser without a live session gets a new one with the
+         *     sections of the body: 201.
          */
         put: operations["replaceSections"];
         /**
          * Create a session
-         * @description Stores a new session and answers its document. Sections that the body does not name, or
-         *     names with `null`, are empty. No body at all makes an empty session, and needs no
-         *     `Content-Type`.
+         * @description Stores a new session and returns its document. Sections that the body does not name, or
+         *     sets to `null`, are empty. Without a body, the session is empty, and no
+         *     `Content-Type` is needed.
          *
-         *     The token comes in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
-         *     the answer, and no cookie is set. If the request came with a live session, that one ends
-         *     once the new one is stored. A token that opens nothing is ignored.
+         *     The token is sent in `Set-Cookie`; with `?transport=bearer` it is the member `token` of
+         *     the response, and no cookie is set. If the request has a live session, that session ends
+         *     once the new one is stored. A token that opens no session is ignored.
          *
-         *     With `If-None-Match: *` the request loads or creates: it creates only if it opens no live
-         *     session, ends none, and otherwise answers 200 with the document of the one that it opens,
-         *     which is a use of it; the body counts for nothing then. It is 200 and not 412, because the
-         *     caller has got what it asked for.
+         *     With `If-None-Match: *` the request loads or creates: it creates a session only if it opens no live
+         *     one, ends none, and otherwise returns 200 with the document of the session that it opens,
+         *     which counts as a use of it; the body is then ignored. The status is 200 and not 412, because the
+         *     caller has received what it asked for.
          */
         post: operations["createSession"];
         /**
          * End the session
-         * @description Ends every session that the request opens, and clears the cookies of every kind. Where there
-         *     is no live session the answer is the same, so it can be repeated. A token that has been
-         *     regenerated, and still leads to the new session, ends that one.
+         * @description Ends every session that the request opens, and clears the cookies of every kind. The response is
+         *     the same if there is no live session, so the request can be repeated. A token that has been
+         *     regenerated, and is still in its grace period, ends the new session.
          */
         delete: operations["deleteSession"];
         options?: never;
         /**
-         * Ask whether the session is live
-         * @description Answers the status and the headers that a read has, without a body. It never moves
+         * Check whether the session is live
+         * @description Returns the status and headers of a read, without a body. It never moves
          *     `expiresAt` and never creates a session.
          */
         head: operations["checkSession"];
         /**
          * Merge changes into sections
          * @description A JSON Merge Patch (RFC 7396) over the sections: objects are merged member by member, a
-         *     member that is `null` is removed, anything else takes the stored value's place. A section
-         *     that is `null` is emptied. Patches that arrive at the same time all take effect.
-         *     Automatic creation is as with PUT.
+         *     member that is `null` is removed, and any other value replaces the stored one. A section
+         *     that is `null` is emptied. Concurrent patches are all applied.
+         *     Automatic creation works as with PUT.
          *
-         *     The same body sent as `application/json` means the same.
+         *     The same body sent as `application/json` has the same meaning.
          */
         patch: operations["patchSession"];
         trace?: never;
@@ -89,12 +89,12 @@ export interface paths {
         put?: never;
         /**
          * Apply a list of operations
-         * @description A JSON Patch (RFC 6902) over the sections, for what a merge cannot say: append to an
-         *     array, change one element of it, move a value, or go on only if a value is as expected.
+         * @description A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
+         *     array, change one element of it, move a value, or proceed only if a value is as expected.
          *     Either all operations take effect or none does.
          *
-         *     Every `path` and `from` must lie in a section. The same body sent as `application/json`
-         *     means the same.
+         *     Every `path` and `from` must be inside a section. The same body sent as `application/json`
+         *     has the same meaning.
          */
         post: operations["applyOperations"];
         delete?: never;
@@ -114,9 +114,9 @@ export interface paths {
         put?: never;
         /**
          * Keep the session alive
-         * @description Moves `expiresAt` forward from now, always and at once. The revision stays. With `ttlMs`
-         *     the session gets an idle life of its own; without a service token, only a shorter one than
-         *     before. No body is needed.
+         * @description Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
+         *     sets the session's own idle timeout; without a service token, only a shorter one than
+         *     before. The body is optional.
          */
         post: operations["touchSession"];
         delete?: never;
@@ -136,22 +136,23 @@ export interface paths {
         put?: never;
         /**
          * Give the session a new id
-         * @description The session goes on under a new id, and so with a new token; data and revision stay. Do
-         *     this whenever the visitor's rights change. The old token opens nothing from then on. With `graceMs` it does for that long what the new one does, so
-         *     that requests under way do not fail: they read, change, touch and end the new session, and
-         *     a `POST /api/session` ends it too. It is never renewed, neither by a cookie nor otherwise,
-         *     and cannot regenerate again. The service may cap the grace. No body is needed.
+         * @description The session gets a new id, and so a new token; its data and revision are unchanged. Do
+         *     this whenever the visitor's rights change. The old token is revoked immediately. With `graceMs`, it
+         *     keeps working for that time, so that requests in flight do not fail: it can read, change, touch and
+         *     end the new session, and a `POST /api/session` with it ends the session too. It is never renewed,
+         *     neither by a cookie nor otherwise, and cannot regenerate again. The service may cap the grace period.
+         *     The body is optional.
          *
-         *     The new token travels as the old one did: in the cookie, or as the member `token` for a
-         *     caller that sent a bearer token. `?transport=bearer` does not take it out of a cookie
-         *     (403, `transport_forbidden`). Of several calls at once one makes the new session; the
-         *     others, if the grace lets them, get its document without a token.
+         *     The new token is returned the way the old one was sent: in the cookie, or as the member `token` for a
+         *     caller that sent a bearer token. `?transport=bearer` cannot be used to extract a token from a cookie
+         *     (403, `transport_forbidden`). Of several concurrent calls, one creates the successor; the
+         *     others, within the grace period, get its document without a token.
          *
-         *     **With `user` this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
-         *     token and the visitor's cookie, and the session becomes the user's and gets its new id in one step. Every older token ends at
-         *     once, whatever `graceMs` says. Where the cookie is only one in its grace, somebody else has
-         *     the session's token: 409 (`not_current`), as for every call by a service. Create a new
-         *     session then. `user` without a service token is 403.
+         *     **With `user`, this is the sign-in**: a service sends `{"user": {"id": "u-1042"}}` with its
+         *     token and the visitor's cookie, and the session is assigned to the user and gets its new id in one
+         *     step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
+         *     is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
+         *     for every call by a service. Create a new session in that case. `user` without a service token is 403.
          */
         post: operations["regenerateSession"];
         delete?: never;
@@ -168,31 +169,31 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Ask whether a request may pass
-         * @description For gateways that ask before they let a request through (nginx `auth_request`, Traefik
-         *     ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send it the client's cookies and
-         *     `Authorization` header; it answers nothing but 200, 401, 403 and 503, within 150 ms
-         *     (`VERIFY_TIMEOUT_MS`), for any method and with any path appended to its own. It reads no body,
-         *     and ignores conditional and range headers. It is a use of the session, so `expiresAt` moves as
-         *     with a read; that it cannot be moved, or not in time, keeps nobody out.
+         * Authorize a request for a gateway
+         * @description For gateways with forward authentication (nginx `auth_request`, Traefik
+         *     ForwardAuth, Caddy `forward_auth`, Envoy ext_authz). Send the client's cookies and
+         *     `Authorization` header. The status is always 200, 401, 403 or 503, within 150 ms
+         *     (`VERIFY_TIMEOUT_MS`), for any method and with any path appended. The body is not read, and
+         *     conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
+         *     with a read; a request is admitted even if it cannot be moved, or not in time.
          *
-         *     The query asks for roles, and is the gateway's. A gateway that appends its client's path and
-         *     query asks in front of them instead, `/api/session/verify;session/…` for any session or
-         *     `/api/session/verify;role=admin/…`: what follows the slash is not looked at. A rule that is
-         *     wrong (an unknown parameter, an empty role, a query that is not well-formed) is 503
+         *     The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+         *     query places the rule in front of them, as `/api/session/verify;session/…` for any session or
+         *     `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
+         *     (an unknown parameter, an empty role, a malformed query) is 503
          *     (`invalid_rule`) and a line in the log, never 200.
          *
-         *     With 200 come five headers, always: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-         *     `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty where there is nothing to
-         *     say. What is not a visible ASCII character in them is percent-encoded as UTF-8, as are `%` and,
+         *     A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+         *     `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+         *     value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
          *     in roles, `,`.
-         *     Roles that take over 2048 bytes together are left out, and `X-User-Incomplete: roles` says so
-         *     (`role` still asks about all of them). Let the gateway set all five on the request that it
-         *     passes on, in place of any that the client sent.
+         *     Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
+         *     (`role` is still checked against all of them). Let the gateway set all five on the request that it
+         *     forwards, replacing any that the client sent.
          *
-         *     Credentials that are bad or contradict each other are 401 here, and so is every other reason why
-         *     there is no session. An answer may carry `Set-Cookie`, also with 401 and 403: let the gateway
-         *     pass it on where it can.
+         *     Invalid or conflicting credentials are 401 here, as is every other reason why
+         *     there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
+         *     pass it on if it can.
          */
         get: operations["verifySession"];
         put?: never;
@@ -231,7 +232,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the counters, outside the API's prefix
+         * Read the counters, outside the API's path prefix
          * @description The same as `/api/session/stats`, for monitoring. No credential is needed.
          */
         get: operations["getStats"];
@@ -252,28 +253,28 @@ export interface paths {
         };
         /**
          * List sessions
-         * @description Lists live sessions, newest first. `nextCursor` leads to the next page, and is not there on
-         *     the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that come or go meanwhile neither
-         *     repeat nor hide others. Listing is no use of a session: `expiresAt` stays.
+         * @description Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
+         *     the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
+         *     are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+         *     session: `expiresAt` does not move.
          */
         get: operations["listSessions"];
         put?: never;
         /**
-         * Create a session for somebody
-         * @description Stores a new session and answers it with its token, so that a login service can hand both to
-         *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent on. In another
-         *     namespace than `default` there is neither, because the caller's own routes do not look there.
+         * Create a session for a user
+         * @description Stores a new session and returns it with its token, so that a login service can pass both to
+         *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
+         *     namespace other than `default`, both are absent, because the caller's own routes do not look there.
          *
-         *     Where the service limits how many sessions a user has, those used longest ago end or this one is
-         *     refused with 409 (`user_limit`), as it is configured.
+         *     If the service limits the number of sessions of a user, the least recently used ones end or this one is
+         *     refused with 409 (`user_limit`), depending on its configuration.
          */
         post: operations["createSessionFor"];
         /**
          * End many sessions
          * @description Ends the sessions of a user, which signs them out everywhere, or with `except` everywhere
-         *     else. With `all=true` and no user it ends every session of the namespace. One of the two must
-         *     be there, and not both; `except` goes with a user alone. A session that gets a new id
-         *     meanwhile does not escape.
+         *     else. With `all=true` and no user, it ends every session of the namespace. Exactly one of the two is
+         *     required; `except` requires a user. A session that is regenerated meanwhile is ended as well.
          */
         delete: operations["deleteSessions"];
         options?: never;
@@ -306,41 +307,41 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
         };
         /**
          * Read a session
-         * @description Answers the whole document. `expiresAt` stays, unless `?touch=true` says that this is a use of
-         *     the session. Within the grace of a regenerate the old id stands for the session on every
-         *     route; the document has its new id then.
+         * @description Returns the whole document. `expiresAt` does not move, unless `?touch=true` marks this as a use of
+         *     the session. During the grace period after a regenerate, the old id refers to the session on every
+         *     route; the document then has its new id.
          */
         get: operations["getSessionById"];
         /**
          * Replace sections, or create a session with this id
-         * @description Where the session is live, each section that the body names takes the place of the stored
-         *     one, `null` empties it, and the others stay. Where there is none, it is created with the id,
-         *     which may then be one of the caller's own making: 16 to 128 letters, digits, `-` and `_`.
+         * @description If the session is live, each section that the body names replaces the stored
+         *     one, `null` empties it, and the others are unchanged. Otherwise, the session is created with the id,
+         *     which the caller may choose: 16 to 128 letters, digits, `-` and `_`.
          *
-         *     An id whose session was ended, expired or was evicted lately (5 minutes unless configured
-         *     otherwise) is 410, so that a late write does not bring back who has signed out, and does not
-         *     open anew what an old token leads to. `?revive=true` begins a new session with the id all the
-         *     same, as key-value stores do, and `?reviveExpired=true` does unless it was ended. With `If-Match` nothing is created. Reads of what is gone are
-         *     404, never 410.
+         *     An id whose session was recently ended, expired or was evicted (within 5 minutes unless configured
+         *     otherwise) is 410, so that a late write neither signs a visitor in again nor makes an old token valid
+         *     again. `?revive=true` creates a new session with the id nevertheless, as key-value stores do, and
+         *     `?reviveExpired=true` does so unless it was ended. With `If-Match`, nothing is created. Reads of such an
+         *     id are 404, never 410.
          */
         put: operations["putSessionById"];
         post?: never;
         /**
          * End a session
-         * @description Ends the session. That there is none any more is no error.
+         * @description Ends the session. It is not an error if it no longer exists.
          */
         delete: operations["deleteSessionById"];
         options?: never;
         /**
-         * Ask whether a session is live
-         * @description Answers the status and the headers that a read has, without a body.
+         * Check whether a session is live
+         * @description Returns the status and headers of a read, without a body.
          */
         head: operations["checkSessionById"];
         /**
@@ -356,7 +357,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -365,7 +366,7 @@ export interface paths {
         put?: never;
         /**
          * Extend a session
-         * @description Moves `expiresAt` to the session's idle life from now; `ttlMs` gives it another idle life.
+         * @description Moves `expiresAt` to the session's idle timeout from now; `ttlMs` sets another idle timeout.
          */
         post: operations["touchSessionById"];
         delete?: never;
@@ -379,7 +380,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -388,17 +389,17 @@ export interface paths {
         put?: never;
         /**
          * Give a session a new id
-         * @description The same session under a new id and token. The old ones open nothing from then on, or with
-         *     `graceMs` still stand for the session for that long, for reading, changing, touching and
-         *     ending it. Of concurrent calls exactly one makes a successor.
+         * @description Gives the same session a new id and token. The old ones are revoked immediately, or with
+         *     `graceMs` still refer to the session for that time, for reading, changing, touching and
+         *     ending it. Of concurrent calls, exactly one creates a successor.
          *
-         *     **With `user` this is the sign-in**: in one step the session becomes the user's and gets its
-         *     new id. Every older id and token ends at once, whatever `graceMs` says, so that nobody who
-         *     knew one is signed in with the user. `null` makes it nobody's, in the same way.
+         *     **With `user`, this is the sign-in**: in one step, the session is assigned to the user and gets its
+         *     new id. Every older id and token is revoked immediately, whatever the value of `graceMs`, so that nobody
+         *     who knew one is signed in as the user. `null` removes the user, in the same way.
          *
-         *     An id that is only one in its grace is refused (409, `not_current`), with `user` and
-         *     without: somebody else has the session's token. Nothing is changed then. To sign in, create
-         *     a new session and hand the browser its cookie.
+         *     An id that is only valid through a grace period is refused (409, `not_current`), with `user` and
+         *     without: somebody else holds the session's token. Nothing changes. To sign in, create
+         *     a new session and send its cookie to the browser.
          */
         post: operations["regenerateSessionById"];
         delete?: never;
@@ -415,28 +416,28 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow what happens to sessions
-         * @description Server-sent events, as `EventSource` reads them: `event` is what happened, `data` one line of
-         *     JSON, `id` the place to go on from.
+         * Stream session events
+         * @description Server-sent events, as `EventSource` reads them: `event` is the type of event, `data` one line of
+         *     JSON, `id` the position to resume from.
          *
          *         id: 1795280645123-42
          *         event: updated
          *         data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
          *
-         *     What happens is `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-         *     `previousId`), `deleted`, `expired` or `evicted`. Events of one session come in order. No event
-         *     holds a token. `userId` is empty for nobody's session; `revision` is 0 and `expiresAt` is not
-         *     there where the session has ended and the store no longer knows.
+         *     The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
+         *     `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+         *     contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
+         *     absent if the session has ended and the store no longer has them.
          *
-         *     A reader that comes back with `Last-Event-ID` gets what it missed, as far as it is still kept.
-         *     Where it is not, the first event is `reset`: what was read before is out of date, and events go
-         *     on from now. A reader that is slower than the events is cut off; its last event is then
-         *     `dropped`. The `data` of both has a `type` and nothing else.
+         *     A reader that reconnects with `Last-Event-ID` gets the events that it missed, as far as they are
+         *     retained. Otherwise, the first event is `reset`: state that was read before is out of date, and the
+         *     stream continues from now. A reader that is too slow is disconnected; its last event is then
+         *     `dropped`. The `data` of both has only a `type`.
          *
-         *     Comments keep the connection alive. An `id` may come without an event: the place to go on from
-         *     after events that were not asked for. The stream ends when the service shuts down, or cannot
-         *     follow its store any longer: come back then. An instance has only so many streams open (100),
-         *     and answers 503 to more.
+         *     Comments keep the connection alive. An `id` may come without an event: it is the position to resume
+         *     from after events that the filter excludes. The stream ends when the service shuts down, or cannot
+         *     follow its store any longer: reconnect then. An instance limits the number of open streams (100),
+         *     and answers 503 beyond that.
          */
         get: operations["streamEvents"];
         put?: never;
@@ -455,12 +456,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take sessions out
-         * @description All live sessions of all namespaces, or of one, as NDJSON: a line for each, with everything
-         *     that another store needs to keep it as it is, ids and deadlines included. Tokens stay valid
-         *     there, given the same secret. Sessions that change meanwhile are written as they were before or
-         *     after. If it cannot be completed, the connection is cut off: a client that reads chunked answers
-         *     properly notices.
+         * Export sessions
+         * @description All live sessions of all namespaces, or of one, as NDJSON: one line per session, with everything
+         *     that another store needs to preserve it, including its id and deadline. Tokens stay valid
+         *     there, given the same secret. A session that changes meanwhile is written in its state before or
+         *     after the change. If the export cannot be completed, the connection is aborted, which clients that
+         *     handle chunked responses correctly detect.
          */
         get: operations["exportSessions"];
         put?: never;
@@ -480,12 +481,12 @@ export interface paths {
         };
         /**
          * Take a backup
-         * @description All live sessions of all namespaces as they are at one moment, while the service goes on: a
-         *     head, a line for each session as the export writes it, and a tail with the SHA-256 of all that
-         *     comes before it. What has no tail is not whole; if the backup cannot be completed, the
-         *     connection is cut off besides. `session-api restore` reads and checks it, `POST /api/import`
-         *     takes it as it takes an export. It comes at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
-         *     another one is 409. Redis has backups of its own, and this answers 501 there.
+         * @description A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
+         *     runs: a header, one line per session as in an export, and a trailer with the SHA-256 of everything
+         *     before it. A backup without a trailer is incomplete; if a backup cannot be completed, the
+         *     connection is aborted as well. `session-api restore` reads and verifies it, and `POST /api/import`
+         *     accepts it like an export. It is sent at `BACKUP_BYTES_PER_SECOND` at most, one at a time:
+         *     a second one is 409. Redis has backups of its own, and the status is 501 there.
          */
         get: operations["backUpSessions"];
         put?: never;
@@ -506,14 +507,14 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Put sessions in
-         * @description Reads what an export wrote. A session whose id is there already stays as it is, one that was
-         *     ended lately or has expired is left out; so an import can be repeated. It stops at the first
-         *     line that is not right or cannot be stored: `detail` says which, and how many sessions of those
-         *     before it were stored. No session goes for one that is imported: where there is no room left,
-         *     the answer is 503 (`store_full`), and so it is where one that was stored is not present at the
-         *     end. The head and the tail of a backup are passed over. Empty lines are passed over, and no body at all is no session. A body may
-         *     take any time, as long as it gets on. `application/jsonl` is read, too.
+         * Import sessions
+         * @description Reads the output of an export. A session whose id already exists is left as it is, and one that was
+         *     recently ended or has expired is skipped, so an import can be repeated. It stops at the first
+         *     line that is invalid or cannot be stored: `detail` gives the line, and how many sessions before it
+         *     were stored. An import evicts no session: if the store is full, the response is 503 (`store_full`), and
+         *     also if a session that was stored is not present at the end. The header and the trailer of a backup are
+         *     skipped, as are empty lines, and an empty body imports nothing. A body may take any time, as long as
+         *     it makes progress. `application/jsonl` is accepted, too.
          */
         post: operations["importSessions"];
         delete?: never;
@@ -532,21 +533,21 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Remove expired sessions and unused files
+         * Remove expired sessions and unreferenced files
          * @description Removes expired sessions, then the analysis files that no live session refers to and that
-         *     are past their grace, and files past their own age limit. If the references could not be
-         *     read completely, no file is removed. The answer says what was done; with `?dryRun=true`,
-         *     what would be. A file is as old as its last change of any kind: what was copied with its
-         *     times, unpacked or moved to its place is new there.
+         *     are past their grace period, and files past their own age limit. If the references could not be
+         *     read completely, no file is removed. The response reports what was done; with `?dryRun=true`,
+         *     what would be. A file's age counts from its last change of any kind: a file that was copied with its
+         *     times, unpacked or moved counts as new.
          *
-         *     Where no file can be removed, expired sessions are, and the answer is a problem: the
+         *     If no file can be removed, expired sessions still are, and the response is a problem: the
          *     directory belongs to another store (`cleanup_other_store`), or it is gone, was replaced
-         *     since the start, or must not be cleaned (`cleanup_unavailable`).
+         *     since startup, or must not be cleaned (`cleanup_unavailable`).
          *
-         *     Of instances that share a store, one cleans at a time. A run waits for that of another
+         *     Of the instances that share a store, one runs the cleanup at a time. A run waits for one on another
          *     instance, for up to 15 seconds; then it is 409. A dry run does not wait.
          *
-         *     Needs a service token where the service has any configured.
+         *     Requires a service token if the service has any configured.
          */
         post: operations["runCleanup"];
         delete?: never;
@@ -563,10 +564,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * See what this is
-         * @description For people who open the address: what this is, whether it is well, and where to read on. Clients
-         *     that do not name `text/html` in `Accept` get the same as JSON. It is 200 in every state; for a
-         *     check use `/readyz`.
+         * Show what this service is
+         * @description For people who open the address in a browser: what this service is, whether it is healthy, and where to
+         *     read on. Clients that do not name `text/html` in `Accept` get the same as JSON. The status is always 200;
+         *     for a health check, use `/readyz`.
          */
         get: operations["getRoot"];
         put?: never;
@@ -585,8 +586,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the picture that browsers ask for
-         * @description A small picture, for the tabs and bookmarks of browsers.
+         * Read the favicon
+         * @description A small icon, for the tabs and bookmarks of browsers.
          */
         get: operations["getFavicon"];
         put?: never;
@@ -605,8 +606,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Ask whether the service is alive
-         * @description Answers as long as the process serves requests. It never asks the store.
+         * Liveness check
+         * @description Succeeds as long as the process serves requests. It does not depend on the store.
          */
         get: operations["getHealth"];
         put?: never;
@@ -625,8 +626,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Ask whether the service should get requests
-         * @description Ready means that the store answers and that the service is not shutting down. A load balancer should send requests only while it is.
+         * Readiness check
+         * @description Ready means that the store is available and that the service is not shutting down. A load balancer should send requests only while the service is ready.
          */
         get: operations["getReadiness"];
         put?: never;
@@ -686,7 +687,7 @@ export interface paths {
         };
         /**
          * Read this contract in a browser
-         * @description A page that shows this contract and tries its operations out. It needs nothing from elsewhere.
+         * @description A page that shows this contract and lets you try its operations. It loads nothing from other servers.
          */
         get: operations["getDocs"];
         put?: never;
@@ -727,50 +728,50 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description Names a session. It opens nothing by itself. */
+        /** @description Identifies a session. It grants no access by itself. */
         SessionId: string;
         /**
          * @description The name of a group of sessions.
          * @default default
          */
         Namespace: string;
-        /** @description A session, and what opens it. */
+        /** @description A session, and its credentials. */
         ServiceSession: {
             session: components["schemas"]["Session"];
-            /** @description The token. Not there outside the namespace `default`, and for a successor that was there. */
+            /** @description The token. Absent outside the namespace `default`, and for a successor that already existed. */
             token?: string;
-            /** @description The value of a `Set-Cookie` header that hands the token to a browser. There if `token` is. */
+            /** @description The value of a `Set-Cookie` header that passes the token to a browser. Present if `token` is. */
             setCookie?: string;
         };
         /** @description A page of sessions, newest first. */
         SessionList: {
             /** @description The sessions. */
             sessions: components["schemas"]["Session"][];
-            /** @description Leads to the next page. Not there on the last one. */
+            /** @description Refers to the next page. Absent on the last one. */
             nextCursor?: string;
         };
         /** @description A number of sessions. */
         SessionCount: {
             /**
              * Format: int64
-             * @description How many there are.
+             * @description The number of sessions.
              */
             count: number;
         };
-        /** @description What was ended. */
+        /** @description The result of ending sessions. */
         DeletedSessions: {
             /**
              * Format: int64
-             * @description How many sessions that were.
+             * @description The number of sessions that were ended.
              */
             deleted: number;
         };
         /**
-         * @description What happened to a session.
+         * @description A session event.
          * @enum {string}
          */
         EventType: "created" | "updated" | "touched" | "regenerated" | "deleted" | "expired" | "evicted";
-        /** @description What became of the lines of an import. */
+        /** @description The result of an import. */
         ImportReport: {
             /**
              * Format: int64
@@ -779,28 +780,28 @@ export interface components {
             imported: number;
             /**
              * Format: int64
-             * @description Sessions whose id was there already, and which stayed as they were.
+             * @description Sessions whose id already existed, and which were left as they were.
              */
             existing: number;
             /**
              * Format: int64
-             * @description Sessions that were ended here lately, and stay so.
+             * @description Sessions that were recently ended here, and stay so.
              */
             ended: number;
             /**
              * Format: int64
-             * @description Sessions that have expired since.
+             * @description Sessions that have expired since the export.
              */
             expired: number;
             /**
              * Format: int64
-             * @description Sessions of those imported and existing that are there when all lines are done.
+             * @description Sessions, of those imported and existing, that are present after the last line.
              */
             present: number;
         };
-        /** @description A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are the service's. */
+        /** @description A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service. */
         Session: {
-            /** @description Names the session. Ids that the service makes are 64 lowercase hexadecimal digits. An id is no credential. */
+            /** @description Identifies the session. Ids generated by the service are 64 lowercase hexadecimal digits. An id is not a credential. */
             id: string;
             /**
              * Format: date-time
@@ -814,13 +815,13 @@ export interface components {
             updatedAt: string;
             /**
              * Format: date-time
-             * @description When the session ends if it is not used before, in UTC with milliseconds.
+             * @description When the session expires if it is not used before, in UTC with milliseconds.
              */
             expiresAt: string;
             version: components["schemas"]["SchemaVersion"];
             /**
              * Format: int64
-             * @description 1 at creation, one more with each change of a section.
+             * @description 1 at creation, and increased by one with each change of a section.
              */
             revision: number;
             user: components["schemas"]["User"];
@@ -828,11 +829,11 @@ export interface components {
             inputs: {
                 [key: string]: unknown;
             };
-            /** @description Which API and model the visitor works with. Not a place for secrets. */
+            /** @description Which API and model the visitor uses. Not a place for secrets. */
             apiConfig: {
                 [key: string]: unknown;
             };
-            /** @description What came back. Files and directories that it names are kept by the cleanup as long as the session lives, a directory with all that is in it. A name is a string whose member is called so, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are read. A session names at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that the change is 422. */
+            /** @description What came back. The cleanup keeps files and directories that it refers to as long as the session lives; for a directory, everything in it. A reference is a string whose member has one of these names, at any depth: `path`, `file`, `filename`, `name`, `uri`, `url`, `report`, `dir` or `output`, alone or as a word of a longer name (`filePath`, `report_url`, `download-uri`). So is every string beneath `files`, `report`, `reports`, `artifacts`, `attachments` and `outputs`, and the member names of objects there. Paths are relative to the directory of files or absolute inside it; `file://` URIs are accepted. A session may refer to at most 1000 files (`SESSION_MAX_FILE_REFS`): beyond that, the change is 422. */
             results: {
                 [key: string]: unknown;
             };
@@ -841,33 +842,33 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description A session, with its token where that does not travel in the cookie. */
+        /** @description A session, with its token if that is not in the cookie. */
         IssuedSession: components["schemas"]["Session"] & {
-            /** @description The credential of the session. Absent where it is in the cookie. */
+            /** @description The credential of the session. Absent if it is in the cookie. */
             token?: string;
         };
         /**
-         * @description The version of the document's layout.
+         * @description The version of the document's schema.
          * @enum {integer}
          */
         SchemaVersion: 1;
-        /** @description Who the visitor is, or `null` for somebody unknown. */
+        /** @description Who the visitor is, or `null` if unknown. */
         User: {
             /** @description The user's id in the application. */
             id: string;
             /** @description The user's address, or empty. */
             email: string;
-            /** @description What the user may be; some roles shorten the session's life. */
+            /** @description The user's roles; some have a shorter idle timeout. */
             roles: string[];
         } | null;
-        /** @description Sections, and how long the session lives. The members that only the service sets may be sent along and are ignored. */
+        /** @description Sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored. */
         SessionInput: {
             user?: components["schemas"]["UserInput"];
             /** @description What the visitor entered; `null` empties it. */
             inputs?: {
                 [key: string]: unknown;
             } | null;
-            /** @description Which API and model the visitor works with; `null` empties it. */
+            /** @description Which API and model the visitor uses; `null` empties it. */
             apiConfig?: {
                 [key: string]: unknown;
             } | null;
@@ -881,7 +882,7 @@ export interface components {
             } | null;
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
              */
             ttlMs?: number;
             /** @description Ignored. */
@@ -911,23 +912,23 @@ export interface components {
             /** @description Ignored. */
             token?: string;
         };
-        /** @description Who the visitor is, or `null` for somebody unknown. */
+        /** @description Who the visitor is, or `null` if unknown. */
         UserInput: {
             /** @description The user's id in the application, at most 256 bytes. */
             id: string;
-            /** @description The user's address. Empty where it is left out or `null`. */
+            /** @description The user's address. Empty if absent or `null`. */
             email?: string | null;
-            /** @description What the user may be. Empty where it is left out or `null`. */
+            /** @description The user's roles. Empty if absent or `null`. */
             roles?: string[] | null;
         } | null;
-        /** @description Changes to sections, and how long the session lives. The members that only the service sets may be sent along and are ignored. */
+        /** @description Changes to sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored. */
         SessionPatch: {
             user?: components["schemas"]["UserPatch"];
             /** @description Changes to what the visitor entered; `null` empties it. */
             inputs?: {
                 [key: string]: unknown;
             } | null;
-            /** @description Changes to which API and model the visitor works with; `null` empties it. */
+            /** @description Changes to which API and model the visitor uses; `null` empties it. */
             apiConfig?: {
                 [key: string]: unknown;
             } | null;
@@ -941,7 +942,7 @@ export interface components {
             } | null;
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
              */
             ttlMs?: number;
             /** @description Ignored. */
@@ -971,21 +972,21 @@ export interface components {
             /** @description Ignored. */
             token?: string;
         };
-        /** @description Changes to who the visitor is; `null` forgets them. */
+        /** @description Changes to who the visitor is; `null` removes the user. */
         UserPatch: {
             /** @description The user's id in the application, at most 256 bytes. */
             id?: string;
             /** @description The user's address; `null` empties it. */
             email?: string | null;
-            /** @description What the user may be, in place of what is stored; `null` empties it. */
+            /** @description The user's roles, replacing the stored ones; `null` empties it. */
             roles?: string[] | null;
         } | null;
-        /** @description Operations, applied one after the other. */
+        /** @description Operations, applied one after another. */
         JsonPatch: components["schemas"]["JsonPatchOperation"][];
         /** @description One operation of RFC 6902. */
         JsonPatchOperation: {
             /**
-             * @description What to do.
+             * @description The operation.
              * @enum {string}
              */
             op: "add" | "remove" | "replace" | "move" | "copy" | "test";
@@ -996,34 +997,34 @@ export interface components {
             /** @description The value of `add`, `replace` and `test`; any JSON value. */
             value?: unknown;
         };
-        /** @description How long the session lives. */
+        /** @description The idle timeout of the session. */
         TouchInput: {
             /**
              * Format: int64
-             * @description The session's own idle life in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's counts only where it is shorter than the idle life that the session has by itself or by its configuration.
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
              */
             ttlMs?: number;
         };
-        /** @description How long the old token still reads the session, or whose it is from now on. */
+        /** @description How long the old token still opens the session, or the user to assign it to. */
         RegenerateInput: {
             user?: components["schemas"]["UserInput"];
             /**
              * Format: int64
-             * @description Milliseconds; 0 where it is left out. More than the service's cap (one minute unless configured otherwise) counts as the cap. With `user` there is no grace, whatever this says.
+             * @description The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
              */
             graceMs?: number;
         };
         /**
-         * @description `cookie` sets the cookie, `bearer` puts the token into the body.
+         * @description `cookie` sets the cookie, `bearer` returns the token in the body.
          * @enum {string}
          */
         Transport: "cookie" | "bearer";
-        /** @description Counters of the store since this instance started, and of its last cleanup. Where instances share a store, `entryCount` and `bytes` are of all that it keeps; everything else is of the instance that answered. */
+        /** @description Counters of the store since this instance started, and of its last cleanup. If instances share a store, `entryCount` and `bytes` cover the whole store; all other counters are those of the instance that responded. */
         Stats: {
             /** @description The kind of store. */
             store: string;
             /**
-             * @description Whose sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
+             * @description Which sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
              * @enum {string}
              */
             scope: "instance" | "cluster";
@@ -1034,14 +1035,14 @@ export interface components {
             entryCount: number;
             /**
              * Format: int64
-             * @description The limit on them; 0 for none.
+             * @description The maximum number of sessions; 0 for no limit.
              */
             maxEntries: number;
-            /** @description Whether the store holds more than its limits allow, because they were lowered since. Nothing is dropped for that. Where nothing may be evicted, no session can be created (503) until enough have ended. */
+            /** @description Whether the store holds more than its limits allow, because they have been lowered. No session is dropped for that. If nothing may be evicted, no session can be created (503) until enough have ended. */
             overLimit: boolean;
             /**
              * Format: int64
-             * @description What they take, as far as the store counts it. A shared store measures a sample of them.
+             * @description The memory that they take, as far as the store counts it. A shared store measures a sample of them.
              */
             bytes: number;
             /**
@@ -1066,7 +1067,7 @@ export interface components {
             deletes: number;
             /**
              * Format: int64
-             * @description Live sessions that gave way to others.
+             * @description Live sessions that were evicted to make room.
              */
             evictions: number;
             /**
@@ -1076,7 +1077,7 @@ export interface components {
             expirations: number;
             /**
              * Format: double
-             * @description Hits among hits and misses; 0 before the first read.
+             * @description Hits as a fraction of hits and misses; 0 before the first read.
              */
             hitRate: number;
             /**
@@ -1087,9 +1088,9 @@ export interface components {
             cleanup: components["schemas"]["CleanupStats"];
             file?: components["schemas"]["FileStats"];
         };
-        /** @description The file that the store keeps sessions in; absent where it has none. */
+        /** @description The file of the store; absent if it has none. */
         FileStats: {
-            /** @description Whether any change can be made at present. */
+            /** @description Whether changes are possible at the moment. */
             writable: boolean;
             /** @description The same in words, for people. */
             state: string;
@@ -1100,17 +1101,17 @@ export interface components {
             bytes: number;
             /**
              * Format: int64
-             * @description What of it can be written again.
+             * @description The part of it that can be reused.
              */
             freeBytes: number;
             /**
              * Format: int64
-             * @description About what of it counts.
+             * @description The approximate size of the live data in it.
              */
             liveBytes: number;
             /**
              * Format: int64
-             * @description What is left of its volume.
+             * @description The free space on its volume.
              */
             volumeFreeBytes: number;
             /**
@@ -1120,7 +1121,7 @@ export interface components {
             lastCommitAgeMs: number;
             /**
              * Format: int64
-             * @description How often it could not be written.
+             * @description How often writing it failed.
              */
             commitFailures: number;
         };
@@ -1128,27 +1129,27 @@ export interface components {
         CleanupStats: {
             /**
              * Format: date-time
-             * @description When it started, or `null` before the first.
+             * @description When it started, or `null` before the first run.
              */
             lastRunAt: string | null;
             /**
              * Format: int64
-             * @description Files that it looked at.
+             * @description Files that were examined.
              */
             scanned: number;
             /**
              * Format: int64
-             * @description Files that it kept.
+             * @description Files that were kept.
              */
             kept: number;
             /**
              * Format: int64
-             * @description Files that it removed.
+             * @description Files that were removed.
              */
             deleted: number;
             /**
              * Format: int64
-             * @description What those took.
+             * @description The size of the removed files.
              */
             bytesFreed: number;
             /**
@@ -1157,7 +1158,7 @@ export interface components {
              */
             errors: number;
             /**
-             * @description Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or whose it is cannot be told yet.
+             * @description Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or its owner is not yet known.
              * @enum {string}
              */
             status: "ready" | "other_store" | "unavailable";
@@ -1174,43 +1175,43 @@ export interface components {
              * @description How long it took, in milliseconds.
              */
             durationMs: number;
-            /** @description Whether it only reports. */
+            /** @description Whether this was a dry run, which only reports. */
             dryRun: boolean;
-            /** @description Where the files are. */
+            /** @description The directory of the files. */
             directory: string;
             /**
              * Format: int64
-             * @description Expired sessions that it removed; 0 in a dry run.
+             * @description Expired sessions that were removed; 0 in a dry run.
              */
             sessionsExpired: number;
             /**
              * Format: int64
-             * @description Regular files that it looked at; each is kept, deleted or among the errors.
+             * @description Regular files that were examined; each is kept, deleted or among the errors.
              */
             scanned: number;
             /**
              * Format: int64
-             * @description Files that it kept.
+             * @description Files that were kept.
              */
             kept: number;
             /**
              * Format: int64
-             * @description Files that it removed.
+             * @description Files that were removed.
              */
             deleted: number;
             /**
              * Format: int64
-             * @description What those took.
+             * @description The size of the removed files.
              */
             bytesFreed: number;
             /**
              * Format: int64
-             * @description Empty directories that it removed.
+             * @description Empty directories that were removed.
              */
             dirsRemoved: number;
             /**
              * Format: int64
-             * @description What is no regular file, such as links and sockets, and directories that are not cleaned. None of it is touched.
+             * @description Entries that are not regular files, such as links and sockets, and directories that are not cleaned. They are left untouched.
              */
             skipped: number;
             /**
@@ -1218,14 +1219,14 @@ export interface components {
              * @description Failures; the first of them are among the entries.
              */
             errors: number;
-            /** @description What was removed, what failed, and what was kept for a reason worth telling. */
+            /** @description What was removed, what failed, and what was kept for a notable reason. */
             entries: components["schemas"]["CleanupEntry"][];
-            /** @description Whether there were more entries than fit. */
+            /** @description Whether there were more entries than are listed. */
             truncated: boolean;
         };
         /** @description One file or directory. */
         CleanupEntry: {
-            /** @description Where it is, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`. */
+            /** @description The path, relative to the directory. Bytes that are not UTF-8 are written as `\xNN`. */
             path: string;
             /**
              * @description What happened to it.
@@ -1233,7 +1234,7 @@ export interface components {
              */
             action: "deleted" | "kept" | "skipped" | "failed";
             /**
-             * @description Why: no live session refers to it, it is over the age limit, it is a directory that holds nothing any more, its time lies in the future, it looks old only since the service's clock was put forward, it is no regular file, it is a directory that looks like a project or that another cleanup is for, the service itself needs it, or the failure in `detail`.
+             * @description The reason: no live session refers to it, it is over the age limit, it is an empty directory, its time lies in the future, it only looks old because the service's clock was set forward, it is not a regular file, it is a directory that looks like a project or that another cleanup manages, the service itself needs it, or the failure in `detail`.
              * @enum {string}
              */
             reason: "unreferenced" | "too_old" | "empty_directory" | "future_time" | "clock_set" | "not_regular" | "project" | "other_directory" | "own_file" | "error";
@@ -1244,10 +1245,10 @@ export interface components {
             bytes: number;
             /**
              * Format: date-time
-             * @description When its content last changed, where that is known.
+             * @description When its content last changed, if known.
              */
             modifiedAt?: string;
-            /** @description What failed, or what is in a directory that was skipped. */
+            /** @description What failed, or what a skipped directory contains. */
             detail?: string;
         };
         /** @description The service is alive. */
@@ -1257,7 +1258,7 @@ export interface components {
              * @enum {string}
              */
             status: "ok";
-            /** @description Which version of the service runs. */
+            /** @description The version of the running service. */
             version: string;
         };
         /** @description The service is ready. */
@@ -1272,7 +1273,7 @@ export interface components {
         Problem: {
             /**
              * Format: uri
-             * @description Names the kind of problem; `code` with a prefix.
+             * @description Identifies the kind of problem; `code` with a prefix.
              */
             type: string;
             /** @description The kind of problem, for people. The same for each code. */
@@ -1282,26 +1283,26 @@ export interface components {
             /** @description What is wrong with this request, for people. */
             detail: string;
             code: components["schemas"]["ProblemCode"];
-            /** @description The same as `X-Request-Id`. Tell it when you ask for help. */
+            /** @description The same as `X-Request-Id`. Include it when you report a problem. */
             requestId: string;
-            /** @description The single mistakes in the body, where it has some that can be pointed at. */
+            /** @description The individual errors in the body, if they can be located. */
             errors?: components["schemas"]["ProblemError"][];
         };
         /**
-         * @description The kind of problem, for programs. Later versions may know more codes: treat one that you do not know by its status.
+         * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
         ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
-        /** @description One mistake in the body. */
+        /** @description One error in the body. */
         ProblemError: {
-            /** @description Where it is, a JSON Pointer (RFC 6901) into the body. */
+            /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
             pointer: string;
-            /** @description What is wrong there. */
+            /** @description What is wrong. */
             detail: string;
         };
     };
     responses: {
-        /** @description With `If-None-Match`: the request opens a live session, which is as it was. Its token is not in the body: the caller has it. */
+        /** @description With `If-None-Match`: the request opens a live session, which is unchanged. Its token is not in the body: the caller has it. */
         LoadedSession: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1332,7 +1333,7 @@ export interface components {
                 "application/json": components["schemas"]["IssuedSession"];
             };
         };
-        /** @description There was no live session. One was created, which begins with the body. */
+        /** @description There was no live session. One was created with the sections of the body. */
         AutoCreated: {
             headers: {
                 Location: components["headers"]["Location"];
@@ -1366,7 +1367,7 @@ export interface components {
                 "application/json": components["schemas"]["Session"];
             };
         };
-        /** @description The document as it now is. */
+        /** @description The document after the change. */
         StoredSession: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1399,7 +1400,7 @@ export interface components {
                 "application/json": components["schemas"]["Session"];
             };
         };
-        /** @description As many event streams are open as there may be, or the store cannot be asked at the moment. */
+        /** @description The maximum number of event streams are open, or the store is not available at the moment. */
         TooManyStreams: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1413,7 +1414,7 @@ export interface components {
                  *       "type": "urn:session-api:problem:too_many_streams",
                  *       "title": "Too many streams are open",
                  *       "status": 503,
-                 *       "detail": "This instance has as many event streams open as it may have. Try again later.",
+                 *       "detail": "This instance has reached the maximum number of event streams. Try again later.",
                  *       "code": "too_many_streams",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1421,7 +1422,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no such file. */
+        /** @description The file does not exist. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1432,7 +1433,7 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:session-api:problem:not_found",
-                 *       "title": "There is nothing at this path",
+                 *       "title": "The path does not exist",
                  *       "status": 404,
                  *       "detail": "No route has this path.",
                  *       "code": "not_found",
@@ -1442,7 +1443,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user has none of the roles, or one is asked for behind a path, where a client may have added to it. */
+        /** @description The user has none of the roles, or a role is required behind a path, where a client may have appended to it. */
         RoleRequired: {
             headers: {
                 "Set-Cookie": components["headers"]["Set-Cookie"];
@@ -1456,7 +1457,7 @@ export interface components {
                  *       "type": "urn:session-api:problem:role_required",
                  *       "title": "The user lacks the role",
                  *       "status": 403,
-                 *       "detail": "None of the roles that are asked for is one of the user.",
+                 *       "detail": "The user has none of the required roles.",
                  *       "code": "role_required",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1464,7 +1465,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no live session of that id. */
+        /** @description No live session has that id. */
         SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1485,7 +1486,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session of that id was ended, expired or was evicted lately. */
+        /** @description The session with that id was recently ended, expired or was evicted. */
         SessionEnded: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1496,9 +1497,9 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:session-api:problem:session_ended",
-                 *       "title": "The session is over",
+                 *       "title": "The session has ended",
                  *       "status": 410,
-                 *       "detail": "A session of this id was ended or expired lately. Send revive=true to begin it anew.",
+                 *       "detail": "A session with this id recently ended or expired. Send revive=true to create a new one.",
                  *       "code": "session_ended",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1506,7 +1507,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The id or token is an old one in its grace, or the user has as many sessions as one may have. Nothing has changed. */
+        /** @description The id or token is an old one in its grace period, or the user has reached the maximum number of sessions. Nothing has changed. */
         NotCurrent: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1517,7 +1518,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user has as many sessions as one may have. */
+        /** @description The user has reached the maximum number of sessions. */
         UserLimit: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1530,7 +1531,7 @@ export interface components {
                  *       "type": "urn:session-api:problem:user_limit",
                  *       "title": "The user has too many sessions",
                  *       "status": 409,
-                 *       "detail": "The user has as many sessions as one may have. End one of them first.",
+                 *       "detail": "The user has reached the maximum number of sessions. End one of them first.",
                  *       "code": "user_limit",
                  *       "requestId": "4f1d2c9ab37e6805"
                  *     }
@@ -1538,7 +1539,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The document as it now is. */
+        /** @description The document after the change. */
         SessionDocument: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -1563,7 +1564,7 @@ export interface components {
                 "application/json": components["schemas"]["Stats"];
             };
         };
-        /** @description The credentials contradict each other, or a header or parameter has a value it cannot have. */
+        /** @description The credentials conflict, or a header or parameter has an invalid value. */
         BadRequest: {
             headers: {
                 "Set-Cookie": components["headers"]["Clear-Cookie"];
@@ -1575,7 +1576,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is missing, incomplete or not JSON of the expected kind; or the credentials contradict each other, or a header or parameter has a value it cannot have. */
+        /** @description The body is missing, incomplete or not JSON of the expected kind; or the credentials conflict, or a header or parameter has an invalid value. */
         BadRequestBody: {
             headers: {
                 "Set-Cookie": components["headers"]["Clear-Cookie"];
@@ -1587,7 +1588,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The query string is malformed, or a parameter has a value it cannot have. */
+        /** @description The query string is malformed, or a parameter has an invalid value. */
         BadQuery: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1611,7 +1612,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The `Authorization` header holds nothing that could be a credential here. */
+        /** @description The `Authorization` header has no credential that is valid here. */
         NoCredential: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -1668,7 +1669,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The directory of files cannot be cleaned, or the store cannot be asked. */
+        /** @description The directory of files cannot be cleaned, or the store is not available. */
         CleanupUnavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1680,7 +1681,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Another backup is being sent; nothing was done. */
+        /** @description Another backup is in progress; nothing was done. */
         BackupRunning: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1691,7 +1692,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The store has backups of its own. */
+        /** @description The store does not support backups by this route. */
         BackupUnsupported: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1702,7 +1703,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Another instance is cleaning, and did not finish in time; nothing was done. Or the directory of files belongs to the sessions of another store; no file was removed. */
+        /** @description Another instance is running the cleanup, and did not finish in time; nothing was done. Or the directory of files belongs to the sessions of another store; no file was removed. */
         CleanupRunning: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1713,7 +1714,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A `test` operation did not hold, the user has as many sessions as one may have, or the token is an old one in its grace, which cannot change who the user is. Nothing has changed. */
+        /** @description A `test` operation failed, the user has reached the maximum number of sessions, or the token is an old one in its grace period, which cannot change the user. Nothing has changed. */
         PatchTestFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1724,7 +1725,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The session is not in the state that `If-Match` names, or there is one that `If-None-Match` does not want. Nothing has changed. */
+        /** @description The session does not match the ETag in `If-Match`, or one exists although `If-None-Match` requires that none does. Nothing has changed. */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1735,7 +1736,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is too large, or the document would be. Nothing has changed. */
+        /** @description The body, or the resulting document, is too large. Nothing has changed. */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1746,7 +1747,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body's media type, charset or content coding is not read here. */
+        /** @description The body's media type, charset or content coding is not supported here. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1757,7 +1758,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is JSON, but not what the operation takes. Nothing has changed. */
+        /** @description The body is JSON, but not valid for the operation. Nothing has changed. */
         ValidationFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1768,7 +1769,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is JSON, but not a list of operations, or one of them cannot be applied, or the result would not be a session. Nothing has changed. */
+        /** @description The body is JSON, but not a list of operations, or one of them cannot be applied, or the result would not be a valid session. Nothing has changed. */
         PatchFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1779,7 +1780,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service is configured to insist on `If-Match`. */
+        /** @description The service is configured to require `If-Match`. */
         PreconditionRequired: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1790,7 +1791,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many new sessions from one address, or too many bytes added to sessions without a user. Where an existing session is read, this only happens with automatic creation switched on. */
+        /** @description Too many new sessions from one address, or too many bytes added to sessions without a user. For reads of an existing session, this only happens if automatic creation is enabled. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1805,7 +1806,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service failed. The answer does not say how; its log does, under the request id. With `damaged_session` it is the stored session that cannot be read. */
+        /** @description The service failed. The response does not reveal the cause; its log does, under the request id. With `damaged_session`, the stored session cannot be read. */
         InternalError: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1816,7 +1817,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The store cannot be asked at the moment, or has no room for what the request would store. Sessions without a user cannot take what is kept for those with one. */
+        /** @description The store is not available at the moment, or has no room for what the request would store. Sessions without a user cannot use the reserve for those with one. */
         StoreFull: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1828,7 +1829,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The store cannot be asked at the moment. This says nothing about the session. */
+        /** @description The store is not available at the moment. This says nothing about the session. */
         StoreUnavailable: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1840,7 +1841,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service is shutting down, or its store does not answer. */
+        /** @description The service is shutting down, or its store does not respond. */
         NotReady: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1854,64 +1855,64 @@ export interface components {
         };
     };
     parameters: {
-        /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+        /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
         SessionId: components["schemas"]["SessionId"];
-        /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+        /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
         Namespace: components["schemas"]["Namespace"];
-        /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+        /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
         IfMatch: string;
-        /** @description Answer 304 without a body if the session's `ETag` is one of these. */
+        /** @description Return 304 without a body if the session's `ETag` is one of these. */
         IfNoneMatch: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description Nothing may be kept by a cache.
+         * @description The response must not be stored by any cache.
          * @example no-store
          */
         "Cache-Control": "no-store";
         /**
-         * @description Removes the cookie from the browser; one header for each kind of it that there may be. With an error it comes only where two cookies open different sessions.
+         * @description Removes the cookie from the browser; one header for each kind of cookie that there may be. With an error, it is present only if two cookies open different sessions.
          * @example validator_session_id=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax
          */
         "Clear-Cookie": string;
         /**
-         * @description Names this state of this session, and no other. It is opaque: send it back as it came.
+         * @description Identifies this state of this session, and no other. It is opaque: send it back unchanged.
          * @example "8R_ly-5Gj1iC8JRBLqcfdQ"
          */
         ETag: string;
         /**
-         * @description Where the session is read.
+         * @description The path of the session.
          * @example /api/session
          */
         Location: string;
         /**
-         * @description Seconds after which it is worth trying again.
+         * @description The number of seconds after which to retry.
          * @example 1
          */
         "Retry-After": number;
         /**
-         * @description The token in its cookie, whenever it travels by cookie and the token changes, or the cookie would end before the session. `Max-Age` is the rest of the session's life in seconds, and `Expires` the same for clients that know no `Max-Age`. A new token may be preceded by cookies that expire old ones of another kind.
+         * @description The cookie with the token, whenever the token travels by cookie and changes, or the cookie would expire before the session. `Max-Age` is the remaining lifetime of the session in seconds, and `Expires` the same for clients that do not support `Max-Age`. A new token may be preceded by cookies that expire old ones of another kind.
          * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax
          */
         "Set-Cookie": string;
         /**
-         * @description The authentication scheme that opens the route, beside the cookie.
+         * @description The authentication scheme of the route, in addition to the cookie.
          * @example Bearer realm="session-api"
          */
         "WWW-Authenticate": string;
         /**
-         * @description How many sessions one address may create in a minute. Absent without a limit.
+         * @description The number of sessions that one address may create per minute. Absent if there is no limit.
          * @example 300
          */
         "X-RateLimit-Limit": number;
         /**
-         * @description How many of them are left. Absent without a limit.
+         * @description The number of them that are left. Absent if there is no limit.
          * @example 299
          */
         "X-RateLimit-Remaining": number;
         /**
-         * @description When the count starts anew, in seconds since 1970. Absent without a limit.
+         * @description When the limit is reset, in seconds since 1970. Absent if there is no limit.
          * @example 1795280705
          */
         "X-RateLimit-Reset": number;
@@ -1931,7 +1932,7 @@ export interface components {
          */
         "X-User-Roles": string;
         /**
-         * @description `roles` where `X-User-Roles` is empty because the user has more of them than fit; empty otherwise.
+         * @description `roles` if `X-User-Roles` is empty because the user has more of them than fit; empty otherwise.
          * @example roles
          */
         "X-User-Incomplete": string;
@@ -1941,12 +1942,12 @@ export interface components {
          */
         "X-Session-Id": string;
         /**
-         * @description The bearer token of the session, signed with the present secret. It comes only where a retired one signed the token that was sent, and opens the session as that one does.
+         * @description The bearer token of the session, signed with the current secret. It is present only if the token that was sent is signed with a retired secret, and opens the same session.
          * @example s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM
          */
         "X-Session-Token": string;
         /**
-         * @description Names this request in the service's log.
+         * @description Identifies this request in the service's log.
          * @example 4f1d2c9ab37e6805
          */
         "X-Request-Id": string;
@@ -1958,11 +1959,11 @@ export interface operations {
     getSession: {
         parameters: {
             query?: {
-                /** @description Whether reading moves `expiresAt`. Where it is left out, the service decides, and it does unless configured otherwise. */
+                /** @description Whether reading moves `expiresAt`. If absent, the service decides: it does, unless configured otherwise. */
                 touch?: boolean;
             };
             header?: {
-                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
+                /** @description Return 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
@@ -1971,7 +1972,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["SessionDocument"];
-            /** @description The session is still at the revision that `If-None-Match` names. */
+            /** @description The session still matches the ETag in `If-None-Match`. */
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1994,7 +1995,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2027,7 +2028,7 @@ export interface operations {
     createSession: {
         parameters: {
             query?: {
-                /** @description How the answer hands over the token. */
+                /** @description How the token is returned. */
                 transport?: components["schemas"]["Transport"];
             };
             header?: {
@@ -2037,7 +2038,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description What the session starts with. */
+        /** @description The initial contents of the session. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["SessionInput"];
@@ -2079,7 +2080,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2087,7 +2088,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description There is no session any more. */
+            /** @description The session no longer exists. */
             204: {
                 headers: {
                     "Set-Cookie": components["headers"]["Clear-Cookie"];
@@ -2127,7 +2128,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Tokens of different sessions, or a malformed query string. There is no body. */
+            /** @description Tokens of different sessions, or a malformed query string. No body. */
             400: {
                 headers: {
                     "Set-Cookie": components["headers"]["Clear-Cookie"];
@@ -2137,7 +2138,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no live session. There is no body. */
+            /** @description There is no live session. No body. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -2147,7 +2148,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service failed. There is no body. */
+            /** @description The service failed. No body. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2156,7 +2157,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The store cannot be asked at the moment. There is no body. */
+            /** @description The store is not available at the moment. No body. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -2172,7 +2173,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2206,7 +2207,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path?: never;
@@ -2242,7 +2243,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description The idle life from now on. */
+        /** @description The idle timeout from now on. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["TouchInput"];
@@ -2264,14 +2265,14 @@ export interface operations {
     regenerateSession: {
         parameters: {
             query?: {
-                /** @description `bearer` puts the new token into the body. That is refused where the session lives in a cookie. */
+                /** @description `bearer` returns the new token in the body. It is refused if the session's token is in a cookie. */
                 transport?: components["schemas"]["Transport"];
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description How long the old token still opens the session, or whose it is from now on. */
+        /** @description How long the old token still opens the session, or the user to assign it to. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["RegenerateInput"];
@@ -2306,7 +2307,7 @@ export interface operations {
     verifySession: {
         parameters: {
             query?: {
-                /** @description Answer 403 unless the user has this role; several may be given, and one of them is enough. It is for the gateway to set, and nothing of its client's may stand beside it. In a role, `/` and `?` are `%2F` and `%3F`. */
+                /** @description Return 403 unless the user has this role; of several, one is enough. Only the gateway may set it, and nothing from its client may appear beside it. In a role, `/` and `?` are `%2F` and `%3F`. */
                 role?: string[];
             };
             header?: never;
@@ -2315,7 +2316,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description There is a live session, and its user has the role. There is no body. */
+            /** @description There is a live session, and its user has the role. No body. */
             200: {
                 headers: {
                     "X-Session-Id": components["headers"]["X-Session-Id"];
@@ -2368,13 +2369,13 @@ export interface operations {
     listSessions: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
                 userId?: string;
-                /** @description How many sessions a page has at most. */
+                /** @description Maximum number of sessions per page. */
                 limit?: number;
-                /** @description The `nextCursor` of the page before. */
+                /** @description The `nextCursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -2429,14 +2430,14 @@ export interface operations {
     createSessionFor: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** @description What the session starts with. */
+        /** @description The initial contents of the session. */
         requestBody?: {
             content: {
                 /**
@@ -2508,11 +2509,11 @@ export interface operations {
     deleteSessions: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
                 userId?: string;
-                /** @description The id of a session of this user that stays. */
+                /** @description The id of a session of this user that is not ended. */
                 except?: components["schemas"]["SessionId"];
                 /** @description `true` ends all sessions of the namespace. */
                 all?: boolean;
@@ -2523,7 +2524,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description They have ended. */
+            /** @description The sessions have ended. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2549,7 +2550,7 @@ export interface operations {
     countSessions: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
                 userId?: string;
@@ -2560,7 +2561,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How many there are. */
+            /** @description The number of sessions. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2585,17 +2586,17 @@ export interface operations {
     getSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Whether this counts as a use of the session and moves `expiresAt`. */
                 touch?: boolean;
             };
             header?: {
-                /** @description Answer 304 without a body if the session's `ETag` is one of these. */
+                /** @description Return 304 without a body if the session's `ETag` is one of these. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2603,7 +2604,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["StoredSession"];
-            /** @description The session is still at the revision that `If-None-Match` names. */
+            /** @description The session still matches the ETag in `If-None-Match`. */
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -2623,23 +2624,23 @@ export interface operations {
     putSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Whether this counts as a use of the session and moves `expiresAt`. */
                 touch?: boolean;
-                /** @description `true` lets an id whose session is over begin anew, as key-value stores do. */
+                /** @description `true` allows the id of an ended session to be reused, as key-value stores do. */
                 revive?: boolean;
-                /** @description `true` lets an id begin anew whose session expired or was evicted; one that was ended stays so. */
+                /** @description `true` allows the id of a session that expired or was evicted to be reused, but not of one that was ended. */
                 reviveExpired?: boolean;
             };
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description `*` creates the session only if there is none of that id (412 otherwise). */
+                /** @description `*` creates the session only if none has that id (412 otherwise). */
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2713,22 +2714,22 @@ export interface operations {
     deleteSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description There is no such session any more. */
+            /** @description The session no longer exists. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2749,12 +2750,12 @@ export interface operations {
     checkSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2771,7 +2772,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string is malformed, or no session can have that id. There is no body. */
+            /** @description The query string is malformed, or the id is invalid. No body. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2780,7 +2781,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service token is missing or wrong. There is no body. */
+            /** @description The service token is missing or wrong. No body. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -2790,7 +2791,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no live session of that id. There is no body. */
+            /** @description No live session has that id. No body. */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2799,7 +2800,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service failed. There is no body. */
+            /** @description The service failed. No body. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2808,7 +2809,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The store cannot be asked at the moment. There is no body. */
+            /** @description The store is not available at the moment. No body. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -2823,17 +2824,17 @@ export interface operations {
     patchSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Whether this counts as a use of the session and moves `expiresAt`. */
                 touch?: boolean;
             };
             header?: {
-                /** @description Change the session only if its `ETag` is one of these; `*` stands for any live session. Weak tags never match, and a tag without quotes is a mistake (400). */
+                /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
             };
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2872,12 +2873,12 @@ export interface operations {
     touchSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2910,12 +2911,12 @@ export interface operations {
     regenerateSessionById: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
             header?: never;
             path: {
-                /** @description The session's id. One outside the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
             };
             cookie?: never;
@@ -2980,9 +2981,9 @@ export interface operations {
     streamEvents: {
         parameters: {
             query?: {
-                /** @description The group of sessions that it is about. One group belongs to one application, and the same id in two groups names two sessions. The caller's own routes live in `default`. */
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
-                /** @description Only these kinds of events; several may be given. */
+                /** @description Only events of this type; several may be given. */
                 type?: components["schemas"]["EventType"][];
                 /** @description Only events of sessions of this user. */
                 userId?: string;
@@ -2996,7 +2997,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The events, until one side ends the connection. */
+            /** @description The events, until either side closes the connection. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3086,7 +3087,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description A line for each session, as the export writes it. */
+        /** @description One line per session, as written by an export. */
         requestBody?: {
             content: {
                 /** @example {"namespace":"default","idleMs":86400000,"life":"5I6dNpWgqYyJlJhT","session":{"id":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","createdAt":"2026-11-21T17:04:05.123Z","updatedAt":"2026-11-21T17:04:05.123Z","expiresAt":"2026-11-22T17:04:05.123Z","version":1,"revision":1,"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}} */
@@ -3094,7 +3095,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All lines are read. */
+            /** @description All lines were read. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3193,7 +3194,7 @@ export interface operations {
                         /** @description The version of the build. */
                         version: string;
                         /**
-                         * @description What `/readyz` would find.
+                         * @description The result of `/readyz`.
                          * @enum {string}
                          */
                         status: "ready" | "shutting down" | "the store does not answer";
@@ -3219,7 +3220,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The picture. */
+            /** @description The icon. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -30,7 +30,7 @@ func directoryOf(flags *flag.FlagSet, usage string, args []string, environ map[s
 	}
 	dir := cmp.Or(flags.Arg(0), environ["SESSION_DATA_DIR"])
 	if dir == "" {
-		return "", usageError(flags.Name() + ": of which directory? SESSION_DATA_DIR is not set")
+		return "", usageError(flags.Name() + ": name a directory, or set SESSION_DATA_DIR")
 	}
 	return dir, nil
 }

@@ -22,17 +22,18 @@ import (
 
 const backupUsage = `Usage: session-api backup [-url URL] [-rate BYTES] FILE
 
-backup writes all sessions, as they are at one moment, to FILE, or to standard
-output for -. It asks the service that runs, by GET /api/backup, at the address
-and with the first of the service tokens that this environment names. Where none
-runs and SESSION_DATA_DIR is set, it reads the data file, and writes nothing
-there. FILE appears, or is replaced, once all is written, checked and on the disk.
+backup writes a consistent snapshot of all sessions to FILE, or to standard
+output if FILE is -. It requests the snapshot from the running service, by
+GET /api/backup, with the address and the first service token of this environment.
+If no service is running and SESSION_DATA_DIR is set, it reads the data file, and
+writes nothing to that directory. FILE is created or replaced only once everything
+has been written, verified and synced to disk.
 
-  -url URL     where the service is; else HOST and PORT say so
-  -rate BYTES  how many bytes a second are read at most; the service has a limit
-               of its own, BACKUP_BYTES_PER_SECOND
+  -url URL     address of the service; by default HOST and PORT
+  -rate BYTES  maximum bytes per second to read; the service has its own limit,
+               BACKUP_BYTES_PER_SECOND
 
-Exit status: 0 all well, 1 failed or interrupted, 2 wrong usage.
+Exit status: 0 success, 1 failed or interrupted, 2 wrong usage.
 `
 
 // backupJob is one run of the command.
@@ -56,7 +57,7 @@ func backUp(ctx context.Context, args []string, environ map[string]string, std s
 	case err != nil:
 		return usageError("backup: " + err.Error())
 	case flags.NArg() != 1:
-		return usageError("backup: to which file? - is standard output")
+		return usageError("backup: name a file to write; - is standard output")
 	case j.rate < 0:
 		return usageError("backup: -rate is a number of bytes")
 	}
@@ -140,7 +141,7 @@ func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) er
 		case err != nil:
 			return err
 		default:
-			work := transfer.Backup{Store: kept, Version: buildVersion(), Now: time.Now, Rate: j.rate}
+			work := transfer.Backup{From: storedSessions(kept), Version: buildVersion(), Now: time.Now, Rate: j.rate}
 			return errors.Join(work.Run(ctx, w), kept.Close())
 		}
 	}
@@ -166,7 +167,7 @@ func (j *backupJob) ask(ctx context.Context, url string, c *config.Config, w io.
 		_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&said) // the status says enough
 		return fmt.Errorf("%s answers %s: %s", url, resp.Status, said.Detail)
 	}
-	return transfer.CopyPaced(ctx, w, resp.Body, j.rate)
+	return transfer.CopyRateLimited(ctx, w, resp.Body, j.rate)
 }
 
 // maxDocument is what any version takes.
@@ -174,20 +175,20 @@ const maxDocument = 64 << 20
 
 const restoreUsage = `Usage: session-api restore [-before TIME] [-dir DIR] FILE
 
-restore makes the data file of DIR, or of SESSION_DATA_DIR, out of what backup
-wrote to FILE, or to standard input for -. The directory may not have a data file
-yet, and no service may be using it. The file appears once the backup is read to
-its end and its checksum is right.
+restore creates the data file of DIR, or of SESSION_DATA_DIR, from the backup in
+FILE, or from standard input if FILE is -. The directory must not contain a data
+file, and no service may be using it. The file is created only once the backup has
+been read completely and its checksum is correct.
 
-  -before TIME     leave out sessions that were created before TIME: a date and
-                   time as in 2026-11-21T17:04:05Z. A backup brings back what was
-                   ended since it was taken; so nobody stays signed in by a session
-                   from before an incident
+  -before TIME     omit sessions that were created before TIME: a date and
+                   time such as 2026-11-21T17:04:05Z. A backup revives sessions
+                   that have ended since it was taken; this ensures that no
+                   session from before an incident stays signed in
   -dir DIR         the directory
 
-What has expired since is left out, too.
+Sessions that have expired since the backup are omitted, too.
 
-Exit status: 0 all well, 1 failed, 2 wrong usage.
+Exit status: 0 success, 1 failure, 2 wrong usage.
 `
 
 // restore is the command restore.
@@ -203,9 +204,9 @@ func restore(ctx context.Context, args []string, environ map[string]string, std 
 	case err != nil:
 		return usageError("restore: " + err.Error())
 	case flags.NArg() != 1:
-		return usageError("restore: from which file? - is standard input")
+		return usageError("restore: name a file to read; - is standard input")
 	case dir == "":
-		return usageError("restore: into which directory? SESSION_DATA_DIR is not set")
+		return usageError("restore: name a directory with -dir, or set SESSION_DATA_DIR")
 	}
 	var oldest time.Time
 	if before != "" {
@@ -266,7 +267,7 @@ func (j *restoreJob) fill(ctx context.Context, add func(schema.Session) error) e
 		sess, err := rules.DecodeRecord(line)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%w: %w", transfer.ErrBrokenBackup, err)
+			return fmt.Errorf("%w: %w", transfer.ErrCorruptBackup, err)
 		case !sess.Live(j.now):
 			j.expired++
 		case sess.CreatedAt.Before(j.oldest):

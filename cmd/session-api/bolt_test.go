@@ -105,7 +105,7 @@ func TestCheck_usage(t *testing.T) {
 		status int
 		says   string
 	}{
-		"check":              {2, "which directory"},
+		"check":              {2, "name a directory"},
 		"check a b":          {2, `unknown argument "b"`},
 		"check -force a":     {2, "-force"},
 		"check /nonexistent": {1, "there is no data file"},

@@ -13,15 +13,15 @@ import (
 
 const checkUsage = `Usage: session-api check [-move-aside] [DIR]
 
-check reads the data file in DIR, or in SESSION_DATA_DIR, from beginning to end:
-every page and every session, and says how many are live and what compact would
-free. It writes nothing, and reads read-only volumes, too. No service may be using
-it.
+check reads the whole data file in DIR, or in SESSION_DATA_DIR: every page and
+every session. It reports how many sessions are live and what compact would
+free. It writes nothing, and can read read-only volumes. No service may be using
+the file.
 
-  -move-aside      give a file that is damaged another name, so that the service
-                   starts without the sessions in it; leave any other as it is
+  -move-aside      rename a damaged file, so that the service starts without the
+                   sessions in it; leave any other as it is
 
-Exit status: 0 the file is in order, or is out of the way; 1 it is not, or could
+Exit status: 0 the file is intact, or was moved aside; 1 it is damaged, or could
 not be read; 2 wrong usage.
 `
 
@@ -49,7 +49,7 @@ func checkData(args []string, environ map[string]string, stdout io.Writer) error
 		return fmt.Errorf("check: %w", err)
 	}
 	return write(stdout, fmt.Sprintf("%s is in order: %d bytes, %d of them free, format %d\n"+
-		"%s, %d more expired; %s in a grace; %s remembered as ended; %s in its log\n"+
+		"%s, %d more expired; %s in a grace period; %s as tombstones; %s in its log\n"+
 		"the live sessions take %d bytes, the largest of them %d; compact would leave about %d, and free %d\n",
 		report.Path, report.Bytes, report.Free, report.Version,
 		counted(int64(report.Sessions), "session"), report.Expired, counted(int64(report.Graces), "id"),

@@ -10,28 +10,26 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
 	"session-api/internal/cleanup"
 	"session-api/internal/config"
-	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 )
 
 const cleanupUsage = `Usage: session-api cleanup adopt [DIR]
 
 adopt makes DIR, or ANALYSIS_TMP_DIR, a directory that the service cleans: from
-then on every file in it that no session refers to is deleted once it is older
-than FILE_GRACE_MS, whoever put it there. It needs to be said
+then on, every file in it that no session refers to is deleted once it is older
+than FILE_GRACE_MS, whoever created it. This is required
 
-  - of a directory that is not empty when the service comes to it first, and
-  - after the service was given another store: the sessions of which store refer
-    to the files stands in DIR/.session-api-cleanup.
+  - for a directory that is not empty when the service first uses it, and
+  - after the service was given another store: DIR/.session-api-cleanup records
+    which store's sessions refer to the files.
 
-The store is that of the environment, by the same variables as the service's. A
-service that runs notices with its next run.
+The store is selected by the environment, with the same variables as for the
+service. A running service picks up the change with its next run.
 
-Exit status: 0 all well, 1 the directory must not be cleaned, or failed, 2 wrong
+Exit status: 0 success, 1 the directory must not be cleaned, or failure, 2 wrong
 usage.
 `
 
@@ -64,7 +62,7 @@ func adoptDirectory(ctx context.Context, args []string, environ map[string]strin
 	if err := cleanup.Adopt(dir, c.Store.Kind, id, c.OwnFiles()); err != nil {
 		return fmt.Errorf("cleanup adopt: %w", err)
 	}
-	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to go when they are older than %v.\n",
+	return write(stdout, fmt.Sprintf("%s is cleaned from now on: files that no session of the store (%s) refers to are deleted once they are older than %v.\n",
 		dir, c.Store.Kind, c.Files.Grace))
 }
 
@@ -84,26 +82,8 @@ func identityOf(ctx context.Context, c *config.Config, stderr io.Writer) (string
 	if err != nil {
 		return "", err
 	}
-	id := ""
-	if identified, ok := kept.(store.Identified); ok {
-		id, err = identified.Identity(ctx)
-	}
+	id, err := storedSessions(kept).Identity(ctx)
 	return id, errors.Join(err, kept.Close())
-}
-
-// claimTimeout is how long the store may take to say, at the start, whose files
-// it is about.
-const claimTimeout = 10 * time.Second
-
-// cleanLoop is the job's loop. Before it, the log says if there will be nothing
-// to clean.
-func cleanLoop(job *cleanup.Job) func(context.Context) {
-	return func(ctx context.Context) {
-		limited, cancel := context.WithTimeout(ctx, claimTimeout)
-		_ = job.Claim(limited) // it is logged, and tried again by each run
-		cancel()
-		job.Loop(ctx)
-	}
 }
 
 // logFiles are the files that the standard streams go to.

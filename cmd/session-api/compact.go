@@ -11,13 +11,13 @@ import (
 
 const compactUsage = `Usage: session-api compact [DIR]
 
-compact writes the data file in DIR, or in SESSION_DATA_DIR, anew without what no
-longer counts: free pages, what was replaced, and the documents of sessions that
-were ended. No service may be using it; a service that runs does so by itself when
-half of the file is free. The file keeps its owner and mode, and is replaced once
-the new one is on the disk, which has to have room for both.
+compact rewrites the data file in DIR, or in SESSION_DATA_DIR, without obsolete
+data: free pages, replaced values, and the documents of ended sessions. No service
+may be using it; a running service compacts the file by itself when half of it is
+free. The file keeps its owner and mode, and is replaced once the new one is on the
+disk, which must have room for both.
 
-Exit status: 0 all well, 1 failed, 2 wrong usage.
+Exit status: 0 success, 1 failure, 2 wrong usage.
 `
 
 // compact is the command compact.

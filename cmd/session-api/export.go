@@ -10,7 +10,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -26,13 +26,13 @@ type exportJob struct {
 // exporting returns the job that the flags will describe.
 func exporting(flags *flag.FlagSet, std streams) transferJob {
 	e := &exportJob{out: std.out}
-	flags.StringVar(&e.work.Only, "namespace", "", "")
+	flags.StringVar(&e.work.Namespace, "namespace", "", "")
 	flags.StringVar(&e.afterText, "after", "", "")
 	return e
 }
 
 func (e *exportJob) check() error {
-	only := e.work.Only
+	only := e.work.Namespace
 	if only != "" && !schema.ValidNamespace(only) {
 		return usageError(fmt.Sprintf("export: %q is no namespace", only))
 	}
@@ -40,19 +40,19 @@ func (e *exportJob) check() error {
 		return nil
 	}
 	var ok bool
-	if e.work.Done, ok = transfer.ParsePlace(e.afterText); !ok {
+	if e.work.Position, ok = transfer.ParsePosition(e.afterText); !ok {
 		return usageError("export: -after is not a place that an export named")
 	}
-	if only != "" && only != e.work.Done.Namespace {
+	if only != "" && only != e.work.Position.Namespace {
 		return usageError("export: -after is a place in another namespace")
 	}
 	return nil
 }
 
-func (e *exportJob) run(ctx context.Context, kept store.Store, _ *config.Config) error {
-	e.work.Store, e.work.Now = kept, time.Now
+func (e *exportJob) run(ctx context.Context, kept backend.Store, _ *config.Config) error {
+	e.work.From, e.work.Now = storedSessions(kept), time.Now
 	err := e.work.Run(ctx, e.out)
-	if errors.Is(err, store.ErrBadCursor) {
+	if errors.Is(err, backend.ErrBadCursor) {
 		return usageError("-after is not a place that an export named")
 	}
 	return err
@@ -70,15 +70,15 @@ func (e *exportJob) summary(took time.Duration, err error) string {
 		return text
 	}
 	text += ", not all"
-	if e.work.Cut {
+	if e.work.Truncated {
 		text += "; the file may end within a line"
 	}
 	again := "; to go on: session-api export"
-	if e.work.Only != "" {
-		again += " -namespace " + e.work.Only
+	if e.work.Namespace != "" {
+		again += " -namespace " + e.work.Namespace
 	}
-	if e.work.Done != (transfer.Place{}) {
-		again += " -after " + e.work.Done.String()
+	if e.work.Position != (transfer.Position{}) {
+		again += " -after " + e.work.Position.String()
 	}
 	return text + again
 }

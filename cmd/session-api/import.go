@@ -11,7 +11,7 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -39,9 +39,9 @@ func (j *importJob) check() error {
 	return nil
 }
 
-func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config) error {
-	j.work.Store, j.work.Now, j.work.Rules = kept, time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
-	j.work.Limits, _ = kept.(store.Limited)
+func (j *importJob) run(ctx context.Context, kept backend.Store, c *config.Config) error {
+	j.work.Now, j.work.Rules = time.Now, &schema.Rules{MaxBytes: c.Documents.MaxBytes}
+	j.work.To = storedSessions(kept)
 	if err := j.askForRoom(ctx); err != nil {
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
 	}
@@ -49,11 +49,11 @@ func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config)
 	defer stop()
 	err := j.work.Run(ctx, newPatientReader(reading, j.in))
 	switch {
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, backend.ErrFull):
 		return fmt.Errorf("%w (SESSION_MAX_ENTRIES, SESSION_MAX_MEMORY_BYTES)", err)
-	case errors.Is(err, transfer.ErrLongLine):
+	case errors.Is(err, transfer.ErrLineTooLong):
 		return fmt.Errorf("%w (SESSION_MAX_BYTES)", err)
-	case errors.Is(err, transfer.ErrFewLines):
+	case errors.Is(err, transfer.ErrTooFewLines):
 		return fmt.Errorf("-skip: %w", err)
 	}
 	return err
@@ -64,7 +64,7 @@ func (j *importJob) run(ctx context.Context, kept store.Store, c *config.Config)
 // stored as far as it fits.
 func (j *importJob) askForRoom(ctx context.Context) error {
 	file, ok := j.in.(*os.File)
-	if !ok || j.work.DryRun || j.work.Limits == nil {
+	if !ok || j.work.DryRun || !j.work.To.Limited() {
 		return nil
 	}
 	info, err := file.Stat()
@@ -75,8 +75,8 @@ func (j *importJob) askForRoom(ctx context.Context) error {
 	if err != nil {
 		return nil //nolint:nilerr // as above
 	}
-	dry := transfer.Import{Store: j.work.Store, Now: j.work.Now, Limits: j.work.Limits, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
-	if err := dry.Run(ctx, file); errors.Is(err, store.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
+	dry := transfer.Import{To: j.work.To, Now: j.work.Now, Rules: j.work.Rules, Skip: j.work.Skip, DryRun: true}
+	if err := dry.Run(ctx, file); errors.Is(err, backend.ErrFull) || errors.Is(err, transfer.ErrInterrupted) {
 		return err
 	}
 	// What else is wrong stops the import at its line.
@@ -102,11 +102,11 @@ func (j *importJob) summary(took time.Duration, err error) string {
 	if !j.work.DryRun && (err == nil || errors.Is(err, transfer.ErrMissing)) {
 		text += fmt.Sprintf("; present now: %d", j.work.Present())
 	}
-	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, store.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrFewLines) {
+	if err == nil || errors.Is(err, transfer.ErrMissing) || errors.Is(err, backend.ErrFull) && n.Lines == 0 || errors.Is(err, transfer.ErrTooFewLines) {
 		return text
 	}
 	text += fmt.Sprintf("; to go on: session-api import -skip %d", j.work.Skip+n.Lines)
-	if bad, ok := errors.AsType[*transfer.LineError](err); ok && bad.Bad {
+	if bad, ok := errors.AsType[*transfer.LineError](err); ok && bad.Invalid {
 		text += fmt.Sprintf(", or without line %d: -skip %[1]d", bad.Line)
 	}
 	return text

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -18,34 +17,6 @@ import (
 	"session-api/internal/servicetest"
 	"session-api/internal/store/memory"
 )
-
-type sweeper func() error
-
-func (s sweeper) Sweep(context.Context, time.Time) (int, error) { return 0, s() }
-
-func TestSweepLoop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, stop := context.WithCancel(t.Context())
-		log := newLogWatch()
-		sweeps := 0
-		loop := sweepLoop(sweeper(func() error {
-			sweeps++
-			if sweeps == 2 {
-				return errors.New("the store is away")
-			}
-			return nil
-		}), time.Minute, slog.New(slog.NewJSONHandler(log, nil)))
-		ended := make(chan struct{})
-		go func() { loop(ctx); close(ended) }()
-
-		time.Sleep(3*time.Minute + time.Second) //nolint:forbidigo // the clock of the bubble
-		synctest.Wait()
-		assert.Equal(t, 3, sweeps)
-		assert.Len(t, log.all("sweeping expired sessions"), 1)
-		stop()
-		<-ended
-	})
-}
 
 // Background work that hangs does not hold the end.
 func TestAwait_isBounded(t *testing.T) {

@@ -20,29 +20,28 @@ var version = ""
 
 const usage = `Usage: session-api [command]
 
-With no command the service starts. It is configured by environment variables;
-docs/configuration.md lists them.
+Without a command, the service starts. It is configured by environment variables;
+see docs/configuration.md.
 
 Commands:
-  config              check the configuration and print it, secrets masked
+  config              validate the configuration and print it, with secrets masked
   config -markdown    print the documentation of all settings
-  export              write the sessions of the store, one a line
-  import              read them into another store; -h tells more of both
-  backup FILE         write all sessions as they are at one moment, of a service
-                      that runs or of its data file
-  restore FILE        make a data file out of a backup
-  check [DIR]         check the data file of a service that does not run, and say
-                      what is in it
-  compact [DIR]       write the data file anew without what no longer counts
-  salvage [DIR]       save what is whole in a damaged data file; -h tells more of
+  export              write the sessions of the store, one per line
+  import              read them into another store; see -h for both
+  backup FILE         write a consistent snapshot of all sessions, from a running
+                      service or from its data file
+  restore FILE        create a data file from a backup
+  check [DIR]         check the data file of a stopped service, and report what is
+                      in it
+  compact [DIR]       rewrite the data file without obsolete data
+  salvage [DIR]       save the intact sessions of a damaged data file; see -h for
                       these
-  cleanup adopt [DIR] let the service delete files in a directory that was not
-                      empty when it came, or that another store used; -h tells
-                      more
-  healthcheck         ask the service on this machine whether it is alive
+  cleanup adopt [DIR] allow the service to delete files in a directory that was not
+                      empty at first, or that belonged to another store; see -h
+  healthcheck         check the liveness of the service on this machine
   version             print the version
 
-Exit status: 0 all well, 1 failed, 2 wrong usage.
+Exit status: 0 success, 1 failure, 2 wrong usage.
 `
 
 func main() {

@@ -351,18 +351,18 @@ func TestOperator_usage(t *testing.T) {
 		status int
 		says   string
 	}{
-		"backup":                     {2, "to which file?"},
+		"backup":                     {2, "name a file to write"},
 		"backup -rate -1 a":          {2, "-rate is a number"},
 		"backup -h":                  {0, "Usage: session-api backup"},
-		"restore":                    {2, "from which file?"},
-		"restore a":                  {2, "into which directory?"},
+		"restore":                    {2, "name a file to read"},
+		"restore a":                  {2, "name a directory with -dir"},
 		"restore -before x -dir a b": {2, "-before takes a time"},
 		"restore -h":                 {0, "Usage: session-api restore"},
-		"salvage":                    {2, "of which directory?"},
+		"salvage":                    {2, "name a directory"},
 		"salvage a b":                {2, `unknown argument "b"`},
 		"salvage /nonexistent":       {1, "there is no data file in it"},
 		"salvage -h":                 {0, "Usage: session-api salvage"},
-		"compact":                    {2, "which directory?"},
+		"compact":                    {2, "name a directory"},
 		"compact /nonexistent":       {1, "there is no data file in it"},
 		"compact -h":                 {0, "Usage: session-api compact"},
 	} {

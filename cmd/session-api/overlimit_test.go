@@ -1,20 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"session-api/internal/schema"
-	"session-api/internal/store"
-	"session-api/internal/store/bolt"
-	"session-api/internal/store/memory"
 )
 
 // A service starts with room for fewer sessions than its file holds: with policy
@@ -68,27 +60,4 @@ func TestBolt_limitsThatWereLowered(t *testing.T) {
 			require.Zero(t, s.end(t))
 		})
 	}
-}
-
-func TestOverLimitIsSaidAgain(t *testing.T) {
-	dir := t.TempDir()
-	now := time.Now()
-	kept, err := bolt.Open(now, bolt.Options{Dir: dir})
-	require.NoError(t, err)
-	fill(t, kept, 3)
-	page, err := kept.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 10})
-	require.NoError(t, err)
-	require.NotEmpty(t, page.Sessions)
-	require.NoError(t, kept.Close())
-	kept, err = bolt.Open(now, bolt.Options{Dir: dir, Memory: memory.Options{Policy: memory.None, MaxEntries: 2}})
-	require.NoError(t, err)
-	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, nil))
-	sayOverLimit(t.Context(), kept, "none", now, logger)
-	assert.Contains(t, log.String(), "sessions=3 maxEntries=2")
-	log.Reset()
-	require.NoError(t, kept.Delete(t.Context(), now, page.Sessions[0].Key(), 0))
-	sayOverLimit(t.Context(), kept, "none", now, logger)
-	assert.Empty(t, log.String())
-	require.NoError(t, kept.Close())
 }

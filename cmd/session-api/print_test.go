@@ -93,6 +93,6 @@ func TestConfig_printNamesSlips(t *testing.T) {
 	require.Zero(t, status, errOut.String())
 	assert.Contains(t, out.String(), "SESSION_MAX_ENTRIES=10000\n")
 	assert.NotContains(t, out.String(), "did you mean")
-	assert.Contains(t, errOut.String(), "MAX_ENTRIES is no setting; did you mean SESSION_MAX_ENTRIES?\n")
-	assert.Contains(t, errOut.String(), "session_ttl_ms is no setting; did you mean SESSION_TTL_MS?\n")
+	assert.Contains(t, errOut.String(), "MAX_ENTRIES is not a setting; did you mean SESSION_MAX_ENTRIES?\n")
+	assert.Contains(t, errOut.String(), "session_ttl_ms is not a setting; did you mean SESSION_TTL_MS?\n")
 }

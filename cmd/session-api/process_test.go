@@ -161,7 +161,7 @@ func rotate(t *testing.T, path string) {
 	t.Helper()
 	file := servicetest.SecretFile(t, servicetest.SessionSecret+"\n")
 	p := launch(t, path, servicetest.Production(t, "HOST", "127.0.0.1", "SESSION_SECRET", "", "SESSION_SECRET_FILE", file))
-	const done, refused = "secrets reloaded", "secrets not reloaded, the old ones stay"
+	const done, refused = "secrets reloaded", "secrets not reloaded, the previous ones remain in use"
 	reload := func(content, answer string) {
 		t.Helper()
 		seen := len(p.log.all(answer))

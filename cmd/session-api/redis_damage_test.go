@@ -69,6 +69,40 @@ func TestRedis_damagedSessions(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, hurt.ask(http.MethodGet, one.url("/api/session"), "").status)
 }
 
+// What is wrong with a value is nobody's mistake who asks for it: each is the same
+// 500, and shows nothing of itself.
+func TestRedis_damagedValues(t *testing.T) {
+	server := redistest.Start(t)
+	one := start(t, instanceOn(t, server))
+	who := visit(t, one.url(""), "")
+	id, _, _ := strings.Cut(strings.TrimPrefix(who.token, "s:"), ".")
+	service := visitor{t: t}
+	for _, value := range []string{
+		"", "not JSON", "[]", "null", `"text"`, "{}", `{"id":1}`, "\x01\x02", `{"id":"` + id + `"}`,
+		`{"id":"another-session-01","createdAt":"2026-11-29T00:00:00.000Z"}`,
+		`{"id":"` + id + `","createdAt":"yesterday"}`,
+		`{"id":"` + id + `","createdAt":"2026-11-29T00:00:00.000Z","user":{"id":5}}`,
+		`{"id":"` + id + `","createdAt":"2026-11-29T00:00:00.000Z","inputs":{"secret":1,"secret":2}}`,
+		`{"id":"` + id + `","createdAt":"2026-11-29T00:00:00.000Z","secret":1}`,
+		`{"id":"` + id + `","createdAt":"2026-11-29T00:00:00.000Z","inputs":{"a":1e400}}`,
+	} {
+		require.Equal(t, "OK", server.CLI("SET", "session:"+id, value, "EX", "600"))
+		byID := one.url("/api/sessions/" + id)
+		for _, got := range []answer{
+			who.ask(http.MethodGet, one.url("/api/session"), ""),
+			who.ask(http.MethodPut, one.url("/api/session"), `{"inputs":{"a":1}}`),
+			who.ask(http.MethodPost, one.url("/api/session/touch"), ""),
+			service.ask(http.MethodGet, byID, ""),
+			service.ask(http.MethodPatch, byID, `{"inputs":{"a":1}}`),
+		} {
+			assert.Equal(t, http.StatusInternalServerError, got.status, "%q: %s", value, got.body)
+			assert.Contains(t, got.body, `"damaged_session"`)
+			assert.NotContains(t, got.body, "secret")
+		}
+		assert.Equal(t, http.StatusServiceUnavailable, who.ask(http.MethodGet, one.url("/api/session/verify"), "").status, value)
+	}
+}
+
 // A session that a Node service wrote is one for the API.
 func TestRedis_sessionsOfOtherPrograms(t *testing.T) {
 	server := redistest.Start(t)

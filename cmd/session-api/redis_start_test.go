@@ -37,7 +37,7 @@ func TestRedis_refusesTheSettings(t *testing.T) {
 				"REDIS_DIAL_TIMEOUT_MS", "15000", "REDIS_TIMEOUT_MS", "15000")...), log, errOut), log)
 			assert.Contains(t, errOut.String(), tc.says)
 			assert.NotContains(t, errOut.String()+log.String(), "hunter2")
-			lines := log.all("redis refuses to be used like this")
+			lines := log.all("redis cannot be used with these settings")
 			require.Len(t, lines, 1)
 			assert.Contains(t, lines[0]["error"], tc.says)
 			assert.Empty(t, log.all("listening"))

@@ -13,7 +13,7 @@ import (
 // environment describes.
 func serviceURL(host string, port int) (string, error) {
 	if port == 0 {
-		return "", errors.New("PORT=0 leaves open where the service listens")
+		return "", errors.New("with PORT=0, the port of the service is not known")
 	}
 	return "http://" + net.JoinHostPort(reachable(host), strconv.Itoa(port)), nil
 }

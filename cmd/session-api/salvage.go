@@ -13,16 +13,18 @@ import (
 
 const salvageUsage = `Usage: session-api salvage [-to NEWDIR] [DIR]
 
-salvage reads what is whole in the damaged data file of DIR, or of
+salvage reads the intact parts of the damaged data file of DIR, or of
 SESSION_DATA_DIR, and writes nothing there. It writes the live sessions to
-standard output, as export does, or makes the data file of another directory.
+standard output, in the format of export, or creates the data file of another
+directory.
 
-  -to NEWDIR  make a data file there, where there is none yet
+  -to NEWDIR  create a data file there; the directory must not have one yet
 
-Where the last record of a session is lost, an earlier one may come back: an older
-state of it, or one that was ended. Import such sessions only where that is right.
+If the last record of a session is lost, an earlier one may come back: an older
+state of it, or a session that was ended. Import such sessions only if that is
+acceptable.
 
-Exit status: 0 all that there is was read, 1 failed, 2 wrong usage.
+Exit status: 0 everything readable was read, 1 failure, 2 wrong usage.
 `
 
 // salvage is the command salvage.

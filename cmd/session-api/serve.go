@@ -120,7 +120,7 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 		unknown = append(unknown, t.Name+" (did you mean "+t.Meant+"?)")
 	}
 	if len(unknown) > 0 {
-		s.log.WarnContext(ctx, "variables that are no settings", "names", strings.Join(unknown, ", "))
+		s.log.WarnContext(ctx, "unknown variables that look like settings", "names", strings.Join(unknown, ", "))
 	}
 }
 
@@ -192,14 +192,14 @@ func (s *service) reload(ctx context.Context) {
 	fresh, read, err := s.cfg.RereadSecrets()
 	switch {
 	case err != nil:
-		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
+		s.log.ErrorContext(ctx, "secrets not reloaded, the previous ones remain in use", "error", err)
 		return
 	case len(read) == 0:
 		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, REDIS_PASSWORD_FILE)")
 		return
 	}
 	if err := s.api.SetSecrets(fresh.APISecrets()); err != nil {
-		s.log.ErrorContext(ctx, "secrets not reloaded, the old ones stay", "error", err)
+		s.log.ErrorContext(ctx, "secrets not reloaded, the previous ones remain in use", "error", err)
 		return
 	}
 	if s.tracing != nil {

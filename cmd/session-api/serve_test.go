@@ -96,7 +96,7 @@ func TestServe_takenPort(t *testing.T) {
 
 func TestServe_warnsOfSlips(t *testing.T) {
 	s := start(t, servicetest.Environment(t, "SESSION_TTL", "1000", "SESSION_SECRET", "short"))
-	assert.Contains(t, s.log.wait(t, "variables that are no settings")["names"], "SESSION_TTL (did you mean SESSION_TTL_MS?)")
+	assert.Contains(t, s.log.wait(t, "unknown variables that look like settings")["names"], "SESSION_TTL (did you mean SESSION_TTL_MS?)")
 	assert.Contains(t, s.log.wait(t, "for development only")["SESSION_SECRET"], "shorter than 32 bytes")
 }
 

@@ -29,7 +29,7 @@ func showConfig(args []string, environ map[string]string, stdout, stderr io.Writ
 		return err
 	}
 	for _, t := range config.Typos(environ) { // beside the settings, which can be used as they are printed
-		if err := write(stderr, fmt.Sprintf("session-api: %s is no setting; did you mean %s?\n", t.Name, t.Meant)); err != nil {
+		if err := write(stderr, fmt.Sprintf("session-api: %s is not a setting; did you mean %s?\n", t.Name, t.Meant)); err != nil {
 			return err
 		}
 	}

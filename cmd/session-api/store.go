@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"session-api/internal/cleanup"
 	"session-api/internal/config"
+	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/redis"
@@ -22,7 +23,7 @@ import (
 // it does, and instances need not be started in any order. One that answers,
 // and refuses what the settings say, is: no waiting mends a wrong password, and
 // a new version that is rolled out with one must not replace what works.
-func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
+func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (backend.Store, error) {
 	switch {
 	case c.OnBolt():
 		return openBolt(ctx, c, logger)
@@ -40,7 +41,7 @@ func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (stor
 			err = fmt.Errorf("%s: %w", hint, err)
 		}
 		// Where logs are collected, standard error is often not.
-		logger.ErrorContext(ctx, "redis refuses to be used like this", "error", err)
+		logger.ErrorContext(ctx, "redis cannot be used with these settings", "error", err)
 		return nil, err
 	}
 	return kept, nil
@@ -48,7 +49,7 @@ func openStore(ctx context.Context, c *config.Config, logger *slog.Logger) (stor
 
 // openBolt opens the store with the data file. What is wrong with that must be
 // decided by a person.
-func openBolt(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
+func openBolt(ctx context.Context, c *config.Config, logger *slog.Logger) (backend.Store, error) {
 	options := c.BoltOptions()
 	options.Logger = logger
 	return openData(ctx, options, logger)
@@ -56,11 +57,11 @@ func openBolt(ctx context.Context, c *config.Config, logger *slog.Logger) (store
 
 // openToRead opens the data file for a command that writes nothing: without
 // limits, which are the service's and not the file's.
-func openToRead(ctx context.Context, c *config.Config, logger *slog.Logger) (store.Store, error) {
+func openToRead(ctx context.Context, c *config.Config, logger *slog.Logger) (backend.Store, error) {
 	return openData(ctx, bolt.Options{Dir: c.Store.DataDir, ReadOnly: true, Logger: logger}, logger)
 }
 
-func openData(ctx context.Context, options bolt.Options, logger *slog.Logger) (store.Store, error) {
+func openData(ctx context.Context, options bolt.Options, logger *slog.Logger) (backend.Store, error) {
 	kept, err := bolt.Open(time.Now(), options)
 	if err != nil {
 		err = fmt.Errorf("SESSION_DATA_DIR: %w%s", err, boltAdvice(err))
@@ -122,22 +123,8 @@ func hintAt(err error) string {
 	return ""
 }
 
-// leasedSweep is a store that instances share: its Sweep takes a lease, so that one
-// of them sweeps at a time.
-type leasedSweep struct {
-	store.Store
-	locker cleanup.Locker
-}
-
-// sweepLease is how long an instance that died holds the others up.
-const sweepLease = 10 * time.Second
-
-// Sweep does nothing while another instance sweeps.
-func (s leasedSweep) Sweep(ctx context.Context, now time.Time) (int, error) {
-	unlock, held, err := s.locker.Lock(ctx, "sweep", sweepLease)
-	if err != nil || !held {
-		return 0, err
-	}
-	defer unlock()
-	return s.Store.Sweep(ctx, now)
+// storedSessions returns the sessions of a store as they are: for commands, which
+// apply none of the service's rules.
+func storedSessions(kept backend.Store) *store.Sessions {
+	return store.NewSessions(kept, new(schema.Rules), store.Lifetimes{}, store.UserLimit{})
 }

@@ -12,45 +12,45 @@ import (
 	"time"
 
 	"session-api/internal/config"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const transferUsage = `Usage: session-api export [-namespace NAME] [-after PLACE] > FILE
        session-api import [-dry-run] [-skip N] < FILE
 
-export writes the sessions of a store to standard output, import puts them into
-another: namespaces, ids, revisions, times, deadlines and idle lives stay as
-they are, so tokens and ETags stay valid. The store is that of the environment,
-by the same variables as the service's. Both may run while services use it, if it
-is Redis; a data directory belongs to one process at a time. An export writes
-nothing to it, reads it on a read-only volume too, and knows no limits.
+export writes the sessions of a store to standard output, import reads them into
+another: namespaces, ids, revisions, times, deadlines and idle timeouts are
+preserved, so tokens and ETags stay valid. The store is selected by the
+environment, with the same variables as for the service. With Redis, both may run
+while services use the store; a data directory belongs to one process at a time.
+An export writes nothing to it, can read a read-only volume, and ignores limits.
 
 export
   -namespace NAME  only this namespace
-  -after PLACE     go on where an export stopped, which says this place
+  -after PLACE     resume an interrupted export, which prints this place
 
 import
-  -dry-run         change nothing; say what would be done
-  -skip N          leave out the first N lines, which are done
+  -dry-run         change nothing; report what would be done
+  -skip N          skip the first N lines, which have been imported
 
-A session that is in the store already is left as it is there; one that was
-ended there within the last minutes, or has expired, is left out. All are
-counted. So an import may be repeated. It stops at the first line that is not
-right, and says which and how to go on. No other session goes for what is
-imported: a file that does not fit in is refused before any of it is stored, and
-what comes through a pipe stops where the store is full. The last line says how
-many of its sessions are present at the end; where one is not, the status is 1.
+A session that the store already holds is left as it is; one that was recently
+ended there, or has expired, is skipped. All are counted, so an import may be
+repeated. It stops at the first invalid line, and prints its number and how to
+resume. An import evicts no session: a file that does not fit is refused before
+any of it is stored, and input from a pipe stops when the store is full. The last
+line reports how many of its sessions are present at the end; if any is missing,
+the exit status is 1.
 
-What is written is UTF-8, one JSON object a line, in no order to rely on:
+The output is UTF-8, one JSON object per line, in no particular order:
 
   {"namespace":"default","idleMs":86400000,"ownMs":3600000,"session":{...}}
 
-  namespace  the group of sessions that it belongs to
-  idleMs     its idle life: a use extends its life to that long from then
-  ownMs      the idle life that a request asked for with ttlMs; may be left out
-  session    the whole document as GET /api/session answers it
+  namespace  the namespace of the session
+  idleMs     its idle timeout: a use extends the session to that long from then
+  ownMs      the idle timeout that a request asked for with ttlMs; optional
+  session    the whole document as returned by GET /api/session
 
-Exit status: 0 all well, 1 failed or interrupted, 2 wrong usage.
+Exit status: 0 success, 1 failed or interrupted, 2 wrong usage.
 `
 
 // streams are where a command reads and writes.
@@ -117,7 +117,7 @@ type transferJob interface {
 	// check returns what is wrong with the arguments.
 	check() error
 	// run does the work. It returns transfer.ErrInterrupted if ctx ended it.
-	run(ctx context.Context, kept store.Store, c *config.Config) error
+	run(ctx context.Context, kept backend.Store, c *config.Config) error
 	progressing
 	// summary says in one line what was done in that time and, where err says
 	// that it is not all, how to go on.
@@ -133,10 +133,10 @@ func loadForTransfer(environ map[string]string) (config.Config, error) {
 	}
 	var hints strings.Builder
 	for _, t := range config.Typos(environ) {
-		hints.WriteString("; " + t.Name + " is no setting, did you mean " + t.Meant + "?")
+		hints.WriteString("; " + t.Name + " is not a setting, did you mean " + t.Meant + "?")
 	}
-	return c, errors.New("SESSION_STORE is memory, and the sessions of that store live in the process of a service, " +
-		"where no other can reach them. Set REDIS_URL, or what else tells the service where its Redis is, or SESSION_DATA_DIR" + hints.String())
+	return c, errors.New("SESSION_STORE is memory, and the sessions of that store exist only in the process of a service, " +
+		"where no other process can read them. Set REDIS_URL, or the other settings of the service's Redis, or SESSION_DATA_DIR" + hints.String())
 }
 
 // progressInterval is how often a person is told how far it is.

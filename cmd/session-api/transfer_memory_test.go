@@ -16,13 +16,13 @@ import (
 
 	"session-api/internal/config"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // endless is a store with so many sessions that it does not keep them: it makes
 // up what is listed, and forgets what is created.
 type endless struct {
-	store.Store
+	backend.Store
 	sample schema.Session
 	count  int
 
@@ -49,8 +49,8 @@ func (e *endless) Namespaces(context.Context, time.Time) ([]string, error) {
 	return []string{schema.DefaultNamespace}, nil
 }
 
-func (e *endless) List(_ context.Context, _ time.Time, q store.Query) (store.Page, error) {
-	var page store.Page
+func (e *endless) List(_ context.Context, _ time.Time, q backend.Query) (backend.Page, error) {
+	var page backend.Page
 	for n := range min(q.Limit, e.count-e.seen) {
 		sess := e.sample
 		sess.ID = fmt.Sprintf("%016d", e.seen+n)
@@ -63,7 +63,7 @@ func (e *endless) List(_ context.Context, _ time.Time, q store.Query) (store.Pag
 	return page, nil
 }
 
-func (e *endless) Create(context.Context, time.Time, schema.Session) error {
+func (e *endless) Create(context.Context, time.Time, schema.Session, ...backend.CreateOption) error {
 	e.look(1)
 	return nil
 }

@@ -19,8 +19,9 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/servicetest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -58,7 +59,7 @@ var unhurried = []string{"REDIS_TIMEOUT_MS", "20000", "REDIS_DIAL_TIMEOUT_MS", "
 func storeOn(t *testing.T, server *redistest.Server) *redis.Store {
 	t.Helper()
 	kept, err := redis.Open(t.Context(), redis.Options{
-		Addresses: []string{server.Addr()}, CompressOver: 1 << 10, Timeout: patience, DialTimeout: patience,
+		Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: patience, DialTimeout: patience}, CompressOver: 1 << 10,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })
@@ -101,7 +102,7 @@ func someSession(t *testing.T, n int) schema.Session {
 }
 
 // fill creates so many sessions.
-func fill(t *testing.T, kept store.Store, count int) {
+func fill(t *testing.T, kept backend.Store, count int) {
 	t.Helper()
 	sessions := make([]schema.Session, count)
 	for n := range sessions {
@@ -120,13 +121,13 @@ func fill(t *testing.T, kept store.Store, count int) {
 
 // contents are the records of all sessions, by namespace and id, with what is
 // made of them.
-func contents(t *testing.T, kept store.Store) map[string]string {
+func contents(t *testing.T, kept backend.Store) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	names, err := kept.Namespaces(t.Context(), time.Now())
 	require.NoError(t, err)
 	for _, name := range names {
-		for q := (store.Query{Namespace: name, Limit: 256}); ; {
+		for q := (backend.Query{Namespace: name, Limit: 256}); ; {
 			page, err := kept.List(t.Context(), time.Now(), q)
 			require.NoError(t, err)
 			for _, sess := range page.Sessions {
@@ -179,7 +180,7 @@ func TestTransfer(t *testing.T) {
 		assert.Equal(t, here.CLI("PEXPIRETIME", key), there.CLI("PEXPIRETIME", key))
 	}
 	for _, name := range spaces {
-		q := store.Query{Namespace: name, UserID: "user-5", Limit: 256}
+		q := backend.Query{Namespace: name, UserID: "user-5", Limit: 256}
 		want, err := source.List(t.Context(), time.Now(), q)
 		require.NoError(t, err)
 		got, err := target.List(t.Context(), time.Now(), q)
@@ -518,7 +519,7 @@ func TestTransfer_refusals(t *testing.T) {
 	}{
 		"export of memory":       {"export", nil, 1, []string{"export: SESSION_STORE is memory", "REDIS_URL"}},
 		"import into memory":     {"import -dry-run", []string{"SESSION_STORE", "memory"}, 1, []string{"import: SESSION_STORE is memory"}},
-		"a slip":                 {"export", []string{"REDIS_ULR", "redis://x"}, 1, []string{"REDIS_ULR is no setting, did you mean REDIS_URL?"}},
+		"a slip":                 {"export", []string{"REDIS_ULR", "redis://x"}, 1, []string{"REDIS_ULR is not a setting, did you mean REDIS_URL?"}},
 		"a bad setting":          {"export", []string{"REDIS_URL", "http://x", "PORT", "x"}, 1, []string{"REDIS_URL: "}},
 		"a bad size":             {"import", append(redisURL, "SESSION_MAX_BYTES", "1"), 1, []string{"SESSION_MAX_BYTES: "}},
 		"nobody there":           {"export", append(redisURL, "APP_ENV", "production", "PORT", "x"), 1, []string{"store unavailable"}},

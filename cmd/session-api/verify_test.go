@@ -16,7 +16,7 @@ import (
 	"session-api/internal/config"
 	"session-api/internal/schema"
 	"session-api/internal/servicetest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -30,14 +30,14 @@ type watched struct {
 	closed   atomic.Bool
 }
 
-func (w *watched) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (w *watched) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if at, ok := ctx.Deadline(); ok {
 		w.deadline.Store(int64(time.Until(at)))
 	}
 	return w.Store.Get(ctx, now, key)
 }
 
-func (w *watched) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (w *watched) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	close(w.touching)
 	<-w.letGo
 	defer w.touched.Store(true)

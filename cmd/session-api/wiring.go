@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	contract "session-api"
 	"session-api/internal/api"
@@ -15,35 +14,28 @@ import (
 	"session-api/internal/httpserver"
 	"session-api/internal/logging"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/tracing"
 )
 
 // newService makes everything that the settings ask for on top of the store,
 // which it closes in the end, and puts it together.
-func newService(c config.Config, kept store.Store, logger *slog.Logger) (*service, error) {
+func newService(c config.Config, kept backend.Store, logger *slog.Logger) (*service, error) {
 	c.EnsureSecret()
 	rules := c.Rules()
 	tracer, err := startTracing(c, logger)
 	if err != nil {
 		return nil, err
 	}
-	asked := kept
+	traced := kept
 	if tracer != nil {
-		asked = tracer.Store(kept)
+		traced = tracer.Store(kept)
 	}
-	sessions := store.NewSessions(asked, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
+	sessions := store.NewSessions(traced, rules, c.Sessions.Lifetimes(), c.Sessions.UserLimit())
 	files := c.CleanupOptions()
-	files.Own = append(c.OwnFiles(), logFiles()...)
-	files.Sweeper, files.References, files.Logger = sessions, sessions, logger
-	files.StoreKind = kept.Name()
-	if identified, ok := kept.(store.Identified); ok {
-		files.Identity = identified.Identity
-	}
-	var swept cleanup.Sweeper = kept
-	if locker, ok := kept.(cleanup.Locker); ok { // other instances use the store too
-		files.Locker = locker
-		swept = leasedSweep{kept, locker}
-	}
+	files.OwnFiles = append(c.OwnFiles(), logFiles()...)
+	files.Sweeper, files.References, files.Locker, files.Logger = sessions, sessions, sessions, logger
+	files.StoreKind, files.Identity = sessions.Name(), sessions.Identity
 	job, err := cleanup.New(files)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the cleanup: %w", err)
@@ -51,19 +43,19 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 	face := c.API()
 	face.Sessions, face.Rules, face.Cleaner, face.Logger = sessions, rules, job, logger
 	face.Contract, face.Readme, face.Version = contract.OpenAPI, contract.Readme, buildVersion()
-	face.Kept = kept
-	face.StoreIsShared = files.Locker != nil
 	face.AccessLog.Lines = logging.JSONLines(logger)
-	if filed, ok := kept.(store.Filed); ok {
-		face.DataFile = filed.File
-	}
 	server, err := api.New(face)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
 	s := &service{
 		cfg: c, log: logger, api: server, tracing: tracer,
-		loops:   []func(context.Context){sweepLoop(swept, c.Store.SweepInterval, logger), cleanLoop(job), overLimitLoop(kept, string(c.Store.EvictionPolicy), logger), clockLoop(kept)},
+		loops: []func(context.Context){
+			func(ctx context.Context) { sessions.SweepLoop(ctx, c.Store.SweepInterval, logger) },
+			func(ctx context.Context) { sessions.OverLimitLoop(ctx, string(c.Store.EvictionPolicy), logger) },
+			sessions.ClockLoop,
+			job.Loop,
+		},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
 	var handler http.Handler = server
@@ -79,7 +71,7 @@ func newService(c config.Config, kept store.Store, logger *slog.Logger) (*servic
 // closeSettled closes the store once nothing of the API's uses it any more. One
 // that hangs does not hold the end: a store that is closed says that it is
 // unavailable.
-func closeSettled(server *api.Server, kept store.Store) error {
+func closeSettled(server *api.Server, kept backend.Store) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endGrace)
 	defer cancel()
 	server.Settle(ctx)
@@ -96,22 +88,4 @@ func startTracing(c config.Config, logger *slog.Logger) (*tracing.Tracing, error
 		tracer.SetSecrets(c.TracedSecrets()...)
 	}
 	return tracer, err
-}
-
-// sweepLoop frees what has expired, again and again.
-func sweepLoop(s cleanup.Sweeper, interval time.Duration, logger *slog.Logger) func(context.Context) {
-	return func(ctx context.Context) {
-		ticker := time.NewTicker(interval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case now := <-ticker.C:
-				if _, err := s.Sweep(ctx, now); err != nil && ctx.Err() == nil {
-					logger.ErrorContext(ctx, "sweeping expired sessions", "error", err)
-				}
-			}
-		}
-	}
 }

@@ -32,6 +32,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -53,21 +54,21 @@ func (f *fallible) ask(ctx context.Context) error {
 	switch {
 	case f.hangs.Load():
 		<-ctx.Done()
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: %w", backend.ErrUnavailable, ctx.Err())
 	case f.down.Load():
-		return store.ErrUnavailable
+		return backend.ErrUnavailable
 	}
 	return nil
 }
 
-func (f *fallible) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *fallible) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.ask(ctx); err != nil {
 		return schema.Session{}, err
 	}
 	return f.Store.Get(ctx, now, key)
 }
 
-func (f *fallible) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *fallible) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.ask(ctx); err != nil {
 		return schema.Session{}, err
 	}

@@ -17,9 +17,9 @@ import (
 	"session-api/internal/token"
 )
 
-// account counts the request, and writes its line where it gets one. Whether it
+// recordRequest counts the request, and writes its line where it gets one. Whether it
 // does is decided before any of the line is put together.
-func (s *Server) account(next http.Handler) http.Handler {
+func (s *Server) recordRequest(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := stateOf(r)
 		c.response.ResponseWriter, c.response.s, c.response.r = w, s, r
@@ -56,12 +56,12 @@ func (l *sampler) wanted(status int) bool {
 		l.every == 1 || l.every > 1 && l.succeeded.Add(1)%l.every == 0
 }
 
-// noteSession adds the session, as a short hash, to the request's line.
-func noteSession(r *http.Request, id string) { stateOf(r).session = id }
+// setLogSession adds the session, as a short hash, to the request's line.
+func setLogSession(r *http.Request, id string) { stateOf(r).session = id }
 
-// noteCaller adds the number of the service token that came to the request's
+// setLogCaller adds the number of the service token that came to the request's
 // line.
-func noteCaller(r *http.Request, number int) {
+func setLogCaller(r *http.Request, number int) {
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
 		c.caller = number
 	}
@@ -77,10 +77,9 @@ func appendIDHash(b []byte, id string) []byte {
 	return hex.AppendEncode(b, sum[:6])
 }
 
-// logAccess writes the line of a request for u that has been answered: by itself
-// for a success, of which there are many, and through httplog for a failure and
-// where lines are for people. In both, the client's address is without a port and
-// as the trusted proxies tell it.
+// logAccess logs a request for u that has been answered: directly for a success, which
+// is the frequent case, and through httplog for a failure and in the text format. Both
+// log the client's address without a port, as the trusted proxies report it.
 func (s *Server) logAccess(r *http.Request, u *url.URL, c *requestState) {
 	if s.logSuccess(r, u, c) {
 		return
@@ -100,7 +99,7 @@ func (s *Server) logSuccess(r *http.Request, u *url.URL, c *requestState) (writt
 	if level := levelOf(r.Method); s.Logger.Enabled(c, level) {
 		withBuffer(func(b []byte) []byte {
 			b = s.appendLine(b, r, u, c, level)
-			if written = !s.holdsSecret(b); written {
+			if written = !s.containsSecret(b); written {
 				_, _ = s.AccessLog.Lines.Write(b) // a log that cannot be written fails no request
 			}
 			return b
@@ -122,8 +121,8 @@ func levelOf(method string) slog.Level {
 func (s *Server) newHTTPLog() http.Handler {
 	fields := *httplog.SchemaECS.Concise(s.AccessLog.Concise)
 	duration, bytes := fields.ResponseDuration, fields.ResponseBytes
-	fields.ResponseDuration, fields.ResponseBytes = "", "" // it would tell of itself
-	logger := slog.New(levelHandler{token.LogHandler(s.Logger.Handler(), s.hideSecrets)})
+	fields.ResponseDuration, fields.ResponseBytes = "", "" // httplog would measure its own response
+	logger := slog.New(levelHandler{token.LogHandler(s.Logger.Handler(), s.redactSecrets)})
 	write := httplog.RequestLogger(logger, &httplog.Options{Level: slog.LevelDebug, Schema: &fields})
 	return write(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := stateOf(r)

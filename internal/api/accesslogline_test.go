@@ -49,7 +49,7 @@ func FuzzLine(f *testing.F) {
 		}
 		c := &requestState{
 			requestID: [1]string{requestID}, start: time.Now(), took: time.Duration(took), session: session,
-			response: response{status: 200 + (status%200+200)%200, bytes: sent},
+			response: responseWriter{status: 200 + (status%200+200)%200, bytes: sent},
 		}
 		line, full := bothLines(t, r, c)
 		require.Equal(t, 1, strings.Count(line, "\n"))
@@ -84,7 +84,7 @@ func TestLinesOfFailures(t *testing.T) {
 		AccessLog: AccessLog{Lines: &out},
 	}}
 	s.httplog = s.newHTTPLog()
-	c := &requestState{Context: t.Context(), start: time.Now(), took: 1234567 * time.Nanosecond, response: response{status: 503, bytes: 99}}
+	c := &requestState{Context: t.Context(), start: time.Now(), took: 1234567 * time.Nanosecond, response: responseWriter{status: 503, bytes: 99}}
 	r, err := http.NewRequestWithContext(c, http.MethodGet, "/api/session?a=b", http.NoBody)
 	require.NoError(t, err)
 	s.logAccess(r, r.URL, c)

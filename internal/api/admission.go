@@ -17,7 +17,7 @@ const (
 	// permitTime is how long a permit is safe from being interrupted while others
 	// wait.
 	permitTime = time.Second
-	// stallTimeout is permitTime for a body of which nothing arrives.
+	// stallTimeout is permitTime for a body that does not arrive.
 	stallTimeout = permitTime / 2
 	// admissionTimeout bounds the wait for a permit.
 	admissionTimeout = 5 * time.Second
@@ -31,9 +31,8 @@ const DefaultBodyMemory = 32 << 20
 // semaphore is a weighted semaphore that is fair among clients: it bounds the bytes
 // in memory at once, in all and for one client. Requests beyond that queue, and the
 // client that holds the least is next. While any request is queued, a watchdog
-// interrupts permits: first those of bodies that have stalled, then those older
-// than permitTime. So slow clients get as much time as they like while nobody else
-// needs the memory.
+// interrupts permits: first those of bodies that have stalled, then those older than
+// permitTime. So slow clients get unlimited time while the memory is not needed.
 type semaphore struct {
 	mu       sync.Mutex
 	size     int64
@@ -47,7 +46,7 @@ type semaphore struct {
 	tracksProgress bool
 }
 
-// clientShare is what one client holds of a semaphore, and waits for.
+// clientShare is the granted and queued permits of one client.
 type clientShare struct {
 	client string // empty for trusted proxies, which have no limit
 	held   int64
@@ -55,7 +54,7 @@ type clientShare struct {
 	refs   int       // permits, queued or granted
 }
 
-// permit is a part of a semaphore. A nil permit is of none.
+// permit is a permit of a semaphore. A nil permit holds nothing.
 type permit struct {
 	of      *semaphore
 	by      *clientShare
@@ -87,8 +86,8 @@ func (s *semaphore) share(client string) *clientShare {
 	return c
 }
 
-// allows reports whether a client may hold so many bytes more now. A permit larger
-// than the client's limit is allowed alone.
+// allows reports whether a client may hold that many more bytes now. A permit larger
+// than the client's limit is allowed if it is the client's only one.
 func (s *semaphore) allows(c *clientShare, bytes int64) bool {
 	return c.client == "" || c.held == 0 || c.held+bytes <= s.size/clientShares
 }
@@ -131,9 +130,10 @@ func (p *permit) unref() {
 	}
 }
 
-// acquire returns a permit for so many bytes, at most all there are, to the client.
-// A client without a name has no limit. interrupt must soon end what the permit is
-// held for. Returns errOverloaded if the permit could not be granted in time.
+// acquire acquires a permit for the client: for bytes, or for all of the semaphore if
+// that is less. A client without a name has no limit of its own. interrupt must soon
+// end what the permit is held for. acquire returns errOverloaded if the permit was not
+// granted in time.
 func (s *semaphore) acquire(ctx context.Context, client string, bytes int64, interrupt func()) (*permit, error) {
 	p := &permit{of: s, bytes: min(bytes, s.size), interrupt: interrupt, granted: make(chan struct{})}
 	s.mu.Lock()
@@ -216,20 +216,20 @@ func (s *semaphore) reclaim(now time.Time) bool {
 		return false
 	}
 	if p := s.next(); p != nil {
-		s.interruptSome(now, p.bytes-s.left, nil)
+		s.interruptStalled(now, p.bytes-s.left, nil)
 		return true
 	}
 	for _, c := range s.queues {
 		p, _ := c.queue.Front().Value.(*permit)
-		s.interruptSome(now, c.held+p.bytes-s.size/clientShares, c)
+		s.interruptStalled(now, c.held+p.bytes-s.size/clientShares, c)
 	}
 	return true
 }
 
-// interruptSome interrupts permits, of one client or of any, that come to so many
+// interruptStalled interrupts permits, of one client or of any, that come to so many
 // bytes: those of stalled bodies first, then those of the client that holds the
 // most, the oldest first.
-func (s *semaphore) interruptSome(now time.Time, missing int64, of *clientShare) {
+func (s *semaphore) interruptStalled(now time.Time, missing int64, of *clientShare) {
 	if missing <= 0 {
 		return
 	}

@@ -14,7 +14,7 @@ import (
 func (s *Server) admissionClient(r *http.Request) string {
 	client := s.clientIP(r)
 	if len(s.proxies.trusted) > 0 {
-		if addr, err := netip.ParseAddr(client); err == nil && s.proxies.trust(plain(addr)) {
+		if addr, err := netip.ParseAddr(client); err == nil && s.proxies.trust(withoutZone(addr)) {
 			return ""
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"session-api/internal/schema"
 )
 
-// autoCreates reports whether a request without a live session gets one. A
-// caller with a bearer token does not: it could not be told the new token. Nor
-// does a request that nobody may have meant.
+// autoCreates reports whether a request without a live session gets one. A caller with
+// a bearer token does not, because the answer could not carry the new token. Nor does a
+// request that the user may not have made, such as a prefetch.
 func (s *Server) autoCreates(r *http.Request, cred *credential) bool {
 	return s.AutoCreate && !cred.bearer && !isPrefetch(r) && s.isMeant(r)
 }
@@ -25,7 +25,7 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 	if change == nil {
 		sess, err = s.Sessions.CreateUnasked(r.Context(), now, schema.DefaultNamespace)
 	} else {
-		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitGrowth(w, r, cred, allowUser(cred)))
+		sess, err = s.sessionsOf(cred).Create(r.Context(), now, schema.DefaultNamespace, cred.bounded(change), s.limitCreatedBytes(w, r, cred, allowUser(cred)))
 	}
 	if err == nil {
 		s.issueCookie(w, cred, now, &sess)
@@ -36,22 +36,27 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 // isMeant reports whether a browser sends the request for a script that can read
 // the answer, or because its user goes there, as far as Fetch Metadata tells: an
 // img of any page can name this service too. Pages of another site must be on
-// the list of origins.
+// the list of origins. Of browsers without Fetch Metadata the Origin tells, which
+// they send with what a script of another origin asks for.
 func (s *Server) isMeant(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	if mode == "no-cors" {
+	mode, site, origin := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	switch {
+	case mode == "no-cors":
 		return false
-	}
-	if r.Header.Get("Sec-Fetch-Site") != "cross-site" {
+	case site == "" && (origin == "" || !isOtherOrigin(r, origin)):
+		return true
+	case site == "":
+		return slices.Contains(s.AllowedOrigins, origin)
+	case site != "cross-site":
 		return true
 	}
-	return mode == "cors" && slices.Contains(s.AllowedOrigins, r.Header.Get("Origin"))
+	return mode == "cors" && slices.Contains(s.AllowedOrigins, origin)
 }
 
 // isPrefetch reports whether a browser fetches ahead what its user may never go
-// to, in today's header or in the one that it replaced.
+// to, in today's header or in those that it replaced.
 func isPrefetch(r *http.Request) bool {
-	return hasPrefetch(r.Header["Sec-Purpose"]) || hasPrefetch(r.Header["Purpose"])
+	return hasPrefetch(r.Header["Sec-Purpose"]) || hasPrefetch(r.Header["Purpose"]) || hasPrefetch(r.Header["X-Moz"])
 }
 
 // hasPrefetch reports whether a header is prefetch, parameters such as prerender

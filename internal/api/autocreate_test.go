@@ -35,10 +35,15 @@ func TestAutoCreateIsNotForEverybody(t *testing.T) {
 		"another site's fetch":     {false, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Origin", "https://evil.example"}},
 		"a frame on another site":  {false, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "iframe"}},
 		"a listed origin's img":    {false, []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors", "Origin", "https://app.example.org"}},
+		"an old browser's page":    {true, []string{"Origin", s.url}},
+		"its listed origin":        {true, []string{"Origin", "https://app.example.org"}},
+		"its other site":           {false, []string{"Origin", "https://evil.example"}},
+		"its sandboxed page":       {false, []string{"Origin", "null"}},
 		"a prefetch":               {false, []string{"Sec-Purpose", "prefetch"}},
 		"a prerender":              {false, []string{"Sec-Purpose", "prefetch;prerender"}},
 		"a prefetch, privately":    {false, []string{"Sec-Purpose", "prefetch;anonymous-client-ip"}},
 		"a prefetch of old":        {false, []string{"Purpose", "prefetch"}},
+		"a prefetch of Firefox":    {false, []string{"X-Moz", "prefetch"}},
 		"another purpose":          {true, []string{"Sec-Purpose", "prefetches"}},
 	} {
 		t.Run(name, func(t *testing.T) {

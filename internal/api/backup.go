@@ -3,13 +3,12 @@ package api
 import (
 	"net/http"
 
-	"session-api/internal/store"
 	"session-api/internal/transfer"
 )
 
 var (
-	errNoBackup = &problem{codeBackupUnsupported, "What this instance keeps is shared with others, and has backups of its own: those of Redis. GET /api/export takes sessions out."}
-	errBackupOn = &problem{codeBackupRunning, "Another backup is being sent. Try again when it is done."}
+	errNoBackup = &problem{codeBackupUnsupported, "The store is shared with other instances, and Redis has backups of its own. To export sessions, use GET /api/export."}
+	errBackupOn = &problem{codeBackupRunning, "Another backup is in progress. Try again when it is done."}
 )
 
 // backUp sends all sessions as they are at one moment, with a checksum at the end.
@@ -17,10 +16,10 @@ var (
 // until it is sent. What fails once the first byte is sent cuts the connection, as
 // an export does.
 func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
-	work := transfer.Backup{Store: s.Kept, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
-	if _, ok := s.Kept.(store.Snapshotter); !ok {
+	if !s.Sessions.Snapshots() {
 		return errNoBackup
 	}
+	work := transfer.Backup{From: s.Sessions, Version: s.Version, Now: s.Now, Rate: s.BackupRate}
 	w.Header()["Content-Type"] = recordTypes[:1]
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)

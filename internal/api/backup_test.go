@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
@@ -60,7 +60,7 @@ func TestBackup(t *testing.T) {
 }
 
 // notSnapshotted is a store that cannot tell what it holds at one moment.
-type notSnapshotted struct{ store.Store }
+type notSnapshotted struct{ backend.Store }
 
 func TestBackup_unsupported(t *testing.T) {
 	s := start(t, func(set *settings) { set.store = notSnapshotted{set.store} })

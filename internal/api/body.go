@@ -41,13 +41,13 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 	}
 	limit := int64(s.Rules.MaxBytes) + bodySlack
 	if r.ContentLength > limit {
-		hangUp(w, r)
+		closeConnection(w, r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
 	buf := stateOf(r).response.bodyBuffer()
 	if err := readInto(buf, w, r, limit); err != nil {
 		if errors.Is(err, errOverloaded) {
-			hangUp(w, r) // the rest of the body is not read
+			closeConnection(w, r) // the rest of the body is not read
 			return nil, err
 		}
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
@@ -56,8 +56,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
-		hangUp(w, r)
-		if manyAtOnce(r) && r.Context().Err() != nil { // the client took the request back
+		closeConnection(w, r)
+		if isMultiplexed(r) && r.Context().Err() != nil { // the client took the request back
 			return nil, r.Context().Err()
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {

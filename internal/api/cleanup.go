@@ -4,7 +4,7 @@ import "net/http"
 
 // runCleanup runs the cleanup now, or says what it would do.
 func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
-	dryRun, err := flag(r, "dryRun", false)
+	dryRun, err := boolParameter(r, "dryRun", false)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (s *Server) clientIP(r *http.Request) string {
 
 // FromTrustedProxy reports whether the request's peer is one of the gateways in
 // front.
-func (s *Server) FromTrustedProxy(r *http.Request) bool { return s.proxies.sent(r) }
+func (s *Server) FromTrustedProxy(r *http.Request) bool { return s.proxies.isTrustedPeer(r) }
 
 // hostOf returns an address without its port.
 func hostOf(hostport string) string {
@@ -91,19 +91,19 @@ func hostOf(hostport string) string {
 	return host
 }
 
-// sent reports whether the peer is a trusted proxy.
-func (p *proxies) sent(r *http.Request) bool {
+// isTrustedPeer reports whether the peer is a trusted proxy.
+func (p *proxies) isTrustedPeer(r *http.Request) bool {
 	if len(p.trusted) == 0 {
 		return false
 	}
 	peer, err := netip.ParseAddr(hostOf(r.RemoteAddr))
-	return err == nil && p.trust(plain(peer))
+	return err == nil && p.trust(withoutZone(peer))
 }
 
-// client returns the address that the trusted proxies vouch for. It is not
-// valid where the peer is none of them, or names nobody.
+// client returns the address that the trusted proxies report. It is not valid if the
+// peer is not one of them, or reports none.
 func (p *proxies) client(r *http.Request) netip.Addr {
-	if !p.sent(r) {
+	if !p.isTrustedPeer(r) {
 		return netip.Addr{}
 	}
 	var byXFF, byForwarded netip.Addr
@@ -228,7 +228,7 @@ func parseNode(node string) (netip.Addr, bool) {
 	if err != nil || isBracketed && !addr.Is6() {
 		return netip.Addr{}, false
 	}
-	return plain(addr), true
+	return withoutZone(addr), true
 }
 
 // isNodePort reports whether text is a colon and a port or the obfuscated name
@@ -249,6 +249,6 @@ var (
 	portNumber = regexp.MustCompile(`^[0-9]{1,5}$`)
 )
 
-// plain returns the address without a zone, and one of IPv4 as that, so that it
-// compares with networks and other addresses whoever wrote it.
-func plain(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }
+// withoutZone returns the address in the form in which addresses are compared: without
+// a zone, and IPv4 in IPv6 as IPv4.
+func withoutZone(addr netip.Addr) netip.Addr { return addr.WithZone("").Unmap() }

@@ -15,7 +15,8 @@ type etags struct {
 	tags    []string
 }
 
-// parseETags reads the header's entity tags, weak ones with their W/.
+// parseETags reads the header's entity tags, weak ones with their W/. Elements of
+// the list may be empty (RFC 9110 section 5.6.1.2).
 func parseETags(r *http.Request, name string) (etags, error) {
 	values := r.Header[name]
 	if len(values) == 0 {
@@ -28,20 +29,20 @@ func parseETags(r *http.Request, name string) (etags, error) {
 		e.any = true
 		return e, nil
 	}
-	for {
+	for rest = strings.TrimLeft(rest, ", \t"); rest != ""; rest = strings.TrimLeft(rest, ", \t") {
 		tag, after, ok := cutETag(rest)
 		if !ok {
 			return etags{}, malformed
 		}
 		e.tags = append(e.tags, tag)
-		if rest = strings.TrimLeft(after, " \t"); rest == "" {
-			return e, nil
-		}
-		if rest[0] != ',' {
+		if rest = strings.TrimLeft(after, " \t"); rest != "" && rest[0] != ',' {
 			return etags{}, malformed
 		}
-		rest = strings.TrimLeft(rest[1:], " \t")
 	}
+	if len(e.tags) == 0 {
+		return etags{}, malformed
+	}
+	return e, nil
 }
 
 // cutETag cuts one entity tag (RFC 9110 section 8.8.3) off the front of s.

@@ -43,6 +43,21 @@ func TestETagsOfOneURLTellSessionsApart(t *testing.T) {
 	other.do("PUT", "/api/session", `{"meta":{"a":1}}`, "If-Match", second).problem(412, "precondition_failed")
 }
 
+// A proxy that joins or edits headers may leave empty elements in a list.
+func TestETagListsMayHaveEmptyElements(t *testing.T) {
+	c := start(t).client()
+	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
+	for _, list := range []string{", " + tag, tag + ",", `"a,b", ,, ` + tag + " ,\t", ",," + tag} {
+		c.do("GET", "/api/session", "", "If-None-Match", list).expect(304)
+		c.do("GET", "/api/session", "", "If-None-Match", strings.ReplaceAll(list, tag, `"other"`)).expect(200)
+		tag = c.do("PUT", "/api/session", `{}`, "If-Match", list).expect(200).Header.Get("ETag")
+	}
+	for _, none := range []string{"", ",", " , ", tag + tag, tag + " " + tag, "*, " + tag, tag + ", *"} {
+		c.do("GET", "/api/session", "", "If-None-Match", none).problem(400, "invalid_header")
+		c.do("PUT", "/api/session", `{}`, "If-Match", none).problem(400, "invalid_header")
+	}
+}
+
 func TestETagOfASuccessorIsItsOwn(t *testing.T) {
 	c := start(t).client()
 	tag := c.do("POST", "/api/session", "").expect(201).Header.Get("ETag")
@@ -133,19 +148,19 @@ func TestETagsOfRecords(t *testing.T) {
 // A late write does not bring back what is gone by itself: it was somebody's
 // session, whose token would open it again.
 func TestPutOfWhatExpiredOrGaveWay(t *testing.T) {
-	gone := map[string]func(s *service, b *backend){
-		"expired, not noticed": func(s *service, _ *backend) { s.clock.advance(time.Minute) },
-		"expired a moment ago": func(s *service, _ *backend) { s.clock.advance(time.Minute + time.Millisecond) },
-		"expired and swept": func(s *service, _ *backend) {
+	gone := map[string]func(s *service, b *serviceCaller){
+		"expired, not noticed": func(s *service, _ *serviceCaller) { s.clock.advance(time.Minute) },
+		"expired a moment ago": func(s *service, _ *serviceCaller) { s.clock.advance(time.Minute + time.Millisecond) },
+		"expired and swept": func(s *service, _ *serviceCaller) {
 			s.clock.advance(time.Minute)
 			_, err := s.store.Sweep(s.t.Context(), s.clock.Now())
 			require.NoError(s.t, err)
 		},
-		"expired and read": func(s *service, b *backend) {
+		"expired and read": func(s *service, b *serviceCaller) {
 			s.clock.advance(time.Minute)
 			b.do("GET", foreign, "").problem(404, "session_not_found")
 		},
-		"evicted": func(_ *service, b *backend) { b.create("", "") },
+		"evicted": func(_ *service, b *serviceCaller) { b.create("", "") },
 	}
 	for name, leave := range gone {
 		t.Run(name, func(t *testing.T) {

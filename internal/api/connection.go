@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// manyAtOnce reports whether the request shares its connection with others,
+// isMultiplexed reports whether the request shares its connection with others,
 // perhaps of other clients of a gateway, as those of HTTP/2 do. Each is a stream
 // of its own: what is left of one stands in no other's way.
-func manyAtOnce(r *http.Request) bool { return r.ProtoMajor > 1 }
+func isMultiplexed(r *http.Request) bool { return r.ProtoMajor > 1 }
 
-// hangUp closes the connection after the answer, where the rest of the request
+// closeConnection closes the connection after the answer, where the rest of the request
 // would come before the next one.
-func hangUp(w http.ResponseWriter, r *http.Request) {
-	if !manyAtOnce(r) {
+func closeConnection(w http.ResponseWriter, r *http.Request) {
+	if !isMultiplexed(r) {
 		w.Header().Set("Connection", "close")
 		w.Header().Del(headerKeepAlive)
 	}

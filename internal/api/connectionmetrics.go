@@ -21,7 +21,7 @@ func newClosedCounter() *prometheus.CounterVec {
 
 func newRefusedCounter() *prometheus.CounterVec {
 	counter := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "session_api_http_rejected_requests_total", Help: "Requests refused before any route saw them, as malformed or too large, by status.",
+		Name: "session_api_http_rejected_requests_total", Help: "Requests refused before they reached a route, as malformed or too large, by status.",
 	}, []string{"status"})
 	for _, status := range []int{http.StatusBadRequest, http.StatusRequestHeaderFieldsTooLarge} {
 		counter.WithLabelValues(strconv.Itoa(status))

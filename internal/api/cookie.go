@@ -25,32 +25,32 @@ func (s *Server) setCookie(w http.ResponseWriter, now time.Time, sess *schema.Se
 // take the host's own cookie and the domain's for one and the same.
 func (s *Server) issueCookie(w http.ResponseWriter, cred *credential, now time.Time, sess *schema.Session) {
 	if cred.cookies > 0 {
-		addCookies(w, s.cookieForm.otherExpiries)
+		addCookies(w, s.cookieTemplate.otherExpiries)
 	}
 	s.setCookie(w, now, sess)
 }
 
-// keepCredential sends what the caller needs to keep its session: the cookie
+// refreshCredential sends what the caller needs to keep its session: the cookie
 // where the browser's may end before the session does, and the token anew where
 // a retired secret has signed it. moved says that this request has moved the
 // deadline. A token in its grace is not renewed.
 //
 // When the browser's cookie ends, it does not say. The service knows until when
-// the cookie lives that it has sent last, see sentCookies; where it does not,
+// the cookie lives that it has sent last, see cookieLifetimes; where it does not,
 // because another instance has sent it or it is long ago, it sends one.
-func (s *Server) keepCredential(w http.ResponseWriter, cred *credential, sess *schema.Session, moved bool) {
+func (s *Server) refreshCredential(w http.ResponseWriter, cred *credential, sess *schema.Session, moved bool) {
 	switch {
 	case sess.ID != cred.ID:
 	case cred.bearer:
 		if cred.Retired {
 			w.Header()[headerSessionToken] = []string{s.keys.Load().sessions.Sign(sess.ID)}
 		}
-	case moved, cred.Retired, !s.sent.lasts(s.sent.own(sess.ID), sess.ExpiresAt):
+	case moved, cred.Retired, !s.sent.covers(s.sent.own(sess.ID), sess.ExpiresAt):
 		s.setCookie(w, s.Now(), sess)
 	}
 }
 
-// verifiedCookie is keepCredential for an answer to a gateway, which may or may
+// verifiedCookie is refreshCredential for an answer to a gateway, which may or may
 // not pass it on: the values of Set-Cookie, or nil. So what is sent here does not count
 // for the caller's own routes.
 func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Session, moved bool) []string {
@@ -58,7 +58,7 @@ func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Se
 		return nil
 	}
 	own := s.sent.own(sess.ID)
-	if !moved && !cred.Retired && (s.sent.lasts(own, sess.ExpiresAt) || s.sent.lasts(own.verified(), sess.ExpiresAt)) {
+	if !moved && !cred.Retired && (s.sent.covers(own, sess.ExpiresAt) || s.sent.covers(own.verified(), sess.ExpiresAt)) {
 		return nil
 	}
 	s.sent.put(own.verified(), sess.ExpiresAt)
@@ -70,23 +70,23 @@ func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Se
 // encodeURIComponent does it, which is what cookie-parser expects.
 func (s *Server) sessionCookie(now time.Time, sess *schema.Session) string {
 	var room [512]byte
-	b := append(room[:0], s.cookieForm.beforeToken...)
+	b := append(room[:0], s.cookieTemplate.beforeToken...)
 	b = s.keys.Load().sessions.AppendEscaped(b, sess.ID)
 	// Whole seconds, rounded up: a Max-Age of 0 would delete the cookie, and a
 	// cookie that outlives its session by a moment opens nothing.
 	life := max(time.Second, (sess.ExpiresAt.Sub(now) + time.Second - 1).Truncate(time.Second))
 	// Browsers go by Max-Age. Java's CookieManager takes a cookie that has no
 	// Expires for one of RFC 2965.
-	b = append(b, s.cookieForm.beforeExpires...)
+	b = append(b, s.cookieTemplate.beforeExpires...)
 	b = now.Add(life+time.Second-1).UTC().AppendFormat(b, http.TimeFormat)
-	b = append(b, s.cookieForm.beforeMaxAge...)
+	b = append(b, s.cookieTemplate.beforeMaxAge...)
 	b = strconv.AppendInt(b, int64(life/time.Second), 10)
-	return string(append(b, s.cookieForm.afterMaxAge...))
+	return string(append(b, s.cookieTemplate.afterMaxAge...))
 }
 
-// cookieForm is the session cookie without what differs from one session to
+// cookieTemplate is the session cookie without what differs from one session to
 // the next: net/http writes it once.
-type cookieForm struct {
+type cookieTemplate struct {
 	beforeToken, beforeExpires, beforeMaxAge, afterMaxAge string
 	// expiries end the cookies of all kinds that the settings have or may have
 	// had: for the host alone and for the domain, Partitioned and not.
@@ -94,7 +94,7 @@ type cookieForm struct {
 	expiries, otherExpiries []string
 }
 
-func (s *Server) newCookieForm() (f cookieForm) {
+func (s *Server) newCookieTemplate() (f cookieTemplate) {
 	const token, maxAge = "token", "123456789"
 	expires := time.Unix(1e9, 0).UTC()
 	c := s.newCookie(token)
@@ -109,7 +109,7 @@ func (s *Server) newCookieForm() (f cookieForm) {
 }
 
 // addExpiries fills in the cookies that end others.
-func (s *Server) addExpiries(f *cookieForm) {
+func (s *Server) addExpiries(f *cookieTemplate) {
 	for _, partitioned := range []bool{false, true} {
 		for _, domain := range []string{"", s.Cookie.Domain} {
 			c := s.newCookie("")
@@ -133,7 +133,7 @@ func (s *Server) addExpiries(f *cookieForm) {
 
 // clearCookies makes a browser forget the token, whatever kind of cookie it has
 // it in.
-func (s *Server) clearCookies(w http.ResponseWriter) { addCookies(w, s.cookieForm.expiries) }
+func (s *Server) clearCookies(w http.ResponseWriter) { addCookies(w, s.cookieTemplate.expiries) }
 
 func addCookies(w http.ResponseWriter, lines []string) {
 	for _, line := range lines {

@@ -7,13 +7,11 @@ import (
 	"time"
 )
 
-// sentCookies remembers, for the sessions whose cookies were sent last, until
-// when these live. So a request can tell without a word from the browser that
-// its cookie will end before the session: because a service or another tab has
-// moved the deadline, or because another instance has. What is not remembered
-// costs a Set-Cookie, never a session, so there need not be room for all: a
-// session that is read less often than its deadline moves gets one anyway.
-type sentCookies struct {
+// cookieLifetimes caches the expiry of the cookies that were sent last. Browsers do not
+// report it, and a cookie may expire before its session, because a service, another tab
+// or another instance has moved the deadline. A cache miss costs a Set-Cookie and
+// nothing else, so the cache need not hold all sessions.
+type cookieLifetimes struct {
 	seed maphash.Seed
 	sets [sentSets][sentWays]sentCookie
 }
@@ -33,17 +31,17 @@ type sentCookie struct {
 // sentKey is the hash of a session's id.
 type sentKey uint64
 
-func newSentCookies() *sentCookies { return &sentCookies{seed: maphash.MakeSeed()} }
+func newCookieLifetimes() *cookieLifetimes { return &cookieLifetimes{seed: maphash.MakeSeed()} }
 
 // own is the key of what the caller's own routes have sent.
-func (c *sentCookies) own(id string) sentKey { return sentKey(maphash.String(c.seed, id)) }
+func (c *cookieLifetimes) own(id string) sentKey { return sentKey(maphash.String(c.seed, id)) }
 
 // verified is the key of what was sent to a gateway.
 func (k sentKey) verified() sentKey { return k ^ 0x9e3779b97f4a7c15 }
 
-// lasts reports whether the cookie that was sent last lives until then. It does
+// covers reports whether the cookie that was sent last lives until then. It does
 // not where none is remembered.
-func (c *sentCookies) lasts(key sentKey, until time.Time) bool {
+func (c *cookieLifetimes) covers(key sentKey, until time.Time) bool {
 	set := &c.sets[key%sentSets]
 	for i := range set {
 		sent := set[i].until.Load()
@@ -55,7 +53,7 @@ func (c *sentCookies) lasts(key sentKey, until time.Time) bool {
 }
 
 // put remembers a cookie that is being sent.
-func (c *sentCookies) put(key sentKey, until time.Time) {
+func (c *cookieLifetimes) put(key sentKey, until time.Time) {
 	set := &c.sets[key%sentSets]
 	place := &set[rand.Uint32()%sentWays] //nolint:gosec // spreads them, guards nothing
 	for i := range set {

@@ -10,25 +10,25 @@ import (
 )
 
 func TestSentCookies(t *testing.T) {
-	c := newSentCookies()
+	c := newCookieLifetimes()
 	at := time.UnixMilli(1_800_000_000_123)
 	key := c.own("one")
-	assert.False(t, c.lasts(key, at), "nothing is known of it")
+	assert.False(t, c.covers(key, at), "nothing is known of it")
 	c.put(key, at)
-	assert.True(t, c.lasts(key, at))
-	assert.True(t, c.lasts(key, at.Add(-time.Hour)))
-	assert.False(t, c.lasts(key, at.Add(time.Millisecond)))
-	assert.False(t, c.lasts(key.verified(), at), "what a gateway was sent is another matter")
-	assert.False(t, c.lasts(c.own("two"), at))
+	assert.True(t, c.covers(key, at))
+	assert.True(t, c.covers(key, at.Add(-time.Hour)))
+	assert.False(t, c.covers(key, at.Add(time.Millisecond)))
+	assert.False(t, c.covers(key.verified(), at), "what a gateway was sent is another matter")
+	assert.False(t, c.covers(c.own("two"), at))
 	c.put(key, at.Add(-time.Hour))
-	assert.False(t, c.lasts(key, at), "what was sent last counts, though it ends earlier")
+	assert.False(t, c.covers(key, at), "what was sent last counts, though it ends earlier")
 	assert.Zero(t, testing.AllocsPerRun(10, func() { c.put(c.own("one"), at) }))
 }
 
 // Whatever many writers leave behind, what is known of a session is what one of
 // them has sent for it.
 func TestSentCookies_many(t *testing.T) {
-	c := newSentCookies()
+	c := newCookieLifetimes()
 	at := time.UnixMilli(1_800_000_000_000)
 	var all sync.WaitGroup
 	for range 4 {
@@ -37,7 +37,7 @@ func TestSentCookies_many(t *testing.T) {
 				key := c.own(strconv.Itoa(i))
 				until := at.Add(time.Duration(i) * time.Second)
 				c.put(key, until)
-				if c.lasts(key, until.Add(time.Second)) {
+				if c.covers(key, until.Add(time.Second)) {
 					t.Error("another's")
 					return
 				}
@@ -47,7 +47,7 @@ func TestSentCookies_many(t *testing.T) {
 	all.Wait()
 	known := 0
 	for i := range 200_000 {
-		if c.lasts(c.own(strconv.Itoa(i)), at.Add(time.Duration(i)*time.Second)) {
+		if c.covers(c.own(strconv.Itoa(i)), at.Add(time.Duration(i)*time.Second)) {
 			known++
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// sharing is CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) with
+// corsPolicy is CORS (https://fetch.spec.whatwg.org/#http-cors-protocol) with
 // credentials, for exact origins. It says why it refuses a preflight, which
 // handlers of CORS usually keep to themselves.
-type sharing struct {
+type corsPolicy struct {
 	s       *Server
 	origins map[string]bool
 	headers map[string]bool // that requests may have, in lower case
@@ -48,8 +48,8 @@ var (
 	preflightAge  = []string{"600"} // seconds; browsers cap it, some at this
 )
 
-func (s *Server) newSharing() (*sharing, error) {
-	c := &sharing{s: s, origins: map[string]bool{}, headers: map[string]bool{}}
+func (s *Server) newCORSPolicy() (*corsPolicy, error) {
+	c := &corsPolicy{s: s, origins: map[string]bool{}, headers: map[string]bool{}}
 	for _, origin := range s.AllowedOrigins {
 		c.origins[origin] = true
 	}
@@ -71,7 +71,7 @@ func IsHeaderName(text string) bool {
 	})
 }
 
-func (c *sharing) middleware(next http.Handler) http.Handler {
+func (c *corsPolicy) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin := first(r.Header["Origin"])
 		if origin != "" && isPreflight(r) {
@@ -90,14 +90,14 @@ func (c *sharing) middleware(next http.Handler) http.Handler {
 			c.admit(h, r)
 			h["Access-Control-Expose-Headers"] = exposed
 		case isOtherOrigin(r, origin):
-			c.s.noteStranger(w, r, origin)
+			c.s.logUnlistedOrigin(w, r, origin)
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
 // admit lets pages of the request's origin have the answer.
-func (c *sharing) admit(h http.Header, r *http.Request) {
+func (c *corsPolicy) admit(h http.Header, r *http.Request) {
 	h["Access-Control-Allow-Origin"] = r.Header["Origin"][:1:1]
 	h["Access-Control-Allow-Credentials"] = yes
 }
@@ -106,22 +106,21 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// preflight answers whether a page may send the request that its browser
-// describes. Whether the path has the method, that request itself is told: a
-// page cannot read what comes of a preflight.
-func (c *sharing) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
+// preflight answers a CORS preflight request. Whether the path has the method is left
+// to the request itself, since a page cannot read the answer to a preflight.
+func (c *corsPolicy) preflight(w http.ResponseWriter, r *http.Request, origin string) error {
 	h := w.Header()
 	h["Vary"] = varyPreflight
 	if !c.origins[origin] {
 		if len(c.s.allowedMethods(r.URL.EscapedPath())) == 0 {
 			return errNoRoute
 		}
-		c.s.noteStranger(w, r, origin)
+		c.s.logUnlistedOrigin(w, r, origin)
 		return errForbiddenPreflight
 	}
 	c.admit(h, r)
 	if refusal := c.refuse(r); refusal != nil {
-		c.s.noteRefusal(w, r, origin, refusal)
+		c.s.logRefusedOrigin(w, r, origin, refusal)
 		return refusal
 	}
 	h["Access-Control-Allow-Methods"] = r.Header["Access-Control-Request-Method"][:1:1]
@@ -134,7 +133,7 @@ func (c *sharing) preflight(w http.ResponseWriter, r *http.Request, origin strin
 }
 
 // refuse returns why a page of a listed origin may not send what it wants to.
-func (c *sharing) refuse(r *http.Request) *problem {
+func (c *corsPolicy) refuse(r *http.Request) *problem {
 	method := r.Header["Access-Control-Request-Method"][0]
 	if !slices.Contains(sessionMethods, method) {
 		return &problem{codePreflightRefused, "Pages of other origins may send " + enumerate(sessionMethods) +

@@ -7,10 +7,10 @@ import (
 	"session-api/internal/schema"
 )
 
-// withCPU runs work on so many bytes: parsing a large body, changing a large
-// document. It leaves a processor to small work, which it always admits, unless there
-// is but one. What stores do with a change of many references to files has slots of
-// its own, see store.Sessions. Returns errOverloaded if no slot came free in time.
+// withCPU runs work that parses or changes the given number of bytes. It always admits
+// small work, and leaves a processor to it unless there is only one. Changes with many
+// file references have slots of their own in the stores: see store.Sessions. It returns
+// errOverloaded if no slot became free in time.
 func (s *Server) withCPU(ctx context.Context, bytes int, work func() error) error {
 	if bytes <= smallBody {
 		return work()

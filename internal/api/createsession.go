@@ -6,6 +6,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // createSession stores a new session, and ends all that the request came with
@@ -20,7 +21,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	cred, err := s.creator(w, r, none.present)
+	cred, err := s.creatorCredential(w, r, none.present)
 	if err != nil {
 		return err
 	}
@@ -29,19 +30,19 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if none.present && cred.ID != "" {
-		sess, moved, err := s.fetch(r, key(cred.ID), s.TouchOnAccess && !isPrefetch(r))
+		sess, moved, err := s.fetch(r, defaultKey(cred.ID), s.TouchOnAccess && !isPrefetch(r))
 		switch {
 		case err == nil && none.matchWeak(sess.ETag()):
-			noteSession(r, sess.ID)
-			s.keepCredential(w, &cred, &sess, moved)
+			setLogSession(r, sess.ID)
+			s.refreshCredential(w, &cred, &sess, moved)
 			writeSession(w, http.StatusOK, &sess)
 			return nil
-		case err != nil && !errors.Is(err, store.ErrNotFound):
+		case err != nil && !errors.Is(err, backend.ErrNotFound):
 			return err
 		}
 	}
 	if bearer {
-		if err := s.allowToken(r, &cred); err != nil {
+		if err := s.allowBearerTransport(r, &cred); err != nil {
 			return err
 		}
 	}
@@ -50,7 +51,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	var room [maxOpeners]string
 	old := cred.ids(room[:0])
-	sess, err := s.createInPlace(w, r, &cred, old, in)
+	sess, err := s.replaceOwn(w, r, &cred, old, in)
 	if err != nil {
 		return err
 	}
@@ -61,15 +62,15 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	noteSession(r, sess.ID)
+	setLogSession(r, sess.ID)
 	w.Header()["Location"] = ownLocation
-	s.issue(w, &cred, http.StatusCreated, &sess, bearer)
+	s.answerWithToken(w, &cred, http.StatusCreated, &sess, bearer)
 	return nil
 }
 
-// creator reads the credential of a request that creates a session: whatever
+// creatorCredential reads the credential of a request that creates a session: whatever
 // the cookies open must not stand in its way, unless it asks what that is.
-func (s *Server) creator(w http.ResponseWriter, r *http.Request, asks bool) (credential, error) {
+func (s *Server) creatorCredential(w http.ResponseWriter, r *http.Request, asks bool) (credential, error) {
 	if asks {
 		return s.credential(w, r)
 	}
@@ -81,18 +82,18 @@ func (s *Server) creator(w http.ResponseWriter, r *http.Request, asks bool) (cre
 func (s *Server) credentials(r *http.Request) (credential, error) {
 	cred, err := s.readCredential(r)
 	if err == nil && cred.bearer {
-		err = s.settle(r.Context(), &cred)
+		err = s.resolveCredential(r.Context(), &cred)
 	}
 	return cred, err
 }
 
-// createInPlace stores a session that takes the place of those of the ids.
-func (s *Server) createInPlace(w http.ResponseWriter, r *http.Request, cred *credential, old []string, in schema.Change) (schema.Session, error) {
+// replaceOwn stores a session that takes the place of those of the ids.
+func (s *Server) replaceOwn(w http.ResponseWriter, r *http.Request, cred *credential, old []string, in schema.Change) (schema.Session, error) {
 	var first string
 	if len(old) > 0 {
 		first, old = old[0], old[1:]
 	}
-	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), key(first), cred.bounded(in), s.limitGrowth(w, r, cred, allowUser(cred)), old...)
+	return s.sessionsOf(cred).CreateInPlace(r.Context(), s.Now(), defaultKey(first), cred.bounded(in), s.limitCreatedBytes(w, r, cred, allowUser(cred)), old...)
 }
 
 // sessionsOf returns the sessions as the caller may change them: services may take
@@ -104,8 +105,8 @@ func (s *Server) sessionsOf(cred *credential) *store.Sessions {
 	return s.Sessions
 }
 
-// createSessionFor stores a new session for somebody, and answers it with what
-// opens it.
+// createSessionFor creates a session on behalf of a user, and answers with its token
+// and cookie.
 func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
@@ -123,9 +124,9 @@ func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	noteSession(r, sess.ID)
+	setLogSession(r, sess.ID)
 	w.Header().Set("Location", location(&sess))
-	return writeIssued(w, http.StatusCreated, &sess, s.issued(&sess))
+	return writeIssued(w, http.StatusCreated, &sess, s.newIssuedToken(&sess))
 }
 
 // location is where a service reads the session.

@@ -7,39 +7,40 @@ import (
 	"slices"
 	"strings"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/token"
 )
 
-// credential is what a request proves about its caller.
+// credential is the caller's credential, as a request proves it.
 type credential struct {
 	// Opened names the session of a valid token; its ID is empty where no token
 	// came, or none that verifies. Whether that session lives, only the store
 	// knows.
 	token.Opened
-	// more are the other ids that cookies of the name have valid tokens of.
-	// Nearly no request has any.
+	// more are the sessions of further session cookies with valid tokens. Hardly any
+	// request has them.
 	more []token.Opened
-	// cookies is how many cookies of the name came, of any value.
+	// cookies is the number of session cookies, valid or not.
 	cookies int
-	// bearer: the caller uses the Authorization header, not cookies.
+	// bearer reports that the caller uses the Authorization header, not cookies.
 	bearer bool
-	// inCookieToo: a cookie opens the session of the bearer token as well.
+	// inCookieToo reports that a cookie opens the session of the bearer token as well.
 	inCookieToo bool
-	// service: the caller has a service token.
+	// service reports that the caller has a service token.
 	service bool
-	// open: there are no service tokens, so everybody may what a service may.
+	// open reports that there are no service tokens, so that every caller has the rights
+	// of a service.
 	open bool
 }
 
-// maxOpeners is how many sessions the cookies of one request can name: each
-// costs a question to the store. The rest are not looked at.
+// maxOpeners bounds the sessions that the cookies of one request can name, since each
+// costs a lookup in the store. Further cookies are ignored.
 const maxOpeners = 8
 
-// mayWriteUser reports whether the caller may say who a session belongs to.
+// mayWriteUser reports whether the caller may set the user of a session.
 func (c *credential) mayWriteUser() bool { return c.service || c.open }
 
-// missing is why a request without the session of an own route is refused.
+// missing returns the error for a request without a session.
 func (c *credential) missing() error {
 	if c.bearer || c.cookies > 0 {
 		return errUnauthorized
@@ -47,7 +48,7 @@ func (c *credential) missing() error {
 	return errNoCredential
 }
 
-// ids are those of all sessions that the request's tokens name.
+// ids appends the ids of all sessions that the request's tokens name.
 func (c *credential) ids(room []string) []string {
 	if c.ID == "" {
 		return nil
@@ -69,7 +70,7 @@ func (c *credential) ids(room []string) []string {
 func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential, error) {
 	c, err := s.readCredential(r)
 	if err == nil {
-		err = s.settle(r.Context(), &c)
+		err = s.resolveCredential(r.Context(), &c)
 	}
 	if errors.Is(err, errTwinCookies) {
 		s.clearCookies(w)
@@ -100,7 +101,7 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 		if number == 0 {
 			return c, errUnauthorized
 		}
-		noteCaller(r, number)
+		setLogCaller(r, number)
 		c.service, hasBearer = true, false
 	}
 	if hasBearer {
@@ -113,7 +114,7 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 
 // readCookies adds what the cookies of the name open.
 func (s *Server) readCookies(r *http.Request, k *keys, c *credential) {
-	if value, ok := plainCookie(r.Header, s.Cookie.Name); ok {
+	if value, ok := fastCookie(r.Header, s.Cookie.Name); ok {
 		c.cookies = 1
 		s.addCookie(r, k, c, value)
 		return
@@ -143,18 +144,18 @@ func (s *Server) addCookie(r *http.Request, k *keys, c *credential, value string
 	}
 }
 
-// settle asks the store which of several tokens counts.
-func (s *Server) settle(ctx context.Context, c *credential) error {
+// resolveCredential asks the store which of several tokens counts.
+func (s *Server) resolveCredential(ctx context.Context, c *credential) error {
 	switch {
 	case len(c.more) == 0:
 		return nil
 	case c.bearer:
-		return s.settleBearer(ctx, c)
+		return s.resolveBearer(ctx, c)
 	}
 	var found token.Opened
 	var live string // the id of what found leads to
 	for _, o := range append([]token.Opened{c.Opened}, c.more...) {
-		id, err := s.leadsTo(ctx, o.ID)
+		id, err := s.resolveID(ctx, o.ID)
 		switch {
 		case err != nil:
 			return err
@@ -172,11 +173,11 @@ func (s *Server) settle(ctx context.Context, c *credential) error {
 	return nil
 }
 
-// settleBearer holds cookies against the bearer token that they came with.
+// resolveBearer holds cookies against the bearer token that they came with.
 // Both may be sent, as some generated clients do, if they agree.
-func (s *Server) settleBearer(ctx context.Context, c *credential) error {
+func (s *Server) resolveBearer(ctx context.Context, c *credential) error {
 	for _, o := range c.more {
-		id, err := s.leadsTo(ctx, o.ID)
+		id, err := s.resolveID(ctx, o.ID)
 		if err != nil {
 			return err
 		}
@@ -185,7 +186,7 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 		}
 		own := ""
 		if c.ID != "" {
-			if own, err = s.leadsTo(ctx, c.ID); err != nil {
+			if own, err = s.resolveID(ctx, c.ID); err != nil {
 				return err
 			}
 		}
@@ -198,10 +199,10 @@ func (s *Server) settleBearer(ctx context.Context, c *credential) error {
 	return nil
 }
 
-// leadsTo returns the id of the live session that an id opens, empty for none.
-func (s *Server) leadsTo(ctx context.Context, id string) (string, error) {
-	sess, err := s.Sessions.Peek(ctx, s.Now(), key(id))
-	if errors.Is(err, store.ErrNotFound) {
+// resolveID returns the id of the live session that an id opens, empty for none.
+func (s *Server) resolveID(ctx context.Context, id string) (string, error) {
+	sess, err := s.Sessions.Peek(ctx, s.Now(), defaultKey(id))
+	if errors.Is(err, backend.ErrNotFound) {
 		return "", nil
 	}
 	return sess.ID, err
@@ -245,6 +246,6 @@ func (s *Server) requireService(r *http.Request) error {
 	if number == 0 {
 		return errNoService
 	}
-	noteCaller(r, number)
+	setLogCaller(r, number)
 	return nil
 }

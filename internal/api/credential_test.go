@@ -18,6 +18,7 @@ import (
 	"session-api/internal/api"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -43,11 +44,11 @@ func TestTokenIsCookieSignatures(t *testing.T) {
 
 // countingStore counts what it is asked, to show what never reaches a store.
 type countingStore struct {
-	store.Store
+	backend.Store
 	reads int
 }
 
-func (c *countingStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (c *countingStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	c.reads++
 	return c.Store.Get(ctx, now, key)
 }

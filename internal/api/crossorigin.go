@@ -22,7 +22,7 @@ func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 			return nil, nil, fmt.Errorf("api: allowed origins: %w", err)
 		}
 	}
-	sharing, err := s.newSharing()
+	sharing, err := s.newCORSPolicy()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -34,7 +34,7 @@ func (s *Server) crossOrigin() (share, protect middlewareFunc, err error) {
 // without CORS having allowed it. What browsers add by themselves, such as the
 // credentials of Basic and Negotiate, is no such sign.
 func (s *Server) protect(protection *http.CrossOriginProtection) middlewareFunc {
-	return guard(s, func(r *http.Request) error {
+	return middlewareOf(s, func(r *http.Request) error {
 		if isSafe(r.Method) || claimsBearer(r) {
 			return nil
 		}
@@ -80,21 +80,21 @@ func isFromPage(r *http.Request) bool {
 // maxShownOrigin is how much of an origin is logged, in bytes.
 const maxShownOrigin = 200
 
-// noteStranger logs that a page of an origin that is not listed used the
+// logUnlistedOrigin logs that a page of an origin that is not listed used the
 // service: what its browser says of that does not name the setting.
-func (s *Server) noteStranger(w http.ResponseWriter, r *http.Request, origin string) {
+func (s *Server) logUnlistedOrigin(w http.ResponseWriter, r *http.Request, origin string) {
 	if len(origin) > maxShownOrigin {
 		origin = origin[:maxShownOrigin] + "…"
 	}
-	if s.hints.due(origin, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read answers nor change a session",
+	if s.hints.allow(origin, s.Now()) {
+		s.Logger.WarnContext(r.Context(), "request of a page whose origin is not in ALLOWED_ORIGINS: it can neither read responses nor change a session",
 			"origin", token.Redact(origin), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 
-// noteRefusal logs why the preflight of a listed origin was refused.
-func (s *Server) noteRefusal(w http.ResponseWriter, r *http.Request, origin string, refusal *problem) {
-	if s.hints.due(origin+"\x00"+refusal.detail, s.Now()) {
+// logRefusedOrigin logs why the preflight of a listed origin was refused.
+func (s *Server) logRefusedOrigin(w http.ResponseWriter, r *http.Request, origin string, refusal *problem) {
+	if s.hints.allow(origin+"\x00"+refusal.detail, s.Now()) {
 		s.Logger.WarnContext(r.Context(), "preflight refused", "origin", origin, "reason", token.Redact(refusal.detail),
 			"requestId", w.Header().Get(headerRequestID))
 	}

@@ -13,21 +13,21 @@ import (
 // server sets no limit.
 const defaultDeadline = 30 * time.Second
 
-// deadlines is a watchdog for requests and answers that may take long as long as
-// they make progress. The server's own timeouts are for requests that are handled
-// at once: here each read and each write gets as long as they give to the whole.
+// deadlines are the deadlines of requests and answers that may take long if they make
+// progress. Each read and each write gets the time that the server's timeouts give to
+// a whole request or answer.
 type deadlines struct {
 	w           http.ResponseWriter
 	controller  *http.ResponseController
 	read, write time.Duration
-	// strict: a deadline that passes ends the request, whether or not anybody
-	// reads or writes then. So it is in HTTP/2.
+	// strict reports that a deadline ends the request even if nothing is read or written
+	// at the time, as in HTTP/2.
 	strict bool
 }
 
 func newDeadlines(w http.ResponseWriter, r *http.Request) *deadlines {
 	d := &deadlines{
-		w: w, controller: http.NewResponseController(w), read: defaultDeadline, write: defaultDeadline, strict: manyAtOnce(r),
+		w: w, controller: http.NewResponseController(w), read: defaultDeadline, write: defaultDeadline, strict: isMultiplexed(r),
 	}
 	d.afterRead()
 	d.afterWrite()

@@ -29,12 +29,12 @@ func (s *Server) readChange(w http.ResponseWriter, r *http.Request, types []stri
 	if err != nil {
 		return nil, err
 	}
-	return s.decodeAdmitted(r, body, ofStored(decode))
+	return s.decodeAdmitted(r, body, tolerateStored(decode))
 }
 
-// ofStored is decode for a change of a session that is stored, perhaps under
+// tolerateStored is decode for a change of a session that is stored, perhaps under
 // rules that were less strict.
-func ofStored(decode decoder) decoder {
+func tolerateStored(decode decoder) decoder {
 	return func(body []byte) (schema.Change, error) {
 		change, err := decode(body)
 		if standing, ok := schema.IfStored(err); ok {

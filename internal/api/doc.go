@@ -2,17 +2,17 @@
 // and the one place where errors become problems.
 //
 // The route table is in routes.go, and endpoint.go calls its handlers. Those of one
-// session are in session.go, for the caller's own and for one by id: subject.go finds
+// session are in session.go, for the caller's own and for one by id: findsession.go finds
 // it. createsession.go, putbyid.go, regenerate.go and endsession.go hold what differs
 // between the two; listsessions.go, events.go, transfer.go, cleanup.go, stats.go,
 // health.go, root.go, docs.go and metrics.go the other routes. verify.go answers
 // gateways, outside the router, by the rules of rolerule.go.
 //
-// A request: begin.go, requeststate.go, credential.go (over package token),
+// A request: commonheaders.go, requeststate.go, credential.go (over package token),
 // cookieheader.go, body.go, decode.go, query.go, conditional.go, clientaddr.go.
 // Who may ask: crossorigin.go, cors.go, hosts.go, ratelimit.go.
 // How much at once: admission.go for memory, cpuslots.go for processors,
-// streamlimit.go, and deadlines.go and linger.go for slow clients.
-// A response: responsewriter.go, respond.go, problem.go, cookie.go, issuetoken.go.
+// streamlimiter.go, and deadlines.go and linger.go for slow clients.
+// A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.
 // Afterwards: accesslog.go, metrics.go, loglimiter.go.
 package api

@@ -82,7 +82,7 @@ func unpack(data []byte) ([]byte, error) {
 
 // getDocs answers the page that shows the contract.
 func (s *Server) getDocs(w http.ResponseWriter, r *http.Request) error {
-	guardPage(w.Header(), docsPolicy)
+	setPageHeaders(w.Header(), docsPolicy)
 	return writeDocsFile(w, r, "index.html")
 }
 

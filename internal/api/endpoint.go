@@ -7,15 +7,15 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// Endpoint answers a method of a path.
+// Endpoint is the handler of one method of a path.
 type Endpoint struct {
 	s      *Server
 	serve  handler
 	query  []string
-	strict bool // refuses query parameters that it does not know
+	strict bool // refuses unknown query parameters
 }
 
-// QueryParameters are the names of those that the endpoint knows.
+// QueryParameters returns the names of the endpoint's query parameters.
 func (e *Endpoint) QueryParameters() []string { return e.query }
 
 // ServeHTTP implements http.Handler.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // deleteSession ends every session that the request opens, and all cookies. That
@@ -26,7 +26,7 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		if err := s.signOut(r, cred.ids(room[:0]), cond); err != nil {
 			return err
 		}
-		noteSession(r, cred.ID)
+		setLogSession(r, cred.ID)
 	}
 	s.clearCookies(w)
 	w.WriteHeader(http.StatusNoContent)
@@ -40,12 +40,12 @@ func (s *Server) signOut(r *http.Request, ids []string, cond func(schema.Session
 		var refused error
 		held := false
 		for _, id := range ids {
-			switch err := s.end(r, key(id), cond); {
+			switch err := s.end(r, defaultKey(id), cond); {
 			case err == nil:
 				held = true
 			case errors.Is(err, errPreconditionFailed):
 				refused = err
-			case !errors.Is(err, store.ErrNotFound):
+			case !errors.Is(err, backend.ErrNotFound):
 				return err
 			}
 		}
@@ -66,10 +66,10 @@ func (s *Server) deleteSessionByID(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if err := s.end(r, key, cond); err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := s.end(r, key, cond); err != nil && !errors.Is(err, backend.ErrNotFound) {
 		return err
 	}
-	noteSession(r, key.ID)
+	setLogSession(r, key.ID)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -77,7 +77,7 @@ func (s *Server) deleteSessionByID(w http.ResponseWriter, r *http.Request) error
 // endAll ends the sessions of the ids, as far as there are any.
 func (s *Server) endAll(r *http.Request, ids []string) error {
 	for _, id := range ids {
-		if err := s.end(r, key(id), nil); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := s.end(r, defaultKey(id), nil); err != nil && !errors.Is(err, backend.ErrNotFound) {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (s *Server) endAll(r *http.Request, ids []string) error {
 }
 
 // end ends a session even if its caller does not wait for it.
-func (s *Server) end(r *http.Request, key store.Key, cond func(schema.Session) error) error {
+func (s *Server) end(r *http.Request, key backend.Key, cond func(schema.Session) error) error {
 	ctx, cancel := revocation(r)
 	defer cancel()
 	return s.Sessions.End(ctx, s.Now(), key, cond)
@@ -116,7 +116,7 @@ func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
 
 // clearFilter reads which sessions are to be ended. What contradicts itself is
 // refused rather than guessed.
-func clearFilter(r *http.Request) (f store.Filter, err error) {
+func clearFilter(r *http.Request) (f backend.Filter, err error) {
 	q, err := query(r)
 	if err != nil {
 		return f, err
@@ -127,10 +127,10 @@ func clearFilter(r *http.Request) (f store.Filter, err error) {
 	if f.UserID, err = userID(q); err != nil {
 		return f, err
 	}
-	if f.Except, err = one(q, "except", ""); err != nil {
+	if f.Except, err = singleValue(q, "except", ""); err != nil {
 		return f, err
 	}
-	all, err := flag(r, "all", false)
+	all, err := boolParameter(r, "all", false)
 	switch {
 	case err != nil:
 		return f, err
@@ -152,9 +152,9 @@ func (s *Server) successor(ctx context.Context, space, id string) (string, error
 	if id == "" {
 		return "", nil
 	}
-	sess, err := s.Sessions.Peek(ctx, s.Now(), store.Key{Namespace: space, ID: id})
+	sess, err := s.Sessions.Peek(ctx, s.Now(), backend.Key{Namespace: space, ID: id})
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return id, nil
 	case err != nil:
 		return "", err

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 
 var contentTypeEvents = []string{"text/event-stream"}
 
-var errManyStreams = &problem{codeTooManyStreams, "This instance has as many event streams open as it may have. Try again later."}
+var errManyStreams = &problem{codeTooManyStreams, "This instance has reached the maximum number of event streams. Try again later."}
 
 // streamEvents sends what happens to sessions until one side ends it, in the
 // format of https://html.spec.whatwg.org/multipage/server-sent-events.html. HEAD
@@ -48,10 +48,10 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if !s.streams.enter() {
+	if !s.streams.acquire() {
 		return errManyStreams
 	}
-	defer s.streams.leave()
+	defer s.streams.release()
 	to := newDeadlines(w, r)
 	defer to.beforeWrite() // net/http ends the answer
 	if err := s.reachStore(r.Context()); err != nil {
@@ -70,7 +70,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	case <-settled.C:
 	case <-s.streams.ended:
 	case <-out.finished:
-		if !errors.Is(out.err, store.ErrEventsLost) {
+		if !errors.Is(out.err, backend.ErrEventsLost) {
 			return out.err
 		}
 	}
@@ -90,10 +90,10 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 // follow puts events into out, those after the last one that the client has
 // seen, and returns why there are no more.
 func (s *Server) follow(ctx context.Context, last []string, out *eventStream) error {
-	yield := func(ev store.Event) error { return out.put(ctx, &ev) }
+	yield := func(ev backend.Event) error { return out.put(ctx, &ev) }
 	if id, ok := lastEventID(last); ok {
 		err := s.Sessions.Follow(ctx, id, yield)
-		if !errors.Is(err, store.ErrEventsLost) || out.begun() {
+		if !errors.Is(err, backend.ErrEventsLost) || out.begun() {
 			return err
 		}
 		out.reset()
@@ -146,8 +146,8 @@ func (s *Server) sendEvents(ctx context.Context, to *deadlines, out *eventStream
 // eventFilter says which events a client wants.
 type eventFilter struct {
 	namespace string
-	userID    string            // empty for everybody's
-	types     []store.EventType // empty for all
+	userID    string              // empty for everybody's
+	types     []backend.EventType // empty for all
 }
 
 func newEventFilter(q url.Values) (f eventFilter, err error) {
@@ -158,8 +158,8 @@ func newEventFilter(q url.Values) (f eventFilter, err error) {
 		return f, err
 	}
 	for _, name := range q["type"] {
-		kind := store.EventType(name)
-		if !slices.Contains(store.EventTypes, kind) {
+		kind := backend.EventType(name)
+		if !slices.Contains(backend.EventTypes, kind) {
 			return f, &problem{codeInvalidQuery, "type is created, updated, touched, regenerated, deleted, expired or evicted."}
 		}
 		f.types = append(f.types, kind)
@@ -167,7 +167,7 @@ func newEventFilter(q url.Values) (f eventFilter, err error) {
 	return f, nil
 }
 
-func (f *eventFilter) match(ev *store.Event) bool {
+func (f *eventFilter) match(ev *backend.Event) bool {
 	return ev.Session.Namespace == f.namespace &&
 		(f.userID == "" || ev.UserID == f.userID) &&
 		(len(f.types) == 0 || slices.Contains(f.types, ev.Type))

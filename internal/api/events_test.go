@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -103,7 +103,7 @@ func (st *stream) next() message {
 	return m
 }
 
-// of is the next block, which must be an event of that kind.
+// get is the next block, which must be an event of that kind.
 func (st *stream) of(event string) message {
 	st.t.Helper()
 	m := st.next()
@@ -410,7 +410,7 @@ func (s *service) until(what string, ask func() bool) {
 	require.Eventually(s.t, ask, enough, 5*time.Millisecond, what)
 }
 
-// streams is how many the metrics say are open.
+// streamLimiter is how many the metrics say are open.
 func (s *service) streams() string {
 	s.t.Helper()
 	body := string(s.client().do("GET", "/metrics", "").expect(http.StatusOK).body)
@@ -442,19 +442,19 @@ func TestEvents_stalledReader(t *testing.T) {
 
 // following is a store whose events a test controls.
 type following struct {
-	store.Store
+	backend.Store
 	ping   error
-	follow func(ctx context.Context, after string, yield func(store.Event) error) error
+	follow func(ctx context.Context, after string, yield func(backend.Event) error) error
 }
 
 func (f *following) Ping(context.Context) error { return f.ping }
 
-func (f *following) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+func (f *following) Follow(ctx context.Context, after string, yield func(backend.Event) error) error {
 	return f.follow(ctx, after, yield)
 }
 
 func TestEvents_storeIsAway(t *testing.T) {
-	away := fmt.Errorf("%w: no route", store.ErrUnavailable)
+	away := fmt.Errorf("%w: no route", backend.ErrUnavailable)
 	withStore := func(f *following) *service {
 		return start(t, func(set *settings) { f.Store, set.store = set.store, f })
 	}
@@ -464,15 +464,15 @@ func TestEvents_storeIsAway(t *testing.T) {
 		assert.NotEmpty(t, a.Header.Get("Retry-After"))
 	})
 	t.Run("at once", func(t *testing.T) {
-		s := withStore(&following{follow: func(context.Context, string, func(store.Event) error) error { return away }})
+		s := withStore(&following{follow: func(context.Context, string, func(backend.Event) error) error { return away }})
 		s.client().do("GET", "/api/events", "").problem(http.StatusServiceUnavailable, "store_unavailable")
 		s.client().do("GET", "/api/events", "", "Last-Event-ID", "1-1").problem(http.StatusServiceUnavailable, "store_unavailable")
 	})
 	t.Run("later", func(t *testing.T) {
 		gone := make(chan struct{})
-		s := withStore(&following{follow: func(_ context.Context, _ string, yield func(store.Event) error) error {
+		s := withStore(&following{follow: func(_ context.Context, _ string, yield func(backend.Event) error) error {
 			<-gone
-			_ = yield(store.Event{ID: "1-1", Type: store.EventDeleted, Session: store.Key{Namespace: "default", ID: "x"}})
+			_ = yield(backend.Event{ID: "1-1", Type: backend.EventDeleted, Session: backend.Key{Namespace: "default", ID: "x"}})
 			return away
 		}})
 		st := s.events("")
@@ -507,7 +507,7 @@ func TestEvents_clientLeaves(t *testing.T) {
 	var followers atomic.Int64
 	s := start(t, func(set *settings) {
 		kept := set.store
-		set.store = &following{Store: kept, follow: func(ctx context.Context, after string, yield func(store.Event) error) error {
+		set.store = &following{Store: kept, follow: func(ctx context.Context, after string, yield func(backend.Event) error) error {
 			followers.Add(1)
 			defer followers.Add(-1)
 			return kept.Follow(ctx, after, yield)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 const (
@@ -59,7 +59,7 @@ func newEventStream(filter eventFilter) *eventStream {
 }
 
 // put adds an event if it is one that the client wants. It waits for room.
-func (e *eventStream) put(ctx context.Context, ev *store.Event) error {
+func (e *eventStream) put(ctx context.Context, ev *backend.Event) error {
 	for !e.add(ev) {
 		select {
 		case <-e.taken:
@@ -70,7 +70,7 @@ func (e *eventStream) put(ctx context.Context, ev *store.Event) error {
 	return nil
 }
 
-func (e *eventStream) add(ev *store.Event) bool {
+func (e *eventStream) add(ev *backend.Event) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.pending) >= maxPendingEvents {
@@ -125,7 +125,7 @@ func (e *eventStream) begun() bool {
 func (e *eventStream) finish(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if errors.Is(err, store.ErrEventsLost) {
+	if errors.Is(err, backend.ErrEventsLost) {
 		e.pending = append(e.pending, droppedEvent...)
 	}
 	e.err = err
@@ -151,7 +151,7 @@ func notify(c chan<- struct{}) {
 }
 
 // appendEvent appends the event as a client gets it.
-func appendEvent(b []byte, ev *store.Event) []byte {
+func appendEvent(b []byte, ev *backend.Event) []byte {
 	b = append(append(b, "id: "...), ev.ID...)
 	b = append(append(b, "\nevent: "...), ev.Type...)
 	b = append(append(b, "\ndata: {\"type\":\""...), ev.Type...)

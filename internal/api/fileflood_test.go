@@ -15,19 +15,20 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/memory"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
 // stores open one of each kind. Redis comes with its server.
-var stores = map[string]func(testing.TB) (store.Store, *redistest.Server){
-	"memory": func(testing.TB) (store.Store, *redistest.Server) {
+var stores = map[string]func(testing.TB) (backend.Store, *redistest.Server){
+	"memory": func(testing.TB) (backend.Store, *redistest.Server) {
 		return memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10_000, Tombstone: 5 * time.Minute}), nil
 	},
-	"bolt": func(t testing.TB) (store.Store, *redistest.Server) {
+	"bolt": func(t testing.TB) (backend.Store, *redistest.Server) {
 		s, err := bolt.Open(time.Now(), bolt.Options{
 			Dir: t.TempDir(), Interval: 100 * time.Millisecond,
 			Memory: memory.Options{Policy: memory.LRU, MaxEntries: 10_000, Tombstone: 5 * time.Minute},
@@ -35,9 +36,9 @@ var stores = map[string]func(testing.TB) (store.Store, *redistest.Server){
 		require.NoError(t, err)
 		return s, nil
 	},
-	"redis": func(t testing.TB) (store.Store, *redistest.Server) {
+	"redis": func(t testing.TB) (backend.Store, *redistest.Server) {
 		server := redistest.Start(t)
-		s, err := redis.Open(t.Context(), redis.Options{Addresses: []string{server.Addr()}, Timeout: 5 * time.Second})
+		s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: 5 * time.Second}})
 		require.NoError(t, err)
 		return s, server
 	},
@@ -46,7 +47,7 @@ var stores = map[string]func(testing.TB) (store.Store, *redistest.Server){
 // startOn is start with production's limit of references and the clock of the
 // machine, which is that of Redis, too. A question of a gateway has time enough
 // for a machine that is busy with other tests: what fails is what is refused.
-func startOn(t *testing.T, kept store.Store) *service {
+func startOn(t *testing.T, kept backend.Store) *service {
 	t.Helper()
 	return start(t, func(set *settings) {
 		set.store, set.Now, set.rules.MaxFileRefs = kept, time.Now, 1000

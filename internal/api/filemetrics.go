@@ -7,17 +7,17 @@ import (
 )
 
 // fileCollector reads how the data file is when the metrics are asked for.
-type fileCollector struct{ file func() store.FileStats }
+type fileCollector struct{ sessions *store.Sessions }
 
 var (
 	descFileWritable = fileDesc("writable", "1 where any change can be made, 0 otherwise; /stats says why in words.")
 	descFileBytes    = fileDesc("bytes", "The size of the data file.")
-	descFileFree     = fileDesc("free_bytes", "What of the data file can be written again.")
-	descFileLive     = fileDesc("live_bytes", "About what of the data file counts: sessions, and ids that are taken for a while.")
-	descVolumeFree   = fileDesc("volume_free_bytes", "What is left of the volume of the data file.")
+	descFileFree     = fileDesc("free_bytes", "Bytes of the data file that can be reused.")
+	descFileLive     = fileDesc("live_bytes", "Approximate size of the live data in the data file: sessions and tombstones.")
+	descVolumeFree   = fileDesc("volume_free_bytes", "Free bytes on the volume of the data file.")
 	descCommitAge    = fileDesc("last_commit_age_seconds", "How long ago the data file was last written.")
 	descCommitErrors = fileDesc("commit_failures_total", "How often the data file could not be written.")
-	descCommits      = fileDesc("commit_seconds", "How long the disk took for the transactions that it has.")
+	descCommits      = fileDesc("commit_seconds", "Time that the disk took for each committed transaction.")
 )
 
 func fileDesc(name, help string) *prometheus.Desc {
@@ -35,7 +35,7 @@ func (fileCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c fileCollector) Collect(ch chan<- prometheus.Metric) {
-	st := c.file()
+	st, _ := c.sessions.File()
 	gauge := func(d *prometheus.Desc, v float64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
 	}

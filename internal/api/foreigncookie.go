@@ -8,15 +8,15 @@ import (
 	"session-api/internal/token"
 )
 
-// foreignCookies notices, for developers, cookies of the session cookie's name
-// that somebody else has signed: cookies know no ports, so that two services on
-// one host overwrite each other's.
+// foreignCookies logs, in development, session cookies that another service has signed:
+// cookies do not depend on the port, so two services on one host overwrite each other's.
 type foreignCookies struct{ next atomic.Int64 }
 
-// foreignEvery is how often there is a line of it at most.
+// foreignEvery is the least interval between two such log lines.
 const foreignEvery = time.Minute
 
-// note logs a cookie that is well-formed and did not verify, now and then.
+// note logs a cookie that is well-formed and did not verify, at most once in
+// foreignEvery.
 func (f *foreignCookies) note(s *Server, r *http.Request, value string) {
 	if !s.Development {
 		return

@@ -23,6 +23,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -85,7 +86,7 @@ type service struct {
 	clock *clock
 	log   *logBuffer
 	api   *api.Server
-	store store.Store
+	store backend.Store
 }
 
 // settings are what a test changes before the service starts.
@@ -94,7 +95,7 @@ type settings struct {
 	life  store.Lifetimes
 	limit store.UserLimit
 	rules *schema.Rules
-	store store.Store
+	store backend.Store
 	log   *logBuffer
 }
 

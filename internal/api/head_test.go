@@ -29,7 +29,7 @@ func TestHeadWhereverThereIsGet(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			c := b
 			if path == "/api/session" {
-				c = &backend{visitor}
+				c = &serviceCaller{visitor}
 			}
 			at := strings.NewReplacer("/api/sessions/{id}", foreign, "{file}", "docs.js").Replace(path)
 			head := c.do("HEAD", at, "").expect(200)

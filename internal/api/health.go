@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // getHealth answers that the process lives. It does not ask the store.
@@ -29,12 +29,12 @@ func (s *Server) getReadiness(w http.ResponseWriter, r *http.Request) error {
 }
 
 // reachStore asks the store for a sign of life. The error wraps
-// store.ErrUnavailable.
+// backend.ErrUnavailable.
 func (s *Server) reachStore(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.Sessions.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: asking the store: %w", store.ErrUnavailable, err)
+		return fmt.Errorf("%w: asking the store: %w", backend.ErrUnavailable, err)
 	}
 	return nil
 }

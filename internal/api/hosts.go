@@ -86,7 +86,7 @@ func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
 	case "/healthz", "/readyz", "/metrics":
 		return nil
 	}
-	s.noteHost(w, r)
+	s.logRefusedHost(w, r)
 	if s.hosts.always {
 		return errUnlistedHost
 	}
@@ -96,20 +96,20 @@ func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
 // maxShownHost is how much of a Host header is logged, in bytes.
 const maxShownHost = 200
 
-// noteHost logs that a host was refused: its user sees a page that does not work.
-func (s *Server) noteHost(w http.ResponseWriter, r *http.Request) {
+// logRefusedHost logs that a host was refused: its user sees a page that does not work.
+func (s *Server) logRefusedHost(w http.ResponseWriter, r *http.Request) {
 	host := r.Host
 	if len(host) > maxShownHost {
 		host = host[:maxShownHost] + "…"
 	}
-	if s.hints.due("host\x00"+host, s.Now()) {
-		s.Logger.WarnContext(r.Context(), "request for a host that the service does not go by: name it in ALLOWED_HOSTS if it is one",
+	if s.hints.allow("host\x00"+host, s.Now()) {
+		s.Logger.WarnContext(r.Context(), "request with an unknown Host: add it to ALLOWED_HOSTS if it is a name of the service",
 			"host", token.Redact(host), "method", r.Method, "requestId", w.Header().Get(headerRequestID))
 	}
 }
 
-// ownHost is the middleware of checkHost.
-func (s *Server) ownHost(next http.Handler) http.Handler {
+// requireAllowedHost is the middleware of checkHost.
+func (s *Server) requireAllowedHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := s.checkHost(w, r); err != nil {
 			s.writeProblem(w, r, err)

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// The headers that tell a gateway who it is. All are always set, so that a
-// gateway which copies them leaves none of its client's. The last says where the
-// roles are left out because they are too long: a list that is cut off would
-// pass for a whole one.
+// The identity headers for gateways. All are always set, so that a gateway which copies
+// them overwrites those of its client. The last names values that were left out because
+// they are too long: a truncated list would pass for a complete one.
 const (
 	headerSessionID  = "X-Session-Id"
 	headerUserID     = "X-User-Id"
@@ -17,10 +16,10 @@ const (
 	headerIncomplete = "X-User-Incomplete"
 )
 
-// longestRoles is how many bytes the list of roles may take. Servers and gateways
-// bound the headers that they read (nginx those of a whole answer, to 4 KiB by
-// default) and fail where there is more, so that users with so many roles could
-// not get in anywhere. The user's id and address are short by the schema.
+// longestRoles bounds the list of roles, in bytes. Servers and gateways bound the headers
+// that they read (nginx those of a whole answer, to 4 KiB by default) and fail beyond
+// that, which would lock out users with many roles. The schema bounds the user's id and
+// address.
 const longestRoles = 2048
 
 // noUser is the value of a header about the user of a session without one.

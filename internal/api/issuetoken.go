@@ -14,7 +14,7 @@ func wantsBearer(r *http.Request) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch transport, err := one(q, "transport", "cookie"); {
+	switch transport, err := singleValue(q, "transport", "cookie"); {
 	case err != nil:
 		return false, err
 	case transport == "bearer":
@@ -26,10 +26,10 @@ func wantsBearer(r *http.Request) (bool, error) {
 	}
 }
 
-// allowToken refuses to put the token into a body where the caller's session lives
+// allowBearerTransport refuses to put the token into a body where the caller's session lives
 // in a cookie, with errTransportForbidden: a script could keep what it cannot read
 // there.
-func (s *Server) allowToken(r *http.Request, cred *credential) error {
+func (s *Server) allowBearerTransport(r *http.Request, cred *credential) error {
 	if cred.bearer {
 		if cred.inCookieToo && isFromPage(r) {
 			return errTransportForbidden
@@ -38,7 +38,7 @@ func (s *Server) allowToken(r *http.Request, cred *credential) error {
 	}
 	var room [maxOpeners]string
 	for _, id := range cred.ids(room[:0]) {
-		switch live, err := s.leadsTo(r.Context(), id); {
+		switch live, err := s.resolveID(r.Context(), id); {
 		case err != nil:
 			return err
 		case live != "":
@@ -48,9 +48,9 @@ func (s *Server) allowToken(r *http.Request, cred *credential) error {
 	return nil
 }
 
-// issue answers with the document and hands its token to the caller: in the
+// answerWithToken answers with the document and hands its token to the caller: in the
 // cookie, or as the document's last member.
-func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess *schema.Session, bearer bool) {
+func (s *Server) answerWithToken(w http.ResponseWriter, cred *credential, status int, sess *schema.Session, bearer bool) {
 	if !bearer {
 		s.issueCookie(w, cred, s.Now(), sess)
 		writeSession(w, status, sess)
@@ -69,22 +69,22 @@ func (s *Server) issue(w http.ResponseWriter, cred *credential, status int, sess
 
 // issued holds the credentials of a session, in the answer to a service. It is empty
 // for sessions that the caller's own routes do not look for.
-type issued struct {
+type issuedToken struct {
 	Token     string `json:"token,omitempty"`
 	SetCookie string `json:"setCookie,omitempty"`
 }
 
 // issued returns the token of the session, and the cookie as the caller's
 // own routes would set it.
-func (s *Server) issued(sess *schema.Session) issued {
+func (s *Server) newIssuedToken(sess *schema.Session) issuedToken {
 	if sess.Namespace != schema.DefaultNamespace {
-		return issued{}
+		return issuedToken{}
 	}
-	return issued{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
+	return issuedToken{Token: s.keys.Load().sessions.Sign(sess.ID), SetCookie: s.sessionCookie(s.Now(), sess)}
 }
 
 // writeIssued answers a service with the document and with what opens it.
-func writeIssued(w http.ResponseWriter, status int, sess *schema.Session, opens issued) error {
+func writeIssued(w http.ResponseWriter, status int, sess *schema.Session, opens issuedToken) error {
 	members, err := json.Marshal(opens)
 	if err != nil {
 		return err

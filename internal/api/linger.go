@@ -56,11 +56,11 @@ func (b *requestBody) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// isLeft reports whether so much of a body may be unread that net/http does not
+// isUnread reports whether so much of a body may be unread that net/http does not
 // read it by itself, or, in HTTP/2, that the client still has some of it to send.
-func (b *requestBody) isLeft(r *http.Request) bool {
+func (b *requestBody) isUnread(r *http.Request) bool {
 	ready := int64(readByServer)
-	if manyAtOnce(r) {
+	if isMultiplexed(r) {
 		ready = sentUnasked
 	}
 	return !b.ended && !b.failed && (r.ContentLength < 0 || r.ContentLength > ready)
@@ -73,13 +73,13 @@ func (b *requestBody) isAwaited(r *http.Request) bool {
 	return !b.begun && len(expect) > 0 && strings.EqualFold(expect[0], "100-continue")
 }
 
-// dropBuffers are for what is read and dropped.
-var dropBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+// discardBuffers are for what is read and dropped.
+var discardBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 // linger sends the answer, and drops what still comes of the request's body.
 // The handler is done.
 func (s *Server) linger(w http.ResponseWriter, r *http.Request, body *requestBody) {
-	if body.ReadCloser == nil || !body.isLeft(r) || body.isAwaited(r) {
+	if body.ReadCloser == nil || !body.isUnread(r) || body.isAwaited(r) {
 		return
 	}
 	select {
@@ -92,10 +92,10 @@ func (s *Server) linger(w http.ResponseWriter, r *http.Request, body *requestBod
 	if conn.Flush() != nil {
 		return
 	}
-	buf := dropBuffers.Get().(*[16 << 10]byte) //nolint:forcetypeassert // the pool holds nothing else
-	defer dropBuffers.Put(buf)
+	buf := discardBuffers.Get().(*[16 << 10]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer discardBuffers.Put(buf)
 	longest, idle := lingerTime, lingerIdle
-	if manyAtOnce(r) {
+	if isMultiplexed(r) {
 		idle = lingerIdleMany
 	}
 	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
@@ -117,7 +117,7 @@ func (s *Server) linger(w http.ResponseWriter, r *http.Request, body *requestBod
 		}
 		left -= n
 	}
-	if !body.ended && !manyAtOnce(r) {
+	if !body.ended && !isMultiplexed(r) {
 		_ = conn.SetReadDeadline(time.Now()) // or net/http would read on
 	}
 }

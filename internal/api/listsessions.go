@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // How much a page of a list holds.
@@ -44,7 +44,7 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-func listQuery(r *http.Request) (out store.Query, err error) {
+func listQuery(r *http.Request) (out backend.Query, err error) {
 	q, err := query(r)
 	if err != nil {
 		return out, err
@@ -55,18 +55,18 @@ func listQuery(r *http.Request) (out store.Query, err error) {
 	if out.UserID, err = userID(q); err != nil {
 		return out, err
 	}
-	if out.Limit, err = number(q, "limit", defaultPage, 1, maxPage); err != nil {
+	if out.Limit, err = intParameter(q, "limit", defaultPage, 1, maxPage); err != nil {
 		return out, err
 	}
-	if out.Cursor, err = one(q, "cursor", ""); err == nil && out.Cursor == "" && q.Has("cursor") {
-		err = store.ErrBadCursor
+	if out.Cursor, err = singleValue(q, "cursor", ""); err == nil && out.Cursor == "" && q.Has("cursor") {
+		err = backend.ErrBadCursor
 	}
 	return out, err
 }
 
 // appendPage appends the documents of a page to dst, commas between them, and
 // returns the cursor of the page after it.
-func (s *Server) appendPage(ctx context.Context, dst []byte, q store.Query) (_ []byte, next string, err error) {
+func (s *Server) appendPage(ctx context.Context, dst []byte, q backend.Query) (_ []byte, next string, err error) {
 	now, left, begin := s.Now(), q.Limit, len(dst)
 	step := max(1, stepBytes/max(1, s.Rules.MaxBytes))
 	var last *schema.Session
@@ -80,7 +80,7 @@ func (s *Server) appendPage(ctx context.Context, dst []byte, q store.Query) (_ [
 			sess := &page.Sessions[i]
 			if last != nil {
 				if len(dst)-begin+len(sess.Doc) > pageBytes {
-					return dst, store.EncodeCursor(q, last.CreatedAt.UnixMilli(), last.ID), nil
+					return dst, backend.EncodeCursor(q, last.CreatedAt.UnixMilli(), last.ID), nil
 				}
 				dst = append(dst, ',')
 			}
@@ -100,7 +100,7 @@ func (s *Server) countSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var f store.Filter
+	var f backend.Filter
 	if f.Namespace, err = namespace(q); err != nil {
 		return err
 	}

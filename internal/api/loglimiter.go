@@ -13,8 +13,8 @@ const (
 	maxNotices = 16
 )
 
-// logLimiter bounds how often the log says what any request could cause, strangers'
-// among them: each line once in a while, and only so many different ones.
+// logLimiter bounds log lines that any request can cause: it limits the rate of each
+// line and the number of different lines.
 type logLimiter struct {
 	max   int
 	mu    sync.Mutex
@@ -25,8 +25,8 @@ func newLogLimiter(most int) *logLimiter {
 	return &logLimiter{max: most, given: make(map[string]time.Time)}
 }
 
-// due reports whether a line about the subject is to be logged now, and counts it.
-func (l *logLimiter) due(about string, now time.Time) bool {
+// allow reports whether a line about the subject may be logged now, and counts it.
+func (l *logLimiter) allow(about string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if isRecent(l.given[about], now) {

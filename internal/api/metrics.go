@@ -24,7 +24,7 @@ type metrics struct {
 	closed   *prometheus.CounterVec
 	page     http.Handler // shows them
 
-	known  atomic.Pointer[map[series]*figures] // never changed, but replaced
+	known  atomic.Pointer[map[metricLabels]*requestMetrics] // never changed, but replaced
 	adding sync.Mutex
 }
 
@@ -47,14 +47,14 @@ func newMetrics(s *Server) *metrics {
 	})
 	build.Set(1)
 	eventStreams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "session_api_event_streams", Help: "Event streams that are open.",
+		Name: "session_api_event_streams", Help: "Open event streams.",
 	}, func() float64 { return float64(s.streams.open()) })
 	m.registry.MustRegister(
 		m.requests, m.duration, m.refused, m.closed, build, eventStreams, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	if s.DataFile != nil {
-		m.registry.MustRegister(fileCollector{s.DataFile})
+	if _, ok := s.Sessions.File(); ok {
+		m.registry.MustRegister(fileCollector{s.Sessions})
 	}
 	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
@@ -70,25 +70,25 @@ const unmatched = "none"
 
 // observe counts one request of a route.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
-	of := m.of(series{route: route, method: methodLabel(method), status: status})
+	of := m.get(metricLabels{route: route, method: methodLabel(method), status: status})
 	of.requests.Inc()
 	of.duration.Observe(took.Seconds())
 }
 
-// series is what requests are counted by, figures are where.
-type series struct {
+// metricLabels is what requests are counted by, figures are where.
+type metricLabels struct {
 	route, method string
 	status        int
 }
 
-type figures struct {
+type requestMetrics struct {
 	requests prometheus.Counter
 	duration prometheus.Observer
 }
 
-// of returns the figures of a series. They are looked up by their labels once:
+// get returns the figures of a series. They are looked up by their labels once:
 // there are few, and the registry takes its time.
-func (m *metrics) of(s series) *figures {
+func (m *metrics) get(s metricLabels) *requestMetrics {
 	if known := m.known.Load(); known != nil {
 		if f := (*known)[s]; f != nil {
 			return f
@@ -96,11 +96,11 @@ func (m *metrics) of(s series) *figures {
 	}
 	m.adding.Lock()
 	defer m.adding.Unlock()
-	more := make(map[series]*figures)
+	more := make(map[metricLabels]*requestMetrics)
 	if known := m.known.Load(); known != nil {
 		maps.Copy(more, *known)
 	}
-	f := &figures{
+	f := &requestMetrics{
 		requests: m.requests.WithLabelValues(s.route, s.method, strconv.Itoa(s.status)),
 		duration: m.duration.WithLabelValues(s.route, s.method),
 	}
@@ -130,23 +130,23 @@ type storeCollector struct{ s *Server }
 
 var (
 	descSessions    = storeDesc("sessions", "Live sessions.")
-	descBytes       = storeDesc("store_bytes", "What the stored sessions take, as the memory limit counts it.")
+	descBytes       = storeDesc("store_bytes", "Memory that the stored sessions take, as counted for the memory limit.")
 	descOver        = storeDesc("store_over_limit", "1 where the store holds more than its limits allow, because they were lowered, 0 otherwise.")
 	descHits        = storeDesc("store_hits_total", "Reads that found their session.")
 	descMisses      = storeDesc("store_misses_total", "Reads that did not.")
 	descSets        = storeDesc("store_sets_total", "Sessions created, changed or regenerated.")
 	descDeletes     = storeDesc("store_deletes_total", "Sessions ended.")
-	descEvictions   = storeDesc("store_evictions_total", "Live sessions that had to make room.")
-	descReserved    = storeDesc("store_reserve_refusals_total", "How often a session without a user was not created or did not grow because only the reserve of users and services had room.")
-	descDamaged     = storeDesc("store_damaged_sessions_total", "How often something was met under a session's key that is not a session's document.")
+	descEvictions   = storeDesc("store_evictions_total", "Live sessions evicted to make room.")
+	descReserved    = storeDesc("store_reserve_refusals_total", "Creations and changes of sessions without a user that were refused because only the reserve for users and services had room.")
+	descDamaged     = storeDesc("store_damaged_sessions_total", "Values encountered under a session's key that are not session documents.")
 	descExpirations = storeDesc("store_expirations_total", "Sessions freed because they had expired.")
 
-	descRuns    = prometheus.NewDesc("session_api_cleanup_runs_total", "Cleanup runs that were not dry.", nil, nil)
-	descScanned = prometheus.NewDesc("session_api_cleanup_scanned_files_total", "Files that the cleanup looked at.", nil, nil)
+	descRuns    = prometheus.NewDesc("session_api_cleanup_runs_total", "Cleanup runs, not counting dry runs.", nil, nil)
+	descScanned = prometheus.NewDesc("session_api_cleanup_scanned_files_total", "Files that the cleanup examined.", nil, nil)
 	descDeleted = prometheus.NewDesc("session_api_cleanup_deleted_files_total", "Files that the cleanup deleted.", nil, nil)
 	descFreed   = prometheus.NewDesc("session_api_cleanup_freed_bytes_total", "Bytes that the cleanup freed.", nil, nil)
 	descErrors  = prometheus.NewDesc("session_api_cleanup_errors_total", "Failures of the cleanup.", nil, nil)
-	descLastRun = prometheus.NewDesc("session_api_cleanup_last_run_timestamp_seconds", "When the last cleanup began.", nil, nil)
+	descLastRun = prometheus.NewDesc("session_api_cleanup_last_run_timestamp_seconds", "Start time of the last cleanup.", nil, nil)
 )
 
 func storeDesc(name, help string) *prometheus.Desc {

@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// guard lets only requests pass that check does not refuse.
-func guard(s *Server, check func(r *http.Request) error) middlewareFunc {
+// middlewareOf lets only requests pass that check does not refuse.
+func middlewareOf(s *Server, check func(r *http.Request) error) middlewareFunc {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := check(r); err != nil {

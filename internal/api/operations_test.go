@@ -21,6 +21,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -39,30 +40,30 @@ func (f *faultyStore) failure() error {
 	return nil
 }
 
-func (f *faultyStore) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (f *faultyStore) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	if err := f.failure(); err != nil {
 		return err
 	}
-	return f.Store.Create(ctx, now, s)
+	return f.Store.Create(ctx, now, s, opts...)
 }
 
-func (f *faultyStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *faultyStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.failure(); err != nil {
 		return schema.Session{}, err
 	}
 	return f.Store.Get(ctx, now, key)
 }
 
-func (f *faultyStore) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (f *faultyStore) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if err := f.failure(); err != nil {
 		return schema.Session{}, err
 	}
 	return f.Store.Peek(ctx, now, key)
 }
 
-func (f *faultyStore) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (f *faultyStore) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	if err := f.failure(); err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
 	return f.Store.Stats(ctx, now)
 }
@@ -85,7 +86,7 @@ func TestAStoreThatIsDownIsNotASignedOutUser(t *testing.T) {
 	c.create("")
 	c.do("GET", "/readyz", "").expect(200)
 
-	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379: secret detail", store.ErrUnavailable))
+	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379: secret detail", backend.ErrUnavailable))
 	for _, r := range []struct{ method, path, body string }{
 		{"GET", "/api/session", ""},
 		{"PUT", "/api/session", `{}`},
@@ -129,7 +130,7 @@ func TestAFullStoreAnswers503(t *testing.T) {
 
 type panickingStore struct{ *memory.Store }
 
-func (panickingStore) Peek(context.Context, time.Time, store.Key) (schema.Session, error) {
+func (panickingStore) Peek(context.Context, time.Time, backend.Key) (schema.Session, error) {
 	panic("the store has a bug")
 }
 
@@ -165,10 +166,17 @@ func TestStats(t *testing.T) {
 	assert.Nil(t, after["cleanup"].(map[string]any)["lastRunAt"])
 }
 
+// sharedStore is a store that several instances share.
+type sharedStore struct{ backend.Store }
+
+func (sharedStore) Lock(context.Context, string, time.Duration) (unlock func(), held bool, err error) {
+	return func() {}, true, nil
+}
+
 // Where instances share a store, its figures say that they are not of this
 // one alone.
 func TestStatsOfASharedStore(t *testing.T) {
-	s := start(t, func(s *settings) { s.StoreIsShared = true })
+	s := start(t, func(s *settings) { s.store = sharedStore{s.store} })
 	assert.EqualValues(t, "cluster", s.client().do("GET", "/stats", "").expect(200).json()["scope"])
 }
 
@@ -240,7 +248,7 @@ func TestCleanupWhileAnotherInstanceCleans(t *testing.T) {
 	cleaner := &oneCleanup{err: fmt.Errorf("waiting: %w", cleanup.ErrBusy)}
 	s := start(t, func(s *settings) { s.Cleaner = cleaner })
 	s.client().do("POST", "/api/cleanup", "").problem(409, "cleanup_running")
-	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", store.ErrUnavailable)
+	cleaner.err = fmt.Errorf("%w: dial 10.1.2.3", backend.ErrUnavailable)
 	s.client().do("POST", "/api/cleanup", "").problem(503, "store_unavailable")
 }
 
@@ -368,10 +376,10 @@ type leavingStore struct {
 	leave context.CancelFunc
 }
 
-func (l *leavingStore) Get(ctx context.Context, _ time.Time, _ store.Key) (schema.Session, error) {
+func (l *leavingStore) Get(ctx context.Context, _ time.Time, _ backend.Key) (schema.Session, error) {
 	l.leave()
 	<-ctx.Done()
-	return schema.Session{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	return schema.Session{}, fmt.Errorf("%w: %w", backend.ErrUnavailable, ctx.Err())
 }
 
 func TestAClientThatLeavesIsNoFailure(t *testing.T) {

@@ -20,9 +20,6 @@ type Options struct {
 	Rules    *schema.Rules
 	Cleaner  Cleaner
 	Logger   *slog.Logger
-	// DataFile says how the file is that the store keeps sessions in; nil where it
-	// has none.
-	DataFile func() store.FileStats
 	// Contract is the OpenAPI document, as it is served.
 	Contract []byte
 	// Readme is the README, as it is served.
@@ -77,12 +74,6 @@ type Options struct {
 	// IPv6 may add four times as many, and create four times as many sessions.
 	CreateBytesPerMinute int
 
-	// StoreIsShared: other instances keep their sessions there as well.
-	StoreIsShared bool
-
-	// Kept is what keeps the sessions, where Sessions have a store around it that
-	// does not say what else it can do; theirs by default.
-	Kept store.Store
 	// BackupRate is how many bytes of a backup are sent in a second at most; 0 for
 	// any number.
 	BackupRate int64
@@ -90,8 +81,8 @@ type Options struct {
 	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
 	// how many of large answers; 32 MiB by default.
 	MaxBodyMemory int64
-	// IdleTimeout is how long a connection may rest between two requests, which
-	// clients of HTTP/1.1 are told; 0 to tell them nothing.
+	// IdleTimeout is the idle timeout of connections, which is sent to HTTP/1.1 clients
+	// in Keep-Alive; 0 to send none.
 	IdleTimeout time.Duration
 	// MaxStreams is how many event streams are open at once; 100 by default.
 	MaxStreams int
@@ -121,8 +112,7 @@ type Cookie struct {
 // AccessLog says which requests get a line. Those that fail, with a status of
 // 400 or above, always do.
 type AccessLog struct {
-	// Every logs one in so many of the requests that succeed: 1 is all of
-	// them, 0 none.
+	// Every logs one of so many successful requests: 1 logs all of them, 0 none.
 	Every int
 	// Concise leaves out the fields that only machines read.
 	Concise bool

@@ -11,6 +11,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // The codes of errors that HTTP or the service itself gives rise to; those of
@@ -22,7 +23,7 @@ const (
 	codeInvalidID              schema.Code = "invalid_id"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
-	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of a mistake
+	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
 	codeUserForbidden          schema.Code = "user_forbidden"
@@ -69,29 +70,29 @@ var problemTypes = map[schema.Code]struct {
 	codeBadRequest:             {http.StatusBadRequest, "The request cannot be read"},
 	codeInvalidHeader:          {http.StatusBadRequest, "A header is malformed"},
 	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
-	codeInvalidID:              {http.StatusBadRequest, "The path holds no session id"},
-	codeConflictingCredentials: {http.StatusBadRequest, "The credentials contradict each other"},
+	codeInvalidID:              {http.StatusBadRequest, "The session id is invalid"},
+	codeConflictingCredentials: {http.StatusBadRequest, "The credentials conflict"},
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
-	codeNoCredential:           {http.StatusUnauthorized, "No session credential came"},
+	codeNoCredential:           {http.StatusUnauthorized, "The request has no session credential"},
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
 	codePreflightRefused:       {http.StatusForbidden, "The page may not send this request"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
-	codeTransportForbidden:     {http.StatusForbidden, "The token stays in its cookie"},
-	codeMisdirectedRequest:     {http.StatusMisdirectedRequest, "The service does not go by this name"},
+	codeTransportForbidden:     {http.StatusForbidden, "The token is only available as a cookie"},
+	codeMisdirectedRequest:     {http.StatusMisdirectedRequest, "The host name is not accepted"},
 	codeNotCurrent:             {http.StatusConflict, "The session has a newer id"},
 	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
-	codeNotFound:               {http.StatusNotFound, "There is nothing at this path"},
+	codeNotFound:               {http.StatusNotFound, "The path does not exist"},
 	codeSessionNotFound:        {http.StatusNotFound, "There is no such session"},
 	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
 	codeRequestTimeout:         {http.StatusRequestTimeout, "The body did not arrive in time"},
 	codeCleanupRunning:         {http.StatusConflict, "Another cleanup is running"},
 	codeCleanupOtherStore:      {http.StatusConflict, "The directory belongs to another store"},
 	codeCleanupUnavailable:     {http.StatusServiceUnavailable, "The directory cannot be cleaned"},
-	codeBackupRunning:          {http.StatusConflict, "Another backup is being sent"},
-	codeBackupUnsupported:      {http.StatusNotImplemented, "The store takes no backups"},
+	codeBackupRunning:          {http.StatusConflict, "Another backup is in progress"},
+	codeBackupUnsupported:      {http.StatusNotImplemented, "The store does not support backups"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
-	codeSessionEnded:           {http.StatusGone, "The session is over"},
-	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition does not hold"},
+	codeSessionEnded:           {http.StatusGone, "The session has ended"},
+	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition failed"},
 	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
 	codeUnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The media type is not supported"},
 	codeRateLimited:            {http.StatusTooManyRequests, "Too many new sessions"},
@@ -99,14 +100,14 @@ var problemTypes = map[schema.Code]struct {
 	codeStoreUnavailable:       {http.StatusServiceUnavailable, "The store is unavailable"},
 	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
-	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule cannot be read"},
+	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule is invalid"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
 	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
-	codeInternal:               {http.StatusInternalServerError, "Something went wrong"},
+	codeInternal:               {http.StatusInternalServerError, "The service failed"},
 }
 
-// expected are failures that mean nothing wrong: they are not logged as errors.
-var expected = map[schema.Code]bool{
+// expectedCodes are failures that mean nothing wrong: they are not logged as errors.
+var expectedCodes = map[schema.Code]bool{
 	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
 	codeBackupUnsupported: true,
 }
@@ -123,29 +124,29 @@ type problem struct {
 func (p *problem) Error() string { return string(p.code) + ": " + p.detail }
 
 var (
-	errInternal               = &problem{codeInternal, "The request failed inside the service. The requestId names it in the log."}
+	errInternal               = &problem{codeInternal, "The request failed because of an error in the service. Its log has the cause, under the requestId."}
 	errNoRoute                = &problem{codeNotFound, "No route has this path."}
 	errMethodNotAllowed       = &problem{codeMethodNotAllowed, "The Allow header lists the methods of this path."}
 	errUnauthorized           = &problem{codeUnauthorized, "Send the session cookie or a bearer token of a live session."}
 	errNoService              = &problem{codeUnauthorized, "Send a service token as the bearer token."}
-	errNoCredential           = &problem{codeNoCredential, "Neither a session cookie nor a bearer token came with the request. Where a session was created before, its cookie was not kept or is not sent."}
+	errNoCredential           = &problem{codeNoCredential, "The request has neither a session cookie nor a bearer token. If a session was created before, the client did not store its cookie or does not send it."}
 	errConflictingCredentials = &problem{codeConflictingCredentials, "Send one session token: the cookie opens another session than the bearer token."}
-	errTwinCookies            = &problem{codeConflictingCredentials, "Two cookies of one name open different sessions. This answer expires both."}
+	errTwinCookies            = &problem{codeConflictingCredentials, "Two cookies of the same name open different sessions. This response expires both."}
 	errRepeatedAuthorization  = &problem{codeInvalidHeader, "Send one Authorization header."}
 	errForbiddenOrigin        = &problem{codeForbiddenOrigin, "Requests from pages of this origin are not allowed to change a session. See ALLOWED_ORIGINS."}
 	errForbiddenPreflight     = &problem{codeForbiddenOrigin, "Pages of this origin are not allowed to use the service. See ALLOWED_ORIGINS."}
-	errUserForbidden          = &problem{codeUserForbidden, "Changing the user takes a service token."}
-	errTransportForbidden     = &problem{codeTransportForbidden, "The session is kept in a cookie that scripts cannot read, and its token is not handed to them in a body. End the session first, or leave transport out."}
-	errMisdirectedRequest     = &problem{codeMisdirectedRequest, "The service routes are open, because no service token is configured, and so the service answers to local names and addresses alone. Name this host in ALLOWED_HOSTS."}
-	errUnlistedHost           = &problem{codeMisdirectedRequest, "Name this host in ALLOWED_HOSTS."}
+	errUserForbidden          = &problem{codeUserForbidden, "Changing the user requires a service token."}
+	errTransportForbidden     = &problem{codeTransportForbidden, "The session's token is in a cookie that scripts cannot read, and is not returned in a body. End the session first, or omit transport."}
+	errMisdirectedRequest     = &problem{codeMisdirectedRequest, "The service routes are open, because no service token is configured, so the service accepts only local names and addresses. Add this host to ALLOWED_HOSTS."}
+	errUnlistedHost           = &problem{codeMisdirectedRequest, "Add this host to ALLOWED_HOSTS."}
 	errPreconditionFailed     = &problem{codePreconditionFailed, "The session's ETag is not the one in If-Match. Read it again."}
-	errSessionExists          = &problem{codePreconditionFailed, "A session of this id is there already, and If-None-Match asks that it is not."}
+	errSessionExists          = &problem{codePreconditionFailed, "A session with this id already exists, and If-None-Match requires that it does not."}
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
-	errInvalidID              = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$). No session can have the one in the path."}
+	errInvalidID              = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$). The one in the path is invalid."}
 	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
-	errRoleRequired           = &problem{codeRoleRequired, "None of the roles that are asked for is one of the user."}
-	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in work at present. Try again later."}
-	errNotReady               = &problem{codeNotReady, "This instance takes no new requests."}
+	errRoleRequired           = &problem{codeRoleRequired, "The user has none of the required roles."}
+	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in flight. Try again later."}
+	errNotReady               = &problem{codeNotReady, "This instance does not accept new requests."}
 	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
 	errTooMuch                = &problem{codeRateLimited, "This address has stored too much in the last minute."}
 )
@@ -167,37 +168,37 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var p *problem
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
-	var unready *store.UnreadyError
+	var unready *backend.UnreadyError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
+	case errors.Is(err, backend.ErrDamaged): // before what is wrong with it, which nobody sent
+		return codeDamagedSession, "The value stored under this id is not a session document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &invalid):
 		return invalid.Code, invalid.Detail, invalid.Fields
 	case errors.As(err, &tooLong):
 		return schema.CodeTooLarge, "The body is over the size limit.", nil
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return codeUnauthorized, errUnauthorized.detail, nil
 	case errors.Is(err, store.ErrUserLimit):
-		return codeUserLimit, "The user has as many sessions as one may have. End one of them first.", nil
-	case errors.Is(err, store.ErrEnded):
-		return codeSessionEnded, "A session of this id was ended or expired lately. Send revive=true to begin it anew.", nil
+		return codeUserLimit, "The user has reached the maximum number of sessions. End one of them first.", nil
+	case errors.Is(err, backend.ErrEnded):
+		return codeSessionEnded, "A session with this id recently ended or expired. Send revive=true to create a new one.", nil
 	case errors.Is(err, store.ErrNotCurrent):
-		return codeNotCurrent, "The id or token is an old one, within the grace of a regenerate, and somebody has a newer one. Nothing was changed. To sign in, create a new session.", nil
-	case errors.Is(err, store.ErrBadCursor):
-		return codeInvalidQuery, "The cursor is not one of this list.", nil
+		return codeNotCurrent, "The id or token is an old one, in the grace period after a regenerate, and a newer one exists. Nothing was changed. To sign in, create a new session.", nil
+	case errors.Is(err, backend.ErrBadCursor):
+		return codeInvalidQuery, "The cursor does not belong to this list.", nil
 	case errors.Is(err, cleanup.ErrBusy):
-		return codeCleanupRunning, "Another instance is cleaning at present. Nothing was done here; it need not be, where both clean one directory.", nil
+		return codeCleanupRunning, "Another instance is running the cleanup. Nothing was done here, which is harmless if both use the same directory.", nil
 	case errors.Is(err, cleanup.ErrOtherStore):
-		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. The log says more.", nil
+		return codeCleanupOtherStore, "The files belong to the sessions of another store, so none was deleted; expired sessions were removed. See the log for details.", nil
 	case errors.Is(err, cleanup.ErrDirectory):
-		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. The log says more.", nil
-	case errors.Is(err, store.ErrFull):
-		return codeStoreFull, "No session can be added at present. Try again later.", nil
-	case errors.Is(err, store.ErrDamaged):
-		return codeDamagedSession, "What is stored under this id is not a session's document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
+		return codeCleanupUnavailable, "The directory of files is gone, was replaced, or must not be cleaned, so no file was deleted; expired sessions were removed. See the log for details.", nil
+	case errors.Is(err, backend.ErrFull):
+		return codeStoreFull, "No session can be added at the moment. Try again later.", nil
 	case errors.As(err, &unready):
 		return codeStoreUnavailable, unready.Reason, nil
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, backend.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return codeStoreUnavailable, "The session could not be read or written. Try again.", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return codeRequestTimeout, "Send the whole body without pausing.", nil
@@ -213,7 +214,7 @@ const statusClientClosed = 499
 
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		w.WriteHeader(statusClientClosed) // to nobody
+		w.WriteHeader(statusClientClosed) // the client has gone
 		return
 	}
 	code, detail, fields := describe(err)
@@ -224,7 +225,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
 		c.code = code
 	}
-	if t.status >= http.StatusInternalServerError && !expected[code] && r.Context().Err() == nil {
+	if t.status >= http.StatusInternalServerError && !expectedCodes[code] && r.Context().Err() == nil {
 		s.Logger.ErrorContext(r.Context(), "request failed",
 			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
 	}
@@ -235,8 +236,8 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if err != nil {
 		panic(err) // strings and numbers always marshal
 	}
-	if body, ok := r.Body.(*requestBody); ok && (body.isLeft(r) || body.isAwaited(r)) {
-		hangUp(w, r)
+	if body, ok := r.Body.(*requestBody); ok && (body.isUnread(r) || body.isAwaited(r)) {
+		closeConnection(w, r)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -247,7 +248,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusRequestTimeout:
-		hangUp(w, r)
+		closeConnection(w, r)
 	}
 	w.WriteHeader(t.status)
 	if r.Method != http.MethodHead {

@@ -14,15 +14,15 @@ func (s *Server) putSessionByID(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	touch, err := flag(r, "touch", false)
+	touch, err := boolParameter(r, "touch", false)
 	if err != nil {
 		return err
 	}
-	revive, err := flag(r, "revive", false)
+	revive, err := boolParameter(r, "revive", false)
 	if err != nil {
 		return err
 	}
-	reviveExpired, err := flag(r, "reviveExpired", false)
+	reviveExpired, err := boolParameter(r, "reviveExpired", false)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Server) putSessionByID(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notFoundByID(err)
 	}
-	noteSession(r, sess.ID)
+	setLogSession(r, sess.ID)
 	if !created {
 		writeSession(w, http.StatusOK, &sess)
 		return nil

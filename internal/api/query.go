@@ -31,8 +31,8 @@ func checkQuery(r *http.Request) error {
 	return err
 }
 
-// one returns the parameter's value, or def where it is absent.
-func one(q url.Values, name, def string) (string, error) {
+// singleValue returns the parameter's value, or def where it is absent.
+func singleValue(q url.Values, name, def string) (string, error) {
 	switch values := q[name]; len(values) {
 	case 0:
 		return def, nil
@@ -43,13 +43,13 @@ func one(q url.Values, name, def string) (string, error) {
 	}
 }
 
-// flag returns the value of a parameter that is true or false.
-func flag(r *http.Request, name string, def bool) (bool, error) {
+// boolParameter returns the value of a parameter that is true or false.
+func boolParameter(r *http.Request, name string, def bool) (bool, error) {
 	q, err := query(r)
 	if err != nil {
 		return false, err
 	}
-	value, err := one(q, name, "")
+	value, err := singleValue(q, name, "")
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +69,7 @@ func flag(r *http.Request, name string, def bool) (bool, error) {
 
 // namespace returns the namespace that a service route acts on.
 func namespace(q url.Values) (string, error) {
-	name, err := one(q, "namespace", schema.DefaultNamespace)
+	name, err := singleValue(q, "namespace", schema.DefaultNamespace)
 	if err == nil && !schema.ValidNamespace(name) {
 		err = &problem{codeInvalidQuery, "namespace is 1 to 32 characters of a-z, 0-9 and -."}
 	}
@@ -79,20 +79,20 @@ func namespace(q url.Values) (string, error) {
 // maxUserID is how long the id of a user can be, in bytes.
 const maxUserID = 256
 
-// userID returns the parameter userId, or nothing where it is absent. There and
-// empty is a mistake: what was meant for one user must not be done for all.
+// userID returns the parameter userId, or "" if it is absent. An empty value is an error:
+// a request for one user must not act on all.
 func userID(q url.Values) (string, error) {
-	id, err := one(q, "userId", "")
+	id, err := singleValue(q, "userId", "")
 	if err == nil && q.Has("userId") && (id == "" || len(id) > maxUserID || !utf8.ValidString(id)) {
 		err = &problem{codeInvalidQuery, "userId is 1 to 256 bytes of UTF-8."}
 	}
 	return id, err
 }
 
-// number returns the value of a parameter that is a whole number from low to
+// intParameter returns the value of a parameter that is a whole number from low to
 // high, in whatever spelling JSON has for it.
-func number(q url.Values, name string, def, low, high int) (int, error) {
-	value, err := one(q, name, strconv.Itoa(def))
+func intParameter(q url.Values, name string, def, low, high int) (int, error) {
+	value, err := singleValue(q, name, strconv.Itoa(def))
 	if err != nil {
 		return 0, err
 	}

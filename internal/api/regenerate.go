@@ -5,11 +5,12 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// regenerateSession gives the session a new id, and its caller a new token. With a
-// user in the body it is a sign-in. A visitor with a token in its grace is told of
-// the successor, and gets no token; a service is refused.
+// regenerateSession gives the session a new id, and its caller a new token. With a user
+// in the body it is a sign-in. For a token in its grace period, a visitor gets the
+// successor without a token, and a service is refused.
 func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error {
 	cred, err := s.mustCredential(w, r)
 	if err != nil {
@@ -17,7 +18,7 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	}
 	bearer, err := wantsBearer(r)
 	if err == nil && bearer {
-		err = s.allowToken(r, &cred)
+		err = s.allowBearerTransport(r, &cred)
 	}
 	if err != nil {
 		return err
@@ -26,11 +27,11 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	sess, made, err := s.renew(r, key(cred.ID), how, allowUser(&cred))
+	sess, made, err := s.regenerate(r, defaultKey(cred.ID), how, allowUser(&cred))
 	if err != nil {
 		return err
 	}
-	noteSession(r, sess.ID)
+	setLogSession(r, sess.ID)
 	switch {
 	case made:
 	case cred.service: // who holds the new token need not be its visitor
@@ -39,13 +40,13 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 		writeSession(w, http.StatusOK, &sess)
 		return nil
 	}
-	s.issue(w, &cred, http.StatusOK, &sess, bearer || cred.bearer)
+	s.answerWithToken(w, &cred, http.StatusOK, &sess, bearer || cred.bearer)
 	return nil
 }
 
-// regenerateSessionByID gives a session a new id, and answers what opens it. With a
-// user in the body it is a sign-in. An id in its grace is refused: the successor's
-// token is somebody else's.
+// regenerateSessionByID gives a session a new id, and answers with its token and cookie.
+// With a user in the body it is a sign-in. An id in its grace period is refused: the
+// successor's token belongs to another caller.
 func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) error {
 	key, err := sessionKey(r)
 	if err != nil {
@@ -55,20 +56,20 @@ func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
-	sess, made, err := s.renew(r, key, how, nil)
+	sess, made, err := s.regenerate(r, key, how, nil)
 	if err == nil && !made {
 		err = store.ErrNotCurrent
 	}
 	if err != nil {
 		return notFoundByID(err)
 	}
-	noteSession(r, sess.ID)
-	return writeIssued(w, http.StatusOK, &sess, s.issued(&sess))
+	setLogSession(r, sess.ID)
+	return writeIssued(w, http.StatusOK, &sess, s.newIssuedToken(&sess))
 }
 
-// renew gives a session a new id, and perhaps a user, even if its caller does not
+// regenerate gives a session a new id, and perhaps a user, even if its caller does not
 // wait for it.
-func (s *Server) renew(r *http.Request, key store.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
+func (s *Server) regenerate(r *http.Request, key backend.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
 	ctx, cancel := revocation(r)
 	defer cancel()
 	if how.User != nil {

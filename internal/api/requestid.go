@@ -15,7 +15,7 @@ const maxRequestID = 128
 // requestID returns the client's X-Request-Id where it is harmless to repeat,
 // and a new one otherwise.
 func requestID(r *http.Request) string {
-	if v := r.Header[headerRequestID]; len(v) == 1 && harmlessID(v[0]) {
+	if v := r.Header[headerRequestID]; len(v) == 1 && isSafeRequestID(v[0]) {
 		return v[0]
 	}
 	return newRequestID()
@@ -34,7 +34,7 @@ func newRequestID() string {
 	return string(id[:])
 }
 
-func harmlessID(id string) bool {
+func isSafeRequestID(id string) bool {
 	if id == "" || len(id) > maxRequestID || token.HasPrefix(id) {
 		return false
 	}

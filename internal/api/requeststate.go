@@ -20,7 +20,7 @@ type requestState struct {
 	start time.Time
 
 	requestID [1]string // the header's value
-	response  response
+	response  responseWriter
 	body      requestBody
 
 	// What the access log tells of the request once it is answered.
@@ -57,7 +57,7 @@ var routeContexts = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 // route hands the request to its route.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	c := &requestState{Context: r.Context(), start: time.Now()}
-	s.begin(w, r, readsBody(r.Method), &c.requestID)
+	s.setCommonHeaders(w, r, readsBody(r.Method), &c.requestID)
 	if h := w.Header(); s.keepAlive != nil && keepsAlive(r) && len(h["Connection"]) == 0 {
 		h[headerKeepAlive] = s.keepAlive
 	}
@@ -75,7 +75,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 
 // dispatch calls the router.
 func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, c *requestState) {
-	if c.route = chi.RouteContext(c.Context); c.route != nil { // somebody wants to know the route
+	if c.route = chi.RouteContext(c.Context); c.route != nil { // a caller, such as tracing, reads the route
 		s.handler.ServeHTTP(w, r)
 		return
 	}

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// response is the one http.ResponseWriter of a request, apart from the server's. It records the status and
+// responseWriter is the one http.ResponseWriter of a request, apart from the server's. It records the status and
 // the size for metrics and the access log, holds the permits that a large body and
 // a large answer take of their semaphores, and sends no body where there is none.
-type response struct {
+type responseWriter struct {
 	http.ResponseWriter
 	s *Server
 	r *http.Request
@@ -28,10 +28,10 @@ type response struct {
 }
 
 // Unwrap lets a http.ResponseController find the writer beneath.
-func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // release returns what the request held while it was handled.
-func (w *response) release() {
+func (w *responseWriter) release() {
 	w.body.release()
 	w.answer.release()
 	w.body, w.answer = nil, nil
@@ -47,13 +47,13 @@ func (w *response) release() {
 var bodyBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // bodyBuffer returns a buffer for the body, valid until release.
-func (w *response) bodyBuffer() *bytes.Buffer {
+func (w *responseWriter) bodyBuffer() *bytes.Buffer {
 	w.buffer = bodyBuffers.Get().(*bytes.Buffer) //nolint:forcetypeassert // the pool holds nothing else
 	return w.buffer
 }
 
 // admitBody waits for room for a body of that size.
-func (w *response) admitBody(bytes int64) (err error) {
+func (w *responseWriter) admitBody(bytes int64) (err error) {
 	w.body, err = w.s.bodies.acquire(w.r.Context(), w.s.admissionClient(w.r), bytes, func() {
 		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now())
 	})
@@ -61,7 +61,7 @@ func (w *response) admitBody(bytes int64) (err error) {
 }
 
 // WriteHeader implements http.ResponseWriter. The body is done with by now.
-func (w *response) WriteHeader(status int) {
+func (w *responseWriter) WriteHeader(status int) {
 	w.body.release()
 	w.body = nil
 	if !w.admitAnswer() {
@@ -76,7 +76,7 @@ func (w *response) WriteHeader(status int) {
 // admitAnswer waits for room for an answer of the length in its header, if it is a
 // large one. Where there is none in time, it sends a problem and returns false;
 // what a change has changed stays changed.
-func (w *response) admitAnswer() bool {
+func (w *responseWriter) admitAnswer() bool {
 	if w.answer != nil || w.refusing || w.r.Method == http.MethodHead {
 		return true
 	}
@@ -102,27 +102,27 @@ func (w *response) admitAnswer() bool {
 }
 
 // Write implements http.ResponseWriter. An answer to HEAD has no body.
-func (w *response) Write(b []byte) (int, error) {
+func (w *responseWriter) Write(b []byte) (int, error) {
 	if w.refused || w.r.Method == http.MethodHead {
 		return len(b), nil
 	}
 	n, err := w.ResponseWriter.Write(b)
-	w.wrote(n)
+	w.recordWritten(n)
 	return n, err
 }
 
 // WriteString implements io.StringWriter.
-func (w *response) WriteString(text string) (int, error) {
+func (w *responseWriter) WriteString(text string) (int, error) {
 	if w.refused || w.r.Method == http.MethodHead {
 		return len(text), nil
 	}
 	n, err := io.WriteString(w.ResponseWriter, text)
-	w.wrote(n)
+	w.recordWritten(n)
 	return n, err
 }
 
-// wrote records n bytes of the body.
-func (w *response) wrote(n int) {
+// recordWritten records n bytes of the body.
+func (w *responseWriter) recordWritten(n int) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}

@@ -9,9 +9,9 @@ import (
 	"session-api/internal/schema"
 )
 
-// rule is what a gateway asks of a session's user: to have any of the roles.
+// roleRule is what a gateway asks of a session's user: to have any of the roles.
 // Without roles, a live session is enough.
-type rule struct{ roles []string }
+type roleRule struct{ roles []string }
 
 // ruleError is a rule that its gateway wrote wrongly. The gateway gets 503: to
 // guess what was meant could let anybody pass.
@@ -27,11 +27,11 @@ func (e *ruleError) Error() string { return "the gateway's rule: " + e.detail }
 // Unwrap returns the problem that the gateway gets.
 func (e *ruleError) Unwrap() error { return &problem{codeInvalidRule, e.detail} }
 
-// errUnclearRule: a parameter like role stands behind a path, and it cannot be
-// told whether the gateway or its client wrote it.
-var errUnclearRule = &problem{codeRoleRequired, "A parameter like role stands behind a path, which the gateway may have appended with its client's query. Let the gateway ask /api/session/verify;session or ;role=… in front of the path."}
+// errAmbiguousRule is returned for a parameter like role behind a path, if it may have
+// been written by the gateway or by its client.
+var errAmbiguousRule = &problem{codeRoleRequired, "The query has a parameter such as role behind a path, which the gateway may have appended together with its client's query. Configure the gateway to use /api/session/verify;session or ;role=… in front of the path."}
 
-// ruleOf reads the rule of an authorization request. What counts is where it stands,
+// parseRoleRule reads the rule of an authorization request. What counts is where it stands,
 // because gateways differ in what they add to the address that they were given:
 //
 //   - verify?role=admin: nothing follows verify in the path, so nothing was
@@ -46,10 +46,10 @@ var errUnclearRule = &problem{codeRoleRequired, "A parameter like role stands be
 //     like role is there; it is never left out of account, for it could be the
 //     gateway's.
 //
-// The error is a *ruleError, or errUnclearRule where unclear is true as well.
-func ruleOf(u *url.URL) (asked rule, unclear bool, err error) {
+// The error is a *ruleError, or errAmbiguousRule where unclear is true as well.
+func parseRoleRule(u *url.URL) (asked roleRule, unclear bool, err error) {
 	if len(u.Path) == len(verifyPath) && u.RawQuery == "" {
-		return rule{}, false, nil
+		return roleRule{}, false, nil
 	}
 	path := u.RawPath // as it was sent: EscapedPath makes it anew where a client's part is odd
 	if path == "" {
@@ -59,54 +59,54 @@ func ruleOf(u *url.URL) (asked rule, unclear bool, err error) {
 	segment, _, appended := strings.Cut(rest, "/")
 	switch {
 	case rest == "":
-		asked, err = ruleOfQuery(u.RawQuery)
+		asked, err = parseRuleQuery(u.RawQuery)
 		return asked, false, err
 	case segment == "":
-		return ruleBehindPath(u.RawQuery)
+		return parseRuleSuffix(u.RawQuery)
 	case segment[0] == ';' || len(segment) >= 3 && strings.EqualFold(segment[:3], "%3B"):
 		if u.RawQuery != "" && !appended {
-			return rule{}, false, &ruleError{detail: "A query follows parameters in the path. Write the rule in one of the two."}
+			return roleRule{}, false, &ruleError{detail: "A query follows parameters in the path. Write the rule in one of the two."}
 		}
-		asked, err = ruleOfSegment(segment)
+		asked, err = parseRuleSegment(segment)
 		return asked, false, err
 	case strings.ContainsAny(segment, "=&?;") || strings.Contains(strings.ToUpper(segment), "%3D"):
-		return rule{}, false, &ruleError{detail: "What follows verify in the path looks like a rule, and is none. Write verify?role=… or verify;role=…."}
+		return roleRule{}, false, &ruleError{detail: "What follows verify in the path looks like a rule, and is none. Write verify?role=… or verify;role=…."}
 	default: // OPTIONS *, and the like
-		return ruleBehindPath(u.RawQuery)
+		return parseRuleSuffix(u.RawQuery)
 	}
 }
 
 const ruleRole, ruleSession = "role", "session"
 
-// ruleOfQuery reads a query that the gateway alone wrote.
-func ruleOfQuery(raw string) (asked rule, err error) {
+// parseRuleQuery reads a query that the gateway alone wrote.
+func parseRuleQuery(raw string) (asked roleRule, err error) {
 	for pair := range strings.SplitSeq(raw, "&") {
 		switch {
 		case pair == "":
 			continue
 		case strings.ContainsAny(pair, "/?"):
-			return rule{}, &ruleError{detail: "The query holds a path or another query, which the gateway may have appended. Let it ask verify;role=… in front of a path. In a role, write / as %2F and ? as %3F."}
+			return roleRule{}, &ruleError{detail: "The query holds a path or another query, which the gateway may have appended. Let it ask verify;role=… in front of a path. In a role, write / as %2F and ? as %3F."}
 		case strings.Contains(pair, ";"):
-			return rule{}, &ruleError{detail: "The query holds a semicolon. Separate parameters by &, and write ; in a role as %3B."}
+			return roleRule{}, &ruleError{detail: "The query holds a semicolon. Separate parameters by &, and write ; in a role as %3B."}
 		}
 		name, value, _ := strings.Cut(pair, "=")
 		name, nameErr := url.QueryUnescape(name)
 		value, valueErr := url.QueryUnescape(value)
 		switch {
 		case nameErr != nil || valueErr != nil:
-			return rule{}, &ruleError{detail: "The query is not well-formed: it has a % without two hexadecimal digits."}
+			return roleRule{}, &ruleError{detail: "The query is not well-formed: it has a % without two hexadecimal digits."}
 		case name != ruleRole:
-			return rule{}, unknownRule(name, ruleRole)
+			return roleRule{}, unknownRuleParameter(name, ruleRole)
 		}
 		if err := asked.add(value); err != nil {
-			return rule{}, err
+			return roleRule{}, err
 		}
 	}
 	return asked, nil
 }
 
-// ruleOfSegment reads the parameters of the segment verify.
-func ruleOfSegment(segment string) (asked rule, err error) {
+// parseRuleSegment reads the parameters of the segment verify.
+func parseRuleSegment(segment string) (asked roleRule, err error) {
 	if segment[0] == '%' { // an escaped semicolon
 		segment = ";" + segment[3:]
 	}
@@ -116,27 +116,27 @@ func ruleOfSegment(segment string) (asked rule, err error) {
 		value, valueErr := url.PathUnescape(value)
 		switch {
 		case nameErr != nil || valueErr != nil:
-			return rule{}, &ruleError{detail: "The path is not well-formed: it has a % without two hexadecimal digits."}
+			return roleRule{}, &ruleError{detail: "The path is not well-formed: it has a % without two hexadecimal digits."}
 		case name == ruleSession && !hasValue: // which is asked for in any case
 			continue
 		case name == ruleSession:
-			return rule{}, &ruleError{detail: "The parameter session takes no value."}
+			return roleRule{}, &ruleError{detail: "The parameter session takes no value."}
 		case name != ruleRole:
 			nearest := ruleRole
 			if letter, _ := utf8.DecodeRuneInString(name); letter == 's' || letter == 'S' {
 				nearest = ruleSession
 			}
-			return rule{}, unknownRule(name, nearest)
+			return roleRule{}, unknownRuleParameter(name, nearest)
 		}
 		if err := asked.add(value); err != nil {
-			return rule{}, err
+			return roleRule{}, err
 		}
 	}
 	return asked, nil
 }
 
 // add adds a role to those that are asked for.
-func (r *rule) add(role string) error {
+func (r *roleRule) add(role string) error {
 	if role == "" {
 		return &ruleError{detail: "A role is asked for that has no name."}
 	}
@@ -148,29 +148,29 @@ func (r *rule) add(role string) error {
 }
 
 // allows reports whether the user has one of the roles, if any are asked for.
-func (r rule) allows(user *schema.User) bool {
+func (r roleRule) allows(user *schema.User) bool {
 	return len(r.roles) == 0 || user != nil && slices.ContainsFunc(r.roles, func(role string) bool {
 		return slices.Contains(user.Roles, role)
 	})
 }
 
-// ruleBehindPath reads a query that follows a path, for roles alone: all else is
+// parseRuleSuffix reads a query that follows a path, for roles alone: all else is
 // the client's. With a slash in it, a gateway's rule may have got a client's
 // path and query added; then no role can be trusted to be all that is asked for.
-func ruleBehindPath(raw string) (asked rule, unclear bool, err error) {
+func parseRuleSuffix(raw string) (asked roleRule, unclear bool, err error) {
 	if raw == "" || !mayAskForRoles(raw) {
-		return rule{}, false, nil
+		return roleRule{}, false, nil
 	}
 	query, err := url.ParseQuery(raw)
 	if err != nil || strings.Contains(raw, "/") {
-		return rule{}, true, errUnclearRule
+		return roleRule{}, true, errAmbiguousRule
 	}
 	for name, values := range query {
 		switch {
 		case name == ruleRole:
 			asked.roles = values
-		case likeRole(name):
-			return rule{}, true, errUnclearRule
+		case resemblesRole(name):
+			return roleRule{}, true, errAmbiguousRule
 		}
 	}
 	return asked, true, nil
@@ -184,16 +184,16 @@ func mayAskForRoles(raw string) bool {
 		if unescaped, err := url.QueryUnescape(name); err == nil {
 			name = unescaped
 		}
-		if likeRole(name) {
+		if resemblesRole(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// likeRole reports whether a name is role in other letters, in the plural or
+// resemblesRole reports whether a name is role in other letters, in the plural or
 // with signs around it: ROLE, roles, role[].
-func likeRole(name string) bool {
+func resemblesRole(name string) bool {
 	const longest = 16
 	if len(name) > longest {
 		return false
@@ -210,9 +210,9 @@ func likeRole(name string) bool {
 	return strings.TrimSuffix(letters, "s") == ruleRole
 }
 
-// unknownRule is the error about a parameter that no rule has.
-func unknownRule(name, nearest string) *ruleError {
-	if !showable(name) {
+// unknownRuleParameter is the error about a parameter that no rule has.
+func unknownRuleParameter(name, nearest string) *ruleError {
+	if !isPrintable(name) {
 		return &ruleError{detail: "A parameter is not known. The nearest that is: " + nearest + ". If it is a client's, the gateway hands on its client's query, and must not."}
 	}
 	return &ruleError{
@@ -221,9 +221,9 @@ func unknownRule(name, nearest string) *ruleError {
 	}
 }
 
-// showable reports whether a parameter's name, which may be of a client's query,
+// isPrintable reports whether a parameter's name, which may be of a client's query,
 // can be no secret: a word.
-func showable(name string) bool {
+func isPrintable(name string) bool {
 	const longest = 24
 	if name == "" || len(name) > longest {
 		return false

@@ -26,9 +26,9 @@ const (
 // rootLinks are where a visitor of GET / goes on, relative to it, so that they
 // hold behind a gateway that strips a prefix.
 var rootLinks = []struct{ Name, Path, Text string }{
-	{"docs", "docs", "The interface, to read and to try out"},
+	{"docs", "docs", "Interactive API documentation"},
 	{"readme", "docs/README.md", "README: a tour with curl, settings, production"},
-	{"openapi", "openapi.yaml", "The contract, for tools"},
+	{"openapi", "openapi.yaml", "The OpenAPI contract"},
 	{"stats", "stats", "Counters"},
 	{"health", "readyz", "Readiness, for load balancers"},
 }
@@ -51,7 +51,7 @@ func (s *Server) getRoot(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	guardPage(h, rootPolicy)
+	setPageHeaders(h, rootPolicy)
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	_, _ = w.Write(page.Bytes()) // a client that left gets nothing more
 	return nil
@@ -86,7 +86,7 @@ var rootPage = template.Must(template.New("root").Parse(`<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>session-api</title>
 <h1>session-api</h1>
-<p>Sessions of web applications behind a small REST interface. Version {{.Status.Version}}: <strong>{{.Status.Status}}</strong>.</p>
+<p>A session store for web applications, with a REST/JSON interface. Version {{.Status.Version}}: <strong>{{.Status.Status}}</strong>.</p>
 <ul>{{range .Links}}
 <li><a href="{{.Path}}">{{.Text}}</a></li>{{end}}
 </ul>

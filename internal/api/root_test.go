@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func TestRoot(t *testing.T) {
@@ -57,6 +57,6 @@ func TestRoot(t *testing.T) {
 }
 
 // silentStore cannot be asked.
-type silentStore struct{ store.Store }
+type silentStore struct{ backend.Store }
 
-func (silentStore) Ping(context.Context) error { return store.ErrUnavailable }
+func (silentStore) Ping(context.Context) error { return backend.ErrUnavailable }

@@ -23,7 +23,7 @@ func (s *Server) ownRoutes() []route {
 		{http.MethodPut, "/api/session", own.replace, nil},
 		{http.MethodPatch, "/api/session", own.patch, nil},
 		{http.MethodDelete, "/api/session", s.deleteSession, nil},
-		{http.MethodPost, "/api/session/operations", own.operate, nil},
+		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
 		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
@@ -72,15 +72,15 @@ func (s *Server) routes() (chi.Router, error) {
 	r := chi.NewRouter()
 	r.NotFound(s.handle(s.notFound))
 	r.MethodNotAllowed(s.handle(s.methodNotAllowed))
-	r.Use(s.account, s.recoverPanic, s.ownHost)
+	r.Use(s.recordRequest, s.recoverPanic, s.requireAllowedHost)
 	r.Use(share) // before routing: OPTIONS is no route's method
-	r.Use(guard(s, checkQuery), protect)
+	r.Use(middlewareOf(s, checkQuery), protect)
 
 	s.add(r, s.ownRoutes(), false)
 	r.HandleFunc(verifyPath, s.verify) // for the list: ServeHTTP is faster, and knows more methods
 	r.HandleFunc(verifyPath+"/*", s.verify)
 	r.Group(func(r chi.Router) {
-		r.Use(guard(s, s.requireService))
+		r.Use(middlewareOf(s, s.requireService))
 		s.add(r, s.serviceRoutes(), true)
 	})
 	return r, nil

@@ -14,40 +14,41 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Server answers the routes of the contract.
 type Server struct {
 	Options
-	handler    http.Handler
-	router     chi.Routes
-	keys       atomic.Pointer[keys]
-	metrics    *metrics
-	lines      sampler
-	cookieForm cookieForm
-	sent       *sentCookies
-	foreign    foreignCookies
-	httplog    http.Handler
-	creations  creationLimits
+	handler        http.Handler
+	router         chi.Routes
+	keys           atomic.Pointer[keys]
+	metrics        *metrics
+	lines          sampler
+	cookieTemplate cookieTemplate
+	sent           *cookieLifetimes
+	foreign        foreignCookies
+	httplog        http.Handler
+	creations      creationLimits
 	// services are the sessions as callers with a service token change them.
 	services  *store.Sessions
 	startedAt time.Time
 	draining  atomic.Bool
-	streams   *streams
+	streams   *streamLimiter
 	proxies   proxies
-	// hints are lines that tell an operator of a setting.
+	// hints limits log lines that point an operator to a setting.
 	hints *logLimiter
 	hosts hosts
 	// keepAlive is the value of the header, nil for none.
 	keepAlive []string
-	// lingering are taken by requests whose bodies are read to be dropped.
+	// lingering is a semaphore of requests whose unread bodies are discarded.
 	lingering chan struct{}
-	// bodies and answers bound the bytes of large ones that are in memory at once.
+	// bodies and answers bound the memory for large request bodies and answers.
 	bodies, answers *semaphore
-	// cpuSlots is a semaphore of work that keeps a processor busy.
+	// cpuSlots is a semaphore for work that keeps a processor busy.
 	cpuSlots chan struct{}
 	// touches are those of authorization requests.
-	touches lateTouches
+	touches backgroundTouches
 	// notices are lines about gateways.
 	notices *logLimiter
 	// backingUp is locked while a backup is sent.
@@ -62,9 +63,6 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Kept == nil {
-		o.Kept = o.Sessions.Store
-	}
 	if o.VerifyTimeout <= 0 {
 		o.VerifyTimeout = DefaultVerifyTimeout
 	}
@@ -73,19 +71,19 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
-	s.streams = newStreams(o.MaxStreams)
+	s.streams = newStreamLimiter(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
 	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
 	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
 	s.bodies.tracksProgress = true
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
-	// With a slot for each processor, whoever asks for little waits until the
-	// scheduler interrupts one of those: 10 ms each.
+	// With a slot for each processor, small requests would wait until the scheduler
+	// preempts large ones, after 10 ms each.
 	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
-	s.cookieForm, s.sent = s.newCookieForm(), newSentCookies()
+	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
 	s.httplog = s.newHTTPLog()
 	var err error
 	if s.proxies, err = newProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
@@ -123,9 +121,9 @@ func (s *Server) Drain() {
 	s.streams.end()
 }
 
-// key names a session of the caller's own routes.
-func key(id string) store.Key {
-	return store.Key{Namespace: schema.DefaultNamespace, ID: id}
+// defaultKey names a session of the caller's own routes.
+func defaultKey(id string) backend.Key {
+	return backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 }
 
 // revokeTimeout is how long ending a session may take after its caller left.

@@ -7,6 +7,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // sessionHandlers are the handlers of a session, wherever it is found: the caller's
@@ -17,7 +18,7 @@ type sessionHandlers struct {
 }
 
 // find finds the session of a request.
-func (h sessionHandlers) find(w http.ResponseWriter, r *http.Request) (subject, error) {
+func (h sessionHandlers) find(w http.ResponseWriter, r *http.Request) (target, error) {
 	if h.own {
 		return h.findOwn(w, r)
 	}
@@ -25,7 +26,7 @@ func (h sessionHandlers) find(w http.ResponseWriter, r *http.Request) (subject, 
 }
 
 // mustFind is find for routes that do nothing without a session.
-func (h sessionHandlers) mustFind(w http.ResponseWriter, r *http.Request) (subject, error) {
+func (h sessionHandlers) mustFind(w http.ResponseWriter, r *http.Request) (target, error) {
 	sub, err := h.find(w, r)
 	if err == nil && sub.key.ID == "" {
 		err = sub.missing()
@@ -33,7 +34,7 @@ func (h sessionHandlers) mustFind(w http.ResponseWriter, r *http.Request) (subje
 	return sub, err
 }
 
-// fail returns err as the route answers it.
+// fail returns the error with which the route answers err.
 func (h sessionHandlers) fail(err error) error {
 	if h.own {
 		return err
@@ -41,21 +42,21 @@ func (h sessionHandlers) fail(err error) error {
 	return notFoundByID(err)
 }
 
-// touches says whether a use moves the deadline where the request does not say.
+// touches returns the default of the parameter touch.
 func (h sessionHandlers) touches() bool { return h.own && h.TouchOnAccess }
 
-// finish notes the session for the access log, and renews the caller's credential
-// if it needs to be. moved says that the request has moved the deadline.
-func (h sessionHandlers) finish(w http.ResponseWriter, r *http.Request, sub *subject, sess *schema.Session, moved bool) {
-	noteSession(r, sess.ID)
+// finish sets the session in the access log, and renews the caller's cookie if that is
+// due. moved reports that the request has moved the deadline.
+func (h sessionHandlers) finish(w http.ResponseWriter, r *http.Request, sub *target, sess *schema.Session, moved bool) {
+	setLogSession(r, sess.ID)
 	if h.own {
-		h.keepCredential(w, &sub.credential, sess, moved)
+		h.refreshCredential(w, &sub.credential, sess, moved)
 	}
 }
 
 // get answers the session, and moves its deadline.
 func (h sessionHandlers) get(w http.ResponseWriter, r *http.Request) error {
-	touch, err := flag(r, "touch", h.touches())
+	touch, err := boolParameter(r, "touch", h.touches())
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (h sessionHandlers) get(w http.ResponseWriter, r *http.Request) error {
 
 // read returns the session, or a new one with its cookie. moved reports whether its
 // deadline did.
-func (h sessionHandlers) read(w http.ResponseWriter, r *http.Request, sub *subject, touch bool) (sess schema.Session, moved bool, err error) {
+func (h sessionHandlers) read(w http.ResponseWriter, r *http.Request, sub *target, touch bool) (sess schema.Session, moved bool, err error) {
 	if sub.key.ID == "" {
 		err = sub.missing()
 	} else {
@@ -95,11 +96,11 @@ func (h sessionHandlers) read(w http.ResponseWriter, r *http.Request, sub *subje
 
 // isAbsent reports whether the request has no live session.
 func isAbsent(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, errNoCredential) || errors.Is(err, errUnauthorized)
+	return errors.Is(err, backend.ErrNotFound) || errors.Is(err, errNoCredential) || errors.Is(err, errUnauthorized)
 }
 
 // fetch reads the session of the key, as a use that moves its deadline or not.
-func (s *Server) fetch(r *http.Request, key store.Key, touch bool) (sess schema.Session, moved bool, err error) {
+func (s *Server) fetch(r *http.Request, key backend.Key, touch bool) (sess schema.Session, moved bool, err error) {
 	if touch {
 		return s.Sessions.Access(r.Context(), s.Now(), key)
 	}
@@ -132,9 +133,9 @@ func (h sessionHandlers) patch(w http.ResponseWriter, r *http.Request) error {
 	return h.change(w, r, mergePatchTypes, true, h.decodeMergePatch)
 }
 
-// operate applies a JSON Patch (RFC 6902). It creates nothing: a patch edits what
+// jsonPatch applies a JSON Patch (RFC 6902). It creates nothing: a patch edits what
 // is there.
-func (h sessionHandlers) operate(w http.ResponseWriter, r *http.Request) error {
+func (h sessionHandlers) jsonPatch(w http.ResponseWriter, r *http.Request) error {
 	return h.change(w, r, jsonPatchTypes, false, h.decodeOperations)
 }
 
@@ -149,7 +150,7 @@ func (h sessionHandlers) change(w http.ResponseWriter, r *http.Request, types []
 	if sub.key.ID == "" && !creates {
 		return sub.missing()
 	}
-	touch, err := flag(r, "touch", h.touches())
+	touch, err := boolParameter(r, "touch", h.touches())
 	if err != nil {
 		return err
 	}
@@ -163,14 +164,14 @@ func (h sessionHandlers) change(w http.ResponseWriter, r *http.Request, types []
 	}
 	var sess schema.Session
 	var moved bool
-	err = store.ErrNotFound
+	err = backend.ErrNotFound
 	if sub.key.ID != "" {
 		sess, moved, err = h.sessionsOf(&sub.credential).Update(r.Context(), h.Now(), sub.key, store.Update{
-			Change: sub.bounded(change), If: cond, Allow: h.limitGrowth(w, r, &sub.credential, allowUser(&sub.credential)), Slide: touch,
+			Change: sub.bounded(change), If: cond, Allow: h.limitCreatedBytes(w, r, &sub.credential, allowUser(&sub.credential)), Slide: touch,
 		})
 	}
 	status := http.StatusOK
-	if errors.Is(err, store.ErrNotFound) && creates {
+	if errors.Is(err, backend.ErrNotFound) && creates {
 		if cond != nil { // If-Match cannot hold of what is not there
 			return errPreconditionFailed
 		}
@@ -208,7 +209,7 @@ func (h sessionHandlers) touch(w http.ResponseWriter, r *http.Request) error {
 
 // extend moves the deadline, and gives the session the idle timeout ttl as far as
 // the caller may, 0 for none.
-func (h sessionHandlers) extend(r *http.Request, sub *subject, ttl time.Duration) (schema.Session, error) {
+func (h sessionHandlers) extend(r *http.Request, sub *target, ttl time.Duration) (schema.Session, error) {
 	switch {
 	case !h.own:
 		return h.services.Extend(r.Context(), h.Now(), sub.key, ttl)

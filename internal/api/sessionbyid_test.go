@@ -18,6 +18,7 @@ import (
 	"session-api/internal/api"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -74,7 +75,7 @@ func TestWholeLifeOfASessionByID(t *testing.T) {
 }
 
 // unaskedStore fails whatever it is asked.
-type unaskedStore struct{ store.Store }
+type unaskedStore struct{ backend.Store }
 
 func (unaskedStore) Close() error { return nil }
 
@@ -196,19 +197,19 @@ func TestRequireIfMatchByID(t *testing.T) {
 }
 
 func TestWhatWasEndedStaysEnded(t *testing.T) {
-	end := map[string]func(s *service, b *backend, out handedOver){
-		"by id": func(_ *service, b *backend, out handedOver) {
+	end := map[string]func(s *service, b *serviceCaller, out handedOver){
+		"by id": func(_ *service, b *serviceCaller, out handedOver) {
 			b.do("DELETE", "/api/sessions/"+out.Session.ID, "").expect(204)
 		},
-		"with its user's": func(_ *service, b *backend, _ handedOver) { assert.Equal(t, 1, b.deleted("?userId=u")) },
-		"with all":        func(_ *service, b *backend, _ handedOver) { assert.Equal(t, 1, b.deleted("?all=true")) },
-		"by its owner": func(s *service, _ *backend, out handedOver) {
+		"with its user's": func(_ *service, b *serviceCaller, _ handedOver) { assert.Equal(t, 1, b.deleted("?userId=u")) },
+		"with all":        func(_ *service, b *serviceCaller, _ handedOver) { assert.Equal(t, 1, b.deleted("?all=true")) },
+		"by its owner": func(s *service, _ *serviceCaller, out handedOver) {
 			s.client().do("DELETE", "/api/session", "", cookieOf(out.SetCookie)...).expect(204)
 		},
-		"for a new one": func(s *service, _ *backend, out handedOver) {
+		"for a new one": func(s *service, _ *serviceCaller, out handedOver) {
 			s.client().do("POST", "/api/session", "", cookieOf(out.SetCookie)...).expect(201)
 		},
-		"regenerated": func(_ *service, b *backend, out handedOver) {
+		"regenerated": func(_ *service, b *serviceCaller, out handedOver) {
 			b.do("POST", "/api/sessions/"+out.Session.ID+"/regenerate", "").expect(200)
 		},
 	}
@@ -502,7 +503,7 @@ func FuzzServiceRoutes(f *testing.F) {
 			f.Add(byte(m), path, []string{"", "touch=true&namespace=a", "userId=u&except=" + id, "limit=1&cursor=AQ", "revive=true", "all=true"}[(i+m)%6])
 		}
 	}
-	f.Add(byte(0), "", "limit=1&cursor="+store.EncodeCursor(store.Query{Namespace: "default"}, 1, id))
+	f.Add(byte(0), "", "limit=1&cursor="+backend.EncodeCursor(backend.Query{Namespace: "default"}, 1, id))
 	f.Fuzz(func(t *testing.T, method byte, path, query string) {
 		u, err := url.ParseRequestURI("/api/sessions" + path)
 		if err != nil {

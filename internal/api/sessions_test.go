@@ -20,24 +20,25 @@ import (
 	"session-api/internal/api"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
-// backend is a caller with a service token.
-type backend struct{ *client }
+// serviceCaller is a caller with a service token.
+type serviceCaller struct{ *client }
 
-func (s *service) backend() *backend {
+func (s *service) backend() *serviceCaller {
 	s.t.Helper()
-	return &backend{s.client()}
+	return &serviceCaller{s.client()}
 }
 
-func (b *backend) do(method, path, body string, headers ...string) *answer {
+func (b *serviceCaller) do(method, path, body string, headers ...string) *answer {
 	b.s.t.Helper()
 	return b.client.do(method, path, body, append([]string{"Authorization", "Bearer " + serviceToken}, headers...)...)
 }
 
 // create makes a session and returns what the backend is told of it.
-func (b *backend) create(query, body string) handedOver {
+func (b *serviceCaller) create(query, body string) handedOver {
 	b.s.t.Helper()
 	return b.do("POST", "/api/sessions"+query, body).expect(201).handedOver()
 }
@@ -60,7 +61,7 @@ type listed struct {
 	NextCursor string
 }
 
-func (b *backend) list(query url.Values) (page listed) {
+func (b *serviceCaller) list(query url.Values) (page listed) {
 	b.s.t.Helper()
 	a := b.do("GET", "/api/sessions?"+query.Encode(), "").expect(200)
 	require.NoError(b.s.t, json.Unmarshal(a.body, &page), "%s", a.body)
@@ -68,7 +69,7 @@ func (b *backend) list(query url.Values) (page listed) {
 }
 
 // ids lists everything that the query selects, page by page.
-func (b *backend) ids(query string) []string {
+func (b *serviceCaller) ids(query string) []string {
 	b.s.t.Helper()
 	q, err := url.ParseQuery(query)
 	require.NoError(b.s.t, err)
@@ -85,12 +86,12 @@ func (b *backend) ids(query string) []string {
 	}
 }
 
-func (b *backend) count(query string) int {
+func (b *serviceCaller) count(query string) int {
 	b.s.t.Helper()
 	return int(b.do("GET", "/api/sessions/count"+query, "").expect(200).json()["count"].(float64))
 }
 
-func (b *backend) deleted(query string) int {
+func (b *serviceCaller) deleted(query string) int {
 	b.s.t.Helper()
 	return int(b.do("DELETE", "/api/sessions"+query, "").expect(200).json()["deleted"].(float64))
 }
@@ -235,7 +236,7 @@ func TestBadNamespaces(t *testing.T) {
 
 // fill makes sessions of a user, oldest first, several of them in the same
 // millisecond.
-func fill(b *backend, n int, user string) (ids []string) {
+func fill(b *serviceCaller, n int, user string) (ids []string) {
 	for i := range n {
 		if i%3 == 0 {
 			b.s.clock.advance(time.Millisecond)
@@ -354,7 +355,7 @@ type listingStore struct {
 	asked []int
 }
 
-func (l *listingStore) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (l *listingStore) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	l.mu.Lock()
 	l.asked = append(l.asked, q.Limit)
 	l.mu.Unlock()
@@ -461,7 +462,7 @@ type hangingUp struct {
 	leave context.CancelFunc
 }
 
-func (h *hangingUp) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (h *hangingUp) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	h.leave()
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -632,21 +633,21 @@ func TestServiceRoutesAreOpenInDevelopment(t *testing.T) {
 	}
 }
 
-func (f *faultyStore) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (f *faultyStore) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	if err := f.failure(); err != nil {
-		return store.Page{}, err
+		return backend.Page{}, err
 	}
 	return f.Store.List(ctx, now, q)
 }
 
-func (f *faultyStore) Count(ctx context.Context, now time.Time, filter store.Filter) (int, error) {
+func (f *faultyStore) Count(ctx context.Context, now time.Time, filter backend.Filter) (int, error) {
 	if err := f.failure(); err != nil {
 		return 0, err
 	}
 	return f.Store.Count(ctx, now, filter)
 }
 
-func (f *faultyStore) Clear(ctx context.Context, now time.Time, filter store.Filter) (int, error) {
+func (f *faultyStore) Clear(ctx context.Context, now time.Time, filter backend.Filter) (int, error) {
 	if err := f.failure(); err != nil {
 		return 0, err
 	}
@@ -658,7 +659,7 @@ func TestServiceRoutesOnAStoreThatIsDown(t *testing.T) {
 	s := start(t, func(s *settings) { withServiceTokens(s); s.store = faulty })
 	b := s.backend()
 	at := "/api/sessions/" + b.create("", "").Session.ID
-	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379", store.ErrUnavailable))
+	faulty.fail(fmt.Errorf("%w: dialling 10.1.2.3:6379", backend.ErrUnavailable))
 	for _, r := range []struct{ method, path, body string }{
 		{"POST", "/api/sessions", ""},
 		{"GET", "/api/sessions", ""},

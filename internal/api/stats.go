@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"session-api/internal/cleanup"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // stats is the body of the stats routes.
@@ -39,7 +39,7 @@ type fileStats struct {
 	CommitFailures  int64  `json:"commitFailures"`
 }
 
-func fileStatsOf(f *store.FileStats) *fileStats {
+func fileStatsOf(f *backend.FileStats) *fileStats {
 	return &fileStats{
 		Writable: f.Writable, State: f.State, Bytes: f.Bytes, FreeBytes: f.FreeBytes, LiveBytes: f.LiveBytes,
 		VolumeFreeBytes: f.VolumeFreeBytes, LastCommitAgeMs: f.LastCommitAge.Milliseconds(), CommitFailures: f.CommitFailures,
@@ -77,7 +77,7 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		Evictions: st.Evictions, Expirations: st.Expirations,
 		HitRate: hitRate(st), UptimeMs: now.Sub(s.startedAt).Milliseconds(),
 	}
-	if s.StoreIsShared {
+	if s.Sessions.Shared() {
 		out.Scope = scopeCluster
 	}
 	if last, ok := s.Cleaner.Last(); ok {
@@ -88,15 +88,14 @@ func (s *Server) getStats(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	out.Cleanup.Status = s.Cleaner.Status()
-	if s.DataFile != nil {
-		file := s.DataFile()
+	if file, ok := s.Sessions.File(); ok {
 		out.File = fileStatsOf(&file)
 	}
 	return writeJSON(w, out)
 }
 
 // hitRate is the share of reads that found their session, 0 before the first.
-func hitRate(st store.Stats) float64 {
+func hitRate(st backend.Stats) float64 {
 	if st.Hits+st.Misses == 0 {
 		return 0
 	}

@@ -9,24 +9,23 @@ import (
 	"strings"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
 )
 
 // recordTypes are the media types of records, a line of JSON each.
 var recordTypes = []string{"application/x-ndjson", "application/jsonl"}
 
-// exportSessions sends the records of all live sessions. What fails once the
-// first is sent cuts the connection, so that nobody takes it for all of them.
-// HEAD reads none.
+// exportSessions sends the records of all live sessions. A failure after the first record
+// aborts the connection, so that the answer does not look complete. HEAD reads none.
 func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	q, err := query(r)
 	if err != nil {
 		return err
 	}
-	work := transfer.Export{Store: s.Sessions.Store, Now: s.Now}
+	work := transfer.Export{From: s.Sessions, Now: s.Now}
 	if q.Has("namespace") {
-		if work.Only, err = namespace(q); err != nil {
+		if work.Namespace, err = namespace(q); err != nil {
 			return err
 		}
 	}
@@ -84,8 +83,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMediaType(r, recordTypes); err != nil {
 		return err
 	}
-	work := transfer.Import{Store: s.Sessions.Store, Rules: s.Rules, Now: s.Now}
-	work.Limits, _ = s.Kept.(store.Limited)
+	work := transfer.Import{To: s.Sessions, Rules: s.Rules, Now: s.Now}
 	err := work.Run(r.Context(), body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
@@ -98,7 +96,7 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 			n.Stored, n.Existing, work.Present())}, err)
 	case err != nil:
 		log.WarnContext(r.Context(), "import stopped", "error", err, "lines", n.Lines)
-		hangUp(w, r) // the rest of the body is not read
+		closeConnection(w, r) // the rest of the body is not read
 		return stoppedImport(r, err, n.Stored)
 	}
 	log.InfoContext(r.Context(), "import done", "present", work.Present())
@@ -110,21 +108,21 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 func stoppedImport(r *http.Request, err error, stored int64) error {
 	at, ok := errors.AsType[*transfer.LineError](err)
 	if !ok {
-		return r.Context().Err() // nobody waits for the answer
+		return r.Context().Err() // the client has gone
 	}
 	code, detail, fields := describe(at.Err)
-	if errors.Is(at.Err, transfer.ErrLongLine) {
+	if errors.Is(at.Err, transfer.ErrLineTooLong) {
 		code, detail = schema.CodeTooLarge, at.Err.Error()
 	}
-	if at.Cut {
+	if at.Truncated {
 		detail += "; it is the last line and does not end with a line break, so the file may have been cut off"
 	}
 	said := "Line %d: %s. Before it, %d sessions were stored."
-	if errors.Is(at.Err, store.ErrFull) { // several lines are stored at once
+	if errors.Is(at.Err, backend.ErrFull) { // several lines are stored at once
 		said = "Line %d: %s. Before it, or at the same time, %d sessions were stored."
 	}
 	detail = fmt.Sprintf(said, at.Line, strings.TrimSuffix(detail, "."), stored)
-	if at.Bad {
+	if at.Invalid {
 		return &schema.Error{Code: code, Detail: detail, Fields: fields}
 	}
 	return fmt.Errorf("%w: %w", &problem{code, detail}, at)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -139,7 +139,7 @@ func TestExport_oneNamespace(t *testing.T) {
 
 // pages is a store that lists page after page, until one fails.
 type pages struct {
-	store.Store
+	backend.Store
 	size, good int
 	wait       func()
 }
@@ -148,10 +148,10 @@ func (p *pages) Namespaces(context.Context, time.Time) ([]string, error) {
 	return []string{"default"}, nil
 }
 
-func (p *pages) List(context.Context, time.Time, store.Query) (store.Page, error) {
+func (p *pages) List(context.Context, time.Time, backend.Query) (backend.Page, error) {
 	p.wait()
 	if p.good--; p.good < 0 {
-		return store.Page{}, fmt.Errorf("%w: connection lost", store.ErrUnavailable)
+		return backend.Page{}, fmt.Errorf("%w: connection lost", backend.ErrUnavailable)
 	}
 	sess := schema.Session{Namespace: "default", ID: "0123456789abcdef", Revision: 1, TTL: time.Hour}
 	sec := schema.EmptySections()
@@ -161,7 +161,7 @@ func (p *pages) List(context.Context, time.Time, store.Query) (store.Page, error
 	if p.good == 0 && p.size == 0 {
 		next = ""
 	}
-	return store.Page{Sessions: []schema.Session{sess}, Next: next}, err
+	return backend.Page{Sessions: []schema.Session{sess}, Next: next}, err
 }
 
 // listing is a service on a store of that many pages before it fails.

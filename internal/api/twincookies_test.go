@@ -17,6 +17,7 @@ import (
 	"session-api/internal/api"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -238,12 +239,12 @@ type peeks struct {
 	n atomic.Int64
 }
 
-func (p *peeks) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (p *peeks) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	p.n.Add(1)
 	return p.Store.Peek(ctx, now, key)
 }
 
-func (p *peeks) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (p *peeks) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	p.n.Add(1)
 	return p.Store.Get(ctx, now, key)
 }

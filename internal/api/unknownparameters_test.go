@@ -61,7 +61,7 @@ func TestUnknownParametersByRoute(t *testing.T) {
 		for _, query := range []string{"utm_source=x", "utm_source", "x=1&x=2", "=1", "%e2%98%83=1", "a+b=1"} {
 			caller := s.backend()
 			if own {
-				caller = &backend{s.client()}
+				caller = &serviceCaller{s.client()}
 				caller.client.create("")
 			}
 			a := caller.do(method, at+"?"+query, "")

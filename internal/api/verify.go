@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"session-api/internal/lazydeadline"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // verifyPath is the endpoint of forward auth: gateways ask there whether a
 // request may pass. Some append the path and the query of that request to it:
-// ruleOf says what counts.
+// parseRoleRule says what counts.
 const verifyPath = "/api/session/verify"
 
 // verifyURL is the URL in the access log's lines of authorization requests. What a
@@ -25,7 +26,7 @@ const verifyPath = "/api/session/verify"
 var verifyURL = &url.URL{Path: verifyPath}
 
 // DefaultVerifyTimeout bounds how long a read may keep a gateway waiting. Envoy
-// itself waits for 200 ms unless it is told otherwise.
+// itself waits for 200 ms by default.
 const DefaultVerifyTimeout = 150 * time.Millisecond
 
 // isVerify reports whether r is an authorization request of a gateway. Those
@@ -43,7 +44,7 @@ func isVerify(r *http.Request) bool {
 type authRequest struct {
 	start     time.Time
 	requestID [1]string // the header's value
-	late      store.LateContext
+	late      lazydeadline.Context
 	identity  [4]string // the headers' values
 }
 
@@ -60,7 +61,7 @@ type authDecision struct {
 // was sent.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	ar := &authRequest{start: time.Now()}
-	s.begin(w, r, false, &ar.requestID)
+	s.setCommonHeaders(w, r, false, &ar.requestID)
 	var d authDecision
 	s.decide(r, ar, &d)
 	if d.cookies != nil {
@@ -72,20 +73,20 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		setIdentity(w.Header(), ar, &d)
 		w.WriteHeader(d.status)
 	case d.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
-		counted = statusClientClosed // whoever listens all the same must not read a success
+		counted = statusClientClosed // a client that is still there must not get a success
 		w.WriteHeader(d.status)
 	default:
 		s.writeProblem(w, r, d.err)
 	}
 	took := time.Since(ar.start)
 	s.metrics.observe(verifyPath, r.Method, counted, took)
-	// A visitor without a session is every other visitor: what comes of it is
-	// logged by whoever lets them in or not.
+	// Visitors without a session are frequent, and the gateway logs what becomes of
+	// their requests.
 	quiet := errors.Is(d.err, errNoCredential)
 	if s.lines.wanted(counted) && (!quiet || s.Logger.Enabled(r.Context(), slog.LevelDebug)) {
 		c := &requestState{
 			Context: r.Context(), requestID: ar.requestID, start: ar.start, took: took, session: d.sess.ID,
-			response: response{status: counted}, quiet: quiet,
+			response: responseWriter{status: counted}, quiet: quiet,
 		}
 		if d.err != nil {
 			c.code, _, _ = describe(d.err)
@@ -107,7 +108,7 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 		}
 	}()
 	now := s.Now()
-	asked, unclear, ruleErr := ruleOf(r.URL)
+	asked, unclear, ruleErr := parseRoleRule(r.URL)
 	if unclear || ruleErr != nil {
 		s.reportRule(r, ar, now, ruleErr)
 	}
@@ -121,7 +122,7 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 		return
 	}
 	var moved bool
-	if d.sess, moved, err = s.look(r, ar, now, cred.ID, s.TouchOnAccess && !isPrefetch(r)); err == nil {
+	if d.sess, moved, err = s.fetchVerified(r, ar, now, cred.ID, s.TouchOnAccess && !isPrefetch(r)); err == nil {
 		d.user, err = d.sess.User()
 	}
 	if err != nil {
@@ -143,9 +144,9 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 func (s *Server) verifyCredential(r *http.Request, ar *authRequest) (credential, error) {
 	cred, err := s.readCredential(r)
 	if err == nil && len(cred.more) > 0 {
-		ctx := &store.LateContext{Context: r.Context(), At: ar.start.Add(s.VerifyTimeout)}
+		ctx := &lazydeadline.Context{Context: r.Context(), At: ar.start.Add(s.VerifyTimeout)}
 		defer ctx.Release()
-		err = s.settle(ctx, &cred)
+		err = s.resolveCredential(ctx, &cred)
 	}
 	if err == nil && cred.ID == "" {
 		err = cred.missing()
@@ -165,14 +166,14 @@ func (s *Server) refuseCredential(err error) authDecision {
 	case said == errNoCredential:
 		d.err = errNoCredential
 	case said == errTwinCookies:
-		d.cookies = s.cookieForm.expiries
+		d.cookies = s.cookieTemplate.expiries
 	}
 	return d
 }
 
 // refuse is the decision where the store failed with err.
 func refuse(err error) authDecision {
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, backend.ErrNotFound) {
 		return authDecision{status: http.StatusUnauthorized, err: errUnauthorized}
 	}
 	return authDecision{status: http.StatusServiceUnavailable, err: unverifiedError{err}}
@@ -182,32 +183,32 @@ func refuse(err error) authDecision {
 type unverifiedError struct{ cause error }
 
 func (e unverifiedError) Error() string { return "verifying: " + e.cause.Error() }
-func (unverifiedError) Unwrap() error   { return store.ErrUnavailable }
+func (unverifiedError) Unwrap() error   { return backend.ErrUnavailable }
 
-// look reads the session as its user does, within the time that a gateway
-// waits. Once it is read, that is the answer: what becomes of the deadline keeps
-// no visitor out, and the answer waits for it a third of that time at most.
-func (s *Server) look(r *http.Request, ar *authRequest, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
+// fetchVerified reads the session, and slides its deadline as a read by the user does,
+// within VerifyTimeout. Once the session is read, the answer no longer depends on the
+// touch, and waits for it for a third of that time at most.
+func (s *Server) fetchVerified(r *http.Request, ar *authRequest, now time.Time, id string, touch bool) (sess schema.Session, moved bool, err error) {
 	end := ar.start.Add(s.VerifyTimeout)
 	ctx := &ar.late
 	ctx.Context, ctx.At = r.Context(), end
-	sess, err = s.Sessions.Get(ctx, now, key(id))
+	sess, err = s.Sessions.Get(ctx, now, defaultKey(id))
 	ctx.Release()
 	if err != nil || !touch {
 		return sess, false, err
 	}
-	return s.touchLate(r, schema.Now(now), id, sess, end)
+	return s.touchInBackground(r, schema.Now(now), id, sess, end)
 }
 
 // reportRule says in the log, at most once a minute, that a gateway's rule is
 // not what it should be. err is nil where it could be read all the same.
 func (s *Server) reportRule(r *http.Request, ar *authRequest, now time.Time, err error) {
-	detail := errUnclearRule.detail
+	detail := errAmbiguousRule.detail
 	var parameter string
 	if e, ok := errors.AsType[*ruleError](err); ok {
 		detail, parameter = e.detail, e.parameter
 	}
-	if !s.notices.due(detail, now) {
+	if !s.notices.allow(detail, now) {
 		return
 	}
 	fields := []any{"detail", detail, "requestId", ar.requestID[0]}

@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/api"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestVerifyOnARedisThatHangs(t *testing.T) {
 	const patienceOfStore = 20 * time.Second
 	proxy := redistest.StartProxy(t, redistest.Start(t).Addr())
-	kept, err := redis.Open(t.Context(), redis.Options{Addresses: []string{proxy.Addr()}, Timeout: patienceOfStore})
+	kept, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: []string{proxy.Addr()}, Timeout: patienceOfStore}})
 	require.NoError(t, err)
 	s := start(t, func(set *settings) {
 		set.store = kept
@@ -49,7 +50,7 @@ func TestVerifyOnARedisThatHangs(t *testing.T) {
 // writes: what was read is the answer.
 func TestVerifyOnARedisThatCannotTouch(t *testing.T) {
 	server := redistest.Start(t)
-	kept, err := redis.Open(t.Context(), redis.Options{Addresses: []string{server.Addr()}, Timeout: 20 * time.Second})
+	kept, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: 20 * time.Second}})
 	require.NoError(t, err)
 	s := start(t, func(set *settings) {
 		set.store = kept

@@ -207,7 +207,7 @@ func TestVerifyQueriesBehindAPath(t *testing.T) {
 		assert.Equal(t, want, a.StatusCode, target)
 		assert.Equal(t, 401, s.asked(verify+target).StatusCode, target)
 	}
-	assert.Contains(t, s.log.String(), "stands behind a path", "an operator can see why")
+	assert.Contains(t, s.log.String(), "a parameter such as role behind a path", "an operator can see why")
 }
 
 // Nothing that a client can put behind a gateway's address lets it pass where it

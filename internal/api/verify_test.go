@@ -16,7 +16,7 @@ import (
 
 	"session-api/internal/api"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -230,24 +230,24 @@ func (h *hung) wait(ctx context.Context) error {
 		h.patience.Store(max(h.patience.Load(), int64(time.Until(at))))
 	}
 	<-ctx.Done()
-	return fmt.Errorf("%w: hung: %w", store.ErrUnavailable, ctx.Err())
+	return fmt.Errorf("%w: hung: %w", backend.ErrUnavailable, ctx.Err())
 }
 
-func (h *hung) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (h *hung) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if h.reads.Load() {
 		return schema.Session{}, h.wait(ctx)
 	}
 	return h.Store.Get(ctx, now, key)
 }
 
-func (h *hung) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (h *hung) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if h.reads.Load() {
 		return schema.Session{}, h.wait(ctx)
 	}
 	return h.Store.Peek(ctx, now, key)
 }
 
-func (h *hung) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (h *hung) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	if h.touches.Load() {
 		return schema.Session{}, h.wait(ctx)
 	}
@@ -288,7 +288,7 @@ func TestVerifyPassesWhereOnlyTheTouchFails(t *testing.T) {
 	made := c.create(ada)
 	s.clock.advance(time.Hour)
 	for name, fail := range map[string]error{
-		"read-only": store.ErrReadOnly, "unavailable": store.ErrUnavailable, "odd": errors.New("odd"),
+		"read-only": backend.ErrReadOnly, "unavailable": backend.ErrUnavailable, "odd": errors.New("odd"),
 	} {
 		kept.touchError.Store(&fail)
 		a := c.do("GET", verify, "").expect(200)
@@ -301,7 +301,7 @@ func TestVerifyPassesWhereOnlyTheTouchFails(t *testing.T) {
 	kept.touches.Store(false)
 	require.Eventually(t, func() bool { return kept.waiting.Load() == 0 }, patience, time.Millisecond, "nobody is left behind")
 
-	gone := store.ErrNotFound // ended between the read and the touch
+	gone := backend.ErrNotFound // ended between the read and the touch
 	kept.touchError.Store(&gone)
 	c.do("GET", verify, "").problem(401, "unauthorized")
 
@@ -315,7 +315,7 @@ type odd struct {
 	get func(schema.Session) (schema.Session, error)
 }
 
-func (o *odd) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (o *odd) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	sess, err := o.Store.Get(ctx, now, key)
 	if err != nil || o.get == nil {
 		return sess, err
@@ -331,7 +331,7 @@ func TestVerifyOfWhatCannotBe(t *testing.T) {
 			return s, nil
 		},
 		"an error of another kind": func(schema.Session) (schema.Session, error) { return schema.Session{}, errors.New("odd") },
-		"a full store":             func(schema.Session) (schema.Session, error) { return schema.Session{}, store.ErrFull },
+		"a full store":             func(schema.Session) (schema.Session, error) { return schema.Session{}, backend.ErrFull },
 	} {
 		t.Run(name, func(t *testing.T) {
 			kept := &odd{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10})}

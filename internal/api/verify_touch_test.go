@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -27,7 +27,7 @@ func newSlowWrites() *slowWrites {
 	return &slowWrites{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000}), letGo: make(chan struct{})}
 }
 
-func (s *slowWrites) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (s *slowWrites) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
 	select {
@@ -35,7 +35,7 @@ func (s *slowWrites) Touch(ctx context.Context, now time.Time, key store.Key, un
 		s.touched.Add(1)
 		return s.Store.Touch(ctx, now, key, until)
 	case <-ctx.Done():
-		return schema.Session{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+		return schema.Session{}, fmt.Errorf("%w: %w", backend.ErrUnavailable, ctx.Err())
 	}
 }
 
@@ -96,14 +96,14 @@ type slowReads struct {
 	takes atomic.Int64
 }
 
-func (s *slowReads) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *slowReads) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	timer := time.NewTimer(time.Duration(s.takes.Load()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return s.Store.Get(ctx, now, key)
 	case <-ctx.Done():
-		return schema.Session{}, fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+		return schema.Session{}, fmt.Errorf("%w: %w", backend.ErrUnavailable, ctx.Err())
 	}
 }
 
@@ -126,7 +126,7 @@ func TestVerifyTimeoutIsForReading(t *testing.T) {
 // panics is a memory store whose touches do.
 type panics struct{ *memory.Store }
 
-func (panics) Touch(context.Context, time.Time, store.Key, time.Time) (schema.Session, error) {
+func (panics) Touch(context.Context, time.Time, backend.Key, time.Time) (schema.Session, error) {
 	panic("broken")
 }
 

@@ -19,7 +19,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -116,7 +116,7 @@ func abuses() []abuse {
 
 // probes are asked over and over while a request is in work. What holds them up
 // is a lock of the store, or Redis' thread.
-func probes(t *testing.T, kept store.Store, server *redistest.Server, key func() store.Key) map[string]func(ctx context.Context) {
+func probes(t *testing.T, kept backend.Store, server *redistest.Server, key func() backend.Key) map[string]func(ctx context.Context) {
 	t.Helper()
 	if server != nil {
 		opts := server.ClientOption()
@@ -132,7 +132,7 @@ func probes(t *testing.T, kept store.Store, server *redistest.Server, key func()
 		"shard": func(ctx context.Context) { _, _ = kept.Peek(ctx, time.Now(), key()) },
 		"files": func(ctx context.Context) { _, _ = kept.HasFile(ctx, time.Now(), "none") },
 		"namespace": func(ctx context.Context) {
-			_, _ = kept.List(ctx, time.Now(), store.Query{Namespace: schema.DefaultNamespace, UserID: "nobody", Limit: 1})
+			_, _ = kept.List(ctx, time.Now(), backend.Query{Namespace: schema.DefaultNamespace, UserID: "nobody", Limit: 1})
 		},
 	}
 }
@@ -176,13 +176,13 @@ func (w *worst) least(round worst) {
 func (a *abuse) play(t *testing.T, s *service, server *redistest.Server, other string) worst {
 	t.Helper()
 	ctx := t.Context()
-	_, err := s.store.Clear(ctx, time.Now(), store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+	_, err := s.store.Clear(ctx, time.Now(), backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 	require.NoError(t, err)
 	body := a.body
 	for strings.Contains(body, newMark) {
 		body = strings.Replace(body, newMark, schema.NewID(), 1)
 	}
-	cookie, path, key := "", a.path, store.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
+	cookie, path, key := "", a.path, backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
 	for range max(a.sessions, min(1, len(a.before))) {
 		body := a.before
 		if a.sessions > 1 {
@@ -238,7 +238,7 @@ func (a *abuse) play(t *testing.T, s *service, server *redistest.Server, other s
 		})
 		<-begun
 	}
-	for name, probe := range probes(t, s.store, server, func() store.Key { return key }) {
+	for name, probe := range probes(t, s.store, server, func() backend.Key { return key }) {
 		watch(func(took time.Duration) { w.holds[name] = max(w.holds[name], took) }, probe)
 	}
 	watch(func(took time.Duration) { w.verify = max(w.verify, took) }, func(ctx context.Context) {

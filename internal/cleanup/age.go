@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// lastChange is the latest of the times that a file system gives for a file:
-// when its content was modified and when its name, mode or place changed. A file
-// that was copied with its times, unpacked or moved here is new here, however
+// lastChange returns the later of a file's modification and change time. A file that
+// was copied with its times, unpacked or moved into the directory is new there, however
 // old its content is.
 func lastChange(info fs.FileInfo) time.Time {
 	at := info.ModTime()

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// changeTime returns the later of when anything about a file last changed and
-// when it was made.
+// changeTime returns the later of a file's change time (ctime) and birth time.
 func changeTime(info fs.FileInfo) (time.Time, bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -23,5 +22,5 @@ func changeTime(info fs.FileInfo) (time.Time, bool) {
 	return changed, true
 }
 
-// birthTime is in changeTime already.
+// birthTime is part of changeTime on this platform.
 func birthTime(*os.File, string) (born time.Time, ok bool) { return time.Time{}, false }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changeTime returns when anything about a file last changed (ctime).
+// changeTime returns a file's change time (ctime).
 func changeTime(info fs.FileInfo) (time.Time, bool) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -18,9 +18,9 @@ func changeTime(info fs.FileInfo) (time.Time, bool) {
 	return time.Unix(stat.Ctim.Unix()), true
 }
 
-// birthTime returns when a file was made, where the file system knows: after
-// the clock was put back, a file may be younger than its other times. An empty
-// name is the directory itself.
+// birthTime returns when a file was created, if the file system knows: after the
+// clock was set back, a file may be younger than its other times say. An empty name
+// means the directory itself.
 func birthTime(dir *os.File, name string) (born time.Time, ok bool) {
 	conn, err := dir.SyscallConn()
 	if err != nil {

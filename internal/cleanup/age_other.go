@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// changeTime is not known here: ages count from the modification time alone.
+// changeTime is not available on this platform: the modification time alone counts.
 func changeTime(fs.FileInfo) (time.Time, bool) { return time.Time{}, false }
 
-// birthTime is not known here.
+// birthTime is not available on this platform.
 func birthTime(*os.File, string) (born time.Time, ok bool) { return time.Time{}, false }

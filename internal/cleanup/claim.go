@@ -11,74 +11,77 @@ import (
 )
 
 var (
-	// ErrOtherStore: the directory is cleaned by whoever has another store,
-	// whose sessions refer to the files.
+	// ErrOtherStore is returned if the directory belongs to another store, whose
+	// sessions refer to its files.
 	ErrOtherStore = errors.New("the directory belongs to another store")
-	// ErrDirectory: the directory cannot be cleaned as it is.
+	// ErrDirectory is returned if the directory cannot be cleaned as it is.
 	ErrDirectory = errors.New("the directory cannot be cleaned")
 )
 
-// errSwapped: the directory that the job was made for has gone, and another is
-// in its place.
-var errSwapped = errors.New("it is not the directory that was there at the start: start the service anew if it is meant")
+// errOtherDirectory is returned if the directory was replaced by another since the
+// job was created.
+var errOtherDirectory = errors.New("it is not the directory that was there at the start: start the service anew if it is meant")
 
-// claimTries is how often a claim looks again while somebody else changes the
-// marker, and claimPause how long it waits for that.
+// claimTries bounds the attempts to claim a directory while another process changes
+// its marker, and claimPause is the time between them.
 const (
 	claimTries = 50
 	claimPause = 10 * time.Millisecond
 )
 
-// place tells a directory from all that may stand at its path later.
-type place struct {
-	info fs.FileInfo
-	born time.Time // zero where it is not known: a number may be used again
+// dirIdentity identifies a directory, to notice that another replaced it at its path.
+type dirIdentity struct {
+	info      fs.FileInfo
+	birthTime time.Time // zero if it is not known; inode numbers are reused
 }
 
-func (p place) same(o place) bool { return os.SameFile(p.info, o.info) && p.born.Equal(o.born) }
+func (p dirIdentity) same(o dirIdentity) bool {
+	return os.SameFile(p.info, o.info) && p.birthTime.Equal(o.birthTime)
+}
 
-// placeOf returns the place of an open directory.
-func placeOf(root *os.Root, info fs.FileInfo) (place, error) {
+// identityOf returns the identity of an open directory.
+func identityOf(root *os.Root, info fs.FileInfo) (dirIdentity, error) {
 	f, err := root.Open(".")
 	if err != nil {
-		return place{}, err
+		return dirIdentity{}, err
 	}
-	defer shut(f)
+	defer closeReader(f)
 	born, _ := birthTime(f, "")
-	return place{info, born}, nil
+	return dirIdentity{info, born}, nil
 }
 
-// claims is what a job knows of whose the directory is.
+// claims is the state of a job's claim to its directory.
 type claims struct {
-	// at is the directory that the job is for; nil until it was seen.
-	at *place
-	// lock is the marker, locked for as long as the process lives, of a store
-	// whose sessions do not live longer.
+	// dir is the directory that the job is for; nil until it was first opened.
+	dir *dirIdentity
+	// lock is the marker, locked until the process ends, of a store whose sessions
+	// end with the process; nil otherwise.
 	lock *os.File
-	// refused is the marker with which another process had the directory.
-	refused fs.FileInfo
-	// free is since when the other has not been there; zero where it is.
-	free time.Time
+	// otherMarker is the marker that another process had locked.
+	otherMarker fs.FileInfo
+	// freeSince is when the lock of the other process was first seen free; zero if
+	// it was not.
+	freeSince time.Time
 }
 
-// Claim makes the directory that of the job's store, if it may be, and says in
-// the log if not. Each run does so, too.
+// Claim claims the directory for the job's store, if it may be cleaned, and logs a
+// failure. Each run does so as well.
 func (j *Job) Claim(ctx context.Context) error {
 	root, err := j.openClaimed(ctx)
 	if root != nil {
-		shut(root.dir)
+		closeReader(root.dir)
 	}
 	if err != nil && ctx.Err() == nil {
 		j.logger.WarnContext(ctx, "analysis files are not cleaned",
-			slog.String("directory", escape(j.dir)), slog.String("error", escape(err.Error())))
+			slog.String("directory", escapeName(j.dir)), slog.String("error", escapeName(err.Error())))
 	}
 	return err
 }
 
-// Close gives the directory free for another job of this process.
+// Close releases the directory for another job of the process.
 func (j *Job) Close() error {
-	j.claiming.Lock()
-	defer j.claiming.Unlock()
+	j.claimMu.Lock()
+	defer j.claimMu.Unlock()
 	return j.claims.unlock()
 }
 
@@ -91,24 +94,24 @@ func (c *claims) unlock() error {
 	return err
 }
 
-// Status says whether the directory is cleaned, as far as it is known.
+// Status returns whether the directory is cleaned, as of the last claim.
 func (j *Job) Status() Status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.status
 }
 
-// claimed is the directory, open.
-type claimed struct {
+// openDirectory is the directory of a job, open.
+type openDirectory struct {
 	dir  *os.Root
 	info fs.FileInfo
 }
 
-// openClaimed opens the directory, once it is that of the job's store. The
-// error wraps ErrOtherStore or ErrDirectory; anything else is the store's.
-func (j *Job) openClaimed(ctx context.Context) (opened *claimed, err error) {
-	j.claiming.Lock()
-	defer j.claiming.Unlock()
+// openClaimed opens the directory once it is claimed for the job's store. The error
+// wraps ErrOtherStore or ErrDirectory; any other error is the store's.
+func (j *Job) openClaimed(ctx context.Context) (opened *openDirectory, err error) {
+	j.claimMu.Lock()
+	defer j.claimMu.Unlock()
 	defer func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -126,28 +129,28 @@ func (j *Job) openClaimed(ctx context.Context) (opened *claimed, err error) {
 		return nil, fmt.Errorf("%w: %w", ErrDirectory, err)
 	}
 	if err := j.claim(ctx, root, info); err != nil {
-		shut(root)
+		closeReader(root)
 		return nil, err
 	}
-	return &claimed{root, info}, nil
+	return &openDirectory{root, info}, nil
 }
 
-// claim makes the directory the store's.
+// claim claims the directory for the store.
 func (j *Job) claim(ctx context.Context, root *os.Root, info fs.FileInfo) error {
 	unusable := func(err error) error { return fmt.Errorf("%w: %w", ErrDirectory, err) }
-	at, err := placeOf(root, info)
+	at, err := identityOf(root, info)
 	switch {
 	case err != nil:
 		return unusable(err)
-	case j.claims.at == nil:
-		j.claims.at = &at
-	case !j.claims.at.same(at):
-		return unusable(errSwapped)
+	case j.claims.dir == nil:
+		j.claims.dir = &at
+	case !j.claims.dir.same(at):
+		return unusable(errOtherDirectory)
 	}
-	if err := checkOwn(j.dir, j.own); err != nil {
+	if err := checkOwn(j.dir, j.ownFiles); err != nil {
 		return unusable(err)
 	}
-	mine, err := j.markerOf(ctx)
+	mine, err := j.storeMarker(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,8 +168,8 @@ func (j *Job) claim(ctx context.Context, root *os.Root, info fs.FileInfo) error 
 	return unusable(errors.New("its " + markerName + " keeps changing"))
 }
 
-// markerOf returns the marker of the job's store.
-func (j *Job) markerOf(ctx context.Context) (marker, error) {
+// storeMarker returns the marker of the job's store.
+func (j *Job) storeMarker(ctx context.Context) (marker, error) {
 	m := marker{Store: j.storeKind}
 	if j.identity == nil {
 		return m, nil
@@ -179,13 +182,13 @@ func (j *Job) markerOf(ctx context.Context) (marker, error) {
 	return m, nil
 }
 
-// tryClaim looks at the marker once, and reports whether the directory is the
-// store's. What it changes, it looks at again.
+// tryClaim reads the marker once, and reports whether the directory is the store's.
+// After a change of the marker it returns false, to read it again.
 func (j *Job) tryClaim(root *os.Root, mine marker) (done bool, err error) {
 	f, found, err := openMarker(root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, j.mark(root)
+		return false, j.createMarker(root)
 	case errors.Is(err, errMarkerChanged):
 		return false, nil
 	case err != nil:
@@ -194,41 +197,41 @@ func (j *Job) tryClaim(root *os.Root, mine marker) (done bool, err error) {
 	keep := false
 	defer func() {
 		if !keep {
-			shut(f)
+			closeReader(f)
 		}
 	}()
 	switch {
 	case found.same(mine) && mine.ID != "":
 		return true, nil
 	case found.same(mine):
-		held, err := j.holds(f)
+		held, err := j.lockMarker(f)
 		keep = held && err == nil
 		return keep, err
 	case found.ID != "":
 		return false, fmt.Errorf("%w: its %s names a store of the kind %s; if that is not used any more, run: session-api cleanup adopt %s",
-			ErrOtherStore, markerName, escape(found.Store), shellQuoted(j.dir))
+			ErrOtherStore, markerName, escapeName(found.Store), shellQuoted(j.dir))
 	}
-	// It is nobody's yet, or the sessions ended with the process that had it.
+	// It is not claimed yet, or the sessions ended with the process that claimed it.
 	switch held := tryLock(f); {
 	case !held && found.Store == "": // another is just claiming it
 		<-time.After(claimPause)
 		return false, nil
 	case !held:
-		return false, j.busy(f)
+		return false, j.otherProcess(f)
 	}
 	if found.Store != "" {
-		if err := j.outwait(); err != nil {
+		if err := j.checkTakeover(); err != nil {
 			return false, err
 		}
 	}
-	if current, err := isMarker(root, f); err != nil || !current {
+	if current, err := isCurrentMarker(root, f); err != nil || !current {
 		return false, err
 	}
 	return false, writeMarker(root, mine, true)
 }
 
-// isMarker reports whether an open file is still the directory's marker.
-func isMarker(root *os.Root, f *os.File) (bool, error) {
+// isCurrentMarker reports whether an open file is still the directory's marker.
+func isCurrentMarker(root *os.Root, f *os.File) (bool, error) {
 	opened, err := f.Stat()
 	if err != nil {
 		return false, err
@@ -240,10 +243,10 @@ func isMarker(root *os.Root, f *os.File) (bool, error) {
 	return err == nil && os.SameFile(now, opened), err
 }
 
-// mark puts a marker into a directory without one, if that may be cleaned.
-func (j *Job) mark(root *os.Root) error {
-	if !j.known {
-		empty, err := rootVacant(root)
+// createMarker creates the marker in a directory without one, if it may be cleaned.
+func (j *Job) createMarker(root *os.Root) error {
+	if !j.allowNonEmpty {
+		empty, err := isEmptyRoot(root)
 		switch {
 		case err != nil:
 			return err
@@ -252,58 +255,59 @@ func (j *Job) mark(root *os.Root) error {
 		}
 	}
 	if err := writeMarker(root, marker{}, false); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("writing its %s: %w", markerName, cause(err))
+		return fmt.Errorf("writing its %s: %w", markerName, withoutPath(err))
 	}
 	return nil
 }
 
-// holds reports whether this process alone has the directory, of those whose
-// sessions end with them. f is the marker.
-func (j *Job) holds(f *os.File) (bool, error) {
+// lockMarker locks the marker f for a store whose sessions end with the process, and
+// reports whether this process holds the lock.
+func (j *Job) lockMarker(f *os.File) (bool, error) {
 	if j.claims.lock != nil {
 		if mine, err := j.claims.lock.Stat(); err == nil {
 			if now, err := f.Stat(); err == nil && os.SameFile(mine, now) {
-				shut(f) // another handle holds the lock
+				closeReader(f) // another handle holds the lock
 				return true, nil
 			}
 		}
-		_ = j.claims.unlock() // of a file that is the marker no more
+		_ = j.claims.unlock() // it locks a file that is no longer the marker
 	}
 	if !tryLock(f) {
-		return false, j.busy(f)
+		return false, j.otherProcess(f)
 	}
-	// A marker that was written meanwhile says that the directory is ours.
+	// A marker that changed meanwhile already names this store.
 	if now, err := f.Stat(); err != nil {
 		return false, err
-	} else if j.claims.refused != nil && sameVersion(j.claims.refused, now) {
-		if err := j.outwait(); err != nil {
+	} else if j.claims.otherMarker != nil && unchanged(j.claims.otherMarker, now) {
+		if err := j.checkTakeover(); err != nil {
 			return false, err
 		}
 	}
-	j.claims.lock, j.claims.refused = f, nil
+	j.claims.lock, j.claims.otherMarker = f, nil
 	return true, nil
 }
 
-// sameVersion reports whether a file is still the one that it was, unchanged.
-func sameVersion(a, b fs.FileInfo) bool {
+// unchanged reports whether a and b describe the same file in the same state.
+func unchanged(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && lastChange(a).Equal(lastChange(b))
 }
 
-// busy is the error where another process has the directory, with that marker.
-func (j *Job) busy(f *os.File) error {
-	j.claims.free = time.Time{}
-	j.claims.refused, _ = f.Stat() // without, it is taken over once it is free
+// otherProcess returns the error for a directory whose marker another process has
+// locked.
+func (j *Job) otherProcess(f *os.File) error {
+	j.claims.freeSince = time.Time{}
+	j.claims.otherMarker, _ = f.Stat() // without it, there is no wait for a takeover
 	return fmt.Errorf("%w: another service cleans it that keeps its sessions in memory", ErrOtherStore)
 }
 
-// outwait returns an error until the process that had the directory has been
-// away for the grace: it may only be restarting.
-func (j *Job) outwait() error {
+// checkTakeover returns an error until the process that held the directory has been
+// gone for the grace period: it may only be restarting.
+func (j *Job) checkTakeover() error {
 	now, hold := j.now(), max(j.grace, minHold)
-	if j.claims.free.IsZero() || now.Before(j.claims.free) {
-		j.claims.free = now
+	if j.claims.freeSince.IsZero() || now.Before(j.claims.freeSince) {
+		j.claims.freeSince = now
 	}
-	if left := j.claims.free.Add(hold).Sub(now); left > 0 {
+	if left := j.claims.freeSince.Add(hold).Sub(now); left > 0 {
 		return fmt.Errorf("%w: a service that keeps its sessions in memory cleaned it, and may only be restarting; "+
 			"it is taken over in %v, or at once by: session-api cleanup adopt %s",
 			ErrOtherStore, left.Round(time.Second), shellQuoted(j.dir))

@@ -22,7 +22,7 @@ import (
 // of gives options a store; an empty id is that of one whose sessions end with
 // it.
 func of(o cleanup.Options, kind, id string) cleanup.Options {
-	o.Known, o.StoreKind = false, kind
+	o.AllowNonEmpty, o.StoreKind = false, kind
 	o.Identity = func(context.Context) (string, error) { return id, nil }
 	return o
 }
@@ -85,7 +85,7 @@ func TestDirectoryThatIsNotOurs(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, "of a worker", fresh)
 		o := of(options(dir, referring()), "bolt", "ONE")
-		o.Known = true
+		o.AllowNonEmpty = true
 		require.NoError(t, ran(t, newJobOf(t, o), dir))
 	})
 	t.Run("found empty, and filled before its store can be asked", func(t *testing.T) {
@@ -274,7 +274,7 @@ func TestMarkerThatIsLost(t *testing.T) {
 // Projects beneath the directory, and directories that others clean, are left
 // alone with all that is in them; what lies beside them is not.
 func TestProjectsBeneath(t *testing.T) {
-	for _, sign := range []string{".git", ".hg", ".svn", "go.mod", "package.json", "Cargo.toml", "pyproject.toml", "pom.xml", "composer.json", "Gemfile"} {
+	for _, sign := range []string{".git", ".hg", ".svn", "go.mod", "package.json", "Cargo.toml", "pyproject.toml", "pom.xml", "composer.json", "Gemfile", ".gitignore", "Dockerfile"} {
 		t.Run(sign, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "work/project/main", aged)
@@ -344,21 +344,21 @@ func TestOwnFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(dir, referring())
-			o.Own = []cleanup.OwnFile{{Name: "THE_SECRET", Path: path}}
+			o.OwnFiles = []cleanup.OwnFile{{Name: "THE_SECRET", Path: path}}
 			err := o.Validate()
 			assert.Equal(t, []string{"Dir"}, wrongOptions(err))
 			assert.ErrorContains(t, err, "THE_SECRET")
-			assert.Error(t, cleanup.Adopt(dir, "bolt", "ONE", o.Own))
+			assert.Error(t, cleanup.Adopt(dir, "bolt", "ONE", o.OwnFiles))
 		})
 	}
 	for _, path := range []string{outside, filepath.Join(outside, "missing"), top, dir + "x", "/"} {
-		assert.False(t, cleanup.Holds(dir, path), path)
+		assert.False(t, cleanup.Contains(dir, path), path)
 	}
 
 	// It may come to lie there later, under whatever name.
 	o := options(dir, referring())
 	secret := filepath.Join(outside, "secret")
-	o.Own = []cleanup.OwnFile{{Name: "THE_SECRET", Path: secret}, {Name: "THE_DATA", Path: filepath.Join(outside, "db")}}
+	o.OwnFiles = []cleanup.OwnFile{{Name: "THE_SECRET", Path: secret}, {Name: "THE_DATA", Path: filepath.Join(outside, "db")}}
 	write(t, outside, "secret", aged)
 	write(t, outside, "db/sessions.db", aged)
 	j := newJobOf(t, o)

@@ -23,7 +23,7 @@ const (
 	aged  = 49 * time.Hour
 )
 
-// store is a store with just what a job asks for. The functions, where they
+// fromStore is a store with just what a job asks for. The functions, where they
 // are set, answer in its place.
 type store struct {
 	mu   sync.Mutex
@@ -84,7 +84,7 @@ func options(dir string, s *store) cleanup.Options {
 	o := cleanup.Options{
 		Dir: dir, Grace: grace, TTL: ttl, Sweeper: s, References: s,
 		// The directories of tests hold files before there is a job.
-		Known: true, StoreKind: "fake", Identity: func(context.Context) (string, error) { return "of the tests", nil },
+		AllowNonEmpty: true, StoreKind: "fake", Identity: func(context.Context) (string, error) { return "of the tests", nil },
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
 	}
 	o.AgeByModTime()

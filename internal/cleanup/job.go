@@ -1,13 +1,13 @@
-// Package cleanup prunes what sessions leave behind: sessions that have
-// expired, and files in one directory that no live session refers to any more.
+// Package cleanup removes what sessions leave behind: expired sessions, and files in
+// one directory that no live session refers to.
 //
-// The directory must be ours: a marker in it names the store whose sessions
-// refer to its files, and another store's job leaves it alone, see Claim.
+// A marker in the directory names the store whose sessions refer to its files. The job
+// of another store leaves the directory alone: see Claim.
 //
-// The job deletes regular files and empty directories beneath that directory and
-// nothing else. What looks like a project it does not enter. It never follows a symbolic link, opens no file, and looks at a
-// file again in the moment before it deletes it. Any number of jobs, in any
-// number of processes, may clean one directory.
+// The job deletes regular files and empty directories beneath the directory, and nothing
+// else. It does not enter subdirectories that look like a project, never follows a
+// symbolic link, opens no file, and checks each file again just before it deletes it.
+// Any number of jobs, in any number of processes, may clean one directory.
 package cleanup
 
 import (
@@ -25,27 +25,25 @@ import (
 	"session-api/internal/schema"
 )
 
-// Sweeper frees expired sessions.
+// Sweeper deletes expired sessions.
 type Sweeper interface {
-	// Sweep frees what has expired at now and returns how many sessions that
-	// were.
+	// Sweep deletes the sessions that have expired at now and returns their number.
 	Sweep(ctx context.Context, now time.Time) (int, error)
 }
 
-// References knows the files that live sessions refer to, in the words of the
-// clients that wrote them: relative to the directory, or absolute inside it. A
-// reference to a directory is one to all beneath it.
+// References looks up the files that live sessions refer to, spelt as clients wrote
+// them: relative to the directory, or absolute inside it. A reference to a directory is
+// one to all beneath it.
 type References interface {
-	// Files calls yield with each of them, in no order, possibly more than
-	// once. It returns yield's error as it is, and an error of its own if it
-	// could not name all of them.
+	// Files calls yield with each reference, in no order, possibly more than once. It
+	// returns yield's error unchanged, and an error of its own if it could not list
+	// all references.
 	Files(ctx context.Context, now time.Time, yield func(path string) error) error
 	// HasFile reports whether any of the paths is among them.
 	HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error)
 }
 
-// Job cleans one directory. Its methods may be called from many goroutines at
-// once.
+// Job cleans one directory. Its methods are safe for concurrent use.
 type Job struct {
 	dir                  string
 	interval, grace, ttl time.Duration
@@ -54,20 +52,20 @@ type Job struct {
 	locker               Locker // may be nil
 	logger               *slog.Logger
 	now                  func() time.Time
-	clock                *clock
+	clock                *clockMonitor
 
-	// turn holds a token while a run is under way.
-	turn chan struct{}
+	// running is a semaphore: it allows one run at a time.
+	running chan struct{}
 
-	known     bool
-	own       []OwnFile
-	storeKind string
-	identity  func(ctx context.Context) (string, error)
-	changed   func(fs.FileInfo) time.Time
-	born      func(dir *os.File, name string) (time.Time, bool)
+	allowNonEmpty bool
+	ownFiles      []OwnFile
+	storeKind     string
+	identity      func(ctx context.Context) (string, error)
+	changed       func(fs.FileInfo) time.Time
+	birthTime     func(dir *os.File, name string) (time.Time, bool)
 
-	claiming sync.Mutex
-	claims   claims
+	claimMu sync.Mutex
+	claims  claims
 
 	mu     sync.Mutex
 	last   *Report
@@ -75,13 +73,13 @@ type Job struct {
 	status Status
 }
 
-// dirMode is the mode of a directory that a job makes. Workers that run as
-// another user need one that was made for both.
+// dirMode is the mode of a directory that a job creates. Workers that run as another
+// user need a directory that was created for both.
 const dirMode = 0o700
 
-// New makes a job, and its directory if that is missing. It returns what
-// Options.Validate says of the settings. That the directory cannot be made is
-// only logged: each run reports it, until somebody makes it.
+// New creates a job, and its directory if that is missing. It returns the error of
+// Options.Validate. If the directory cannot be created, New logs that; each run reports
+// it until the directory exists.
 func New(o Options) (*Job, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -90,52 +88,60 @@ func New(o Options) (*Job, error) {
 		dir:      filepath.Clean(o.Dir),
 		interval: o.Interval, grace: o.Grace, ttl: o.TTL,
 		sweeper: o.Sweeper, references: o.References, locker: o.Locker,
-		logger: o.Logger, now: o.Now, clock: newClock(&o),
-		turn:  make(chan struct{}, 1),
-		known: o.Known, own: o.Own, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed,
-		born:   func(*os.File, string) (born time.Time, ok bool) { return born, false },
-		status: Unavailable,
+		logger: o.Logger, now: o.Now, clock: newClockMonitor(&o),
+		running:       make(chan struct{}, 1),
+		allowNonEmpty: o.AllowNonEmpty, ownFiles: o.OwnFiles, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed,
+		birthTime: func(*os.File, string) (born time.Time, ok bool) { return born, false },
+		status:    Unavailable,
 	}
 	if j.changed == nil {
-		j.changed, j.born = lastChange, birthTime
+		j.changed, j.birthTime = lastChange, birthTime
 	}
 	if j.logger == nil {
 		j.logger = slog.New(slog.DiscardHandler)
 	}
 	if err := os.Mkdir(j.dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		j.logger.Warn("the cleanup's directory cannot be made",
-			slog.String("directory", escape(j.dir)), slog.String("error", cause(err).Error()))
+			slog.String("directory", escapeName(j.dir)), slog.String("error", withoutPath(err).Error()))
 	}
-	j.settle()
+	j.identifyDir()
 	return j, nil
 }
 
-// settle remembers which directory the job is for, and marks it as one that is
-// cleaned, for whichever store comes to claim it: from now on workers may write
-// there. What is in the way each run reports.
-func (j *Job) settle() {
+// identifyDir records the identity of the directory, and creates its marker if there is
+// none, for whichever store claims it first: from now on workers may write there.
+// Problems are left to the runs, which report them.
+func (j *Job) identifyDir() {
 	root, info, err := openDir(j.dir)
 	if err != nil {
 		return
 	}
-	defer shut(root)
-	j.claiming.Lock()
-	defer j.claiming.Unlock()
-	if at, err := placeOf(root, info); err == nil {
-		j.claims.at = &at
+	defer closeReader(root)
+	j.claimMu.Lock()
+	defer j.claimMu.Unlock()
+	if at, err := identityOf(root, info); err == nil {
+		j.claims.dir = &at
 	}
 	if f, _, err := openMarker(root); err == nil {
-		shut(f)
+		closeReader(f)
 	} else if errors.Is(err, fs.ErrNotExist) {
-		_ = j.mark(root)
+		_ = j.createMarker(root)
 	}
 }
 
-// Loop runs the job each interval until ctx ends. No failure of a run ends it.
-// A run that another instance's stands in the way of is left out, and tried
-// again after a tenth of the interval: instances may have directories of their
-// own, and none of these must wait forever.
+// claimTimeout is how long the store may take to say, when Loop begins, whose files
+// it is about.
+const claimTimeout = 10 * time.Second
+
+// Loop claims the directory, so that the log says if there will be nothing to clean,
+// and runs the job each interval until ctx ends. A failed run does not end it. A run
+// that would have to wait for another instance is skipped, and tried again after a
+// tenth of the interval: instances may have directories of their own, which would never
+// be cleaned otherwise.
 func (j *Job) Loop(ctx context.Context) {
+	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
+	_ = j.Claim(claiming) // it is logged, and tried again by each run
+	cancel()
 	if j.interval == 0 {
 		<-ctx.Done()
 		return
@@ -160,76 +166,75 @@ func (j *Job) Loop(ctx context.Context) {
 	}
 }
 
-// tick is one run of the loop. Run turns panics of the store into errors; one
-// that still arrives comes from the logger, so there is nowhere to tell it. It
-// reports whether it was this instance's turn.
+// tick is one iteration of Loop. It reports whether a run took place. Run returns
+// panics of the store as errors; a panic that arrives here is the logger's and cannot
+// be logged.
 func (j *Job) tick(ctx context.Context) (ran bool) {
 	defer func() { _ = recover() }()
 	ran = true
-	if _, err := j.attempt(ctx, false, 0); errors.Is(err, ErrBusy) { // others are logged
+	if _, err := j.runOnce(ctx, false, 0); errors.Is(err, ErrBusy) { // others are logged
 		ran = false
 		j.logger.InfoContext(ctx, "cleanup left to another instance")
 	}
 	return ran
 }
 
-// Run sweeps the expired sessions and cleans the directory. A dry run changes
-// nothing, sweeps no sessions and counts none, and its report says what would
-// go. There is one run at a time: a second caller waits until the first is
-// done, or until its ctx ends. Where there is a Locker, a run that is not dry
-// also waits for those of other instances, and returns ErrBusy when that takes
-// longer than 15 seconds.
+// Run sweeps the expired sessions and cleans the directory. A dry run changes nothing,
+// sweeps no sessions, and its report says what would be deleted. There is one run at a
+// time: a second caller waits until the first is done, or until its ctx ends. With a
+// Locker, a run that is not dry also waits for the runs of other instances, and returns
+// ErrBusy after 15 seconds.
 //
-// The report is of what was done, also where there is an error. Files and
-// directories that cannot be handled are in the report and are no error. The
-// error says that ctx ended, that the store failed, or that the directory cannot
-// be cleaned: it wraps ErrOtherStore where it is not this store's to clean, and
-// ErrDirectory where it is gone, was replaced or must not be cleaned.
+// The report describes what was done, even if there is an error. Files and directories
+// that could not be handled are in the report and are not an error. The error says that
+// ctx ended, that the store failed, or that the directory cannot be cleaned: it wraps
+// ErrOtherStore if the directory belongs to another store, and ErrDirectory if it is
+// gone, was replaced or must not be cleaned.
 func (j *Job) Run(ctx context.Context, dryRun bool) (Report, error) {
-	return j.attempt(ctx, dryRun, busyTimeout)
+	return j.runOnce(ctx, dryRun, busyTimeout)
 }
 
-// attempt is Run, with how long to wait for other instances.
-func (j *Job) attempt(ctx context.Context, dryRun bool, wait time.Duration) (Report, error) {
+// runOnce is Run, with the time to wait for other instances.
+func (j *Job) runOnce(ctx context.Context, dryRun bool, wait time.Duration) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
 	select {
-	case j.turn <- struct{}{}:
-		defer func() { <-j.turn }()
+	case j.running <- struct{}{}:
+		defer func() { <-j.running }()
 	case <-ctx.Done():
 		return Report{}, fmt.Errorf("waiting for another run of the cleanup: %w", ctx.Err())
 	}
 	unlock, err := func() {}, error(nil)
 	if !dryRun {
-		unlock, err = j.lock(ctx, wait)
+		unlock, err = j.acquireLease(ctx, wait)
 	}
 	if errors.Is(err, ErrBusy) {
 		return Report{}, err
 	}
 	started := j.now()
 	rec := newRecorder(j.logger, Report{
-		StartedAt: schema.Now(started), DryRun: dryRun, Directory: escape(j.dir),
+		StartedAt: schema.Now(started), DryRun: dryRun, Directory: escapeName(j.dir),
 	})
 	if err == nil {
 		defer unlock()
 		err = j.run(ctx, rec)
 	} else {
-		rec.failed(ctx, failure{doing: "taking turns with other instances", err: err, store: true})
+		rec.failed(ctx, failure{op: "taking turns with other instances", err: err, fromStore: true})
 	}
 	report := rec.finish(ctx, j.now().Sub(started), err)
 	if !dryRun {
-		j.keep(report)
+		j.recordReport(report)
 	}
 	return report, err
 }
 
-// run is one run, with panics turned into errors.
+// run performs one run, and turns panics into errors.
 func (j *Job) run(ctx context.Context, rec *recorder) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("the cleanup panicked: %v", v)
-			rec.failed(ctx, failure{doing: "cleaning", err: err, store: true})
+			rec.failed(ctx, failure{op: "cleaning", err: err, fromStore: true})
 			j.logger.ErrorContext(ctx, "cleanup panicked", slog.String("stack", string(debug.Stack())))
 		}
 	}()
@@ -240,7 +245,7 @@ func (j *Job) run(ctx context.Context, rec *recorder) (err error) {
 	return errors.Join(swept, j.clean(ctx, rec))
 }
 
-// sweep frees the expired sessions.
+// sweep deletes the expired sessions.
 func (j *Job) sweep(ctx context.Context, rec *recorder) error {
 	if rec.report.DryRun {
 		return nil
@@ -252,7 +257,7 @@ func (j *Job) sweep(ctx context.Context, rec *recorder) error {
 	}
 	err = fmt.Errorf("sweeping expired sessions: %w", err)
 	if ctx.Err() == nil {
-		rec.failed(ctx, failure{doing: "sweeping expired sessions", err: err, store: true})
+		rec.failed(ctx, failure{op: "sweeping expired sessions", err: err, fromStore: true})
 	}
 	return err
 }
@@ -264,43 +269,43 @@ func (j *Job) clean(ctx context.Context, rec *recorder) error {
 	case ctx.Err() != nil && err != nil:
 		return err
 	case errors.Is(err, ErrOtherStore), errors.Is(err, ErrDirectory):
-		rec.failed(ctx, failure{doing: "opening the directory", err: err})
+		rec.failed(ctx, failure{op: "opening the directory", err: err})
 		return err
 	case err != nil:
-		rec.failed(ctx, failure{doing: "opening the directory", err: err, store: true})
+		rec.failed(ctx, failure{op: "opening the directory", err: err, fromStore: true})
 		return err
 	}
-	defer shut(opened.dir)
+	defer closeReader(opened.dir)
 
-	p := &pass{job: j, rec: rec, bases: j.bases(), own: ownFilesOf(j.own)}
-	if err := p.load(ctx); err != nil {
+	p := &pass{job: j, rec: rec, rootPaths: j.rootPaths(), own: ownFilesOf(j.ownFiles)}
+	if err := p.loadReferences(ctx); err != nil {
 		return err
 	}
-	p.started, p.held = j.look(ctx, rec)
-	_, err = (&level{pass: p, dir: opened.dir, info: opened.info, covered: p.refs.has(".")}).clean(ctx)
-	if errors.Is(err, errReplaced) {
-		rec.failed(ctx, failure{doing: "checking the directory", err: err})
+	p.started, p.clockHeld = j.checkClock(ctx, rec)
+	_, err = (&level{pass: p, dir: opened.dir, info: opened.info, referencedAbove: p.refs.has(".")}).clean(ctx)
+	if errors.Is(err, errReplacedDuringRun) {
+		rec.failed(ctx, failure{op: "checking the directory", err: err})
 		return fmt.Errorf("%w: %w", ErrDirectory, err)
 	}
 	return err
 }
 
-// look returns the time that ages are measured from, and whether that is not to
-// be trusted.
-func (j *Job) look(ctx context.Context, rec *recorder) (now time.Time, held bool) {
-	now, jump, hold := j.clock.look()
+// checkClock returns the time that ages are measured from, and whether deletions are
+// held because it is not to be trusted.
+func (j *Job) checkClock(ctx context.Context, rec *recorder) (now time.Time, held bool) {
+	now, jump, hold := j.clock.check()
 	if jump > 0 {
 		j.logger.WarnContext(ctx, "the clock was put forward, or the machine was suspended: no file counts as old for now",
 			slog.Duration("jump", jump), slog.Duration("hold", hold))
 	}
 	if hold > 0 {
-		rec.note(slog.Duration("held", hold))
+		rec.addLogAttrs(slog.Duration("held", hold))
 	}
 	return now, hold > 0
 }
 
-// Last returns the report of the last run that was not dry, and false before
-// there was one. The report's entries are not to be changed.
+// Last returns the report of the last run that was not dry; false if there was none.
+// The report's entries must not be modified.
 func (j *Job) Last() (Report, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -317,7 +322,7 @@ func (j *Job) Totals() Totals {
 	return j.totals
 }
 
-func (j *Job) keep(report Report) {
+func (j *Job) recordReport(report Report) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.last = &report

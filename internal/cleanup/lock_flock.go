@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// openFlags keep a FIFO in a file's place from being waited for.
+// openFlags make opening a FIFO in a file's place not block.
 const openFlags = syscall.O_NONBLOCK
 
-// tryLock locks a file until it is closed, unless another process has: then
-// held is false. On a file system without locks it is always held.
+// tryLock locks a file until it is closed. held is false if another process has locked
+// it, and true on a file system without locks.
 func tryLock(f *os.File) (held bool) {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -11,37 +11,36 @@ import (
 	"strings"
 )
 
-// markerName is the file by which a directory that is cleaned is known. It
-// stands at the directory's top and is never deleted.
+// markerName is the name of the marker file at the top of a directory that is cleaned.
+// It is never deleted.
 const markerName = ".session-api-cleanup"
 
-// marker is what the file says: whose directory it is.
+// marker is the content of the marker file: the owner of the directory.
 type marker struct {
-	// About is for people.
+	// About is for people who find the file.
 	About string `json:"about"`
-	// Store is the kind of the store whose sessions refer to the files; empty
-	// as long as no store has claimed the directory.
+	// Store is the kind of the store whose sessions refer to the files; empty until a
+	// store claims the directory.
 	Store string `json:"store"`
-	// ID is the store's identity; empty where its sessions end with it.
+	// ID is the store's identity; empty if its sessions end with the process.
 	ID string `json:"id"`
 }
 
 const aboutMarker = "session-api deletes files in this directory that no session of this store refers to"
 
-// maxMarker bounds what is read of a marker.
+// maxMarker bounds the bytes that are read of a marker.
 const maxMarker = 4096
 
 var errMarker = errors.New("its " + markerName + " is no file of session-api")
 
-// errMarkerChanged: it was replaced just now, by somebody who claims the
-// directory.
+// errMarkerChanged is returned if another process replaced the marker meanwhile.
 var errMarkerChanged = errors.New("its " + markerName + " was replaced")
 
 // same reports whether two markers name one store.
 func (m marker) same(o marker) bool { return m.Store == o.Store && m.ID == o.ID }
 
-// openMarker opens a directory's marker, and returns what it says. Returns
-// fs.ErrNotExist where there is none.
+// openMarker opens the marker of a directory and returns its content. It returns
+// fs.ErrNotExist if there is none.
 func openMarker(root *os.Root) (*os.File, marker, error) {
 	seen, err := root.Lstat(markerName)
 	if err != nil {
@@ -56,7 +55,7 @@ func openMarker(root *os.Root) (*os.File, marker, error) {
 	}
 	m, err := readMarker(f, seen)
 	if err != nil {
-		shut(f)
+		closeReader(f)
 		return nil, marker{}, err
 	}
 	return f, m, nil
@@ -79,15 +78,15 @@ func readMarker(f *os.File, seen fs.FileInfo) (m marker, err error) {
 	return m, nil
 }
 
-// writeMarker puts a marker into a directory, in the place of the one that may
-// be there if replace says so. Otherwise it returns fs.ErrExist.
+// writeMarker writes the marker of a directory. If there is one and replace is false,
+// it returns fs.ErrExist.
 func writeMarker(root *os.Root, m marker, replace bool) error {
 	m.About = aboutMarker
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	// It appears under its name only once it is complete.
+	// The rename makes it appear complete.
 	temp := markerName + "." + rand.Text()
 	f, err := root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
@@ -99,8 +98,8 @@ func writeMarker(root *os.Root, m marker, replace bool) error {
 		if err = root.Link(temp, markerName); err == nil || errors.Is(err, fs.ErrExist) {
 			return errors.Join(err, root.Remove(temp))
 		}
-		// Not all file systems have links. Of two that do this at once, the last
-		// one wins.
+		// Some file systems have no hard links. Of two processes that get here at once,
+		// the last one wins.
 		if _, there := root.Lstat(markerName); there == nil {
 			err = fs.ErrExist
 		} else {
@@ -116,9 +115,9 @@ func writeMarker(root *os.Root, m marker, replace bool) error {
 	return nil
 }
 
-// vacant reports whether a directory holds nothing but what a file system or
-// this package puts there.
-func vacant(dir *os.File) (bool, error) {
+// isEmptyDir reports whether a directory holds nothing but what file systems and this
+// package put there.
+func isEmptyDir(dir *os.File) (bool, error) {
 	for {
 		names, err := dir.Readdirnames(readBatch)
 		for _, name := range names {
@@ -135,17 +134,17 @@ func vacant(dir *os.File) (bool, error) {
 	}
 }
 
-// rootVacant is vacant for a directory that is open as a root.
-func rootVacant(root *os.Root) (bool, error) {
+// isEmptyRoot is isEmptyDir for an os.Root.
+func isEmptyRoot(root *os.Root) (bool, error) {
 	f, err := root.Open(".")
 	if err != nil {
 		return false, err
 	}
-	defer shut(f)
-	return vacant(f)
+	defer closeReader(f)
+	return isEmptyDir(f)
 }
 
-// unmarkedError: the directory may hold what is not ours.
+// unmarkedError is returned for a directory that is neither empty nor marked.
 type unmarkedError struct{ dir string }
 
 func (e unmarkedError) Error() string {
@@ -153,7 +152,7 @@ func (e unmarkedError) Error() string {
 		"or if all files in it may be deleted, run: session-api cleanup adopt %s", e.dir, shellQuoted(e.dir))
 }
 
-// shellQuoted is a path as it can be typed into a shell.
+// shellQuoted quotes a path for a shell.
 func shellQuoted(path string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@", r)
@@ -164,23 +163,23 @@ func shellQuoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// Adopt makes a directory the one of a store, whatever it holds and whoever
-// cleaned it until now. kind and id are as in Options. It returns what forbids
-// to clean it.
+// Adopt makes a directory belong to a store, whatever it holds and whoever cleaned it
+// before. kind and id are as in Options. It returns an error if the directory must not
+// be cleaned.
 func Adopt(dir, kind, id string, own []OwnFile) error {
-	if err := errors.Join(checkPlace(dir), checkOwn(dir, own)); err != nil {
+	if err := errors.Join(checkDirectory(dir), checkOwn(dir, own)); err != nil {
 		return err
 	}
 	root, _, err := openDir(dir)
 	if err != nil {
 		return err
 	}
-	defer shut(root)
+	defer closeReader(root)
 	if seen, err := root.Lstat(markerName); err == nil && !seen.Mode().IsRegular() {
 		return fmt.Errorf("%q: %w", dir, errMarker)
 	}
 	if err := writeMarker(root, marker{Store: kind, ID: id}, true); err != nil {
-		return fmt.Errorf("%q: writing its %s: %w", dir, markerName, cause(err))
+		return fmt.Errorf("%q: writing its %s: %w", dir, markerName, withoutPath(err))
 	}
 	return nil
 }

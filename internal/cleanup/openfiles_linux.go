@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// openFiles returns the regular files that the process has open: its data, its
-// log if that goes to a file.
+// openFiles returns the regular files that the process has open, such as its data file
+// and its log.
 func openFiles() []fs.FileInfo {
 	const dir = "/proc/self/fd"
 	fds, err := os.ReadDir(dir)

@@ -4,5 +4,5 @@ package cleanup
 
 import "io/fs"
 
-// openFiles returns what can be found of the files that the process has open.
+// openFiles returns the open files of the process that can be found on this platform.
 func openFiles() []fs.FileInfo { return standardFiles() }

@@ -11,56 +11,51 @@ import (
 	"time"
 )
 
-// Options are a job's settings and the store that it asks. All of them are
-// needed, but Interval and Grace may be 0, and Own, Identity, Locker, Logger and
-// Elapsed may be nil.
+// Options are the settings of a job and the store that it uses. All are required except
+// Interval, Grace, OwnFiles, Identity, Locker, Logger and Elapsed.
 type Options struct {
-	// Dir is the directory to clean: an absolute path, and no symbolic link.
+	// Dir is the directory to clean: an absolute path that is not a symbolic link.
 	// Validate says which directories are refused.
 	Dir string
-	// Known: the directory is this service's by its name, so that it may hold
-	// files before it was ever cleaned. Any other must be empty the first time,
-	// or be adopted.
-	Known bool
-	// Own is what the service itself needs. Nothing of it may lie in Dir.
-	Own []OwnFile
-	// StoreKind is the kind of the store that References are of, and Identity
-	// names its sessions: the same for all that share them and over restarts,
-	// empty where they end with the process. nil is as if it was always empty.
+	// AllowNonEmpty accepts a directory that holds files before it was ever cleaned,
+	// because its name shows that it is the service's. Any other directory must be
+	// empty the first time, or be adopted.
+	AllowNonEmpty bool
+	// OwnFiles are what the service itself needs. None of them may lie in Dir.
+	OwnFiles []OwnFile
+	// StoreKind is the kind of the store that References belongs to. Identity returns
+	// the identity of its sessions: the same for all instances that share them and
+	// across restarts; empty, as for a nil Identity, if they end with the process.
 	StoreKind string
 	Identity  func(ctx context.Context) (string, error)
-	// Interval is how often Loop runs; 0 for never, the job then runs only on
-	// request.
+	// Interval is the time between two runs of Loop; 0 if the job runs on request only.
 	Interval time.Duration
-	// Grace is the age up to which a file stays although no session refers to
-	// it: a worker writes the file first and the reference after. Empty
-	// directories stay as long.
+	// Grace is the grace period of new files: the age up to which a file is kept without
+	// a reference, because a worker writes the file first and the reference after.
+	// Empty directories are kept as long.
 	Grace time.Duration
-	// TTL is the age up to which a file stays because a session refers to it.
-	// It is not shorter than Grace.
+	// TTL is the age up to which a file is kept because of a reference. It must not be
+	// shorter than Grace.
 	TTL time.Duration
 
 	Sweeper    Sweeper
 	References References
-	// Locker keeps the jobs of several instances from cleaning at once; nil
-	// where there is one instance.
+	// Locker keeps the jobs of several instances from cleaning at once; nil for a single
+	// instance.
 	Locker Locker
-	// Logger gets a line for each run and for the first failures of a run; nil
-	// for no log.
+	// Logger logs each run and the first failures of a run; nil for no log.
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Elapsed is the time since any moment, by a clock that nobody sets. Where
-	// Now goes ahead of it, Now was set, and nothing is deleted until both have
-	// agreed for the grace, or for a minute where that is longer. nil where Now
-	// is to be believed.
+	// Elapsed is a monotonic clock: the time since any moment. If Now runs ahead of it,
+	// Now was set, and nothing is deleted until both have agreed for the grace period,
+	// or for a minute if that is longer. nil if Now is to be trusted.
 	Elapsed func() time.Duration
 
-	// changed is when a file last changed; nil for lastChange, and birthTime where
-	// that leaves it old.
+	// changed returns when a file last changed; nil for lastChange and birthTime.
 	changed func(fs.FileInfo) time.Time
 }
 
-// OptionError is one setting that a job cannot have.
+// OptionError describes an invalid setting.
 type OptionError struct {
 	// Option is the field of Options.
 	Option string
@@ -69,20 +64,19 @@ type OptionError struct {
 
 func (e *OptionError) Error() string { return e.Option + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns Err.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// Validate reports everything that is wrong with the settings at once: the
-// error joins one *OptionError for each problem. It looks at the file system
-// and changes nothing there.
+// Validate reports all invalid settings at once: the error joins one *OptionError for
+// each. It reads the file system and changes nothing there.
 //
-// Refused as Dir is one that may hold what is not ours: it is not empty, not
-// Known, and no job has cleaned it before; what Adopt is for. Refused are
-// further the file system's root, home directories and what holds
-// one, system directories, the place of the running program, and a directory
-// with a .git or go.mod in it; by name, or because that is where the path
-// leads. A directory that does not exist yet is accepted where its parent
-// exists. Refused is also one that holds any of Own.
+// It refuses a Dir that may hold files of others: one that is not empty, without
+// AllowNonEmpty, and that no job has cleaned before; Adopt is for those. It further
+// refuses the file system's root, home directories and their parents, system
+// directories, the directory of the running program, and a directory with a .git or
+// go.mod in it; by name, or because the path leads there. A directory that does not
+// exist yet is accepted if its parent exists. A directory that holds any of OwnFiles is
+// refused as well.
 func (o *Options) Validate() error {
 	var problems []error
 	wrong := func(option string, err error) {
@@ -125,19 +119,19 @@ func (o *Options) checkDir() error {
 		return fmt.Errorf("%q is not an absolute path", o.Dir)
 	}
 	dir := filepath.Clean(o.Dir)
-	if err := checkPlace(dir); err != nil {
+	if err := checkDirectory(dir); err != nil {
 		return err
 	}
-	if err := checkOwn(dir, o.Own); err != nil {
+	if err := checkOwn(dir, o.OwnFiles); err != nil {
 		return err
 	}
-	return o.checkUse(dir)
+	return o.checkUnclaimed(dir)
 }
 
-// checkUse refuses a directory that may hold what is not ours. One that cannot
-// be looked at is left to the runs, which report it.
-func (o *Options) checkUse(dir string) error {
-	if o.Known {
+// checkUnclaimed refuses an unmarked directory that may hold files of others. One that
+// cannot be read is left to the runs, which report it.
+func (o *Options) checkUnclaimed(dir string) error {
+	if o.AllowNonEmpty {
 		return nil
 	}
 	if _, err := os.Lstat(filepath.Join(dir, markerName)); err == nil {
@@ -147,11 +141,11 @@ func (o *Options) checkUse(dir string) error {
 	if err != nil {
 		return nil // it is missing, or cannot be read
 	}
-	defer shut(f)
-	if empty, err := vacant(f); err != nil || empty {
+	defer closeReader(f)
+	if empty, err := isEmptyDir(f); err != nil || empty {
 		return nil // it is empty, or cannot be read
 	}
-	if err := checkMarkers(dir, projectMarkers, func(name string) error {
+	if err := checkNotProject(dir, projectMarkers, func(name string) error {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err
 	}); err != nil {

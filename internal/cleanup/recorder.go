@@ -16,19 +16,18 @@ import (
 )
 
 const (
-	// maxFailures is how many of a report's entries are kept free for failures,
-	// however much else there is to tell.
+	// maxFailures is the number of a report's entries that are reserved for failures.
 	maxFailures = MaxReportEntries / 10
 	// maxFailureLines is how many failures of a run are logged one by one.
 	maxFailureLines = 20
 )
 
-// recorder writes the report of one run, and its lines in the log.
+// recorder collects the report of one run, and logs the run.
 type recorder struct {
 	report   Report
 	failures []Entry
 	logger   *slog.Logger
-	notes    []slog.Attr
+	logAttrs []slog.Attr
 }
 
 func newRecorder(logger *slog.Logger, report Report) *recorder {
@@ -36,8 +35,8 @@ func newRecorder(logger *slog.Logger, report Report) *recorder {
 	return &recorder{report: report, logger: logger}
 }
 
-// note adds to the line that the run leaves in the log.
-func (r *recorder) note(attrs ...slog.Attr) { r.notes = append(r.notes, attrs...) }
+// addLogAttrs adds attributes to the log line of the run.
+func (r *recorder) addLogAttrs(attrs ...slog.Attr) { r.logAttrs = append(r.logAttrs, attrs...) }
 
 func (r *recorder) kept() {
 	r.report.Scanned++
@@ -47,25 +46,25 @@ func (r *recorder) kept() {
 func (r *recorder) keptFor(reason Reason, path string, info fs.FileInfo) {
 	r.kept()
 	if r.hasRoom() {
-		r.add(entry(path, info, ActionKept, reason))
+		r.add(newEntry(path, info, ActionKept, reason))
 	}
 }
 
 func (r *recorder) skipped(path string, info fs.FileInfo) {
 	r.report.Skipped++
-	e := entry(path, info, ActionSkipped, ReasonNotRegular)
-	e.Bytes = 0 // the length of a link's target is nobody's disk space
+	e := newEntry(path, info, ActionSkipped, ReasonNotRegular)
+	e.Bytes = 0 // the length of a link's target is not disk space
 	r.add(e)
 }
 
-// skippedFor reports a subdirectory that is left alone, and the entry in it that
-// shows why.
+// skippedFor reports a subdirectory that is skipped, and the entry in it that is the
+// reason.
 func (r *recorder) skippedFor(reason Reason, path string, info fs.FileInfo, shown string) {
 	r.report.Skipped++
-	e := entry(path, info, ActionSkipped, reason)
+	e := newEntry(path, info, ActionSkipped, reason)
 	e.Bytes = 0
 	if shown != "" {
-		e.Detail = "it holds a " + escape(shown)
+		e.Detail = "it holds a " + escapeName(shown)
 	}
 	r.add(e)
 }
@@ -75,13 +74,13 @@ func (r *recorder) deleted(path string, info fs.FileInfo, reason Reason) {
 	r.report.Deleted++
 	r.report.BytesFreed += info.Size()
 	if r.hasRoom() {
-		r.add(entry(path, info, ActionDeleted, reason))
+		r.add(newEntry(path, info, ActionDeleted, reason))
 	}
 }
 
 func (r *recorder) dirRemoved(path string, info fs.FileInfo) {
 	r.report.DirsRemoved++
-	e := entry(path, info, ActionDeleted, ReasonEmptyDirectory)
+	e := newEntry(path, info, ActionDeleted, ReasonEmptyDirectory)
 	e.Bytes = 0
 	r.add(e)
 }
@@ -93,8 +92,8 @@ func (r *recorder) add(e Entry) {
 	}
 }
 
-// hasRoom reports whether the report takes another entry. It is asked before the
-// entry of a file is made: of a million there is room for few.
+// hasRoom reports whether the report takes another entry. Callers check it before they
+// make the entry of a file, since a run may see a million files.
 func (r *recorder) hasRoom() bool {
 	if !r.isFull() {
 		return true
@@ -103,19 +102,19 @@ func (r *recorder) hasRoom() bool {
 	return false
 }
 
-// isFull reports whether another entry would have no room.
+// isFull reports whether the report takes no more entries.
 func (r *recorder) isFull() bool { return len(r.report.Entries) >= MaxReportEntries-maxFailures }
 
-// failure is something that a run could not do.
+// failure is an operation of a run that failed.
 type failure struct {
-	// path is empty where it is about the directory or the store.
+	// path is empty if the failure concerns the directory or the store.
 	path string
-	// file is set where a file that was scanned is left over.
-	file  fs.FileInfo
-	doing string
-	err   error
-	// store: the error is the store's own, for the log and not for the report.
-	store bool
+	// file is set for a file that was scanned and is left over.
+	file fs.FileInfo
+	op   string
+	err  error
+	// fromStore keeps the error out of the report: it is the store's, for the log only.
+	fromStore bool
 }
 
 func (r *recorder) failed(ctx context.Context, f failure) {
@@ -123,24 +122,24 @@ func (r *recorder) failed(ctx context.Context, f failure) {
 		r.report.Scanned++
 	}
 	r.report.Errors++
-	why := cause(f.err).Error()
+	why := withoutPath(f.err).Error()
 	if r.report.Errors <= maxFailureLines {
 		r.logger.LogAttrs(ctx, slog.LevelWarn, "cleanup could not handle an entry",
-			slog.String("path", escape(f.path)), slog.String("doing", f.doing), slog.String("error", escape(why)))
+			slog.String("path", escapeName(f.path)), slog.String("doing", f.op), slog.String("error", escapeName(why)))
 	}
 	if len(r.failures) == maxFailures {
 		r.report.Truncated = true
 		return
 	}
-	e := entry(f.path, f.file, ActionFailed, ReasonError)
-	e.Detail = f.doing + ": " + escape(why)
-	if f.store {
-		e.Detail = f.doing + ": the store failed"
+	e := newEntry(f.path, f.file, ActionFailed, ReasonError)
+	e.Detail = f.op + ": " + escapeName(why)
+	if f.fromStore {
+		e.Detail = f.op + ": the store failed"
 	}
 	r.failures = append(r.failures, e)
 }
 
-// finish completes the report and logs the run. err is what ended it, or nil.
+// finish completes the report and logs the run. err is the error that ended it, or nil.
 func (r *recorder) finish(ctx context.Context, took time.Duration, err error) Report {
 	r.report.DurationMs = max(took, 0).Milliseconds()
 	r.report.Entries = append(r.report.Entries, r.failures...)
@@ -159,9 +158,9 @@ func (r *recorder) finish(ctx context.Context, took time.Duration, err error) Re
 		slog.Int("skipped", r.report.Skipped),
 		slog.Int("errors", r.report.Errors),
 	}
-	attrs = append(attrs, r.notes...)
+	attrs = append(attrs, r.logAttrs...)
 	if err != nil {
-		attrs = append(attrs, slog.String("error", escape(err.Error())))
+		attrs = append(attrs, slog.String("error", escapeName(err.Error())))
 	}
 	if err != nil || r.report.Errors > 0 {
 		level = slog.LevelWarn
@@ -170,8 +169,8 @@ func (r *recorder) finish(ctx context.Context, took time.Duration, err error) Re
 	return r.report
 }
 
-func entry(path string, info fs.FileInfo, action Action, reason Reason) Entry {
-	e := Entry{Path: escape(path), Action: action, Reason: reason}
+func newEntry(path string, info fs.FileInfo, action Action, reason Reason) Entry {
+	e := Entry{Path: escapeName(path), Action: action, Reason: reason}
 	if info != nil {
 		e.Bytes = info.Size()
 		e.ModifiedAt = modifiedAt(info.ModTime())
@@ -179,8 +178,8 @@ func entry(path string, info fs.FileInfo, action Action, reason Reason) Entry {
 	return e
 }
 
-// modifiedAt is a file's time as the report can say it, or nil: RFC 3339 ends
-// with the year 9999, which file systems do not.
+// modifiedAt returns a file's time for the report, or nil if RFC 3339, which ends with
+// the year 9999, cannot express it.
 func modifiedAt(t time.Time) *time.Time {
 	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
 		return nil
@@ -189,20 +188,19 @@ func modifiedAt(t time.Time) *time.Time {
 	return &t
 }
 
-// escape shows a name in one line of printable text. What is not printable is
-// written as in a Go string, and so is the backslash, so that no two names look
-// the same.
-func escape(name string) string {
-	if !strings.ContainsFunc(name, special) {
+// escapeName returns a name as one line of printable text. Other characters, and the
+// backslash, are escaped as in a Go string, so that different names look different.
+func escapeName(name string) string {
+	if !strings.ContainsFunc(name, needsEscape) {
 		return name
 	}
 	out := make([]byte, 0, len(name)+16)
 	for i, r := range name {
-		if !special(r) {
+		if !needsEscape(r) {
 			out = utf8.AppendRune(out, r)
 			continue
 		}
-		// Of a byte that is not UTF-8 only the byte itself tells which it was.
+		// An invalid byte is escaped as the byte that it is.
 		size := 1
 		if r != utf8.RuneError || strings.HasPrefix(name[i:], string(utf8.RuneError)) {
 			size = utf8.RuneLen(r)
@@ -213,8 +211,8 @@ func escape(name string) string {
 	return string(out)
 }
 
-// special reports whether a rune is not shown as it is. utf8.RuneError, which
-// ranging over bytes that are not UTF-8 gives, is among them.
-func special(r rune) bool {
+// needsEscape reports whether a rune is escaped. That includes utf8.RuneError, which
+// ranging over invalid UTF-8 yields.
+func needsEscape(r rune) bool {
 	return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r)
 }

@@ -14,32 +14,31 @@ import (
 	"session-api/internal/schema"
 )
 
-// bases are the absolute spellings of the directory: as configured, and where
-// that leads.
-type bases []string
+// rootPaths are the absolute paths of the directory: as configured, and with symbolic
+// links resolved.
+type rootPaths []string
 
-// top is the path of the directory itself, within it.
-const top = "."
+// rootRef is the path of the directory itself, within it.
+const rootRef = "."
 
-func (j *Job) bases() bases {
-	b := bases{j.dir}
+func (j *Job) rootPaths() rootPaths {
+	b := rootPaths{j.dir}
 	if target, err := filepath.EvalSymlinks(j.dir); err == nil && target != j.dir {
 		b = append(b, target)
 	}
 	return b
 }
 
-// relative returns the path within the directory that a reference names, and
-// false if it names none there. It reads the words only: a reference that goes
-// through a symbolic link does not name what the link leads to. The directory
-// itself is named by its absolute path alone.
-func (b bases) relative(ref string) (string, bool) {
+// relative returns the path of a reference relative to the directory, and false if it
+// is not within the directory. It is lexical: a reference through a symbolic link does
+// not name the link's target. The directory itself is named by its absolute path only.
+func (b rootPaths) relative(ref string) (string, bool) {
 	p := path.Clean(schema.CanonicalName(ref))
 	if path.IsAbs(p) {
 		for _, base := range b {
 			rel, ok := strings.CutPrefix(p, schema.CanonicalName(base))
 			if ok && rel == "" {
-				return top, true
+				return rootRef, true
 			}
 			if ok && rel[0] == '/' {
 				return rel[1:], true
@@ -47,18 +46,17 @@ func (b bases) relative(ref string) (string, bool) {
 		}
 		return "", false
 	}
-	if p == top || p == ".." || strings.HasPrefix(p, "../") {
+	if p == rootRef || p == ".." || strings.HasPrefix(p, "../") {
 		return "", false
 	}
 	return p, true
 }
 
-// spellings are the references that keep a file of the directory: to the file
-// itself and to each directory that it lies in, in their shortest form, as they
-// come from the store, and in both forms of Unicode.
-func (b bases) spellings(rel string) []string {
+// spellings returns all references that keep a file: to the file itself and to each
+// directory that contains it, in their shortest form and in both Unicode forms.
+func (b rootPaths) spellings(rel string) []string {
 	var names []string
-	for p := rel; p != top; p = path.Dir(p) {
+	for p := rel; p != rootRef; p = path.Dir(p) {
 		names = append(names, schema.NameSpellings(p)...)
 		for _, base := range b {
 			names = append(names, schema.NameSpellings(base+"/"+p)...)
@@ -70,21 +68,20 @@ func (b bases) spellings(rel string) []string {
 	return names
 }
 
-// references is the set of files that live sessions refer to, as hashes: eight
-// bytes each, however long the paths are. Where two paths share a hash, a file
-// stays that could have gone.
+// references is the set of files that live sessions refer to, as hashes: eight bytes
+// each, however long the paths are. On a collision, a file is kept that could be deleted.
 type references struct {
 	seed   maphash.Seed
 	hashes map[uint64]struct{}
 }
 
-// has reports whether the file or directory is among them that has the path rel.
+// has reports whether rel is in the set.
 func (r *references) has(rel string) bool {
 	_, ok := r.hashes[maphash.String(r.seed, schema.CanonicalName(rel))]
 	return ok
 }
 
-// hasBytes is has.
+// hasBytes is has for bytes.
 func (r *references) hasBytes(rel []byte) bool {
 	if bytes.ContainsFunc(rel, func(c rune) bool { return c >= utf8.RuneSelf }) {
 		return r.has(string(rel))
@@ -93,33 +90,33 @@ func (r *references) hasBytes(rel []byte) bool {
 	return ok
 }
 
-// load reads the references. On an error none of them may be relied on.
-func (p *pass) load(ctx context.Context) error {
+// loadReferences reads the references from the store. After an error they are incomplete.
+func (p *pass) loadReferences(ctx context.Context) error {
 	p.refs = references{seed: maphash.MakeSeed(), hashes: make(map[uint64]struct{})}
 	ignored := 0
 	err := p.job.references.Files(ctx, p.job.now(), func(ref string) error {
-		if rel, ok := p.bases.relative(ref); ok {
+		if rel, ok := p.rootPaths.relative(ref); ok {
 			p.refs.hashes[maphash.String(p.refs.seed, rel)] = struct{}{}
 		} else {
 			ignored++
 		}
 		return ctx.Err()
 	})
-	p.rec.note(slog.Int("references", len(p.refs.hashes)), slog.Int("referencesIgnored", ignored))
+	p.rec.addLogAttrs(slog.Int("references", len(p.refs.hashes)), slog.Int("referencesIgnored", ignored))
 	if err == nil {
 		return nil
 	}
 	err = fmt.Errorf("reading the references to files: %w", err)
 	if ctx.Err() == nil {
-		p.rec.failed(ctx, failure{doing: "reading the references to files", err: err, store: true})
+		p.rec.failed(ctx, failure{op: "reading the references to files", err: err, fromStore: true})
 	}
 	return err
 }
 
-// referenced asks the store whether a session refers to the file by now, in all
-// spellings at once: one that changes from one to another is not missed between.
+// referenced asks the store whether a session refers to the file by now. It asks for
+// all spellings in one call, so that a reference that changes its spelling is not missed.
 func (p *pass) referenced(ctx context.Context, rel string) (bool, error) {
-	has, err := p.job.references.HasFile(ctx, p.job.now(), p.bases.spellings(rel)...)
+	has, err := p.job.references.HasFile(ctx, p.job.now(), p.rootPaths.spellings(rel)...)
 	if err != nil {
 		return false, fmt.Errorf("looking up a reference to a file: %w", err)
 	}

@@ -2,8 +2,7 @@ package cleanup
 
 import "time"
 
-// Report says what one run of the cleanup did, or in a dry run would
-// have done.
+// Report describes what one run of the cleanup did, or what a dry run would have done.
 type Report struct {
 	StartedAt  time.Time `json:"startedAt"`
 	DurationMs int64     `json:"durationMs"`
@@ -20,24 +19,23 @@ type Report struct {
 	Deleted     int   `json:"deleted"`
 	BytesFreed  int64 `json:"bytesFreed"`
 	DirsRemoved int   `json:"dirsRemoved"`
-	// Skipped counts what is no regular file: symlinks, sockets, FIFOs, devices;
-	// and subdirectories that were not cleaned.
+	// Skipped counts what is not a regular file (symlinks, sockets, FIFOs, devices) and
+	// subdirectories that were not cleaned.
 	Skipped int `json:"skipped"`
 	// Errors counts failures; the first few are among Entries.
 	Errors int `json:"errors"`
 
-	// Entries says what went and why, at most MaxReportEntries of them;
-	// Truncated says that there were more.
+	// Entries are what was deleted or is worth reporting, at most MaxReportEntries;
+	// Truncated reports that there were more.
 	Entries   []Entry `json:"entries"`
 	Truncated bool    `json:"truncated"`
 }
 
-// MaxReportEntries bounds the entries of a report, so that a run over a million
-// files stays small.
+// MaxReportEntries bounds the entries of a report.
 const MaxReportEntries = 1000
 
-// Entry is one file or directory that a run deleted, could not handle,
-// or kept for a reason worth reporting.
+// Entry is a file or directory that a run deleted, could not handle, or kept for a
+// reason worth reporting.
 type Entry struct {
 	// Path is relative to the directory, with slashes. Bytes that are not
 	// UTF-8 are shown as \xNN.
@@ -45,41 +43,40 @@ type Entry struct {
 	Action Action `json:"action"`
 	Reason Reason `json:"reason"`
 	Bytes  int64  `json:"bytes"`
-	// ModifiedAt is left out where it is not known.
+	// ModifiedAt is nil if it is not known.
 	ModifiedAt *time.Time `json:"modifiedAt,omitempty"`
-	// Detail is set for errors, and says what is in a directory that was skipped.
+	// Detail describes an error, or what is in a directory that was skipped.
 	Detail string `json:"detail,omitempty"`
 }
 
 // Action is what happened to an entry.
 type Action string
 
-// Reason is why it happened.
+// Reason is why an action was taken.
 type Reason string
 
-// What a run does to an entry, and why.
+// Actions and reasons.
 const (
 	ActionDeleted Action = "deleted"
 	ActionKept    Action = "kept"
 	ActionSkipped Action = "skipped"
 	ActionFailed  Action = "failed"
 
-	// ReasonUnreferenced: no live session refers to it, and it is past the grace.
+	// ReasonUnreferenced: no live session refers to it, and its grace period is over.
 	ReasonUnreferenced Reason = "unreferenced"
 	// ReasonTooOld: older than the files' own TTL, referenced or not.
 	ReasonTooOld Reason = "too_old"
 	// ReasonFutureTime: its modification time lies in the future.
 	ReasonFutureTime Reason = "future_time"
-	// ReasonClockSet: it would have gone, but the clock that makes it old was
-	// put forward lately.
+	// ReasonClockSet: it would have been deleted, but the clock was set forward lately.
 	ReasonClockSet Reason = "clock_set"
 	// ReasonNotRegular: a symlink, socket, FIFO or device.
 	ReasonNotRegular Reason = "not_regular"
-	// ReasonEmptyDirectory: a subdirectory with nothing left in it.
+	// ReasonEmptyDirectory: a subdirectory that was empty after the run.
 	ReasonEmptyDirectory Reason = "empty_directory"
-	// ReasonProject: a subdirectory that looks like somebody's project.
+	// ReasonProject: a subdirectory that looks like a project.
 	ReasonProject Reason = "project"
-	// ReasonOtherDirectory: a subdirectory that is itself one that is cleaned.
+	// ReasonOtherDirectory: a subdirectory with a marker of its own.
 	ReasonOtherDirectory Reason = "other_directory"
 	// ReasonOwnFile: the service itself needs it.
 	ReasonOwnFile Reason = "own_file"
@@ -90,13 +87,13 @@ const (
 // Status says whether files are cleaned.
 type Status string
 
-// What the directory of files was at the last look.
+// The states of the directory at the last claim.
 const (
 	// Ready: it is cleaned.
 	Ready Status = "ready"
 	// OtherStore: it belongs to another store, and is not cleaned.
 	OtherStore Status = "other_store"
-	// Unavailable: it cannot be cleaned, or whose it is cannot be told.
+	// Unavailable: it cannot be cleaned, or its owner is not known.
 	Unavailable Status = "unavailable"
 )
 

@@ -11,55 +11,54 @@ import (
 )
 
 const (
-	// maxDepth is how deep directories may be nested. Each level holds two
-	// files open.
+	// maxDepth bounds the nesting of directories. Each level holds two files open.
 	maxDepth = 64
-	// readBatch is how many names are read from a directory at once.
+	// readBatch is the number of names that are read from a directory at once.
 	readBatch = 256
-	// maxDue is how many entries of one directory wait until it has been read
-	// to its end, because some file systems skip entries while others are
-	// deleted. What is due beyond that is dealt with before reading on; there a
-	// skipped entry is left for the next run.
-	maxDue = 512
-	// clockSkew is how far the clock of the file system may be ahead before a
-	// modification time counts as one in the future.
+	// maxCandidates is the number of entries of one directory that are held back until
+	// it has been read to its end, because some file systems skip entries while others
+	// are deleted. More are processed before reading on; an entry skipped then is left
+	// for the next run.
+	maxCandidates = 512
+	// clockSkew is how far a modification time may be ahead before it counts as one in
+	// the future.
 	clockSkew = 2 * time.Second
 )
 
-// pass is one run over the directory.
+// pass is one pass over the directory.
 type pass struct {
-	job   *Job
-	rec   *recorder
-	bases bases
-	refs  references
-	own   ownFiles
-	// started is what the ages of files are measured from.
+	job       *Job
+	rec       *recorder
+	rootPaths rootPaths
+	refs      references
+	own       ownFiles
+	// started is the time that the ages of files are measured from.
 	started time.Time
-	// held: they are not to be trusted, so that nothing is deleted.
-	held bool
-	// steps are what the run has done.
+	// clockHeld reports that ages are not to be trusted, so that nothing is deleted.
+	clockHeld bool
+	// steps counts the entries that were visited or processed.
 	steps int
-	// path is room for the path of the file that is looked at.
-	path []byte
+	// pathBuf is a buffer for the path of the current file.
+	pathBuf []byte
 }
 
 const (
-	// yieldAfter is after how many steps a run lets others go first: a step
-	// takes microseconds, and what waits for a processor would wait until the
-	// scheduler takes it from the run.
+	// yieldAfter is the number of steps after which the pass yields the processor. A
+	// step takes microseconds; without yielding, requests would wait until the
+	// scheduler preempts the pass.
 	yieldAfter = 64
-	// restAfter is after how many steps it leaves the processor for restFor, so
-	// that a long run never has one for itself.
-	restAfter = 2048
-	restFor   = time.Millisecond
+	// pauseAfter is the number of steps after which the pass sleeps for pauseFor, so
+	// that a long run does not occupy a processor.
+	pauseAfter = 2048
+	pauseFor   = time.Millisecond
 )
 
-// step is called for each entry that is looked at or dealt with.
-func (p *pass) step() {
+// yieldCPU is called for each entry that is visited or processed.
+func (p *pass) yieldCPU() {
 	p.steps++
 	switch {
-	case p.steps%restAfter == 0:
-		time.Sleep(restFor)
+	case p.steps%pauseAfter == 0:
+		time.Sleep(pauseFor)
 	case p.steps%yieldAfter == 0:
 		runtime.Gosched()
 	}
@@ -77,42 +76,42 @@ type level struct {
 	// rel is the path from the root; empty for the root itself.
 	rel   string
 	depth int
-	// covered: a session refers to the directory or to one that it lies in, and
-	// so to all that is here.
-	covered bool
-	// handle is the directory while it is read.
+	// referencedAbove reports that a session refers to the directory or to one that
+	// contains it, and so to everything in it.
+	referencedAbove bool
+	// handle is the open directory while it is read.
 	handle *os.File
-	// checked: it holds none of the names that stand for a project.
-	checked bool
+	// projectChecked reports that the directory has none of the project markers.
+	projectChecked bool
 
-	due []due
-	// occupied: something stays in the directory.
-	occupied bool
+	candidates []candidate
+	// nonEmpty reports that something is kept in the directory.
+	nonEmpty bool
 }
 
-// due is a file that is to be deleted, or a subdirectory that is to be cleaned.
-type due struct {
+// candidate is a file to delete, or a subdirectory to clean.
+type candidate struct {
 	name   string
 	info   fs.FileInfo
 	reason Reason
 }
 
-// clean cleans the directory with all that lies in it and reports whether it
-// is empty then. An error ends the run.
+// clean cleans the directory with its subdirectories and reports whether it is empty
+// then. An error ends the run.
 func (l *level) clean(ctx context.Context) (empty bool, err error) {
 	switch err := l.read(ctx); {
-	case errors.Is(err, errNotOurs):
+	case errors.Is(err, errForeignDirectory):
 		return false, nil // in the report, and left alone
 	case err != nil:
 		return false, err
 	}
-	if err := l.settle(ctx); err != nil {
+	if err := l.processCandidates(ctx); err != nil {
 		return false, err
 	}
-	return !l.occupied, nil
+	return !l.nonEmpty, nil
 }
 
-// read looks at each entry, and leaves in l.due what is to be done once the
+// read visits each entry, and collects in l.candidates what is to be processed once the
 // directory is closed.
 func (l *level) read(ctx context.Context) error {
 	f, err := l.dir.Open(".")
@@ -120,19 +119,19 @@ func (l *level) read(ctx context.Context) error {
 		l.failed(ctx, "", "opening it", err)
 		return nil // in the report: the rest is cleaned all the same
 	}
-	defer shut(f)
+	defer closeReader(f)
 	l.handle = f
 	for {
 		names, err := f.Readdirnames(readBatch)
-		if l.foreign(names) {
-			return errNotOurs
+		if l.isForeign(names) {
+			return errForeignDirectory
 		}
 		for _, name := range names {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			l.pass.step()
-			l.see(ctx, name)
+			l.pass.yieldCPU()
+			l.visit(ctx, name)
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -140,27 +139,27 @@ func (l *level) read(ctx context.Context) error {
 		case err != nil:
 			l.failed(ctx, "", "reading it", err)
 			return nil // in the report: the rest is cleaned all the same
-		case len(l.due) < maxDue:
+		case len(l.candidates) < maxCandidates:
 		default:
-			// What shows a project may come later.
-			if !l.checked && l.foreign(l.lookFor(append([]string{markerName}, projectMarkers...))) {
-				return errNotOurs
+			// The names that mark a project may come later.
+			if !l.projectChecked && l.isForeign(l.present(append([]string{markerName}, projectMarkers...))) {
+				return errForeignDirectory
 			}
-			l.checked = true
-			if err := l.settle(ctx); err != nil {
+			l.projectChecked = true
+			if err := l.processCandidates(ctx); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// errNotOurs: a subdirectory is somebody's project, or another directory that is
-// cleaned.
-var errNotOurs = errors.New("not ours")
+// errForeignDirectory is returned for a subdirectory that is a project, or has a marker
+// of its own.
+var errForeignDirectory = errors.New("not ours")
 
-// foreign reports whether any of the names in a subdirectory shows that it is
-// not ours. All that was due there is not, then. The top was looked at before.
-func (l *level) foreign(names []string) bool {
+// isForeign reports whether any of the names in a subdirectory shows that it must not
+// be cleaned, and then drops its candidates. The root was checked when it was opened.
+func (l *level) isForeign(names []string) bool {
 	if l.parent == nil {
 		return false
 	}
@@ -172,15 +171,15 @@ func (l *level) foreign(names []string) bool {
 		case !isProjectMarker[name]:
 			continue
 		}
-		l.due, l.occupied = nil, true
+		l.candidates, l.nonEmpty = nil, true
 		l.pass.rec.skippedFor(reason, l.rel, l.info, name)
 		return true
 	}
 	return false
 }
 
-// lookFor returns those of the names that are in the directory.
-func (l *level) lookFor(names []string) []string {
+// present returns the names that exist in the directory.
+func (l *level) present(names []string) []string {
 	var found []string
 	for _, name := range names {
 		if _, err := l.dir.Lstat(name); err == nil {
@@ -190,8 +189,8 @@ func (l *level) lookFor(names []string) []string {
 	return found
 }
 
-// see decides what is to be done with an entry.
-func (l *level) see(ctx context.Context, name string) {
+// visit decides what to do with an entry.
+func (l *level) visit(ctx context.Context, name string) {
 	if l.parent == nil && name == markerName {
 		return
 	}
@@ -200,19 +199,19 @@ func (l *level) see(ctx context.Context, name string) {
 	case err != nil:
 		l.failed(ctx, name, "looking at it", err)
 	case info.IsDir() && l.pass.own.has(info):
-		l.occupied = true
+		l.nonEmpty = true
 		l.pass.rec.skippedFor(ReasonOwnFile, l.path(name), info, "")
 	case info.IsDir():
-		l.due = append(l.due, due{name: name, info: info})
+		l.candidates = append(l.candidates, candidate{name: name, info: info})
 	case !info.Mode().IsRegular():
-		l.occupied = true
+		l.nonEmpty = true
 		l.pass.rec.skipped(l.path(name), info)
 	default:
-		l.seeFile(name, info)
+		l.visitFile(name, info)
 	}
 }
 
-func (l *level) seeFile(name string, info fs.FileInfo) {
+func (l *level) visitFile(name string, info fs.FileInfo) {
 	p := l.pass
 	changed := p.job.changed(info)
 	judge := func() (tooOld, unreferenced bool) {
@@ -220,70 +219,70 @@ func (l *level) seeFile(name string, info fs.FileInfo) {
 		return age > p.job.ttl, age > p.job.grace && !l.referenced(name)
 	}
 	tooOld, unreferenced := judge()
-	// Another call for each file that is due is worth it where files go, and where
-	// they are named; the rest of a long dry run is only counted.
+	// The birth time costs another system call, so it is read only for files that would
+	// be deleted or reported.
 	if (tooOld || unreferenced) && (!p.rec.report.DryRun || !p.rec.isFull()) {
-		if born, ok := p.job.born(l.handle, name); ok && born.After(changed) {
+		if born, ok := p.job.birthTime(l.handle, name); ok && born.After(changed) {
 			changed = born
 			tooOld, unreferenced = judge()
 		}
 	}
 	switch {
 	case (tooOld || unreferenced) && p.own.has(info):
-		l.occupied = true
+		l.nonEmpty = true
 		p.rec.keptFor(ReasonOwnFile, l.path(name), info)
-	case p.held && (tooOld || unreferenced):
-		l.occupied = true
+	case p.clockHeld && (tooOld || unreferenced):
+		l.nonEmpty = true
 		p.rec.keptFor(ReasonClockSet, l.path(name), info)
 	case tooOld:
-		l.due = append(l.due, due{name, info, ReasonTooOld})
+		l.candidates = append(l.candidates, candidate{name, info, ReasonTooOld})
 	case unreferenced:
-		l.due = append(l.due, due{name, info, ReasonUnreferenced})
+		l.candidates = append(l.candidates, candidate{name, info, ReasonUnreferenced})
 	case changed.After(p.started) && changed.After(p.job.now().Add(clockSkew)):
-		l.occupied = true
+		l.nonEmpty = true
 		p.rec.keptFor(ReasonFutureTime, l.path(name), info)
 	default:
-		l.keep()
+		l.keepFile()
 	}
 }
 
-// referenced reports whether a session referred to a file of the directory when
-// the references were read.
+// referenced reports whether a session referred to a file of the directory when the
+// references were loaded.
 func (l *level) referenced(name string) bool {
-	if l.covered {
+	if l.referencedAbove {
 		return true
 	}
-	path := l.pass.path[:0]
+	path := l.pass.pathBuf[:0]
 	if l.rel != "" {
 		path = append(path, l.rel...)
 		path = append(path, '/')
 	}
 	path = append(path, name...)
-	l.pass.path = path
+	l.pass.pathBuf = path
 	return l.pass.refs.hasBytes(path)
 }
 
-// settle does what is due: files first, then subdirectories.
-func (l *level) settle(ctx context.Context) error {
+// processCandidates processes the candidates: files first, then subdirectories.
+func (l *level) processCandidates(ctx context.Context) error {
 	for _, step := range []struct {
 		dirs bool
-		do   func(context.Context, due) error
-	}{{false, l.delete}, {true, l.descend}} {
-		for _, d := range l.due {
+		do   func(context.Context, candidate) error
+	}{{false, l.delete}, {true, l.cleanSubdirectory}} {
+		for _, d := range l.candidates {
 			if d.info.IsDir() != step.dirs {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			l.pass.step()
+			l.pass.yieldCPU()
 			if err := step.do(ctx, d); err != nil {
 				return err
 			}
 		}
 	}
-	clear(l.due)
-	l.due = l.due[:0]
+	clear(l.candidates)
+	l.candidates = l.candidates[:0]
 	return nil
 }
 
@@ -297,27 +296,27 @@ func (l *level) path(name string) string {
 	return l.rel + "/" + name
 }
 
-// keep counts a file that stays.
-func (l *level) keep() {
-	l.occupied = true
+// keepFile counts a file that is kept.
+func (l *level) keepFile() {
+	l.nonEmpty = true
 	l.pass.rec.kept()
 }
 
-// failed reports an entry that cannot be handled, or the directory itself by an
-// empty name. One that is gone is no failure: another instance was faster.
+// failed reports an entry that cannot be handled, or the directory itself for an empty
+// name. An entry that is gone is not a failure: another instance was faster.
 func (l *level) failed(ctx context.Context, name, doing string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	l.occupied = true
-	l.pass.rec.failed(ctx, failure{path: l.path(name), doing: doing, err: err})
+	l.nonEmpty = true
+	l.pass.rec.failed(ctx, failure{path: l.path(name), op: doing, err: err})
 }
 
 // failedFile is failed for a file that counts as scanned.
-func (l *level) failedFile(ctx context.Context, d due, doing string, err error) {
+func (l *level) failedFile(ctx context.Context, d candidate, doing string, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	l.occupied = true
-	l.pass.rec.failed(ctx, failure{path: l.path(d.name), file: d.info, doing: doing, err: err})
+	l.nonEmpty = true
+	l.pass.rec.failed(ctx, failure{path: l.path(d.name), file: d.info, op: doing, err: err})
 }

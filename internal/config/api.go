@@ -2,7 +2,7 @@ package config
 
 import "session-api/internal/api"
 
-// API are the settings of the API, as it takes them.
+// API returns the options of the API.
 func (c *Config) API() api.Options {
 	return api.Options{
 		Secrets:              c.APISecrets(),
@@ -29,12 +29,12 @@ func (c *Config) API() api.Options {
 	}
 }
 
-// APISecrets are the secrets of the API, which can be changed while it runs.
+// APISecrets returns the secrets of the API, which may change while it runs.
 func (c *Config) APISecrets() api.Secrets {
 	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.Secrets.ServiceTokens.bytes()}
 }
 
-// TracedSecrets are what no span may hold.
+// TracedSecrets returns the secrets that spans must not contain.
 func (c *Config) TracedSecrets() [][][]byte {
 	return [][][]byte{c.Secrets.Session.bytes(), c.Secrets.ServiceTokens.bytes()}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 	"session-api/internal/api"
 	"session-api/internal/memlimit"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/redis"
 )
@@ -45,74 +46,78 @@ type Config struct {
 	Log       Log     `group:"Logging"`
 	Tracing   Tracing `group:"Tracing"`
 
-	// memoryLimit is what Store.MaxMemoryBytes is a share of by default.
+	// memoryLimit is the memory limit that defaults are computed from.
 	memoryLimit memlimit.Limit
-	// byNodeEnv is set if NODE_ENV alone says that this is production.
-	byNodeEnv bool
+	// productionByNodeEnv reports that NODE_ENV alone selected production.
+	productionByNodeEnv bool
 }
 
-// Production reports whether the service is run for production.
+// Production reports whether the service runs in production mode.
 func (c *Config) Production() bool { return c.Server.Env == "production" }
 
-// Address is where to listen.
+// Address returns the address to listen on.
 func (c *Config) Address() string {
 	return net.JoinHostPort(c.Server.Host, strconv.Itoa(c.Server.Port))
 }
 
-// Problem is one thing that is wrong with a variable. The text says what would
-// be right, and quotes no secret.
+// Problem is an error in one setting. Text says what would be valid, and quotes no
+// secret.
 type Problem struct{ Name, Text string }
 
-// Problems are all that is wrong with an environment.
+// Problems is the error of an environment: all invalid settings.
 type Problems []Problem
 
 func (p Problems) Error() string {
 	var b strings.Builder
 	b.WriteString("the configuration is not valid:")
 	for _, one := range p {
-		fmt.Fprintf(&b, "\n  %s: %s", one.Name, one.Text)
+		fmt.Fprintf(&b, "\n  %s: %s", one.Name, quotedLogin.ReplaceAllString(one.Text, `"$1***@`))
 	}
 	return b.String()
 }
 
-// defaults are the defaults that another package already has for its options. All
-// others stand in the tags of their settings.
+// quotedLogin is the user and the password of an address that a problem quotes, in
+// a setting that takes none as well.
+var quotedLogin = regexp.MustCompile(`"((?:[a-zA-Z][a-zA-Z0-9+.-]*://)?)[^"]*:[^"]*@`)
+
+// defaults returns the defaults that other packages define for their options. All other
+// defaults are in the tags of their settings.
 func defaults() Config {
 	return Config{
 		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
 		Store:  Store{SyncTimeout: bolt.DefaultCommitTimeout},
-		Events: Events{Buffer: store.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
+		Events: Events{Buffer: backend.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
 		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
 	}
 }
 
-// MemoryLimit is what bounds the process's memory.
+// MemoryLimit returns the process's memory limit.
 func (c *Config) MemoryLimit() memlimit.Limit { return c.memoryLimit }
 
-// SecretIsRandom reports whether EnsureSecret made the session secret.
+// SecretIsRandom reports whether EnsureSecret generated the session secret.
 func (c *Config) SecretIsRandom() bool { return c.Secrets.isRandom }
 
-// EnsureSecret makes a random session secret where there is none, which only
-// development allows.
+// EnsureSecret generates a session secret if there is none, which only development
+// allows.
 func (c *Config) EnsureSecret() {
 	if len(c.Secrets.Session) == 0 {
 		c.Secrets.Session, c.Secrets.isRandom = secrets{rand.Text() + rand.Text()}, true
 	}
 }
 
-// of reports whether one of the variables already has a problem.
-func (p Problems) of(names ...string) bool {
+// has reports whether one of the settings has a problem.
+func (p Problems) has(names ...string) bool {
 	return slices.ContainsFunc(p, func(one Problem) bool { return slices.Contains(names, one.Name) })
 }
 
-// Load reads the settings from an environment. The error is problems: all that
-// are wrong, in the order of the settings.
+// Load reads the settings from an environment. The error is Problems: all invalid
+// settings, in order.
 func Load(environ map[string]string) (Config, error) {
 	c, found := parse(environ)
-	c.boundGrowth(environ)
-	c.fitMemory(environ, memlimit.Find(environ, os.DirFS("/")))
-	found = append(found, c.fillSecrets()...)
-	found = append(found, c.fillPasswords()...)
+	c.defaultCreateBytes(environ)
+	c.applyMemoryDefaults(environ, memlimit.Find(environ, os.DirFS("/")))
+	found = append(found, c.readSecretFiles()...)
+	found = append(found, c.readPasswordFiles()...)
 	found = append(found, c.check(found)...)
 	if len(found) == 0 {
 		return c, nil
@@ -122,7 +127,7 @@ func Load(environ map[string]string) (Config, error) {
 		order[s.name] = i
 	}
 	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(order[a.Name], order[b.Name]) })
-	if c.byNodeEnv {
+	if c.productionByNodeEnv {
 		found = append(found, Problem{"NODE_ENV", "production counts as APP_ENV=production, because APP_ENV is not set"})
 	}
 	for _, t := range Typos(environ) {
@@ -131,19 +136,19 @@ func Load(environ map[string]string) (Config, error) {
 	return c, found
 }
 
-// bytesPerCreation is how much each new session counts for in the default of
+// bytesPerCreation is the size of a new session in the default of
 // CREATE_BYTES_PER_MINUTE.
 const bytesPerCreation = 64 << 10
 
-// boundGrowth makes the default of CREATE_BYTES_PER_MINUTE fit other settings.
-func (c *Config) boundGrowth(environ map[string]string) {
+// defaultCreateBytes sets the default of CREATE_BYTES_PER_MINUTE.
+func (c *Config) defaultCreateBytes(environ map[string]string) {
 	if strings.TrimSpace(environ["CREATE_BYTES_PER_MINUTE"]) == "" && c.Clients.CreateRatePerMinute > 0 {
 		c.Clients.CreateBytes = max(bytesPerCreation*c.Clients.CreateRatePerMinute, 2*c.Documents.MaxBytes)
 	}
 }
 
-// parse fills the structs, the defaults that depend on other settings included,
-// and checks what the tags say of each variable by itself. It reads no files.
+// parse parses the settings, sets the defaults that depend on other settings, and checks
+// each setting against its tags. It reads no files.
 func parse(environ map[string]string) (Config, Problems) {
 	var found Problems
 	given := make(map[string]string)
@@ -158,15 +163,15 @@ func parse(environ map[string]string) (Config, Problems) {
 		if v == "" {
 			continue
 		}
-		if text := s.checkWord(v); text != "" {
+		if text := s.checkOneOf(v); text != "" {
 			found = append(found, Problem{s.name, text})
 			continue
 		}
 		given[s.name] = v
 	}
 	c := defaults()
-	c.byNodeEnv = strings.TrimSpace(environ["APP_ENV"]) == "" && strings.EqualFold(strings.TrimSpace(environ["NODE_ENV"]), "production")
-	if c.byNodeEnv {
+	c.productionByNodeEnv = strings.TrimSpace(environ["APP_ENV"]) == "" && strings.EqualFold(strings.TrimSpace(environ["NODE_ENV"]), "production")
+	if c.productionByNodeEnv {
 		given["APP_ENV"] = "production"
 	}
 	v := reflect.ValueOf(&c).Elem()
@@ -175,29 +180,29 @@ func parse(environ map[string]string) (Config, Problems) {
 		found = append(found, problemsOf(err, feature)...)
 	}
 	for _, s := range settings() {
-		if found.of(s.name) {
+		if found.has(s.name) {
 			continue
 		}
-		if text := s.checkNumber(v.FieldByIndex(s.index)); text != "" {
+		if text := s.checkRange(v.FieldByIndex(s.index)); text != "" {
 			found = append(found, Problem{s.name, text})
 		}
 	}
-	if found.of("SESSION_STORE") {
+	if found.has("SESSION_STORE") {
 		c.Store.Kind, c.Store.isUnknown = "", true
 	}
-	c.complete()
+	c.applyDefaults()
 	if c.Production() && given["SESSION_ABSOLUTE_TTL_MS"] == "" {
 		c.Sessions.AbsoluteTTL = productionAbsoluteTTL
 	}
 	return c, found
 }
 
-// productionAbsoluteTTL is the default of SESSION_ABSOLUTE_TTL_MS in production,
-// where 0 for no limit has to be said.
+// productionAbsoluteTTL is the default of SESSION_ABSOLUTE_TTL_MS in production, where
+// no limit has to be set explicitly, as 0.
 const productionAbsoluteTTL = 30 * 24 * time.Hour
 
-// complete puts in the defaults that depend on something else.
-func (c *Config) complete() {
+// applyDefaults sets the defaults that depend on other settings.
+func (c *Config) applyDefaults() {
 	byEnv := func(inProduction, inDevelopment string) string {
 		if c.Production() {
 			return inProduction
@@ -214,14 +219,14 @@ func (c *Config) complete() {
 		c.Cookie.Secure = byEnv("true", "false")
 	}
 	if c.Cookie.Prefix == "auto" {
-		c.Cookie.Prefix = c.usualPrefix()
+		c.Cookie.Prefix = c.autoPrefix()
 	}
 	if c.Log.Format == "auto" {
 		c.Log.Format = byEnv("json", "text")
 	}
 	if c.Store.Kind == "auto" {
 		c.Store.Kind = "memory"
-		switch inRedis := len(c.namesOfRedis()) > 0; {
+		switch inRedis := len(c.redisAddressSettings()) > 0; {
 		case inRedis:
 			c.Store.Kind = "redis"
 			c.Store.isAmbiguous = c.Store.DataDir != ""
@@ -235,8 +240,8 @@ func (c *Config) complete() {
 	c.Files.isDefault = c.Files.Dir == usual
 }
 
-// problemsOf turns env's errors, which name fields of a feature, into ours, which
-// name variables.
+// problemsOf converts env's errors, which name struct fields, to Problems, which name
+// variables.
 func problemsOf(err error, feature reflect.StructField) Problems {
 	if err == nil {
 		return nil
@@ -258,29 +263,29 @@ func problemsOf(err error, feature reflect.StructField) Problems {
 	return found
 }
 
-// LoadStore is Load for commands that need only the store. Problems with other
-// settings do not matter to them.
+// LoadStore is Load for commands that use only the store. It ignores problems with other
+// settings.
 func LoadStore(environ map[string]string) (Config, error) {
 	c, err := Load(environ)
 	if found, ok := errors.AsType[Problems](err); ok {
-		err = found.ofStore()
+		err = found.forStore()
 	}
 	return c, err
 }
 
-// LoadBackup is Load for a command that needs to know where the sessions are, or who
-// is asked for them. Problems with other settings do not matter to it.
+// LoadBackup is Load for a command that needs the location of the data file or of the
+// service. It ignores problems with other settings.
 func LoadBackup(environ map[string]string) (Config, error) {
 	c, err := Load(environ)
 	if found, ok := errors.AsType[Problems](err); ok {
-		if err = nil; found.of("APP_ENV", "HOST", "PORT", "SESSION_DATA_DIR", "SESSION_STORE", "SERVICE_TOKENS_FILE", "SESSION_MAX_BYTES") {
+		if err = nil; found.has("APP_ENV", "HOST", "PORT", "SESSION_DATA_DIR", "SESSION_STORE", "SERVICE_TOKENS_FILE", "SESSION_MAX_BYTES") {
 			err = found
 		}
 	}
 	return c, err
 }
 
-// ServiceToken returns a token that the service takes; empty where it asks for none.
+// ServiceToken returns a service token; empty if there is none.
 func (c *Config) ServiceToken() string {
 	if len(c.Secrets.ServiceTokens) == 0 {
 		return ""
@@ -288,20 +293,18 @@ func (c *Config) ServiceToken() string {
 	return c.Secrets.ServiceTokens[0]
 }
 
-// Listen returns where the service of an environment listens. Other settings are
-// not looked at: a service that runs need not be configured well enough to start
-// once more.
+// Listen returns the address on which the service of an environment listens. It ignores
+// problems with other settings: the running service was started with valid ones.
 func Listen(environ map[string]string) (host string, port int, err error) {
 	c, found := parse(environ)
-	if found.of("APP_ENV", "HOST", "PORT") {
+	if found.has("APP_ENV", "HOST", "PORT") {
 		return "", 0, found
 	}
 	return c.Server.Host, c.Server.Port, nil
 }
 
-// ofStore returns the Problems with settings that say which store it is and
-// what may be in it.
-func (p Problems) ofStore() error {
+// forStore returns the Problems with settings of the store.
+func (p Problems) forStore() error {
 	var known, counting []string
 	for _, s := range settings() {
 		known = append(known, s.name)
@@ -309,7 +312,7 @@ func (p Problems) ofStore() error {
 			counting = append(counting, s.name)
 		}
 	}
-	if !p.of(counting...) {
+	if !p.has(counting...) {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(p), func(one Problem) bool {

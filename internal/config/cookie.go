@@ -10,15 +10,15 @@ import (
 
 // Cookie is the session cookie.
 type Cookie struct {
-	Name        string        `env:"COOKIE_NAME" envDefault:"validator_session_id" values:"name" doc:"Name of the session cookie. The prefixes __Host- and __Secure- are held to their rules."`
-	Prefix      string        `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"What the cookie's name begins with in browsers: __Host-, which no other host and no page without TLS can set or overwrite, __Secure-, or nothing but COOKIE_NAME. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and where COOKIE_NAME has a prefix. Another name ends the sessions of browsers that have the cookie under the former one: none keeps them."`
-	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, its subdomains included."`
-	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none needs a Secure cookie."`
+	Name        string        `env:"COOKIE_NAME" envDefault:"validator_session_id" values:"name" doc:"Name of the session cookie. For the prefixes __Host- and __Secure-, their rules are enforced."`
+	Prefix      string        `env:"COOKIE_PREFIX" envDefault:"auto" oneof:"auto host secure none" doc:"Prefix of the cookie's name: host for __Host-, which no other host and no page without TLS can set or overwrite, secure for __Secure-, or none for COOKIE_NAME alone. auto is host in production, secure there with COOKIE_DOMAIN, and none in development and if COOKIE_NAME already has a prefix. Changing the name ends the sessions of browsers that have the cookie under the previous one; none avoids that."`
+	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, including its subdomains."`
+	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none requires a Secure cookie."`
 	Secure      string        `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
-	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Needs a Secure cookie."`
+	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Requires a Secure cookie."`
 }
 
-// sameSite are the words of COOKIE_SAMESITE, which its tag lists.
+// sameSite maps the values of COOKIE_SAMESITE, which are listed in its tag.
 var sameSite = map[string]http.SameSite{
 	"lax":    http.SameSiteLaxMode,
 	"strict": http.SameSiteStrictMode,
@@ -28,16 +28,16 @@ var sameSite = map[string]http.SameSite{
 // secure reports whether the cookie has the attribute.
 func (c *Config) secure() bool { return c.Cookie.Secure == "true" }
 
-// prefixes are what COOKIE_PREFIX stands for.
+// prefixes maps the values of COOKIE_PREFIX to prefixes.
 var prefixes = map[string]string{"host": "__Host-", "secure": "__Secure-"}
 
-// knownPrefixes are those that browsers hold to rules.
-var knownPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
+// browserPrefixes are the prefixes with rules that browsers enforce.
+var browserPrefixes = []string{"__Host-", "__Secure-", "__Http-", "__Host-Http-"}
 
-// usualPrefix is the COOKIE_PREFIX that auto stands for.
-func (c *Config) usualPrefix() string {
+// autoPrefix returns the value of COOKIE_PREFIX that auto stands for.
+func (c *Config) autoPrefix() string {
 	switch {
-	case !c.Production(), !c.secure(), c.cookiePrefix(knownPrefixes...):
+	case !c.Production(), !c.secure(), c.cookiePrefix(browserPrefixes...):
 		return "none"
 	case c.Cookie.Domain != "":
 		return "secure"
@@ -46,16 +46,16 @@ func (c *Config) usualPrefix() string {
 	}
 }
 
-// BrowserCookieName is the cookie's name as browsers have it.
+// BrowserCookieName returns the cookie's full name, with its prefix.
 func (c *Config) BrowserCookieName() string { return prefixes[c.Cookie.Prefix] + c.Cookie.Name }
 
-// checkCookiePrefix holds a prefix that the service adds to what browsers ask of it.
+// checkCookiePrefix checks a prefix that the service adds against the browsers' rules.
 func checkCookiePrefix(c *Config) string {
 	prefix := prefixes[c.Cookie.Prefix]
 	switch {
 	case prefix == "":
 		return ""
-	case c.cookiePrefix(knownPrefixes...):
+	case c.cookiePrefix(browserPrefixes...):
 		return "COOKIE_NAME has a prefix of its own: leave one of them out"
 	case !c.secure():
 		return "the prefix " + prefix + " needs a Secure cookie: set COOKIE_SECURE=true"
@@ -72,7 +72,7 @@ func (c *Config) cookiePrefix(prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, strings.ToLower(p)) })
 }
 
-// apiCookie is the session cookie, as the API takes it.
+// apiCookie returns the cookie's options for the API.
 func (c *Config) apiCookie() api.Cookie {
 	return api.Cookie{
 		Name: c.BrowserCookieName(), Domain: c.Cookie.Domain, Secure: c.secure(),

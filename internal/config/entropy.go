@@ -11,7 +11,7 @@ const minSecretEntropy = 64
 // that is less (abcdef…), over what does not merely repeat. It finds values
 // that were typed to be long enough; it cannot tell a quotation from chance.
 func entropyBits(secret string) float64 {
-	secret = secret[:period(secret)]
+	secret = secret[:repetitionPeriod(secret)]
 	steps := make([]byte, max(0, len(secret)-1))
 	for i := range steps {
 		steps[i] = secret[i+1] - secret[i]
@@ -34,9 +34,9 @@ func shannon(text []byte) float64 {
 	return bits
 }
 
-// period returns the length of the shortest beginning of text that gives text
-// when it is repeated, cut off at the end.
-func period(text string) int {
+// repetitionPeriod returns the length of the shortest prefix of text that, repeated and
+// cut off, yields text.
+func repetitionPeriod(text string) int {
 	for n := 1; n <= len(text)/2; n++ {
 		if text[n:] == text[:len(text)-n] {
 			return n

@@ -13,27 +13,27 @@ import (
 
 // Files are the settings of the cleanup of analysis files.
 type Files struct {
-	Dir             string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist and be empty at first, or be adopted by session-api cleanup adopt; the default one is made, and may hold files."`
+	Dir             string        `env:"ANALYSIS_TMP_DIR" shown:"validator-analysis in the system's temporary directory" values:"path" doc:"Directory of the analysis files, an absolute path. It must exist and be empty at first, or be adopted with session-api cleanup adopt; the default one is created, and may contain files."`
 	CleanupInterval time.Duration `env:"FILE_CLEANUP_INTERVAL_MS" envDefault:"1800000" min:"0" doc:"How often the directory is cleaned; 0 for only on request."`
-	Grace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age up to which a file stays although no session refers to it."`
-	TTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age from which a file goes although a session refers to it."`
+	Grace           time.Duration `env:"FILE_GRACE_MS" envDefault:"600000" min:"0" doc:"Age below which a file is kept even if no session refers to it."`
+	TTL             time.Duration `env:"FILE_TTL_MS" envDefault:"172800000" min:"1" doc:"Age above which a file is deleted even if a session refers to it."`
 
-	// isDefault is set if Dir is the default, which may be made.
+	// isDefault reports that Dir is the default, which the service may create.
 	isDefault bool
 }
 
 // imageDir is the directory of analysis files in the container image.
 const imageDir = "/var/lib/session-api/analysis"
 
-// dirIsOurs reports whether the directory is the service's by its name.
-func (c *Config) dirIsOurs() bool { return c.Files.isDefault || c.Files.Dir == imageDir }
+// isDedicatedDir reports whether the directory's name shows that it is the service's.
+func (c *Config) isDedicatedDir() bool { return c.Files.isDefault || c.Files.Dir == imageDir }
 
-// OwnFiles are the files and directories that settings name: all but the
-// directory that is cleaned.
+// OwnFiles returns the files and directories named by settings, except the directory
+// that is cleaned.
 func (c *Config) OwnFiles() []cleanup.OwnFile {
 	var own []cleanup.OwnFile
 	v := reflect.ValueOf(c).Elem()
-	for _, s := range ownSettings() {
+	for _, s := range pathSettings() {
 		if path := v.FieldByIndex(s.index).String(); path != "" {
 			own = append(own, cleanup.OwnFile{Name: s.name, Path: path})
 		}
@@ -41,9 +41,8 @@ func (c *Config) OwnFiles() []cleanup.OwnFile {
 	return own
 }
 
-// ownSettings are the settings that name a file or directory which the service
-// needs.
-func ownSettings() []setting {
+// pathSettings returns the settings that name a file or directory of the service's own.
+func pathSettings() []setting {
 	var found []setting
 	for _, s := range settings() {
 		if s.values == "path" && s.name != "ANALYSIS_TMP_DIR" {
@@ -53,17 +52,17 @@ func ownSettings() []setting {
 	return found
 }
 
-// ownFileChecks are the rules that keep what the service needs out of the
-// directory that it cleans. That of the data directory is among its own.
+// ownFileChecks returns the rules that keep the service's own files out of the directory
+// that it cleans. The rule for the data directory is among boltChecks.
 func ownFileChecks() []rule {
 	var rules []rule
-	for _, s := range ownSettings() {
+	for _, s := range pathSettings() {
 		if s.name == "SESSION_DATA_DIR" {
 			continue
 		}
 		rules = append(rules, rule{s.name, []string{"ANALYSIS_TMP_DIR"}, func(c *Config) string {
 			path := reflect.ValueOf(c).Elem().FieldByIndex(s.index).String()
-			if !cleanup.Holds(c.Files.Dir, path) {
+			if !cleanup.Contains(c.Files.Dir, path) {
 				return ""
 			}
 			return insideAnalysisDir(path)
@@ -72,21 +71,21 @@ func ownFileChecks() []rule {
 	return rules
 }
 
-// insideAnalysisDir says that a file is where files are deleted.
+// insideAnalysisDir returns the message for a path within ANALYSIS_TMP_DIR.
 func insideAnalysisDir(path string) string {
 	return quoted(path) + " is within ANALYSIS_TMP_DIR, where files are deleted: keep it elsewhere, or clean another directory"
 }
 
-// CleanupOptions are the job's settings, without what it works on.
+// CleanupOptions returns the options of the cleanup, without its store.
 func (c *Config) CleanupOptions() cleanup.Options {
 	began := time.Now()
 	return cleanup.Options{
-		Dir: c.Files.Dir, Known: c.dirIsOurs(), Interval: c.Files.CleanupInterval, Grace: c.Files.Grace, TTL: c.Files.TTL,
+		Dir: c.Files.Dir, AllowNonEmpty: c.isDedicatedDir(), Interval: c.Files.CleanupInterval, Grace: c.Files.Grace, TTL: c.Files.TTL,
 		Now: time.Now, Elapsed: func() time.Duration { return time.Since(began) },
 	}
 }
 
-// checkAnalysisDir asks the cleanup, which knows where it must not delete.
+// checkAnalysisDir checks the directory by the rules of package cleanup.
 func checkAnalysisDir(c *Config) string {
 	if _, err := os.Lstat(c.Files.Dir); errors.Is(err, fs.ErrNotExist) && filepath.IsAbs(c.Files.Dir) && !c.Files.isDefault {
 		return quoted(c.Files.Dir) + " does not exist"

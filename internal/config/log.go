@@ -7,20 +7,19 @@ import (
 	"strings"
 )
 
-// Log says what is logged, and how.
+// Log are the settings of the log.
 type Log struct {
-	Access AccessLog  `env:"ACCESS_LOG" envDefault:"all" values:"all, errors or sample:N" doc:"Which requests are logged: all of them, those that fail (status 400 and above), or those and one in N of the others."`
-	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Least level that is logged."`
-	Format string     `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Form of the log lines; auto is json in production and text in development."`
+	Access AccessLog  `env:"ACCESS_LOG" envDefault:"all" values:"all, errors or sample:N" doc:"Which requests are logged: all, only those that fail (status 400 and above), or those and one in N of the others."`
+	Level  slog.Level `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"Minimum level that is logged."`
+	Format string     `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto json text" doc:"Format of the log lines; auto is json in production and text in development."`
 }
 
 // JSON reports whether lines of the log are JSON.
 func (l *Log) JSON() bool { return l.Format == "json" }
 
-// AccessLog says which requests are logged. The zero value is those that fail.
+// AccessLog selects the requests that are logged. The zero value selects failures.
 type AccessLog struct {
-	// Every logs one in so many of the requests that succeed: 1 is all of them,
-	// 0 none.
+	// Every logs one of so many successful requests: 1 logs all of them, 0 none.
 	Every int
 }
 
@@ -39,7 +38,7 @@ func parseAccessLog(v string) (AccessLog, error) {
 	return AccessLog{every}, nil
 }
 
-// String returns the value as ACCESS_LOG takes it.
+// String returns the value in the form of ACCESS_LOG.
 func (a AccessLog) String() string {
 	switch a.Every {
 	case 0:
@@ -50,7 +49,7 @@ func (a AccessLog) String() string {
 	return "sample:" + strconv.Itoa(a.Every)
 }
 
-// parseLevel reads a word of LOG_LEVEL, whose tag lists those that there are.
+// parseLevel parses a value of LOG_LEVEL, which are listed in its tag.
 func parseLevel(v string) (slog.Level, error) {
 	var level slog.Level
 	err := level.UnmarshalText([]byte(v))

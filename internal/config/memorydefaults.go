@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// sessionShare is how many percent of the process's memory sessions may take
-	// where nothing says how much: a collection needs about as much again at
-	// worst, and connections and bodies the rest.
+	// sessionShare is the default share of the process's memory for sessions, in
+	// percent. Garbage collection may need as much again, and connections and bodies
+	// need the rest.
 	sessionShare = 40
-	// bodyPart is the part of it that large bodies in work may take, and answers
-	// likewise.
-	bodyPart = 8
+	// bodyDivisor is the default fraction of memory for large request bodies, and for
+	// answers.
+	bodyDivisor = 8
 )
 
-// sessionBytes is SESSION_MAX_MEMORY_BYTES where it is not set: always enough for
-// the largest session, as where it is.
+// sessionBytes returns the default of SESSION_MAX_MEMORY_BYTES: enough for the largest
+// session.
 func sessionBytes(limit memlimit.Limit, largest int) int64 {
 	if limit.Bytes == 0 {
 		return 0
@@ -25,8 +25,8 @@ func sessionBytes(limit memlimit.Limit, largest int) int64 {
 	return max(limit.Bytes/100*sessionShare, 2*int64(largest))
 }
 
-// fitMemory makes the defaults fit the limit, as far as nothing else is set.
-func (c *Config) fitMemory(environ map[string]string, limit memlimit.Limit) {
+// applyMemoryDefaults sets defaults that depend on the process's memory limit.
+func (c *Config) applyMemoryDefaults(environ map[string]string, limit memlimit.Limit) {
 	c.memoryLimit = limit
 	if limit.Bytes == 0 {
 		return
@@ -36,6 +36,6 @@ func (c *Config) fitMemory(environ map[string]string, limit memlimit.Limit) {
 		c.Store.MaxMemoryBytes = sessionBytes(limit, c.Documents.MaxBytes)
 	}
 	if !isSet("MAX_BODY_MEMORY_BYTES") {
-		c.HTTP.MaxBodyMemory = min(c.HTTP.MaxBodyMemory, max(limit.Bytes/bodyPart, 2*int64(c.Documents.MaxBytes)))
+		c.HTTP.MaxBodyMemory = min(c.HTTP.MaxBodyMemory, max(limit.Bytes/bodyDivisor, 2*int64(c.Documents.MaxBytes)))
 	}
 }

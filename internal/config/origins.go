@@ -12,10 +12,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkOrigin says what is wrong with an origin of ALLOWED_ORIGINS, and what to
-// write instead where that can be told. Origins are compared letter by letter
-// with what browsers send (RFC 6454 section 6.2), so that another spelling would
-// never match.
+// checkOrigin describes what is wrong with an origin of ALLOWED_ORIGINS, and suggests a
+// correction if it can. Origins are compared byte by byte with what browsers send
+// (RFC 6454 section 6.2), so another spelling would never match.
 func checkOrigin(origin string) string {
 	const form = "%s is not an origin of the form https://host or https://host:port"
 	switch {
@@ -30,18 +29,18 @@ func checkOrigin(origin string) string {
 		if isLocal(origin) {
 			guess = "http://" + origin
 		}
-		return fmt.Sprintf(form, quoted(origin)) + instead(guess)
+		return fmt.Sprintf(form, quoted(origin)) + suggestion(guess)
 	}
 	if !schemeName.MatchString(scheme) {
 		return fmt.Sprintf(form, quoted(origin))
 	}
 	scheme = strings.ToLower(scheme)
-	if web, ok := noOrigins[scheme]; ok {
+	if web, ok := nonOriginSchemes[scheme]; ok {
 		text := quoted(origin) + ": browsers send no such origin. The scheme is http or https, or an application's own such as capacitor"
 		if web == "" {
 			return text
 		}
-		return text + instead(web+"://"+rest)
+		return text + suggestion(web+"://"+rest)
 	}
 	end := strings.IndexAny(rest, "/?#\\")
 	host := rest
@@ -53,7 +52,7 @@ func checkOrigin(origin string) string {
 	case why != "":
 		return quoted(origin) + ": " + why
 	case end >= 0 && rest[end] != '/':
-		return fmt.Sprintf(form, quoted(origin)) + instead(scheme+"://"+sent)
+		return fmt.Sprintf(form, quoted(origin)) + suggestion(scheme+"://"+sent)
 	}
 	if sent = scheme + "://" + sent; sent != origin {
 		return fmt.Sprintf("%s: browsers send this origin as %s", quoted(origin), quoted(sent))
@@ -66,23 +65,22 @@ func checkOrigin(origin string) string {
 
 var schemeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 
-// noOrigins are schemes whose pages have no origin of their own (browsers send
-// null), or which are no pages'. The value is the scheme that is meant instead,
-// if there is one.
-var noOrigins = map[string]string{
+// nonOriginSchemes are schemes whose pages have an opaque origin (browsers send null), or
+// that pages do not have. The value is the scheme to suggest instead, if there is one.
+var nonOriginSchemes = map[string]string{
 	"ws": "http", "wss": "https", "ftp": "", "file": "", "data": "", "blob": "", "about": "", "javascript": "", "mailto": "",
 }
 
-// instead names what to write, if that would be right.
-func instead(origin string) string {
-	if fixed := corrected(origin); fixed != "" {
+// suggestion returns the corrected origin as a part of a message, if there is one.
+func suggestion(origin string) string {
+	if fixed := correctOrigin(origin); fixed != "" {
 		return "; write " + quoted(fixed)
 	}
 	return ""
 }
 
-// corrected returns the origin as browsers send it, or nothing.
-func corrected(origin string) string {
+// correctOrigin returns the origin as browsers send it, or "".
+func correctOrigin(origin string) string {
 	if strings.ContainsAny(origin, "*@ ") {
 		return ""
 	}
@@ -106,8 +104,8 @@ func isLocal(host string) bool {
 	return name == "localhost" || name == "127.0.0.1" || strings.HasPrefix(host, "[::1]")
 }
 
-// originHost returns host and port as browsers write them
-// (https://url.spec.whatwg.org/#host-serializing), or why there is no such host.
+// originHost returns host and port as browsers serialise them
+// (https://url.spec.whatwg.org/#host-serializing), or what is wrong with them.
 func originHost(scheme, hostport string) (sent, why string) {
 	if strings.Contains(hostport, "@") {
 		return "", "it is not an origin: no user goes in front of the host"
@@ -146,17 +144,17 @@ func originHost(scheme, hostport string) (sent, why string) {
 }
 
 var (
-	// domain is what a host of the web is made of.
+	// domain matches the host of a web origin.
 	domain = regexp.MustCompile(`^[a-z0-9_-][a-z0-9._-]*$`)
-	// appHost is what an application's own scheme has in the place of a host: a
-	// name, or the id of an extension.
+	// appHost matches the host of an application's own scheme: a name, or the id of an
+	// extension.
 	appHost = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._~-]*$`)
-	// numeric is what browsers take for an address of IPv4, good or bad: a name
+	// ipv4Like matches what browsers parse as an IPv4 address, valid or not: a name
 	// whose last label is a number.
-	numeric = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)\.?$`)
+	ipv4Like = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)\.?$`)
 )
 
-// webHost returns a host of a http or https origin as browsers write it.
+// webHost returns a host of an http or https origin as browsers serialise it.
 func webHost(host string) (sent, why string) {
 	if strings.Contains(host, "%") {
 		return "", quoted(host) + " is percent-encoded, which origins never are"
@@ -169,7 +167,7 @@ func webHost(host string) (sent, why string) {
 		}
 		name = ascii
 	}
-	if numeric.MatchString(name) {
+	if ipv4Like.MatchString(name) {
 		if addr, err := netip.ParseAddr(name); err != nil || !addr.Is4() {
 			return "", quoted(host) + " is no IPv4 address as browsers send it: four numbers from 0 to 255"
 		}

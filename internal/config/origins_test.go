@@ -129,7 +129,7 @@ func FuzzOrigin(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, origin string) {
 		text := checkOrigin(origin)
-		fixed := corrected(origin)
+		fixed := correctOrigin(origin)
 		if text == "" && fixed != "" && fixed != origin {
 			t.Fatalf("%q is right, and corrected to %q", origin, fixed)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -85,4 +86,12 @@ func TestPrint_readsBack(t *testing.T) {
 	assert.Equal(t, "hunter2", c.Tracing.Headers.Values.Get("key"))
 	assert.Contains(t, c.Print(), "\nOTEL_EXPORTER_OTLP_HEADERS=***\n")
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, c.Tracing), "hunter2")
+}
+
+func TestReadableKeys(t *testing.T) {
+	c := Config{Redis: Redis{TLSKeyFile: filepath.Join(t.TempDir(), "key")}}
+	require.NoError(t, os.WriteFile(c.Redis.TLSKeyFile, nil, 0o600))
+	assert.Empty(t, c.ReadableSecretFiles())
+	require.NoError(t, os.Chmod(c.Redis.TLSKeyFile, 0o644))
+	assert.Equal(t, []string{"REDIS_TLS_KEY_FILE"}, c.ReadableSecretFiles())
 }

@@ -10,8 +10,8 @@ import (
 	"session-api/internal/api"
 )
 
-// parsePrefixes reads addresses and networks; an address is a network of one.
-// What no peer can have is refused rather than never matched.
+// parsePrefixes parses addresses and networks; an address is a network of one. It refuses
+// networks that no peer can be in.
 func parsePrefixes(v string) ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	for _, one := range split(v, ",") {
@@ -32,7 +32,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	if err != nil {
 		addr, err := netip.ParseAddr(text)
 		if err != nil || addr.Zone() != "" {
-			return none(meantPrefix(text))
+			return none(suggestPrefix(text))
 		}
 		if addr.IsUnspecified() {
 			return netip.Prefix{}, fmt.Errorf("%s is no gateway's address: name the gateways' own", quoted(text))
@@ -50,9 +50,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return unmapped, nil
 }
 
-// meantPrefix says what to write in place of a text that is nearly an address
-// or a network, or nothing.
-func meantPrefix(text string) string {
+// suggestPrefix suggests a correction for an invalid address or network, or returns "".
+func suggestPrefix(text string) string {
 	write := func(meant string) string {
 		if _, err := parsePrefix(meant); err != nil {
 			return ""

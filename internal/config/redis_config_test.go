@@ -15,6 +15,7 @@ import (
 
 	"session-api/internal/servicetest"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 )
 
 // authorityFile writes a certificate that some authority might have.
@@ -61,9 +62,9 @@ func pairs(text string) []string {
 
 func TestRedisConfig_options(t *testing.T) {
 	usual := redis.Options{
+		Server:    conn.Server{Addresses: []string{"a:6379"}, DialTimeout: time.Second, Timeout: 2 * time.Second},
 		Tombstone: 5 * time.Minute, Events: 10_000,
-		Addresses: []string{"a:6379"}, Prefix: "session:", TTL: 24 * time.Hour, MaxDocument: 1 << 20,
-		DialTimeout: time.Second, Timeout: 2 * time.Second,
+		Prefix: "session:", TTL: 24 * time.Hour, MaxDocument: 1 << 20,
 	}
 	with := func(change func(*redis.Options)) redis.Options {
 		o := usual

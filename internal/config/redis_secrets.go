@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// passwordFile is a file of a password that may change while the service runs.
+// passwordFile is a password file that may change while the service runs.
 type passwordFile struct {
 	path string
 
 	mu   sync.Mutex
-	last secret // what the file held when it could last be read
+	last secret // the password when the file was last readable
 }
 
-// read returns the password that the file holds now. While it cannot be read, which
-// may be the moment in which it is replaced, that is the one from before.
+// read returns the password in the file. If the file cannot be read, perhaps because it
+// is being replaced, read returns the previous password.
 func (f *passwordFile) read() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -30,8 +30,8 @@ func (f *passwordFile) read() string {
 	return string(f.last)
 }
 
-// redisPasswords returns what gives the passwords of Redis and of the Sentinels to
-// each new connection; nil where they are in no files.
+// redisPasswords returns a function that returns the passwords of Redis and the Sentinels
+// for a new connection; nil if they are not in files.
 func (c *Config) redisPasswords(password, sentinelPassword string) func() (string, string) {
 	if c.Redis.PasswordFile == "" && c.Redis.SentinelPasswordFile == "" {
 		return nil
@@ -41,7 +41,7 @@ func (c *Config) redisPasswords(password, sentinelPassword string) func() (strin
 	return func() (string, string) { return ofRedis.read(), ofSentinels.read() }
 }
 
-// redisTLS are the settings of connections by TLS.
+// redisTLS returns the TLS configuration.
 func (c *Config) redisTLS() (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -65,8 +65,8 @@ func (c *Config) redisTLS() (*tls.Config, error) {
 	return config, nil
 }
 
-// certificateFile is a certificate with its key, which are renewed from time to
-// time. Each handshake takes what the files hold then.
+// certificateFile is a certificate and its key in files that may be renewed. Each
+// handshake reads them again.
 type certificateFile struct {
 	cert, key string
 
@@ -83,8 +83,8 @@ func (f *certificateFile) read() *tls.Certificate {
 	return f.last
 }
 
-// readCertificate reads a certificate and its key, both in PEM. The error quotes
-// neither a path nor a file.
+// readCertificate reads a certificate and its key in PEM. Its errors quote neither a path
+// nor content.
 func readCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, err := readSecretFile(certFile)
 	if err != nil {

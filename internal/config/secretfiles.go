@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxSecretFile bounds a file of secrets: more is a wrong path.
+// maxSecretFile bounds the size of a secret file: a larger one is a wrong path.
 const maxSecretFile = 64 << 10
 
 // readSecrets reads a file of secrets.
@@ -24,8 +24,8 @@ func readSecrets(path string) (secrets, error) {
 	return values, nil
 }
 
-// readPassword reads a file of one password, which may hold commas. The line
-// end behind it, which editors put there, does not belong to it.
+// readPassword reads a file with one password, which may contain commas. A trailing line
+// break is not part of the password.
 func readPassword(path string) (secret, error) {
 	content, err := readSecretFile(path)
 	if err != nil {
@@ -35,6 +35,8 @@ func readPassword(path string) (secret, error) {
 	switch {
 	case strings.HasPrefix(password, byteOrderMark):
 		return "", errors.New("the file begins with a byte order mark (U+FEFF): save it without one")
+	case isUTF16(password):
+		return "", errors.New("the file is in UTF-16: save it as UTF-8 or ASCII")
 	case password == "":
 		return "", errEmptyFile
 	case strings.ContainsAny(password, "\r\n"):
@@ -43,14 +45,15 @@ func readPassword(path string) (secret, error) {
 	return secret(password), nil
 }
 
-// ReadableSecretFiles returns the settings whose files every user may read, by the
-// permissions of the file itself.
+// ReadableSecretFiles returns the settings whose files are readable by every user
+// according to their permissions.
 func (c *Config) ReadableSecretFiles() (settings []string) {
 	for _, s := range []struct{ name, path string }{
 		{"SESSION_SECRET_FILE", c.Secrets.SessionFile},
 		{"SERVICE_TOKENS_FILE", c.Secrets.ServiceTokensFile},
 		{"REDIS_PASSWORD_FILE", c.Redis.PasswordFile},
 		{"REDIS_SENTINEL_PASSWORD_FILE", c.Redis.SentinelPasswordFile},
+		{"REDIS_TLS_KEY_FILE", c.Redis.TLSKeyFile},
 	} {
 		if s.path == "" {
 			continue
@@ -64,8 +67,8 @@ func (c *Config) ReadableSecretFiles() (settings []string) {
 
 var errEmptyFile = errors.New("the file is empty")
 
-// readSecretFile reads a file that is about secrets. Its errors leave out the
-// path: somebody may have put the secret itself there.
+// readSecretFile reads a secret file. Its errors leave out the path, which may be a secret
+// that was set by mistake.
 func readSecretFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

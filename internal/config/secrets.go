@@ -10,26 +10,26 @@ import (
 	"session-api/internal/token"
 )
 
-// Secrets are what signs sessions and what services call with.
+// Secrets are the session secrets and the service tokens.
 type Secrets struct {
-	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Signs the session tokens. Of several, the first signs and all verify. In production each is at least 32 bytes long."`
-	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File that holds SESSION_SECRET, one secret a line or separated by commas. Read again on SIGHUP."`
-	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production each is at least 32 bytes long. Without any, which only development allows, the service routes are open to everybody."`
-	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File that holds SERVICE_TOKENS, one token a line or separated by commas. Read again on SIGHUP."`
+	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Secret that signs session tokens. In a list, the first secret signs and all of them verify. In production, each has at least 32 bytes."`
+	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File with the value of SESSION_SECRET, one secret per line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production, each has at least 32 bytes. Without any, which is possible only in development, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File with the value of SERVICE_TOKENS, one token per line or separated by commas. Read again on SIGHUP."`
 
-	// isRandom is set if Session was made by EnsureSecret.
+	// isRandom reports that EnsureSecret generated Session.
 	isRandom bool
 }
 
-// MinSecretBytes is what production asks of a secret: the size of the
-// HMAC-SHA256 key that it becomes (RFC 2104 section 3).
+// MinSecretBytes is the least length of a secret in production: the size of an
+// HMAC-SHA256 key (RFC 2104 section 3).
 const MinSecretBytes = 32
 
-// secrets are values that no message, log line or print of the configuration
-// shows: every way of formatting them gives stars.
+// secrets are values that must not be shown in messages, logs or the printed settings:
+// all ways of formatting them mask them.
 type secrets []string
 
-// String returns one group of stars a secret.
+// String returns one group of stars for each secret.
 func (s secrets) String() string {
 	return strings.Join(slices.Repeat([]string{"***"}, len(s)), ",")
 }
@@ -51,7 +51,7 @@ func (s secrets) bytes() [][]byte {
 // parseSecrets reads secrets separated by commas or line ends.
 func parseSecrets(v string) secrets { return split(v, ",\r\n") }
 
-// secret is one value that nothing shows, as secrets are several.
+// secret is a single value that must not be shown.
 type secret string
 
 // String returns stars, or nothing where there is no secret.
@@ -68,8 +68,8 @@ func (s secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 // LogValue keeps it out of the log.
 func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// fillSecrets reads the secrets that are in files, and checks all of them.
-func (c *Config) fillSecrets() Problems {
+// readSecretFiles reads the secrets that are in files, and validates all secrets.
+func (c *Config) readSecretFiles() Problems {
 	var found Problems
 	for _, s := range []struct {
 		name   string
@@ -111,8 +111,8 @@ func (c *Config) fillSecrets() Problems {
 	return found
 }
 
-// RereadSecrets returns the settings with the secrets that are in files as the
-// files are now, and the names of the variables that this is about.
+// RereadSecrets returns the settings with the present content of the secret files, and
+// the names of their settings.
 func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
 	if c.Secrets.SessionFile != "" {
 		c.Secrets.Session, read = nil, append(read, "SESSION_SECRET_FILE")
@@ -120,21 +120,23 @@ func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
 	if c.Secrets.ServiceTokensFile != "" {
 		c.Secrets.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
 	}
-	passwords, found := c.rereadPasswords()
+	passwords, found := c.reloadPasswords()
 	read = append(read, passwords...)
-	if found = append(found, c.fillSecrets()...); len(found) > 0 {
+	if found = append(found, c.readSecretFiles()...); len(found) > 0 {
 		return Config{}, read, found
 	}
 	return c, read, nil
 }
 
-// checkWrapping refuses secrets with something around them that an editor or a
-// tool has put there: other programs that share the secret would see another.
+// checkWrapping refuses secrets enclosed in quotes or the like, which an editor or a tool
+// has added: other programs that share the secret would use another value.
 func checkWrapping(values secrets) string {
 	for i, v := range values {
 		switch {
 		case strings.HasPrefix(v, byteOrderMark):
 			return fmt.Sprintf("number %d of %d begins with a byte order mark (U+FEFF): save the file without one", i+1, len(values))
+		case isUTF16(v):
+			return fmt.Sprintf("number %d of %d is in UTF-16, as some shells write files: save the file as UTF-8 or ASCII", i+1, len(values))
 		case len(v) > 1 && (v[0] == '"' || v[0] == '\'') && v[len(v)-1] == v[0]:
 			return fmt.Sprintf("number %d of %d is in quotes, which belong to it as it stands: leave them out; "+
 				"Docker's env files take values as they are", i+1, len(values))
@@ -145,7 +147,13 @@ func checkWrapping(values secrets) string {
 
 const byteOrderMark = "\uFEFF"
 
-// checkStrength holds secrets to what production asks.
+// isUTF16 reports whether a text begins with the byte order mark of UTF-16, in
+// either order, or is half of zeros, as ASCII is there.
+func isUTF16(text string) bool {
+	return strings.HasPrefix(text, "\xFF\xFE") || strings.HasPrefix(text, "\xFE\xFF") || strings.Count(text, "\x00")*3 > len(text)
+}
+
+// checkStrength checks secrets against the requirements of production.
 func (c *Config) checkStrength(values secrets) string {
 	if !c.Production() {
 		return ""
@@ -164,12 +172,12 @@ func (c *Config) checkStrength(values secrets) string {
 	return ""
 }
 
-// WeakSecret reports whether a session secret is one that production would refuse.
+// WeakSecret reports whether production would refuse a session secret.
 func (c *Config) WeakSecret() bool {
 	return slices.ContainsFunc(c.Secrets.Session, func(v string) bool { return len(v) < MinSecretBytes })
 }
 
-// checkTokens refuses service tokens that no caller could use.
+// checkTokens refuses service tokens that cannot be sent.
 func checkTokens(values secrets) string {
 	for i, v := range values {
 		switch {

@@ -66,3 +66,44 @@ func TestSecrets_formatAsStars(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "secrets", s)
 	assert.Contains(t, out.String(), `"***,***"`)
 }
+
+// PowerShell's > writes UTF-16: the secret would be another than the one that the
+// same file gives elsewhere.
+func TestSecretFilesInUTF16(t *testing.T) {
+	utf16 := func(mark string, low, high func(byte) string) string {
+		text := mark
+		for i := range len(servicetest.SessionSecret) {
+			text += low(servicetest.SessionSecret[i]) + high(servicetest.SessionSecret[i])
+		}
+		return text
+	}
+	char, zero := func(c byte) string { return string(rune(c)) }, func(byte) string { return "\x00" }
+	for _, text := range []string{
+		utf16("\xFF\xFE", char, zero), utf16("\xFE\xFF", zero, char), utf16("", char, zero), utf16("\xFF\xFE", char, zero) + "\r\x00\n\x00",
+	} {
+		file := servicetest.SecretFile(t, text)
+		for _, name := range []string{"SESSION_SECRET", "SERVICE_TOKENS"} {
+			_, err := Load(servicetest.Production(t, name, "", name+"_FILE", file))
+			require.ErrorContains(t, err, name+": number 1 of ")
+			require.ErrorContains(t, err, "UTF-16")
+		}
+		_, err := Load(servicetest.Environment(t, "REDIS_HOST", "localhost", "REDIS_PASSWORD_FILE", file))
+		require.ErrorContains(t, err, "UTF-16")
+	}
+}
+
+// A password that was put where none belongs is not repeated.
+func TestProblemsQuoteNoPasswords(t *testing.T) {
+	for _, name := range []string{"ALLOWED_ORIGINS", "TRUSTED_PROXIES", "ALLOWED_HOSTS", "REDIS_HOST", "REDIS_CLUSTER", "REDIS_SENTINELS", "COOKIE_DOMAIN", "HOST", "PORT"} {
+		for _, value := range []string{"https://user:hunter2@example.com", "user:hunter2@example.com", "redis://:hun/ter2@example.com:1", "https://user:hunter2:@b@example.com/"} {
+			_, err := Load(servicetest.Environment(t, name, value))
+			if err == nil {
+				continue // what takes any text shows it to nobody
+			}
+			assert.NotContains(t, err.Error(), "ter2", name)
+			assert.Contains(t, err.Error(), name)
+		}
+	}
+	_, err := Load(servicetest.Environment(t, "ALLOWED_ORIGINS", "https://user:hunter2@example.com"))
+	require.ErrorContains(t, err, `"https://***@example.com": it is not an origin`)
+}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// setting is what the tags of one field say.
+// setting is one setting, as its tags describe it.
 type setting struct {
 	name             string
 	index            []int // of the field in Config
@@ -23,7 +23,7 @@ type setting struct {
 	isBool           bool
 }
 
-// settings are the fields of all features, in order.
+// settings returns all settings in order.
 var settings = sync.OnceValue(func() []setting {
 	var all []setting
 	group, usual := "", defaults()
@@ -44,7 +44,7 @@ var settings = sync.OnceValue(func() []setting {
 	return all
 })
 
-// features are the fields of Config that hold settings.
+// features iterates over the fields of Config that hold settings.
 func features() iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
 		for f := range reflect.TypeFor[Config]().Fields() {
@@ -77,10 +77,10 @@ func settingOf(f reflect.StructField, name, group string, index []int) setting {
 }
 
 const (
-	// maxMillis is a hundred years: far from what overflows a time.Duration or
-	// takes a deadline past the year 9999.
+	// maxMillis is a hundred years: neither a time.Duration nor a deadline up to the
+	// year 9999 overflows.
 	maxMillis = 100 * 365 * 24 * 60 * 60 * 1000
-	// maxNumber is what a JSON number holds exactly.
+	// maxNumber is the largest integer range that a JSON number represents exactly.
 	maxNumber = 1 << 53
 )
 
@@ -92,13 +92,13 @@ func mustInt(s string) int64 {
 	return n
 }
 
-// checkWord returns what is wrong with a text where only some words are taken.
-func (s *setting) checkWord(text string) string {
-	return where(len(s.oneof) > 0 && !slices.Contains(s.oneof, text), "%s is not one of %s", quoted(text), strings.Join(s.oneof, ", "))
+// checkOneOf returns an error message unless the text is one of the allowed values.
+func (s *setting) checkOneOf(text string) string {
+	return messageIf(len(s.oneof) > 0 && !slices.Contains(s.oneof, text), "%s is not one of %s", quoted(text), strings.Join(s.oneof, ", "))
 }
 
-// checkNumber returns what is wrong with a value where there are bounds.
-func (s *setting) checkNumber(v reflect.Value) string {
+// checkRange returns an error message unless the value is within its limits.
+func (s *setting) checkRange(v reflect.Value) string {
 	if !s.isNumber {
 		return ""
 	}
@@ -106,5 +106,5 @@ func (s *setting) checkNumber(v reflect.Value) string {
 	if s.isTime {
 		n = time.Duration(n).Milliseconds()
 	}
-	return where(n < s.min || n > s.max, "%d is not between %d and %d", n, s.min, s.max)
+	return messageIf(n < s.min || n > s.max, "%d is not between %d and %d", n, s.min, s.max)
 }

@@ -10,36 +10,34 @@ import (
 	"session-api/internal/spelling"
 )
 
-// Typo is a variable that is no setting, and the setting that it may be meant
-// to be.
+// Typo is an unknown variable, and the setting that it probably stands for.
 type Typo struct{ Name, Meant string }
 
-// Typos finds the variables that look like settings and are none. They are
-// never a reason to refuse: an environment is full of what belongs to others,
-// and Kubernetes alone sets a dozen variables for a service of this name.
+// Typos returns the variables whose names resemble a setting's. They are warnings only:
+// an environment holds variables of other programs, and Kubernetes alone sets a dozen for
+// a service of this name.
 func Typos(environ map[string]string) []Typo {
 	var found []Typo
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
-		if foreign.MatchString(name) {
+		if unrelated.MatchString(name) {
 			continue
 		}
-		if meant := nearest(name); meant != "" && meant != name {
+		if meant := nearestSetting(name); meant != "" && meant != name {
 			found = append(found, Typo{name, meant})
 		}
 	}
 	return found
 }
 
-// foreign are variables that others set for purposes of their own: Kubernetes
-// and Docker links for each service, OpenTelemetry's SDK, desktops.
-var foreign = regexp.MustCompile(`^(SESSION_API_.*|.*_(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?|OTEL_.*|SESSION_MANAGER|XDG_.*|DBUS_.*)$`)
+// unrelated matches variables of other systems: Kubernetes and Docker links for each
+// service, OpenTelemetry's SDK, desktops.
+var unrelated = regexp.MustCompile(`^(SESSION_API_.*|.*_(SERVICE_HOST|SERVICE_PORT|PORT)(_.*)?|OTEL_.*|SESSION_MANAGER|XDG_.*|DBUS_.*)$`)
 
-// nearest returns the setting of that name, or the one setting that it is most
-// likely meant to be, or nothing.
-func nearest(name string) string {
+// nearestSetting returns the setting that the name probably stands for, or "".
+func nearestSetting(name string) string {
 	const far = 4
 	return spelling.Nearest(settingNames(), func(known string) (distance int, near bool) {
-		d := slip(name, known)
+		d := typoDistance(name, known)
 		return d, d < far
 	})
 }
@@ -54,14 +52,14 @@ func settingNames() iter.Seq[string] {
 	}
 }
 
-// slip returns how far a name is from a setting's, as a number of letters, or a
-// large number where a slip does not explain the difference.
-func slip(name, setting string) int {
+// typoDistance returns the edit distance of a name to a setting's, or a large number if
+// no usual typo explains the difference.
+func typoDistance(name, setting string) int {
 	const far = 100
 	if name == setting {
 		return 0
 	}
-	plain, want := squeeze(name), squeeze(setting)
+	plain, want := normalizeName(name), normalizeName(setting)
 	parts := strings.Count(name, "_") + 1
 	switch {
 	case plain == want:
@@ -71,8 +69,7 @@ func slip(name, setting string) int {
 	case parts > 1 && strings.HasSuffix(setting, "_"+strings.ToUpper(name)):
 		return 2 // the first word is left out
 	}
-	// Of short names nearly all are near to each other, and those of one word
-	// belong to everybody.
+	// Short names are close to each other, and single words are common variables.
 	d := spelling.Distance(plain, want)
 	sameStart := firstWord(name) == firstWord(setting)
 	switch {
@@ -81,13 +78,13 @@ func slip(name, setting string) int {
 	case sameStart && d <= 3 && d <= len(plain)/4:
 		return d
 	case sameStart && parts > 1 && len(plain) >= 8 && strings.HasPrefix(want, plain) && d <= 4:
-		return 3 // the end is left out, as of REDIS_PASS
+		return 3 // the end is missing, as in REDIS_PASS
 	}
 	return far
 }
 
-// squeeze returns a name without case and separators.
-func squeeze(name string) string {
+// normalizeName returns a name without case and separators.
+func normalizeName(name string) string {
 	return strings.ToUpper(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
 }
 

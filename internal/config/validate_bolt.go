@@ -8,13 +8,13 @@ import (
 	"session-api/internal/cleanup"
 )
 
-// OnBolt reports whether the settings of the data file count.
+// OnBolt reports whether the store has a data file.
 func (c *Config) OnBolt() bool { return c.Store.Kind == "bolt" }
 
-// boltChecks are the rules of the data file, and of which store it is.
+// boltChecks are the rules of the data file, and of the choice of the store.
 var boltChecks = []rule{
 	{"SESSION_STORE", nil, func(c *Config) string {
-		return where(c.Store.isAmbiguous, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.namesOfRedis(), ", "))
+		return messageIf(c.Store.isAmbiguous, "SESSION_DATA_DIR and %s are both set: say bolt or redis", strings.Join(c.redisAddressSettings(), ", "))
 	}},
 	{"SESSION_DATA_DIR", []string{"ANALYSIS_TMP_DIR"}, func(c *Config) string {
 		if !c.OnBolt() && (!c.Store.isUnknown || c.Store.DataDir == "") {
@@ -30,9 +30,9 @@ func (c *Config) checkDataDir() string {
 		return "bolt needs a directory for its data file"
 	case !filepath.IsAbs(c.Store.DataDir):
 		return quoted(c.Store.DataDir) + " is not an absolute path"
-	case cleanup.Holds(c.Files.Dir, c.Store.DataDir):
+	case cleanup.Contains(c.Files.Dir, c.Store.DataDir):
 		return insideAnalysisDir(c.Store.DataDir)
 	}
 	info, err := os.Stat(c.Store.DataDir)
-	return where(err == nil && !info.IsDir(), "%s is not a directory", quoted(c.Store.DataDir))
+	return messageIf(err == nil && !info.IsDir(), "%s is not a directory", quoted(c.Store.DataDir))
 }

@@ -11,32 +11,32 @@ import (
 	"session-api/internal/store/redis"
 )
 
-// redisChecks are the rules of Redis. They count where sessions are kept there.
-var redisChecks = onRedis([]rule{
+// redisChecks are the rules of Redis, for when sessions are kept there.
+var redisChecks = ifRedis([]rule{
 	{"SESSION_STORE", nil, func(c *Config) string {
-		return where(len(c.namesOfRedis()) == 0,
+		return messageIf(len(c.redisAddressSettings()) == 0,
 			"redis needs an address: set one of REDIS_URL, REDIS_HOST, REDIS_SENTINELS and REDIS_CLUSTER")
 	}},
 	{"REDIS_URL", nil, func(c *Config) string { return checkRedisURL(string(c.Redis.URL)) }},
 	{"REDIS_URL", nil, func(c *Config) string {
-		others := strings.Join(c.namesOfRedis(), " and ")
-		return where(c.Redis.URL != "" && len(c.namesOfRedis()) > 1, "one of %s is enough", others)
+		others := strings.Join(c.redisAddressSettings(), " and ")
+		return messageIf(c.Redis.URL != "" && len(c.redisAddressSettings()) > 1, "one of %s is enough", others)
 	}},
 	{"REDIS_URL", []string{"REDIS_USERNAME", "REDIS_PASSWORD_FILE", "REDIS_DB", "REDIS_TLS"}, checkRedisURLAlone},
 	{"REDIS_HOST", nil, func(c *Config) string { return checkRedisHost(c.Redis.Host) }},
 	{"REDIS_HOST", []string{"REDIS_URL"}, func(c *Config) string {
-		return where(c.Redis.Host != "" && c.Redis.URL == "" && len(c.namesOfRedis()) > 1,
-			"one of %s is enough", strings.Join(c.namesOfRedis(), " and "))
+		return messageIf(c.Redis.Host != "" && c.Redis.URL == "" && len(c.redisAddressSettings()) > 1,
+			"one of %s is enough", strings.Join(c.redisAddressSettings(), " and "))
 	}},
 	{"REDIS_USERNAME", []string{"REDIS_URL", "REDIS_PASSWORD_FILE"}, func(c *Config) string {
 		o, err := c.RedisOptions()
-		return where(err == nil && c.Redis.Username != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
+		return messageIf(err == nil && c.Redis.Username != "" && o.Password == "", "a user needs a password: set REDIS_PASSWORD")
 	}},
 	{"REDIS_TLS_CA_FILE", []string{"REDIS_URL", "REDIS_TLS"}, func(c *Config) string {
 		if c.Redis.TLSCAFile == "" {
 			return ""
 		}
-		if !c.redisByTLS() {
+		if !c.redisUsesTLS() {
 			return noTLS
 		}
 		_, err := readAuthorities(c.Redis.TLSCAFile)
@@ -45,10 +45,10 @@ var redisChecks = onRedis([]rule{
 	{"REDIS_TLS_CERT_FILE", []string{"REDIS_URL", "REDIS_TLS", "REDIS_TLS_KEY_FILE"}, func(c *Config) string {
 		switch {
 		case c.Redis.TLSCertFile == "":
-			return where(c.Redis.TLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
+			return messageIf(c.Redis.TLSKeyFile != "", "REDIS_TLS_KEY_FILE is set, and belongs to a certificate")
 		case c.Redis.TLSKeyFile == "":
 			return "its key is needed, too: set REDIS_TLS_KEY_FILE"
-		case !c.redisByTLS():
+		case !c.redisUsesTLS():
 			return noTLS
 		}
 		_, err := readCertificate(c.Redis.TLSCertFile, c.Redis.TLSKeyFile)
@@ -58,50 +58,51 @@ var redisChecks = onRedis([]rule{
 		switch name := c.Redis.TLSServerName; {
 		case name == "":
 			return ""
-		case !c.redisByTLS():
+		case !c.redisUsesTLS():
 			return noTLS
 		default:
 			_, err := netip.ParseAddr(name)
-			return where(err != nil && !hostName.MatchString(name), "%s is no host name", quoted(name))
+			return messageIf(err != nil && !hostName.MatchString(name), "%s is no host name", quoted(name))
 		}
 	}},
-	{"REDIS_SENTINELS", nil, func(c *Config) string { return first(c.Redis.Sentinels, checkHostPort) }},
+	{"REDIS_SENTINELS", nil, func(c *Config) string { return firstProblem(c.Redis.Sentinels, checkHostPort) }},
 	{"REDIS_SENTINELS", []string{"REDIS_URL", "REDIS_HOST"}, func(c *Config) string {
-		return where(len(c.Redis.Sentinels) > 0 && len(c.Redis.Cluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
+		return messageIf(len(c.Redis.Sentinels) > 0 && len(c.Redis.Cluster) > 0, "REDIS_CLUSTER is set as well: a Cluster is not watched by Sentinels")
 	}},
 	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
-		return where(len(c.Redis.Sentinels) > 0 && c.Redis.SentinelMaster == "", "required: which of the servers that the Sentinels watch")
+		return messageIf(len(c.Redis.Sentinels) > 0 && c.Redis.SentinelMaster == "", "required: which of the servers that the Sentinels watch")
 	}},
 	{"REDIS_SENTINEL_MASTER", nil, func(c *Config) string {
-		return where(len(c.Redis.Sentinels) == 0 && c.Redis.SentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
+		return messageIf(len(c.Redis.Sentinels) == 0 && c.Redis.SentinelMaster != "", "REDIS_SENTINELS has to say where the Sentinels are")
 	}},
 	{"REDIS_SENTINEL_USERNAME", []string{"REDIS_SENTINEL_PASSWORD_FILE"}, func(c *Config) string {
-		return where(c.Redis.SentinelUsername != "" && c.Redis.SentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
+		return messageIf(c.Redis.SentinelUsername != "" && c.Redis.SentinelPassword == "", "a user needs a password: set REDIS_SENTINEL_PASSWORD")
 	}},
-	{"REDIS_CLUSTER", nil, func(c *Config) string { return first(c.Redis.Cluster, checkHostPort) }},
+	{"REDIS_CLUSTER", nil, func(c *Config) string { return firstProblem(c.Redis.Cluster, checkHostPort) }},
 	{"REDIS_DB", nil, func(c *Config) string {
-		return where(len(c.Redis.Cluster) > 0 && c.Redis.DB != 0, "a Cluster has only database 0")
+		return messageIf(len(c.Redis.Cluster) > 0 && c.Redis.DB != 0, "a Cluster has only database 0")
 	}},
 	{"REDIS_PREFIX", nil, func(c *Config) string {
-		o := redis.Options{Addresses: []string{"any:1"}, Prefix: c.Redis.Prefix}
+		o := redis.Options{Prefix: c.Redis.Prefix}
+		o.Addresses = []string{"any:1"}
 		return textOf(o.Validate())
 	}},
 })
 
-// noTLS is what is wrong with settings of TLS where it is off.
+// noTLS is the message for TLS settings without TLS.
 const noTLS = "it is for TLS, which is off: set REDIS_TLS=true, or begin REDIS_URL with rediss://"
 
-// redisByTLS reports whether Redis is spoken to by TLS.
-func (c *Config) redisByTLS() bool {
+// redisUsesTLS reports whether connections to Redis use TLS.
+func (c *Config) redisUsesTLS() bool {
 	return c.Redis.TLS || strings.HasPrefix(string(c.Redis.URL), "rediss:")
 }
 
-// onRedis leaves the rules out where sessions are kept elsewhere. With a store
-// that there is not, they count if the address of a Redis is set.
-func onRedis(rules []rule) []rule {
+// ifRedis skips the rules if sessions are kept elsewhere. If SESSION_STORE is invalid,
+// they apply if an address of Redis is set.
+func ifRedis(rules []rule) []rule {
 	for i, one := range rules {
 		rules[i].check = func(c *Config) string {
-			if !c.OnRedis() && (!c.Store.isUnknown || len(c.namesOfRedis()) == 0) {
+			if !c.OnRedis() && (!c.Store.isUnknown || len(c.redisAddressSettings()) == 0) {
 				return ""
 			}
 			return one.check(c)
@@ -112,7 +113,7 @@ func onRedis(rules []rule) []rule {
 
 const noIPv6 = "what stands in the place of the host is no IPv6 address in brackets, such as [2001:db8::1]:6379"
 
-// checkRedisURL quotes nothing of the address, which may hold a password.
+// checkRedisURL quotes nothing of the address, which may contain a password.
 func checkRedisURL(address string) string {
 	if address == "" {
 		return ""
@@ -146,22 +147,22 @@ func checkRedisURL(address string) string {
 	return textOf(err)
 }
 
-// checkRedisURLHost quotes nothing either: what stands in the place of the host
-// may be the end of a password.
+// checkRedisURLHost quotes nothing either: the host of a malformed URL may be the end of
+// a password.
 func checkRedisURLHost(u *url.URL) string {
 	host := u.Hostname()
 	switch addr, err := netip.ParseAddr(host); {
 	case strings.HasPrefix(u.Host, "["):
-		return where(err != nil || !addr.Is6(), noIPv6)
+		return messageIf(err != nil || !addr.Is6(), noIPv6)
 	case slices.ContainsFunc([]byte(host), func(c byte) bool { return c >= 0x80 }):
 		return "its host is not in ASCII: write an international name in its form that begins with xn--"
 	default:
-		return where(!isHost(host), "what stands in the place of the host is neither a host name nor an IP address; "+
+		return messageIf(!isHost(host), "what stands in the place of the host is neither a host name nor an IP address; "+
 			"special characters of a password are percent-encoded")
 	}
 }
 
-// checkRedisURLAlone refuses what is set in the address and beside it.
+// checkRedisURLAlone refuses settings that repeat a part of the address.
 func checkRedisURLAlone(c *Config) string {
 	if c.Redis.URL == "" {
 		return ""
@@ -207,7 +208,7 @@ func checkHostPort(address string) string {
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return quoted(address) + ": its port is not between 1 and 65535"
 	}
-	return where(!isHost(host), "%s names no host", quoted(address))
+	return messageIf(!isHost(host), "%s names no host", quoted(address))
 }
 
 func textOf(err error) string {

@@ -14,8 +14,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// parsers read the values of Config's fields by their type. What they say of a
-// bad value stands in the message as it is.
+// parsers parse the values of Config's fields by type. Their error messages are shown to
+// the operator.
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():                     func(v string) (any, error) { return parseBool(v) },
 	reflect.TypeFor[int]():                      func(v string) (any, error) { n, err := parseInt(v, strconv.IntSize); return int(n), err },
@@ -53,7 +53,7 @@ func parseInt(v string, bits int) (int64, error) {
 	return n, nil
 }
 
-// parseMillis refuses what a time.Duration could not hold, and more.
+// parseMillis parses milliseconds, and refuses durations above maxMillis.
 func parseMillis(v string) (time.Duration, error) {
 	n, err := parseInt(v, 64)
 	switch {
@@ -67,7 +67,7 @@ func parseMillis(v string) (time.Duration, error) {
 	return time.Duration(n) * time.Millisecond, nil
 }
 
-// parseRoleTTLs reads "admin:900000,guest:3600000".
+// parseRoleTTLs parses "admin:900000,guest:3600000".
 func parseRoleTTLs(v string) (map[string]time.Duration, error) {
 	ttls := make(map[string]time.Duration)
 	for _, one := range split(v, ",") {
@@ -81,7 +81,7 @@ func parseRoleTTLs(v string) (map[string]time.Duration, error) {
 		case err != nil:
 			return nil, fmt.Errorf("role %s: %w", quoted(role), err)
 		case ttl == 0:
-			return nil, fmt.Errorf("role %s: an idle life is at least 1 millisecond", quoted(role))
+			return nil, fmt.Errorf("role %s: an idle timeout is at least 1 millisecond", quoted(role))
 		case ttls[role] != 0:
 			return nil, fmt.Errorf("role %s is named twice", quoted(role))
 		}
@@ -101,7 +101,7 @@ func split(s, separators string) []string {
 	return parts
 }
 
-// quoted shows a value in a message: on one line, and not at any length.
+// quoted quotes a value for a message: on one line, and truncated.
 func quoted(v string) string {
 	const most = 80
 	if len(v) > most {

@@ -8,7 +8,7 @@ type Change interface {
 	// Apply returns the sections after the change; cur stays as it is. The
 	// error is an *Error.
 	Apply(cur Sections) (Sections, error)
-	// TTL is the idle life that the body asks for with ttlMs; false where it
-	// asks for none.
+	// TTL returns the idle timeout that the body asks for with ttlMs, and false if
+	// it asks for none.
 	TTL() (time.Duration, bool)
 }

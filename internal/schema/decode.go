@@ -33,18 +33,18 @@ func (r *Rules) DecodeInput(body []byte) (*Input, error) { return r.decodeInput(
 func (r *Rules) DecodeInputInPlace(body []byte) (*Input, error) { return r.decodeInput(body, true) }
 
 func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
-	var p parts
-	if err := r.decodeParts(body, &p, inPlace); err != nil {
+	var p bodyMembers
+	if err := r.decodeBody(body, &p, inPlace); err != nil {
 		return nil, err
 	}
 	in := &Input{ttl: p.ttl}
-	before := len(p.mistakes)
+	before := len(p.fieldErrors)
 	for i, value := range p.sections {
 		switch {
 		case value == nil:
 		case section(i) == sectionUser:
 			in.setUser = true
-			in.user = readWholeUser(value, &p.mistakes)
+			in.user = readWholeUser(value, &p.fieldErrors)
 		case jsonscan.IsNull(value):
 			in.free[i] = emptyObject
 		default:
@@ -52,7 +52,7 @@ func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
 		}
 	}
 	if err := p.err(); err != nil {
-		return nil, p.unless(err, len(p.mistakes) > before, &standingChange{Change: in, rules: r})
+		return nil, p.tolerateStored(err, len(p.fieldErrors) > before, &tolerantChange{Change: in, rules: r})
 	}
 	return in, nil
 }
@@ -73,38 +73,39 @@ func (in *Input) Apply(cur Sections) (Sections, error) {
 // TTL implements Change.
 func (in *Input) TTL() (time.Duration, bool) { return in.ttl, in.ttl > 0 }
 
-// parts are the members of a body that holds sections.
-type parts struct {
+// bodyMembers are the members of a body that holds sections.
+type bodyMembers struct {
 	// sections are the normalised values; nil where absent, null as sent.
 	sections [sectionCount]jsontext.Value
 	ttl      time.Duration
-	mistakes
-	standing
+	fieldErrors
+	violationState
 }
 
-// decodeParts reads a body that holds sections, as far as all of them have in
-// common, into empty parts. In place these may share the body's bytes. The
-// mistakes are not judged yet, so that the caller can add to them.
-func (r *Rules) decodeParts(body []byte, p *parts, inPlace bool) error {
-	if r.plainParts(body, p, inPlace) {
+// decodeBody reads a body that holds sections, as far as all of them have in
+// common, into p, which must be empty. In place these may share the body's
+// bytes. Field errors are collected in p and do not fail the call, so that
+// the caller can add to them.
+func (r *Rules) decodeBody(body []byte, p *bodyMembers, inPlace bool) error {
+	if r.fastDecodeBody(body, p, inPlace) {
 		return nil
 	}
-	*p = parts{}
-	return r.anyParts(body, p)
+	*p = bodyMembers{}
+	return r.strictDecodeBody(body, p)
 }
 
-// anyParts is decodeParts for a body of any form.
-func (r *Rules) anyParts(body []byte, p *parts) error {
-	body = objectFor(body)
-	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
+// strictDecodeBody is decodeBody for a body of any form.
+func (r *Rules) strictDecodeBody(body []byte, p *bodyMembers) error {
+	body = emptyArrayAsObject(body)
+	if err := checkSyntax(body, jsontext.KindBeginObject); err != nil {
 		return err
 	}
-	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), where: make(path, 0, 8)}
-	n.space()
+	n := normalizer{rules: r, src: body, dst: make([]byte, 0, len(body)), loc: make(path, 0, 8)}
+	n.skipSpace()
 	for m := range n.members() {
 		i := sectionOf(m)
-		n.clean, n.anyName, n.inSection = i == sectionInputs, i == sectionUser, i > sectionUser
-		value, err := n.value(2)
+		n.sanitize, n.skipNameCheck, n.inSection = i == sectionInputs, i == sectionUser, i > sectionUser
+		value, err := n.appendValue(2)
 		if err != nil {
 			return err
 		}
@@ -116,25 +117,25 @@ func (r *Rules) anyParts(body []byte, p *parts) error {
 		case i != noSection:
 			p.sections[i] = value
 			if k := value.Kind(); k != jsontext.KindBeginObject && k != jsontext.KindNull {
-				n.grave = true
-				n.add(n.where.pointer(), "must be an object or null")
+				n.fatal = true
+				n.add(n.loc.pointer(), "must be an object or null")
 			}
 		case string(m) == "ttlMs":
-			before := len(n.mistakes)
-			p.ttl = r.readTTL(value, &n.mistakes)
-			n.grave = n.grave || len(n.mistakes) > before
+			before := len(n.fieldErrors)
+			p.ttl = r.readTTL(value, &n.fieldErrors)
+			n.fatal = n.fatal || len(n.fieldErrors) > before
 		case !isReadOnly(m):
-			n.grave = true
-			n.add(n.where.pointer(), "is not a member of a session")
+			n.fatal = true
+			n.add(n.loc.pointer(), "is not a member of a session")
 		}
 	}
-	p.mistakes, p.standing = n.mistakes, n.standing
+	p.fieldErrors, p.violationState = n.fieldErrors, n.violationState
 	return nil
 }
 
-// objectFor returns the empty object for a body that is an empty array, which is
-// what PHP makes of the former, and any other body as it is.
-func objectFor(body []byte) []byte {
+// emptyArrayAsObject returns the empty object for a body that is an empty array,
+// which is how PHP encodes an empty object, and any other body unchanged.
+func emptyArrayAsObject(body []byte) []byte {
 	const space = " \t\r\n" // RFC 8259 section 2
 	rest, ok := bytes.CutPrefix(bytes.Trim(body, space), []byte{'['})
 	if ok && string(bytes.TrimLeft(rest, space)) == "]" {
@@ -143,9 +144,9 @@ func objectFor(body []byte) []byte {
 	return body
 }
 
-// isReadOnly reports whether a top-level member is the service's own: those of
-// the document and the token that comes with it. They are ignored, so that a
-// client can send back what it got.
+// isReadOnly reports whether a top-level member is one that only the service sets:
+// those of the document, and the token that comes with it. They are ignored, so
+// that a client can send a document back.
 func isReadOnly(name []byte) bool {
 	switch string(name) {
 	case "id", "createdAt", "updatedAt", "expiresAt", "version", "revision", "token":
@@ -158,7 +159,7 @@ func isReadOnly(name []byte) bool {
 // ttlMs. ok is false where it names none, or the body is empty. The error is
 // an *Error.
 func (r *Rules) DecodeTTL(body []byte) (ttl time.Duration, ok bool, err error) {
-	err = r.decodeOnly("ttlMs", body, func(value []byte, m *mistakes) {
+	err = r.decodeSingleMember("ttlMs", body, func(value []byte, m *fieldErrors) {
 		ttl, ok = r.readTTL(value, m), true
 	})
 	if err != nil {
@@ -180,7 +181,7 @@ type Renewal struct {
 // may be graceMs, at least 0, and user. An empty body is the zero Renewal. The
 // error is an *Error.
 func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
-	err = r.decodeMembers(body, "only graceMs and user are taken here", func(name string, value []byte, m *mistakes) bool {
+	err = r.decodeSmallObject(body, "only graceMs and user are taken here", func(name string, value []byte, m *fieldErrors) bool {
 		switch name {
 		case "graceMs":
 			var ok bool
@@ -200,10 +201,10 @@ func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
 	return renewal, nil
 }
 
-// decodeOnly reads an object that may have the one member, and hands its value
-// to read.
-func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *mistakes)) error {
-	return r.decodeMembers(body, "only "+name+" is taken here", func(got string, value []byte, m *mistakes) bool {
+// decodeSingleMember decodes an object whose only member may be name, and calls
+// read with its value.
+func (r *Rules) decodeSingleMember(name string, body []byte, read func(value []byte, m *fieldErrors)) error {
+	return r.decodeSmallObject(body, "only "+name+" is taken here", func(got string, value []byte, m *fieldErrors) bool {
 		if got != name {
 			return false
 		}
@@ -212,52 +213,53 @@ func (r *Rules) decodeOnly(name string, body []byte, read func(value []byte, m *
 	})
 }
 
-// decodeMembers reads a small object and hands each member to read, which reports
-// whether there is one of that name. refusal is what is said of others.
-func (r *Rules) decodeMembers(body []byte, refusal string, read func(name string, value []byte, m *mistakes) bool) error {
+// decodeSmallObject decodes an object and calls read with each member; read reports
+// whether it knows the name. Unknown members get a field error with the text
+// refusal.
+func (r *Rules) decodeSmallObject(body []byte, refusal string, read func(name string, value []byte, m *fieldErrors) bool) error {
 	if len(body) == 0 {
 		return nil
 	}
-	body = objectFor(body)
-	if err := wellFormed(body, jsontext.KindBeginObject); err != nil {
+	body = emptyArrayAsObject(body)
+	if err := checkSyntax(body, jsontext.KindBeginObject); err != nil {
 		return err
 	}
 	n := normalizer{rules: r, src: body}
-	n.space()
+	n.skipSpace()
 	for m := range n.members() {
-		n.anyName = string(m) == "user"
-		value, err := n.value(2)
+		n.skipNameCheck = string(m) == "user"
+		value, err := n.appendValue(2)
 		if err != nil {
 			return err
 		}
-		if !read(string(m), value, &n.mistakes) {
-			n.add(n.where.pointer(), refusal)
+		if !read(string(m), value, &n.fieldErrors) {
+			n.add(n.loc.pointer(), refusal)
 		}
 	}
 	return n.err()
 }
 
 // readTTL reads a ttlMs.
-func (r *Rules) readTTL(value []byte, m *mistakes) time.Duration {
+func (r *Rules) readTTL(value []byte, m *fieldErrors) time.Duration {
 	ttl, ok := readMillis(value)
 	switch {
 	case !ok || ttl == 0:
 		m.add("/ttlMs", "must be a whole number of milliseconds, at least 1")
-	case ttl == endless, r.MaxTTL > 0 && ttl > r.MaxTTL:
+	case ttl == overflowDuration, r.MaxTTL > 0 && ttl > r.MaxTTL:
 		m.add("/ttlMs", "is more than the service allows")
 	}
 	return ttl
 }
 
-// endless is the duration that stands for every longer one. It is no whole
-// number of milliseconds.
-const endless = time.Duration(math.MaxInt64)
+// overflowDuration stands for every duration that time.Duration cannot hold. It is
+// not a whole number of milliseconds, so it cannot be confused with one.
+const overflowDuration = time.Duration(math.MaxInt64)
 
 // readMillis reads a count of milliseconds.
 func readMillis(value []byte) (time.Duration, bool) {
 	ms, ok := jsonscan.Whole(value)
 	if ms > math.MaxInt64/int64(time.Millisecond) {
-		return endless, ok
+		return overflowDuration, ok
 	}
 	return time.Duration(ms) * time.Millisecond, ok
 }

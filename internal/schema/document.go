@@ -8,7 +8,7 @@ import (
 	"session-api/internal/jsonscan"
 )
 
-// errDocument: a stored document is not as Build makes them.
+// errDocument is returned for a stored document whose layout is not that of Build.
 var errDocument = errors.New("session document: unexpected layout")
 
 // Build returns s with the sections in it: UserID, Files and Doc. The other
@@ -27,11 +27,10 @@ func (r *Rules) Build(s Session, sec Sections) (Session, error) {
 	return s, nil
 }
 
-// Rebuild is Build for a session that had the sections before. What follows from
-// a section that stays as it was is not worked out again. A document that was
-// over MaxBytes already, because that was larger once, may become smaller, and a
-// session that refers to more files than MaxFileRefs may go on doing so, to no
-// more of them.
+// Rebuild is Build for a session that had the sections before. It computes nothing
+// anew for a section that did not change. A document that exceeds MaxBytes already,
+// because the limit was lowered, may shrink, and a session that exceeds MaxFileRefs
+// already may keep its number of references.
 func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
 	s, err := r.withDoc(s, &before, after)
 	if err != nil {
@@ -48,14 +47,14 @@ func (r *Rules) Rebuild(s Session, before, after Sections) (Session, error) {
 	return s, nil
 }
 
-// withDoc returns s with the sections in its document, which had those before;
-// nil for none.
+// withDoc returns s with the sections in its document. before are the sections that
+// it had, or nil.
 func (r *Rules) withDoc(s Session, before *Sections, sec Sections) (Session, error) {
 	var short [512]byte // what nearly all users fit in
 	user := sec.User.appendJSON(short[:0])
 	var digits [20]byte
 	revision := strconv.AppendInt(digits[:0], s.Revision, 10)
-	size := expiresAtOffset(s.ID) + timeLen + len(headVersion) + len(revision) + len(",") + sec.size(user) + len("}")
+	size := RevisionOffset(s.ID) + len(revision) + len(",") + sec.size(user) + len("}")
 	// The revision counts as one digit: a document that fits must not outgrow the
 	// limit by being changed often.
 	if counted := size - len(revision) + 1; r.MaxBytes > 0 && counted > r.MaxBytes && before.smallerThan(sec, user) {
@@ -82,8 +81,8 @@ func (r *Rules) withDoc(s Session, before *Sections, sec Sections) (Session, err
 	return s, nil
 }
 
-// smallerThan reports whether s takes fewer bytes than the sections do, whose
-// user is that as JSON; nil takes none.
+// smallerThan reports whether s takes fewer bytes than o, whose user is given as
+// JSON. A nil s takes none.
 func (s *Sections) smallerThan(o Sections, user []byte) bool {
 	return s == nil || s.size(s.User.appendJSON(nil)) < o.size(user)
 }
@@ -143,11 +142,11 @@ func readUser(value []byte) (*User, error) {
 	if jsonscan.IsNull(value) {
 		return nil, nil //nolint:nilnil // no user
 	}
-	if user, ok := plainUser(value); ok {
+	if user, ok := fastScanUser(value); ok {
 		return user, nil
 	}
-	var m mistakes
-	user := readUserWithin(value, &m, false).whole(&m)
+	var m fieldErrors
+	user := readUserFields(value, &m, false).whole(&m)
 	if m.err() != nil {
 		return nil, errDocument
 	}

@@ -2,11 +2,11 @@ package schema
 
 import "strings"
 
-// Code is a stable machine name of what is wrong with a request. Codes are
-// part of the public contract.
+// Code is a stable machine-readable name of an error. Codes are part of the public
+// contract.
 type Code string
 
-// The codes of errors that a document or a change to it can cause.
+// The codes of errors in a document or in a change to it.
 const (
 	// CodeInvalidJSON: the body is not one well-formed JSON value of the kind
 	// that the route takes (RFC 8259, I-JSON of RFC 7493).
@@ -23,19 +23,19 @@ const (
 	CodePatchTestFailed Code = "patch_test_failed"
 )
 
-// Error is a mistake in what a client sent. It never quotes the values that
-// were sent, only names and places.
+// Error describes what is wrong with a request. It never quotes the values that were
+// sent, only names and locations.
 type Error struct {
 	Code   Code
 	Detail string
 	Fields []FieldError
 
-	// standing is the change that the body asks for, where all that is wrong
-	// with it may be in the stored document already: see IfStored.
-	standing *standingChange
+	// tolerant is the change that the body asks for, if the stored document may
+	// contain the same violations: see IfStored.
+	tolerant *tolerantChange
 }
 
-// FieldError is one mistake and its place.
+// FieldError is one error and its location.
 type FieldError struct {
 	// Pointer is a JSON Pointer (RFC 6901) into the request body.
 	Pointer string `json:"pointer"`

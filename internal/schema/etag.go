@@ -7,10 +7,9 @@ import (
 	"math/bits"
 )
 
-// Life tells one life of a session from every other: it is random, set when the
-// session is created and when it is regenerated, and stays through all changes.
-// An id that is taken again has another life, even within one millisecond. It is
-// zero in a session that was stored before there were lives, or by another
+// Life identifies one session among all that have had the same id, one after the
+// other. It is random, set at creation and at regeneration, and stays through all
+// changes. It is zero in a session that was stored by an old version or by another
 // program.
 type Life [lifeLen]byte
 
@@ -65,8 +64,8 @@ func (s *Session) ETag() string {
 
 // tagSum is a hash of 128 bits in two lanes, each of which folds the product of
 // a 64 by 64 bit multiplication, as wyhash does. A cryptographic hash would take
-// longer than the rest of a read: an ETag opens nothing and proves nothing, and
-// lives are random, so nobody can make two of them meet. The values are part of
+// longer than the rest of a read, and is not needed: an ETag is not a credential, and
+// lives are random, so a collision cannot be constructed. The values are part of
 // the contract: an ETag stays valid across versions, instances and stores.
 type tagSum struct{ a, b uint64 }
 

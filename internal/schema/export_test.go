@@ -2,13 +2,13 @@ package schema
 
 import "time"
 
-// Parts is what the parts of a body are for a test: the sections as text.
-type Parts struct {
+// BodyMembers are bodyMembers for tests: the sections as text.
+type BodyMembers struct {
 	Sections [sectionCount]string
 	TTL      time.Duration
 }
 
-func (p *parts) shown() (shown Parts) {
+func (p *bodyMembers) forTest() (shown BodyMembers) {
 	for i, value := range p.sections {
 		shown.Sections[i] = string(value)
 	}
@@ -16,19 +16,19 @@ func (p *parts) shown() (shown Parts) {
 	return shown
 }
 
-// PlainParts reads the parts of a body in the short way.
-func (r *Rules) PlainParts(body []byte, inPlace bool) (Parts, bool) {
-	var p parts
-	ok := r.plainParts(body, &p, inPlace)
-	return p.shown(), ok
+// FastDecodeBody is fastDecodeBody.
+func (r *Rules) FastDecodeBody(body []byte, inPlace bool) (BodyMembers, bool) {
+	var p bodyMembers
+	ok := r.fastDecodeBody(body, &p, inPlace)
+	return p.forTest(), ok
 }
 
-// AnyParts reads them in the long way.
-func (r *Rules) AnyParts(body []byte) (Parts, error) {
-	var p parts
-	err := r.anyParts(body, &p)
+// StrictDecodeBody is strictDecodeBody.
+func (r *Rules) StrictDecodeBody(body []byte) (BodyMembers, error) {
+	var p bodyMembers
+	err := r.strictDecodeBody(body, &p)
 	if err == nil {
 		err = p.err()
 	}
-	return p.shown(), err
+	return p.forTest(), err
 }

@@ -9,107 +9,108 @@ import (
 	"session-api/internal/jsonscan"
 )
 
-// plainReader goes through a body once, and checks what wellFormed and a
-// normalizer check, as long as the body is written as programs write it. It is
-// their work for nearly all bodies, at a fraction of the cost; what it does not
-// know, a mistake above all, it leaves to them.
-type plainReader struct {
+// fastScanner validates a body in one pass: it checks what checkSyntax and a
+// normalizer check, for bodies in the form that JSON encoders usually produce.
+// Nearly all bodies are decoded this way, at a fraction of the cost. Anything else,
+// errors above all, it leaves to strictDecodeBody, which decides.
+type fastScanner struct {
 	rules *Rules
 	src   []byte
-	at    int // the next byte of src
+	pos   int // the next byte of src
 
-	// anyName turns the check of member names off.
-	anyName bool
+	// skipNameCheck turns the check of member names off.
+	skipNameCheck bool
 
-	// spaced: there is whitespace between the tokens of a value, gaps: of one
-	// that is kept.
-	spaced, gaps bool
-	// cleaned: there are escapes that sanitising might remove.
-	cleaned bool
-	// seen has a high bit where one of a string's bytes has it.
-	seen uint64
+	// sawSpace reports whitespace between the tokens of the current value, and
+	// needsCompact whitespace in a value that is kept.
+	sawSpace, needsCompact bool
+	// sawControlEscape reports escapes that sanitising might remove.
+	sawControlEscape bool
+	// seenBits is the bitwise or of all bytes of strings, eight at a time: its high
+	// bits say whether any of them is not ASCII.
+	seenBits uint64
 
-	// names are the member names of the objects around the present place.
+	// names are the member names of the objects that enclose the current position.
 	names [32]struct{ start, end int }
 	count int
 }
 
-// maxPlainNames is how many members one object may have to be read here: each
-// name is compared with all others.
-const maxPlainNames = 16
+// maxFastNames is the largest number of members of one object that the fast scan
+// accepts: it compares each name with all others.
+const maxFastNames = 16
 
-// plainParts is decodeParts for a body that a plainReader knows; ok is false
-// for others.
-func (r *Rules) plainParts(body []byte, p *parts, inPlace bool) (ok bool) {
-	d := plainReader{rules: r, src: body}
-	if d.space() != '{' {
+// fastDecodeBody is decodeBody by the fast scan. It returns false if the body must
+// be decoded by strictDecodeBody.
+func (r *Rules) fastDecodeBody(body []byte, p *bodyMembers, inPlace bool) (ok bool) {
+	d := fastScanner{rules: r, src: body}
+	if d.skipSpace() != '{' {
 		return false
 	}
-	d.at++
-	for c := d.space(); c != '}'; c = d.space() {
+	d.pos++
+	for c := d.skipSpace(); c != '}'; c = d.skipSpace() {
 		if d.count > 0 {
 			if c != ',' {
 				return false
 			}
-			d.at++
+			d.pos++
 		}
-		name, ok := d.name(0)
-		if !ok || !d.member(name, p) {
+		name, ok := d.scanName(0)
+		if !ok || !d.scanMember(name, p) {
 			return false
 		}
 	}
-	d.at++
-	d.space()
-	if d.at < len(body) || d.seen&jsonscan.HighBits != 0 && !utf8.Valid(body) {
+	d.pos++
+	d.skipSpace()
+	if d.pos < len(body) || d.seenBits&jsonscan.HighBits != 0 && !utf8.Valid(body) {
 		return false
 	}
-	if d.gaps || !inPlace {
-		p.compact(len(body), d.gaps)
+	if d.needsCompact || !inPlace {
+		p.compact(len(body), d.needsCompact)
 	}
-	return len(p.mistakes) == 0
+	return len(p.fieldErrors) == 0
 }
 
-// member reads the value of one of the body's own members.
-func (d *plainReader) member(name []byte, p *parts) (ok bool) {
+// scanMember scans the value of a top-level member.
+func (d *fastScanner) scanMember(name []byte, p *bodyMembers) (ok bool) {
 	i := sectionOf(name)
-	d.anyName, d.cleaned = i == sectionUser, false
-	d.space()
-	start := d.at
-	d.spaced = false
-	if !d.value(2) {
+	d.skipNameCheck, d.sawControlEscape = i == sectionUser, false
+	d.skipSpace()
+	start := d.pos
+	d.sawSpace = false
+	if !d.scanValue(2) {
 		return false
 	}
-	d.gaps = d.gaps || d.spaced && i != noSection
-	value := d.src[start:d.at:d.at]
+	d.needsCompact = d.needsCompact || d.sawSpace && i != noSection
+	value := d.src[start:d.pos:d.pos]
 	switch {
 	case i == sectionUser:
 		p.sections[i] = value
 		return value[0] == '{' || value[0] == 'n'
 	case i != noSection:
 		p.sections[i] = value
-		return (value[0] == '{' || value[0] == 'n') && (i != sectionInputs || !d.needsCleaning(value))
+		return (value[0] == '{' || value[0] == 'n') && (i != sectionInputs || !d.needsSanitizing(value))
 	case string(name) == "ttlMs":
-		p.ttl = d.rules.readTTL(value, &p.mistakes)
+		p.ttl = d.rules.readTTL(value, &p.fieldErrors)
 	default:
 		return isReadOnly(name)
 	}
 	return true
 }
 
-// needsCleaning reports whether sanitising might change the inputs.
-func (d *plainReader) needsCleaning(inputs []byte) bool {
+// needsSanitizing reports whether sanitising might change the inputs.
+func (d *fastScanner) needsSanitizing(inputs []byte) bool {
 	switch d.rules.Sanitize {
 	case SanitizeOff:
 		return false
 	case SanitizeHTML:
-		return bytes.ContainsAny(inputs, `<&\`) || holdsControls(inputs)
+		return bytes.ContainsAny(inputs, `<&\`) || containsControls(inputs)
 	default:
-		return d.cleaned || holdsControls(inputs)
+		return d.sawControlEscape || containsControls(inputs)
 	}
 }
 
-// compact copies the values, of that many bytes at most, without whitespace.
-func (p *parts) compact(size int, spaced bool) {
+// compact copies the values, of size bytes at most, and removes whitespace.
+func (p *bodyMembers) compact(size int, spaced bool) {
 	dst := make([]byte, 0, size)
 	for i, value := range p.sections {
 		if value == nil {
@@ -146,13 +147,13 @@ func appendCompact(dst, value []byte) []byte {
 	return dst
 }
 
-// space goes to the next byte that is no whitespace and returns it; 0 at the
-// end, and where nothing can go on.
-func (d *plainReader) space() byte {
-	for ; d.at < len(d.src); d.at++ {
-		switch c := d.src[d.at]; c {
+// skipSpace advances to the next byte that is not whitespace and returns it; 0 at
+// the end.
+func (d *fastScanner) skipSpace() byte {
+	for ; d.pos < len(d.src); d.pos++ {
+		switch c := d.src[d.pos]; c {
 		case ' ', '\t', '\r', '\n':
-			d.spaced = true
+			d.sawSpace = true
 		default:
 			return c
 		}
@@ -160,54 +161,54 @@ func (d *plainReader) space() byte {
 	return 0
 }
 
-// value goes past one value that stands at the level (the root's is 1).
-func (d *plainReader) value(level int) (ok bool) {
-	switch d.space() {
+// scanValue scans one value at the nesting level; the root's is 1.
+func (d *fastScanner) scanValue(level int) (ok bool) {
+	switch d.skipSpace() {
 	case '{':
-		return level <= maxDepth && d.object(level)
+		return level <= maxDepth && d.scanObject(level)
 	case '[':
-		return level <= maxDepth && d.array(level)
+		return level <= maxDepth && d.scanArray(level)
 	case '"':
-		return d.text()
+		return d.scanString()
 	case 't':
-		return d.literal("true")
+		return d.scanLiteral("true")
 	case 'f':
-		return d.literal("false")
+		return d.scanLiteral("false")
 	case 'n':
-		return d.literal("null")
+		return d.scanLiteral("null")
 	default:
-		return d.number()
+		return d.scanNumber()
 	}
 }
 
-func (d *plainReader) object(level int) (ok bool) {
-	d.at++
+func (d *fastScanner) scanObject(level int) (ok bool) {
+	d.pos++
 	first := d.count
-	for c := d.space(); c != '}'; c = d.space() {
+	for c := d.skipSpace(); c != '}'; c = d.skipSpace() {
 		if d.count > first {
 			if c != ',' {
 				return false
 			}
-			d.at++
+			d.pos++
 		}
-		if _, ok := d.name(first); !ok || !d.value(level+1) {
+		if _, ok := d.scanName(first); !ok || !d.scanValue(level+1) {
 			return false
 		}
 	}
-	d.at++
+	d.pos++
 	d.count = first
 	return true
 }
 
-func (d *plainReader) array(level int) (ok bool) {
-	d.at++
-	if d.space() == ']' {
-		d.at++
+func (d *fastScanner) scanArray(level int) (ok bool) {
+	d.pos++
+	if d.skipSpace() == ']' {
+		d.pos++
 		return true
 	}
-	for d.value(level + 1) {
-		c := d.space()
-		d.at++
+	for d.scanValue(level + 1) {
+		c := d.skipSpace()
+		d.pos++
 		if c == ']' {
 			return true
 		}
@@ -218,73 +219,73 @@ func (d *plainReader) array(level int) (ok bool) {
 	return false
 }
 
-// name goes past a member name and its colon, and returns the name. Those of
-// the same object start at first.
-func (d *plainReader) name(first int) (name []byte, ok bool) {
-	if d.space() != '"' || d.count == len(d.names) || d.count-first == maxPlainNames {
+// scanName scans a member name and its colon, and returns the name. first is the
+// index in names of the first name of the same object.
+func (d *fastScanner) scanName(first int) (name []byte, ok bool) {
+	if d.skipSpace() != '"' || d.count == len(d.names) || d.count-first == maxFastNames {
 		return nil, false
 	}
-	start := d.at + 1
-	d.at = d.textEnd(start)
-	if d.at == len(d.src) || d.src[d.at] != '"' { // an escape, or worse
+	start := d.pos + 1
+	d.pos = d.stringEnd(start)
+	if d.pos == len(d.src) || d.src[d.pos] != '"' { // an escape, or worse
 		return nil, false
 	}
-	name = d.src[start:d.at]
+	name = d.src[start:d.pos]
 	for _, other := range d.names[first:d.count] {
 		if bytes.Equal(d.src[other.start:other.end], name) {
 			return nil, false
 		}
 	}
-	if !d.anyName && d.rules.forbids(name) {
+	if !d.skipNameCheck && d.rules.forbids(name) {
 		return nil, false
 	}
-	d.names[d.count].start, d.names[d.count].end = start, d.at
+	d.names[d.count].start, d.names[d.count].end = start, d.pos
 	d.count++
-	d.at++
-	if d.space() != ':' {
+	d.pos++
+	if d.skipSpace() != ':' {
 		return nil, false
 	}
-	d.at++
+	d.pos++
 	return name, true
 }
 
-// text goes past a string.
-func (d *plainReader) text() (ok bool) {
-	for d.at++; ; d.at += 2 {
-		d.at = d.textEnd(d.at)
-		if d.at >= len(d.src) || d.src[d.at] < ' ' {
+// scanString scans a string.
+func (d *fastScanner) scanString() (ok bool) {
+	for d.pos++; ; d.pos += 2 {
+		d.pos = d.stringEnd(d.pos)
+		if d.pos >= len(d.src) || d.src[d.pos] < ' ' {
 			return false
 		}
-		if d.src[d.at] == '"' {
-			d.at++
+		if d.src[d.pos] == '"' {
+			d.pos++
 			return true
 		}
-		if d.at+1 == len(d.src) {
+		if d.pos+1 == len(d.src) {
 			return false
 		}
-		switch d.src[d.at+1] {
+		switch d.src[d.pos+1] {
 		case '"', '\\', '/', 'n', 'r', 't':
 		case 'b', 'f':
-			d.cleaned = true
+			d.sawControlEscape = true
 		default: // also \u, which may be half of a character
 			return false
 		}
 	}
 }
 
-// textEnd returns the offset from i on of the first byte that does not stand
-// for itself in a string: a quote, a backslash, a control character.
-func (d *plainReader) textEnd(i int) int {
+// stringEnd returns the offset, from i on, of the first byte of a string that is
+// not literal text: a quote, a backslash or a control character.
+func (d *fastScanner) stringEnd(i int) int {
 	for ; i+8 <= len(d.src); i += 8 {
 		eight := binary.LittleEndian.Uint64(d.src[i:])
-		d.seen |= eight
+		d.seenBits |= eight
 		if found := jsonscan.Below(eight, ' ') | jsonscan.Zeros(eight^jsonscan.Everywhere*'"') | jsonscan.Zeros(eight^jsonscan.Everywhere*'\\'); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for ; i < len(d.src); i++ {
 		c := d.src[i]
-		d.seen |= uint64(c)
+		d.seenBits |= uint64(c)
 		if c == '"' || c == '\\' || c < ' ' {
 			break
 		}
@@ -292,51 +293,51 @@ func (d *plainReader) textEnd(i int) int {
 	return i
 }
 
-func (d *plainReader) literal(text string) (ok bool) {
-	if len(d.src)-d.at < len(text) || string(d.src[d.at:d.at+len(text)]) != text {
+func (d *fastScanner) scanLiteral(text string) (ok bool) {
+	if len(d.src)-d.pos < len(text) || string(d.src[d.pos:d.pos+len(text)]) != text {
 		return false
 	}
-	d.at += len(text)
+	d.pos += len(text)
 	return true
 }
 
-// number goes past a number. What may not follow one, the caller does not know
-// either.
-func (d *plainReader) number() (ok bool) {
-	start := d.at
-	if d.at < len(d.src) && d.src[d.at] == '-' {
-		d.at++
+// scanNumber scans a number. It does not check what follows; the callers do, since
+// they accept only a comma or the end of the value there.
+func (d *fastScanner) scanNumber() (ok bool) {
+	start := d.pos
+	if d.pos < len(d.src) && d.src[d.pos] == '-' {
+		d.pos++
 	}
-	if d.at < len(d.src) && d.src[d.at] == '0' {
-		d.at++
-	} else if !d.digits() {
+	if d.pos < len(d.src) && d.src[d.pos] == '0' {
+		d.pos++
+	} else if !d.scanDigits() {
 		return false
 	}
-	if d.at < len(d.src) && d.src[d.at] == '.' {
-		d.at++
-		if !d.digits() {
+	if d.pos < len(d.src) && d.src[d.pos] == '.' {
+		d.pos++
+		if !d.scanDigits() {
 			return false
 		}
 	}
-	if d.at < len(d.src) && d.src[d.at]|0x20 == 'e' {
-		d.at++
-		if d.at < len(d.src) && (d.src[d.at] == '+' || d.src[d.at] == '-') {
-			d.at++
+	if d.pos < len(d.src) && d.src[d.pos]|0x20 == 'e' {
+		d.pos++
+		if d.pos < len(d.src) && (d.src[d.pos] == '+' || d.src[d.pos] == '-') {
+			d.pos++
 		}
-		return d.digits() && jsonscan.InRange(d.src[start:d.at])
+		return d.scanDigits() && jsonscan.InRange(d.src[start:d.pos])
 	}
-	return d.at-start < maxPlainNumber || jsonscan.InRange(d.src[start:d.at])
+	return d.pos-start < maxFastNumber || jsonscan.InRange(d.src[start:d.pos])
 }
 
-// maxPlainNumber is how long a number without an exponent may be to be in range
-// without a look.
-const maxPlainNumber = 300
+// maxFastNumber is the length below which a number without an exponent is in range
+// for certain.
+const maxFastNumber = 300
 
-// digits goes past at least one digit.
-func (d *plainReader) digits() (ok bool) {
-	start := d.at
-	for d.at < len(d.src) && d.src[d.at]-'0' <= 9 {
-		d.at++
+// scanDigits scans one digit or more.
+func (d *fastScanner) scanDigits() (ok bool) {
+	start := d.pos
+	for d.pos < len(d.src) && d.src[d.pos]-'0' <= 9 {
+		d.pos++
 	}
-	return d.at > start
+	return d.pos > start
 }

@@ -12,8 +12,8 @@ import (
 	"session-api/internal/schema"
 )
 
-// plainRules are all kinds of rules that make a difference to the short way.
-func plainRules() []*schema.Rules {
+// fastScanRules returns rules for each mode that the fast scan distinguishes.
+func fastScanRules() []*schema.Rules {
 	var all []*schema.Rules
 	for _, mode := range []schema.Sanitize{"", schema.SanitizeControls, schema.SanitizeHTML, schema.SanitizeOff} {
 		r := defaultRules()
@@ -23,7 +23,7 @@ func plainRules() []*schema.Rules {
 	return all
 }
 
-// Whitespace that no section has makes nobody copy one.
+// Whitespace outside the sections causes no copy of them.
 func TestDecodeInPlaceCopiesNothing(t *testing.T) {
 	allocs := func(body string) float64 {
 		return testing.AllocsPerRun(10, func() {
@@ -36,23 +36,23 @@ func TestDecodeInPlaceCopiesNothing(t *testing.T) {
 	assert.Greater(t, allocs(`{"inputs":{"a": 1},"id":[1,2],"ttlMs":60000}`), compact)
 }
 
-// requireSameParts requires that what the short way reads, it reads as the long
-// way does, and reports whether it does.
-func requireSameParts(t require.TestingT, r *schema.Rules, body []byte) (plain bool) {
-	got, ok := r.PlainParts(body, true)
-	copied, again := r.PlainParts(body, false)
+// requireSameMembers requires that the fast scan, if it accepts the body, agrees with
+// the strict decoder, and reports whether it accepts it.
+func requireSameMembers(t require.TestingT, r *schema.Rules, body []byte) (fast bool) {
+	got, ok := r.FastDecodeBody(body, true)
+	copied, again := r.FastDecodeBody(body, false)
 	require.Equal(t, ok, again, "%s %q", r.Sanitize, body)
 	if !ok {
 		return false
 	}
 	require.Equal(t, got, copied, "%s %q", r.Sanitize, body)
-	want, err := r.AnyParts(body)
+	want, err := r.StrictDecodeBody(body)
 	require.NoError(t, err, "%s %q", r.Sanitize, body)
 	require.Equal(t, want, got, "%s %q", r.Sanitize, body)
 	return true
 }
 
-func TestPlainParts(t *testing.T) {
+func TestFastDecodeBody(t *testing.T) {
 	deep := strings.Repeat(`{"a":[`, 31) + "1" + strings.Repeat("]}", 31)
 	for _, body := range []string{
 		`{}`, " {\r\n\t} ", `{"inputs":{}}`, `{"inputs":null,"user":null}`, `{"ttlMs":5000,"meta":{"a":1}}`,
@@ -63,7 +63,7 @@ func TestPlainParts(t *testing.T) {
 		`{"id":"x","createdAt":1,"updatedAt":[],"expiresAt":{},"version":1,"revision":2,"token":"t","results":{"a":{"a":{"a":{}}},"b":{"a":1}}}`,
 	} {
 		r := defaultRules()
-		assert.True(t, requireSameParts(t, r, []byte(body)), "%s", body)
+		assert.True(t, requireSameMembers(t, r, []byte(body)), "%s", body)
 	}
 	seventeen := func(separator string) string {
 		var members []string
@@ -88,18 +88,18 @@ func TestPlainParts(t *testing.T) {
 		"a byte order mark": "\ufeff{}", "another space": "{\u00a0}", "a vertical tab": "{\v}", "many members": `{"meta":{` + seventeen("1") + `}}`,
 		"many names": `{"meta":` + strings.Repeat(`{"a":`, 33) + `1` + strings.Repeat(`}`, 34),
 	} {
-		_, ok := defaultRules().PlainParts([]byte(body), true)
+		_, ok := defaultRules().FastDecodeBody([]byte(body), true)
 		assert.False(t, ok, name)
 	}
 }
 
-func TestPlainPartsOfDrawnBodies(t *testing.T) {
-	plain := 0
+func TestFastDecodeBody_randomBodies(t *testing.T) {
+	fast := 0
 	rapid.Check(t, func(t *rapid.T) {
 		body := drawBody(t)
-		for _, r := range plainRules() {
-			if requireSameParts(t, r, []byte(body)) {
-				plain++
+		for _, r := range fastScanRules() {
+			if requireSameMembers(t, r, []byte(body)) {
+				fast++
 			}
 		}
 		// The same, but for one byte.
@@ -114,22 +114,22 @@ func TestPlainPartsOfDrawnBodies(t *testing.T) {
 		default:
 			changed = slices.Delete(changed, at, at+1)
 		}
-		for _, r := range plainRules() {
-			requireSameParts(t, r, changed)
+		for _, r := range fastScanRules() {
+			requireSameMembers(t, r, changed)
 		}
 	})
-	assert.Positive(t, plain, "some of them are plain")
+	assert.Positive(t, fast, "some bodies take the fast scan")
 }
 
-// FuzzPlainParts: what the short way reads, it reads as the long way does.
-func FuzzPlainParts(f *testing.F) {
+// FuzzFastDecodeBody checks that the fast scan agrees with the strict decoder.
+func FuzzFastDecodeBody(f *testing.F) {
 	for _, body := range fuzzBodies {
 		f.Add([]byte(body))
 	}
-	rules := plainRules()
+	rules := fastScanRules()
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, r := range rules {
-			requireSameParts(t, r, body)
+			requireSameMembers(t, r, body)
 		}
 	})
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// wholeUser reads a user the long way.
+// wholeUser decodes a user with the strict decoder.
 func wholeUser(value []byte) (*User, error) {
-	var m mistakes
+	var m fieldErrors
 	user := readUserPatch(value, &m).whole(&m)
 	return user, m.err()
 }
 
-func TestPlainUser(t *testing.T) {
+func TestFastScanUser(t *testing.T) {
 	for _, u := range []User{
 		{ID: "u-1", Email: "ada@example.org", Roles: []string{"editor", "admin"}},
 		{ID: "u", Roles: []string{}},
 		{ID: "ünïcode", Email: "", Roles: []string{"", "a,b", "{}[]"}},
 		{ID: strings.Repeat("i", maxUserID), Email: strings.Repeat("e", maxUserEmail), Roles: slicesOf(maxUserRoles)},
 	} {
-		got, ok := plainUser(u.appendJSON(nil))
+		got, ok := fastScanUser(u.appendJSON(nil))
 		require.True(t, ok, "%+v", u)
 		assert.Equal(t, &u, got)
 	}
@@ -46,7 +46,7 @@ func TestPlainUser(t *testing.T) {
 		"nothing":           ``,
 		"null":              `null`,
 	} {
-		_, ok := plainUser([]byte(value))
+		_, ok := fastScanUser([]byte(value))
 		assert.False(t, ok, name)
 	}
 }
@@ -59,14 +59,14 @@ func slicesOf(n int) []string {
 	return roles
 }
 
-// FuzzPlainUser: what the short way reads, it reads as the long way does.
-func FuzzPlainUser(f *testing.F) {
+// FuzzFastScanUser checks that the fast scan agrees with the strict decoder.
+func FuzzFastScanUser(f *testing.F) {
 	f.Add("u-1", "ada@example.org", "editor", "admin", "")
 	f.Add("ü", "", `a"b`, `\`, `,"x":[`)
 	f.Fuzz(func(t *testing.T, id, email, role, another, tail string) {
 		u := User{ID: id, Email: email, Roles: []string{role, another}}
 		for _, value := range []string{string(u.appendJSON(nil)), `{"id":"` + id + `","email":"` + email + `","roles":["` + role + `"]` + tail + `}`} {
-			got, ok := plainUser([]byte(value))
+			got, ok := fastScanUser([]byte(value))
 			if !ok || !jsontext.Value(value).IsValid() {
 				continue
 			}

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// refRole is what a member's name says of its value.
+// refRole says how a member's name makes its value a reference to a file.
 type refRole uint8
 
 const (
@@ -18,10 +18,10 @@ const (
 	refURL
 )
 
-// roleOf returns what a member name says of a string that it stands for, and
-// whether everything beneath the member names files. It goes by the words of
-// the name, in camelCase, snake_case, kebab-case or any mixture.
-func roleOf(name []byte) (role refRole, holder bool) {
+// roleOfName returns the role that a member name gives to a string value, and
+// whether all strings beneath the member name files. It goes by the words of the
+// name, in camelCase, snake_case, kebab-case or any mixture.
+func roleOfName(name []byte) (role refRole, holder bool) {
 	const longest = 128 // a name that goes on longer than that says nothing
 	if len(name) > longest {
 		return refNone, false
@@ -57,9 +57,9 @@ func roleOf(name []byte) (role refRole, holder bool) {
 	if n > start {
 		each(lower[start:n])
 	}
-	holder = last&wordHolder != 0
+	holder = last&wordContainer != 0
 	if whole := refWords[string(lower[:n])]; whole != 0 { // "URLs" is one word
-		if holder = holder || whole&wordHolder != 0; whole&wordURL != 0 {
+		if holder = holder || whole&wordContainer != 0; whole&wordURL != 0 {
 			role = refURL
 		}
 		role = max(role, refPath)
@@ -75,7 +75,7 @@ func lowerAt(name []byte, i int) bool {
 	return i >= 0 && i < len(name) && name[i] >= 'a' && name[i] <= 'z'
 }
 
-// refWord is what a word of a member name means.
+// refWord is the meaning of a word in a member name.
 type refWord uint8
 
 const (
@@ -83,8 +83,9 @@ const (
 	wordFile refWord = 1 << iota
 	// wordURL: it does so as a URL.
 	wordURL
-	// wordHolder: as a name's last word, that everything beneath does.
-	wordHolder
+	// wordContainer: all strings beneath the member name files, if this is the last
+	// word of its name.
+	wordContainer
 )
 
 var refWords = map[string]refWord{
@@ -95,13 +96,13 @@ var refWords = map[string]refWord{
 	"dir": wordFile, "dirs": wordFile, "directory": wordFile, "directories": wordFile, "folder": wordFile, "folders": wordFile,
 	"artifact": wordFile, "attachment": wordFile, "output": wordFile,
 
-	"files": wordFile | wordHolder, "report": wordFile | wordHolder, "reports": wordFile | wordHolder,
-	"artifacts": wordFile | wordHolder, "attachments": wordFile | wordHolder, "outputs": wordFile | wordHolder,
+	"files": wordFile | wordContainer, "report": wordFile | wordContainer, "reports": wordFile | wordContainer,
+	"artifacts": wordFile | wordContainer, "attachments": wordFile | wordContainer, "outputs": wordFile | wordContainer,
 }
 
-// readings returns the paths that a text may mean, one or two; an empty one is
-// none.
-func readings(text []byte, role refRole) (paths [2]string) {
+// candidatePaths returns the one or two paths that a string may stand for; unused
+// ones are empty.
+func candidatePaths(text []byte, role refRole) (paths [2]string) {
 	if rest, ok := cutFileScheme(text); ok {
 		text, role = rest, refURL
 	} else if hasAuthority(text) {
@@ -111,8 +112,8 @@ func readings(text []byte, role refRole) (paths [2]string) {
 		paths[0] = canonical(string(text))
 		return paths
 	}
-	// A URL ends its path at a query or fragment and spells bytes by percent
-	// signs. What was put together without a thought of either is read as it is.
+	// A URL's path ends at a query or fragment, and is percent-encoded. A client may
+	// have built the URL without escaping, so the text as it is is a candidate too.
 	path := text
 	if end := bytes.IndexAny(path, "?#"); end >= 0 {
 		path = path[:end]
@@ -157,8 +158,8 @@ func hasAuthority(text []byte) bool {
 	return false
 }
 
-// percentDecoded returns text with its percent-encoded bytes decoded. A percent
-// sign that encodes nothing stays as it is.
+// percentDecoded returns text with its percent-encoded bytes decoded. Invalid
+// escapes stay as they are.
 func percentDecoded(text []byte) string {
 	if bytes.IndexByte(text, '%') < 0 {
 		return string(text)
@@ -193,8 +194,8 @@ func hexDigit(b byte) int {
 // Unicode composed (NFC). Bytes that are not UTF-8 stay as they are.
 func CanonicalName(name string) string { return norm.NFC.String(name) }
 
-// NameSpellings returns a file name or path in each form that somebody may have
-// written it in: as it is, composed (NFC) and decomposed (NFD), each once.
+// NameSpellings returns the Unicode spellings in which a client may have written a
+// file name or path: as it is, composed (NFC) and decomposed (NFD), each once.
 func NameSpellings(name string) []string {
 	names := []string{name}
 	if composed := norm.NFC.String(name); composed != name {

@@ -15,7 +15,7 @@ import (
 // the order in which they stand there. A reference is
 //
 //   - a string whose member name says that it names a file (path, fileName,
-//     report_url, see roleOf), or that stands in an array of such a name,
+//     report_url, see roleOfName), or that stands in an array of such a name,
 //   - any string beneath a member named files, report, reports, artifacts,
 //     attachments or outputs, and the member names of objects there.
 //
@@ -30,15 +30,15 @@ func FileRefs(results jsontext.Value) []string {
 	if len(results) <= len(emptyObject) {
 		return nil
 	}
-	frames := borrowFrames()
-	defer returnFrames(frames)
+	frames := getFrames()
+	defer putFrames(frames)
 	c := refCollector{frames: (*frames)[:0]}
 	c.scan(results)
 	return c.refs
 }
 
-// FileRefs returns FileRefs of the document's results. The error says that its
-// layout is another.
+// FileRefs returns FileRefs of the document's results section. It returns an error
+// if the document's layout is not that of Build.
 func (s *Session) FileRefs() ([]string, error) {
 	_, i, err := s.userValue()
 	if err != nil {
@@ -55,8 +55,8 @@ func (s *Session) FileRefs() ([]string, error) {
 // refCollector collects the references of a results section in one pass over
 // its compact JSON.
 type refCollector struct {
-	// limit is the most values that may name a file; 0 for any number. What is
-	// beyond ends the pass.
+	// limit is the largest number of values that may name a file; 0 for any number.
+	// The scan stops at the first one beyond it.
 	limit int
 
 	refs   []string
@@ -65,44 +65,43 @@ type refCollector struct {
 	frames []refFrame
 }
 
-// refFrames are frames to use again: as many as results nest deep.
-var refFrames = sync.Pool{New: func() any { return new([maxDepth]refFrame) }}
+// framePool holds stacks of frames for reuse, as deep as results may nest.
+var framePool = sync.Pool{New: func() any { return new([maxDepth]refFrame) }}
 
-func borrowFrames() *[maxDepth]refFrame {
-	frames, _ := refFrames.Get().(*[maxDepth]refFrame) // New makes nothing else
+func getFrames() *[maxDepth]refFrame {
+	frames, _ := framePool.Get().(*[maxDepth]refFrame) // New makes nothing else
 	return frames
 }
 
-func returnFrames(frames *[maxDepth]refFrame) {
+func putFrames(frames *[maxDepth]refFrame) {
 	clear(frames[:]) // lets go of the document
-	refFrames.Put(frames)
+	framePool.Put(frames)
 }
 
-// refFrame is an object or array that the pass is in.
+// refFrame is an object or array that encloses the current position.
 type refFrame struct {
 	object bool
-	// kept: the frame lies beneath a member that holds files.
-	kept bool
-	// names: the member names of the object name files, too.
-	names bool
+	// inContainer reports that an enclosing member is a container of files.
+	inContainer bool
+	// namesAreRefs reports that the object's member names are file names as well.
+	namesAreRefs bool
 
-	// role is that of the present value, and holder whether it is the value of
-	// a member that holds files by its own name.
-	role   refRole
-	holder bool
-	// name is the present member's, quoted, and index the present element's.
+	// role is that of the current value, and container reports that its own member
+	// name makes it a container of files.
+	role      refRole
+	container bool
+	// name is the current member's, quoted, and index the current element's.
 	name  []byte
 	index int
 }
 
-// scan collects the references of a value and reports whether it came to its
-// end within the limit. Where it did not, frames lead to the value that was one
-// too many.
+// scan collects the references of a value and reports whether it reached the end
+// within the limit. If not, frames are the path of the value that exceeded it.
 func (c *refCollector) scan(b []byte) bool {
 	for i := 0; i < len(b); {
 		switch b[i] {
 		case '{', '[':
-			c.push(b[i] == '{')
+			c.enter(b[i] == '{')
 			i++
 		case '}', ']':
 			c.frames = c.frames[:max(0, len(c.frames)-1)]
@@ -114,7 +113,7 @@ func (c *refCollector) scan(b []byte) bool {
 			i++
 		case '"':
 			end := jsonscan.StringEnd(b, i)
-			if !c.text(b[i:end], end < len(b) && b[end] == ':') {
+			if !c.visitString(b[i:end], end < len(b) && b[end] == ':') {
 				return false
 			}
 			i = end
@@ -125,28 +124,28 @@ func (c *refCollector) scan(b []byte) bool {
 	return true
 }
 
-// push enters an object or array, which is the present value of the frame
-// before.
-func (c *refCollector) push(object bool) {
+// enter pushes the frame of an object or array, which is the current value of the
+// innermost frame.
+func (c *refCollector) enter(object bool) {
 	next := refFrame{object: object}
 	if n := len(c.frames); n > 0 {
 		within := &c.frames[n-1]
-		next.kept = within.kept || within.holder
+		next.inContainer = within.inContainer || within.container
 		if object {
-			next.names = within.holder || within.object && within.names
+			next.namesAreRefs = within.container || within.object && within.namesAreRefs
 		} else {
-			next.role, next.holder = within.role, false
+			next.role, next.container = within.role, false
 		}
-		if next.kept {
+		if next.inContainer {
 			next.role = max(next.role, refPath)
 		}
 	}
 	c.frames = append(c.frames, next)
 }
 
-// text deals with a string: a member name, or a value. It returns false where
-// that is one reference too many.
-func (c *refCollector) text(quoted []byte, isName bool) bool {
+// visitString handles a string, which is a member name or a value. It returns false
+// if the string is a reference beyond the limit.
+func (c *refCollector) visitString(quoted []byte, isName bool) bool {
 	if len(c.frames) == 0 {
 		return true
 	}
@@ -155,18 +154,19 @@ func (c *refCollector) text(quoted []byte, isName bool) bool {
 		return in.role == refNone || c.add(jsonscan.Unquote(quoted), in.role)
 	}
 	name := jsonscan.Unquote(quoted)
-	own, holder := roleOf(name)
-	in.name, in.role, in.holder = quoted, own, holder
-	if in.kept {
+	own, holder := roleOfName(name)
+	in.name, in.role, in.container = quoted, own, holder
+	if in.inContainer {
 		in.role = max(in.role, refPath)
 	}
-	return !in.names || own != refNone || c.add(name, refPath)
+	return !in.namesAreRefs || own != refNone || c.add(name, refPath)
 }
 
-// add adds what a text refers to, and reports whether it is within the limit.
+// add adds the references in a string, and reports whether they are within the
+// limit.
 func (c *refCollector) add(text []byte, role refRole) bool {
 	named := false
-	for _, ref := range readings(text, role) {
+	for _, ref := range candidatePaths(text, role) {
 		if ref == "" {
 			continue
 		}
@@ -194,35 +194,35 @@ func (c *refCollector) add(text []byte, role refRole) bool {
 	return true
 }
 
-// pointer leads to the present value from the document's root.
+// pointer returns the JSON Pointer of the current value from the document's root.
 func (c *refCollector) pointer() string {
-	where := path{step{name: []byte(quotedNames[sectionResults])}}
+	where := path{pathStep{name: []byte(quotedNames[sectionResults])}}
 	for _, f := range c.frames {
 		if f.object {
-			where.push(step{name: f.name})
+			where.push(pathStep{name: f.name})
 		} else {
-			where.push(step{index: f.index})
+			where.push(pathStep{index: f.index})
 		}
 	}
 	return where.pointer()
 }
 
-// fileRefs is FileRefs within the rules. before are the results that stood
-// there until now: a change that refers to no more files than they do is
-// lawful, whatever the limit is by now. The error is an *Error.
+// fileRefs is FileRefs within the rules. before is the previous results section: a
+// change that has no more references than before is accepted even beyond the limit,
+// which may have been lowered. The error is an *Error.
 func (r *Rules) fileRefs(results, before jsontext.Value) ([]string, error) {
 	if len(results) <= len(emptyObject) {
 		return nil, nil
 	}
-	frames := borrowFrames()
-	defer returnFrames(frames)
+	frames := getFrames()
+	defer putFrames(frames)
 	c := refCollector{limit: r.MaxFileRefs, frames: (*frames)[:0]}
 	if c.scan(results) {
 		return c.refs, nil
 	}
-	var was refCollector
-	if was.scan(before); was.values > r.MaxFileRefs {
-		if again := (refCollector{limit: was.values}); again.scan(results) {
+	var prior refCollector
+	if prior.scan(before); prior.values > r.MaxFileRefs {
+		if again := (refCollector{limit: prior.values}); again.scan(results) {
 			return again.refs, nil
 		}
 	}
@@ -244,8 +244,8 @@ const (
 	maxRefName = 3 * 255
 )
 
-// plausible reports whether a file can have that path.
-func plausible(ref string) bool {
+// validPathLength reports whether a file can have that path.
+func validPathLength(ref string) bool {
 	if len(ref) > maxRefPath {
 		return false
 	}
@@ -260,14 +260,14 @@ func plausible(ref string) bool {
 	return true
 }
 
-// canonical returns the one spelling of a path that references have; empty
-// where no file can have it.
+// canonical returns the canonical spelling of a path, or "" if no file can have the
+// path.
 func canonical(path string) string {
 	if path == "" {
 		return ""
 	}
 	path = gopath.Clean(CanonicalName(path))
-	if !plausible(path) {
+	if !validPathLength(path) {
 		return ""
 	}
 	return path

@@ -23,10 +23,10 @@ func (r *Rules) forbids(name []byte) bool {
 	if len(r.ForbiddenKeys) == 0 {
 		return false
 	}
-	keys := r.folded.of(r.ForbiddenKeys)
-	if isFoldedByCase(name) {
+	keys := r.folded.get(r.ForbiddenKeys)
+	if foldsByCaseOnly(name) {
 		for _, key := range keys {
-			if equalButForCase(name, key) {
+			if equalFoldASCII(name, key) {
 				return true
 			}
 		}
@@ -35,9 +35,8 @@ func (r *Rules) forbids(name []byte) bool {
 	return slices.Contains(keys, foldName(string(name)))
 }
 
-// isFoldedByCase reports whether foldName does no more to a name than make its
-// letters small.
-func isFoldedByCase(name []byte) bool {
+// foldsByCaseOnly reports whether foldName only lower-cases the name.
+func foldsByCaseOnly(name []byte) bool {
 	for _, c := range name {
 		if c < ' ' || c >= 0x7f {
 			return false
@@ -46,8 +45,8 @@ func isFoldedByCase(name []byte) bool {
 	return len(name) == 0 || name[0] != ' ' && name[len(name)-1] != ' '
 }
 
-// equalButForCase reports whether an ASCII name is the folded key.
-func equalButForCase(name []byte, key string) bool {
+// equalFoldASCII reports whether the ASCII name equals the folded key, ignoring case.
+func equalFoldASCII(name []byte, key string) bool {
 	if len(name) != len(key) {
 		return false
 	}
@@ -62,10 +61,9 @@ func equalButForCase(name []byte, key string) bool {
 	return true
 }
 
-// foldName returns a name as those are compared that a setting forbids: without
-// what nobody sees, in the letters that others stand for (NFKC: full width,
-// ligatures), without case (Unicode's full folding), and without white space
-// around it.
+// foldName returns the form in which forbidden keys are compared: without invisible
+// characters, in compatibility form (NFKC: full width, ligatures), with full Unicode
+// case folding, and without surrounding white space.
 func foldName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.Is(invisible, r) && !unicode.IsSpace(r) {
@@ -77,11 +75,11 @@ func foldName(name string) string {
 	if isASCII(name) {
 		return strings.TrimSpace(strings.ToLower(name))
 	}
-	// Folding can make what NFKC has another form for.
+	// Case folding can produce characters that NFKC replaces.
 	return strings.TrimSpace(norm.NFKC.String(cases.Fold().String(name)))
 }
 
-// invisible are the characters that no reader sees.
+// invisible is the set of characters that are not displayed.
 var invisible = rangetable.Merge(unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 
 func isASCII(text string) bool {
@@ -93,20 +91,19 @@ func isASCII(text string) bool {
 	return true
 }
 
-// foldedKeys are the ForbiddenKeys as foldName has them, made when they are
-// asked for first.
-type foldedKeys struct{ made atomic.Pointer[foldedList] }
+// foldedKeys caches the ForbiddenKeys in the form of foldName.
+type foldedKeys struct{ cached atomic.Pointer[foldedList] }
 
 type foldedList struct{ keys, folded []string }
 
-func (f *foldedKeys) of(keys []string) []string {
-	if made := f.made.Load(); made != nil && len(made.keys) == len(keys) && &made.keys[0] == &keys[0] {
+func (f *foldedKeys) get(keys []string) []string {
+	if made := f.cached.Load(); made != nil && len(made.keys) == len(keys) && &made.keys[0] == &keys[0] {
 		return made.folded
 	}
 	made := &foldedList{keys: keys, folded: make([]string, len(keys))}
 	for i, key := range keys {
 		made.folded[i] = foldName(key)
 	}
-	f.made.Store(made)
+	f.cached.Store(made)
 	return made.folded
 }

@@ -15,7 +15,7 @@ func NewID() string {
 	return string(id[:])
 }
 
-// ValidID reports whether id is one that the service makes itself.
+// ValidID reports whether id has the form of the ids that the service generates.
 func ValidID(id string) bool {
 	if len(id) != 64 {
 		return false
@@ -28,8 +28,8 @@ func ValidID(id string) bool {
 	return true
 }
 
-// ValidForeignID reports whether id is one that a trusted caller may bring:
-// 16 to 128 characters of [A-Za-z0-9_-]. Every id of ValidID is one too.
+// ValidForeignID reports whether id has the form of an id that a trusted caller may
+// choose: 16 to 128 characters of [A-Za-z0-9_-]. Every valid ID is one too.
 func ValidForeignID(id string) bool {
 	if len(id) < 16 || len(id) > 128 {
 		return false
@@ -44,7 +44,7 @@ func ValidForeignID(id string) bool {
 	return true
 }
 
-// ValidNamespace reports whether name is that of a namespace: 1 to 32
+// ValidNamespace reports whether name has the form of a namespace: 1 to 32
 // characters of [a-z0-9-].
 func ValidNamespace(name string) bool {
 	if name == "" || len(name) > 32 {

@@ -18,8 +18,8 @@ type MergePatch struct {
 	user    *userPatch // nil: null
 	// free holds the patches by section; nil where the section is absent.
 	free [sectionCount]jsontext.Value
-	// room is for what Apply makes, as far as it goes. It is empty.
-	room []byte
+	// buf is empty, and has capacity for the sections that Apply makes.
+	buf []byte
 }
 
 // DecodeMergePatch reads a merge patch. The error is an *Error.
@@ -28,33 +28,33 @@ func (r *Rules) DecodeMergePatch(body []byte) (*MergePatch, error) {
 }
 
 // DecodeMergePatchInPlace is to DecodeMergePatch as DecodeInputInPlace is to
-// DecodeInput. The room between the body's length and its capacity is the
-// patch's too: of the sections that it makes, only the last ones are good.
+// DecodeInput. The patch also uses the capacity of body beyond its length: each
+// Apply overwrites the sections that the previous one returned.
 func (r *Rules) DecodeMergePatchInPlace(body []byte) (*MergePatch, error) {
 	p, err := r.decodeMergePatch(body, true)
 	if err != nil {
 		return nil, err
 	}
-	p.room = body[len(body):]
+	p.buf = body[len(body):]
 	return p, nil
 }
 
 func (r *Rules) decodeMergePatch(body []byte, inPlace bool) (*MergePatch, error) {
-	var p parts
-	if err := r.decodeParts(body, &p, inPlace); err != nil {
+	var p bodyMembers
+	if err := r.decodeBody(body, &p, inPlace); err != nil {
 		return nil, err
 	}
 	patch := &MergePatch{ttl: p.ttl, free: p.sections}
-	before := len(p.mistakes)
+	before := len(p.fieldErrors)
 	patch.free[sectionUser] = nil
 	if value := p.sections[sectionUser]; value != nil {
 		patch.setUser = true
 		if !jsonscan.IsNull(value) {
-			patch.user = readUserPatch(value, &p.mistakes)
+			patch.user = readUserPatch(value, &p.fieldErrors)
 		}
 	}
 	if err := p.err(); err != nil {
-		return nil, p.unless(err, len(p.mistakes) > before, &standingChange{Change: patch, rules: r, merges: true})
+		return nil, p.tolerateStored(err, len(p.fieldErrors) > before, &tolerantChange{Change: patch, rules: r, isMergePatch: true})
 	}
 	return patch, nil
 }
@@ -64,11 +64,11 @@ func (p *MergePatch) TTL() (time.Duration, bool) { return p.ttl, p.ttl > 0 }
 
 // Apply implements Change.
 func (p *MergePatch) Apply(cur Sections) (Sections, error) {
-	next, room := cur, p.room
+	next, buf := cur, p.buf
 	if p.setUser {
 		next.User = nil
 		if p.user != nil {
-			var m mistakes
+			var m fieldErrors
 			next.User = p.user.apply(cur.User, &m)
 			if err := m.err(); err != nil {
 				return Sections{}, err
@@ -79,16 +79,16 @@ func (p *MergePatch) Apply(cur Sections) (Sections, error) {
 		if patch == nil {
 			continue
 		}
-		place := next.freeForm(section(i))
+		dst := next.freeForm(section(i))
 		if jsonscan.IsNull(patch) {
-			*place = emptyObject
+			*dst = emptyObject
 			continue
 		}
-		if most := len(*place) + len(patch); cap(room) < most {
-			room = make([]byte, 0, most)
+		if size := len(*dst) + len(patch); cap(buf) < size {
+			buf = make([]byte, 0, size)
 		}
-		merged := jsonpatch.AppendMerged(room, *place, patch)
-		*place, room = slices.Clip(merged), merged[len(merged):]
+		merged := jsonpatch.AppendMerged(buf, *dst, patch)
+		*dst, buf = slices.Clip(merged), merged[len(merged):]
 	}
 	return next, nil
 }

@@ -143,7 +143,7 @@ func TestMergePatchAgainstTheModel(t *testing.T) {
 	})
 }
 
-// names returns the member names of an object in their order.
+// namesAreRefs returns the member names of an object in their order.
 func names(object jsontext.Value) []string {
 	d := jsontext.NewDecoder(strings.NewReader(string(object)))
 	out := []string{}

@@ -27,9 +27,9 @@ const (
 	recordSession   = `,"session":`
 )
 
-// The limits of what a record may say, which no store is beyond.
+// Limits of a record's values, which no store exceeds.
 const (
-	maxRecordLife     = 100 * 365 * 24 * time.Hour
+	maxRecordTTL      = 100 * 365 * 24 * time.Hour
 	maxRecordRevision = 1e15 - 1 // what every reader of JSON holds exactly
 )
 
@@ -58,24 +58,24 @@ func (s *Session) AppendRecord(dst []byte) []byte {
 // the rules only MaxBytes counts: the session was stored before, and comes back
 // as it was. The error is an *Error, its pointers lead into the record.
 func (r *Rules) DecodeRecord(line []byte) (Session, error) {
-	if err := wellFormed(line, jsontext.KindBeginObject); err != nil {
-		return Session{}, ofRecord(err)
+	if err := checkSyntax(line, jsontext.KindBeginObject); err != nil {
+		return Session{}, asRecordError(err)
 	}
 	d := recordDecoder{normalizer: normalizer{
-		rules: &Rules{Sanitize: SanitizeOff}, anyNumber: true, src: line, dst: make([]byte, 0, len(line)), where: make(path, 0, 8),
+		rules: &Rules{Sanitize: SanitizeOff}, skipRangeCheck: true, src: line, dst: make([]byte, 0, len(line)), loc: make(path, 0, 8),
 	}}
 	if err := d.record(); err != nil {
 		return Session{}, err
 	}
 	if err := d.err(); err != nil {
-		return Session{}, ofRecord(err)
+		return Session{}, asRecordError(err)
 	}
 	limits := Rules{MaxBytes: r.MaxBytes}
 	return limits.Build(d.sess, d.sections)
 }
 
-// ofRecord returns an error that speaks of a record, not of a body.
-func ofRecord(err error) error {
+// asRecordError returns an error that mentions a record in place of a body.
+func asRecordError(err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
@@ -92,7 +92,7 @@ type recordDecoder struct {
 	sections Sections
 }
 
-// The members that must be there.
+// The required members.
 var (
 	recordMembers   = []string{"namespace", "idleMs", "session"}
 	documentMembers = []string{
@@ -102,48 +102,48 @@ var (
 
 func (d *recordDecoder) record() error {
 	seen := map[string]bool{}
-	d.space()
+	d.skipSpace()
 	for m := range d.members() {
 		name := string(m)
 		seen[name] = true
-		if name == "session" && d.separated() == '{' {
+		if name == "session" && d.skipSeparator() == '{' {
 			if err := d.document(); err != nil {
 				return err
 			}
 			continue
 		}
-		value, err := d.value(2)
+		value, err := d.appendValue(2)
 		if err != nil {
 			return err
 		}
 		switch name {
 		case "namespace":
-			d.sess.Namespace = d.text(value, ValidNamespace, "must be 1 to 32 characters of a-z 0-9 -")
+			d.sess.Namespace = d.stringValue(value, ValidNamespace, "must be 1 to 32 characters of a-z 0-9 -")
 		case "idleMs":
-			d.sess.TTL = d.idle(value)
+			d.sess.TTL = d.idleTimeout(value)
 		case "ownMs":
-			d.sess.OwnTTL = d.idle(value)
+			d.sess.OwnTTL = d.idleTimeout(value)
 		case "life":
 			d.sess.Life = d.life(value)
 		case "session":
-			d.wrong("must be an object")
+			d.addError("must be an object")
 		default:
-			d.wrong("is not a member of a record")
+			d.addError("is not a member of a record")
 		}
 	}
-	d.need(seen, "", recordMembers)
+	d.requireMembers(seen, "", recordMembers)
 	return nil
 }
 
-// document reads the session, which stands at the present place.
+// document decodes the session object at the current position.
 func (d *recordDecoder) document() error {
 	seen := map[string]bool{}
 	for m := range d.members() {
 		name := string(m)
 		seen[name] = true
 		i := sectionOf(m)
-		d.anyName = i == sectionUser
-		value, err := d.value(2) // the document's root is level 1, wherever it stands
+		d.skipNameCheck = i == sectionUser
+		value, err := d.appendValue(2) // the document's root is level 1, wherever it stands
 		if err != nil {
 			return err
 		}
@@ -152,15 +152,15 @@ func (d *recordDecoder) document() error {
 			d.user(value)
 		case i != noSection:
 			if value.Kind() != jsontext.KindBeginObject {
-				d.wrong("must be an object")
+				d.addError("must be an object")
 			}
 			*d.sections.freeForm(i) = value
 		default:
 			d.head(name, value)
 		}
 	}
-	d.anyName = false
-	d.need(seen, "/session", documentMembers)
+	d.skipNameCheck = false
+	d.requireMembers(seen, "/session", documentMembers)
 	return nil
 }
 
@@ -169,7 +169,7 @@ func (d *recordDecoder) user(value jsontext.Value) {
 	if jsonscan.IsNull(value) {
 		return
 	}
-	var within mistakes
+	var within fieldErrors
 	d.sections.User = readUserPatch(value, &within).whole(&within)
 	for _, f := range within {
 		d.add("/session"+f.Pointer, f.Detail)
@@ -180,7 +180,7 @@ func (d *recordDecoder) user(value jsontext.Value) {
 func (d *recordDecoder) head(name string, value jsontext.Value) {
 	switch name {
 	case "id":
-		d.sess.ID = d.text(value, ValidForeignID, "must be 16 to 128 characters of A-Z a-z 0-9 _ -")
+		d.sess.ID = d.stringValue(value, ValidForeignID, "must be 16 to 128 characters of A-Z a-z 0-9 _ -")
 	case "createdAt":
 		d.sess.CreatedAt = d.time(value)
 	case "updatedAt":
@@ -189,63 +189,63 @@ func (d *recordDecoder) head(name string, value jsontext.Value) {
 		d.sess.ExpiresAt = d.time(value)
 	case "version":
 		if n, ok := jsonscan.Whole(value); !ok || n != Version {
-			d.wrong("must be " + strconv.Itoa(Version))
+			d.addError("must be " + strconv.Itoa(Version))
 		}
 	case "revision":
 		n, ok := jsonscan.Whole(value)
 		if !ok || n < 1 || n > maxRecordRevision {
-			d.wrong("must be a whole number from 1 to 999999999999999")
+			d.addError("must be a whole number from 1 to 999999999999999")
 		}
 		d.sess.Revision = n
 	default:
-		d.wrong("is not a member of a session")
+		d.addError("is not a member of a session")
 	}
 }
 
-// text reads a string that must be valid.
-func (d *recordDecoder) text(value jsontext.Value, valid func(string) bool, rule string) string {
+// stringValue decodes a string that must satisfy valid.
+func (d *recordDecoder) stringValue(value jsontext.Value, valid func(string) bool, rule string) string {
 	if value.Kind() != jsontext.KindString || !valid(string(jsonscan.Unquote(value))) {
-		d.wrong(rule)
+		d.addError(rule)
 		return ""
 	}
 	return string(jsonscan.Unquote(value))
 }
 
-// life reads which life of its id the session is.
+// life decodes a Life.
 func (d *recordDecoder) life(value jsontext.Value) Life {
 	life, ok := ParseLife(string(jsonscan.Unquote(value)))
 	if value.Kind() != jsontext.KindString || !ok {
-		d.wrong("must be 16 characters of base64url")
+		d.addError("must be 16 characters of base64url")
 	}
 	return life
 }
 
-// idle reads an idle life.
-func (d *recordDecoder) idle(value jsontext.Value) time.Duration {
+// idleTimeout decodes an idle timeout.
+func (d *recordDecoder) idleTimeout(value jsontext.Value) time.Duration {
 	life, ok := readMillis(value)
-	if !ok || life == 0 || life > maxRecordLife {
-		d.wrong("must be a whole number of milliseconds from 1 to " + strconv.FormatInt(maxRecordLife.Milliseconds(), 10))
+	if !ok || life == 0 || life > maxRecordTTL {
+		d.addError("must be a whole number of milliseconds from 1 to " + strconv.FormatInt(maxRecordTTL.Milliseconds(), 10))
 	}
 	return life
 }
 
-// time reads a time in the one form that documents have it in.
+// time decodes a time in the format of documents.
 func (d *recordDecoder) time(value jsontext.Value) time.Time {
 	if value.Kind() == jsontext.KindString {
-		text := string(jsonscan.Unquote(value))
-		if t, err := time.Parse(timeLayout, text); err == nil && string(appendTime(nil, t)) == text {
+		if t, ok := parseTime(string(jsonscan.Unquote(value))); ok {
 			return t
 		}
 	}
-	d.wrong("must be a time as 2026-01-31T23:59:59.999Z")
+	d.addError("must be a time as 2026-01-31T23:59:59.999Z")
 	return time.Time{}
 }
 
-// wrong notes a mistake at the present place.
-func (d *recordDecoder) wrong(detail string) { d.add(d.where.pointer(), detail) }
+// addError adds a field error at the current location.
+func (d *recordDecoder) addError(detail string) { d.add(d.loc.pointer(), detail) }
 
-// need notes the members of the object at the pointer that are missing.
-func (d *recordDecoder) need(seen map[string]bool, pointer string, names []string) {
+// requireMembers adds a field error for each missing member of the object at the
+// pointer.
+func (d *recordDecoder) requireMembers(seen map[string]bool, pointer string, names []string) {
 	for _, name := range names {
 		if !seen[name] {
 			d.add(pointer+"/"+name, "is required")

@@ -13,7 +13,7 @@ func (s *Session) EachRole(yield func(role []byte)) {
 	if err != nil {
 		return
 	}
-	// Within a text, the quotes would be escaped.
+	// Inside a string, the quotes would be escaped.
 	const name = `,"roles":[`
 	at := bytes.LastIndex(user, []byte(name))
 	if at < 0 {
@@ -25,8 +25,8 @@ func (s *Session) EachRole(yield func(role []byte)) {
 	}
 }
 
-// blank is how the document of a session ends that nobody has written to.
-const blank = `"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}`
+// blankSections is how a document with empty sections ends.
+const blankSections = `"user":null,"inputs":{},"apiConfig":{},"results":{},"meta":{}}`
 
 // Blank reports whether all sections of the document are empty.
-func (s *Session) Blank() bool { return bytes.HasSuffix(s.Doc, []byte(blank)) }
+func (s *Session) Blank() bool { return bytes.HasSuffix(s.Doc, []byte(blankSections)) }

@@ -2,21 +2,21 @@ package schema
 
 import "time"
 
-// Rules are the settings that decide what a document may hold. They may be
-// used from many goroutines at once, as long as nobody changes them.
+// Rules are the settings that decide what a document may contain. They are safe for
+// concurrent use as long as they are not modified.
 type Rules struct {
 	// MaxBytes is the size of the largest document; 0 for no limit.
 	MaxBytes int
 	// MaxFileRefs is the most files that a session may refer to; 0 for no limit.
 	MaxFileRefs int
-	// MaxTTL is the longest idle life that a body may ask for; 0 for no limit.
+	// MaxTTL is the longest idle timeout that a body may ask for; 0 for no limit.
 	MaxTTL time.Duration
 	// Sanitize is what happens to the strings of inputs. The zero value is
 	// SanitizeControls.
 	Sanitize Sanitize
-	// ForbiddenKeys are member names that no section may hold at any depth, in
-	// whatever case or width, see foldName. The members that the schema itself names (user.email and
-	// the like) are not meant.
+	// ForbiddenKeys are member names that no section may contain at any depth,
+	// whatever their case or width: see foldName. The members that the schema itself
+	// names, such as user.email, are not affected.
 	ForbiddenKeys []string
 	folded        foldedKeys
 }
@@ -25,7 +25,7 @@ type Rules struct {
 const (
 	// maxDepth is how deep objects and arrays may nest, the root counting as 1.
 	maxDepth = 64
-	// maxFieldErrors bounds what one answer says of one body.
+	// maxFieldErrors bounds the field errors of one answer.
 	maxFieldErrors = 50
 	// maxPointer bounds a reported pointer, in bytes.
 	maxPointer = 1024

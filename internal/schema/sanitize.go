@@ -82,7 +82,7 @@ const (
 // appendUnescaped appends UTF-8 text in which nothing is escaped without DEL and
 // the control characters of C1.
 func appendUnescaped(dst, text []byte) []byte {
-	if !holdsControls(text) {
+	if !containsControls(text) {
 		return append(dst, text...)
 	}
 	for i := 0; i < len(text); i++ {
@@ -97,9 +97,9 @@ func appendUnescaped(dst, text []byte) []byte {
 	return dst
 }
 
-// holdsControls reports whether UTF-8 text holds DEL or a control character of
+// containsControls reports whether UTF-8 text holds DEL or a control character of
 // C1 that is not escaped.
-func holdsControls(text []byte) bool {
+func containsControls(text []byte) bool {
 	if bytes.IndexByte(text, del) >= 0 {
 		return true
 	}
@@ -134,8 +134,8 @@ func isControlEscape(digits []byte) bool {
 	return isControl(rune(hexDigit(digits[2])<<4 | hexDigit(digits[3]))) //nolint:gosec // at most 255
 }
 
-// strict allows no element at all.
-var strict = bluemonday.StrictPolicy()
+// strictPolicy allows no element at all.
+var strictPolicy = bluemonday.StrictPolicy()
 
 // maxStripRounds is how many layers of character references around markup are
 // opened. Text that has more was not written by a person.
@@ -155,7 +155,7 @@ func stripMarkup(text string) string {
 		// html.UnescapeString takes back that escaping, so that without markup
 		// the two sides below are equal. A carriage return must not count as
 		// markup, and the policy's tokenizer would make it a newline.
-		stripped := html.UnescapeString(strict.Sanitize(strings.ReplaceAll(now, "\r", "&#13;")))
+		stripped := html.UnescapeString(strictPolicy.Sanitize(strings.ReplaceAll(now, "\r", "&#13;")))
 		if stripped != html.UnescapeString(now) {
 			found = true
 		}

@@ -77,8 +77,8 @@ func TestSanitizeRemovesDELAndC1HoweverSpelt(t *testing.T) {
 	}
 }
 
-// What is not cleaned costs nothing: a plain body is not copied.
-func TestPlainInputsAreNotCopiedToBeCleaned(t *testing.T) {
+// A body that needs no sanitising is not copied.
+func TestInputsWithoutMarkupAreNotCopied(t *testing.T) {
 	allocs := func(text string) float64 {
 		return testing.AllocsPerRun(10, func() {
 			_, err := defaultRules().DecodeInputInPlace([]byte(`{"inputs":{"a":"` + text + `"}}`))

@@ -41,7 +41,7 @@ func requireError(t require.TestingT, err error, code schema.Code) *schema.Error
 	return e
 }
 
-// pointers returns where the mistakes of an error are.
+// pointers returns the pointers of the field errors of an error.
 func pointers(e *schema.Error) []string {
 	var out []string
 	for _, f := range e.Fields {
@@ -137,11 +137,11 @@ func TestErrorsStaySmall(t *testing.T) {
 		many[i] = `"` + strings.Repeat("x", i+1) + `":1`
 	}
 	for name, body := range map[string]string{
-		"long name":      `{"inputs":{"` + long + `":{"__proto__":1}}}`,
-		"longish names":  `{"inputs":{"` + long[:600] + `":{"` + long[:601] + `":{"__proto__":1}}}}`,
-		"long duplicate": `{"inputs":{"` + long + `":1,"` + long + `":2}}`,
-		"unknown name":   `{"` + long + `":1}`,
-		"many mistakes":  `{` + strings.Join(many, ",") + `}`,
+		"long name":         `{"inputs":{"` + long + `":{"__proto__":1}}}`,
+		"longish names":     `{"inputs":{"` + long[:600] + `":{"` + long[:601] + `":{"__proto__":1}}}}`,
+		"long duplicate":    `{"inputs":{"` + long + `":1,"` + long + `":2}}`,
+		"unknown name":      `{"` + long + `":1}`,
+		"many field errors": `{` + strings.Join(many, ",") + `}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.DecodeInput([]byte(body))

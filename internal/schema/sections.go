@@ -6,8 +6,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Sections are the parts of a document that a client may change. They are a
-// value: nobody changes what they point at.
+// Sections are the parts of a document that a client may change. They are a value:
+// what they point at is not modified.
 type Sections struct {
 	// User is nil where the document says null.
 	User *User
@@ -26,7 +26,7 @@ const (
 	sectionMeta
 	sectionCount
 
-	// noSection is the number of everything else.
+	// noSection stands for any other member.
 	noSection section = -1
 )
 
@@ -46,15 +46,15 @@ func sectionOf(name []byte) section {
 	return noSection
 }
 
-// emptyObject is what a free-form section is until somebody sets it.
+// emptyObject is the initial value of a free-form section.
 var emptyObject = jsontext.Value("{}")
 
-// EmptySections are the sections of a session that nobody has written to.
+// EmptySections returns the sections of a new session.
 func EmptySections() Sections {
 	return Sections{Inputs: emptyObject, APIConfig: emptyObject, Results: emptyObject, Meta: emptyObject}
 }
 
-// freeForm returns the place of a section other than the user.
+// freeForm returns a pointer to a section other than the user.
 func (s *Sections) freeForm(i section) *jsontext.Value {
 	switch i {
 	case sectionInputs:

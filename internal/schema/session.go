@@ -1,15 +1,11 @@
-// Package schema holds the session document: what it looks like, how strictly
-// it is read, what a change does to it and which files it refers to.
+// Package schema defines the session document: its layout, how bodies are decoded
+// and validated, how a change is applied, and which files a document refers to.
 //
-// It knows nothing of HTTP, of stores or of the environment. A document is
-// parsed where it is changed, and otherwise handled as the JSON bytes that a
-// client gets.
+// It does not depend on HTTP, stores or the environment. A document is parsed only
+// where it is changed, and otherwise handled as the JSON bytes that a client gets.
 package schema
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // Version is the schema version that every document carries.
 const Version = 1
@@ -24,7 +20,7 @@ const DefaultNamespace = "default"
 type Session struct {
 	// Namespace and ID together name the session.
 	Namespace, ID string
-	// Life tells it from others that had its id before, or have it later.
+	// Life distinguishes the session from earlier and later ones with the same ID.
 	Life Life
 
 	CreatedAt, UpdatedAt time.Time
@@ -33,26 +29,25 @@ type Session struct {
 	// Revision is 1 at creation and one more with each change of a section.
 	Revision int64
 
-	// TTL is the idle life: a touch at t moves ExpiresAt to t+TTL.
+	// TTL is the idle timeout: a touch at t moves ExpiresAt to t+TTL.
 	TTL time.Duration
-	// OwnTTL is the idle life that a caller asked for with ttlMs; 0 where it
-	// follows the service's settings.
+	// OwnTTL is the idle timeout that a caller asked for with ttlMs; 0 if the
+	// service's settings decide.
 	OwnTTL time.Duration
 
-	// Disposable says at creation that nobody asked for the session. A store
-	// that evicts does so with such first, until they are written to. It is no
-	// part of what is stored: a session that is read never has it.
+	// Disposable marks, at creation, a session that was created without a request for
+	// it. A store that evicts takes such sessions first, until they are written to.
+	// It is not stored: a session that is read never has it.
 	Disposable bool
-	// Trusted says at creation and at a change that a service makes it: it may
-	// take what a store reserves, and what it creates is evicted after all that
-	// visitors have. Like Disposable, it is no part of what is stored.
+	// Trusted marks, at creation and at a change, that a service makes it: it may use
+	// the reserve of a store, and what it creates is evicted after all sessions of
+	// visitors. Like Disposable, it is not stored.
 	Trusted bool
-	// Imported says at creation that another store had the session. Nobody knows who
-	// made it there: it counts as a visitor's that was used again.
+	// Imported marks, at creation, a session that comes from another store. Who
+	// created it there is not known: it counts as a visitor's that was used again.
 	Imported bool
-	// Additional says at creation that no other session may go for this one: where
-	// there is no room left for it, the store is full. It is no part of what is
-	// stored either.
+	// Additional forbids, at creation, to evict another session for this one: without
+	// room for it, the store is full. It is not stored either.
 	Additional bool
 
 	// UserID is user.id, or empty.
@@ -75,24 +70,6 @@ func (s *Session) Key() Key { return Key{Namespace: s.Namespace, ID: s.ID} }
 // Live reports whether s has not expired at now.
 func (s *Session) Live(now time.Time) bool { return now.Before(s.ExpiresAt) }
 
-// The head of a document has a fixed layout, so that ExpiresAt can be replaced
-// without reading the document.
-const (
-	headID        = `{"id":"`
-	headCreatedAt = `","createdAt":"`
-	headUpdatedAt = `","updatedAt":"`
-	headExpiresAt = `","expiresAt":"`
-	headVersion   = `","version":1,"revision":`
-
-	timeLayout = "2006-01-02T15:04:05.000Z"
-	timeLen    = len(timeLayout)
-)
-
-// expiresAtOffset is where the digits of expiresAt start in a document.
-func expiresAtOffset(id string) int {
-	return len(headID) + len(id) + len(headCreatedAt) + timeLen + len(headUpdatedAt) + timeLen + len(headExpiresAt)
-}
-
 // AppendJSON appends the document as a client gets it, with the present
 // ExpiresAt.
 func (s *Session) AppendJSON(dst []byte) []byte {
@@ -100,8 +77,8 @@ func (s *Session) AppendJSON(dst []byte) []byte {
 	return append(dst, rest...)
 }
 
-// AppendHead is AppendJSON of the document's beginning, and returns the rest,
-// which is the document's own.
+// AppendHead appends the beginning of the document, with the present ExpiresAt, and
+// returns the rest, which shares the bytes of Doc.
 func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 	at := expiresAtOffset(s.ID)
 	dst = append(dst, s.Doc[:at]...)
@@ -109,8 +86,8 @@ func (s *Session) AppendHead(dst []byte) (begun, rest []byte) {
 	return dst, s.Doc[at+timeLen:]
 }
 
-// WithID returns s under another id, for a regenerated session: same data,
-// same times, same revision, and a life of its own.
+// WithID returns s under another id, for a regenerated session: the same data, times
+// and revision, and a new Life.
 func (s Session) WithID(id string) Session {
 	doc := make([]byte, 0, len(s.Doc)-len(s.ID)+len(id))
 	doc = append(doc, headID...)
@@ -120,46 +97,6 @@ func (s Session) WithID(id string) Session {
 	return s
 }
 
-// DocID returns the id that a document carries, nil if it does not start as a
-// document does. The bytes are the document's own.
-func DocID(doc []byte) []byte {
-	rest, ok := bytes.CutPrefix(doc, []byte(headID))
-	if !ok {
-		return nil
-	}
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 {
-		return nil
-	}
-	return rest[:end:end]
-}
-
-// appendTime appends t as RFC 3339 in UTC with milliseconds, always timeLen
-// bytes for the years 0 to 9999. It is AppendFormat, which reads the layout
-// anew each time and takes longer than all else that a read puts together.
-func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if year < 0 || year > 9999 {
-		return t.AppendFormat(dst, timeLayout)
-	}
-	hour, minute, second := t.Clock()
-	dst = appendTwoDigits(appendTwoDigits(dst, year/100), year%100)
-	dst = appendTwoDigits(append(dst, '-'), int(month))
-	dst = appendTwoDigits(append(dst, '-'), day)
-	dst = appendTwoDigits(append(dst, 'T'), hour)
-	dst = appendTwoDigits(append(dst, ':'), minute)
-	dst = appendTwoDigits(append(dst, ':'), second)
-	milli := t.Nanosecond() / int(time.Millisecond)
-	dst = appendTwoDigits(append(dst, '.'), milli/10)
-	return append(dst, byte('0'+milli%10), 'Z')
-}
-
-// appendTwoDigits appends n, which is 0 to 99.
-func appendTwoDigits(dst []byte, n int) []byte {
-	return append(dst, byte('0'+n/10), byte('0'+n%10)) //nolint:gosec // digits
-}
-
-// Now cuts t to what a document can express: UTC, whole milliseconds, no
-// monotonic reading.
+// Now truncates t to the precision of documents: UTC, whole milliseconds, no
+// monotonic clock reading.
 func Now(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }

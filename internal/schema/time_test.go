@@ -17,6 +17,6 @@ func FuzzAppendTime(f *testing.F) {
 	f.Add(time.Date(-1, 12, 31, 0, 0, 0, 0, time.UTC).Unix(), int64(50_000_000), 0)
 	f.Fuzz(func(t *testing.T, second, nano int64, offset int) {
 		at := time.Unix(second%(1<<40), nano%int64(time.Second)).In(time.FixedZone("", offset%86400))
-		require.Equal(t, at.UTC().Format(timeLayout), string(appendTime(nil, at)))
+		require.Equal(t, at.UTC().Format(TimeLayout), string(appendTime(nil, at)))
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// User is whose session it is.
+// User is the user that a session belongs to.
 type User struct {
 	ID    string   `json:"id"`
 	Email string   `json:"email"`
@@ -59,15 +59,15 @@ func (u *User) appendJSON(dst []byte) []byte {
 	return append(dst, "]}"...)
 }
 
-// userPatch is what a body says of the user's fields.
+// userPatch is a change of the user's fields.
 type userPatch struct {
 	id, email, roles presence
-	// What a field is set to.
+	// The new values of fields.
 	idText, emailText string
 	roleList          []string
 }
 
-// presence says what a body does with a field.
+// presence says how a body changes a field.
 type presence byte
 
 const (
@@ -76,7 +76,7 @@ const (
 	set
 )
 
-// presenceOf returns what a body does with a field by giving it the value.
+// presenceOf returns how the value changes its field.
 func presenceOf(value []byte) presence {
 	if jsonscan.IsNull(value) {
 		return cleared
@@ -84,12 +84,12 @@ func presenceOf(value []byte) presence {
 	return set
 }
 
-// readUserPatch reads the compact value of a user member that is not null.
-// Mistakes go to m; nil where it is no object.
-func readUserPatch(value []byte, m *mistakes) *userPatch { return readUserWithin(value, m, true) }
+// readUserPatch decodes the compact value of a user member that is not null. It adds
+// field errors to m, and returns nil if the value is not an object.
+func readUserPatch(value []byte, m *fieldErrors) *userPatch { return readUserFields(value, m, true) }
 
-// readUserWithin is readUserPatch, within the limits or beyond.
-func readUserWithin(value []byte, m *mistakes, limited bool) *userPatch {
+// readUserFields is readUserPatch, within the limits or beyond.
+func readUserFields(value []byte, m *fieldErrors, limited bool) *userPatch {
 	if jsonscan.KindOf(value) != jsontext.KindBeginObject {
 		m.add(string(userPointer), "must be an object or null")
 		return nil
@@ -125,14 +125,14 @@ func readUserWithin(value []byte, m *mistakes, limited bool) *userPatch {
 	return p
 }
 
-// userPointer is where a document has its user.
+// userPointer is the pointer of the user in a document.
 const userPointer = jsontext.Pointer("/user")
 
-// noLimit is the limit of a text that was stored.
+// noLimit is the limit for texts that are stored already.
 const noLimit = -1
 
-// readText reads one string of a user, or null, and says what is wrong with it.
-// It may end up in an HTTP header, so it may hold no control characters.
+// readText decodes a string of a user, or null, and describes what is wrong with it.
+// It may be sent as an HTTP header, so control characters are refused.
 func readText(value []byte, limit int) (text, problem string) {
 	switch {
 	case jsonscan.IsNull(value):
@@ -157,7 +157,7 @@ func readText(value []byte, limit int) (text, problem string) {
 
 // readRoles reads a user's roles, or null. What is wrong with one of them goes
 // to m.
-func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem string) {
+func readRoles(value []byte, m *fieldErrors, limited bool) (roles []string, problem string) {
 	switch {
 	case jsonscan.IsNull(value):
 		return nil, ""
@@ -185,30 +185,30 @@ func readRoles(value []byte, m *mistakes, limited bool) (roles []string, problem
 	return roles, ""
 }
 
-// readWholeUser reads the compact value of a user member that is all that is
-// said of the user. Mistakes go to m; nil for null, and where it is no object.
-func readWholeUser(value []byte, m *mistakes) *User {
+// readWholeUser decodes the compact value of a user member that replaces the user. It
+// adds field errors to m, and returns nil for null and if the value is not an object.
+func readWholeUser(value []byte, m *fieldErrors) *User {
 	if jsonscan.IsNull(value) {
 		return nil
 	}
-	if user, ok := plainUser(value); ok {
+	if user, ok := fastScanUser(value); ok {
 		return user
 	}
 	return readUserPatch(value, m).whole(m)
 }
 
-// whole returns the user that the patch makes by itself, for a body that
-// replaces the user. Null is the default of a field there, too.
-func (p *userPatch) whole(m *mistakes) *User {
+// whole returns the user that the patch makes of no user. Null sets a field to its
+// default.
+func (p *userPatch) whole(m *fieldErrors) *User {
 	if p == nil {
 		return nil
 	}
 	return p.apply(nil, m)
 }
 
-// apply returns cur with the patch merged into it. What was removed gets its
-// default, but an id there must be.
-func (p *userPatch) apply(cur *User, m *mistakes) *User {
+// apply returns cur with the patch merged into it. Removed fields get their default,
+// but the id is required.
+func (p *userPatch) apply(cur *User, m *fieldErrors) *User {
 	next := User{Roles: []string{}}
 	if cur != nil {
 		next = *cur

@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/storetest"
 )
 
@@ -18,22 +19,22 @@ import (
 // is within what its life allows.
 func TestDeadlinesWhenTheClockIsSet(t *testing.T) {
 	const idle, absolute = 30 * time.Hour, 40 * time.Hour
-	for name, do := range map[string]func(b *bench, now time.Time, key store.Key) (schema.Session, error){
-		"Access": func(b *bench, now time.Time, key store.Key) (schema.Session, error) {
+	for name, do := range map[string]func(b *bench, now time.Time, key backend.Key) (schema.Session, error){
+		"Access": func(b *bench, now time.Time, key backend.Key) (schema.Session, error) {
 			sess, _, err := b.Access(b.t.Context(), now, key)
 			return sess, err
 		},
-		"Extend": func(b *bench, now time.Time, key store.Key) (schema.Session, error) {
+		"Extend": func(b *bench, now time.Time, key backend.Key) (schema.Session, error) {
 			return b.Extend(b.t.Context(), now, key, 0)
 		},
-		"Extend by a time of its own": func(b *bench, now time.Time, key store.Key) (schema.Session, error) {
+		"Extend by a time of its own": func(b *bench, now time.Time, key backend.Key) (schema.Session, error) {
 			return b.Extend(b.t.Context(), now, key, 29*time.Hour)
 		},
-		"Update": func(b *bench, now time.Time, key store.Key) (schema.Session, error) {
+		"Update": func(b *bench, now time.Time, key backend.Key) (schema.Session, error) {
 			sess, _, err := b.Update(b.t.Context(), now, key, store.Update{Change: patch{inputs: `{"a":1}`}, Slide: true})
 			return sess, err
 		},
-		"Renew": func(b *bench, now time.Time, key store.Key) (schema.Session, error) {
+		"Renew": func(b *bench, now time.Time, key backend.Key) (schema.Session, error) {
 			sess, _, err := b.Renew(b.t.Context(), now, key, 0)
 			return sess, err
 		},
@@ -54,7 +55,7 @@ func TestDeadlinesWhenTheClockIsSet(t *testing.T) {
 				}
 				assert.False(t, got.ExpiresAt.After(latest), "beyond its idle life")
 				_, err = b.Peek(t.Context(), end, got.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 			})
 		}
 	}
@@ -68,9 +69,9 @@ func TestSessionsUnderAClockThatIsSet(t *testing.T) {
 		const idle, absolute = 2 * time.Hour, 30 * time.Hour
 		b := newBench(t, store.Lifetimes{TTL: idle, Absolute: absolute, TouchInterval: time.Minute})
 		now := start
-		known := map[store.Key]schema.Session{} // as they were seen last
-		gone := map[store.Key]bool{}
-		var keys []store.Key
+		known := map[backend.Key]schema.Session{} // as they were seen last
+		gone := map[backend.Key]bool{}
+		var keys []backend.Key
 		learn := func(sess schema.Session, err error) {
 			require.NoError(rt, err)
 			if _, ok := known[sess.Key()]; !ok {
@@ -79,9 +80,9 @@ func TestSessionsUnderAClockThatIsSet(t *testing.T) {
 			known[sess.Key()] = sess
 		}
 		// lived checks what was answered about a key.
-		lived := func(key store.Key, sess schema.Session, err error) {
+		lived := func(key backend.Key, sess schema.Session, err error) {
 			if err != nil {
-				require.ErrorIs(rt, err, store.ErrNotFound)
+				require.ErrorIs(rt, err, backend.ErrNotFound)
 				gone[key] = true
 				return
 			}
@@ -94,7 +95,7 @@ func TestSessionsUnderAClockThatIsSet(t *testing.T) {
 			}
 			learn(sess, nil)
 		}
-		draw := func() store.Key {
+		draw := func() backend.Key {
 			if len(keys) == 0 {
 				rt.Skip("nothing there")
 			}
@@ -135,14 +136,14 @@ func TestSessionsUnderAClockThatIsSet(t *testing.T) {
 			"end": func(*rapid.T) {
 				key := draw()
 				if err := b.End(t.Context(), now, key, nil); err != nil {
-					require.ErrorIs(rt, err, store.ErrNotFound)
+					require.ErrorIs(rt, err, backend.ErrNotFound)
 				}
 				gone[key] = true
 			},
 			"list": func(*rapid.T) {
-				page, err := b.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 1000})
+				page, err := b.List(t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 1000})
 				require.NoError(rt, err)
-				listed := map[store.Key]bool{}
+				listed := map[backend.Key]bool{}
 				for _, sess := range page.Sessions {
 					require.False(rt, gone[sess.Key()], "it is back")
 					listed[sess.Key()] = true

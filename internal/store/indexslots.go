@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"session-api/internal/store/backend"
 )
 
 const (
@@ -46,9 +48,9 @@ func (s *Sessions) indexing(ctx context.Context, refs int, change func() error) 
 		select {
 		case s.indexSlots <- struct{}{}:
 		case <-tooLong.C:
-			return fmt.Errorf("%w: waiting for other changes of many files", ErrUnavailable)
+			return fmt.Errorf("%w: waiting for other changes of many files", backend.ErrUnavailable)
 		case <-ctx.Done():
-			return fmt.Errorf("%w: waiting for other changes of many files: %w", ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%w: waiting for other changes of many files: %w", backend.ErrUnavailable, ctx.Err())
 		}
 	}
 	defer func() { <-s.indexSlots }()

@@ -16,12 +16,13 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
 // busyStore is one that takes as long as it is told to over what has files.
 type busyStore struct {
-	store.Store
+	backend.Store
 	inWork  atomic.Int32
 	release chan struct{}
 }
@@ -34,9 +35,9 @@ func (b *busyStore) work(files []string) {
 	}
 }
 
-func (b *busyStore) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (b *busyStore) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	b.work(s.Files)
-	return b.Store.Create(ctx, now, s)
+	return b.Store.Create(ctx, now, s, opts...)
 }
 
 func (b *busyStore) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
@@ -65,7 +66,7 @@ func TestChangesOfManyFilesTakeTurns(t *testing.T) {
 	}
 	type sessions struct {
 		*store.Sessions
-		key store.Key // of one with 100 files
+		key backend.Key // of one with 100 files
 	}
 	for name, change := range map[string]func(ctx context.Context, s sessions) error{
 		"Create": func(ctx context.Context, s sessions) error {
@@ -91,7 +92,7 @@ func TestChangesOfManyFilesTakeTurns(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &busyStore{Store: memory.New(memory.Options{Policy: memory.LRU}), release: make(chan struct{})}
 				s := store.NewSessions(b, rules, store.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour}, store.UserLimit{})
-				var keys []store.Key
+				var keys []backend.Key
 				for range 2 * most {
 					var made schema.Session
 					var asked sync.WaitGroup
@@ -111,7 +112,7 @@ func TestChangesOfManyFilesTakeTurns(t *testing.T) {
 				for _, key := range keys {
 					asked.Go(func() {
 						if err := change(ctx, sessions{s, key}); err != nil {
-							assert.ErrorIs(t, err, store.ErrUnavailable)
+							assert.ErrorIs(t, err, backend.ErrUnavailable)
 							late.Add(1)
 						}
 					})

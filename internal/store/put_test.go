@@ -12,9 +12,10 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-var ownKey = store.Key{Namespace: "shop", ID: "an-id-of-the-caller"}
+var ownKey = backend.Key{Namespace: "shop", ID: "an-id-of-the-caller"}
 
 func (b *bench) put(u store.Update, revive bool) (schema.Session, bool) {
 	b.t.Helper()
@@ -64,9 +65,9 @@ func TestPut(t *testing.T) {
 		b.put(store.Update{Change: patch{user: admin}}, false)
 		require.NoError(t, b.End(t.Context(), start, ownKey, nil))
 		_, _, err := b.Put(t.Context(), start, ownKey, store.Update{Change: patch{}}, false)
-		require.ErrorIs(t, err, store.ErrEnded)
+		require.ErrorIs(t, err, backend.ErrEnded)
 		_, err = b.CreateAs(t.Context(), start, ownKey, patch{}, nil, false)
-		require.ErrorIs(t, err, store.ErrEnded)
+		require.ErrorIs(t, err, backend.ErrEnded)
 		b.requireGone(ownKey)
 		sess, created := b.put(store.Update{Change: patch{inputs: `{"a":1}`}}, true)
 		assert.True(t, created)
@@ -97,7 +98,7 @@ func TestPut(t *testing.T) {
 		next, _, err := b.Renew(t.Context(), start, ownKey, time.Second)
 		require.NoError(t, err)
 		_, _, err = b.Put(t.Context(), at(time.Second), ownKey, store.Update{Change: patch{inputs: `{"a":1}`}}, false)
-		require.ErrorIs(t, err, store.ErrEnded)
+		require.ErrorIs(t, err, backend.ErrEnded)
 		b.requireStored(next)
 	})
 
@@ -125,35 +126,37 @@ func TestPut(t *testing.T) {
 			b := newBench(t, store.Lifetimes{})
 			s := store.NewSessions(undecided{b.store}, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 			_, _, err := s.Put(t.Context(), start, ownKey, store.Update{Change: patch{}}, false)
-			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, backend.ErrUnavailable)
 		})
 	})
 }
 
 // undecided is a store that says of every key that it is taken, and that there
 // is nothing.
-type undecided struct{ store.Store }
+type undecided struct{ backend.Store }
 
-func (undecided) Create(context.Context, time.Time, schema.Session) error { return store.ErrExists }
+func (undecided) Create(context.Context, time.Time, schema.Session, ...backend.CreateOption) error {
+	return backend.ErrExists
+}
 
 func TestCreateAs(t *testing.T) {
 	b := newBench(t, store.Lifetimes{})
 	for _, revive := range []bool{false, true} {
-		key := store.Key{Namespace: "shop", ID: schema.NewID()}
+		key := backend.Key{Namespace: "shop", ID: schema.NewID()}
 		sess, err := b.CreateAs(t.Context(), start, key, patch{inputs: `{"a":1}`}, nil, revive)
 		require.NoError(t, err)
 		b.requireStored(sess)
 		_, err = b.CreateAs(t.Context(), start, key, patch{}, nil, revive)
-		require.ErrorIs(t, err, store.ErrExists)
+		require.ErrorIs(t, err, backend.ErrExists)
 		b.requireStored(sess)
 	}
 }
 
 // readOnly is a store that cannot be written at present.
-type readOnly struct{ store.Store }
+type readOnly struct{ backend.Store }
 
-func (readOnly) Touch(context.Context, time.Time, store.Key, time.Time) (schema.Session, error) {
-	return schema.Session{}, store.ErrReadOnly
+func (readOnly) Touch(context.Context, time.Time, backend.Key, time.Time) (schema.Session, error) {
+	return schema.Session{}, backend.ErrReadOnly
 }
 
 func TestAccessOfAStoreThatCannotBeWritten(t *testing.T) {
@@ -166,5 +169,5 @@ func TestAccessOfAStoreThatCannotBeWritten(t *testing.T) {
 	assert.Equal(t, sess.ExpiresAt, got.ExpiresAt)
 	assert.Equal(t, sess.Doc, got.Doc)
 	_, err = s.Extend(t.Context(), start.Add(time.Minute), sess.Key(), 0)
-	require.ErrorIs(t, err, store.ErrUnavailable, "what was asked for is not silently left out")
+	require.ErrorIs(t, err, backend.ErrUnavailable, "what was asked for is not silently left out")
 }

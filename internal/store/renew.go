@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
 
 // Renew gives the session a new id. The old one is gone at once, or for the
@@ -14,7 +15,7 @@ import (
 // makes the successor, and a call within the grace gets the one that there is,
 // with made false. There is no grace where somebody else sets the user at the same
 // time: who asked for it may be whom the old key is to be taken from.
-func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time.Duration) (next schema.Session, made bool, err error) {
+func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	now = schema.Now(now)
 	var seen *schema.Session
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
@@ -38,7 +39,7 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 		successor := next
 		successor.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, next.Files), func() error {
-			return s.Store.Regenerate(ctx, now, old, successor, now.Add(grace))
+			return s.backend.Regenerate(ctx, now, old, successor, now.Add(grace))
 		})
 	})
 	if moved, ok := errors.AsType[*movedError](err); ok {
@@ -54,7 +55,7 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key Key, grace time
 // new id in the same step, without a grace: whoever could open the session before
 // cannot open it afterwards. Returns ErrNotCurrent for an old key in its grace:
 // somebody else has the successor's. Update's errors otherwise, and ErrUserLimit.
-func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change schema.Change, allow Allow) (next schema.Session, err error) {
+func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, change schema.Change, allow Allow) (next schema.Session, err error) {
 	now = schema.Now(now)
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
@@ -70,7 +71,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key Key, change sc
 		successor.Trusted = s.trusted
 		regenerate := func() error {
 			return s.indexing(ctx, indexed(nil, next.Files), func() error {
-				return s.Store.Regenerate(ctx, now, old, successor, now)
+				return s.backend.Regenerate(ctx, now, old, successor, now)
 			})
 		}
 		if next.UserID != old.UserID {

@@ -12,6 +12,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -58,11 +59,11 @@ func TestExtend(t *testing.T) {
 			assert.Equal(t, next.ID, got.ID)
 			assert.Equal(t, at(time.Minute+got.TTL), got.ExpiresAt)
 			b.requireStored(got)
-			_, err = b.Extend(t.Context(), start, store.Key{Namespace: "other", ID: next.ID}, ttl)
-			require.ErrorIs(t, err, store.ErrNotFound)
+			_, err = b.Extend(t.Context(), start, backend.Key{Namespace: "other", ID: next.ID}, ttl)
+			require.ErrorIs(t, err, backend.ErrNotFound)
 		}
 		_, err = b.Extend(t.Context(), start.Add(10*time.Minute), sess.Key(), 0)
-		require.ErrorIs(t, err, store.ErrNotFound, "the grace is over")
+		require.ErrorIs(t, err, backend.ErrNotFound, "the grace is over")
 	})
 
 	t.Run("renewed with a grace just before", func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestRenew(t *testing.T) {
 		b.requireStored(want)
 		b.requireGone(sess.Key())
 		_, _, err = b.Renew(t.Context(), start.Add(time.Minute), sess.Key(), 0)
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	})
 
 	t.Run("within the grace the successor", func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestRenew(t *testing.T) {
 		assert.False(t, made)
 		assert.Equal(t, next.ID, again.ID)
 		_, _, err = b.Renew(t.Context(), start.Add(time.Minute), sess.Key(), time.Minute)
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	})
 
 	t.Run("of an old id a change is the successor's", func(t *testing.T) {
@@ -127,12 +128,12 @@ func TestRenew(t *testing.T) {
 			assert.True(t, got.ExpiresAt.After(next.ExpiresAt), name)
 			b.requireStored(got)
 			_, _, err = b.Update(t.Context(), at(time.Minute), sess.Key(), store.Update{Change: change})
-			require.ErrorIs(t, err, store.ErrNotFound, name)
+			require.ErrorIs(t, err, backend.ErrNotFound, name)
 		}
 	})
 
 	t.Run("a change on its way when another instance renews", func(t *testing.T) {
-		for grace, want := range map[time.Duration]error{0: store.ErrNotFound, time.Minute: nil} {
+		for grace, want := range map[time.Duration]error{0: backend.ErrNotFound, time.Minute: nil} {
 			b := newBench(t, store.Lifetimes{})
 			other := store.NewSessions(b.store.Store, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
 			sess := b.created(patch{})
@@ -201,7 +202,7 @@ func TestEnd(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.End(t.Context(), start, sess.Key(), nil))
 		b.requireGone(next.Key())
-		require.ErrorIs(t, b.End(t.Context(), start, sess.Key(), nil), store.ErrNotFound)
+		require.ErrorIs(t, b.End(t.Context(), start, sess.Key(), nil), backend.ErrNotFound)
 		requireNothingStored(t, b)
 	})
 
@@ -223,7 +224,7 @@ func TestEnd(t *testing.T) {
 		b.store.before = map[string]func(){"Delete": func() {
 			require.NoError(t, b.store.Store.Delete(t.Context(), start, sess.Key(), 0))
 		}}
-		require.ErrorIs(t, b.End(t.Context(), start, sess.Key(), nil), store.ErrNotFound)
+		require.ErrorIs(t, b.End(t.Context(), start, sess.Key(), nil), backend.ErrNotFound)
 	})
 
 	t.Run("with a condition", func(t *testing.T) {
@@ -248,17 +249,17 @@ func TestEnd(t *testing.T) {
 
 // stubborn is a store in which every session has just changed.
 type stubborn struct {
-	store.Store
+	backend.Store
 	asked int
 }
 
 func (s *stubborn) Swap(context.Context, time.Time, schema.Session, schema.Session) (schema.Session, error) {
 	s.asked++
-	return schema.Session{}, store.ErrConflict
+	return schema.Session{}, backend.ErrConflict
 }
 
 func TestConflictsEnd(t *testing.T) {
-	start := func(t *testing.T) (*stubborn, *store.Sessions, store.Key) {
+	start := func(t *testing.T) (*stubborn, *store.Sessions, backend.Key) {
 		t.Helper()
 		s := &stubborn{Store: memory.New(memory.Options{})}
 		sessions := store.NewSessions(s, &schema.Rules{}, store.Lifetimes{TTL: time.Hour}, store.UserLimit{})
@@ -272,7 +273,7 @@ func TestConflictsEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, sessions, key := start(t)
 			_, _, err := sessions.Update(t.Context(), at(0), key, change)
-			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, backend.ErrUnavailable)
 			assert.Greater(t, s.asked, 100)
 		})
 	})

@@ -1,3 +1,6 @@
+// Package store has Sessions, the one way in which the rest of the service uses
+// its sessions: a backend with the service's rules on top. The contract
+// of backends is in the package backend beneath.
 package store
 
 import (
@@ -9,22 +12,28 @@ import (
 
 	"session-api/internal/keymutex"
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
+
+// ErrNotCurrent: the key is an old one in its grace, and what was asked takes
+// the session's own.
+var ErrNotCurrent = errors.New("session was regenerated")
 
 // Sessions puts the service's rules on top of a store: ids, lifetimes, size,
 // and changes that never lose one another. It is safe for concurrent use.
 type Sessions struct {
-	Store
-	rules *schema.Rules
-	life  Lifetimes
-	limit UserLimit
+	backend backend.Store
+	can     capabilities
+	rules   *schema.Rules
+	life    Lifetimes
+	limit   UserLimit
 	// trusted: see ForServices.
 	trusted bool
 
 	// writers serialises the writers of one session in this process, so that a
 	// crowd does not spend its time on conflicts. The store's compare-and-set is
 	// what makes a change safe; this only makes it cheap.
-	writers *keymutex.Mutex[Key]
+	writers *keymutex.Mutex[backend.Key]
 
 	// users serialises writes that make a session one of a user's, where users are
 	// limited. A session's mutex is locked before its user's.
@@ -35,14 +44,15 @@ type Sessions struct {
 	indexSlots chan struct{}
 }
 
-// NewSessions returns the sessions of s.
-func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
+// NewSessions returns the sessions of b. From then on b is used through them alone,
+// but for Close, which is its opener's.
+func NewSessions(b backend.Store, rules *schema.Rules, life Lifetimes, limit UserLimit) *Sessions {
 	if life.Absolute > 0 {
-		s.LimitLife(life.Absolute)
+		b.LimitLife(life.Absolute)
 	}
 	return &Sessions{
-		Store: s, rules: rules, life: life, limit: limit,
-		writers: keymutex.New[Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(),
+		backend: b, can: capabilitiesOf(b), rules: rules, life: life, limit: limit,
+		writers: keymutex.New[backend.Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(),
 	}
 }
 
@@ -50,14 +60,14 @@ func NewSessions(s Store, rules *schema.Rules, life Lifetimes, limit UserLimit) 
 // not nil, sees the sections before they are stored and can refuse them.
 // The error is a *schema.Error, one of this package's, or allow's.
 func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, in schema.Change, allow Allow) (schema.Session, error) {
-	return s.CreateInPlace(ctx, now, Key{Namespace: namespace}, in, allow)
+	return s.CreateInPlace(ctx, now, backend.Key{Namespace: namespace}, in, allow)
 }
 
 // CreateInPlace is Create for a caller that ends the session of the key old, and
 // those of the ids more in its namespace, once the new one is stored: they do not
 // count against its user's limit. An id in its grace stands for its successor.
-func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in schema.Change, allow Allow, more ...string) (schema.Session, error) {
-	how := newSession{key: Key{Namespace: old.Namespace, ID: schema.NewID()}}
+func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old backend.Key, in schema.Change, allow Allow, more ...string) (schema.Session, error) {
+	how := newSession{key: backend.Key{Namespace: old.Namespace, ID: schema.NewID()}}
 	if s.limit.Max > 0 && old.ID != "" {
 		var err error
 		if how.old, err = s.present(ctx, now, old.Namespace, append(more, old.ID)); err != nil {
@@ -71,18 +81,17 @@ func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old Key, in
 // one. Until it is written to, it lives for Lifetimes.Unwritten only, and a full
 // store drops it first.
 func (s *Sessions) CreateUnasked(ctx context.Context, now time.Time, namespace string) (schema.Session, error) {
-	return s.create(ctx, now, newSession{key: Key{Namespace: namespace, ID: schema.NewID()}, unasked: true}, &schema.Input{}, nil)
+	return s.create(ctx, now, newSession{key: backend.Key{Namespace: namespace, ID: schema.NewID()}, unasked: true}, &schema.Input{}, nil)
 }
 
 // newSession says how a session is created.
 type newSession struct {
-	key Key
+	key backend.Key
 	// old are the ids of sessions that end for it.
 	old []string
 	// unasked: see CreateUnasked.
 	unasked bool
-	// revive: one that was ended lately may come back.
-	revive bool
+	opts    []backend.CreateOption
 }
 
 // create stores the session with what in makes of empty sections.
@@ -117,10 +126,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 		made := sess
 		made.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, made.Files), func() error {
-			if how.revive {
-				return s.Create(ctx, now, made, backend.Revive)
-			}
-			return s.Store.Create(ctx, now, made)
+			return s.backend.Create(ctx, now, made, how.opts...)
 		})
 	})
 	return sess, err
@@ -133,23 +139,23 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 // an old key in its grace becomes the new session's: who sets a key wants to read
 // it there, and not only until the grace is over. What is damaged is replaced,
 // unless the update has a condition.
-func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
+func (s *Sessions) Put(ctx context.Context, now time.Time, key backend.Key, u Update, revive bool) (sess schema.Session, created bool, err error) {
 	for try := 0; ; try++ {
 		sess, _, err = s.update(ctx, now, key, u, !revive)
-		if errors.Is(err, ErrDamaged) && u.If == nil {
+		if errors.Is(err, backend.ErrDamaged) && u.If == nil {
 			// There is nothing to change, and nothing that anybody could read.
-			if err = s.Store.Delete(ctx, now, key, 0); err == nil {
-				revive, err = true, ErrNotFound // the tombstone is of this very call
+			if err = s.backend.Delete(ctx, now, key, 0); err == nil {
+				revive, err = true, backend.ErrNotFound // the tombstone is of this very call
 			}
 		}
-		if _, old := errors.AsType[*movedError](err); !old && !errors.Is(err, ErrNotFound) {
+		if _, old := errors.AsType[*movedError](err); !old && !errors.Is(err, backend.ErrNotFound) {
 			return sess, false, err
 		}
 		sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, revive)
-		if u.ReviveExpired && errors.Is(err, ErrLapsed) {
+		if u.ReviveExpired && errors.Is(err, backend.ErrLapsed) {
 			sess, err = s.CreateAs(ctx, now, key, u.Change, u.Allow, true)
 		}
-		if !errors.Is(err, ErrExists) {
+		if !errors.Is(err, backend.ErrExists) {
 			return sess, err == nil, err
 		}
 		// Another caller was first: the next update finds its session.
@@ -162,8 +168,12 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key Key, u Update, re
 // CreateAs is Create with an id that the caller brings. Returns ErrExists, and
 // unless revive says that a session that is over may come back, ErrEnded and
 // ErrLapsed.
-func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
-	return s.create(ctx, now, newSession{key: key, revive: revive}, in, allow)
+func (s *Sessions) CreateAs(ctx context.Context, now time.Time, key backend.Key, in schema.Change, allow Allow, revive bool) (schema.Session, error) {
+	how := newSession{key: key}
+	if revive {
+		how.opts = append(how.opts, backend.Revive)
+	}
+	return s.create(ctx, now, how, in, allow)
 }
 
 // Allow decides whether a caller may turn one set of sections into another.
@@ -172,7 +182,7 @@ type Allow func(before, after schema.Sections) error
 // Access reads a session as its user does: its deadline moves, if the
 // lifetimes say that it is time. moved reports whether it did. An old key in its
 // grace is read, and its successor's deadline moves.
-func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess schema.Session, moved bool, err error) {
+func (s *Sessions) Access(ctx context.Context, now time.Time, key backend.Key) (sess schema.Session, moved bool, err error) {
 	now = schema.Now(now)
 	sess, err = s.Get(ctx, now, key)
 	if err != nil {
@@ -184,12 +194,12 @@ func (s *Sessions) Access(ctx context.Context, now time.Time, key Key) (sess sch
 	}
 	touched, err := s.MoveTo(ctx, now, &sess, until)
 	switch {
-	case errors.Is(err, ErrReadOnly): // then it is read without being touched
+	case errors.Is(err, backend.ErrReadOnly): // then it is read without being touched
 		return sess, false, nil
-	case errors.Is(err, ErrNotFound): // ended meanwhile, or regenerated and in its grace
+	case errors.Is(err, backend.ErrNotFound): // ended meanwhile, or regenerated and in its grace
 		next, err := s.Peek(ctx, now, key)
 		if err == nil && next.ID == sess.ID {
-			err = ErrNotFound
+			err = backend.ErrNotFound
 		}
 		return next, false, err
 	case err != nil:
@@ -223,12 +233,12 @@ type Update struct {
 // grace, Update returns ErrNotCurrent, because somebody else may have the
 // successor's token. In the same step every such old key leads nowhere.
 // The error is a *schema.Error, one of this package's, or the update's own.
-func (s *Sessions) Update(ctx context.Context, now time.Time, key Key, u Update) (next schema.Session, moved bool, err error) {
+func (s *Sessions) Update(ctx context.Context, now time.Time, key backend.Key, u Update) (next schema.Session, moved bool, err error) {
 	return s.update(ctx, now, key, u, true)
 }
 
 // update is Update, or does not follow an old key, and returns a *movedError.
-func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update, follow bool) (next schema.Session, moved bool, err error) {
+func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u Update, follow bool) (next schema.Session, moved bool, err error) {
 	now = schema.Now(now)
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID && !follow {
@@ -254,7 +264,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key Key, u Update,
 		swap := func() error {
 			next.Trusted = s.trusted
 			return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
-				next, err = s.Swap(ctx, now, old, next)
+				next, err = s.backend.Swap(ctx, now, old, next)
 				return err
 			})
 		}
@@ -308,12 +318,12 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 // End ends the session, whatever its key has become: within the grace of a
 // regenerated id it ends the successor, because signing out must work. With a
 // condition it does so only if that holds.
-func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(schema.Session) error) error {
+func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond func(schema.Session) error) error {
 	now = schema.Now(now)
 	for try := 0; ; try++ {
 		sess, err := s.Peek(ctx, now, key)
-		if errors.Is(err, ErrDamaged) && cond == nil {
-			return s.Store.Delete(ctx, now, key, 0)
+		if errors.Is(err, backend.ErrDamaged) && cond == nil {
+			return s.backend.Delete(ctx, now, key, 0)
 		}
 		if err != nil {
 			return err
@@ -326,8 +336,8 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 			revision = sess.Revision
 		}
 		// Gone at this point can mean regenerated: the next look tells.
-		err = s.Store.Delete(ctx, now, sess.Key(), revision)
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		err = s.backend.Delete(ctx, now, sess.Key(), revision)
+		if !errors.Is(err, backend.ErrConflict) && !errors.Is(err, backend.ErrNotFound) {
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
@@ -339,10 +349,10 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key Key, cond func(sc
 // compareAndSet reads the session and hands it to write until that no longer
 // fails with ErrConflict or ErrNotFound. Of an old key in its grace, write gets
 // the successor. Whether the key leads to a session, each read decides anew.
-func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, write func(old schema.Session) error) error {
+func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key backend.Key, write func(old schema.Session) error) error {
 	held, err := s.writers.Lock(ctx, key)
 	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
-		return fmt.Errorf("%w: waiting for other writers: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: waiting for other writers: %w", backend.ErrUnavailable, err)
 	}
 	defer held.Unlock()
 	for try := 0; ; try++ {
@@ -351,7 +361,7 @@ func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key Key, wr
 			return err
 		}
 		// Gone at this point can mean regenerated: the next look tells.
-		if err := write(old); !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		if err := write(old); !errors.Is(err, backend.ErrConflict) && !errors.Is(err, backend.ErrNotFound) {
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
@@ -367,10 +377,10 @@ const maxConflicts = 200
 // pause waits a little before the next try, longer as they add up.
 func pause(ctx context.Context, try int) error {
 	if try >= maxConflicts {
-		return fmt.Errorf("%w: %d conflicts in a row", ErrUnavailable, try)
+		return fmt.Errorf("%w: %d conflicts in a row", backend.ErrUnavailable, try)
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: between two tries: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: between two tries: %w", backend.ErrUnavailable, err)
 	}
 	if try < 3 {
 		return nil
@@ -379,7 +389,7 @@ func pause(ctx context.Context, try int) error {
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("%w: between two tries: %w", ErrUnavailable, ctx.Err())
+		return fmt.Errorf("%w: between two tries: %w", backend.ErrUnavailable, ctx.Err())
 	case <-t.C:
 		return nil
 	}

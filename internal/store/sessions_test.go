@@ -12,6 +12,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -42,7 +43,7 @@ func newLimitedBench(t *testing.T, life store.Lifetimes, limit store.UserLimit) 
 
 // meddler is a store to which something can happen just before a call.
 type meddler struct {
-	store.Store
+	backend.Store
 	before map[string]func() // by method, for one call
 	swaps  int
 }
@@ -54,9 +55,9 @@ func (m *meddler) meddle(method string) {
 	}
 }
 
-func (m *meddler) Create(ctx context.Context, now time.Time, s schema.Session) error {
+func (m *meddler) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
 	m.meddle("Create")
-	return m.Store.Create(ctx, now, s)
+	return m.Store.Create(ctx, now, s, opts...)
 }
 
 func (m *meddler) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
@@ -65,7 +66,7 @@ func (m *meddler) Swap(ctx context.Context, now time.Time, old, next schema.Sess
 	return m.Store.Swap(ctx, now, old, next)
 }
 
-func (m *meddler) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (m *meddler) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	m.meddle("Touch")
 	return m.Store.Touch(ctx, now, key, until)
 }
@@ -75,7 +76,7 @@ func (m *meddler) Regenerate(ctx context.Context, now time.Time, old, next schem
 	return m.Store.Regenerate(ctx, now, old, next, graceUntil)
 }
 
-func (m *meddler) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (m *meddler) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	m.meddle("Delete")
 	return m.Store.Delete(ctx, now, key, revision)
 }
@@ -112,7 +113,7 @@ func (b *bench) created(p patch) schema.Session {
 	return sess
 }
 
-func (b *bench) update(after time.Duration, key store.Key, u store.Update) (schema.Session, bool) {
+func (b *bench) update(after time.Duration, key backend.Key, u store.Update) (schema.Session, bool) {
 	b.t.Helper()
 	sess, moved, err := b.Update(b.t.Context(), start.Add(after), key, u)
 	require.NoError(b.t, err)
@@ -133,10 +134,10 @@ func (b *bench) requireStored(want schema.Session) {
 	require.Equal(b.t, want.ExpiresAt, got.ExpiresAt)
 }
 
-func (b *bench) requireGone(key store.Key) {
+func (b *bench) requireGone(key backend.Key) {
 	b.t.Helper()
 	_, err := b.store.Peek(b.t.Context(), start, key)
-	require.ErrorIs(b.t, err, store.ErrNotFound)
+	require.ErrorIs(b.t, err, backend.ErrNotFound)
 }
 
 func TestCreate(t *testing.T) {
@@ -224,7 +225,7 @@ func requireNothingStored(t *testing.T, b *bench) {
 }
 
 func TestAccess(t *testing.T) {
-	access := func(b *bench, after time.Duration, key store.Key) (schema.Session, bool) {
+	access := func(b *bench, after time.Duration, key backend.Key) (schema.Session, bool) {
 		b.t.Helper()
 		sess, moved, err := b.Access(b.t.Context(), start.Add(after), key)
 		require.NoError(b.t, err)
@@ -263,7 +264,7 @@ func TestAccess(t *testing.T) {
 		_, moved = access(b, 89*time.Minute, got.Key())
 		assert.False(t, moved)
 		_, _, err := b.Access(t.Context(), start.Add(90*time.Minute), got.Key())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	})
 
 	t.Run("within a grace it is a use of the successor", func(t *testing.T) {
@@ -297,7 +298,7 @@ func TestAccess(t *testing.T) {
 		sess := b.created(patch{})
 		b.store.before = map[string]func(){"Touch": func() { require.NoError(t, b.End(t.Context(), start, sess.Key(), nil)) }}
 		_, _, err := b.Access(t.Context(), start.Add(time.Minute), sess.Key())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		b.requireGone(sess.Key())
 	})
 
@@ -335,7 +336,7 @@ func TestCreateUnasked(t *testing.T) {
 
 	sess = create()
 	_, err = b.Get(t.Context(), at(time.Minute), sess.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 
 	b = newBench(t, store.Lifetimes{Unwritten: 2 * time.Hour})
 	sess, err = b.CreateUnasked(t.Context(), start, schema.DefaultNamespace)

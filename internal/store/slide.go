@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
 
 // Slide returns the deadline that a use at now gives a session which was read by
 // the key, and whether it is far enough away to be written with MoveTo. It
 // writes nothing. A session that is reached through the grace of its old id is
 // only read, and never due.
-func (s *Sessions) Slide(now time.Time, key Key, sess *schema.Session) (until time.Time, due bool) {
+func (s *Sessions) Slide(now time.Time, key backend.Key, sess *schema.Session) (until time.Time, due bool) {
 	if sess.ID != key.ID {
 		return sess.ExpiresAt, false
 	}
@@ -25,18 +26,18 @@ func (s *Sessions) Slide(now time.Time, key Key, sess *schema.Session) (until ti
 // ErrNotFound.
 func (s *Sessions) MoveTo(ctx context.Context, now time.Time, sess *schema.Session, until time.Time) (schema.Session, error) {
 	if s.life.IdleNow(sess) == sess.TTL {
-		return s.Touch(ctx, now, sess.Key(), until)
+		return s.backend.Touch(ctx, now, sess.Key(), until)
 	}
 	moved, _, err := s.update(ctx, now, sess.Key(), Update{Change: noChange{}, Slide: true}, false)
 	if _, old := errors.AsType[*movedError](err); old {
-		err = ErrNotFound
+		err = backend.ErrNotFound
 	}
 	return moved, err
 }
 
 // Extend moves the deadline now, without coalescing; of an old key in its grace,
 // the successor's. A ttl above 0 becomes the session's own idle life.
-func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.Duration) (schema.Session, error) {
+func (s *Sessions) Extend(ctx context.Context, now time.Time, key backend.Key, ttl time.Duration) (schema.Session, error) {
 	now = schema.Now(now)
 	if ttl > 0 {
 		sess, _, err := s.Update(ctx, now, key, Update{Change: ownTTL(ttl)})
@@ -48,7 +49,7 @@ func (s *Sessions) Extend(ctx context.Context, now time.Time, key Key, ttl time.
 			return schema.Session{}, err
 		}
 		sess, err = s.MoveTo(ctx, now, &sess, s.life.Deadline(sess.CreatedAt, now, sess.TTL))
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, backend.ErrNotFound) {
 			return sess, err
 		}
 		// Gone at this point can mean regenerated: the next look tells.
@@ -73,8 +74,8 @@ func (noChange) TTL() (time.Duration, bool)                         { return 0, 
 // touched is Touch of old. It is a use also where the deadline stays, and then
 // fails with ErrNotFound alone: there is nothing to write.
 func (s *Sessions) touched(ctx context.Context, now time.Time, old schema.Session, until time.Time) (schema.Session, error) {
-	next, err := s.Store.Touch(ctx, now, old.Key(), until)
-	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, ErrNotFound) {
+	next, err := s.backend.Touch(ctx, now, old.Key(), until)
+	if err != nil && until.Equal(old.ExpiresAt) && !errors.Is(err, backend.ErrNotFound) {
 		return old, nil
 	}
 	return next, err

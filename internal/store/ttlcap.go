@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
 
 // Shortening returns the change for a caller who may give a session no longer
@@ -17,7 +18,7 @@ func Shortening(change schema.Change) schema.Change { return shortening{change} 
 type shortening struct{ schema.Change }
 
 // Shorten is Extend for a caller who may only shorten, see Shortening.
-func (s *Sessions) Shorten(ctx context.Context, now time.Time, key Key, ttl time.Duration) (schema.Session, error) {
+func (s *Sessions) Shorten(ctx context.Context, now time.Time, key backend.Key, ttl time.Duration) (schema.Session, error) {
 	if ttl <= 0 {
 		return s.Extend(ctx, now, key, 0)
 	}

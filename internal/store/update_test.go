@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func TestUpdate(t *testing.T) {
@@ -181,8 +182,8 @@ func TestUpdate(t *testing.T) {
 
 	t.Run("of nothing", func(t *testing.T) {
 		b := newBench(t, store.Lifetimes{})
-		key := store.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
+		key := backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}
 		_, _, err := b.Update(t.Context(), start, key, store.Update{Change: patch{}})
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	})
 }

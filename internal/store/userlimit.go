@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
 
 // UserLimit bounds how many live sessions a user has at once, in one namespace.
@@ -24,14 +25,6 @@ type UserLimit struct {
 
 // ErrUserLimit: the user has as many sessions as the limit allows.
 var ErrUserLimit = errors.New("user has too many sessions")
-
-// Locker is a store that several instances share, and that lets one of them at
-// a time do something.
-type Locker interface {
-	// Lock takes the lease of that name, unless somebody has it: then held is
-	// false. Who died with it loses it after that time.
-	Lock(ctx context.Context, name string, lease time.Duration) (unlock func(), held bool, err error)
-}
 
 // userLease is how long an instance that died holds up a user's next session.
 const userLease = 5 * time.Second
@@ -77,10 +70,10 @@ func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Sess
 func (s *Sessions) present(ctx context.Context, now time.Time, namespace string, ids []string) ([]string, error) {
 	var live []string
 	for _, id := range ids {
-		switch sess, err := s.Peek(ctx, schema.Now(now), Key{Namespace: namespace, ID: id}); {
+		switch sess, err := s.Peek(ctx, schema.Now(now), backend.Key{Namespace: namespace, ID: id}); {
 		case err == nil:
 			live = append(live, sess.ID)
-		case !errors.Is(err, ErrNotFound):
+		case !errors.Is(err, backend.ErrNotFound):
 			return nil, err
 		}
 	}
@@ -89,10 +82,10 @@ func (s *Sessions) present(ctx context.Context, now time.Time, namespace string,
 
 // endAll ends sessions. missed reports whether one was gone already: perhaps it
 // was regenerated, and is still there under its new id.
-func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []Key) (missed bool, err error) {
+func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []backend.Key) (missed bool, err error) {
 	for _, key := range keys {
-		switch err := s.Store.Delete(ctx, now, key, 0); {
-		case errors.Is(err, ErrNotFound):
+		switch err := s.backend.Delete(ctx, now, key, 0); {
+		case errors.Is(err, backend.ErrNotFound):
 			missed = true
 		case err != nil:
 			return missed, err
@@ -116,16 +109,15 @@ func (s *Sessions) lockLimited(ctx context.Context, sess *schema.Session) (unloc
 func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock func(), err error) {
 	mutex, err := s.users.Lock(ctx, userKey{namespace, user})
 	if err != nil {
-		return nil, fmt.Errorf("%w: waiting for the user's other sessions: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: waiting for the user's other sessions: %w", backend.ErrUnavailable, err)
 	}
-	locker, shared := s.Store.(Locker)
-	if !shared {
+	if !s.Shared() {
 		return mutex.Unlock, nil
 	}
 	sum := sha256.Sum256([]byte(namespace + "\x00" + user)) // names of leases are public in the store
 	name := "user-" + base64.RawURLEncoding.EncodeToString(sum[:12])
 	for try := 0; ; try++ {
-		release, held, err := locker.Lock(ctx, name, userLease)
+		release, held, err := s.Lock(ctx, name, userLease)
 		if held && err == nil {
 			return func() { release(); mutex.Unlock() }, nil
 		}
@@ -151,9 +143,9 @@ func lastUse(s *schema.Session) time.Time {
 // othersOfUser returns the keys of the other live sessions of the user of sess,
 // without the spared ones, the one that was used last first; of several, the
 // newest.
-func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare []string) ([]Key, error) {
+func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema.Session, spare []string) ([]backend.Key, error) {
 	var others []schema.Session
-	q := Query{Namespace: sess.Namespace, UserID: sess.UserID, Limit: s.limit.Max + 1}
+	q := backend.Query{Namespace: sess.Namespace, UserID: sess.UserID, Limit: s.limit.Max + 1}
 	for {
 		page, err := s.List(ctx, now, q)
 		if err != nil {
@@ -172,9 +164,9 @@ func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema
 }
 
 // keysByUse returns the keys of sessions, the one that was used last first.
-func keysByUse(sessions []schema.Session) []Key {
+func keysByUse(sessions []schema.Session) []backend.Key {
 	slices.SortStableFunc(sessions, func(a, b schema.Session) int { return lastUse(&b).Compare(lastUse(&a)) })
-	keys := make([]Key, len(sessions))
+	keys := make([]backend.Key, len(sessions))
 	for i := range sessions {
 		keys[i] = sessions[i].Key()
 	}

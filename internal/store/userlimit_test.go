@@ -15,6 +15,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 var bob = &schema.User{ID: "bob", Roles: []string{}}
@@ -30,7 +31,7 @@ func (b *bench) createdAfter(after time.Duration, p patch) schema.Session {
 // ofAda returns the ids of one user's sessions, newest first.
 func (b *bench) ofAda() []string {
 	b.t.Helper()
-	page, err := b.List(b.t.Context(), start, store.Query{Namespace: schema.DefaultNamespace, UserID: admin.ID, Limit: 100})
+	page, err := b.List(b.t.Context(), start, backend.Query{Namespace: schema.DefaultNamespace, UserID: admin.ID, Limit: 100})
 	require.NoError(b.t, err)
 	ids := []string{}
 	for i := range page.Sessions {
@@ -62,7 +63,7 @@ func TestUserLimit(t *testing.T) {
 		third := b.createdAfter(2*time.Second, patch{user: admin})
 		assert.Equal(t, ids(third, newer), b.ofAda())
 		b.requireGone(older.Key())
-		require.ErrorIs(t, b.store.Create(t.Context(), start, older), store.ErrEnded, "as if its user had ended it")
+		require.ErrorIs(t, b.store.Create(t.Context(), start, older), backend.ErrEnded, "as if its user had ended it")
 	})
 
 	t.Run("the one that was used longest ago goes, not the oldest", func(t *testing.T) {
@@ -98,7 +99,7 @@ func TestUserLimit(t *testing.T) {
 		b, older, newer := two(t, false)
 		_, err := b.Create(t.Context(), start, schema.DefaultNamespace, patch{user: admin}, nil)
 		require.ErrorIs(t, err, store.ErrUserLimit)
-		_, _, err = b.Put(t.Context(), start, store.Key{Namespace: schema.DefaultNamespace, ID: ownKey.ID}, asAda, true)
+		_, _, err = b.Put(t.Context(), start, backend.Key{Namespace: schema.DefaultNamespace, ID: ownKey.ID}, asAda, true)
 		require.ErrorIs(t, err, store.ErrUserLimit)
 		assert.ElementsMatch(t, ids(newer, older), b.ofAda())
 		require.NoError(t, b.End(t.Context(), start, older.Key(), nil))
@@ -158,11 +159,11 @@ func TestUserLimit(t *testing.T) {
 	t.Run("nobody goes for a session that is not stored", func(t *testing.T) {
 		b, older, newer := two(t, true)
 		_, err := b.CreateAs(t.Context(), start, newer.Key(), patch{user: admin}, nil, false)
-		require.ErrorIs(t, err, store.ErrExists)
+		require.ErrorIs(t, err, backend.ErrExists)
 		gone := b.created(patch{})
 		require.NoError(t, b.End(t.Context(), start, gone.Key(), nil))
 		_, err = b.CreateAs(t.Context(), start, gone.Key(), patch{user: admin}, nil, false)
-		require.ErrorIs(t, err, store.ErrEnded)
+		require.ErrorIs(t, err, backend.ErrEnded)
 		assert.ElementsMatch(t, ids(older, newer), b.ofAda())
 	})
 
@@ -207,7 +208,7 @@ func TestAUserWhoWaitsForAnotherSessionGivesUpInTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := b.Create(ctx, start, schema.DefaultNamespace, patch{user: admin}, nil)
-		assert.ErrorIs(t, err, store.ErrUnavailable)
+		assert.ErrorIs(t, err, backend.ErrUnavailable)
 		assert.ErrorIs(t, err, context.Canceled)
 		waited = true
 	}}
@@ -217,7 +218,7 @@ func TestAUserWhoWaitsForAnotherSessionGivesUpInTime(t *testing.T) {
 
 // leases is a store that several instances share.
 type leases struct {
-	store.Store
+	backend.Store
 
 	mu    sync.Mutex
 	held  map[string]bool
@@ -301,7 +302,7 @@ func TestUserLimitOfSeveralInstances(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			_, err = instances[1].Create(ctx, start, schema.DefaultNamespace, patch{user: admin}, nil)
-			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, backend.ErrUnavailable)
 		})
 	})
 }

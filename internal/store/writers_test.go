@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func TestAWriterThatWaitsForAnotherGivesUpInTime(t *testing.T) {
@@ -24,7 +25,7 @@ func TestAWriterThatWaitsForAnotherGivesUpInTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, _, err := b.Update(ctx, start, sess.Key(), store.Update{Change: change})
-		assert.ErrorIs(t, err, store.ErrUnavailable)
+		assert.ErrorIs(t, err, backend.ErrUnavailable)
 		assert.ErrorIs(t, err, context.Canceled)
 		waited = true
 	}}
@@ -39,7 +40,7 @@ func TestSessionsDoNotWaitForOneAnother(t *testing.T) {
 	b := newBench(t, store.Lifetimes{})
 	change, err := (&schema.Rules{}).DecodeInput([]byte(`{"inputs":{"a":1}}`))
 	require.NoError(t, err)
-	var others []store.Key
+	var others []backend.Key
 	for range 600 { // more than any number of locks that sessions would share
 		sess, err := b.Create(t.Context(), start, "default", &schema.Input{}, nil)
 		require.NoError(t, err)

@@ -11,28 +11,24 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// Store returns s with a span for each call that a request makes. It is a
-// store.Locker if s is one.
-func (t *Tracing) Store(s store.Store) store.Store {
-	traced := &tracedStore{Store: s, tracer: t.tracer, system: semconv.DBSystemNameKey.String(s.Name())}
-	if locker, ok := s.(store.Locker); ok {
-		return struct {
-			*tracedStore
-			store.Locker
-		}{traced, locker}
-	}
-	return traced
+// Store returns s with a span for each call that a request makes. What else s can
+// do, backend.As finds.
+func (t *Tracing) Store(s backend.Store) backend.Store {
+	return &tracedStore{Store: s, tracer: t.tracer, system: semconv.DBSystemNameKey.String(s.Name())}
 }
 
 // tracedStore leaves the methods that no request waits for as they are.
 type tracedStore struct {
-	store.Store
+	backend.Store
 	tracer trace.Tracer
 	system attribute.KeyValue
 }
+
+// Unwrap implements backend.Wrapper.
+func (s *tracedStore) Unwrap() backend.Store { return s.Store }
 
 // spanned runs call in a span of the operation's name. That something is not
 // there, or not as the caller saw it, is an answer and no failure.
@@ -43,7 +39,7 @@ func spanned[T any](ctx context.Context, s *tracedStore, operation string, call 
 	out, err := call(ctx)
 	switch {
 	case err == nil:
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull):
+	case errors.Is(err, backend.ErrUnavailable), errors.Is(err, backend.ErrFull):
 		span.SetStatus(codes.Error, "unavailable")
 		span.RecordError(err)
 	default:
@@ -55,7 +51,7 @@ func spanned[T any](ctx context.Context, s *tracedStore, operation string, call 
 // answer is what a span says of an error that is an answer.
 func answer(err error) string {
 	for _, known := range []error{
-		store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrEnded, store.ErrBadCursor,
+		backend.ErrNotFound, backend.ErrExists, backend.ErrConflict, backend.ErrEnded, backend.ErrBadCursor,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()
@@ -70,19 +66,19 @@ func (s *tracedStore) done(ctx context.Context, operation string, call func(cont
 	return err
 }
 
-func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.done(ctx, "Create", func(ctx context.Context) error { return s.Store.Create(ctx, now, sess) })
+func (s *tracedStore) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	operation := "Create"
+	if backend.Revives(opts) {
+		operation = "Revive"
+	}
+	return s.done(ctx, operation, func(ctx context.Context) error { return s.Store.Create(ctx, now, sess, opts...) })
 }
 
-func (s *tracedStore) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.done(ctx, "Revive", func(ctx context.Context) error { return s.Store.Create(ctx, now, sess, backend.Revive) })
-}
-
-func (s *tracedStore) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *tracedStore) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return spanned(ctx, s, "Get", func(ctx context.Context) (schema.Session, error) { return s.Store.Get(ctx, now, key) })
 }
 
-func (s *tracedStore) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *tracedStore) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return spanned(ctx, s, "Peek", func(ctx context.Context) (schema.Session, error) { return s.Store.Peek(ctx, now, key) })
 }
 
@@ -90,7 +86,7 @@ func (s *tracedStore) Swap(ctx context.Context, now time.Time, old, next schema.
 	return spanned(ctx, s, "Swap", func(ctx context.Context) (schema.Session, error) { return s.Store.Swap(ctx, now, old, next) })
 }
 
-func (s *tracedStore) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (s *tracedStore) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	return spanned(ctx, s, "Touch", func(ctx context.Context) (schema.Session, error) { return s.Store.Touch(ctx, now, key, until) })
 }
 
@@ -98,18 +94,18 @@ func (s *tracedStore) Regenerate(ctx context.Context, now time.Time, old, next s
 	return s.done(ctx, "Regenerate", func(ctx context.Context) error { return s.Store.Regenerate(ctx, now, old, next, graceUntil) })
 }
 
-func (s *tracedStore) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (s *tracedStore) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	return s.done(ctx, "Delete", func(ctx context.Context) error { return s.Store.Delete(ctx, now, key, revision) })
 }
 
-func (s *tracedStore) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
-	return spanned(ctx, s, "List", func(ctx context.Context) (store.Page, error) { return s.Store.List(ctx, now, q) })
+func (s *tracedStore) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
+	return spanned(ctx, s, "List", func(ctx context.Context) (backend.Page, error) { return s.Store.List(ctx, now, q) })
 }
 
-func (s *tracedStore) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *tracedStore) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	return spanned(ctx, s, "Count", func(ctx context.Context) (int, error) { return s.Store.Count(ctx, now, f) })
 }
 
-func (s *tracedStore) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *tracedStore) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	return spanned(ctx, s, "Clear", func(ctx context.Context) (int, error) { return s.Store.Clear(ctx, now, f) })
 }

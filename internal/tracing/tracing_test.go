@@ -24,6 +24,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -37,7 +38,7 @@ func (noCleanup) Totals() cleanup.Totals       { return cleanup.Totals{} }
 func (noCleanup) Status() cleanup.Status       { return cleanup.Ready }
 
 // serve runs the API over s, traced by t.
-func serve(tb testing.TB, tracing *Tracing, s store.Store) *httptest.Server {
+func serve(tb testing.TB, tracing *Tracing, s backend.Store) *httptest.Server {
 	tb.Helper()
 	rules := &schema.Rules{MaxBytes: 1 << 16, MaxTTL: time.Hour}
 	server, err := api.New(api.Options{
@@ -187,23 +188,23 @@ func TestProbesAreNotTraced(t *testing.T) {
 }
 
 // down is a store that cannot be asked.
-type down struct{ store.Store }
+type down struct{ backend.Store }
 
-func (down) Get(context.Context, time.Time, store.Key) (schema.Session, error) {
-	return schema.Session{}, store.ErrUnavailable
+func (down) Get(context.Context, time.Time, backend.Key) (schema.Session, error) {
+	return schema.Session{}, backend.ErrUnavailable
 }
 
-func (down) Peek(context.Context, time.Time, store.Key) (schema.Session, error) {
-	return schema.Session{}, store.ErrNotFound
+func (down) Peek(context.Context, time.Time, backend.Key) (schema.Session, error) {
+	return schema.Session{}, backend.ErrNotFound
 }
 
 func TestOnlyFailuresAreErrors(t *testing.T) {
 	tracing, recorder := recorded(t)
 	s := tracing.Store(down{memory.New(memory.Options{})})
-	_, err := s.Get(t.Context(), time.UnixMilli(1), store.Key{})
-	require.ErrorIs(t, err, store.ErrUnavailable)
-	_, err = s.Peek(t.Context(), time.UnixMilli(1), store.Key{})
-	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err := s.Get(t.Context(), time.UnixMilli(1), backend.Key{})
+	require.ErrorIs(t, err, backend.ErrUnavailable)
+	_, err = s.Peek(t.Context(), time.UnixMilli(1), backend.Key{})
+	require.ErrorIs(t, err, backend.ErrNotFound)
 
 	spans := recorder.Ended()
 	require.Len(t, spans, 2)
@@ -212,18 +213,18 @@ func TestOnlyFailuresAreErrors(t *testing.T) {
 }
 
 // locking is a store that several instances share.
-type locking struct{ store.Store }
+type locking struct{ backend.Store }
 
 func (locking) Lock(context.Context, string, time.Duration) (unlock func(), held bool, err error) {
 	return func() {}, true, nil
 }
 
-func TestStoreStaysALocker(t *testing.T) {
+func TestStoreStaysWhatElseItIs(t *testing.T) {
 	tracing, _ := recorded(t)
 	kept := memory.New(memory.Options{})
-	_, is := tracing.Store(kept).(store.Locker)
+	_, is := backend.As[backend.Locker](tracing.Store(kept))
 	assert.False(t, is)
-	_, is = tracing.Store(locking{kept}).(store.Locker)
+	_, is = backend.As[backend.Locker](tracing.Store(locking{kept}))
 	assert.True(t, is)
 }
 

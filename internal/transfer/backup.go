@@ -27,15 +27,15 @@ import (
 //
 // The sum is of all bytes before the tail. What ends without one is not whole.
 
-// BackupFormat is the number that a head has as backup.
+// BackupFormat is the version of the format, which is the member backup of a head.
 const BackupFormat = 1
 
-// What can be wrong with a backup.
+// Errors of a file that is not a valid backup.
 var (
-	ErrNoBackup     = errors.New("it is no backup: its first line is not the head of one")
-	ErrNewerBackup  = errors.New("a newer version of the service wrote the backup")
-	ErrCutBackup    = errors.New("the backup is not whole: it ends before its tail")
-	ErrBrokenBackup = errors.New("the backup is damaged: its checksum is wrong")
+	ErrNotBackup       = errors.New("it is no backup: its first line is not the head of one")
+	ErrNewerBackup     = errors.New("a newer version of the service wrote the backup")
+	ErrTruncatedBackup = errors.New("the backup is not whole: it ends before its tail")
+	ErrCorruptBackup   = errors.New("the backup is damaged: its checksum is wrong")
 )
 
 // BackupHead is the first line of a backup.
@@ -53,49 +53,48 @@ type backupTail struct {
 	SHA256   string `json:"sha256"`
 }
 
-// What heads and tails begin with, and no record does.
+// Prefixes of heads and tails, which no record has.
 var (
-	headMark = []byte(`{"backup":`)
-	tailMark = []byte(`{"end":true,`)
+	headPrefix = []byte(`{"backup":`)
+	tailPrefix = []byte(`{"end":true,`)
 )
 
-// isFrame reports whether a line is the head or the tail of a backup.
-func isFrame(line []byte) bool {
-	return bytes.HasPrefix(line, headMark) || bytes.HasPrefix(line, tailMark)
+// isHeadOrTail reports whether a line is the head or the tail of a backup.
+func isHeadOrTail(line []byte) bool {
+	return bytes.HasPrefix(line, headPrefix) || bytes.HasPrefix(line, tailPrefix)
 }
 
-// Backup writes a backup. It is for one Run.
+// Backup writes a backup. It must be used for one Run only.
 type Backup struct {
-	Store   store.Store
+	From    *store.Sessions
 	Version string
 	Now     func() time.Time
-	// Rate is how many bytes are written in a second at most; 0 for any number.
+	// Rate bounds the bytes that are written in a second; 0 for no limit.
 	Rate int64
 
 	sessions atomic.Int64
 }
 
-// ErrNoSnapshot: the store cannot tell what it held at one moment.
+// ErrNoSnapshot is returned for a store that cannot return a consistent snapshot.
 var ErrNoSnapshot = errors.New("the store takes no backups")
 
-// backupChunk is how much is written at a time.
+// backupChunk is the size of a write.
 const backupChunk = 64 << 10
 
-// Sessions is how many sessions are written. It may be asked at any time.
+// Sessions returns the number of sessions written so far. It is safe to call during Run.
 func (b *Backup) Sessions() int64 { return b.sessions.Load() }
 
-// Run writes all that the store holds now. Returns ErrNoSnapshot before it has
-// written anything, ErrInterrupted if ctx ended it, and w's error.
+// Run writes a snapshot of the store. It returns ErrNoSnapshot before anything is
+// written, ErrInterrupted if ctx ended it, or the error of w.
 func (b *Backup) Run(ctx context.Context, w io.Writer) error {
-	from, ok := b.Store.(store.Snapshotter)
+	now := b.Now()
+	snapshot, ok := b.From.Snapshot(now)
 	if !ok {
 		return ErrNoSnapshot
 	}
-	now := b.Now()
-	snapshot := from.Snapshot(now)
 	sum := sha256.New()
-	out := bufio.NewWriterSize(io.MultiWriter(sum, &pacedWriter{ctx: ctx, w: w, rate: b.Rate}), backupChunk)
-	head, err := json.Marshal(BackupHead{BackupFormat, now.UTC().Truncate(time.Millisecond), b.Store.Name(), b.Version, snapshot.Count})
+	out := bufio.NewWriterSize(io.MultiWriter(sum, &rateLimitedWriter{ctx: ctx, w: w, rate: b.Rate}), backupChunk)
+	head, err := json.Marshal(BackupHead{BackupFormat, now.UTC().Truncate(time.Millisecond), b.From.Name(), b.Version, snapshot.Count})
 	if err != nil {
 		return fmt.Errorf("the head of the backup: %w", err)
 	}
@@ -126,35 +125,35 @@ func (b *Backup) Run(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// pacedWriter writes no more than so many bytes in a second.
-type pacedWriter struct {
-	ctx   context.Context // io.Writer has no place for it
-	w     io.Writer
-	rate  int64
-	began time.Time
-	wrote int64
+// rateLimitedWriter writes at most rate bytes a second.
+type rateLimitedWriter struct {
+	ctx     context.Context // Write has no parameter for it
+	w       io.Writer
+	rate    int64
+	started time.Time
+	written int64
 }
 
 // Write implements io.Writer.
-func (p *pacedWriter) Write(b []byte) (int, error) {
+func (p *rateLimitedWriter) Write(b []byte) (int, error) {
 	if err := p.wait(); err != nil {
 		return 0, err
 	}
 	n, err := p.w.Write(b)
-	p.wrote += int64(n)
+	p.written += int64(n)
 	return n, err
 }
 
-// wait waits until what was written is no more than the rate allows.
-func (p *pacedWriter) wait() error {
+// wait waits until the rate allows another write.
+func (p *rateLimitedWriter) wait() error {
 	if p.rate <= 0 {
 		return p.ctx.Err()
 	}
-	if p.began.IsZero() {
-		p.began = time.Now()
+	if p.started.IsZero() {
+		p.started = time.Now()
 	}
-	due := time.Duration(float64(p.wrote) / float64(p.rate) * float64(time.Second))
-	ahead := due - time.Since(p.began)
+	due := time.Duration(float64(p.written) / float64(p.rate) * float64(time.Second))
+	ahead := due - time.Since(p.started)
 	if ahead <= 0 {
 		return p.ctx.Err()
 	}
@@ -168,7 +167,7 @@ func (p *pacedWriter) wait() error {
 	}
 }
 
-// BackupReader reads a backup, line by line, and checks it.
+// BackupReader reads and checks a backup.
 type BackupReader struct {
 	Head BackupHead
 
@@ -178,21 +177,21 @@ type BackupReader struct {
 	lines int
 }
 
-// maxFrame is more than a head or a tail takes.
-const maxFrame = 4 << 10
+// maxHeadOrTail bounds the length of a head or a tail.
+const maxHeadOrTail = 4 << 10
 
-// NewBackupReader reads the head of a backup, whose documents have at most that
-// many bytes. Returns ErrNoBackup and ErrNewerBackup.
+// NewBackupReader reads the head of a backup. maxDocument is the size of the largest
+// document. It returns ErrNotBackup or ErrNewerBackup if the head is not valid.
 func NewBackupReader(in io.Reader, maxDocument int) (*BackupReader, error) {
 	b := &BackupReader{r: bufio.NewReaderSize(in, readAhead), limit: maxDocument + recordHead, sum: sha256.New()}
-	line, _, err := readLine(b.r, maxFrame)
+	line, _, err := readLine(b.r, maxHeadOrTail)
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, ErrLongLine):
-		return nil, ErrNoBackup
+	case errors.Is(err, io.EOF), errors.Is(err, ErrLineTooLong):
+		return nil, ErrNotBackup
 	case err != nil:
 		return nil, err
-	case !bytes.HasPrefix(line, headMark) || json.Unmarshal(line, &b.Head) != nil || b.Head.Backup < 1:
-		return nil, ErrNoBackup
+	case !bytes.HasPrefix(line, headPrefix) || json.Unmarshal(line, &b.Head) != nil || b.Head.Backup < 1:
+		return nil, ErrNotBackup
 	case b.Head.Backup > BackupFormat:
 		return nil, ErrNewerBackup
 	}
@@ -200,16 +199,16 @@ func NewBackupReader(in io.Reader, maxDocument int) (*BackupReader, error) {
 	return b, nil
 }
 
-// Next returns the next record, without its line break, and io.EOF once all is
-// read and found to be whole. Returns ErrCutBackup and ErrBrokenBackup.
+// Next returns the next record, without its line break. It returns io.EOF at the end of
+// a complete backup, and ErrTruncatedBackup or ErrCorruptBackup otherwise.
 func (b *BackupReader) Next() ([]byte, error) {
 	line, ended, err := readLine(b.r, b.limit)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && !ended:
-		return nil, fmt.Errorf("%w, after %d of %d sessions", ErrCutBackup, b.lines, b.Head.Sessions)
+		return nil, fmt.Errorf("%w, after %d of %d sessions", ErrTruncatedBackup, b.lines, b.Head.Sessions)
 	case err != nil:
 		return nil, err
-	case bytes.HasPrefix(line, tailMark):
+	case bytes.HasPrefix(line, tailPrefix):
 		return nil, b.checkTail(line)
 	}
 	_, _ = b.sum.Write(line) // never fails
@@ -220,19 +219,20 @@ func (b *BackupReader) Next() ([]byte, error) {
 func (b *BackupReader) checkTail(line []byte) error {
 	var tail backupTail
 	if err := json.Unmarshal(line, &tail); err != nil || tail.Sessions != b.lines || tail.SHA256 != hex.EncodeToString(b.sum.Sum(nil)) {
-		return ErrBrokenBackup
+		return ErrCorruptBackup
 	}
 	if _, err := b.r.ReadByte(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: something follows its tail", ErrBrokenBackup)
+		return fmt.Errorf("%w: something follows its tail", ErrCorruptBackup)
 	}
 	return io.EOF
 }
 
-// CopyPaced copies from in to w, so many bytes a second at most; 0 for any number.
-func CopyPaced(ctx context.Context, w io.Writer, in io.Reader, rate int64) error {
-	_, err := io.CopyBuffer(&pacedWriter{ctx: ctx, w: w, rate: rate}, onlyReader{in}, make([]byte, backupChunk))
+// CopyRateLimited copies from in to w, at most rate bytes a second; 0 for no limit.
+func CopyRateLimited(ctx context.Context, w io.Writer, in io.Reader, rate int64) error {
+	_, err := io.CopyBuffer(&rateLimitedWriter{ctx: ctx, w: w, rate: rate}, onlyReader{in}, make([]byte, backupChunk))
 	return err
 }
 
-// onlyReader hides what else a reader can do, which would leave the pace out.
+// onlyReader hides other methods of a reader, such as WriteTo, which would bypass the
+// rate limit.
 type onlyReader struct{ io.Reader }

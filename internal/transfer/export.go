@@ -1,6 +1,5 @@
-// Package transfer takes sessions out of a store and puts them into another:
-// as records, of which each is one line of JSON. How many sessions there are
-// does not matter to the memory that it takes.
+// Package transfer copies sessions out of a store and into another, as records: one
+// line of JSON each. It needs the same memory for any number of sessions.
 package transfer
 
 import (
@@ -15,67 +14,66 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// ErrInterrupted: the context ended the work before it was done.
+// ErrInterrupted is returned if the context ended before the work was done.
 var ErrInterrupted = errors.New("interrupted")
 
-// Export writes the records of sessions. It is for one Run.
+// Export writes the records of sessions. It must be used for one Run only.
 type Export struct {
-	Store store.Store
-	Now   func() time.Time
-	// Only is the one namespace that is exported; empty for all.
-	Only string
-	// Done is the place after which Run begins, and up to which it has written
-	// all. It may be looked at when Run has returned.
-	Done Place
-	// Cut: Run failed while it wrote, so that the last line may not be whole.
-	Cut bool
+	From *store.Sessions
+	Now  func() time.Time
+	// Namespace is the namespace to export; empty for all.
+	Namespace string
+	// Position is where Run starts; after Run, it is the position up to which all was
+	// written.
+	Position Position
+	// Truncated reports that a write failed, so that the last line may be incomplete.
+	Truncated bool
 
 	sessions, namespaces atomic.Int64
 }
 
-// Place is a place in an export: after a page of a namespace, or after all of
-// it where there is no cursor. The zero place is the beginning.
-type Place struct{ Namespace, Cursor string }
+// Position is a position in an export: after a page of a namespace, or after the whole
+// namespace if Cursor is empty. The zero Position is the beginning.
+type Position struct{ Namespace, Cursor string }
 
-// String is what ParsePlace takes.
-func (p Place) String() string { return p.Namespace + "/" + p.Cursor }
+// String returns the text that ParsePosition parses.
+func (p Position) String() string { return p.Namespace + "/" + p.Cursor }
 
-// ParsePlace reads what String writes.
-func ParsePlace(text string) (p Place, ok bool) {
+// ParsePosition parses the text of a position.
+func ParsePosition(text string) (p Position, ok bool) {
 	p.Namespace, p.Cursor, ok = strings.Cut(text, "/")
 	return p, ok && schema.ValidNamespace(p.Namespace)
 }
 
-// Sessions is how many sessions are written. It may be asked at any time.
+// Sessions returns the number of sessions written so far. It is safe to call during Run.
 func (e *Export) Sessions() int64 { return e.sessions.Load() }
 
-// Namespaces is how many namespaces they are of.
+// Namespaces returns the number of namespaces that have sessions.
 func (e *Export) Namespaces() int64 { return e.namespaces.Load() }
 
-// The sessions of a page are in memory together. How many that are depends on
-// their size.
+// The sessions of a page are in memory at once, so the page size depends on their size.
 const (
 	smallPage = 16
 	largePage = 256
 	pageBytes = 4 << 20
 )
 
-// Run writes the records, each with a line break, in the order of namespaces.
-// Between two pages all that it has is handed to w. Returns ErrInterrupted if
-// ctx ended it, store.ErrBadCursor if Done is no place of this store, and the
-// error of the store or of w.
+// Run writes the records, a line each, ordered by namespace. It flushes to w after each
+// page. It returns ErrInterrupted if ctx ended it, backend.ErrBadCursor if Position is not
+// one of this store, or the error of the store or of w.
 func (e *Export) Run(ctx context.Context, w io.Writer) error {
-	names := []string{e.Only}
-	if e.Only == "" {
+	names := []string{e.Namespace}
+	if e.Namespace == "" {
 		var err error
-		if names, err = e.Store.Namespaces(ctx, e.Now()); err != nil {
+		if names, err = e.From.Namespaces(ctx, e.Now()); err != nil {
 			return interruptedOr(ctx, err)
 		}
 	}
 	buffered := bufio.NewWriterSize(w, 64<<10)
-	from := e.Done
+	from := e.Position
 	for _, name := range names {
 		cursor := ""
 		if name == from.Namespace {
@@ -84,27 +82,27 @@ func (e *Export) Run(ctx context.Context, w io.Writer) error {
 		if name < from.Namespace || name == from.Namespace && cursor == "" {
 			continue // done
 		}
-		if err := e.namespace(ctx, buffered, name, cursor); err != nil {
+		if err := e.exportNamespace(ctx, buffered, name, cursor); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// namespace writes the sessions of a namespace from the cursor on.
-func (e *Export) namespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
+// exportNamespace writes the sessions of a namespace after the cursor.
+func (e *Export) exportNamespace(ctx context.Context, w *bufio.Writer, name, cursor string) error {
 	found := false
 	for limit := smallPage; ; {
-		page, err := e.Store.List(ctx, e.Now(), store.Query{Namespace: name, Limit: limit, Cursor: cursor})
+		page, err := e.From.List(ctx, e.Now(), backend.Query{Namespace: name, Limit: limit, Cursor: cursor})
 		if err != nil {
 			return interruptedOr(ctx, err)
 		}
 		size, err := writePage(w, page.Sessions)
 		if err != nil {
-			e.Cut = true
+			e.Truncated = true
 			return fmt.Errorf("writing: %w", err)
 		}
-		e.Done = Place{name, page.Next}
+		e.Position = Position{name, page.Next}
 		e.sessions.Add(int64(len(page.Sessions)))
 		if !found && len(page.Sessions) > 0 {
 			found = true
@@ -125,7 +123,7 @@ func (e *Export) namespace(ctx context.Context, w *bufio.Writer, name, cursor st
 	}
 }
 
-// writePage writes records, all of them or an error.
+// writePage writes the records of a page and flushes them.
 func writePage(w *bufio.Writer, sessions []schema.Session) (size int, err error) {
 	var line []byte
 	for i := range sessions {
@@ -138,7 +136,7 @@ func writePage(w *bufio.Writer, sessions []schema.Session) (size int, err error)
 	return size, w.Flush()
 }
 
-// interruptedOr returns err, unless that is what came of the context's end.
+// interruptedOr returns ErrInterrupted if the context has ended, and err otherwise.
 func interruptedOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ErrInterrupted

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// batch is some lines of an import, which are in memory together.
+// batch is a number of lines that are in memory at once.
 type batch struct {
 	lines [][]byte
-	// cut: the last line has no line break.
-	cut bool
-	// err is why no batch follows; io.EOF at the end of the input.
+	// truncated reports that the last line has no line break.
+	truncated bool
+	// err is the error after the lines; io.EOF at the end of the input.
 	err error
 }
 
@@ -20,15 +20,15 @@ const (
 	batchLines = 256
 	batchBytes = 4 << 20
 
-	// readAhead is how much is asked for at a time.
+	// readAhead is the size of the read buffer.
 	readAhead = 1 << 20
 
-	// recordHead is more than a record has beside the document.
+	// recordHead bounds the length of a record without its document.
 	recordHead = 4 << 10
 )
 
-// readBatch reads lines of at most limit bytes. It waits for the first, and
-// takes of those after it what is there.
+// readBatch reads lines of at most limit bytes. It waits for the first line only, and
+// takes further ones from the buffer.
 func readBatch(r *bufio.Reader, limit int) (b batch) {
 	for size := 0; ; {
 		line, ended, err := readLine(r, limit)
@@ -36,32 +36,31 @@ func readBatch(r *bufio.Reader, limit int) (b batch) {
 			b.err = err
 			return b
 		}
-		b.lines, b.cut = append(b.lines, line), !ended
+		b.lines, b.truncated = append(b.lines, line), !ended
 		if size += len(line); size >= batchBytes || len(b.lines) == batchLines || !hasLine(r) {
 			return b
 		}
 	}
 }
 
-// hasLine reports whether a whole line can be read without waiting.
+// hasLine reports whether the buffer holds a whole line.
 func hasLine(r *bufio.Reader) bool {
-	there, _ := r.Peek(r.Buffered()) // it never asks for more than there is
+	there, _ := r.Peek(r.Buffered()) // does not read
 	return bytes.IndexByte(there, '\n') >= 0
 }
 
-// ErrLongLine: a line that no session makes.
-var ErrLongLine = errors.New("the line is longer than the largest session's")
+// ErrLineTooLong is returned for a line longer than any record.
+var ErrLineTooLong = errors.New("the line is longer than the largest session's")
 
-// readLine reads a line of at most limit bytes, or goes past one of any length
-// where limit is negative. ended reports whether it has a line break. At the
-// end the error is io.EOF.
+// readLine reads a line of at most limit bytes, or skips one of any length if limit is
+// negative. ended reports whether it has a line break. It returns io.EOF at the end.
 func readLine(r *bufio.Reader, limit int) (line []byte, ended bool, err error) {
 	for some := false; ; some = true {
 		part, err := r.ReadSlice('\n')
 		if limit >= 0 {
 			line = append(line, part...)
 			if len(line) > limit {
-				return nil, false, ErrLongLine
+				return nil, false, ErrLineTooLong
 			}
 		}
 		switch {

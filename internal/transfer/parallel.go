@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// workers is how many sessions are handled at once: a store on another machine
-// takes them together.
+// workers is the number of sessions that are stored at once: a remote store batches
+// concurrent calls.
 const workers = 64
 
-// inParallel calls do with 0 to n-1, in that order, several at once, until one
-// returns false or ctx ends. It returns up to where it came: do was called for
-// all below, and has returned.
-func inParallel(ctx context.Context, n int, do func(i int) bool) (begun int) {
+// parallelFor calls do with 0 to n-1, started in that order, several at a time, until
+// one returns false or ctx ends. It returns the number of calls, all of which have
+// returned.
+func parallelFor(ctx context.Context, n int, do func(i int) bool) (begun int) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var stopped atomic.Bool
@@ -39,7 +39,7 @@ func inParallel(ctx context.Context, n int, do func(i int) bool) (begun int) {
 	return begun
 }
 
-// firstError is the index of the first error; where there is none, the length.
+// firstError returns the index of the first error, or len(errs) if there is none.
 func firstError(errs []error) int {
 	for i, err := range errs {
 		if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"session-api/internal/store/backend"
@@ -157,7 +156,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 		o.Logger.Warn("the file system of the data directory may not keep a second process on another machine, or by another mount, from using it too: see that there is none",
 			"fileSystem", c.volume.kind, "path", o.Dir)
 	}
-	file, err := os.Open(c.path)
+	file, err := openForReading(c.path)
 	if err != nil {
 		return fmt.Errorf("opening the data file: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 

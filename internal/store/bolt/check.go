@@ -46,7 +46,7 @@ func Check(now time.Time, dir string) (Report, error) {
 }
 
 func check(now time.Time, dir, path string) (Report, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the directory
+	file, err := openForReading(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("opening the data file: %w", withoutPath(err))
 	}

@@ -41,7 +41,7 @@ func Compact(now time.Time, dir string) (done Compaction, err error) {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, giveOver(dir, lockName), d.close()) }()
-	file, err := os.Open(d.data())
+	file, err := openForReading(d.data())
 	if err != nil {
 		return done, fmt.Errorf("opening the data file: %w", withoutPath(err))
 	}

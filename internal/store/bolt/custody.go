@@ -48,7 +48,7 @@ type version struct {
 // lookAt reads what there is at the path. It opens it anew: where several machines
 // share a file system, that is what makes this one ask the others.
 func (c *committer) lookAt() (v version, info os.FileInfo, err error) {
-	f, err := os.Open(c.path)
+	f, err := openForReading(c.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ESTALE):
 		return v, nil, errGone
@@ -154,7 +154,7 @@ func (c *committer) syncName() error {
 // inspect reads the whole file at the path without bbolt, and says why it is not
 // the one that this process has written.
 func (c *committer) inspect() (os.FileInfo, error) {
-	f, err := os.Open(c.path)
+	f, err := openForReading(c.path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,6 +39,31 @@ func directoryOf(t testing.TB, file []byte) string {
 	dir := scratch(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sessions.db"), file, 0o600))
 	return dir
+}
+
+// A pipe in the place of the data file, at a start or later, keeps nobody waiting
+// for its other end.
+func TestDamage_pipe(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sessions.db")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	_, err := bolt.Open(now, bolt.Options{Dir: dir})
+	require.Error(t, err)
+
+	require.NoError(t, os.Remove(path))
+	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	require.NoError(t, err)
+	fill(t, s, 10)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	fill(t, s, 10)
+	require.NoError(t, s.Close())
+	s, err = bolt.Open(now, bolt.Options{Dir: dir})
+	require.NoError(t, err)
+	st, err := s.Stats(t.Context(), now)
+	require.NoError(t, err)
+	assert.EqualValues(t, 20, st.Entries)
+	require.NoError(t, s.Close())
 }
 
 func TestDamage_isRefused(t *testing.T) {

@@ -25,7 +25,7 @@ func (s *Store) Delete(ctx context.Context, now time.Time, key backend.Key, revi
 			s.giveUp([]schema.Session{back})
 		}
 		return err
-	case revision != 0 && revision != was.Revision:
+	case !backend.AtRevision(revision, was.Revision):
 		return backend.ErrConflict
 	}
 	return t.run(ctx, &operation{
@@ -100,9 +100,7 @@ const clearBatch = 1024
 // list, but does not escape.
 func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	ended := 0
-	s.giveUp(s.held.take(func(sess *schema.Session) bool {
-		return sess.Namespace == f.Namespace && sess.ID != f.Except && (f.UserID == "" || sess.UserID == f.UserID)
-	}))
+	s.giveUp(s.held.take(f.Matches))
 	for {
 		page, err := s.Store.List(ctx, now, backend.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
 		if err != nil {

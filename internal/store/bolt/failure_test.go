@@ -290,7 +290,9 @@ func TestFailure_leavesNothingBehind(t *testing.T) {
 		"Create": func(w *world, _, _ schema.Session) error {
 			return w.Create(w.t.Context(), now, template(w.t).WithID(schema.NewID()))
 		},
-		"Revive": func(w *world, _, ended schema.Session) error { return w.Create(w.t.Context(), now, ended, backend.Revive) },
+		"Revive": func(w *world, _, ended schema.Session) error {
+			return w.Create(w.t.Context(), now, ended, backend.Revive)
+		},
 		"Swap":   trySwap,
 		"Delete": func(w *world, sess, _ schema.Session) error { return w.Delete(w.t.Context(), now, sess.Key(), 0) },
 		"Regenerate": func(w *world, sess, _ schema.Session) error {

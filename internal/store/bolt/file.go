@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -305,4 +306,10 @@ func settleHeads(file *os.File, size int64) error {
 		return fmt.Errorf("syncing the data file: %w", err)
 	}
 	return nil
+}
+
+// openForReading opens the data file, or what stands in its place: a pipe there
+// must not keep anybody waiting for its other end.
+func openForReading(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the directory
 }

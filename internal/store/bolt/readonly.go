@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -15,7 +14,7 @@ import (
 func (s *Store) openToRead(now time.Time, o *Options) error {
 	began := startClock()
 	path := filepath.Join(o.Dir, dataName)
-	file, err := os.Open(path) //nolint:gosec // the operator names the directory
+	file, err := openForReading(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrNoData

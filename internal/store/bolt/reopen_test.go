@@ -114,18 +114,11 @@ func (r *reopened) LimitLife(limit time.Duration) {
 
 func (r *reopened) Name() string { return "bolt" }
 
-func (r *reopened) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+func (r *reopened) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
 	defer r.again()
 	s, done := r.get()
 	defer done()
-	return s.Create(ctx, now, sess)
-}
-
-func (r *reopened) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	defer r.again()
-	s, done := r.get()
-	defer done()
-	return s.Create(ctx, now, sess, backend.Revive)
+	return s.Create(ctx, now, sess, opts...)
 }
 
 func (r *reopened) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {

@@ -47,7 +47,7 @@ type Salvaged struct {
 func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found Salvaged, err error) {
 	path := filepath.Join(dir, dataName)
 	found.Path = path
-	file, err := os.Open(path) //nolint:gosec // the operator names the directory
+	file, err := openForReading(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return found, ErrNoData

@@ -108,29 +108,18 @@ func (s *Store) unchanged(ctx context.Context, now time.Time, old *schema.Sessio
 	if err != nil {
 		return was, err
 	}
-	if was.Life != old.Life || was.Revision != old.Revision || was.CreatedAt.UnixMilli() != old.CreatedAt.UnixMilli() ||
-		was.TTL != old.TTL || was.OwnTTL != old.OwnTTL {
+	if backend.VersionOf(&was) != backend.VersionOf(old) {
 		return was, backend.ErrConflict
 	}
 	return was, nil
 }
 
 // Create implements backend.Store.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.add(ctx, now, sess, s.Store.Create, false)
-}
-
-// Revive implements backend.Store.
-func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.add(ctx, now, sess, s.Store.Revive, true)
-}
-
-func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
-	add func(context.Context, time.Time, schema.Session) error, revive bool,
-) error {
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
 	if string(schema.DocID(sess.Doc)) != sess.ID {
-		return add(ctx, now, sess) // which says what is wrong
+		return s.Store.Create(ctx, now, sess, opts...) // which says what is wrong
 	}
+	revive := backend.Revives(opts)
 	key := sess.Key()
 	t, err := s.begin(ctx, s.lazy, key)
 	if err != nil {
@@ -138,7 +127,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 	}
 	defer t.end()
 	if s.lazy {
-		err := s.changed(key, add(ctx, now, sess))
+		err := s.changed(key, s.Store.Create(ctx, now, sess, opts...))
 		if err != nil {
 			return err
 		}
@@ -177,7 +166,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess schema.Session,
 		},
 		apply: func() error {
 			s.graces.forget(key)
-			return add(context.WithoutCancel(ctx), now, sess)
+			return s.Store.Create(context.WithoutCancel(ctx), now, sess, opts...)
 		},
 	})
 }
@@ -267,11 +256,7 @@ func (s *Store) Touch(ctx context.Context, now time.Time, key backend.Key, until
 		return schema.Session{}, err
 	}
 	written := was
-	if limit := now.Add(was.TTL); until.After(limit) {
-		written.ExpiresAt = limit
-	} else {
-		written.ExpiresAt = until
-	}
+	written.ExpiresAt = backend.Touched(now, until, was.TTL)
 	switch {
 	case written.ExpiresAt.UnixMilli() <= was.ExpiresAt.UnixMilli(): // nothing to write
 		return s.Store.Touch(ctx, now, key, until)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // client does one thing after the other.
@@ -115,17 +115,18 @@ func (c *client) create(ctx context.Context, f *family, k kind, key int8) {
 		Namespace: name.Namespace, ID: name.ID, Life: schema.NewLife(), CreatedAt: at, UpdatedAt: at, ExpiresAt: c.expiry(life), Revision: 1, TTL: life,
 	})
 	_, v := f.version(sess)
-	c.do(f, call{kind: k, key: key, new: v}, func(s store.Store) (schema.Session, error) {
+	c.do(f, call{kind: k, key: key, new: v}, func(s backend.Store) (schema.Session, error) {
+		var opts []backend.CreateOption
 		if k == revive {
-			return schema.Session{}, s.Create(ctx, c.run.now, sess, backend.Revive)
+			opts = append(opts, backend.Revive)
 		}
-		return schema.Session{}, s.Create(ctx, c.run.now, sess)
+		return schema.Session{}, s.Create(ctx, c.run.now, sess, opts...)
 	})
 }
 
 func (c *client) read(ctx context.Context, f *family, k kind, key int8) {
 	name := f.key(key)
-	c.do(f, call{kind: k, key: key}, func(s store.Store) (schema.Session, error) {
+	c.do(f, call{kind: k, key: key}, func(s backend.Store) (schema.Session, error) {
 		if k == peek {
 			return s.Peek(ctx, c.run.now, name)
 		}
@@ -135,7 +136,7 @@ func (c *client) read(ctx context.Context, f *family, k kind, key int8) {
 
 func (c *client) touch(ctx context.Context, f *family, key int8) {
 	name, until := f.key(key), c.expiry(life+10*time.Minute)
-	c.do(f, call{kind: touch, key: key, until: c.run.offset(until)}, func(s store.Store) (schema.Session, error) {
+	c.do(f, call{kind: touch, key: key, until: c.run.offset(until)}, func(s backend.Store) (schema.Session, error) {
 		return s.Touch(ctx, c.run.now, name, until)
 	})
 }
@@ -147,7 +148,7 @@ func (c *client) remove(ctx context.Context, f *family, key int8) {
 		revision = sess.Revision
 	}
 	c.do(f, call{kind: remove, key: key, revision: int32(revision)},
-		func(s store.Store) (schema.Session, error) {
+		func(s backend.Store) (schema.Session, error) {
 			return schema.Session{}, s.Delete(ctx, c.run.now, name, revision)
 		})
 }
@@ -165,7 +166,7 @@ func (c *client) swap(ctx context.Context, f *family, key int8) {
 	next = f.content(next)
 	_, was := f.version(old)
 	_, v := f.version(next)
-	c.do(f, call{kind: swap, key: key, old: was, new: v}, func(s store.Store) (schema.Session, error) {
+	c.do(f, call{kind: swap, key: key, old: was, new: v}, func(s backend.Store) (schema.Session, error) {
 		return s.Swap(ctx, c.run.now, old, next)
 	})
 }
@@ -190,7 +191,7 @@ func (c *client) regenerate(ctx context.Context, f *family, key int8) {
 	if grace {
 		graceUntil = c.run.now.Add(life)
 	}
-	res := c.do(f, call{kind: regenerate, key: key, old: was, new: v, to: to, grace: grace}, func(s store.Store) (schema.Session, error) {
+	res := c.do(f, call{kind: regenerate, key: key, old: was, new: v, to: to, grace: grace}, func(s backend.Store) (schema.Session, error) {
 		return schema.Session{}, s.Regenerate(ctx, c.run.now, old, next, graceUntil)
 	})
 	if res.failure == success {
@@ -200,7 +201,7 @@ func (c *client) regenerate(ctx context.Context, f *family, key int8) {
 }
 
 // do does something, and records it.
-func (c *client) do(f *family, cl call, ask func(store.Store) (schema.Session, error)) result {
+func (c *client) do(f *family, cl call, ask func(backend.Store) (schema.Session, error)) result {
 	s, leave := c.run.instances[c.instance].enter()
 	called := c.run.since()
 	if cl.kind == get {
@@ -232,15 +233,15 @@ func failureOf(err error) failure {
 	switch {
 	case err == nil:
 		return success
-	case errors.Is(err, store.ErrUnavailable):
+	case errors.Is(err, backend.ErrUnavailable):
 		return lost
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound):
 		return notFound
-	case errors.Is(err, store.ErrExists):
+	case errors.Is(err, backend.ErrExists):
 		return exists
-	case errors.Is(err, store.ErrConflict):
+	case errors.Is(err, backend.ErrConflict):
 		return conflict
-	case errors.Is(err, store.ErrEnded):
+	case errors.Is(err, backend.ErrEnded):
 		return ended
 	}
 	return absurd

@@ -5,7 +5,7 @@
 //
 // Clients do random things to a few sessions for a while. All calls and answers
 // are recorded, and then github.com/anishathalye/porcupine looks for an order
-// that explains them, in a model that is the contract of store.Store. What got
+// that explains them, in a model that is the contract of backend.Store. What got
 // no answer may have happened, may happen at any later time, or never.
 //
 // Time stands still during a run: expiry is the conformance suite's business.
@@ -27,14 +27,14 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Load is what a run does to a store, and what it can ask of it. All but
 // Instances may be left out.
 type Load struct {
 	// Instances are those of one store: what one does, the others see.
-	Instances []store.Store
+	Instances []backend.Store
 	// Readers is how many of them, the last ones, are only read.
 	Readers int
 	// Now is the time of all operations; the present where it is zero.
@@ -226,7 +226,7 @@ func (r *Run) lookAtFiles() {
 	for _, f := range r.families {
 		for key := range f.ids {
 			sess, err := s.Peek(ctx, r.now, f.key(int8(key)))
-			if errors.Is(err, store.ErrNotFound) {
+			if errors.Is(err, backend.ErrNotFound) {
 				continue
 			}
 			require.NoError(r.t, err)
@@ -269,7 +269,7 @@ func (c *client) lookAtKey(ctx context.Context, f *family, key int8) failure {
 		defer cancel()
 	}
 	name := f.key(key)
-	return c.do(f, call{kind: peek, key: key}, func(s store.Store) (schema.Session, error) {
+	return c.do(f, call{kind: peek, key: key}, func(s backend.Store) (schema.Session, error) {
 		return s.Peek(ctx, c.run.now, name)
 	}).failure
 }
@@ -318,7 +318,7 @@ func (r *Run) PauseUpTo(d time.Duration) { r.Pause(time.Duration(r.rand.Int64N(i
 // Crash counts a fault and puts another store into the place of an instance, as
 // if its process had ended while calls were under way: their answers are lost.
 // reopen is called while they go on. The old store is closed afterwards.
-func (r *Run) Crash(n int, reopen func(old store.Store) store.Store) {
+func (r *Run) Crash(n int, reopen func(old backend.Store) backend.Store) {
 	r.t.Helper()
 	r.Fault()
 	r.instances[n].replace(r.t, true, reopen)
@@ -326,8 +326,8 @@ func (r *Run) Crash(n int, reopen func(old store.Store) store.Store) {
 
 // Restart counts a fault and closes the store of an instance, when the calls
 // that are under way have ended, for the one that reopen returns.
-func (r *Run) Restart(n int, reopen func() store.Store) {
+func (r *Run) Restart(n int, reopen func() backend.Store) {
 	r.t.Helper()
 	r.Fault()
-	r.instances[n].replace(r.t, false, func(store.Store) store.Store { return reopen() })
+	r.instances[n].replace(r.t, false, func(backend.Store) backend.Store { return reopen() })
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/historytest"
 	"session-api/internal/store/memory"
 )
 
-func newMemory(tombstone time.Duration) store.Store {
+func newMemory(tombstone time.Duration) backend.Store {
 	return memory.New(memory.Options{Tombstone: tombstone})
 }
 
@@ -25,7 +25,7 @@ func TestMemory(t *testing.T) {
 	for _, tombstone := range []time.Duration{0, time.Hour} {
 		t.Run(fmt.Sprintf("tombstone %v", tombstone), func(t *testing.T) {
 			historytest.Check(t, historytest.Load{
-				Instances: []store.Store{newMemory(tombstone)}, Tombstones: tombstone > 0, Hasty: 10,
+				Instances: []backend.Store{newMemory(tombstone)}, Tombstones: tombstone > 0, Hasty: 10,
 			})
 		})
 	}
@@ -33,28 +33,28 @@ func TestMemory(t *testing.T) {
 
 // broken is a store in memory of which one thing is wrong now and then.
 type broken struct {
-	store.Store
+	backend.Store
 	fault
 	calls atomic.Int64
 
 	mu   sync.Mutex
-	past map[store.Key]schema.Session
+	past map[backend.Key]schema.Session
 }
 
 // fault is what is wrong: each takes the place of a method where it is set.
 type fault struct {
-	get        func(b *broken, ctx context.Context, now time.Time, key store.Key) (schema.Session, error)
+	get        func(b *broken, ctx context.Context, now time.Time, key backend.Key) (schema.Session, error)
 	create     func(b *broken, ctx context.Context, now time.Time, s schema.Session) error
 	swap       func(b *broken, ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
-	touch      func(b *broken, ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error)
-	remove     func(b *broken, ctx context.Context, now time.Time, key store.Key, revision int64) error
+	touch      func(b *broken, ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error)
+	remove     func(b *broken, ctx context.Context, now time.Time, key backend.Key, revision int64) error
 	regenerate func(b *broken, ctx context.Context, now time.Time, old, next schema.Session, until time.Time) error
 }
 
 // rarely is true for one call of a few.
 func (b *broken) rarely() bool { return b.calls.Add(1)%7 == 0 }
 
-func (b *broken) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (b *broken) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	if b.get != nil && b.rarely() {
 		return b.get(b, ctx, now, key)
 	}
@@ -67,11 +67,11 @@ func (b *broken) Get(ctx context.Context, now time.Time, key store.Key) (schema.
 	return sess, err
 }
 
-func (b *broken) Create(ctx context.Context, now time.Time, s schema.Session) error {
-	if b.create != nil && b.rarely() {
+func (b *broken) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
+	if b.create != nil && !backend.Revives(opts) && b.rarely() {
 		return b.create(b, ctx, now, s)
 	}
-	return b.Store.Create(ctx, now, s)
+	return b.Store.Create(ctx, now, s, opts...)
 }
 
 func (b *broken) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
@@ -81,14 +81,14 @@ func (b *broken) Swap(ctx context.Context, now time.Time, old, next schema.Sessi
 	return b.Store.Swap(ctx, now, old, next)
 }
 
-func (b *broken) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (b *broken) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	if b.touch != nil && b.rarely() {
 		return b.touch(b, ctx, now, key, until)
 	}
 	return b.Store.Touch(ctx, now, key, until)
 }
 
-func (b *broken) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (b *broken) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	if b.remove != nil && b.rarely() {
 		return b.remove(b, ctx, now, key, revision)
 	}
@@ -102,7 +102,7 @@ func (b *broken) Regenerate(ctx context.Context, now time.Time, old, next schema
 	return b.Store.Regenerate(ctx, now, old, next, until)
 }
 
-var errLost = fmt.Errorf("%w: as if the answer were lost", store.ErrUnavailable)
+var errLost = fmt.Errorf("%w: as if the answer were lost", backend.ErrUnavailable)
 
 // Whatever is wrong with a store comes out.
 func TestBrokenStoresAreFound(t *testing.T) {
@@ -111,13 +111,13 @@ func TestBrokenStoresAreFound(t *testing.T) {
 			swap: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 				cur, err := b.Peek(ctx, now, old.Key())
 				if err != nil || cur.ID != old.ID {
-					return schema.Session{}, store.ErrNotFound
+					return schema.Session{}, backend.ErrNotFound
 				}
 				return b.Store.Swap(ctx, now, cur, next)
 			},
 		},
 		"a stale read": {
-			get: func(b *broken, ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+			get: func(b *broken, ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 				b.mu.Lock()
 				defer b.mu.Unlock()
 				if sess, ok := b.past[key]; ok {
@@ -136,7 +136,7 @@ func TestBrokenStoresAreFound(t *testing.T) {
 			},
 		},
 		"an end that is acknowledged and not made": {
-			remove: func(b *broken, ctx context.Context, now time.Time, key store.Key, _ int64) error {
+			remove: func(b *broken, ctx context.Context, now time.Time, key backend.Key, _ int64) error {
 				_, err := b.Peek(ctx, now, key)
 				return err
 			},
@@ -144,8 +144,8 @@ func TestBrokenStoresAreFound(t *testing.T) {
 		"a write that brings back what was ended": {
 			swap: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 				sess, err := b.Store.Swap(ctx, now, old, next)
-				if errors.Is(err, store.ErrNotFound) {
-					return next, b.Create(ctx, now, next, backend.Revive)
+				if errors.Is(err, backend.ErrNotFound) {
+					return next, b.Store.Create(ctx, now, next, backend.Revive)
 				}
 				return sess, err
 			},
@@ -155,24 +155,21 @@ func TestBrokenStoresAreFound(t *testing.T) {
 				if _, err := b.Store.Swap(ctx, now, old, next); err != nil {
 					return schema.Session{}, err
 				}
-				return schema.Session{}, store.ErrConflict
+				return schema.Session{}, backend.ErrConflict
 			},
 		},
 		"a create that forgets that the key was ended": {
 			create: func(b *broken, ctx context.Context, now time.Time, s schema.Session) error {
-				return b.Create(ctx, now, s, backend.Revive)
+				return b.Store.Create(ctx, now, s, backend.Revive)
 			},
 		},
 		"a touch that is undone": {
-			touch: func(b *broken, ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+			touch: func(b *broken, ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 				sess, err := b.Peek(ctx, now, key)
 				if err != nil || sess.ID != key.ID {
-					return schema.Session{}, store.ErrNotFound
+					return schema.Session{}, backend.ErrNotFound
 				}
-				if limit := now.Add(sess.TTL); until.After(limit) {
-					until = limit
-				}
-				if until.After(sess.ExpiresAt) {
+				if until = backend.Touched(now, until, sess.TTL); until.After(sess.ExpiresAt) {
 					sess.ExpiresAt = until
 				}
 				return sess, nil
@@ -183,7 +180,7 @@ func TestBrokenStoresAreFound(t *testing.T) {
 				if err := b.Store.Regenerate(ctx, now, old, next, until); err != nil {
 					return err
 				}
-				return b.Create(ctx, now, old, backend.Revive)
+				return b.Store.Create(ctx, now, old, backend.Revive)
 			},
 		},
 		"a grace that leads nowhere": {
@@ -206,8 +203,8 @@ func TestBrokenStoresAreFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &broken{Store: newMemory(time.Hour), fault: wrong, past: map[store.Key]schema.Session{}}
-			err := historytest.Verdict(t, historytest.Load{Instances: []store.Store{s}, Tombstones: true, Most: 3000})
+			s := &broken{Store: newMemory(time.Hour), fault: wrong, past: map[backend.Key]schema.Session{}}
+			err := historytest.Verdict(t, historytest.Load{Instances: []backend.Store{s}, Tombstones: true, Most: 3000})
 			require.ErrorIs(t, err, historytest.ErrNotLinearizable)
 		})
 	}
@@ -233,29 +230,29 @@ func TestLostAnswersAreNoFault(t *testing.T) {
 		}
 		return errLost
 	}
-	s := &broken{Store: newMemory(time.Hour), past: map[store.Key]schema.Session{}, fault: fault{
+	s := &broken{Store: newMemory(time.Hour), past: map[backend.Key]schema.Session{}, fault: fault{
 		create: func(b *broken, ctx context.Context, now time.Time, s schema.Session) error {
 			return lose(func() { _ = b.Store.Create(ctx, now, s) })
 		},
 		swap: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
 			return schema.Session{}, lose(func() { _, _ = b.Store.Swap(ctx, now, old, next) })
 		},
-		remove: func(b *broken, ctx context.Context, now time.Time, key store.Key, revision int64) error {
+		remove: func(b *broken, ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 			return lose(func() { _ = b.Store.Delete(ctx, now, key, revision) })
 		},
 		regenerate: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session, until time.Time) error {
 			return lose(func() { _ = b.Store.Regenerate(ctx, now, old, next, until) })
 		},
 	}}
-	historytest.Check(t, historytest.Load{Instances: []store.Store{s}, Tombstones: true, Most: 10_000})
+	historytest.Check(t, historytest.Load{Instances: []backend.Store{s}, Tombstones: true, Most: 10_000})
 }
 
 // delayed is an instance that reads what was, some time ago.
 type delayed struct {
-	store.Store
+	backend.Store
 	lag  time.Duration
 	mu   sync.Mutex
-	seen map[store.Key]past
+	seen map[backend.Key]past
 }
 
 type past struct {
@@ -264,7 +261,7 @@ type past struct {
 	at   time.Time
 }
 
-func (d *delayed) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (d *delayed) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, ok := d.seen[key]
@@ -288,7 +285,7 @@ func TestStaleReads(t *testing.T) {
 		t.Run(fmt.Sprintf("%v where %v is allowed", tt.lag, tt.allowed), func(t *testing.T) {
 			s := newMemory(time.Hour)
 			err := historytest.Verdict(t, historytest.Load{
-				Instances: []store.Store{s, &delayed{Store: s, lag: tt.lag, seen: map[store.Key]past{}}}, Readers: 1,
+				Instances: []backend.Store{s, &delayed{Store: s, lag: tt.lag, seen: map[backend.Key]past{}}}, Readers: 1,
 				Tombstones: true, Stale: tt.allowed, Pace: 2 * time.Millisecond, Families: 20, Operations: 100,
 			})
 			if tt.fine {
@@ -306,10 +303,10 @@ func TestCrashes(t *testing.T) {
 		t.Run(fmt.Sprintf("forgetful: %t", forgetful), func(t *testing.T) {
 			kept := newMemory(time.Hour)
 			err := historytest.Verdict(t, historytest.Load{
-				Instances: []store.Store{kept}, Tombstones: true, Most: 10_000, Pace: time.Millisecond,
+				Instances: []backend.Store{kept}, Tombstones: true, Most: 10_000, Pace: time.Millisecond,
 				Faults: func(r *historytest.Run) {
 					r.PauseUpTo(20 * time.Millisecond)
-					r.Crash(0, func(store.Store) store.Store {
+					r.Crash(0, func(backend.Store) backend.Store {
 						if forgetful {
 							return newMemory(time.Hour)
 						}

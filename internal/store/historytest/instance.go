@@ -6,13 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // instance is one of a run's stores, which may be replaced.
 type instance struct {
 	mu    sync.Mutex
-	store store.Store
+	store backend.Store
 	// life is how often the store was replaced.
 	life int
 	// calls are those that are under way in this life.
@@ -21,7 +21,7 @@ type instance struct {
 	open chan struct{}
 }
 
-func newInstance(s store.Store) *instance {
+func newInstance(s backend.Store) *instance {
 	in := &instance{store: s, calls: new(sync.WaitGroup), open: make(chan struct{})}
 	close(in.open)
 	return in
@@ -29,7 +29,7 @@ func newInstance(s store.Store) *instance {
 
 // enter waits until there is a store, and returns it. Once leave is called, it
 // reports whether the store was still the one that there is.
-func (in *instance) enter() (s store.Store, leave func() bool) {
+func (in *instance) enter() (s backend.Store, leave func() bool) {
 	for {
 		in.mu.Lock()
 		open := in.open
@@ -55,7 +55,7 @@ func (in *instance) enter() (s store.Store, leave func() bool) {
 // replace puts another store in the place of the one that there is. If it
 // crashes, that is while calls are under way, whose answers are lost with it;
 // otherwise they end first, and the store is closed.
-func (in *instance) replace(t testing.TB, crashes bool, next func(old store.Store) store.Store) {
+func (in *instance) replace(t testing.TB, crashes bool, next func(old backend.Store) backend.Store) {
 	t.Helper()
 	in.mu.Lock()
 	old, calls := in.store, in.calls

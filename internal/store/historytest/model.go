@@ -3,7 +3,7 @@ package historytest
 import (
 	"github.com/anishathalye/porcupine"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // maxKeys is how many keys a family has at most: that of its first session, and
@@ -83,7 +83,7 @@ const (
 	absurd
 )
 
-var failureNames = [...]string{"ok", store.ErrNotFound.Error(), store.ErrExists.Error(), store.ErrConflict.Error(), store.ErrEnded.Error(), "no answer", "an error of no kind"}
+var failureNames = [...]string{"ok", backend.ErrNotFound.Error(), backend.ErrExists.Error(), backend.ErrConflict.Error(), backend.ErrEnded.Error(), "no answer", "an error of no kind"}
 
 // result is what was answered.
 type result struct {
@@ -93,7 +93,7 @@ type result struct {
 	got version
 }
 
-// rules are what a store does, as the contract of store.Store says it.
+// rules are what a store does, as the contract of backend.Store says it.
 type rules struct {
 	tombstones bool
 	// ttl is the idle life of all sessions, in ms.

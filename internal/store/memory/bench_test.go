@@ -16,7 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -55,10 +55,10 @@ func template(tb testing.TB, user string) schema.Session {
 
 // fill creates n sessions and returns their keys. They were created over some
 // hours, as many in a millisecond as that gives.
-func fill(tb testing.TB, s *memory.Store, n int) []store.Key {
+func fill(tb testing.TB, s *memory.Store, n int) []backend.Key {
 	tb.Helper()
 	sess := template(tb, "")
-	keys := make([]store.Key, n)
+	keys := make([]backend.Key, n)
 	for i := range keys {
 		next := sess.WithID(schema.NewID())
 		next.CreatedAt = now.Add(time.Duration(i/100) * time.Millisecond)
@@ -72,7 +72,7 @@ func fill(tb testing.TB, s *memory.Store, n int) []store.Key {
 
 // eachSize runs a benchmark on stores of several sizes, with the LRU policy and
 // room for one session more, or for none.
-func eachSize(b *testing.B, atCap bool, run func(b *testing.B, s *memory.Store, keys []store.Key)) {
+func eachSize(b *testing.B, atCap bool, run func(b *testing.B, s *memory.Store, keys []backend.Key)) {
 	b.Helper()
 	for _, n := range []int{1_000, 10_000, 1_000_000} {
 		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) {
@@ -95,7 +95,7 @@ func eachSize(b *testing.B, atCap bool, run func(b *testing.B, s *memory.Store, 
 const roomLeft = 10_000
 
 func BenchmarkGet(b *testing.B) {
-	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []backend.Key) {
 		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
@@ -110,7 +110,7 @@ func BenchmarkGet(b *testing.B) {
 // must not make a read slower. The yardstick is what one would write first; it
 // reports how many times as long it takes.
 func BenchmarkGetParallel(b *testing.B) {
-	parallel := func(b *testing.B, keys []store.Key, get func(key store.Key) (schema.Session, bool)) (nsPerOp float64) {
+	parallel := func(b *testing.B, keys []backend.Key, get func(key backend.Key) (schema.Session, bool)) (nsPerOp float64) {
 		b.Helper()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
@@ -122,10 +122,10 @@ func BenchmarkGetParallel(b *testing.B) {
 		})
 		return float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 	}
-	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []backend.Key) {
 		var ours float64
 		b.Run("store=memory", func(b *testing.B) {
-			ours = parallel(b, keys, func(key store.Key) (schema.Session, bool) {
+			ours = parallel(b, keys, func(key backend.Key) (schema.Session, bool) {
 				sess, err := s.Get(context.Background(), now, key)
 				return sess, err == nil
 			})
@@ -155,11 +155,11 @@ func BenchmarkNewSession(b *testing.B) {
 }
 
 func BenchmarkCreate(b *testing.B) {
-	eachSize(b, false, func(b *testing.B, s *memory.Store, _ []store.Key) {
+	eachSize(b, false, func(b *testing.B, s *memory.Store, _ []backend.Key) {
 		b.Helper()
 		sess := template(b, "")
 		sess.CreatedAt = now.Add(24 * time.Hour)
-		var added []store.Key
+		var added []backend.Key
 		b.ReportAllocs()
 		for b.Loop() {
 			if len(added) == roomLeft {
@@ -184,7 +184,7 @@ func BenchmarkCreate(b *testing.B) {
 // BenchmarkCreateAtCap has ten reads for every session that comes, so that the
 // order of uses keeps moving.
 func BenchmarkCreateAtCap(b *testing.B) {
-	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []backend.Key) {
 		b.Helper()
 		sess := template(b, "")
 		sess.CreatedAt = now.Add(24 * time.Hour)
@@ -207,7 +207,7 @@ func BenchmarkCreateAtCap(b *testing.B) {
 }
 
 func BenchmarkSwap(b *testing.B) {
-	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []backend.Key) {
 		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
@@ -225,7 +225,7 @@ func BenchmarkSwap(b *testing.B) {
 }
 
 func BenchmarkTouch(b *testing.B) {
-	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, keys []backend.Key) {
 		b.Helper()
 		b.ReportAllocs()
 		at := now
@@ -239,11 +239,11 @@ func BenchmarkTouch(b *testing.B) {
 }
 
 func BenchmarkListPage(b *testing.B) {
-	eachSize(b, true, func(b *testing.B, s *memory.Store, _ []store.Key) {
+	eachSize(b, true, func(b *testing.B, s *memory.Store, _ []backend.Key) {
 		b.Helper()
 		b.ReportAllocs()
 		for b.Loop() {
-			page, err := s.List(b.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 50})
+			page, err := s.List(b.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 50})
 			if err != nil || len(page.Sessions) != 50 {
 				b.Fatal(err, len(page.Sessions))
 			}
@@ -332,12 +332,12 @@ func heapBytes() int64 {
 type yardstick struct {
 	mu    sync.Mutex
 	max   int
-	byKey map[store.Key]*list.Element
+	byKey map[backend.Key]*list.Element
 	order *list.List
 }
 
 func newYardstick(n int) *yardstick {
-	return &yardstick{max: n, byKey: make(map[store.Key]*list.Element), order: list.New()}
+	return &yardstick{max: n, byKey: make(map[backend.Key]*list.Element), order: list.New()}
 }
 
 func (y *yardstick) create(sess schema.Session) {
@@ -350,7 +350,7 @@ func (y *yardstick) create(sess schema.Session) {
 	}
 }
 
-func (y *yardstick) get(key store.Key) (schema.Session, bool) {
+func (y *yardstick) get(key backend.Key) (schema.Session, bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	element, ok := y.byKey[key]

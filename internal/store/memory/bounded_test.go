@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func newSession(t *testing.T, namespace string, now time.Time) schema.Session {
@@ -77,21 +77,21 @@ func TestEmptyNamespacesGo(t *testing.T) {
 		require.NoError(t, s.Create(ctx, now, sess))
 	}
 	refused := newSession(t, "refused", now)
-	require.ErrorIs(t, s.Create(ctx, now, refused), store.ErrFull)
+	require.ErrorIs(t, s.Create(ctx, now, refused), backend.ErrFull)
 	require.NoError(t, s.Delete(ctx, now, ends.Key(), 0))
 	next := stays.WithID(schema.NewID())
 	require.NoError(t, s.Regenerate(ctx, now, stays, next, now))
 
 	_, err := s.Sweep(ctx, now.Add(time.Hour))
 	require.NoError(t, err)
-	assert.Len(t, s.spaces.byName, 1)
+	assert.Len(t, s.namespaces.byName, 1)
 	_, err = s.Get(ctx, now, next.Key())
 	require.NoError(t, err)
 
 	// What has gone comes back when it is needed.
 	ends = newSession(t, "ends", now)
 	require.NoError(t, s.Create(ctx, now, ends))
-	page, err := s.List(ctx, now, store.Query{Namespace: "ends", Limit: 1})
+	page, err := s.List(ctx, now, backend.Query{Namespace: "ends", Limit: 1})
 	require.NoError(t, err)
 	assert.Len(t, page.Sessions, 1)
 }
@@ -104,23 +104,23 @@ func TestShardsAreLeftEmpty(t *testing.T) {
 		for range 5000 {
 			require.NoError(t, s.Create(ctx, now, newSession(t, schema.DefaultNamespace, now)))
 		}
-		n, err := s.Clear(ctx, now, store.Filter{Namespace: schema.DefaultNamespace})
+		n, err := s.Clear(ctx, now, backend.Filter{Namespace: schema.DefaultNamespace})
 		require.NoError(t, err)
 		require.Equal(t, 5000, n)
 		for i := range s.shards {
 			sh := &s.shards[i]
 			assert.Zero(t, sh.table.n)
 			assert.LessOrEqual(t, len(sh.table.tags), 64)
-			for c := range sh.orders {
-				assert.Empty(t, sh.orders[c].items)
+			for c := range sh.eviction {
+				assert.Empty(t, sh.eviction[c].items)
 			}
-			assert.Empty(t, sh.ends.items)
+			assert.Empty(t, sh.expiry.items)
 		}
-		for c := range s.firsts {
-			assert.EqualValues(t, never, s.firsts[c].min())
+		for c := range s.evictionBounds {
+			assert.EqualValues(t, never, s.evictionBounds[c].min())
 			assert.Zero(t, s.population[c].Load())
 		}
-		assert.EqualValues(t, never, s.nextEnds.min())
+		assert.EqualValues(t, never, s.expiryBounds.min())
 	}
 }
 
@@ -141,11 +141,11 @@ func TestLongOperationsCanBeCancelled(t *testing.T) {
 			return err
 		},
 		"Clear": func() error {
-			_, err := s.Clear(over, now, store.Filter{Namespace: schema.DefaultNamespace})
+			_, err := s.Clear(over, now, backend.Filter{Namespace: schema.DefaultNamespace})
 			return err
 		},
 		"List": func() error {
-			_, err := s.List(over, now, store.Query{Namespace: schema.DefaultNamespace, Limit: 1000})
+			_, err := s.List(over, now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 1000})
 			return err
 		},
 		"Files": func() error { return s.Files(over, now, func(string) error { return nil }) },
@@ -155,7 +155,7 @@ func TestLongOperationsCanBeCancelled(t *testing.T) {
 	} {
 		err := call()
 		require.ErrorIs(t, err, context.Canceled, name)
-		require.ErrorIs(t, err, store.ErrUnavailable, name)
+		require.ErrorIs(t, err, backend.ErrUnavailable, name)
 	}
 	st, err := s.Stats(t.Context(), now)
 	require.NoError(t, err)

@@ -18,13 +18,13 @@ const (
 	member
 
 	classes
-	// anyClass is no class of an entry: a queue of this one has all entries.
+	// anyClass is no class of an entry: a heap of this one has all entries.
 	anyClass = classes
 )
 
 // newcomerShare: regulars give way to newcomers while these are fewer than one in
 // so many of the visitors' sessions. Otherwise a store that is full of visitors
-// who are long gone would keep nobody new for long enough to be used again.
+// who are long gone would keep no new session for long enough to be used again.
 const newcomerShare = 16
 
 // guest reports whether the session has no user. Guests cannot take the reserve,
@@ -55,8 +55,8 @@ func (s *Store) promote(sh *shard, e *entry) {
 	}
 }
 
-// usedAgain is a use of e, which makes a newcomer a regular, but for one that
-// nobody asked for. The shard is locked.
+// usedAgain is a use of e, which makes a newcomer a regular, unless it is
+// disposable. The shard is locked.
 func (s *Store) usedAgain(sh *shard, e *entry) {
 	switch {
 	case !s.isNewcomer(e):
@@ -68,7 +68,7 @@ func (s *Store) usedAgain(sh *shard, e *entry) {
 	}
 }
 
-// reclass moves e to the queue of another class, which counts as a use or, under
+// reclass moves e to the heap of another class, which counts as a use or, under
 // TTL, as a write. The shard is locked.
 func (s *Store) reclass(sh *shard, e *entry, to class) {
 	s.population[e.class].Add(-1)
@@ -81,19 +81,19 @@ func (s *Store) reclass(sh *shard, e *entry, to class) {
 	e.use(s.clock.Add(1))
 	from := e.class
 	e.class = to
-	sh.orders[from].ended()
-	sh.orders[to].push(e)
-	sh.tidy()
+	sh.eviction[from].ended()
+	sh.eviction[to].push(e)
+	sh.compact()
 }
 
-// announceOrder lowers the bound of a class's queue for a record that is about to
+// announceOrder lowers the bound of a class's heap for a record that is about to
 // come in or to move there.
 func (s *Store) announceOrder(sh *shard, rec *record, c class) {
 	switch s.policy {
 	case LRU:
-		sh.orders[c].announce(s.clock.Load())
+		sh.eviction[c].announce(s.clock.Load())
 	case TTL:
-		sh.orders[c].announce(rec.expires)
+		sh.eviction[c].announce(rec.expires)
 	case None:
 	}
 }
@@ -101,19 +101,19 @@ func (s *Store) announceOrder(sh *shard, rec *record, c class) {
 // nextClass returns the class that the next victim is of; false where there is
 // none, or none of a guest where only guests may go.
 func (s *Store) nextClass(guestsOnly bool) (class, bool) {
-	first := s.firsts[newcomer].min()
-	newcomers, regulars := first != never, s.firsts[regular].min() != never
+	first := s.evictionBounds[newcomer].min()
+	newcomers, regulars := first != never, s.evictionBounds[regular].min() != never
 	switch {
-	case newcomers && s.policy == LRU && first < 0: // nobody asked for it
+	case newcomers && s.policy == LRU && first < 0: // it is disposable
 		return newcomer, true
 	case newcomers && (!regulars || s.newcomersAbound()):
 		return newcomer, true
 	case regulars:
 		return regular, true
-	case s.firsts[served].min() != never:
+	case s.evictionBounds[served].min() != never:
 		return served, true
 	}
-	return member, !guestsOnly && s.firsts[member].min() != never
+	return member, !guestsOnly && s.evictionBounds[member].min() != never
 }
 
 // newcomersAbound reports whether they have more than their share.
@@ -122,5 +122,5 @@ func (s *Store) newcomersAbound() bool {
 	return newcomers > (newcomers+s.population[regular].Load())/newcomerShare
 }
 
-// notYetUsed is the tick of a session that nobody asked for before it has one.
+// notYetUsed is the tick of a disposable session before it has one.
 const notYetUsed = math.MinInt64

@@ -5,17 +5,17 @@ import (
 	"sort"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// Count implements store.Store. It does not go through what it counts, but for a
-// user with few sessions: it frees what has expired, which somebody has to do at
-// some time, and then the index knows.
-func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+// Count implements backend.Store. It does not go through what it counts, but for a
+// user with few sessions: it frees what has expired, which has to be done at
+// some time, and then the index has the answer.
+func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
 		return 0, err
 	}
-	space := s.spaces.find(f.Namespace)
+	space := s.namespaces.find(f.Namespace)
 	if space == nil {
 		return 0, nil
 	}
@@ -23,7 +23,7 @@ func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, 
 		return space.count(f.UserID), nil
 	}
 	// Under the lock of its shard, the one to leave out neither comes nor goes.
-	key := store.Key{Namespace: f.Namespace, ID: f.Except}
+	key := backend.Key{Namespace: f.Namespace, ID: f.Except}
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.RLock()

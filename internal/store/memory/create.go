@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// How add treats a session.
+// addition is how add treats a session.
 type addition int
 
 const (
@@ -17,14 +17,12 @@ const (
 	restore
 )
 
-// Create implements store.Store.
-func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session) error {
+// Create implements backend.Store.
+func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, opts ...backend.CreateOption) error {
+	if backend.Revives(opts) {
+		return s.add(ctx, now, &sess, revive)
+	}
 	return s.add(ctx, now, &sess, create)
-}
-
-// Revive implements store.Store.
-func (s *Store) Revive(ctx context.Context, now time.Time, sess schema.Session) error {
-	return s.add(ctx, now, &sess, revive)
 }
 
 func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as addition) error {
@@ -35,33 +33,33 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	at := now.UnixMilli()
-	space := s.spaces.acquire(key.Namespace)
+	space := s.namespaces.acquire(key.Namespace)
 	e := newEntry(s.limited(pack(sess, space)))
 	e.class = s.classOf(e.rec.Load(), sess.Trusted && !sess.Imported, sess.Imported)
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(notYetUsed)
 	}
-	withRoom := s.withRoom
+	withCapacity := s.withCapacity
 	if sess.Additional {
-		withRoom = s.withRoomLeft
+		withCapacity = s.withSpareCapacity
 	}
-	err := withRoom(ctx, now, nil, func() error {
+	err := withCapacity(ctx, now, nil, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if err := s.vacate(sh, hash, key, at); err != nil {
 			return err
 		}
 		if as == create {
-			if err := sh.buried(hash, at); err != nil {
+			if err := sh.tombstoneError(hash, at); err != nil {
 				return err
 			}
 		}
 		rec := e.rec.Load()
 		s.announce(sh, rec, e.class)
 		if e.disposable() {
-			sh.orders[e.class].announce(s.lowClock.Load())
+			sh.eviction[e.class].announce(s.lowClock.Load())
 		}
-		if err := s.budget.take(none, rec.holding(), sess.Trusted || as == restore); err != nil {
+		if err := s.capacity.take(none, rec.usage(), sess.Trusted || as == restore); err != nil {
 			sh.publish()
 			return err
 		}
@@ -69,7 +67,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 		s.files.add(e, rec.files)
 		space.add(e)
 		if as != restore {
-			s.emit(store.EventCreated, at, key, rec)
+			s.emit(backend.EventCreated, at, key, rec)
 		}
 		return nil
 	})

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // entry is the place of one session: from Create or Regenerate until it ends.
@@ -36,19 +36,19 @@ type record struct {
 	updated  int64
 	revision int64
 	user     string
-	birth    schema.Life
-	*terms
+	life     schema.Life
+	*details
 }
 
-// terms is what a record has in common with others of its session, and without
+// details is what a record has in common with others of its session, and without
 // files with others at all.
-type terms struct {
-	*life
+type details struct {
+	*common
 	files []string
 }
 
-// life is what many sessions share.
-type life struct {
+// common is what many sessions share.
+type common struct {
 	space       *namespace
 	ttl, ownTTL time.Duration
 }
@@ -61,7 +61,7 @@ func newEntry(rec *record) *entry {
 }
 
 // errDocument: what came in is no document of the session.
-var errDocument = fmt.Errorf("%w: the document does not carry the session's id", store.ErrUnavailable)
+var errDocument = fmt.Errorf("%w: the document does not carry the session's id", backend.ErrUnavailable)
 
 // checkDocument reports whether the document can be kept under the id.
 func checkDocument(doc []byte, id string) error {
@@ -74,11 +74,11 @@ func checkDocument(doc []byte, id string) error {
 // pack returns s as a record. Strings are copied, lest they hold on to the
 // request body that they were cut from.
 func pack(s *schema.Session, space *namespace) *record {
-	return newRecord(s, strings.Clone(s.UserID), space.termsOf(s))
+	return newRecord(s, strings.Clone(s.UserID), space.detailsOf(s))
 }
 
 // newRecord returns s as a record with that user and those terms.
-func newRecord(s *schema.Session, user string, t *terms) *record {
+func newRecord(s *schema.Session, user string, t *details) *record {
 	return &record{
 		doc:      docToKeep(s),
 		expires:  s.ExpiresAt.UnixMilli(),
@@ -86,12 +86,12 @@ func newRecord(s *schema.Session, user string, t *terms) *record {
 		updated:  s.UpdatedAt.UnixMilli(),
 		revision: s.Revision,
 		user:     user,
-		birth:    s.Life,
-		terms:    t,
+		life:     s.Life,
+		details:  t,
 	}
 }
 
-// docToKeep returns the document, without the room that it does not need.
+// docToKeep returns the document, without spare capacity.
 func docToKeep(s *schema.Session) []byte {
 	if spare := cap(s.Doc) - len(s.Doc); spare > len(s.Doc)/32 {
 		return bytes.Clone(s.Doc)
@@ -99,26 +99,26 @@ func docToKeep(s *schema.Session) []byte {
 	return s.Doc
 }
 
-// termsOf returns the terms of s: with as much of those of the session before as
+// detailsOf returns the details of s, sharing with those of the session before what
 // is the same.
-func (n *namespace) termsOf(s *schema.Session) *terms {
-	last := n.lastTerms.Load()
+func (n *namespace) detailsOf(s *schema.Session) *details {
+	last := n.lastDetails.Load()
 	if last == nil || !last.same(s) {
-		last = &terms{life: &life{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}}
-		n.lastTerms.Store(last)
+		last = &details{common: &common{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}}
+		n.lastDetails.Store(last)
 	}
 	switch len(s.Files) {
 	case 0:
 		return last
 	case 1: // as most have that have any: in one piece
 		own := &struct {
-			terms
+			details
 			file [1]string
 		}{file: [1]string{strings.Clone(s.Files[0])}}
-		own.terms = terms{last.life, own.file[:]}
-		return &own.terms
+		own.details = details{last.common, own.file[:]}
+		return &own.details
 	}
-	own := &terms{last.life, make([]string, len(s.Files))}
+	own := &details{last.common, make([]string, len(s.Files))}
 	for i, path := range s.Files {
 		own.files[i] = strings.Clone(path)
 	}
@@ -126,14 +126,14 @@ func (n *namespace) termsOf(s *schema.Session) *terms {
 }
 
 // same reports whether s lives as long as the session does.
-func (l *life) same(s *schema.Session) bool { return l.ttl == s.TTL && l.ownTTL == s.OwnTTL }
+func (c *common) same(s *schema.Session) bool { return c.ttl == s.TTL && c.ownTTL == s.OwnTTL }
 
 // session returns the record as a session of that id.
 func (r *record) session(id string) schema.Session {
 	return schema.Session{
 		Namespace: r.space.name,
 		ID:        id,
-		Life:      r.birth,
+		Life:      r.life,
 		CreatedAt: time.UnixMilli(r.created).UTC(),
 		UpdatedAt: time.UnixMilli(r.updated).UTC(),
 		ExpiresAt: time.UnixMilli(r.expires).UTC(),
@@ -150,10 +150,10 @@ func (r *record) session(id string) schema.Session {
 func (r *record) id() []byte { return schema.DocID(r.doc) }
 
 // key returns the key, newly allocated.
-func (r *record) key() store.Key { return store.Key{Namespace: r.space.name, ID: string(r.id())} }
+func (r *record) key() backend.Key { return backend.Key{Namespace: r.space.name, ID: string(r.id())} }
 
 // is reports whether the record is that of the key.
-func (r *record) is(key store.Key) bool {
+func (r *record) is(key backend.Key) bool {
 	return r.space.name == key.Namespace && string(r.id()) == key.ID
 }
 
@@ -161,11 +161,11 @@ func (r *record) live(now int64) bool { return now < r.expires }
 
 // unchanged reports whether the record is still what a caller saw as old.
 func (r *record) unchanged(old *schema.Session) bool {
-	return r.birth == old.Life && r.revision == old.Revision && r.created == old.CreatedAt.UnixMilli() && r.same(old)
+	return backend.Version{Life: r.life, Created: r.created, Revision: r.revision, TTL: r.ttl, OwnTTL: r.ownTTL} == backend.VersionOf(old)
 }
 
-// disposable reports whether nobody has written to a session that nobody asked
-// for.
+// disposable reports whether the session was made without a request for it, and was
+// not written to since.
 func (e *entry) disposable() bool { return e.used.Load() < 0 }
 
 // use notes a use at the tick. Of concurrent ones the latest stays.
@@ -182,7 +182,7 @@ func (e *entry) use(tick int64) {
 // BenchmarkMemory measures.
 const (
 	// sessionOverhead is for an entry, its record, and its places in the
-	// table, the queues and the index.
+	// table, the heaps and the index.
 	sessionOverhead = 211
 	// userOverhead is for a user's name and its place in the index.
 	userOverhead = 40
@@ -190,7 +190,7 @@ const (
 	fileOverhead = 80
 )
 
-// cost is what the record counts for in the budget.
+// cost is what the record counts for in the capacity.
 func (r *record) cost() int64 { return costOf(len(r.doc), r.user, r.files) }
 
 // costOf is the cost of a session with a document of that length.

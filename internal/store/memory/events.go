@@ -4,19 +4,19 @@ import (
 	"context"
 	"time"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// Follow implements store.Store.
-func (s *Store) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+// Follow implements backend.Store.
+func (s *Store) Follow(ctx context.Context, after string, yield func(backend.Event) error) error {
 	return s.events.Follow(ctx, after, yield)
 }
 
-// emit tells that something happened to the session of the key, which is now,
+// emit publishes that something happened to the session of the key, which is now,
 // or last was, as rec says. The session's shard is locked: that is what keeps
 // its events in order.
-func (s *Store) emit(what store.EventType, now int64, key store.Key, rec *record) {
-	ev := store.Event{
+func (s *Store) emit(what backend.EventType, now int64, key backend.Key, rec *record) {
+	ev := backend.Event{
 		Type:     what,
 		At:       time.UnixMilli(now).UTC(),
 		Session:  key,
@@ -24,7 +24,7 @@ func (s *Store) emit(what store.EventType, now int64, key store.Key, rec *record
 		Revision: rec.revision,
 	}
 	switch what {
-	case store.EventDeleted, store.EventExpired, store.EventEvicted:
+	case backend.EventDeleted, backend.EventExpired, backend.EventEvicted:
 	default:
 		ev.ExpiresAt = time.UnixMilli(rec.expires).UTC()
 	}
@@ -32,9 +32,9 @@ func (s *Store) emit(what store.EventType, now int64, key store.Key, rec *record
 }
 
 // emitRegenerated is emit for a session that goes on under the key.
-func (s *Store) emitRegenerated(now int64, previous string, key store.Key, rec *record) {
-	s.publish(&store.Event{
-		Type:      store.EventRegenerated,
+func (s *Store) emitRegenerated(now int64, previous string, key backend.Key, rec *record) {
+	s.publish(&backend.Event{
+		Type:      backend.EventRegenerated,
 		At:        time.UnixMilli(now).UTC(),
 		Session:   key,
 		Previous:  previous,
@@ -44,7 +44,7 @@ func (s *Store) emitRegenerated(now int64, previous string, key store.Key, rec *
 	})
 }
 
-func (s *Store) publish(ev *store.Event) {
+func (s *Store) publish(ev *backend.Event) {
 	s.events.Publish(ev)
 	if s.onEvent != nil {
 		s.onEvent(*ev)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -20,30 +20,30 @@ type mirror struct {
 	t *testing.T
 
 	mu   sync.Mutex
-	live map[store.Key]store.Event // the last of each session
-	seen map[store.EventType]int
+	live map[backend.Key]backend.Event // the last of each session
+	seen map[backend.EventType]int
 }
 
-func (m *mirror) hear(ev store.Event) {
+func (m *mirror) hear(ev backend.Event) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen[ev.Type]++
 	assert.Empty(m.t, ev.ID)
 	was, known := m.live[ev.Session]
 	switch ev.Type {
-	case store.EventCreated:
+	case backend.EventCreated:
 		assert.False(m.t, known, "created twice")
-	case store.EventRegenerated:
+	case backend.EventRegenerated:
 		assert.False(m.t, known, "regenerated onto another")
-		old := store.Key{Namespace: ev.Session.Namespace, ID: ev.Previous}
+		old := backend.Key{Namespace: ev.Session.Namespace, ID: ev.Previous}
 		was, known = m.live[old]
 		assert.True(m.t, known, "regenerated from nothing")
 		assert.Equal(m.t, was.Revision, ev.Revision)
 		delete(m.live, old)
-	case store.EventUpdated:
+	case backend.EventUpdated:
 		assert.True(m.t, known, "updated where there is nothing")
 		assert.Equal(m.t, was.Revision+1, ev.Revision)
-	case store.EventTouched:
+	case backend.EventTouched:
 		assert.True(m.t, known, "touched where there is nothing")
 		assert.Equal(m.t, was.Revision, ev.Revision)
 		assert.True(m.t, ev.ExpiresAt.After(was.ExpiresAt))
@@ -62,7 +62,7 @@ func (m *mirror) hear(ev store.Event) {
 func TestEventsTellWhatIsStored(t *testing.T) {
 	for _, policy := range []memory.Policy{memory.LRU, memory.TTL, memory.None} {
 		t.Run(string(policy), func(t *testing.T) {
-			m := &mirror{t: t, live: map[store.Key]store.Event{}, seen: map[store.EventType]int{}}
+			m := &mirror{t: t, live: map[backend.Key]backend.Event{}, seen: map[backend.EventType]int{}}
 			s := memory.New(memory.Options{Policy: policy, MaxEntries: 30, Tombstone: 2 * time.Millisecond, OnEvent: m.hear})
 			var running sync.WaitGroup
 			for worker := range 8 {
@@ -74,7 +74,7 @@ func TestEventsTellWhatIsStored(t *testing.T) {
 			}
 			running.Wait()
 
-			page, err := s.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, Limit: 100})
+			page, err := s.List(t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, Limit: 100})
 			require.NoError(t, err)
 			require.Empty(t, page.Next)
 			require.Len(t, page.Sessions, len(m.live))
@@ -84,8 +84,8 @@ func TestEventsTellWhatIsStored(t *testing.T) {
 				assert.Equal(t, sess.ExpiresAt, last.ExpiresAt)
 				assert.Equal(t, sess.UserID, last.UserID)
 			}
-			for _, what := range store.EventTypes {
-				if what == store.EventEvicted && policy == memory.None {
+			for _, what := range backend.EventTypes {
+				if what == backend.EventEvicted && policy == memory.None {
 					continue
 				}
 				assert.Positive(t, m.seen[what], what)
@@ -99,7 +99,7 @@ func TestEventsTellWhatIsStored(t *testing.T) {
 func act(t *testing.T, s *memory.Store, worker int, at time.Time) {
 	t.Helper()
 	ctx := t.Context()
-	key := store.Key{Namespace: schema.DefaultNamespace, ID: fmt.Sprintf("a-session-to-act-on-%02d", rand.IntN(40))}
+	key := backend.Key{Namespace: schema.DefaultNamespace, ID: fmt.Sprintf("a-session-to-act-on-%02d", rand.IntN(40))}
 	switch rand.IntN(10) {
 	case 0, 1:
 		sess := template(t, fmt.Sprintf("user-%d", worker)).WithID(key.ID)
@@ -129,11 +129,11 @@ func act(t *testing.T, s *memory.Store, worker int, at time.Time) {
 	default:
 		switch rand.IntN(10) {
 		case 0:
-			_, _ = s.Clear(ctx, at, store.Filter{Namespace: key.Namespace, UserID: "user-1"})
+			_, _ = s.Clear(ctx, at, backend.Filter{Namespace: key.Namespace, UserID: "user-1"})
 		case 1:
 			_, _ = s.Sweep(ctx, at)
 		default:
-			_, _ = s.Count(ctx, at, store.Filter{Namespace: key.Namespace})
+			_, _ = s.Count(ctx, at, backend.Filter{Namespace: key.Namespace})
 		}
 	}
 }

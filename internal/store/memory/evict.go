@@ -6,22 +6,21 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// withRoom runs try, and where that finds no room, makes some and runs it
-// again. spare, if not nil, is the session that the room is for.
+// withCapacity runs try, and where that finds the store full, evicts and runs it
+// again. spare, if not nil, is the session that the capacity is for.
 //
-// For a guest that is over what guests may take, other guests have to go, and
-// nobody else. Within that, it may push out a member once there is no guest: the
+// For a guest that is over what guests may take, only other guests are evicted. Within that, it may push out a member once there is no guest: the
 // members have more than the reserve then.
-func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, try func() error) error {
+func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.Key, try func() error) error {
 	err := try()
 	if !isFull(err) {
 		return s.refusal(err)
 	}
-	s.room.Lock()
-	defer s.room.Unlock()
+	s.evicting.Lock()
+	defer s.evicting.Unlock()
 	for {
 		if err = try(); !isFull(err) {
 			return s.refusal(err)
@@ -35,14 +34,14 @@ func (s *Store) withRoom(ctx context.Context, now time.Time, spare *store.Key, t
 		if s.policy == None {
 			return s.refusal(err)
 		}
-		// An eviction that finds nobody is no failure: another goroutine
+		// An eviction that finds no session is no failure: another goroutine
 		// has ended the last one meanwhile. Alone, a session always fits.
-		s.evictExcept(spare, err == errNoGuestRoom, now.UnixMilli()) //nolint:errorlint // nobody wraps it
+		s.evictExcept(spare, err == errReserved, now.UnixMilli()) //nolint:errorlint // it is never wrapped
 	}
 }
 
-// withRoomLeft is withRoom that frees what has expired, and evicts nothing.
-func (s *Store) withRoomLeft(ctx context.Context, now time.Time, _ *store.Key, try func() error) error {
+// withSpareCapacity is withCapacity that frees what has expired, and evicts nothing.
+func (s *Store) withSpareCapacity(ctx context.Context, now time.Time, _ *backend.Key, try func() error) error {
 	for {
 		switch err := try(); {
 		case !isFull(err):
@@ -55,34 +54,34 @@ func (s *Store) withRoomLeft(ctx context.Context, now time.Time, _ *store.Key, t
 	}
 }
 
-// isFull reports whether there is no room, for now.
+// isFull reports whether the store is full, for now.
 func isFull(err error) bool {
-	return err == errNoRoom || err == errNoGuestRoom //nolint:errorlint // nobody wraps them
+	return err == errFull || err == errReserved //nolint:errorlint // they are never wrapped
 }
 
-// refusal is store.ErrFull for what has no room, and counts what only the reserve
-// had some for. Other errors, and nil, stay what they are.
+// refusal is backend.ErrFull for what does not fit, and counts what only the reserve
+// had capacity for. Other errors, and nil, stay what they are.
 func (s *Store) refusal(why error) error {
 	switch {
-	case errors.Is(why, errNoGuestRoom), errors.Is(why, errGuestTooLarge):
+	case errors.Is(why, errReserved), errors.Is(why, errGuestTooLarge):
 		s.reserved.Add(1)
-		return store.ErrFull
-	case errors.Is(why, errNoRoom):
-		return store.ErrFull
+		return backend.ErrFull
+	case errors.Is(why, errFull):
+		return backend.ErrFull
 	}
 	return why
 }
 
-var _ store.Limited = (*Store)(nil)
+var _ backend.Limited = (*Store)(nil)
 
-// Room implements store.Limited.
-func (s *Store) Room(ctx context.Context, now time.Time) (store.Room, error) {
+// Room implements backend.Limited.
+func (s *Store) Room(ctx context.Context, now time.Time) (backend.Room, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil {
-		return store.Room{}, err
+		return backend.Room{}, err
 	}
-	all := s.budget.taken()
-	return store.Room{
-		Entries: left(s.budget.limit.entries, all.entries), Bytes: left(s.budget.limit.bytes, all.bytes),
+	all := s.capacity.taken()
+	return backend.Room{
+		Entries: left(s.capacity.limit.entries, all.entries), Bytes: left(s.capacity.limit.bytes, all.bytes),
 	}, nil
 }
 
@@ -94,7 +93,7 @@ func left(limit, taken int64) int64 {
 	return max(0, limit-taken)
 }
 
-// Cost implements store.Limited.
+// Cost implements backend.Limited.
 func (s *Store) Cost(sess *schema.Session) int64 {
 	return costOf(len(sess.Doc), sess.UserID, sess.Files)
 }
@@ -108,14 +107,14 @@ func (s *Store) Refused(sess *schema.Session) error {
 }
 
 func (s *Store) fits(sess *schema.Session) error {
-	next := holding{amount{1, s.Cost(sess)}, sess.UserID == ""}
-	return s.budget.fits(next, sess.Trusted)
+	next := usage{amount{1, s.Cost(sess)}, sess.UserID == ""}
+	return s.capacity.fits(next, sess.Trusted)
 }
 
 // reclaim frees one session that has expired at now, if there is one.
 func (s *Store) reclaim(now int64) bool {
-	for i := range s.nextEnds {
-		for s.nextEnds[i].Load() <= now {
+	for i := range s.expiryBounds {
+		for s.expiryBounds[i].Load() <= now {
 			if s.expire(&s.shards[i], now, 1) > 0 {
 				return true
 			}
@@ -130,23 +129,23 @@ func (s *Store) reclaim(now int64) bool {
 func (s *Store) expire(sh *shard, now int64, limit int) (freed int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	ends := &sh.ends
-	for looks := 0; looks < batch && freed < limit && len(ends.items) > 0 && ends.items[0].at <= now; looks++ {
-		if ends.right(0) {
+	expiry := &sh.expiry
+	for looks := 0; looks < batch && freed < limit && len(expiry.items) > 0 && expiry.items[0].at <= now; looks++ {
+		if expiry.fix(0) {
 			continue
 		}
-		e := ends.items[0].e
+		e := expiry.items[0].e
 		key := e.rec.Load().key()
-		s.end(sh, s.hash(key), key, e, store.EventExpired, now)
+		s.end(sh, s.hash(key), key, e, backend.EventExpired, now)
 		freed++
 	}
-	ends.publish()
+	expiry.publish()
 	return freed
 }
 
 // evictExcept evicts the first session in the policy's order other than the
-// spared one, or the first guest. The caller holds room.
-func (s *Store) evictExcept(spare *store.Key, guestsOnly bool, now int64) {
+// spared one, or the first guest. The caller holds evicting.
+func (s *Store) evictExcept(spare *backend.Key, guestsOnly bool, now int64) {
 	if spare == nil {
 		s.evict(guestsOnly, now)
 		return
@@ -156,8 +155,8 @@ func (s *Store) evictExcept(spare *store.Key, guestsOnly bool, now int64) {
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
 	e := sh.table.find(hash, *spare)
-	for c := range sh.orders { // it may come to another class meanwhile
-		sh.orders[c].spared = e
+	for c := range sh.eviction { // it may come to another class meanwhile
+		sh.eviction[c].spared = e
 	}
 	sh.mu.Unlock()
 	s.evict(guestsOnly, now)
@@ -166,17 +165,17 @@ func (s *Store) evictExcept(spare *store.Key, guestsOnly bool, now int64) {
 	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for c := range sh.orders {
-		sh.orders[c].spared = nil
+	for c := range sh.eviction {
+		sh.eviction[c].spared = nil
 	}
 	if e.rec.Load() != nil {
-		sh.orders[e.class].moved(e) // its item may have gone
-		sh.tidy()
+		sh.eviction[e.class].lowered(e) // its item may have gone
+		sh.compact()
 	}
 }
 
 // evict evicts the first session in the policy's order, if there is any: the
-// package comment says why it is the first. The caller holds room.
+// package comment says why it is the first. The caller holds evicting.
 func (s *Store) evict(guestsOnly bool, now int64) {
 	for {
 		c, ok := s.nextClass(guestsOnly)
@@ -192,7 +191,7 @@ func (s *Store) evictFirst(c class, now int64) bool {
 	if s.policy == TTL {
 		return s.evictSoonest(c, now)
 	}
-	i, lowest := s.firsts[c].first()
+	i, lowest := s.evictionBounds[c].first()
 	return lowest != never && s.evictUnused(&s.shards[i], c, now)
 }
 
@@ -201,34 +200,34 @@ func (s *Store) evictFirst(c class, now int64) bool {
 func (s *Store) evictUnused(sh *shard, c class, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	uses := &sh.orders[c]
-	uses.settle()
-	if len(uses.items) == 0 || s.firsts[c].min() < uses.items[0].at {
+	recency := &sh.eviction[c]
+	recency.settle()
+	if len(recency.items) == 0 || s.evictionBounds[c].min() < recency.items[0].at {
 		return false
 	}
-	s.evictEntry(sh, uses.items[0].e, now)
-	uses.settle() // so that the next eviction finds the right shard at once
+	s.evictEntry(sh, recency.items[0].e, now)
+	recency.settle() // so that the next eviction finds the right shard at once
 	return true
 }
 
 // evictEntry evicts an entry of a shard, which is locked.
 func (s *Store) evictEntry(sh *shard, e *entry, now int64) {
 	key := e.rec.Load().key()
-	s.end(sh, s.hash(key), key, e, store.EventEvicted, now)
+	s.end(sh, s.hash(key), key, e, backend.EventEvicted, now)
 }
 
 // evictSoonest evicts the session of a class that expires first. Several shards
 // can start with the same deadline: then the ticks decide. It returns false where
 // it has to look again, or there is none.
 func (s *Store) evictSoonest(c class, now int64) bool {
-	lowest := s.firsts[c].min()
+	lowest := s.evictionBounds[c].min()
 	if lowest == never {
 		return false
 	}
 	var first *shard
 	var firstTick int64
-	for i := range s.firsts[c] {
-		if s.firsts[c][i].Load() != lowest {
+	for i := range s.evictionBounds[c] {
+		if s.evictionBounds[c][i].Load() != lowest {
 			continue
 		}
 		if tick, ok := s.shards[i].soonest(c, lowest); ok && (first == nil || tick < firstTick) {
@@ -248,12 +247,12 @@ func (sh *shard) soonest(c class, at int64) (tick int64, ok bool) {
 }
 
 func (sh *shard) soonestLocked(c class, at int64) (tick int64, ok bool) {
-	ends := &sh.orders[c]
-	ends.settle()
-	if len(ends.items) == 0 || ends.items[0].at != at {
+	expiry := &sh.eviction[c]
+	expiry.settle()
+	if len(expiry.items) == 0 || expiry.items[0].at != at {
 		return 0, false
 	}
-	return ends.ticks[0], true
+	return expiry.ticks[0], true
 }
 
 // evictAt evicts the entry of a shard and a class that expires first, if it still
@@ -261,9 +260,9 @@ func (sh *shard) soonestLocked(c class, at int64) (tick int64, ok bool) {
 func (s *Store) evictAt(sh *shard, c class, at, tick, now int64) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if cur, ok := sh.soonestLocked(c, at); !ok || cur != tick || s.firsts[c].min() < at {
+	if cur, ok := sh.soonestLocked(c, at); !ok || cur != tick || s.evictionBounds[c].min() < at {
 		return false
 	}
-	s.evictEntry(sh, sh.orders[c].items[0].e, now)
+	s.evictEntry(sh, sh.eviction[c].items[0].e, now)
 	return true
 }

@@ -141,7 +141,7 @@ func (f *fileIndex) next(from string, now int64) []string {
 // justAfter returns the string that follows path in the order of strings.
 func justAfter(path string) string { return path + "\x00" }
 
-// Files implements store.Store.
+// Files implements backend.Store.
 func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
 		return err
@@ -163,7 +163,7 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 	}
 }
 
-// HasFile implements store.Store.
+// HasFile implements backend.Store.
 func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
 		return false, err

@@ -3,11 +3,11 @@ package memory
 import (
 	"context"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-var _ store.Identified = (*Store)(nil)
+var _ backend.Identified = (*Store)(nil)
 
-// Identity implements store.Identified. It is empty: the sessions end with the
+// Identity implements backend.Identified. It is empty: the sessions end with the
 // store.
 func (s *Store) Identity(context.Context) (string, error) { return "", nil }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -68,7 +68,7 @@ func eachIndex(b *testing.B, ask func(b *testing.B, s *memory.Store, user string
 func BenchmarkListByUser(b *testing.B) {
 	eachIndex(b, func(b *testing.B, s *memory.Store, user string) {
 		b.Helper()
-		q := store.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 2 * perUser}
+		q := backend.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 2 * perUser}
 		if page, err := s.List(b.Context(), now, q); err != nil || len(page.Sessions) != perUser {
 			b.Fatal(err, len(page.Sessions))
 		}
@@ -78,7 +78,7 @@ func BenchmarkListByUser(b *testing.B) {
 func BenchmarkCountByUser(b *testing.B) {
 	eachIndex(b, func(b *testing.B, s *memory.Store, user string) {
 		b.Helper()
-		f := store.Filter{Namespace: schema.DefaultNamespace, UserID: user}
+		f := backend.Filter{Namespace: schema.DefaultNamespace, UserID: user}
 		if n, err := s.Count(b.Context(), now, f); err != nil || n != perUser {
 			b.Fatal(err, n)
 		}
@@ -88,7 +88,7 @@ func BenchmarkCountByUser(b *testing.B) {
 func BenchmarkCount(b *testing.B) {
 	eachIndex(b, func(b *testing.B, s *memory.Store, _ string) {
 		b.Helper()
-		if n, err := s.Count(b.Context(), now, store.Filter{Namespace: schema.DefaultNamespace}); err != nil || n < 1_000 {
+		if n, err := s.Count(b.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace}); err != nil || n < 1_000 {
 			b.Fatal(err, n)
 		}
 	})
@@ -105,7 +105,7 @@ func BenchmarkTouchFollowed(b *testing.B) {
 			b.Cleanup(func() { close(stuck) })
 			for n := range followers {
 				go func() {
-					_ = s.Follow(b.Context(), "", func(store.Event) error {
+					_ = s.Follow(b.Context(), "", func(backend.Event) error {
 						if n == 0 {
 							<-stuck
 						}

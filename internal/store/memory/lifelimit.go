@@ -2,7 +2,7 @@ package memory
 
 import "time"
 
-// LimitLife implements store.Store. The deadlines of what is stored are brought
+// LimitLife implements backend.Store. The deadlines of what is stored are brought
 // within the limit at once, so that no read has to ask for it.
 func (s *Store) LimitLife(limit time.Duration) {
 	s.maxLife.Store(limit.Milliseconds())
@@ -27,11 +27,11 @@ func (s *Store) limitShard(sh *shard) {
 		}
 	}
 	if earlier {
-		sh.ends.renew(sh.table.entries)
+		sh.expiry.rebuild(sh.table.entries)
 	}
 }
 
-// limited brings the deadline of a record, which nobody else has yet, within the
+// limited brings the deadline of a record, which is not shared yet, within the
 // limit, and returns it.
 func (s *Store) limited(rec *record) *record {
 	if limit := s.maxLife.Load(); limit > 0 && rec.expires > rec.created+limit {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // batch is how many entries a long operation handles before it lets go of its
@@ -29,26 +29,26 @@ func (p position) record(user string) *record {
 	return &record{created: p.created, user: user, doc: []byte(`{"id":"` + p.id + `"`)}
 }
 
-// List implements store.Store.
-func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+// List implements backend.Store.
+func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	after, limit := start, max(q.Limit, 1)
 	if q.Cursor != "" {
 		var err error
-		if after.created, after.id, err = store.DecodeCursor(q); err != nil {
-			return store.Page{}, err
+		if after.created, after.id, err = backend.DecodeCursor(q); err != nil {
+			return backend.Page{}, err
 		}
 	}
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
-		return store.Page{}, err
+		return backend.Page{}, err
 	}
-	space := s.spaces.find(q.Namespace)
+	space := s.namespaces.find(q.Namespace)
 	if space == nil {
-		return store.Page{}, nil
+		return backend.Page{}, nil
 	}
 	found := make([]*record, 0, min(limit, batch/8))
 	for {
 		if err := cancelled(ctx); err != nil {
-			return store.Page{}, err
+			return backend.Page{}, err
 		}
 		var last *record
 		looked, more := 0, false
@@ -72,7 +72,7 @@ func (s *Store) List(ctx context.Context, now time.Time, q store.Query) (store.P
 
 // pageOf returns the page with the records that were found for the query, and
 // whether there are more.
-func pageOf(found []*record, more bool, q store.Query) (page store.Page) {
+func pageOf(found []*record, more bool, q backend.Query) (page backend.Page) {
 	if len(found) == 0 {
 		return page
 	}
@@ -82,67 +82,7 @@ func pageOf(found []*record, more bool, q store.Query) (page store.Page) {
 	}
 	if more {
 		end := found[len(found)-1]
-		page.Next = store.EncodeCursor(q, end.created, string(end.id()))
+		page.Next = backend.EncodeCursor(q, end.created, string(end.id()))
 	}
 	return page
-}
-
-// Namespaces implements store.Store. Among those that it names are some whose
-// last session has expired, or is just being created.
-func (s *Store) Namespaces(context.Context, time.Time) ([]string, error) {
-	return s.spaces.names(), nil
-}
-
-// Clear implements store.Store. It takes the first sessions that match until
-// there are none, rather than going through the list once: a session that is
-// regenerated meanwhile changes its place in the list, but does not escape.
-func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
-	space := s.spaces.find(f.Namespace)
-	if space == nil {
-		return 0, nil
-	}
-	ended := 0
-	for {
-		if err := cancelled(ctx); err != nil {
-			return ended, err
-		}
-		keys := make([]store.Key, 0, batch)
-		space.scan(f.UserID, start, func(_ *entry, rec *record) bool {
-			if string(rec.id()) != f.Except {
-				keys = append(keys, rec.key())
-			}
-			return len(keys) < batch
-		})
-		if len(keys) == 0 {
-			return ended, nil
-		}
-		for _, key := range keys {
-			if s.clear(now.UnixMilli(), key, f.UserID) {
-				ended++
-			}
-		}
-	}
-}
-
-// clear frees the session of the key if it belongs to the user, or to whomever
-// where user is empty. It reports whether that ended a live one.
-func (s *Store) clear(now int64, key store.Key, user string) bool {
-	hash := s.hash(key)
-	sh := s.shardOf(hash)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e := sh.table.find(hash, key)
-	if e == nil {
-		return false
-	}
-	rec := e.rec.Load()
-	if user != "" && rec.user != user {
-		return false
-	}
-	if !rec.live(now) {
-		s.end(sh, hash, key, e, store.EventExpired, now)
-		return false
-	}
-	s.end(sh, hash, key, e, store.EventDeleted, now)
-	return true
 }

@@ -5,29 +5,29 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// Get implements store.Store. It does not allocate, except for a key in its
+// Get implements backend.Store. It does not allocate, except for a key in its
 // grace.
-func (s *Store) Get(_ context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *Store) Get(_ context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sess, ok := s.read(sh, hash, key, now.UnixMilli(), true)
 	if !ok {
 		sh.misses.Add(1)
-		return schema.Session{}, store.ErrNotFound
+		return schema.Session{}, backend.ErrNotFound
 	}
 	sh.hits.Add(1)
 	return sess, nil
 }
 
-// Peek implements store.Store.
-func (s *Store) Peek(_ context.Context, now time.Time, key store.Key) (schema.Session, error) {
+// Peek implements backend.Store.
+func (s *Store) Peek(_ context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	hash := s.hash(key)
 	sess, ok := s.read(s.shardOf(hash), hash, key, now.UnixMilli(), false)
 	if !ok {
-		return schema.Session{}, store.ErrNotFound
+		return schema.Session{}, backend.ErrNotFound
 	}
 	return sess, nil
 }
@@ -35,14 +35,14 @@ func (s *Store) Peek(_ context.Context, now time.Time, key store.Key) (schema.Se
 // read returns the live session of the key, or the one that the key leads to.
 // What has expired it frees, so that this is the last that is seen of it even
 // if the clock is set back.
-func (s *Store) read(sh *shard, hash uint64, key store.Key, now int64, isUse bool) (schema.Session, bool) {
+func (s *Store) read(sh *shard, hash uint64, key backend.Key, now int64, isUse bool) (schema.Session, bool) {
 	sh.mu.RLock()
 	e := sh.table.find(hash, key)
 	if e == nil {
-		g, over, ok := sh.graces.find(key, now)
+		g, expired, ok := sh.graces.find(key, now)
 		sh.mu.RUnlock()
 		switch {
-		case over:
+		case expired:
 			sh.graces.drop(key, g.to)
 			return schema.Session{}, false
 		case !ok:
@@ -98,7 +98,7 @@ func (s *Store) follow(g grace, now int64, isUse bool) (schema.Session, bool) {
 }
 
 // expireKey frees the session of a key if it has expired at now.
-func (s *Store) expireKey(sh *shard, hash uint64, key store.Key, now int64) {
+func (s *Store) expireKey(sh *shard, hash uint64, key backend.Key, now int64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	s.current(sh, hash, key, now)
@@ -117,8 +117,8 @@ func (s *Store) use(e *entry) {
 }
 
 // useNewcomer is use of a newcomer. It reports whether e has to leave the
-// newcomers for that, which takes the lock for writing: not where nobody asked for
-// the session.
+// newcomers for that, which takes the lock for writing: not where the session is
+// disposable.
 func (s *Store) useNewcomer(e *entry) (leaves bool) {
 	if e.disposable() {
 		e.use(s.lowClock.Add(1))

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What is here fills a store with what another one kept.
@@ -23,7 +23,7 @@ func (s *Store) Restore(now time.Time, sess schema.Session) error {
 }
 
 // Filling is an empty store on its way to many sessions, which stay even if there
-// are more than the limits allow. Until it is done, nobody uses the store
+// are more than the limits allow. Until it is done, the store must not be used
 // otherwise.
 type Filling struct {
 	s     *Store
@@ -54,7 +54,7 @@ func (s *Store) Fill(n int) *Filling {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.table.resize(each*5/4 + 10)
-		sh.ends.items = make([]item, 0, each)
+		sh.expiry.items = make([]item, 0, each)
 	}
 	return &Filling{s: s, added: make([]aged, 0, n)}
 }
@@ -70,20 +70,20 @@ func (f *Filling) Add(sessions []Restored) error {
 		if err := checkDocument(sess.Doc, sess.ID); err != nil {
 			return err
 		}
-		rec := f.s.limited(pack(sess, f.s.spaces.acquire(sess.Namespace)))
+		rec := f.s.limited(pack(sess, f.s.namespaces.acquire(sess.Namespace)))
 		e := newEntry(rec)
 		e.class = f.s.classOf(rec, sessions[i].Served, sessions[i].Again)
 		e.used.Store(sessions[i].Use)
 		entries = append(entries, aged{rec.created, firstBytes(rec.id()), e})
-		if h := rec.holding(); h.guest {
+		if h := rec.usage(); h.guest {
 			guests = guests.plus(h.amount)
 		} else {
 			members = members.plus(h.amount)
 		}
 		last = max(last, sessions[i].Use)
 	}
-	f.s.budget.fill(holding{guests, true})
-	f.s.budget.fill(holding{members, false})
+	f.s.capacity.fill(usage{guests, true})
+	f.s.capacity.fill(usage{members, false})
 	for i := range entries {
 		if err := f.s.fill(sessions[i].Key(), entries[i].e); err != nil {
 			return err
@@ -96,21 +96,21 @@ func (f *Filling) Add(sessions []Restored) error {
 	return nil
 }
 
-// fill makes e known by its key and to the queues.
-func (s *Store) fill(key store.Key, e *entry) error {
+// fill adds e to the table and to the heaps.
+func (s *Store) fill(key backend.Key, e *entry) error {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	rec := e.rec.Load()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if sh.table.find(hash, key) != nil {
-		return store.ErrExists
+		return backend.ErrExists
 	}
 	sh.table.put(hash, e)
 	s.population[e.class].Add(1)
-	sh.ends.push(e)
+	sh.expiry.push(e)
 	if s.policy != None {
-		sh.orders[e.class].push(e)
+		sh.eviction[e.class].push(e)
 	}
 	s.files.add(e, rec.files)
 	return nil
@@ -203,13 +203,13 @@ func byUser(entries []*entry) []*entry {
 
 // RestoreGrace makes reads of the old key lead to the session of the successor's
 // key until that time, if there is one, and none of the old key.
-func (s *Store) RestoreGrace(old, successor store.Key, until time.Time) {
+func (s *Store) RestoreGrace(old, successor backend.Key, until time.Time) {
 	hash, nextHash := s.hash(old), s.hash(successor)
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	unlock := lockBoth(sh, nextSh)
 	defer unlock()
 	e := nextSh.table.find(nextHash, successor)
 	if e != nil && sh.table.find(hash, old) == nil {
-		s.lead(sh, old, nextSh, nextHash, e, until.UnixMilli())
+		s.setGrace(sh, old, nextSh, nextHash, e, until.UnixMilli())
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
 
@@ -83,7 +83,7 @@ func TestSnapshot_order(t *testing.T) {
 	for n := range 5 {
 		require.NoError(t, s.Create(ctx, now, lasting(t, fmt.Sprintf("session-of-a-test-%d", n), now, time.Hour)))
 	}
-	_, err := s.Get(ctx, now, store.Key{Namespace: schema.DefaultNamespace, ID: "session-of-a-test-1"})
+	_, err := s.Get(ctx, now, backend.Key{Namespace: schema.DefaultNamespace, ID: "session-of-a-test-1"})
 	require.NoError(t, err)
 	var order string
 	for sess := range s.Snapshot(now).Sessions {
@@ -106,11 +106,11 @@ func TestAdditional(t *testing.T) {
 			}
 			more := lasting(t, "one-session-too-many", now, 2*time.Hour)
 			more.Additional, more.Trusted = true, true
-			require.ErrorIs(t, s.Create(ctx, now, more), store.ErrFull)
-			require.ErrorIs(t, s.Create(ctx, now, more, backend.Revive), store.ErrFull)
+			require.ErrorIs(t, s.Create(ctx, now, more), backend.ErrFull)
+			require.ErrorIs(t, s.Create(ctx, now, more, backend.Revive), backend.ErrFull)
 			room, err := s.Room(ctx, now)
 			require.NoError(t, err)
-			assert.Equal(t, store.Room{Entries: 0, Bytes: -1}, room)
+			assert.Equal(t, backend.Room{Entries: 0, Bytes: -1}, room)
 			later := now.Add(time.Second)
 			require.NoError(t, s.Create(ctx, later, more), "what has expired makes room")
 			st, err := s.Stats(ctx, later)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Sweep implements store.Store. It also does what would otherwise be left to
+// Sweep implements backend.Store. It also does what would otherwise be left to
 // the next eviction, see the package comment.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	at := now.UnixMilli()
@@ -17,20 +17,20 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		s.sweepGraces(sh, at)
-		sh.sweepTombs(at)
+		sh.sweepTombstones(at)
 		if s.policy == None {
 			continue
 		}
-		for c := range sh.orders {
+		for c := range sh.eviction {
 			for next := math.MaxInt; next > 0; {
 				if err := cancelled(ctx); err != nil {
 					return freed, err
 				}
-				next = sh.refresh(&sh.orders[c], next)
+				next = sh.refresh(&sh.eviction[c], next)
 			}
 		}
 	}
-	s.spaces.sweep()
+	s.namespaces.sweep()
 	return freed, nil
 }
 
@@ -39,7 +39,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 func (s *Store) expireAll(ctx context.Context, now int64) (int, error) {
 	freed := 0
 	for i := range s.shards {
-		for s.nextEnds[i].Load() <= now {
+		for s.expiryBounds[i].Load() <= now {
 			if err := cancelled(ctx); err != nil {
 				return freed, err
 			}
@@ -49,11 +49,11 @@ func (s *Store) expireAll(ctx context.Context, now int64) (int, error) {
 	return freed, nil
 }
 
-// sweepTombs frees the tombstones whose time is over.
-func (sh *shard) sweepTombs(now int64) {
+// sweepTombstones frees the tombstones whose time is over.
+func (sh *shard) sweepTombstones(now int64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.tombs.sweep(now)
+	sh.tombstones.sweep(now)
 	sh.lapsed.sweep(now)
 }
 
@@ -67,16 +67,16 @@ func (s *Store) sweepGraces(sh *shard, now int64) {
 	}
 }
 
-// refresh sets right a batch of one of the shard's queues: that below index end,
-// going down, because an item that is set right only sinks. It returns the end
+// refresh updates a batch of one of the shard's heaps: that below index end,
+// going down, because an item that is updated only sinks. It returns the end
 // of the next batch; 0 when there is none.
-func (sh *shard) refresh(q *queue, end int) (next int) {
+func (sh *shard) refresh(q *lazyHeap, end int) (next int) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	end = min(end, len(q.items))
 	next = max(end-batch, 0)
 	for i := end - 1; i >= next; i-- {
-		q.right(i)
+		q.fix(i)
 	}
 	q.publish()
 	return next

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -128,7 +128,7 @@ func BenchmarkList(b *testing.B) {
 			b.Run(fmt.Sprintf("%s-of-%d", name, size), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					page, err := s.List(b.Context(), now, store.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 10})
+					page, err := s.List(b.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 10})
 					if err != nil || len(page.Sessions) != 10 {
 						b.Fatal(len(page.Sessions), err)
 					}
@@ -139,7 +139,7 @@ func BenchmarkList(b *testing.B) {
 }
 
 // fill stores sessions.
-func fill(b testing.TB, s store.Store, now time.Time, many int, user func(n int) string, paths ...string) (documents int) {
+func fill(b testing.TB, s backend.Store, now time.Time, many int, user func(n int) string, paths ...string) (documents int) {
 	b.Helper()
 	const writers = 32
 	sizes := make([]int, writers)
@@ -260,7 +260,7 @@ func BenchmarkFollow(b *testing.B) {
 	fill(b, s, now, many, func(n int) string { return "user-" + strconv.Itoa(n) })
 	for b.Loop() {
 		enough, n := errors.New("enough"), 0
-		err := s.Follow(b.Context(), first.ID, func(store.Event) error {
+		err := s.Follow(b.Context(), first.ID, func(backend.Event) error {
 			if n++; n == many {
 				return enough
 			}

@@ -8,18 +8,21 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
-// Clear implements store.Store. It goes through the index until a pass finds
+// Clear implements backend.Store. It goes through the index until a pass finds
 // nothing that is, or just was, a session: what is regenerated meanwhile leaves
 // its place, but leads to another pass.
-func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f)}
+	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f)}
 	for {
 		before := c.ended
 		again, err := c.pass(ctx)
@@ -30,20 +33,20 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f store.Filter) (int, 
 			continue
 		}
 		// Somebody else is at it.
-		if err := pause(ctx, 0); err != nil {
+		if err := conn.Pause(ctx, 0); err != nil {
 			return c.ended, failed("ending sessions", err)
 		}
 	}
 }
 
-// agesIndex returns the keys of the index that has what a filter matches.
-func (s *Store) agesIndex(f store.Filter) []string {
+// ageKeys returns the keys of the index that has what a filter matches.
+func (s *Store) ageKeys(f backend.Filter) []string {
 	if f.UserID != "" {
-		return []string{s.user(f.Namespace, f.UserID)}
+		return []string{s.keys.User(f.Namespace, f.UserID)}
 	}
-	keys := make([]string, shards)
-	for shard := range shards {
-		keys[shard] = s.layout.ages(f.Namespace, shard)
+	keys := make([]string, format.Shards)
+	for shard := range format.Shards {
+		keys[shard] = s.keys.Ages(f.Namespace, shard)
 	}
 	return keys
 }
@@ -53,7 +56,7 @@ type clearing struct {
 	store  *Store
 	client rueidis.Client
 	now    time.Time
-	filter store.Filter
+	filter backend.Filter
 	keys   []string // of the indexes by age
 	ended  int
 	// nowhere are the members that led to no session in the pass before.
@@ -78,8 +81,8 @@ func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 			return false, err
 		}
 		var further []int
-		var entries []aged
-		gone := stale{}
+		var entries []ageMember
+		gone := staleMembers{}
 		for n, i := range open {
 			entries = c.matching(entries, c.keys[i], batches[n], gone)
 			if len(batches[n]) == clearBatch {
@@ -94,7 +97,7 @@ func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 			}
 			again = again || changed
 		}
-		c.store.heal(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.client, gone)
 		open = further
 	}
 	return again, nil
@@ -113,44 +116,44 @@ func (c *clearing) read(ctx context.Context, open []int, froms []string) ([][]st
 
 // matching appends the entries of the members that the filter matches. Those
 // that no store wrote go to gone.
-func (c *clearing) matching(entries []aged, key string, members []string, gone stale) []aged {
+func (c *clearing) matching(entries []ageMember, key string, members []string, gone staleMembers) []ageMember {
 	for _, member := range members {
-		e, ok := parseAge(c.filter.Namespace, member)
+		e, ok := format.ParseAge(c.filter.Namespace, member)
 		switch {
 		case !ok:
 			gone.add(key, member)
-		case e.key.ID != c.filter.Except:
-			entries = append(entries, aged{entry: e, index: key, member: member})
+		case e.Key.ID != c.filter.Except:
+			entries = append(entries, ageMember{Entry: e, index: key, member: member})
 		}
 	}
 	return entries
 }
 
-// end ends the sessions of entries. known are members that led nowhere before;
-// those that do now go to gone, where that is final. It reports whether there
-// was anything else.
-func (c *clearing) end(ctx context.Context, entries []aged, known map[string]bool, gone stale) (changed bool, err error) {
+// end ends the sessions of entries. known are members that led nowhere in the pass
+// before. It adds to gone those that lead nowhere for good, and reports whether
+// anything changed.
+func (c *clearing) end(ctx context.Context, entries []ageMember, known map[string]bool, gone staleMembers) (changed bool, err error) {
 	if c.filter.UserID != "" {
 		if entries, err = c.ofUser(ctx, entries, gone); err != nil {
 			return false, err
 		}
 	}
-	limited, cancel := c.store.limited(ctx)
+	limited, cancel := c.store.conn.WithTimeout(ctx)
 	defer cancel()
-	calls := make([]call, len(entries))
+	calls := make([]lua.Call, len(entries))
 	for i, e := range entries {
-		// Under its stamp the session is the one that was looked at.
-		calls[i] = c.store.deletion(c.now, e.key, 0, e.stamp.String())
+		// With this version, the session is the one that the entry is of.
+		calls[i] = c.store.deletion(c.now, e.Key, 0, e.Version.String())
 	}
-	var over []entry
+	var over []format.Entry
 	answers, failures := c.store.changeAll(limited, c.client, "ending sessions", calls)
 	for i, a := range answers {
 		e, failure := entries[i], failures[i]
 		switch {
-		case errors.Is(failure, store.ErrDamaged):
+		case errors.Is(failure, backend.ErrDamaged):
 			// Another program's session is adopted, and ended by the next pass. A
-			// damaged one is left to whoever ends it by its id.
-			if c.store.adopt(limited, c.client, c.now, e.key, nil) == nil {
+			// damaged one can be ended by its id only.
+			if c.store.adopt(limited, c.client, c.now, e.Key, nil) == nil {
 				changed = true
 			} else {
 				c.nowhere[e.member] = true
@@ -160,48 +163,48 @@ func (c *clearing) end(ctx context.Context, entries []aged, known map[string]boo
 			err = failure // but what was ended is counted
 			continue
 		}
-		switch a.outcome {
-		case wasDone:
-			if c.store.outlived(c.now, time.UnixMilli(e.created)) {
+		switch a.Outcome {
+		case lua.Done:
+			if c.store.outlived(c.now, time.UnixMilli(e.Created)) {
 				c.store.expirations.Add(1)
 			} else {
 				c.ended++
 				c.store.deletes.Add(1)
 			}
-			if ended, err := c.store.codec.entryOf(e.key, a.text(0)); err == nil {
+			if ended, err := c.store.codec.Entry(e.Key, a.Text(0)); err == nil {
 				over = append(over, ended)
 			}
 			changed = true
-		case wasPending:
+		case lua.Pending:
 			changed = true // it will be a session, or nothing
 		default:
 			// Absent, or indexed anew: then the other entry was written before.
 			changed = changed || !known[e.member]
-			if e.stamp.settled(c.now) {
+			if e.Version.Settled(c.now) {
 				gone.add(e.index, e.member)
 			} else {
 				c.nowhere[e.member] = true
 			}
 		}
 	}
-	c.store.forget(ctx, c.client, over...)
+	c.store.removeEntries(ctx, c.client, over...)
 	return changed, err
 }
 
 // ofUser returns the entries but for those whose session is another user's. No
-// store writes such an entry; but nobody is signed out because of one.
-func (c *clearing) ofUser(ctx context.Context, entries []aged, gone stale) ([]aged, error) {
-	keys := make([]store.Key, len(entries))
+// store writes such an entry, and if there is one, it must not sign a user out.
+func (c *clearing) ofUser(ctx context.Context, entries []ageMember, gone staleMembers) ([]ageMember, error) {
+	keys := make([]backend.Key, len(entries))
 	for i, e := range entries {
-		keys[i] = e.key
+		keys[i] = e.Key
 	}
 	found, err := c.store.fetchAll(ctx, c.client, c.now, keys)
 	if err != nil {
 		return nil, err
 	}
-	own := make([]aged, 0, len(entries))
+	own := make([]ageMember, 0, len(entries))
 	for i, e := range entries {
-		if found[i] != nil && found[i].index == e.stamp && found[i].sess.UserID != c.filter.UserID {
+		if found[i] != nil && found[i].Index == e.Version && found[i].Session.UserID != c.filter.UserID {
 			gone.add(e.index, e.member)
 		} else {
 			own = append(own, e)

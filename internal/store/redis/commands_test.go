@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -60,12 +60,12 @@ func exercise(t testing.TB, s *redis.Store) {
 		require.NoError(t, err)
 		require.True(t, has)
 		require.Positive(t, entries(t, s))
-		require.Equal(t, 1, counted(t, s, now, store.Filter{UserID: "eve"}))
+		require.Equal(t, 1, counted(t, s, now, backend.Filter{UserID: "eve"}))
 		switch user {
 		case "ada":
 			require.NoError(t, s.Delete(ctx, now, third.Key(), third.Revision))
 		case "bob":
-			n, err := s.Clear(ctx, now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "eve"})
+			n, err := s.Clear(ctx, now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "eve"})
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 		default:
@@ -86,8 +86,8 @@ func exerciseFollow(t testing.TB, s *redis.Store) {
 	f := follow(t, s)
 	exercise(t, s)
 	ev := f.next()
-	require.Equal(t, store.EventCreated, ev.Type)
-	require.Equal(t, store.EventTouched, followAfter(t, s, ev.ID).next().Type)
+	require.Equal(t, backend.EventCreated, ev.Type)
+	require.Equal(t, backend.EventTouched, followAfter(t, s, ev.ID).next().Type)
 }
 
 // needed are the commands that a user of the store must be allowed. Those of
@@ -140,8 +140,8 @@ func TestRoundTrips(t *testing.T) {
 		require.NoError(t, err)
 	}), "Get")
 	assert.EqualValues(t, 1, trips(func() {
-		_, err := s.Get(ctx, now, store.Key{Namespace: sess.Namespace, ID: schema.NewID()})
-		require.ErrorIs(t, err, store.ErrNotFound)
+		_, err := s.Get(ctx, now, backend.Key{Namespace: sess.Namespace, ID: schema.NewID()})
+		require.ErrorIs(t, err, backend.ErrNotFound)
 	}), "Get of nothing")
 	assert.EqualValues(t, 2, trips(func() { create(t, s, now, spec{user: "ada", files: []string{"a", "b"}}) }), "Create")
 	assert.EqualValues(t, 1, trips(func() {
@@ -161,7 +161,7 @@ func TestRoundTrips(t *testing.T) {
 		require.NoError(t, err)
 	}), "Touch")
 	assert.EqualValues(t, 2, trips(func() {
-		page, err := s.List(ctx, now, store.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 3})
+		page, err := s.List(ctx, now, backend.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 3})
 		require.NoError(t, err)
 		require.Len(t, page.Sessions, 3)
 	}), "List")

@@ -8,20 +8,22 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
 )
 
-// Count implements store.Store. The index names more than there is, so each
+// Count implements backend.Store. The index names more than there is, so each
 // session that it names is looked at: at its deadline and its ends, not at its
 // document. Where they are few, two looks have to agree, so that a session that
 // moves meanwhile is not counted twice, nor not at all. Where they are many,
 // each is counted as it is when it is looked at.
-func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	client, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, now: now, filter: f, keys: s.agesIndex(f), seed: maphash.MakeSeed()}
+	c := &counting{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
 	before, err := c.pass(ctx)
 	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
 		var again count
@@ -30,7 +32,7 @@ func (s *Store) Count(ctx context.Context, now time.Time, f store.Filter) (int, 
 			break
 		}
 		before = again
-		if again.pending && pause(ctx, try) != nil {
+		if again.pending && conn.Pause(ctx, try) != nil {
 			break
 		}
 	}
@@ -51,7 +53,7 @@ type counting struct {
 	store  *Store
 	client rueidis.Client
 	now    time.Time
-	filter store.Filter
+	filter backend.Filter
 	keys   []string // of the indexes by age
 	seed   maphash.Seed
 }
@@ -60,7 +62,7 @@ type counting struct {
 type count struct {
 	n      int
 	looked int
-	// sum tells what was counted from anything else.
+	// sum is a checksum of what was counted.
 	sum uint64
 	// pending says that something will be a session, or nothing.
 	pending bool
@@ -70,7 +72,7 @@ type count struct {
 func (c *counting) pass(ctx context.Context) (count, error) {
 	var total count
 	froms := make([]string, len(c.keys))
-	last := make([]position, len(c.keys)) // that was counted
+	last := make([]format.Position, len(c.keys)) // that was counted
 	open := make([]int, len(c.keys))
 	for i := range c.keys {
 		froms[i], open[i] = "-", i
@@ -85,7 +87,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 			return total, err
 		}
 		var further []int
-		gone := stale{}
+		gone := staleMembers{}
 		var found []candidate
 		for n, i := range open {
 			found = c.candidates(found, i, batches[n], &last[i], gone)
@@ -99,7 +101,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 				return total, err
 			}
 		}
-		c.store.heal(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.client, gone)
 		open = further
 	}
 	return total, nil
@@ -107,23 +109,23 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 
 // candidates appends those that members of an index stand for. Several members
 // of one session stand next to each other, perhaps in two batches.
-func (c *counting) candidates(found []candidate, index int, members []string, last *position, gone stale) []candidate {
+func (c *counting) candidates(found []candidate, index int, members []string, last *format.Position, gone staleMembers) []candidate {
 	begun := len(found)
 	for _, member := range members {
-		e, ok := parseAge(c.filter.Namespace, member)
+		e, ok := format.ParseAge(c.filter.Namespace, member)
 		if !ok {
 			gone.add(c.keys[index], member)
 			continue
 		}
-		if e.key.ID == c.filter.Except {
+		if e.Key.ID == c.filter.Except {
 			continue
 		}
-		at, entry := position{e.created, e.key.ID}, aged{entry: e, index: c.keys[index], member: member}
+		at, entry := e.Position(), ageMember{Entry: e, index: c.keys[index], member: member}
 		switch n := len(found) - 1; {
-		case n >= begun && found[n].position == at:
+		case n >= begun && found[n].Position == at:
 			found[n].entries = append(found[n].entries, entry)
 		case at != *last:
-			found = append(found, candidate{position: at, entries: []aged{entry}})
+			found = append(found, candidate{Position: at, entries: []ageMember{entry}})
 		}
 		*last = at
 	}
@@ -131,23 +133,23 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 }
 
 // look counts those of the candidates that are live.
-func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone stale) error {
-	keys := make([]store.Key, len(batch))
+func (c *counting) look(ctx context.Context, batch []candidate, total *count, gone staleMembers) error {
+	keys := make([]backend.Key, len(batch))
 	for i := range batch {
-		keys[i] = batch[i].entries[0].key
+		keys[i] = batch[i].entries[0].Key
 	}
-	glances, err := c.store.glances(ctx, c.client, c.now, keys)
+	readMetadata, err := c.store.readMetadata(ctx, c.client, c.now, keys)
 	if err != nil {
 		return err
 	}
 	for i := range batch {
-		if end, ok := c.store.lifeEnd(batch[i].created); ok && end <= c.now.UnixMilli() {
-			glances[i] = nil
+		if end, ok := c.store.lifeEnd(batch[i].Created); ok && end <= c.now.UnixMilli() {
+			readMetadata[i] = nil
 		}
 	}
 	total.looked += len(batch)
 	for i := range batch {
-		found, fits := glances[i], false
+		found, fits := readMetadata[i], false
 		switch {
 		case found == nil:
 			batch[i].check(c.now, nil, c.filter.UserID, gone)
@@ -171,39 +173,39 @@ func (c *counting) look(ctx context.Context, batch []candidate, total *count, go
 	return nil
 }
 
-// has reports whether the entry under that stamp is among the candidate's. If it
-// is, those that lead nowhere go to gone.
-func (c *candidate) has(now time.Time, index stamp, gone stale) bool {
-	if !slices.ContainsFunc(c.entries, func(e aged) bool { return e.stamp == index }) {
+// has reports whether the candidate has an entry of that version. If so, it adds
+// those that lead nowhere to gone.
+func (c *candidate) has(now time.Time, index format.Version, gone staleMembers) bool {
+	if !slices.ContainsFunc(c.entries, func(e ageMember) bool { return e.Version == index }) {
 		return false
 	}
 	for _, e := range c.entries {
-		if e.stamp != index && e.stamp.settled(now) {
+		if e.Version != index && e.Version.Settled(now) {
 			gone.add(e.index, e.member)
 		}
 	}
 	return true
 }
 
-// glance is what a session's key says without its document.
-type glance struct {
-	index   stamp
-	files   *fileStamps
+// metadata is what a session's key says without its document.
+type metadata struct {
+	index   format.Version
+	files   *format.FileVersions
 	pending bool
 }
 
-// glances looks at sessions; nil for those that are not there. Few have a long
+// readMetadata looks at sessions; nil for those that are not there. Few have a long
 // trailer, so only those that may are looked at once more.
-func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key) ([]*glance, error) {
-	out, unread, err := s.glancesAt(ctx, client, now, keys, trailerUsual)
+func (s *Store) readMetadata(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*metadata, error) {
+	out, unread, err := s.readMetadataAt(ctx, client, now, keys, format.TrailerUsual)
 	if err != nil || len(unread) == 0 {
 		return out, err
 	}
-	again := make([]store.Key, len(unread))
+	again := make([]backend.Key, len(unread))
 	for n, i := range unread {
 		again[n] = keys[i]
 	}
-	longer, _, err := s.glancesAt(ctx, client, now, again, trailerMax)
+	longer, _, err := s.readMetadataAt(ctx, client, now, again, format.TrailerMax)
 	if err != nil {
 		return nil, err
 	}
@@ -213,21 +215,21 @@ func (s *Store) glances(ctx context.Context, client rueidis.Client, now time.Tim
 	return out, nil
 }
 
-// glancesAt is glances at so many bytes of the ends of the values. unread are the
+// readMetadataAt is glances at so many bytes of the ends of the values. unread are the
 // places of those that it found no trailer in.
-func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.Time, keys []store.Key, size int) (out []*glance, unread []int, err error) {
+func (s *Store) readMetadataAt(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, size int) (out []*metadata, unread []int, err error) {
 	const doing, each = "checking sessions", 3
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	cmds := make([]rueidis.Completed, 0, each*len(keys))
 	for _, key := range keys {
-		name := s.session(key)
+		name := s.keys.Session(key)
 		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(),
-			client.B().Getrange().Key(name).Start(0).End(int64(len(markPending))-1).Build().Pin(),
+			client.B().Getrange().Key(name).Start(0).End(int64(len(format.MarkPending))-1).Build().Pin(),
 			client.B().Getrange().Key(name).Start(-int64(size)).End(-1).Build().Pin())
 	}
 	results := client.DoMulti(ctx, cmds...)
-	out = make([]*glance, len(keys))
+	out = make([]*metadata, len(keys))
 	for i := range keys {
 		deadline, err := results[each*i].AsInt64()
 		if err != nil {
@@ -236,9 +238,9 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 			continue
 		}
-		out[i] = new(glance) // until more is known: something that has to be read
+		out[i] = new(metadata) // until more is known: something that has to be read
 		head, err := results[each*i+1].ToString()
-		if answered(err, "WRONGTYPE ") {
+		if conn.Answered(err, "WRONGTYPE ") {
 			continue
 		}
 		if err != nil {
@@ -248,11 +250,12 @@ func (s *Store) glancesAt(ctx context.Context, client rueidis.Client, now time.T
 		if err != nil {
 			return nil, nil, failed(doing, err)
 		}
-		_, text, ok := cutTrailer(tail)
-		if !ok {
+		t, found, ok := format.ParseTrailer(tail)
+		switch {
+		case !found:
 			unread = append(unread, i)
-		} else if t, ok := parseTrailer(text); ok && deadline != noExpiry {
-			out[i] = &glance{index: t.index, files: t.files, pending: head == markPending}
+		case ok && deadline != noExpiry:
+			out[i] = &metadata{index: t.Index, files: t.Files, pending: head == format.MarkPending}
 		}
 	}
 	return out, unread, nil

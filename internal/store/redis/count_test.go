@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
-func counted(t testing.TB, s store.Store, now time.Time, f store.Filter) int {
+func counted(t testing.TB, s backend.Store, now time.Time, f backend.Filter) int {
 	t.Helper()
 	f.Namespace = schema.DefaultNamespace
 	n, err := s.Count(t.Context(), now, f)
@@ -44,13 +44,13 @@ func TestCountIsNotMisled(t *testing.T) {
 	foreign := newSession(t, now, spec{})
 	do(t, client, "SET", "session:"+foreign.ID, "something else", "PX", "100000000")
 	for range 2 {
-		assert.Equal(t, live, counted(t, s, now, store.Filter{UserID: "ada"}))
-		assert.Equal(t, live, counted(t, s, now, store.Filter{}))
+		assert.Equal(t, live, counted(t, s, now, backend.Filter{UserID: "ada"}))
+		assert.Equal(t, live, counted(t, s, now, backend.Filter{}))
 	}
 	// What leads nowhere for good does not stay.
-	assert.Equal(t, live, counted(t, s, now.Add(later), store.Filter{UserID: "ada"}))
+	assert.Equal(t, live, counted(t, s, now.Add(later), backend.Filter{UserID: "ada"}))
 	assert.Len(t, members(t, client, "session:#user:default:ada"), live)
-	assert.Zero(t, counted(t, s, now.Add(hour), store.Filter{}))
+	assert.Zero(t, counted(t, s, now.Add(hour), backend.Filter{}))
 }
 
 func TestCountOfMany(t *testing.T) {
@@ -63,11 +63,11 @@ func TestCountOfMany(t *testing.T) {
 		}
 		return ""
 	})
-	assert.Equal(t, many, counted(t, s, now, store.Filter{}))
-	assert.Equal(t, many/4, counted(t, s, now, store.Filter{UserID: "ada"}))
-	page, err := s.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, UserID: "ada", Limit: 1})
+	assert.Equal(t, many, counted(t, s, now, backend.Filter{}))
+	assert.Equal(t, many/4, counted(t, s, now, backend.Filter{UserID: "ada"}))
+	page, err := s.List(t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, UserID: "ada", Limit: 1})
 	require.NoError(t, err)
-	assert.Equal(t, many/4-1, counted(t, s, now, store.Filter{UserID: "ada", Except: page.Sessions[0].ID}))
+	assert.Equal(t, many/4-1, counted(t, s, now, backend.Filter{UserID: "ada", Except: page.Sessions[0].ID}))
 }
 
 // A session that goes on under another id is one all the while.
@@ -85,9 +85,9 @@ func TestCountOfSessionsThatAreRegenerated(t *testing.T) {
 			assert.NoError(t, one.Regenerate(t.Context(), now, sess, next, now))
 			sess = next
 		}()
-		f := store.Filter{UserID: "ada"}
+		f := backend.Filter{UserID: "ada"}
 		if n%2 == 0 {
-			f = store.Filter{}
+			f = backend.Filter{}
 		}
 		require.Equal(t, 2, counted(t, other, now, f))
 		<-done
@@ -107,7 +107,7 @@ func BenchmarkCount(b *testing.B) {
 			b.Run(name+"-of-"+strconv.Itoa(size), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if n := counted(b, s, now, store.Filter{UserID: c.user}); n != c.want {
+					if n := counted(b, s, now, backend.Filter{UserID: c.user}); n != c.want {
 						b.Fatal(n)
 					}
 				}

@@ -2,11 +2,42 @@
 // server, one watched by Sentinels, or a Cluster. Any number of instances share
 // it. It needs Redis 7 or any Valkey, and RESP3 for the client cache.
 //
+// # Files
+//
+// In reading order:
+//
+//	options.go         the settings
+//	store.go           Open and Close, and how scripts are run
+//	rights.go          what a server must allow, and Ping
+//	deployments.go     whose a prefix is
+//	create.go          Create, and one file for each other operation:
+//	                   read.go, swap.go, touch.go, regenerate.go, delete.go,
+//	                   clear.go, list.go, count.go, namespaces.go, files.go,
+//	                   sweep.go, stats.go, identity.go, lock.go
+//	grace.go           where a regenerated key leads
+//	tombstones.go      how long the keys of ended sessions are taken
+//	lifelimit.go       the longest life of sessions
+//	reserve.go         what is kept from guests
+//	index.go           the entries in the indexes
+//	ageindex.go        reading the indexes by age in their order
+//	delayedremoval.go  why replaced entries stay for a while in a Cluster
+//	publish.go         changes, and the events of these
+//	eventqueue.go      events on their way to the stream in a Cluster
+//	events.go          Follow
+//	clientcache.go     reads from the client cache
+//	valuecache.go      values that are decoded already
+//	external.go        sessions that other programs wrote
+//	damage.go          values that are no sessions
+//	errors.go          what an error of the server means
+//
+// What is stored, as bytes, is in package format, the way to a server in package
+// conn, the scripts in package lua. Below redistest are servers for tests.
+//
 // # Layout
 //
 // With the default prefix, for the default namespace and for one named shop:
 //
-//	session:<id>             the session: a string that holds its JSON, see value.go
+//	session:<id>             the session: a string that holds its JSON, see package format
 //	session:shop:<id>
 //	{session:<id>}:to        where a regenerated id leads during its grace
 //	{session:<id>}:end       the tombstone of an id: until when it is taken
@@ -16,7 +47,7 @@
 //	session:#file:<n>        index by file, of all sessions: 64 sorted sets
 //	session:#names:<n>       the names of namespaces but the default: 64 sorted sets
 //	session:#lock:<name>     a lease
-//	session:#events          the stream of events, while somebody follows
+//	session:#events          the stream of events, while it has followers
 //
 // The deadline of a session is that of its key (PEXPIREAT, in ms), so that a
 // touch writes nothing else and Redis frees what has expired by itself. A
@@ -28,22 +59,20 @@
 //
 // Swap, Touch and Delete are each one Lua call on the session's key. It does
 // not parse the document: it compares the bytes of its head that hold createdAt
-// and the revision, and the end of the value, that holds its life and the idle
-// lives. So a
-// change is made to the very state that it was worked out from or not at all,
-// and nothing brings back what is gone. An id that was ended and taken again is
+// and the revision, and the end of the value, which holds its life and the idle
+// timeouts. So a change is a compare-and-swap, and nothing brings back what is gone. An id that was ended and taken again is
 // another session, whatever its revision.
 //
 // Regenerate has to change two keys that a Cluster may keep on two servers. The
 // successor is stored first, as pending: no reader takes that for a session.
-// Ending the old key, again one call, decides; then the successor is published.
+// Ending the old key, again one call, decides; then the successor is activated.
 //
 // The tombstone of an ended id is set where the session is removed, in the same
 // call, and looked at where one is created. It holds its end by the caller's
 // clock, as the session's deadline is, and Redis frees it then. Ending a session
 // works where memory is full, too, although it writes a tombstone.
 //
-// Nobody is there when Redis frees what has expired. So a live session has its
+// Redis frees what has expired without running a script. So a live session has its
 // tombstone beforehand, which ends so long after its deadline: whatever moves
 // the deadline sets it anew, in the same call. That costs no round trip, a SET
 // with each touch that is written, and some 230 bytes of memory for a session.
@@ -51,20 +80,20 @@
 // of an earlier version get theirs when their deadline is next moved.
 //
 // Get is one round trip of two cheap commands, not a script. Where a change
-// falls between the two, what they return gives that away, and is read again in
-// one step.
+// falls between the two, their answers do not fit, and both are read again in one
+// step.
 //
 // # Indexes
 //
 // An entry is written before its session is stored, and removed after that is
 // gone: the indexes are a superset, and every reader looks at the session
 // itself. What would make a superset less is removing an entry that another
-// writes again at the same time. Therefore entries have stamps: whoever changes
-// the user or the files of a session writes new entries under a new stamp, that
-// only the session's new value carries, and removes those of the old stamp. No
-// entry is ever written twice. An entry whose stamp no session carries is
-// removed by whoever comes across it, but only once it is so old that nobody
-// can be about to store its session.
+// writes again at the same time. Therefore entries have versions: a change of
+// the user or the files of a session writes new entries under a new index version,
+// which only the session's new value has, and removes those of the old version. No
+// entry is ever written twice. An entry whose version no session has is removed by
+// the operation that finds it, but only once it is so old that no operation can be
+// about to store its session.
 //
 // Sweep goes by the index by deadline. Its entries hold all that is needed to
 // remove a session's other entries once Redis has freed it (up to 1 KiB of file
@@ -75,37 +104,36 @@
 // A change that leaves the user and the files as they are, and a touch, write
 // to no index. One that changes the files writes an entry for each file anew.
 //
-// Count looks at the deadline and the stamp of each session that an index names,
+// Count looks at the deadline and the index version of each session in an index,
 // some 200 bytes of it. It costs what it counts; the sizes of the indexes alone
 // would be cheaper, and wrong.
 //
 // # Events
 //
 // They are in a stream, not in pub/sub, because a follower that was away for a
-// moment has to go on where it was: pub/sub keeps nothing, and drops whoever is
-// slow without saying what he missed. The stream is trimmed to about
+// moment has to go on where it was: pub/sub keeps nothing, and drops slow
+// subscribers without saying what they missed. The stream is trimmed to about
 // Options.Events. A follower reads from the last entry that it has seen, which
 // therefore must still be there; else events are lost to it. It waits on a
 // connection of its own.
 //
 // On one server, the script that changes a session adds the event: no round trip,
-// no change without its event, and one order over all instances. Where nobody has
-// followed for an hour there is no stream, and an event costs a look for it.
+// no change without its event, and one order over all instances. Without a follower
+// for an hour there is no stream, and an event costs an EXISTS.
 //
 // In a Cluster the stream is one key, on one of the servers, and no script
-// changes keys of two. There the script answers the event, and the instance sends
-// it to the stream behind its writers' backs: in order, many at a time, from a
-// queue that is bounded. While the stream's server is away, the others go on;
+// changes keys of two. There the script answers the event, and the instance adds
+// it to the stream in the background: in order, many at a time, from a bounded
+// queue. While the stream's server is away, the others go on;
 // what the queue does not hold by then is replaced by a mark in the stream, at
-// which followers are told that events are lost. So is what was sent without an
+// which followers get backend.ErrEventsLost. So is what was sent without an
 // answer. A process that dies takes the events of its last milliseconds with it,
 // without a mark; one that is closed sends them first. Changes that one instance
-// makes to a session are told in their order; where two instances change one
-// within milliseconds, their events may change places, and the revision tells.
+// makes to a session are published in their order; where two instances change one
+// within milliseconds, their events may be reordered, and the revision shows it.
 //
-// Of sessions whose time has come, Redis says nothing: Sweep tells of those that
-// it finds gone, each once. What Redis evicted is told the same way, when its
-// time would have come.
+// Redis reports no expired sessions: Sweep publishes an event for each that it finds
+// gone. For what Redis evicted it does so when its deadline comes.
 //
 // # The reserve
 //
@@ -122,24 +150,24 @@
 // # Failure
 //
 // Everything that the server does not answer in time, or answers with an error,
-// is store.ErrUnavailable; out of memory under the policy noeviction is
-// store.ErrFull. Reads are tried again a few times, and so is what the server
+// is backend.ErrUnavailable; out of memory under the policy noeviction is
+// backend.ErrFull. Reads are tried again a few times, and so is what the server
 // says it did not do (LOADING, CLUSTERDOWN, READONLY and the like). A change
 // whose answer is lost is not: it may have been made, and trying again would
-// take it for somebody else's. It is ErrUnavailable, never a success and never
+// take it for another client's. It is ErrUnavailable, never a success and never
 // a conflict.
 //
 //   - A process that dies between two round trips leaves at most entries that
 //     lead nowhere, or a pending successor that goes after a few seconds. If that
-//     was after its old id was ended, the session is lost, and no event tells of
-//     the old id: the caller had no answer. But whoever comes by the grace of the
-//     old id in time publishes the successor. Clear waits for pending sessions.
+//     was after its old id was ended, the session is lost, and the old id has no
+//     event: the caller had no answer. But a read by the grace of the old id, in
+//     time, activates the successor. Clear waits for pending sessions.
 //   - A server that dies loses what its persistence loses: nothing acknowledged
 //     with appendfsync always, up to a second with everysec, all without. Lost
 //     sessions are ended sessions.
 //   - A failover loses the writes that had not reached the replica: changes,
-//     ends and touches of the last moment, and their events. Who has seen one of
-//     those is told that events are lost. In a Cluster, where entries may be
+//     ends and touches of the last moment, and their events. A follower that has
+//     seen one of those gets backend.ErrEventsLost. In a Cluster, where entries may be
 //     on another server than their session, entries too. Until Sweep writes
 //     them again, at the session's deadline as it was, such a session is not
 //     listed and not ended by Clear, and its files are not protected.
@@ -154,8 +182,8 @@
 //
 // With ClientCache, Get answers from memory until the server says that the
 // session changed. What this instance changed itself, it sees at once. What
-// another instance changed, it sees when the word arrives: a network's latency
-// later. If the connection dies silently, it is found dead after twice
+// another instance changed, it sees when the invalidation arrives: a network's
+// latency later. If the connection dies silently, it is found dead after twice
 // pingInterval plus Timeout at most, and the cache goes with it. Absence is
 // never answered from the cache. Peek, and with it every change, always asks
 // the server.

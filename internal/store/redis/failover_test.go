@@ -12,14 +12,15 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
 func TestFailoverOfASentinelPrimary(t *testing.T) {
 	group := redistest.StartSentinel(t)
-	s, err := redis.Open(t.Context(), redis.Options{Addresses: group.Addrs(), Primary: group.MasterName(), Timeout: time.Second})
+	s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: group.Addrs(), Primary: group.MasterName(), Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	failOver(t, s, []*redistest.Server{group.Primary()}, func() { group.Failover() })
@@ -27,7 +28,7 @@ func TestFailoverOfASentinelPrimary(t *testing.T) {
 
 func TestFailoverOfAClusterPrimary(t *testing.T) {
 	cluster := redistest.StartCluster(t)
-	s, err := redis.Open(t.Context(), redis.Options{Addresses: cluster.Addrs(), Cluster: true, Timeout: time.Second})
+	s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	var primaries []*redistest.Server
@@ -46,7 +47,7 @@ func failOver(t *testing.T, s *redis.Store, primaries []*redistest.Server, fail 
 	now := schema.Now(ahead().Now())
 	const writers = 24
 	var acknowledged [writers]atomic.Int64 // revisions
-	var keys [writers]store.Key
+	var keys [writers]backend.Key
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	for i := range writers {
@@ -66,7 +67,7 @@ func failOver(t *testing.T, s *redis.Store, primaries []*redistest.Server, fail 
 				}
 				if err == nil {
 					acknowledged[i].Store(cur.Revision + 1)
-				} else if !errors.Is(err, store.ErrUnavailable) {
+				} else if !errors.Is(err, backend.ErrUnavailable) {
 					assert.NoError(t, err)
 					return
 				}

@@ -17,7 +17,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -43,7 +43,7 @@ func operations(s *redis.Store, now time.Time, sess schema.Session) map[string]f
 			return s.Create(ctx, now, sess.WithID(schema.NewID()), backend.Revive)
 		},
 		"Count": func(ctx context.Context) error {
-			_, err := s.Count(ctx, now, store.Filter{Namespace: sess.Namespace})
+			_, err := s.Count(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		},
 		"Follow":         func(ctx context.Context) error { return s.Follow(ctx, "", nil) },
@@ -55,12 +55,12 @@ func operations(s *redis.Store, now time.Time, sess schema.Session) map[string]f
 		},
 		"Delete": func(ctx context.Context) error { return s.Delete(ctx, now, sess.Key(), 0) },
 		"List": func(ctx context.Context) error {
-			_, err := s.List(ctx, now, store.Query{Namespace: sess.Namespace, Limit: 1})
+			_, err := s.List(ctx, now, backend.Query{Namespace: sess.Namespace, Limit: 1})
 			return err
 		},
 		"Namespaces": func(ctx context.Context) error { _, err := s.Namespaces(ctx, now); return err },
 		"Clear": func(ctx context.Context) error {
-			_, err := s.Clear(ctx, now, store.Filter{Namespace: sess.Namespace})
+			_, err := s.Clear(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		},
 		"Files": func(ctx context.Context) error {
@@ -119,9 +119,9 @@ func TestAServerThatIsAway(t *testing.T) {
 					running.Go(func() {
 						began := time.Now()
 						err := operation(t.Context())
-						assert.ErrorIs(t, err, store.ErrUnavailable, what)
-						assert.NotErrorIs(t, err, store.ErrNotFound, what)
-						assert.NotErrorIs(t, err, store.ErrConflict, what)
+						assert.ErrorIs(t, err, backend.ErrUnavailable, what)
+						assert.NotErrorIs(t, err, backend.ErrNotFound, what)
+						assert.NotErrorIs(t, err, backend.ErrConflict, what)
 						soaktest.Within(t, time.Since(began), 2*briefly+impatience, what)
 					})
 				}
@@ -131,7 +131,7 @@ func TestAServerThatIsAway(t *testing.T) {
 				defer cancel()
 				began := time.Now()
 				_, err := slow.Get(ctx, now, sess.Key())
-				assert.ErrorIs(t, err, store.ErrUnavailable)
+				assert.ErrorIs(t, err, backend.ErrUnavailable)
 				assert.Less(t, time.Since(began), patience-5*time.Second)
 
 				c.back(server, proxy)
@@ -162,14 +162,14 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	next := revised(t, now, sess, spec{note: "next"})
 	proxy.Stall(redistest.Down)
 	_, err := s.Swap(t.Context(), now, sess, next)
-	require.ErrorIs(t, err, store.ErrUnavailable)
-	require.NotErrorIs(t, err, store.ErrConflict)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
+	require.NotErrorIs(t, err, backend.ErrConflict)
 	got, err := direct.Get(t.Context(), now, sess.Key())
 	require.NoError(t, err)
 	assert.Equal(t, document(next), document(got), "it was made once")
 
 	err = s.Create(t.Context(), now, newSession(t, now, spec{user: "ada", files: []string{"a"}}))
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 	proxy.Flow(redistest.Down)
 	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 	assert.Equal(t, []string{sess.ID}, list(t, s, now, ""), "it was not begun without its entry")
@@ -202,8 +202,8 @@ func TestConnectionsThatBreak(t *testing.T) {
 				switch {
 				case err == nil:
 					acknowledged.Add(1)
-				case !errors.Is(err, store.ErrConflict):
-					assert.ErrorIs(t, err, store.ErrUnavailable)
+				case !errors.Is(err, backend.ErrConflict):
+					assert.ErrorIs(t, err, backend.ErrUnavailable)
 				}
 			}
 		})
@@ -229,7 +229,7 @@ func TestKilledServersLoseNothingAcknowledged(t *testing.T) {
 	now := schema.Now(ahead().Now())
 	const writers = 8
 	var last [writers]schema.Session // acknowledged; ID is empty after an acknowledged end
-	var ended [writers][]store.Key
+	var ended [writers][]backend.Key
 	for round := range 3 {
 		done := make(chan struct{})
 		var changes atomic.Int64
@@ -268,7 +268,7 @@ func TestKilledServersLoseNothingAcknowledged(t *testing.T) {
 					}
 					if err != nil {
 						// What was being done is done or not: the next round sees.
-						assert.ErrorIs(t, err, store.ErrUnavailable)
+						assert.ErrorIs(t, err, backend.ErrUnavailable)
 						return
 					}
 					changes.Add(1)
@@ -284,13 +284,13 @@ func TestKilledServersLoseNothingAcknowledged(t *testing.T) {
 		for i := range writers {
 			for _, key := range ended[i] {
 				_, err := s.Get(t.Context(), now, key)
-				require.ErrorIs(t, err, store.ErrNotFound, "round %d: ended", round)
+				require.ErrorIs(t, err, backend.ErrNotFound, "round %d: ended", round)
 			}
 			if last[i].ID == "" {
 				continue
 			}
 			got, err := s.Get(t.Context(), now, last[i].Key())
-			if errors.Is(err, store.ErrNotFound) {
+			if errors.Is(err, backend.ErrNotFound) {
 				// Its end, or its renewal, was not acknowledged, but made.
 				last[i] = schema.Session{}
 				continue
@@ -314,7 +314,7 @@ func TestAServerThatComesLater(t *testing.T) {
 	s := openAt(t, addr, brief, func(o *redis.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	now := time.Now()
 	for what, operation := range operations(s, now, newSession(t, now, spec{})) {
-		assert.ErrorIs(t, operation(t.Context()), store.ErrUnavailable, what)
+		assert.ErrorIs(t, operation(t.Context()), backend.ErrUnavailable, what)
 	}
 	assert.Contains(t, log.String(), "not available yet")
 	server.Restart()
@@ -354,7 +354,7 @@ func TestAServerThatIsFull(t *testing.T) {
 		sess := newSession(t, now, spec{user: "ada", files: []string{"a"}, note: strings.Repeat("x", 100_000)})
 		err := s.Create(t.Context(), now, sess)
 		if err != nil {
-			require.ErrorIs(t, err, store.ErrFull)
+			require.ErrorIs(t, err, backend.ErrFull)
 			break
 		}
 		sessions = append(sessions, sess)
@@ -363,8 +363,8 @@ func TestAServerThatIsFull(t *testing.T) {
 	require.NotEmpty(t, sessions)
 	first := sessions[0]
 	_, err := s.Swap(t.Context(), now, first, revised(t, now, first, spec{user: "ada", files: []string{"a"}, note: strings.Repeat("y", 200_000)}))
-	require.ErrorIs(t, err, store.ErrFull)
-	require.ErrorIs(t, s.Regenerate(t.Context(), now, first, first.WithID(schema.NewID()), now.Add(hour)), store.ErrFull)
+	require.ErrorIs(t, err, backend.ErrFull)
+	require.ErrorIs(t, s.Regenerate(t.Context(), now, first, first.WithID(schema.NewID()), now.Add(hour)), backend.ErrFull)
 	for _, sess := range sessions {
 		got, err := s.Get(t.Context(), now, sess.Key())
 		require.NoError(t, err)
@@ -372,7 +372,7 @@ func TestAServerThatIsFull(t *testing.T) {
 	}
 	_, err = s.Touch(t.Context(), now.Add(time.Second), first.Key(), now.Add(time.Second+hour))
 	require.NoError(t, err)
-	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: first.Namespace, Except: first.ID})
+	n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: first.Namespace, Except: first.ID})
 	require.NoError(t, err)
 	assert.Equal(t, len(sessions)-1, n)
 	create(t, s, now, spec{})
@@ -403,7 +403,7 @@ func TestACacheThatIsCutOff(t *testing.T) {
 	ended := time.Now()
 	for {
 		if _, err := other.Get(t.Context(), now, sess.Key()); err != nil {
-			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, backend.ErrUnavailable)
 			break
 		}
 	}

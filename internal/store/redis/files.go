@@ -9,10 +9,13 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
-// Files implements store.Store. The index is a superset of the references: each
+// Files implements backend.Store. The index is a superset of the references: each
 // is checked, and one that cannot be is an error.
 func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string) error) error {
 	client, err := s.client()
@@ -22,15 +25,15 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 	if err := s.limitLives(ctx, client, now); err != nil {
 		return err
 	}
-	froms := make([]string, shards)
-	open := make([]int, shards)
-	for shard := range shards {
+	froms := make([]string, format.Shards)
+	open := make([]int, format.Shards)
+	for shard := range format.Shards {
 		froms[shard], open[shard] = "-", shard
 	}
 	for len(open) > 0 {
 		cmds := make([]rueidis.Completed, len(open))
 		for n, shard := range open {
-			cmds[n] = rangeByLex(client, s.files(shard), froms[shard], "+", filesBatch)
+			cmds[n] = rangeByLex(client, s.keys.Files(shard), froms[shard], "+", filesBatch)
 		}
 		batches, err := s.readAll(ctx, client, "reading references to files", cmds)
 		if err != nil {
@@ -38,7 +41,7 @@ func (s *Store) Files(ctx context.Context, now time.Time, yield func(path string
 		}
 		var further []int
 		var refs []ref
-		gone := stale{}
+		gone := staleMembers{}
 		for n, shard := range open {
 			members := batches[n]
 			refs = s.parseFiles(refs, shard, members, gone)
@@ -60,23 +63,23 @@ const filesBatch = 64
 
 // afterFile returns what comes after all members of a member's file.
 func afterFile(member string) string {
-	if e, ok := parseFile(member); ok {
-		return filePrefix(e.files[0]) + "\xff"
+	if e, ok := format.ParseFile(member); ok {
+		return format.FilePrefix(e.Files[0]) + "\xff"
 	}
 	return member
 }
 
 // yieldFiles yields the files of references. Those of one file follow each
 // other.
-func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone stale, yield func(path string) error) error {
-	defer func() { s.heal(ctx, client, gone) }()
+func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, gone staleMembers, yield func(path string) error) error {
+	defer func() { s.removeStale(ctx, client, gone) }()
 	valid, err := s.checkRefs(ctx, client, now, refs, nil, gone)
 	if err != nil {
 		return err
 	}
 	for i := 0; i < len(refs); {
-		path, found := refs[i].files[0], false
-		for ; i < len(refs) && refs[i].files[0] == path; i++ {
+		path, found := refs[i].Files[0], false
+		for ; i < len(refs) && refs[i].Files[0] == path; i++ {
 			found = found || valid[i]
 		}
 		// None of those that were read may mean that there is another by now.
@@ -96,17 +99,17 @@ func (s *Store) yieldFiles(ctx context.Context, client rueidis.Client, now time.
 
 // ref is a reference to a file, with its member.
 type ref struct {
-	entry
+	format.Entry
 	index, member string
 }
 
 // parseFiles appends the references of members of a shard. Those that no store
 // wrote go to gone.
-func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) []ref {
-	key := s.files(shard)
+func (s *Store) parseFiles(refs []ref, shard int, members []string, gone staleMembers) []ref {
+	key := s.keys.Files(shard)
 	for _, member := range members {
-		if e, ok := parseFile(member); ok {
-			refs = append(refs, ref{entry: e, index: key, member: member})
+		if e, ok := format.ParseFile(member); ok {
+			refs = append(refs, ref{Entry: e, index: key, member: member})
 		} else {
 			gone.add(key, member)
 		}
@@ -114,7 +117,7 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) 
 	return refs
 }
 
-// HasFile implements store.Store. A session that is regenerated, or that names a
+// HasFile implements backend.Store. A session that is regenerated, or that names a
 // file by another of the paths, is never without an entry, but may have another
 // each time one looks. So all paths are looked at in one step, each entry's
 // session is asked for any of them, and no is only said where there is no entry,
@@ -122,8 +125,8 @@ func (s *Store) parseFiles(refs []ref, shard int, members []string, gone stale) 
 //
 // In a Cluster the parts of the index are on several servers, which nothing looks
 // at in one step. There an entry that a change replaced stays for longer than a
-// look takes, see linger: who names the file by the one path when the other is
-// looked at has still, or already, an entry where the next look goes.
+// look takes (see delayRemoval): a session that refers to the file by one path while
+// the other is looked up still has, or has already, an entry at the next one.
 func (s *Store) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	client, err := s.client()
 	if err != nil {
@@ -150,16 +153,16 @@ func (s *Store) hasAny(ctx context.Context, client rueidis.Client, now time.Time
 		}
 		var refs []ref
 		var members []string
-		gone := stale{}
+		gone := staleMembers{}
 		for i, path := range paths {
-			refs = s.parseFiles(refs, shardOf(path), found[i], gone)
+			refs = s.parseFiles(refs, format.ShardOf(path), found[i], gone)
 			members = append(members, found[i]...)
 		}
 		valid, err := s.checkRefs(ctx, client, now, refs, paths, gone)
 		if err != nil {
 			return false, err
 		}
-		s.heal(ctx, client, gone)
+		s.removeStale(ctx, client, gone)
 		if slices.Contains(valid, true) {
 			return true, nil
 		}
@@ -191,26 +194,22 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 	if s.opts.Cluster {
 		cmds := make([]rueidis.Completed, len(paths))
 		for i, path := range paths {
-			prefix := filePrefix(path)
-			cmds[i] = rangeByLex(client, s.filesOf(path), "["+prefix, "("+prefix+"\xff", maxBatch)
+			prefix := format.FilePrefix(path)
+			cmds[i] = rangeByLex(client, s.keys.FilesOf(path), "["+prefix, "("+prefix+"\xff", maxBatch)
 		}
 		return s.readAll(ctx, client, doing, cmds)
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	c := call{script: lookupScript, args: []string{"0", strconv.Itoa(maxBatch)}}
+	c := lua.Call{Script: lua.Lookup, Args: []string{"0", strconv.Itoa(maxBatch)}}
 	for _, path := range paths {
-		prefix := filePrefix(path)
-		c.keys, c.args = append(c.keys, s.filesOf(path)), append(c.args, "["+prefix, "("+prefix+"\xff")
+		prefix := format.FilePrefix(path)
+		c.Keys, c.Args = append(c.Keys, s.keys.FilesOf(path)), append(c.Args, "["+prefix, "("+prefix+"\xff")
 	}
 	found := make([][]string, len(paths))
 	for try := 0; ; try++ {
-		result := client.Do(ctx, c.sha(client))
-		if answered(result.Error(), "NOSCRIPT ") {
-			result = client.Do(ctx, c.full(client))
-		}
-		list, err := result.ToArray()
-		if refused(err) && try < maxTries && pause(ctx, try) == nil {
+		list, err := c.Do(ctx, client).ToArray()
+		if conn.Refused(err) && try < conn.MaxTries && conn.Pause(ctx, try) == nil {
 			continue
 		}
 		if err != nil {
@@ -230,19 +229,19 @@ func (s *Store) lookup(ctx context.Context, client rueidis.Client, paths []strin
 
 // look looks through all entries of a file until one holds, by any of the paths.
 func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, path string, paths []string) (bool, error) {
-	prefix, shard := filePrefix(path), shardOf(path)
+	prefix, shard := format.FilePrefix(path), format.ShardOf(path)
 	for from := "[" + prefix; ; {
-		cmd := rangeByLex(client, s.files(shard), from, "("+prefix+"\xff", maxBatch)
+		cmd := rangeByLex(client, s.keys.Files(shard), from, "("+prefix+"\xff", maxBatch)
 		batches, err := s.readAll(ctx, client, "looking up a file", []rueidis.Completed{cmd})
 		if err != nil {
 			return false, err
 		}
-		members, gone := batches[0], stale{}
+		members, gone := batches[0], staleMembers{}
 		valid, err := s.checkRefs(ctx, client, now, s.parseFiles(nil, shard, members, gone), paths, gone)
 		if err != nil {
 			return false, err
 		}
-		s.heal(ctx, client, gone)
+		s.removeStale(ctx, client, gone)
 		if slices.Contains(valid, true) {
 			return true, nil
 		}
@@ -255,35 +254,34 @@ func (s *Store) look(ctx context.Context, client rueidis.Client, now time.Time, 
 
 // checkRefs reports which references hold: their session is live, or about to
 // be, and refers to the file, by any of the paths; nil is for the path of each
-// reference alone. So does what may refer to it for all that is known: something
-// under the key that is no session. Members that lead nowhere go to gone.
-func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone stale) ([]bool, error) {
+// reference alone. So does what may refer to it: a value that is
+// no session. Members that lead nowhere go to gone.
+func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.Time, refs []ref, paths []string, gone staleMembers) ([]bool, error) {
 	valid := make([]bool, 0, len(refs))
 	for batch := range slices.Chunk(refs, maxBatch) {
-		keys := make([]store.Key, len(batch))
+		keys := make([]backend.Key, len(batch))
 		for i := range batch {
-			keys[i] = batch[i].key
+			keys[i] = batch[i].Key
 		}
-		glances, err := s.glances(ctx, client, now, keys)
+		readMetadata, err := s.readMetadata(ctx, client, now, keys)
 		if err != nil {
 			return nil, err
 		}
 		for i, r := range batch {
-			found := glances[i]
-			holds := found != nil && found.files.of(r.files[0], found.index) == r.stamp
+			found := readMetadata[i]
+			holds := found != nil && found.files.Of(r.Files[0], found.index) == r.Version
 			if !holds && found != nil {
-				// It was indexed anew, or written by somebody else. That it has an
-				// entry for the file under its new stamp, too, is known only after
-				// looking.
+				// It was indexed anew, or written by another program. Only reading it
+				// shows whether it refers to the file still.
 				names := paths
 				if names == nil {
-					names = r.files
+					names = r.Files
 				}
-				if holds, err = s.refers(ctx, client, now, r.key, names); err != nil {
+				if holds, err = s.refers(ctx, client, now, r.Key, names); err != nil {
 					return nil, err
 				}
 			}
-			if !holds && r.stamp.settled(now) {
+			if !holds && r.Version.Settled(now) {
 				gone.add(r.index, r.member)
 			}
 			valid = append(valid, holds)
@@ -294,12 +292,12 @@ func (s *Store) checkRefs(ctx context.Context, client rueidis.Client, now time.T
 
 // refers reports whether a session refers to any of the files, or may: one that
 // is damaged cannot be asked.
-func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, paths []string) (bool, error) {
-	ctx, cancel := s.limited(ctx)
+func (s *Store) refers(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, paths []string) (bool, error) {
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	st, _, err := s.fetch(ctx, client, now, key, s.session(key))
-	if errors.Is(err, store.ErrDamaged) {
+	st, _, err := s.fetch(ctx, client, now, key, s.keys.Session(key))
+	if errors.Is(err, backend.ErrDamaged) {
 		return true, nil
 	}
-	return st != nil && slices.ContainsFunc(st.sess.Files, func(path string) bool { return slices.Contains(paths, path) }), err
+	return st != nil && slices.ContainsFunc(st.Session.Files, func(path string) bool { return slices.Contains(paths, path) }), err
 }

@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 	"session-api/internal/store/storetest"
 )
@@ -45,7 +46,7 @@ func awaitConnected(t testing.TB, s *redis.Store) {
 }
 
 func optionsAt(addr string, change ...func(*redis.Options)) redis.Options {
-	opts := redis.Options{Addresses: []string{addr}}
+	opts := redis.Options{Server: conn.Server{Addresses: []string{addr}}}
 	for _, c := range change {
 		c(&opts)
 	}
@@ -129,7 +130,7 @@ func revised(t testing.TB, now time.Time, old schema.Session, sp spec) schema.Se
 }
 
 // create stores a new session.
-func create(t testing.TB, s store.Store, now time.Time, sp spec) schema.Session {
+func create(t testing.TB, s backend.Store, now time.Time, sp spec) schema.Session {
 	t.Helper()
 	sess := newSession(t, now, sp)
 	require.NoError(t, s.Create(t.Context(), now, sess))
@@ -140,9 +141,9 @@ func create(t testing.TB, s store.Store, now time.Time, sp spec) schema.Session 
 func document(sess schema.Session) string { return string(sess.AppendJSON(nil)) }
 
 // list returns the ids of a user's sessions, or of all of a namespace.
-func list(t testing.TB, s store.Store, now time.Time, user string) []string {
+func list(t testing.TB, s backend.Store, now time.Time, user string) []string {
 	t.Helper()
-	page, err := s.List(t.Context(), now, store.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 100})
+	page, err := s.List(t.Context(), now, backend.Query{Namespace: schema.DefaultNamespace, UserID: user, Limit: 100})
 	require.NoError(t, err)
 	require.Empty(t, page.Next)
 	ids := []string{}
@@ -153,7 +154,7 @@ func list(t testing.TB, s store.Store, now time.Time, user string) []string {
 }
 
 // files returns what Files names.
-func files(t testing.TB, s store.Store, now time.Time) []string {
+func files(t testing.TB, s backend.Store, now time.Time) []string {
 	t.Helper()
 	paths := []string{}
 	require.NoError(t, s.Files(t.Context(), now, func(path string) error {
@@ -163,7 +164,7 @@ func files(t testing.TB, s store.Store, now time.Time) []string {
 	return paths
 }
 
-func entries(t testing.TB, s store.Store) int64 {
+func entries(t testing.TB, s backend.Store) int64 {
 	t.Helper()
 	st, err := s.Stats(t.Context(), time.Time{})
 	require.NoError(t, err)
@@ -236,6 +237,6 @@ func occupy(t testing.TB, server *redistest.Server) []net.Conn {
 	}
 }
 
-func isNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
+func isNotFound(err error) bool { return errors.Is(err, backend.ErrNotFound) }
 
-func isEnded(err error) bool { return errors.Is(err, store.ErrEnded) }
+func isEnded(err error) bool { return errors.Is(err, backend.ErrEnded) }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/historytest"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -16,7 +16,7 @@ import (
 
 // histories are what a run over a store on Redis is like. The clock is ahead of
 // the server's, so that nothing expires.
-func histories(stores ...store.Store) historytest.Load {
+func histories(stores ...backend.Store) historytest.Load {
 	return historytest.Load{
 		Instances: stores, Now: ahead().Now(), Tombstones: true, TwoSteps: true, Hasty: 20,
 	}
@@ -106,9 +106,9 @@ func network(proxies []*redistest.Proxy) func(r *historytest.Run) {
 }
 
 // behindProxies opens two instances, each behind a proxy of its own.
-func behindProxies(t *testing.T, server *redistest.Server, change ...func(*redis.Options)) ([]store.Store, []*redistest.Proxy) {
+func behindProxies(t *testing.T, server *redistest.Server, change ...func(*redis.Options)) ([]backend.Store, []*redistest.Proxy) {
 	t.Helper()
-	var stores []store.Store
+	var stores []backend.Store
 	var proxies []*redistest.Proxy
 	for range 2 {
 		p := redistest.StartProxy(t, server.Addr())

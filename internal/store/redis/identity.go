@@ -7,21 +7,18 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-var _ store.Identified = (*Store)(nil)
+var _ backend.Identified = (*Store)(nil)
 
-// identity is the key of what tells the sessions of this prefix from others.
-func (l layout) identity() string { return l.prefix + "#store" }
-
-// remembered is the identity that the server told last.
-type remembered struct {
+// cachedIdentity is the identity that the server returned last.
+type cachedIdentity struct {
 	mu sync.Mutex
 	id string
 }
 
-// Identity implements store.Identified: all instances of one prefix have the
+// Identity implements backend.Identified: all instances of one prefix have the
 // one that the first of them wrote. A server that lost it, because it was
 // flushed or restarted empty, gets it back from whichever instance asks first.
 func (s *Store) Identity(ctx context.Context) (string, error) {
@@ -30,24 +27,24 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s.remembered.mu.Lock()
-	defer s.remembered.mu.Unlock()
-	id := s.remembered.id
+	s.identity.mu.Lock()
+	defer s.identity.mu.Unlock()
+	id := s.identity.id
 	if id == "" {
 		id = rand.Text()
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	got, err := client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+	got, err := client.Do(ctx, client.B().Get().Key(s.keys.Identity()).Build().Pin()).ToString()
 	if rueidis.IsRedisNil(err) {
-		err = client.Do(ctx, client.B().Set().Key(s.identity()).Value(id).Nx().Build().Pin()).Error()
+		err = client.Do(ctx, client.B().Set().Key(s.keys.Identity()).Value(id).Nx().Build().Pin()).Error()
 		if err == nil || rueidis.IsRedisNil(err) { // another instance was first
-			got, err = client.Do(ctx, client.B().Get().Key(s.identity()).Build().Pin()).ToString()
+			got, err = client.Do(ctx, client.B().Get().Key(s.keys.Identity()).Build().Pin()).ToString()
 		}
 	}
 	if err != nil {
 		return "", failed(doing, err)
 	}
-	s.remembered.id = got
+	s.identity.id = got
 	return got, nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 	"session-api/internal/store/storetest"
@@ -14,7 +14,7 @@ import (
 
 func TestIdentity(t *testing.T) {
 	server := redistest.Start(t)
-	storetest.RunIdentity(t, false, func(t testing.TB, name string) store.Store {
+	storetest.RunIdentity(t, false, func(t testing.TB, name string) backend.Store {
 		t.Helper()
 		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), withPrefix(name+":")))
 		require.NoError(t, err)
@@ -37,5 +37,5 @@ func TestIdentity_ofInstances(t *testing.T) {
 	}
 	server.Stop()
 	_, err = one.Identity(t.Context())
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 }

@@ -8,17 +8,18 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/redis/format"
 )
 
-// announce writes an entry to all indexes. It has to be through before a
-// session with its stamp is stored: then whoever looks for a session finds it.
-func (s *Store) announce(ctx context.Context, client rueidis.Client, e *entry, deadline int64) error {
-	return firstError("indexing a session", s.send(ctx, client, s.additions(client, e, deadline)...))
+// addEntry writes an entry to all indexes. It must have returned before a session
+// with the entry's version is stored, so that every session is found.
+func (s *Store) addEntry(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
+	return firstError("indexing a session", s.conn.Send(ctx, client, s.additions(client, e, deadline)...))
 }
 
 // additions are the commands that write an entry.
-func (s *Store) additions(client rueidis.Client, e *entry, deadline int64) []rueidis.Completed {
-	cmds := make([]rueidis.Completed, 0, 4+len(e.files))
+func (s *Store) additions(client rueidis.Client, e *format.Entry, deadline int64) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, 0, 4+len(e.Files))
 	add := func(key string, score int64, members ...string) {
 		cmd := client.B().Arbitrary("ZADD").Keys(key)
 		for _, member := range members {
@@ -26,74 +27,58 @@ func (s *Store) additions(client rueidis.Client, e *entry, deadline int64) []rue
 		}
 		cmds = append(cmds, cmd.Build().Pin())
 	}
-	age := e.ageMember()
-	add(s.expiriesOf(e.key), deadline, e.expiryMember())
-	add(s.agesOf(e.key), 0, age)
-	if e.key.Namespace != schema.DefaultNamespace {
-		add(s.namesOf(e.key), 0, e.key.Namespace)
+	age := e.AgeMember()
+	add(s.keys.ExpiriesOf(e.Key), deadline, e.ExpiryMember())
+	add(s.keys.AgesOf(e.Key), 0, age)
+	if e.Key.Namespace != schema.DefaultNamespace {
+		add(s.keys.NamesOf(e.Key), 0, e.Key.Namespace)
 	}
-	if e.user != "" {
-		add(s.user(e.key.Namespace, e.user), 0, age)
+	if e.User != "" {
+		add(s.keys.User(e.Key.Namespace, e.User), 0, age)
 	}
-	for shard, members := range e.fileMembers() {
+	for shard, members := range e.FileMembers() {
 		for some := range slices.Chunk(members, maxMembers) {
-			add(s.files(shard), 0, some...)
+			add(s.keys.Files(shard), 0, some...)
 		}
 	}
 	return cmds
 }
 
-// forget removes an entry whose session is gone, or has another by now. What
-// fails is left to those who come across it.
-func (s *Store) forget(ctx context.Context, client rueidis.Client, entries ...entry) {
-	ctx, cancel := s.afterwards(ctx)
+// removeEntries removes entries whose sessions are gone, or have others by now. What
+// it fails to remove is removed by the next operation that finds it.
+func (s *Store) removeEntries(ctx context.Context, client rueidis.Client, entries ...format.Entry) {
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var cmds []rueidis.Completed
 	for i := range entries {
 		cmds = append(cmds, s.removals(client, &entries[i])...)
 	}
-	s.send(ctx, client, cmds...)
+	s.conn.Send(ctx, client, cmds...)
 }
 
 // removals are the commands that remove an entry; the first is that which
 // removes it from the index by deadline.
-func (s *Store) removals(client rueidis.Client, e *entry) []rueidis.Completed {
-	cmds := s.removalsButFiles(client, e)
-	for shard, members := range e.fileMembers() {
-		cmds = appendZrem(cmds, client, s.files(shard), members)
+func (s *Store) removals(client rueidis.Client, e *format.Entry) []rueidis.Completed {
+	cmds := s.removalsExceptFiles(client, e)
+	for shard, members := range e.FileMembers() {
+		cmds = appendZrem(cmds, client, s.keys.Files(shard), members)
 	}
 	return cmds
 }
 
-// removalsButFiles are removals without those from the index by file.
-func (s *Store) removalsButFiles(client rueidis.Client, e *entry) []rueidis.Completed {
-	cmds := make([]rueidis.Completed, 0, 3+len(e.files))
+// removalsExceptFiles are removals without those from the index by file.
+func (s *Store) removalsExceptFiles(client rueidis.Client, e *format.Entry) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, 0, 3+len(e.Files))
 	remove := func(key, member string) {
 		cmds = append(cmds, client.B().Zrem().Key(key).Member(member).Build().Pin())
 	}
-	age := e.ageMember()
-	remove(s.expiriesOf(e.key), e.expiryMember())
-	remove(s.agesOf(e.key), age)
-	if e.user != "" {
-		remove(s.user(e.key.Namespace, e.user), age)
+	age := e.AgeMember()
+	remove(s.keys.ExpiriesOf(e.Key), e.ExpiryMember())
+	remove(s.keys.AgesOf(e.Key), age)
+	if e.User != "" {
+		remove(s.keys.User(e.Key.Namespace, e.User), age)
 	}
 	return cmds
-}
-
-// fileMembers returns the members in the index by file that are meant, by shard.
-func (e *entry) fileMembers() map[int][]string {
-	if len(e.files) == 0 {
-		return nil
-	}
-	members := make(map[int][]string, min(len(e.files), shards))
-	for _, path := range e.files {
-		if !e.means(path) {
-			continue
-		}
-		shard := shardOf(path)
-		members[shard] = append(members[shard], e.fileMember(path))
-	}
-	return members
 }
 
 // firstError returns the first error of several results.

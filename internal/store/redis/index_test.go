@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -30,22 +30,22 @@ func all(t testing.TB, client rueidis.Client) int {
 // Entries whose session is gone lead nowhere, and are removed by whoever comes
 // across them once nobody can be about to store the session.
 func TestEntriesOfNoSessionAreHealed(t *testing.T) {
-	for name, read := range map[string]func(t *testing.T, s store.Store, now time.Time){
-		"by lists of the user": func(t *testing.T, s store.Store, now time.Time) { assert.Empty(t, list(t, s, now, "ada")) },
-		"by lists of all":      func(t *testing.T, s store.Store, now time.Time) { assert.Empty(t, list(t, s, now, "")) },
-		"by Files":             func(t *testing.T, s store.Store, now time.Time) { assert.Empty(t, files(t, s, now)) },
-		"by HasFile": func(t *testing.T, s store.Store, now time.Time) {
+	for name, read := range map[string]func(t *testing.T, s backend.Store, now time.Time){
+		"by lists of the user": func(t *testing.T, s backend.Store, now time.Time) { assert.Empty(t, list(t, s, now, "ada")) },
+		"by lists of all":      func(t *testing.T, s backend.Store, now time.Time) { assert.Empty(t, list(t, s, now, "")) },
+		"by Files":             func(t *testing.T, s backend.Store, now time.Time) { assert.Empty(t, files(t, s, now)) },
+		"by HasFile": func(t *testing.T, s backend.Store, now time.Time) {
 			has, err := s.HasFile(t.Context(), now, "a", "b")
 			require.NoError(t, err)
 			assert.False(t, has)
 		},
-		"by Clear of the user": func(t *testing.T, s store.Store, now time.Time) {
-			n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+		"by Clear of the user": func(t *testing.T, s backend.Store, now time.Time) {
+			n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 			require.NoError(t, err)
 			assert.Zero(t, n)
 		},
-		"by Clear of all": func(t *testing.T, s store.Store, now time.Time) {
-			n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+		"by Clear of all": func(t *testing.T, s backend.Store, now time.Time) {
+			n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 			assert.Zero(t, n)
 		},
@@ -117,7 +117,7 @@ func TestEntriesWrittenByHandAreHealed(t *testing.T) {
 
 	// Nobody is signed out because of one, either.
 	do(t, client, "ZADD", "session:#user:default:bob", "0", want["session:#user:default:ada"][0])
-	n, err = s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"})
+	n, err = s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"})
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 	assert.Equal(t, []string{ada.ID}, list(t, s, now, ""))
@@ -172,7 +172,7 @@ func TestSweepFollowsTheServersOwnExpiry(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 
 	swept := make(chan int, 2)
-	for _, s := range []store.Store{one, other} {
+	for _, s := range []backend.Store{one, other} {
 		go func() {
 			n, err := s.Sweep(t.Context(), time.Now())
 			assert.NoError(t, err)
@@ -218,10 +218,10 @@ func TestLostDataIsEndedSessions(t *testing.T) {
 	server.CLI("FLUSHALL")
 	server.CLI("SCRIPT", "FLUSH")
 	_, err := s.Get(t.Context(), now, sess.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	_, err = s.Swap(t.Context(), now, sess, revised(t, now, sess, spec{}))
-	require.ErrorIs(t, err, store.ErrNotFound)
-	require.ErrorIs(t, s.Delete(t.Context(), now, sess.Key(), 0), store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
+	require.ErrorIs(t, s.Delete(t.Context(), now, sess.Key(), 0), backend.ErrNotFound)
 	assert.Empty(t, list(t, s, now, "ada"))
 	assert.Empty(t, files(t, s, now))
 	create(t, s, now, spec{})

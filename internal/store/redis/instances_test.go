@@ -16,6 +16,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -47,10 +48,14 @@ func TestWritersOfTwoInstancesLoseNothing(t *testing.T) {
 	clock := ahead()
 	now := schema.Now(clock.Now())
 	var instances []*store.Sessions
-	for range 2 {
-		instances = append(instances, store.NewSessions(open(t, server), new(schema.Rules), store.Lifetimes{TTL: hour}, store.UserLimit{}))
+	var sess schema.Session
+	for i := range 2 {
+		s := open(t, server)
+		if i == 0 {
+			sess = create(t, s, now, spec{})
+		}
+		instances = append(instances, store.NewSessions(s, new(schema.Rules), store.Lifetimes{TTL: hour}, store.UserLimit{}))
 	}
-	sess := create(t, instances[0].Store, now, spec{})
 	const writers, changes = 64, 8
 	var bodies [writers][changes]schema.Change
 	for i := range writers {
@@ -87,7 +92,7 @@ func TestOneOfManyRegenerates(t *testing.T) {
 			together(16, func(i int) {
 				next := old.WithID(schema.NewID())
 				if err := instances[i%2].Regenerate(t.Context(), now, old, next, now.Add(grace)); err != nil {
-					assert.ErrorIs(t, err, store.ErrNotFound)
+					assert.ErrorIs(t, err, backend.ErrNotFound)
 					return
 				}
 				assert.True(t, winner.CompareAndSwap(nil, &next), "the only one")
@@ -97,13 +102,13 @@ func TestOneOfManyRegenerates(t *testing.T) {
 				assert.Equal(t, []string{winner.Load().ID}, list(t, s, now, "ada"))
 				got, err := s.Get(t.Context(), now, old.Key())
 				if grace == 0 {
-					require.ErrorIs(t, err, store.ErrNotFound)
+					require.ErrorIs(t, err, backend.ErrNotFound)
 				} else {
 					require.NoError(t, err)
 					assert.Equal(t, winner.Load().ID, got.ID)
 				}
 			}
-			n, err := instances[0].Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+			n, err := instances[0].Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 			assert.Equal(t, 1, n)
 		}
@@ -129,13 +134,13 @@ func TestWhatOneInstanceEndsStaysEnded(t *testing.T) {
 					switch {
 					case err == nil:
 						cur = next
-					case errors.Is(err, store.ErrConflict):
+					case errors.Is(err, backend.ErrConflict):
 						if cur, err = other.Peek(t.Context(), now, sess.Key()); err != nil {
-							assert.ErrorIs(t, err, store.ErrNotFound)
+							assert.ErrorIs(t, err, backend.ErrNotFound)
 							return
 						}
 					default:
-						assert.ErrorIs(t, err, store.ErrNotFound)
+						assert.ErrorIs(t, err, backend.ErrNotFound)
 						return
 					}
 				}
@@ -144,7 +149,7 @@ func TestWhatOneInstanceEndsStaysEnded(t *testing.T) {
 		running.Go(func() {
 			for n := time.Duration(0); ; n++ {
 				if _, err := other.Touch(t.Context(), now.Add(n), sess.Key(), now.Add(n+hour)); err != nil {
-					assert.ErrorIs(t, err, store.ErrNotFound)
+					assert.ErrorIs(t, err, backend.ErrNotFound)
 					return
 				}
 			}
@@ -153,15 +158,15 @@ func TestWhatOneInstanceEndsStaysEnded(t *testing.T) {
 			require.NoError(t, one.Delete(t.Context(), now, sess.Key(), 0))
 		} else {
 			// Whoever's it is at the moment.
-			n, err := one.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+			n, err := one.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 			assert.Equal(t, 1, n)
 		}
 		_, err := other.Peek(t.Context(), now, sess.Key())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		running.Wait()
 		_, err = other.Get(t.Context(), now, sess.Key())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		assert.Empty(t, list(t, other, now, ""))
 		assert.Zero(t, all(t, client), "nor does an entry stay")
 	}
@@ -231,8 +236,8 @@ func TestALaterSessionOfTheSameRevisionIsAnother(t *testing.T) {
 			again := create(t, s, now, spec{id: old.ID, note: "later"})
 			require.Equal(t, old.Revision, again.Revision)
 			_, err := s.Swap(t.Context(), now, old, late)
-			require.ErrorIs(t, err, store.ErrConflict)
-			require.ErrorIs(t, s.Regenerate(t.Context(), now, old, old.WithID(schema.NewID()), now), store.ErrConflict)
+			require.ErrorIs(t, err, backend.ErrConflict)
+			require.ErrorIs(t, s.Regenerate(t.Context(), now, old, old.WithID(schema.NewID()), now), backend.ErrConflict)
 			got, err := s.Get(t.Context(), now, old.Key())
 			require.NoError(t, err)
 			assert.Equal(t, document(again), document(got))
@@ -242,7 +247,7 @@ func TestALaterSessionOfTheSameRevisionIsAnother(t *testing.T) {
 			_, err = s.Swap(t.Context(), now, again, posing)
 			require.NoError(t, err)
 			_, err = s.Swap(t.Context(), now, again, posing)
-			require.ErrorIs(t, err, store.ErrConflict)
+			require.ErrorIs(t, err, backend.ErrConflict)
 		})
 	}
 }
@@ -266,13 +271,13 @@ func TestEndedSessionsLeaveTheCachesOfOthers(t *testing.T) {
 		case 1:
 			require.NoError(t, one.Regenerate(t.Context(), now, sess, sess.WithID(schema.NewID()), now))
 		case 2:
-			_, err := one.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+			_, err := one.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 		}
 		ended := time.Now()
 		_, err := one.Get(t.Context(), now, sess.Key())
-		require.ErrorIs(t, err, store.ErrNotFound, "who ended it knows at once")
-		for err = nil; !errors.Is(err, store.ErrNotFound); {
+		require.ErrorIs(t, err, backend.ErrNotFound, "who ended it knows at once")
+		for err = nil; !errors.Is(err, backend.ErrNotFound); {
 			_, err = other.Get(t.Context(), now, sess.Key())
 		}
 		took = append(took, time.Since(ended))
@@ -310,7 +315,7 @@ func TestTheCacheIsUsed(t *testing.T) {
 	}
 }
 
-func mustPeek(t testing.TB, s store.Store, now time.Time, key store.Key) schema.Session {
+func mustPeek(t testing.TB, s backend.Store, now time.Time, key backend.Key) schema.Session {
 	t.Helper()
 	sess, err := s.Peek(t.Context(), now, key)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -91,7 +91,7 @@ func TestNothingIsLeft(t *testing.T) {
 			require.NoError(t, s.Delete(t.Context(), now, third.Key(), 0))
 		}
 	}
-	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+	n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	assert.Equal(t, 25, n)
 	assert.Equal(t, "{session:}:deployment", server.CLI("KEYS", "*"))
@@ -103,11 +103,11 @@ func TestPrefixesShareNothing(t *testing.T) {
 	now := time.Now()
 	sess := create(t, one, now, spec{user: "ada", files: []string{"a"}})
 	_, err := other.Get(t.Context(), now, sess.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	assert.Empty(t, list(t, other, now, "ada"))
 	assert.Empty(t, files(t, other, now))
 	assert.Zero(t, entries(t, other))
-	n, err := other.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+	n, err := other.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 	require.NoError(t, err)
 	assert.Zero(t, n)
 	assert.Equal(t, []string{sess.ID}, list(t, one, now, "ada"))
@@ -135,8 +135,8 @@ func TestForeignValues(t *testing.T) {
 
 			gone := func(err error) {
 				t.Helper()
-				assert.ErrorIs(t, err, store.ErrDamaged)
-				assert.NotErrorIs(t, err, store.ErrUnavailable, "it is this key's fault alone")
+				assert.ErrorIs(t, err, backend.ErrDamaged)
+				assert.NotErrorIs(t, err, backend.ErrUnavailable, "it is this key's fault alone")
 			}
 			_, err := s.Get(t.Context(), now, sess.Key())
 			gone(err)
@@ -152,7 +152,7 @@ func TestForeignValues(t *testing.T) {
 			// Entries that lead there lead nowhere.
 			assert.Empty(t, list(t, s, now, "ada"))
 			assert.Empty(t, files(t, s, now))
-			n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+			n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 			assert.Zero(t, n)
 			_, err = s.Sweep(t.Context(), now.Add(3*hour))
@@ -163,7 +163,7 @@ func TestForeignValues(t *testing.T) {
 			// It can be removed, and is then as ended as any other.
 			require.NoError(t, s.Delete(t.Context(), now, sess.Key(), 0))
 			assert.Empty(t, server.CLI("DUMP", key))
-			require.ErrorIs(t, s.Delete(t.Context(), now, sess.Key(), 0), store.ErrNotFound)
+			require.ErrorIs(t, s.Delete(t.Context(), now, sess.Key(), 0), backend.ErrNotFound)
 			require.NoError(t, s.Create(t.Context(), now, sess))
 			require.NoError(t, s.Delete(t.Context(), now, sess.Key(), 0))
 		})

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -19,19 +20,19 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	server := redistest.Start(t)
 	var instances [2]*Store
 	for i := range instances {
-		s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Tombstone: 5 * time.Minute})
+		s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}, Tombstone: 5 * time.Minute})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		instances[i] = s
 	}
 	ctx, now := t.Context(), schema.Now(time.Now())
-	sess := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	sess := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	require.NoError(t, instances[0].Create(ctx, now, sess))
 	name := "session:" + sess.ID
 	value := server.CLI("GET", name)
-	birth := trailerBirth + sess.Life.String() + `"`
+	birth := `,"birth":"` + sess.Life.String() + `"`
 	require.Contains(t, value, birth)
 	server.CLI("SET", name, strings.Replace(value, birth, "", 1), "KEEPTTL")
 	server.CLI("DEL", "{"+name+"}:end")
@@ -51,7 +52,7 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	})
 	require.NoError(t, err)
 	_, err = instances[1].Swap(ctx, now, sess, next)
-	require.ErrorIs(t, err, store.ErrConflict, "of another life")
+	require.ErrorIs(t, err, backend.ErrConflict, "of another life")
 	changed, err := instances[1].Swap(ctx, now, old, next)
 	require.NoError(t, err)
 	read, err := instances[0].Peek(ctx, now, sess.Key())
@@ -64,18 +65,18 @@ func TestLifeOfWhatAnEarlierVersionStored(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, read.ETag(), touched.ETag())
 	late := touched.ExpiresAt.Add(time.Minute)
-	require.ErrorIs(t, instances[1].Create(ctx, late, sess), store.ErrLapsed)
+	require.ErrorIs(t, instances[1].Create(ctx, late, sess), backend.ErrLapsed)
 }
 
 // A change that was worked out from one life is not made to another, although
 // all else is the same.
 func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	ctx, now := t.Context(), schema.Now(time.Now())
-	first := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+	first := newSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 		s.CreatedAt, s.UpdatedAt, s.ExpiresAt = now, now, now.Add(s.TTL)
 	})
 	second := first
@@ -84,8 +85,8 @@ func TestSwapOfAnIDMadeAnew(t *testing.T) {
 	require.NoError(t, s.Delete(ctx, now, first.Key(), 0))
 	require.NoError(t, s.Create(ctx, now, second))
 	_, err = s.Swap(ctx, now, first, first)
-	require.ErrorIs(t, err, store.ErrConflict)
-	require.ErrorIs(t, s.Regenerate(ctx, now, first, first.WithID(schema.NewID()), now), store.ErrConflict)
+	require.ErrorIs(t, err, backend.ErrConflict)
+	require.ErrorIs(t, s.Regenerate(ctx, now, first, first.WithID(schema.NewID()), now), backend.ErrConflict)
 	_, err = s.Swap(ctx, now, second, second)
 	require.NoError(t, err)
 }

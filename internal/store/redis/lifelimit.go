@@ -9,7 +9,10 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/schema"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // The longest life of sessions is a setting, and Redis knows nothing of it: the
@@ -20,7 +23,7 @@ import (
 // their end is noticed as any other. What an instance with another setting writes
 // later is looked at when its indexed deadline comes.
 
-// LimitLife implements store.Store.
+// LimitLife implements backend.Store.
 func (s *Store) LimitLife(limit time.Duration) {
 	s.maxLife.Store(limit.Milliseconds())
 	s.lifeLimited.Store(false)
@@ -53,7 +56,7 @@ func (s *Store) limitLives(ctx context.Context, client rueidis.Client, now time.
 	if limit == 0 || s.lifeLimited.Load() {
 		return nil
 	}
-	for shard := range shards {
+	for shard := range format.Shards {
 		late, err := s.beyondLife(ctx, client, now, shard)
 		if err != nil {
 			return err
@@ -71,13 +74,13 @@ func (s *Store) limitLives(ctx context.Context, client rueidis.Client, now time.
 
 // beyondLife returns the entries of a shard whose indexed deadline is beyond the
 // longest life.
-func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.Time, shard int) ([]entry, error) {
+func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.Time, shard int) ([]format.Entry, error) {
 	const doing = "looking for sessions beyond the longest life"
-	var late []entry
+	var late []format.Entry
 	from, seen := millis(now), 0
 	for {
-		limited, cancel := s.limited(ctx)
-		cmd := client.B().Arbitrary("ZRANGE").Keys(s.expiries(shard)).
+		limited, cancel := s.conn.WithTimeout(ctx)
+		cmd := client.B().Arbitrary("ZRANGE").Keys(s.keys.Expiries(shard)).
 			Args(from, "+inf", "BYSCORE", "LIMIT", strconv.Itoa(seen), strconv.Itoa(maxBatch), "WITHSCORES").ReadOnly().Pin()
 		members, err := client.Do(limited, cmd).AsZScores()
 		cancel()
@@ -90,8 +93,8 @@ func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.
 				from, seen = score, 0
 			}
 			seen++
-			e, ok := parseExpiry(m.Member)
-			if end, limited := s.lifeEnd(e.created); ok && limited && int64(m.Score) > end {
+			e, ok := format.ParseExpiry(m.Member)
+			if end, limited := s.lifeEnd(e.Created); ok && limited && int64(m.Score) > end {
 				late = append(late, e)
 			}
 		}
@@ -103,34 +106,34 @@ func (s *Store) beyondLife(ctx context.Context, client rueidis.Client, now time.
 
 // limitAll brings the deadlines of sessions within the limit, and their places in
 // the index. It returns the deadlines, 0 for those that are not there any more.
-func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Time, entries []entry) ([]int64, error) {
-	ctx, cancel := s.limited(ctx)
+func (s *Store) limitAll(ctx context.Context, client rueidis.Client, now time.Time, entries []format.Entry) ([]int64, error) {
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	calls := make([]call, len(entries))
+	calls := make([]lua.Call, len(entries))
 	cmds := make([]rueidis.Completed, len(entries))
 	for i := range entries {
 		e := &entries[i]
-		name := s.session(e.key)
+		name := s.keys.Session(e.Key)
 		s.written.add(name)
-		end := s.within(e.created, noDeadline)
-		calls[i] = call{script: limitScript, keys: []string{name, tombstone(name)}, args: []string{
-			millis(now), strconv.Itoa(createdOffset(e.key.ID)), time.UnixMilli(e.created).UTC().Format(timeLayout),
+		end := s.within(e.Created, noDeadline)
+		calls[i] = lua.Call{Script: lua.Limit, Keys: []string{name, format.Tombstone(name)}, Args: []string{
+			millis(now), strconv.Itoa(schema.CreatedAtOffset(e.Key.ID)), time.UnixMilli(e.Created).UTC().Format(schema.TimeLayout),
 			strconv.FormatInt(end, 10), s.tombstoneLife(),
 		}}
-		cmds[i] = client.B().Arbitrary("ZADD").Keys(s.expiriesOf(e.key)).
-			Args("XX", "LT", strconv.FormatInt(end, 10), e.expiryMember()).Build().Pin()
+		cmds[i] = client.B().Arbitrary("ZADD").Keys(s.keys.ExpiriesOf(e.Key)).
+			Args("XX", "LT", strconv.FormatInt(end, 10), e.ExpiryMember()).Build().Pin()
 	}
 	deadlines := make([]int64, len(entries))
 	answers, failures := s.evalAll(ctx, client, "limiting the life of sessions", calls)
 	for i, a := range answers {
 		switch {
-		case errors.Is(failures[i], store.ErrDamaged):
+		case errors.Is(failures[i], backend.ErrDamaged):
 			continue
 		case failures[i] != nil:
 			return nil, failures[i]
 		}
-		if a.outcome == wasDone && a.deadline() > now.UnixMilli() {
-			deadlines[i] = a.deadline()
+		if a.Outcome == lua.Done && a.Deadline() > now.UnixMilli() {
+			deadlines[i] = a.Deadline()
 		}
 	}
 	return deadlines, firstError("indexing sessions", client.DoMulti(ctx, cmds...))
@@ -141,22 +144,22 @@ const noDeadline = 1<<53 - 1
 
 // freeOutlived frees the session of a key if its longest life is over, which the
 // scripts that create and change do not ask. It reports whether it did.
-func (s *Store) freeOutlived(ctx context.Context, client rueidis.Client, now time.Time, key store.Key) (bool, error) {
+func (s *Store) freeOutlived(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key) (bool, error) {
 	if s.maxLife.Load() == 0 {
 		return false, nil
 	}
-	value, err := client.Do(ctx, client.B().Get().Key(s.session(key)).Build().Pin()).ToString()
+	value, err := client.Do(ctx, client.B().Get().Key(s.keys.Session(key)).Build().Pin()).ToString()
 	if err != nil {
 		if rueidis.IsRedisNil(err) {
 			return true, nil
 		}
 		return false, failed("reading a session", err)
 	}
-	var st stored
-	isSession := s.codec.decode(key, value, &st) == nil && !st.pending
-	if !isSession || !s.outlived(now, st.sess.CreatedAt) {
+	var st format.Value
+	isSession := s.codec.Decode(key, value, &st) == nil && !st.Pending
+	if !isSession || !s.outlived(now, st.Session.CreatedAt) {
 		return false, nil
 	}
-	_, err = s.limitAll(ctx, client, now, []entry{entryOf(&st.sess, st.index)})
+	_, err = s.limitAll(ctx, client, now, []format.Entry{format.NewEntry(&st.Session, st.Index)})
 	return err == nil, err
 }

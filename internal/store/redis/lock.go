@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"session-api/internal/store/redis/lua"
 )
 
 // Lock takes the lease of that name, for what only one instance should do at a
@@ -24,15 +26,15 @@ func (s *Store) Lock(ctx context.Context, name string, lease time.Duration) (unl
 		return nil, false, err
 	}
 	lease = max(lease, minLease)
-	key, token := s.lock(name), rand.Text()
-	limited, cancel := s.limited(ctx)
+	key, token := s.keys.Lock(name), rand.Text()
+	limited, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	err = s.send(limited, client, client.B().Set().Key(key).Value(token).Nx().PxMilliseconds(lease.Milliseconds()).Build().Pin())[0].Error()
+	err = s.conn.Send(limited, client, client.B().Set().Key(key).Value(token).Nx().PxMilliseconds(lease.Milliseconds()).Build().Pin())[0].Error()
 	switch {
 	case rueidis.IsRedisNil(err):
 		return nil, false, nil
 	case err != nil:
-		// If it was taken, it is nobody's until it runs out.
+		// If it was taken, it is not held by any instance until it runs out.
 		return nil, false, failed("taking a lease", err)
 	}
 	done := make(chan struct{})
@@ -50,20 +52,20 @@ func (s *Store) keep(client rueidis.Client, key, token string, lease time.Durati
 	for {
 		select {
 		case <-tick.C:
-			s.leaseCall(client, call{script: renewScript, keys: []string{key}, args: []string{"0", token, strconv.FormatInt(lease.Milliseconds(), 10)}})
+			s.leaseCall(client, lua.Call{Script: lua.Renew, Keys: []string{key}, Args: []string{"0", token, strconv.FormatInt(lease.Milliseconds(), 10)}})
 			continue
 		case <-done:
 		case <-s.closed.Done():
 		}
-		s.leaseCall(client, call{script: releaseScript, keys: []string{key}, args: []string{"0", token}})
+		s.leaseCall(client, lua.Call{Script: lua.Release, Keys: []string{key}, Args: []string{"0", token}})
 		return
 	}
 }
 
 // leaseCall renews or releases a lease, also while the store is being closed.
 // If it fails, the next renewal does not, or the lease runs out.
-func (s *Store) leaseCall(client rueidis.Client, c call) {
-	ctx, cancel := s.afterwards(s.closed)
+func (s *Store) leaseCall(client rueidis.Client, c lua.Call) {
+	ctx, cancel := s.conn.Afterwards(s.closed)
 	defer cancel()
 	_, _ = s.eval(ctx, client, "keeping a lease", c)
 }

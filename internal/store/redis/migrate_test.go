@@ -14,8 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -55,8 +56,7 @@ func TestASlotThatMoves(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client cache %t", cached), func(t *testing.T) {
 			s, err := redis.Open(t.Context(), redis.Options{
-				Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Tombstone: time.Minute,
-				Username: userOfServer, Password: passwordOfUsers,
+				Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Username: userOfServer, Password: passwordOfUsers}, Tombstone: time.Minute,
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -161,11 +161,11 @@ func live(t testing.TB, s *redis.Store, now time.Time, id string, ids []string) 
 		return fmt.Errorf("reading revision %d: %w", got.Revision, err)
 	}
 	for _, other := range ids {
-		if _, err := s.Peek(ctx, now, store.Key{Namespace: sess.Namespace, ID: other}); err != nil && !isNotFound(err) {
+		if _, err := s.Peek(ctx, now, backend.Key{Namespace: sess.Namespace, ID: other}); err != nil && !isNotFound(err) {
 			return fmt.Errorf("reading another: %w", err)
 		}
 	}
-	if page, err := s.List(ctx, now, store.Query{Namespace: sess.Namespace, UserID: "user-of-" + id, Limit: 5}); err != nil || len(page.Sessions) != 1 {
+	if page, err := s.List(ctx, now, backend.Query{Namespace: sess.Namespace, UserID: "user-of-" + id, Limit: 5}); err != nil || len(page.Sessions) != 1 {
 		return fmt.Errorf("listing %d: %w", len(page.Sessions), err)
 	}
 	third := got.WithID(id + "-" + strconv.Itoa(len(id)) + "th-successor")

@@ -8,20 +8,21 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/redis/format"
 )
 
-// Namespaces implements store.Store. The default namespace is always named, and
+// Namespaces implements backend.Store. The default namespace is always named, and
 // in no index. The others are in one from before their first session is stored;
-// a name stays there when the namespace is empty again, because nobody could
-// take it away without a race against whoever comes next.
+// a name stays there when the namespace is empty again, because removing it would
+// race with the next session that is created.
 func (s *Store) Namespaces(ctx context.Context, _ time.Time) ([]string, error) {
 	client, err := s.client()
 	if err != nil {
 		return nil, err
 	}
-	cmds := make([]rueidis.Completed, shards)
-	for shard := range shards {
-		cmds[shard] = client.B().Zrange().Key(s.names(shard)).Min("0").Max("-1").Build().Pin()
+	cmds := make([]rueidis.Completed, format.Shards)
+	for shard := range format.Shards {
+		cmds[shard] = client.B().Zrange().Key(s.keys.Names(shard)).Min("0").Max("-1").Build().Pin()
 	}
 	shardsOfNames, err := s.readAll(ctx, client, "listing namespaces", cmds)
 	if err != nil {

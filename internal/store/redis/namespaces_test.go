@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/redistest"
 )
 
-func namespaces(t testing.TB, s store.Store) []string {
+func namespaces(t testing.TB, s backend.Store) []string {
 	t.Helper()
 	names, err := s.Namespaces(t.Context(), time.Now())
 	require.NoError(t, err)

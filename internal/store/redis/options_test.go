@@ -9,36 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
-func TestParseURL(t *testing.T) {
-	for url, want := range map[string]redis.Options{
-		"redis://localhost":               {Addresses: []string{"localhost:6379"}},
-		"redis://h:1/3":                   {Addresses: []string{"h:1"}, DB: 3},
-		"redis://ada:se%2Fcret@h:1":       {Addresses: []string{"h:1"}, Username: "ada", Password: "se/cret"},
-		"redis://:secret@h:1":             {Addresses: []string{"h:1"}, Password: "secret"},
-		"valkey://h:1":                    {Addresses: []string{"h:1"}},
-		"redis://h:1?addr=i:2&addr=j:3":   {Addresses: []string{"h:1", "i:2", "j:3"}},
-		"redis://h:1?master_set=sessions": {Addresses: []string{"h:1"}, Primary: "sessions"},
-		"rediss://h:1": {
-			Addresses: []string{"h:1"},
-			TLS:       &tls.Config{ServerName: "h", MinVersion: tls.VersionTLS12},
-		},
-	} {
-		got, err := redis.ParseURL(url)
-		require.NoError(t, err, url)
-		assert.Equal(t, want, got, url)
-	}
-	for _, url := range []string{"", "h:1", "http://h", "redis://ada:secret@h:port", "redis://ada:secret@h/a", "unix:///secret", "redis://ada:secret@h/%zz"} {
-		_, err := redis.ParseURL(url)
-		require.Error(t, err, url)
-		assert.NotContains(t, err.Error(), "secret")
-	}
-}
-
 func TestOptionsAreChecked(t *testing.T) {
-	good := redis.Options{Addresses: []string{"localhost:6379"}}
+	good := redis.Options{Server: conn.Server{Addresses: []string{"localhost:6379"}}}
 	require.NoError(t, good.Validate())
 	for want, change := range map[string]func(*redis.Options){
 		"an address is needed":           func(o *redis.Options) { o.Addresses = nil },
@@ -60,7 +36,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		_, err := redis.Open(t.Context(), opts)
 		assert.ErrorContains(t, err, want)
 	}
-	both := redis.Options{Prefix: "{", DB: -1}
+	both := redis.Options{Server: conn.Server{DB: -1}, Prefix: "{"}
 	assert.ErrorContains(t, both.Validate(), "prefix")
 	assert.ErrorContains(t, both.Validate(), "address", "all at once")
 }

@@ -14,7 +14,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -54,10 +54,10 @@ func TestADemotedPrimaryIsLeft(t *testing.T) {
 			},
 			"Lock": func(ctx context.Context) error { _, _, err := s.Lock(ctx, "work", time.Second); return err },
 		} {
-			require.ErrorIs(t, operation(t.Context()), store.ErrUnavailable, what)
+			require.ErrorIs(t, operation(t.Context()), backend.ErrUnavailable, what)
 		}
 		// Now and then it is asked over a connection that is being left.
-		var unready *store.UnreadyError
+		var unready *backend.UnreadyError
 		require.Eventually(t, func() bool { return errors.As(s.Ping(t.Context()), &unready) }, patience, 5*time.Millisecond)
 		assert.Contains(t, unready.Reason, "replica")
 
@@ -87,7 +87,7 @@ func TestWritesFollowTheName(t *testing.T) {
 	together(8, func(int) {
 		for range 20 {
 			if err := s.Create(t.Context(), now, newSession(t, now, spec{user: "ada", files: []string{"a"}})); err != nil {
-				assert.ErrorIs(t, err, store.ErrUnavailable)
+				assert.ErrorIs(t, err, backend.ErrUnavailable)
 				failures.Add(1)
 			}
 		}
@@ -101,7 +101,7 @@ func TestAReplicaIsWaitedFor(t *testing.T) {
 	primary, replica := redistest.Start(t), redistest.Start(t)
 	follows(t, replica, primary)
 	s := open(t, replica)
-	var unready *store.UnreadyError
+	var unready *backend.UnreadyError
 	require.ErrorAs(t, s.Ping(t.Context()), &unready)
 	assert.Contains(t, unready.Reason, "replica")
 	require.Equal(t, "OK", replica.CLI("REPLICAOF", "NO", "ONE"))
@@ -157,9 +157,9 @@ func TestAServerThatTakesNobodyIsWaitedFor(t *testing.T) {
 			var log syncBuffer
 			s := open(t, server, brief, func(o *redis.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 			err := s.Ping(t.Context())
-			require.ErrorIs(t, err, store.ErrUnavailable)
+			require.ErrorIs(t, err, backend.ErrUnavailable)
 			if c.says != "" {
-				var unready *store.UnreadyError
+				var unready *backend.UnreadyError
 				require.ErrorAs(t, err, &unready, "%v", err)
 				assert.Contains(t, unready.Reason, c.says)
 			}
@@ -182,5 +182,5 @@ func TestAFullServerIsReady(t *testing.T) {
 	require.NoError(t, other.Ping(t.Context()))
 	_, err := other.Get(t.Context(), now, sess.Key())
 	require.NoError(t, err)
-	require.ErrorIs(t, other.Create(t.Context(), now, newSession(t, now, spec{})), store.ErrFull)
+	require.ErrorIs(t, other.Create(t.Context(), now, newSession(t, now, spec{})), backend.ErrFull)
 }

@@ -3,44 +3,46 @@ package redis
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
 
+	"session-api/internal/lazydeadline"
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
-// Get implements store.Store.
-func (s *Store) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+// Get implements backend.Store.
+func (s *Store) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	sess, err := s.read(ctx, now, key, s.opts.ClientCache)
 	if err == nil {
 		s.hits.Add(1)
-	} else if errors.Is(err, store.ErrNotFound) {
+	} else if errors.Is(err, backend.ErrNotFound) {
 		s.misses.Add(1)
 	}
 	return sess, err
 }
 
-// Peek implements store.Store. It always asks the server: it is what changes
+// Peek implements backend.Store. It always asks the server: it is what changes
 // start with.
-func (s *Store) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (s *Store) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return s.read(ctx, now, key, false)
 }
 
 // read returns the live session of the key, or the one that its grace leads to.
-func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached bool) (schema.Session, error) {
+func (s *Store) read(ctx context.Context, now time.Time, key backend.Key, cached bool) (schema.Session, error) {
 	client, err := s.using(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}
-	name := s.session(key)
+	name := s.keys.Session(key)
 	if !cached {
 		return s.ask(ctx, client, now, key, name)
 	}
-	late := &store.LateContext{Context: ctx, Timeout: s.opts.Timeout}
+	late := &lazydeadline.Context{Context: ctx, Timeout: s.opts.Timeout}
 	defer late.Release()
 	if sess, ok := s.readCached(late, client, now, key, name); ok {
 		return sess, nil
@@ -49,15 +51,15 @@ func (s *Store) read(ctx context.Context, now time.Time, key store.Key, cached b
 }
 
 // ask is read without the cache.
-func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (schema.Session, error) {
-	ctx, cancel := s.limited(ctx)
+func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (schema.Session, error) {
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	st, to, err := s.fetch(ctx, client, now, key, name)
 	switch {
 	case err != nil:
 		return schema.Session{}, err
-	case st != nil && !st.pending:
-		return st.sess, nil
+	case st != nil && !st.Pending:
+		return st.Session, nil
 	}
 	return s.follow(ctx, client, now, key, to)
 }
@@ -68,21 +70,21 @@ func (s *Store) ask(ctx context.Context, client rueidis.Client, now time.Time, k
 // The commands are cheaper than a script, but no single step: what they return
 // may be of two moments. The deadline is read first. So a session that is
 // returned was there afterwards. Everything is read again, in one step, where
-// that tells nothing: if the deadline is not one that the session can have by
+// that is inconclusive: if the deadline is not one that the session can have by
 // itself, or if there was no live session when the deadline was read and there is
 // a value now. (It may have been made in the place of a grace.)
-func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
 	results := client.DoMulti(ctx,
 		client.B().Pexpiretime().Key(name).Build().Pin(),
-		client.B().Mget().Key(name, grace(name)).Build().Pin())
+		client.B().Mget().Key(name, format.Grace(name)).Build().Pin())
 	deadline, err := results[0].AsInt64()
 	if err != nil {
 		return nil, "", failed(doing, err)
 	}
 	values, err := results[1].ToArray()
-	if answered(err, "TRYAGAIN ") {
-		return s.fetchAtOnce(ctx, client, now, key, name) // the slot is moving
+	if conn.Answered(err, "TRYAGAIN ") {
+		return s.fetchAtomically(ctx, client, now, key, name) // the slot is moving
 	}
 	if err != nil {
 		return nil, "", failed(doing, err)
@@ -93,67 +95,59 @@ func (s *Store) fetch(ctx context.Context, client rueidis.Client, now time.Time,
 	value, missing := values[0].ToString() // what is there but no string is missing, too
 	to, _ := values[1].ToString()
 	if missing != nil && deadline != isAbsent {
-		return s.fetchAtOnce(ctx, client, now, key, name)
+		return s.fetchAtomically(ctx, client, now, key, name)
 	}
-	st, torn, err := s.live(now, key, deadline, value, s.known)
+	st, torn, err := s.live(now, key, deadline, value, s.values)
 	if torn || err != nil || st == nil && missing == nil {
-		return s.fetchAtOnce(ctx, client, now, key, name)
+		return s.fetchAtomically(ctx, client, now, key, name)
 	}
 	return st, to, nil
 }
 
-// damaged returns err, and notes the session if that is damaged.
-func (s *Store) damaged(ctx context.Context, key store.Key, err error) error {
-	if errors.Is(err, store.ErrDamaged) {
-		s.damage.note(ctx, s.log, key, err)
-	}
-	return err
-}
-
-// fetchAtOnce is fetch with everything read in one step, unless the session's
+// fetchAtomically is fetch with everything read in one step, unless the session's
 // slot is moving.
-func (s *Store) fetchAtOnce(ctx context.Context, client rueidis.Client, now time.Time, key store.Key, name string) (*stored, string, error) {
+func (s *Store) fetchAtomically(ctx context.Context, client rueidis.Client, now time.Time, key backend.Key, name string) (*format.Value, string, error) {
 	const doing = "reading a session"
-	a, err := s.eval(ctx, client, doing, call{script: readScript, keys: []string{name, grace(name)}, args: []string{millis(now)}})
+	a, err := s.eval(ctx, client, doing, lua.Call{Script: lua.Read, Keys: []string{name, format.Grace(name)}, Args: []string{millis(now)}})
 	if err != nil {
 		return nil, "", s.damaged(ctx, key, err)
 	}
 	// What is still not as it would come about was stored so.
-	st, _, err := s.live(now, key, a.deadline(), a.text(1), nil)
-	return st, a.text(2), s.damaged(ctx, key, failed(doing, err))
+	st, _, err := s.live(now, key, a.Deadline(), a.Text(1), nil)
+	return st, a.Text(2), s.damaged(ctx, key, failed(doing, err))
 }
 
 // live returns the session of a value, if it is live by its deadline; nil if it
 // is not. torn says that the two may not belong together. Where many sessions
 // are read once, k is nil.
-func (s *Store) live(now time.Time, key store.Key, deadline int64, value string, k *known) (st *stored, torn bool, err error) {
+func (s *Store) live(now time.Time, key backend.Key, deadline int64, value string, k *valueCache) (st *format.Value, torn bool, err error) {
 	if deadline == isAbsent || deadline <= now.UnixMilli() && deadline != noExpiry {
 		return nil, false, nil
 	}
-	st = new(stored)
-	if k == nil || deadline == noExpiry || !k.find(key, value, st) {
+	st = new(format.Value)
+	if k == nil || deadline == noExpiry || !k.get(key, value, st) {
 		if err := s.decode(now, key, deadline, value, st); err != nil {
 			return nil, false, err
 		}
-		if k != nil && !st.pending && !st.foreign {
-			k.add(key, value, st)
+		if k != nil && !st.Pending && !st.External {
+			k.put(key, value, st)
 		}
 	}
 	switch {
-	case st.pending:
+	case st.Pending:
 		return st, false, nil
-	case !st.foreign:
-	case st.sess.Live(now):
+	case !st.External:
+	case st.Session.Live(now):
 		return st, false, nil
 	default:
 		return nil, false, nil
 	}
-	end := s.within(st.sess.CreatedAt.UnixMilli(), deadline)
-	st.sess.ExpiresAt = time.UnixMilli(end).UTC()
+	end := s.within(st.Session.CreatedAt.UnixMilli(), deadline)
+	st.Session.ExpiresAt = time.UnixMilli(end).UTC()
 	// A deadline is what it was when the document was written, or what a touch
 	// made of it since: now and the idle life at most.
-	latest := max(st.written, now.Add(st.sess.TTL+clockSkew).UnixMilli())
-	torn = deadline < st.written || deadline > latest
+	latest := max(st.Written, now.Add(st.Session.TTL+clockSkew).UnixMilli())
+	torn = deadline < st.Written || deadline > latest
 	if end <= now.UnixMilli() && !torn {
 		return nil, false, nil
 	}
@@ -170,57 +164,45 @@ const (
 	clockSkew = time.Second
 )
 
-// What a grace's key holds: the successor's id, its birth and the end of the
-// grace.
-func graceValue(id string, birth stamp, until time.Time) string {
-	return id + " " + birth.String() + " " + millis(until)
-}
-
-// follow returns the successor that the grace of the old key leads to, if that
-// is still the one that it was made for. What the key leads to is looked at once
-// more afterwards: if that is still the same, it led there when the successor
-// was read. A successor that is pending is published, because whoever is told of
-// it may use it at once, and who made it may be slow, or dead.
-func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time, old store.Key, to string) (schema.Session, error) {
-	for {
-		key, birth, ok := parseGrace(now, old.Namespace, to)
-		if !ok {
-			return schema.Session{}, store.ErrNotFound // as a rule: no grace
-		}
-		next, _, err := s.fetch(ctx, client, now, key, s.session(key))
+// fetchAll reads sessions, live or pending, nil for those that are not there.
+func (s *Store) fetchAll(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*format.Value, error) {
+	const doing = "reading sessions"
+	ctx, cancel := s.conn.WithTimeout(ctx)
+	defer cancel()
+	cmds := make([]rueidis.Completed, 0, 2*len(keys))
+	for _, key := range keys {
+		name := s.keys.Session(key)
+		cmds = append(cmds, client.B().Pexpiretime().Key(name).Build().Pin(), client.B().Get().Key(name).Build().Pin())
+	}
+	results := client.DoMulti(ctx, cmds...)
+	found := make([]*format.Value, len(keys))
+	for i, key := range keys {
+		deadline, err := results[2*i].AsInt64()
 		if err != nil {
-			return schema.Session{}, err
+			return nil, failed(doing, err)
 		}
-		begun := next != nil && next.pending && next.birth.String() == birth
-		if begun {
-			err := s.publishOnce(ctx, client, now, old.ID, key, birth)
-			if err != nil && !errors.Is(err, store.ErrNotFound) {
-				return schema.Session{}, err
+		value, err := results[2*i+1].ToString()
+		if err != nil && !rueidis.IsRedisNil(err) {
+			if conn.Answered(err, "WRONGTYPE ") {
+				found[i] = &format.Value{Damaged: true}
+				continue
 			}
+			return nil, failed(doing, err)
 		}
-		was, still, err := s.fetch(ctx, client, now, old, s.session(old))
-		switch {
-		case err != nil:
-			return schema.Session{}, err
-		case was != nil && !was.pending:
-			return was.sess, nil
-		case begun || still != to:
-			to = still
-		case next == nil || next.pending || next.birth.String() != birth:
-			return schema.Session{}, store.ErrNotFound
-		default:
-			return next.sess, nil
+		if err != nil && deadline != isAbsent {
+			continue // it has just expired
+		}
+		var torn bool
+		if found[i], torn, err = s.live(now, key, deadline, value, nil); torn {
+			found[i], _, err = s.fetchAtomically(ctx, client, now, key, s.keys.Session(key))
+		}
+		// What is no session is none to list, and no failure: its entries stay.
+		if err = failed(doing, err); errors.Is(err, backend.ErrDamaged) {
+			found[i], err = &format.Value{Damaged: true}, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-}
-
-// parseGrace returns where a grace leads at now: the key, and the birth of its
-// session.
-func parseGrace(now time.Time, namespace, value string) (key store.Key, birth string, ok bool) {
-	parts := strings.Split(value, " ")
-	if len(parts) != 3 {
-		return store.Key{}, "", false
-	}
-	until, err := strconv.ParseInt(parts[2], 10, 64)
-	return store.Key{Namespace: namespace, ID: parts[0]}, parts[1], err == nil && until > now.UnixMilli()
+	return found, nil
 }

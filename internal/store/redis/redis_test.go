@@ -11,8 +11,9 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 	"session-api/internal/store/storetest"
 )
@@ -20,7 +21,7 @@ import (
 // suite opens the stores of the conformance suite on one server, each empty. They
 // are the documented user: what it lacks would be missed here.
 func suite(server *redistest.Server, change ...func(*redis.Options)) storetest.Open {
-	return func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	return func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), optionsAt(server.Addr(), append(change, within(limits), asLimited)...))
@@ -67,39 +68,35 @@ func TestStore(t *testing.T) {
 func TestStoreOfTwoInstances(t *testing.T) {
 	server := redistest.Start(t)
 	soaktest.RandomRuns(t, 20)
-	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
 		require.Equal(t, "OK", server.CLI("FLUSHALL"))
 		clock := ahead()
 		one := open(t, server, prefix, within(limits))
-		return &pair{instances: [2]store.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
+		return &pair{instances: [2]backend.Store{one, open(t, server, prefix, withCompression, within(limits))}}, clock
 	}, ofOneReader...)
 }
 
 // pair is a store that is two instances of one.
 type pair struct {
-	instances [2]store.Store
+	instances [2]backend.Store
 	calls     atomic.Int64
 }
 
-func (p *pair) next() store.Store { return p.instances[p.calls.Add(1)%2] }
+func (p *pair) next() backend.Store { return p.instances[p.calls.Add(1)%2] }
 
 func (p *pair) Name() string { return p.next().Name() }
 
-func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session) error {
-	return p.next().Create(ctx, now, s)
+func (p *pair) Create(ctx context.Context, now time.Time, s schema.Session, opts ...backend.CreateOption) error {
+	return p.next().Create(ctx, now, s, opts...)
 }
 
-func (p *pair) Revive(ctx context.Context, now time.Time, s schema.Session) error {
-	return p.next().Create(ctx, now, s, backend.Revive)
-}
-
-func (p *pair) Get(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (p *pair) Get(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return p.next().Get(ctx, now, key)
 }
 
-func (p *pair) Peek(ctx context.Context, now time.Time, key store.Key) (schema.Session, error) {
+func (p *pair) Peek(ctx context.Context, now time.Time, key backend.Key) (schema.Session, error) {
 	return p.next().Peek(ctx, now, key)
 }
 
@@ -107,7 +104,7 @@ func (p *pair) Swap(ctx context.Context, now time.Time, old, next schema.Session
 	return p.next().Swap(ctx, now, old, next)
 }
 
-func (p *pair) Touch(ctx context.Context, now time.Time, key store.Key, until time.Time) (schema.Session, error) {
+func (p *pair) Touch(ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error) {
 	return p.next().Touch(ctx, now, key, until)
 }
 
@@ -115,11 +112,11 @@ func (p *pair) Regenerate(ctx context.Context, now time.Time, old, next schema.S
 	return p.next().Regenerate(ctx, now, old, next, graceUntil)
 }
 
-func (p *pair) Delete(ctx context.Context, now time.Time, key store.Key, revision int64) error {
+func (p *pair) Delete(ctx context.Context, now time.Time, key backend.Key, revision int64) error {
 	return p.next().Delete(ctx, now, key, revision)
 }
 
-func (p *pair) List(ctx context.Context, now time.Time, q store.Query) (store.Page, error) {
+func (p *pair) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	return p.next().List(ctx, now, q)
 }
 
@@ -127,15 +124,15 @@ func (p *pair) Namespaces(ctx context.Context, now time.Time) ([]string, error) 
 	return p.next().Namespaces(ctx, now)
 }
 
-func (p *pair) Count(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (p *pair) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	return p.next().Count(ctx, now, f)
 }
 
-func (p *pair) Follow(ctx context.Context, after string, yield func(store.Event) error) error {
+func (p *pair) Follow(ctx context.Context, after string, yield func(backend.Event) error) error {
 	return p.next().Follow(ctx, after, yield)
 }
 
-func (p *pair) Clear(ctx context.Context, now time.Time, f store.Filter) (int, error) {
+func (p *pair) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	return p.next().Clear(ctx, now, f)
 }
 
@@ -158,10 +155,10 @@ func (p *pair) Sweep(ctx context.Context, now time.Time) (int, error) {
 }
 
 // Stats adds up what each instance counts for itself.
-func (p *pair) Stats(ctx context.Context, now time.Time) (store.Stats, error) {
+func (p *pair) Stats(ctx context.Context, now time.Time) (backend.Stats, error) {
 	sum, err := p.instances[0].Stats(ctx, now)
 	if err != nil {
-		return store.Stats{}, err
+		return backend.Stats{}, err
 	}
 	other, err := p.instances[1].Stats(ctx, now)
 	sum.Hits += other.Hits
@@ -180,14 +177,13 @@ func (p *pair) Close() error { return p.instances[0].Close() }
 func TestStoreOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, limited(t))
 	soaktest.RandomRuns(t, 20)
-	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
 		s, err := redis.Open(t.Context(), redis.Options{
-			Username: userOfServer, Password: passwordOfUsers,
-			Addresses: cluster.Addrs(), Cluster: true, Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, Addresses: cluster.Addrs(), Cluster: true}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()
@@ -197,12 +193,11 @@ func TestStoreOnCluster(t *testing.T) {
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
 	soaktest.RandomRuns(t, 20)
-	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (store.Store, storetest.Clock) {
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
-			Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers,
-			Addresses: group.Addrs(), Primary: group.MasterName(), Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers, Addresses: group.Addrs(), Primary: group.MasterName()}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()

@@ -8,14 +8,17 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // pendingLife is how long a successor may be pending: longer than the operation
 // and what follows it may take.
 func (s *Store) pendingLife() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
-// Regenerate implements store.Store. The two keys may be on different servers
+// Regenerate implements backend.Store. The two keys may be on different servers
 // of a Cluster, where nothing changes both at once. So the successor is stored
 // first, as pending, which no reader takes for a session. What decides is that
 // the old key is ended, in one step, if its session is unchanged. Then the
@@ -29,27 +32,27 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		return err
 	}
 	if s.outlived(now, old.CreatedAt) {
-		return store.ErrNotFound
+		return backend.ErrNotFound
 	}
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
-	encoded := s.codec.encode(&next)
-	if err := s.admit(bound, len(encoded.body)+overhead, "regenerating a session"); err != nil {
+	encoded := s.codec.Encode(&next)
+	if err := s.checkReserve(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
-	e := entryOf(&next, newStamp(now, next.UserID, next.Files))
-	if err := s.announce(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
+	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
+	if err := s.addEntry(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := pending(encoded.value(e.stamp, terms(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
-	if err := s.put(ctx, client, now, next.Key(), value, "", lifting, s.share(bound)); err != nil {
-		if !unknown(err) {
-			s.forget(ctx, client, e)
+	value := format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
+	if err := s.put(ctx, client, now, next.Key(), value, "", ignoreTombstone, s.reserveArg(bound)); err != nil {
+		if !outcomeUnknown(err) {
+			s.removeEntries(ctx, client, e)
 		}
-		if errors.Is(err, store.ErrExists) {
-			err = s.whyNot(ctx, client, now, &old)
+		if errors.Is(err, backend.ErrExists) {
+			err = s.regenerateError(ctx, client, now, &old)
 		}
 		return err
 	}
@@ -58,12 +61,12 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	}
 	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
 	if err != nil {
-		if !unknown(err) { // otherwise the successor may be all that there is
+		if !outcomeUnknown(err) { // otherwise the successor may be all that there is
 			s.retract(ctx, client, now, &e)
 		}
 		return err
 	}
-	if err := s.publish(ctx, client, now, old.ID, &e, before); err != nil {
+	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}
 	s.sets.Add(1)
@@ -71,94 +74,92 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 }
 
 // move ends the old session in favour of e, and returns the entry that it had.
-func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *entry, graceUntil time.Time) (entry, error) {
-	name := s.session(old.Key())
+func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
+	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	c := call{script: moveScript, keys: []string{name, grace(name), tombstone(name)}, args: append(asItWas(now, old),
-		digestString(old.UserID, old.Files), millis(graceUntil), graceValue(e.key.ID, e.birth, graceUntil), s.tombstoneEnd(now),
+	c := lua.Call{Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
+		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
 	)}
 	if graceUntil.After(now) {
-		c.before = []string{"SET", grace(name), graceValue(e.key.ID, e.birth, graceUntil), "NX", "PXAT", millis(graceUntil)}
+		c.Before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
 	}
-	a, err := s.changeOwn(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
+	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
-		err = a.conflict()
+		err = changeError(a)
 	}
 	if err != nil {
-		return entry{}, err
+		return format.Entry{}, err
 	}
-	before, err := s.entryBefore(old, a.text(0), a.text(1), a.text(2))
+	before, err := s.entryBefore(old, a.Text(0), a.Text(1), a.Text(2))
 	if err != nil {
-		before = entry{} // it is swept when its time comes
+		before = format.Entry{} // it is swept when its time comes
 	}
 	return before, nil
 }
 
-// publish makes the successor the session that it is to be. It is tried as
-// often as the time allows: doing it twice does no harm, not doing it would
-// lose the session.
-func (s *Store) publish(ctx context.Context, client rueidis.Client, now time.Time, old string, e *entry, before entry) error {
-	ctx, cancel := s.afterwards(ctx)
+// activate makes a pending successor a session. It tries until the time is up:
+// doing it twice does no harm, not doing it would lose the session.
+func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Time, old string, e *format.Entry, before format.Entry) error {
+	ctx, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
-		err := s.publishOnce(ctx, client, now, old, e.key, e.birth.String())
-		gone := errors.Is(err, store.ErrNotFound)
+		err := s.activateOnce(ctx, client, now, old, e.Key, e.Life.String())
+		gone := errors.Is(err, backend.ErrNotFound)
 		if err == nil || gone {
-			if before.key.ID != "" {
-				s.forget(ctx, client, before)
+			if before.Key.ID != "" {
+				s.removeEntries(ctx, client, before)
 			}
 			if lost != nil && gone {
 				return lost // it was published and ended, or never there
 			}
-			// What is gone was there a moment ago: a reader has published it, and
-			// somebody has ended it since. The old one was regenerated all the same.
+			// What is gone was there a moment ago: a reader has activated it, and it
+			// was ended since. The old one was regenerated all the same.
 			return nil
 		}
 		lost = err
-		if pause(ctx, try) != nil {
+		if conn.Pause(ctx, try) != nil {
 			return err
 		}
 	}
 }
 
-// publishOnce is one try to publish the successor of an old id. It has the
-// birth that the grace names, or would.
-func (s *Store) publishOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key store.Key, birth string) error {
-	name := s.session(key)
+// activateOnce tries once to activate the successor of an old id, which must have
+// that life.
+func (s *Store) activateOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
+	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "publishing a regenerated session", call{script: publishScript, keys: []string{name, grace(name), tombstone(name)}, args: []string{
+	a, err := s.change(ctx, client, "publishing a regenerated session", lua.Call{Script: lua.Activate, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
 		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {
 		return err
 	}
-	return a.conflict()
+	return changeError(a)
 }
 
 // retract removes a successor that nothing came of.
-func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *entry) {
-	after, cancel := s.afterwards(ctx)
+func (s *Store) retract(ctx context.Context, client rueidis.Client, now time.Time, e *format.Entry) {
+	after, cancel := s.conn.Afterwards(ctx)
 	defer cancel()
-	c := call{script: retractScript, keys: []string{s.session(e.key)}, args: []string{millis(now), e.stamp.String()}}
+	c := lua.Call{Script: lua.Retract, Keys: []string{s.keys.Session(e.Key)}, Args: []string{millis(now), e.Version.String()}}
 	_, err := s.eval(after, client, "removing a pending session", c)
 	if err == nil { // otherwise it goes by itself, and its entry when it is swept
-		s.forget(ctx, client, *e)
+		s.removeEntries(ctx, client, *e)
 	}
 }
 
-// whyNot returns why a session cannot be regenerated onto an id that is taken:
+// regenerateError returns why a session cannot be regenerated onto an id that is taken:
 // that comes last.
-func (s *Store) whyNot(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
-	st, _, err := s.fetch(ctx, client, now, old.Key(), s.session(old.Key()))
+func (s *Store) regenerateError(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session) error {
+	st, _, err := s.fetch(ctx, client, now, old.Key(), s.keys.Session(old.Key()))
 	switch {
 	case err != nil:
 		return err
-	case st == nil || st.pending:
-		return store.ErrNotFound
-	case st.sess.Life != old.Life, !st.sess.CreatedAt.Equal(old.CreatedAt), st.sess.Revision != old.Revision,
-		st.sess.TTL != old.TTL, st.sess.OwnTTL != old.OwnTTL:
-		return store.ErrConflict
+	case st == nil || st.Pending:
+		return backend.ErrNotFound
+	case backend.VersionOf(&st.Session) != backend.VersionOf(old):
+		return backend.ErrConflict
 	}
-	return store.ErrExists
+	return backend.ErrExists
 }

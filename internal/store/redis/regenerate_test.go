@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -22,31 +24,31 @@ type halfDone struct {
 	client    rueidis.Client
 	now       time.Time
 	old, next schema.Session
-	entry     entry
+	entry     format.Entry
 }
 
 // begin stores a session, and its successor as pending.
 func begin(t *testing.T) *halfDone {
 	t.Helper()
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Addresses: []string{server.Addr()}, Timeout: time.Second})
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	client, err := s.client()
 	require.NoError(t, err)
 	h := &halfDone{Store: s, t: t, server: server, client: client, now: schema.Now(time.Now())}
-	h.old = newValueSession(t, schema.NewID(), func(sess *schema.Session, sec *schema.Sections) {
+	h.old = newSession(t, schema.NewID(), func(sess *schema.Session, sec *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt = h.now, h.now, h.now.Add(sess.TTL)
 		sec.User = &schema.User{ID: "ada", Roles: []string{}}
 		sec.Results = []byte(`{"report":"a"}`)
 	})
 	require.NoError(t, s.Create(t.Context(), h.now, h.old))
 	h.next = h.old.WithID(schema.NewID())
-	h.entry = entryOf(&h.next, newStamp(h.now, h.next.UserID, h.next.Files))
+	h.entry = format.NewEntry(&h.next, format.NewVersion(h.now, h.next.UserID, h.next.Files))
 	deadline := h.next.ExpiresAt.UnixMilli()
-	require.NoError(t, s.announce(t.Context(), client, &h.entry, deadline))
-	value := s.codec.encode(&h.next).value(h.entry.stamp, terms(h.next.TTL, h.next.OwnTTL))
-	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), pending(value, deadline), "", lifting, ""))
+	require.NoError(t, s.addEntry(t.Context(), client, &h.entry, deadline))
+	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(h.next.TTL, h.next.OwnTTL))
+	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), format.Pending(value, deadline), "", ignoreTombstone, ""))
 	return h
 }
 
@@ -59,7 +61,7 @@ func (h *halfDone) move(grace time.Duration) {
 
 func (h *halfDone) listed() []string {
 	h.t.Helper()
-	page, err := h.List(h.t.Context(), h.now, store.Query{Namespace: h.old.Namespace, UserID: "ada", Limit: 10})
+	page, err := h.List(h.t.Context(), h.now, backend.Query{Namespace: h.old.Namespace, UserID: "ada", Limit: 10})
 	require.NoError(h.t, err)
 	ids := []string{}
 	for _, sess := range page.Sessions {
@@ -72,21 +74,21 @@ func TestAPendingSessionIsNone(t *testing.T) {
 	h := begin(t)
 	ctx := t.Context()
 	_, err := h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	_, err = h.Touch(ctx, h.now, h.next.Key(), h.now.Add(2*time.Hour))
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 	_, err = h.Swap(ctx, h.now, h.next, h.next)
-	require.ErrorIs(t, err, store.ErrNotFound)
-	require.ErrorIs(t, h.Store.Regenerate(ctx, h.now, h.next, h.next.WithID(schema.NewID()), h.now), store.ErrNotFound)
-	require.ErrorIs(t, h.Create(ctx, h.now, h.next), store.ErrExists, "but its id is taken")
+	require.ErrorIs(t, err, backend.ErrNotFound)
+	require.ErrorIs(t, h.Store.Regenerate(ctx, h.now, h.next, h.next.WithID(schema.NewID()), h.now), backend.ErrNotFound)
+	require.ErrorIs(t, h.Create(ctx, h.now, h.next), backend.ErrExists, "but its id is taken")
 	assert.Equal(t, []string{h.old.ID}, h.listed())
 	got, err := h.Get(ctx, h.now, h.old.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.old, got)
 
 	// Its key goes by itself, and its entry with the sweep.
-	assert.NotEqual(t, "-1", h.server.CLI("PTTL", h.session(h.next.Key())))
-	require.Equal(t, "1", h.server.CLI("DEL", h.session(h.next.Key())))
+	assert.NotEqual(t, "-1", h.server.CLI("PTTL", h.keys.Session(h.next.Key())))
+	require.Equal(t, "1", h.server.CLI("DEL", h.keys.Session(h.next.Key())))
 	_, err = h.Sweep(ctx, h.old.ExpiresAt)
 	require.NoError(t, err)
 	assert.Equal(t, "{session:}:deployment", h.server.CLI("KEYS", "*"))
@@ -102,7 +104,7 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, has, "its files are safe")
 	_, err = h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound, "nobody knows of it")
+	require.ErrorIs(t, err, backend.ErrNotFound, "nobody knows of it")
 	got, err := h.Get(ctx, h.now, h.old.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.next, got, "with its own deadline")
@@ -110,21 +112,21 @@ func TestASuccessorIsReachedBeforeItIsPublished(t *testing.T) {
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, h.next, got)
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), "once more does nothing")
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "once more does nothing")
 
 	// Nor does it to what became of it.
-	changed, err := h.Swap(ctx, h.now, h.next, newValueSession(t, h.next.ID, func(sess *schema.Session, _ *schema.Sections) {
+	changed, err := h.Swap(ctx, h.now, h.next, newSession(t, h.next.ID, func(sess *schema.Session, _ *schema.Sections) {
 		sess.CreatedAt, sess.UpdatedAt, sess.ExpiresAt, sess.Revision = h.now, h.now, h.next.ExpiresAt, h.next.Revision+1
 	}))
 	require.NoError(t, err)
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}))
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
 	got, err = h.Get(ctx, h.now, h.next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, changed, got)
 	require.NoError(t, h.Delete(ctx, h.now, h.next.Key(), 0))
-	require.NoError(t, h.publish(ctx, h.client, h.now, h.old.ID, &h.entry, entry{}), "it was made, and ended since")
+	require.NoError(t, h.activate(ctx, h.client, h.now, h.old.ID, &h.entry, format.Entry{}), "it was made, and ended since")
 	_, err = h.Get(ctx, h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 }
 
 func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
@@ -136,23 +138,23 @@ func TestASuccessorCanBeEndedBeforeItsMakerIsDone(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, h.Delete(t.Context(), h.now, got.Key(), 0))
 	_, err = h.Get(t.Context(), h.now, h.old.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
-	require.NoError(t, h.publish(t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}))
+	require.ErrorIs(t, err, backend.ErrNotFound)
+	require.NoError(t, h.activate(t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}))
 	_, err = h.Get(t.Context(), h.now, h.next.Key())
-	require.ErrorIs(t, err, store.ErrNotFound)
+	require.ErrorIs(t, err, backend.ErrNotFound)
 
 	// Followers hear of it in this order, and once.
 	require.NoError(t, h.Create(t.Context(), h.now, h.old))
-	var told []store.EventType
+	var told []backend.EventType
 	enough := errors.New("enough")
-	require.ErrorIs(t, h.Follow(t.Context(), first, func(ev store.Event) error {
-		if told = append(told, ev.Type); ev.Type == store.EventCreated {
+	require.ErrorIs(t, h.Follow(t.Context(), first, func(ev backend.Event) error {
+		if told = append(told, ev.Type); ev.Type == backend.EventCreated {
 			return enough
 		}
 		assert.Equal(t, h.next.Key(), ev.Session)
 		return nil
 	}), enough)
-	assert.Equal(t, []store.EventType{store.EventRegenerated, store.EventDeleted, store.EventCreated}, told)
+	assert.Equal(t, []backend.EventType{backend.EventRegenerated, backend.EventDeleted, backend.EventCreated}, told)
 }
 
 // Clear waits for what is pending: whatever comes of it does not escape.
@@ -161,16 +163,16 @@ func TestClearWaitsForPendingSessions(t *testing.T) {
 		finish func(h *halfDone)
 		ended  int
 	}{
-		"that are published":          {func(h *halfDone) { _ = h.publish(h.t.Context(), h.client, h.now, h.old.ID, &h.entry, entry{}) }, 1},
+		"that are published":          {func(h *halfDone) { _ = h.activate(h.t.Context(), h.client, h.now, h.old.ID, &h.entry, format.Entry{}) }, 1},
 		"that are retracted":          {func(h *halfDone) { h.retract(h.t.Context(), h.client, h.now, &h.entry) }, 0},
-		"whose process died for good": {func(h *halfDone) { h.server.CLI("PEXPIRE", h.session(h.next.Key()), "1") }, 0},
+		"whose process died for good": {func(h *halfDone) { h.server.CLI("PEXPIRE", h.keys.Session(h.next.Key()), "1") }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := begin(t)
 			h.move(0)
 			ended := make(chan int)
 			go func() {
-				n, err := h.Clear(t.Context(), h.now, store.Filter{Namespace: h.old.Namespace, UserID: "ada"})
+				n, err := h.Clear(t.Context(), h.now, backend.Filter{Namespace: h.old.Namespace, UserID: "ada"})
 				assert.NoError(t, err)
 				ended <- n
 			}()

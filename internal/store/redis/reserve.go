@@ -12,16 +12,18 @@ import (
 	"github.com/redis/rueidis"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
 )
 
 // reserve is the share of each server's memory that guests cannot take. The
 // scripts that store a session ask the server they run on, so what guests take
 // beyond their share is one document at most, whatever the number of instances.
-// What is known of the memory here saves the round trips of a refusal.
+// The room that is known here saves the round trips of a refusal.
 type reserve struct {
 	// room is what guests could still take, in bytes, of the primary that has most
-	// of it; unlimited where that is not known.
+	// of it; unlimited while it is unknown.
 	room atomic.Int64
 	// refused counts what the reserve was kept from.
 	refused atomic.Int64
@@ -61,8 +63,9 @@ func memoryOf(facts map[string]string, limit int64) memory {
 	return memory{used: number("used_memory") - number("mem_not_counted_for_evict"), limit: limit}
 }
 
-// share tells a script what a guest cannot take; empty for who is none.
-func (s *Store) share(guest bool) string {
+// reserveArg is what a guest cannot take, as scripts take it; empty where the
+// session is no guest's.
+func (s *Store) reserveArg(guest bool) string {
 	if !guest || s.opts.Reserve == 0 {
 		return ""
 	}
@@ -75,18 +78,19 @@ const unlimited = math.MaxInt64
 // overhead is about what a session takes in Redis beyond its document.
 const overhead = 900
 
-// admit returns store.ErrFull to a guest whose session no server has room for.
-func (s *Store) admit(guest bool, grows int, doing string) error {
+// checkReserve returns backend.ErrFull if the session is a guest's and no server
+// has room for it.
+func (s *Store) checkReserve(guest bool, grows int, doing string) error {
 	if !guest || s.opts.Reserve == 0 || int64(grows) <= s.reserve.room.Load() {
 		return nil
 	}
-	return s.keptFrom(doing)
+	return s.reservedError(doing)
 }
 
-// keptFrom is the error of a guest that only the reserve had room for.
-func (s *Store) keptFrom(doing string) error {
+// reservedError is the error of a guest that only the reserve had room for.
+func (s *Store) reservedError(doing string) error {
 	s.reserve.refused.Add(1)
-	return fmt.Errorf("redis: %s: %w: what is left is for users and services", doing, store.ErrFull)
+	return fmt.Errorf("redis: %s: %w: what is left is for users and services", doing, backend.ErrFull)
 }
 
 // guest reports whether what is made cannot take the reserve.
@@ -96,23 +100,23 @@ func guest(next *schema.Session) bool { return next.UserID == "" && !next.Truste
 // names other files does: those that it named stay in the indexes for a while. A
 // session that loses its user is not refused for being a guest.
 func guestGrows(old, next *schema.Session) bool {
-	return old.UserID == "" && guest(next) && (len(next.Doc) > len(old.Doc) || len(next.Files) > 0 && !sameIndexes(old, next))
+	return old.UserID == "" && guest(next) && (len(next.Doc) > len(old.Doc) || len(next.Files) > 0 && !format.SameEntry(old, next))
 }
 
 // watchMemory asks the servers for their memory until the store is closed.
 func (s *Store) watchMemory() {
 	next := time.NewTimer(0)
 	defer next.Stop()
-	for said := ""; ; {
+	for logged := ""; ; {
 		select {
 		case <-s.closed.Done():
 			return
 		case <-next.C:
 		}
 		tight, problem := s.lookAtMemory()
-		if problem != "" && problem != said {
+		if problem != "" && problem != logged {
 			s.log.WarnContext(s.closed, "visitors' sessions can take all of Redis' memory: nothing is kept for users and services", slog.String("reason", problem))
-			said = problem
+			logged = problem
 		}
 		if tight {
 			next.Reset(memoryIntervalNear)
@@ -131,13 +135,13 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		s.reserve.room.Store(unlimited)
 		return true, ""
 	}
-	ctx, cancel := s.limited(s.closed)
+	ctx, cancel := s.conn.WithTimeout(s.closed)
 	defer cancel()
 	room := int64(math.MinInt64)
 	for _, node := range client.Nodes() {
 		facts, err := memoryFacts(ctx, node)
 		switch {
-		case answered(err, "NOPERM ", "ERR unknown command"):
+		case conn.Answered(err, "NOPERM ", "ERR unknown command"):
 			s.reserve.room.Store(unlimited)
 			return false, "the Redis user may not run INFO (+info)"
 		case err != nil || facts["role"] != "master":
@@ -152,7 +156,7 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		room = max(room, m.guests(s.opts.Reserve)-m.used)
 		tight = tight || m.used > m.guests(s.opts.Reserve)/100*near
 	}
-	if room == math.MinInt64 { // nobody has answered
+	if room == math.MinInt64 { // no server has answered
 		room = unlimited
 	}
 	s.reserve.room.Store(room)
@@ -165,5 +169,5 @@ func memoryFacts(ctx context.Context, node rueidis.Client) (map[string]string, e
 	if err != nil {
 		return nil, failed("asking for the memory", err)
 	}
-	return parseInfo(info), nil
+	return conn.ParseInfo(info), nil
 }

@@ -10,7 +10,10 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
 // errRights: the server does not let the store's user do what the store needs.
@@ -58,17 +61,17 @@ var rights = []right{
 	{name: "evalsha", args: []string{strings.Repeat("0", 40), "1", "KEY"}},
 }
 
-// prove tries everything that the store will need, on keys of its own and on
+// checkRights tries everything that the store will need, on keys of its own and on
 // every primary, and returns an error that names what is missing. Any other
 // answer than that it is not permitted proves the right: the server looks at that
 // first.
-func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
-	ctx, cancel := s.limited(ctx)
+func (s *Store) checkRights(ctx context.Context, client rueidis.Client) error {
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	var cmds []rueidis.Completed
 	var names []string
 	for n := range s.probes() {
-		key := s.probe(n)
+		key := s.keys.Probe(n)
 		// The keys beside a session's begin with a brace.
 		for _, key := range []string{key, "{" + key + "}:to"} {
 			for _, one := range rights {
@@ -83,17 +86,17 @@ func (s *Store) prove(ctx context.Context, client rueidis.Client) error {
 	for i, result := range client.DoMulti(ctx, cmds...) {
 		err := result.Error()
 		switch {
-		case answered(err, "NOPERM ") && strings.Contains(err.Error(), " access "):
-			missing = append(missing, "~"+s.prefix+"* and ~{"+s.prefix+"*")
-		case answered(err, "NOPERM ", inScript):
+		case conn.Answered(err, "NOPERM ") && strings.Contains(err.Error(), " access "):
+			missing = append(missing, "~"+s.keys.Prefix+"* and ~{"+s.keys.Prefix+"*")
+		case conn.Answered(err, "NOPERM ", inScript):
 			missing = append(missing, "+"+names[i])
-		case err != nil && !rueidis.IsRedisNil(err) && !isAnswer(err):
+		case err != nil && !rueidis.IsRedisNil(err) && !conn.IsAnswer(err):
 			return err
 		}
 	}
 	slices.Sort(missing)
 	if missing = slices.Compact(missing); len(missing) > 0 {
-		return fmt.Errorf("%w: %s (docs/scaling.md lists what it needs)", errRights, strings.Join(missing, " "))
+		return conn.Permanent(fmt.Errorf("%w: %s (docs/scaling.md lists what it needs)", errRights, strings.Join(missing, " ")))
 	}
 	return nil
 }
@@ -115,20 +118,11 @@ func (r *right) try(client rueidis.Client, key string) rueidis.Completed {
 // Redis 7.2.
 const inScript = "ERR The user executing the script can't run this command"
 
-// isAnswer reports whether err is an answer of the server.
-func isAnswer(err error) bool {
-	_, ok := errors.AsType[*rueidis.RedisError](err)
-	return ok
-}
-
-// probe is a key that stays empty, for asking whether the server would write it.
-func (l layout) probe(n int) string { return l.sharded("#probe:", n) }
-
 // probes is how many keys lead to every server: one does, or in a Cluster as
 // many as indexes have shards.
 func (s *Store) probes() int {
 	if s.opts.Cluster {
-		return shards
+		return format.Shards
 	}
 	return 1
 }
@@ -138,18 +132,18 @@ func (s *Store) probes() int {
 // let the user only read. Nothing is written, so memory that is full is no reason
 // against it. A Cluster that lost one of several servers can still be asked for
 // most sessions, and no other instance could do better; but a right that is
-// missing on one of them is told.
+// missing on one of them is an error.
 func (s *Store) Ping(ctx context.Context) error {
 	client, err := s.client()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.limited(ctx)
+	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	const doing = "asking for an answer"
-	calls := make([]call, s.probes())
+	calls := make([]lua.Call, s.probes())
 	for n := range calls {
-		calls[n] = call{script: probeScript, keys: []string{s.probe(n)}, args: []string{"0"}}
+		calls[n] = lua.Call{Script: lua.Probe, Keys: []string{s.keys.Probe(n)}, Args: []string{"0"}}
 	}
 	_, failures := s.evalAll(ctx, client, doing, calls)
 	var last error
@@ -158,7 +152,7 @@ func (s *Store) Ping(ctx context.Context) error {
 		switch {
 		case err == nil:
 			well = true
-		case answered(err, "NOPERM "):
+		case conn.Answered(err, "NOPERM "):
 			return unready(err)
 		default:
 			last = err
@@ -189,11 +183,11 @@ var reasons = []struct{ answer, reason string }{
 // shown.
 func unready(err error) error {
 	if errors.Is(err, errRights) || errors.Is(err, errOverlap) {
-		return &store.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
+		return &backend.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
 	}
 	for _, one := range reasons {
-		if answered(err, one.answer) {
-			return &store.UnreadyError{Reason: one.reason, Err: err}
+		if conn.Answered(err, one.answer) {
+			return &backend.UnreadyError{Reason: one.reason, Err: err}
 		}
 	}
 	return err

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -117,9 +117,9 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	// What is taken away later shows in readiness, and comes back with the right.
 	setUser(append(slices.Clone(rules), "-evalsha")...)
 	err := s.Ping(t.Context())
-	var unready *store.UnreadyError
+	var unready *backend.UnreadyError
 	require.ErrorAs(t, err, &unready)
-	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.ErrorIs(t, err, backend.ErrUnavailable)
 	assert.Contains(t, unready.Reason, "scripts")
 	setUser(rules...)
 	require.NoError(t, s.Ping(t.Context()))

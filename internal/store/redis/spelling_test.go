@@ -10,19 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
 // A file that a session names all the time, now by this path and now by that, is
 // never without a reference to whoever asks for it by both.
 func TestAFileByAlternatingPaths(t *testing.T) {
-	for name, open := range map[string]func(t *testing.T) store.Store{
-		"server": func(t *testing.T) store.Store { t.Helper(); return open(t, redistest.Start(t)) },
-		"cluster": func(t *testing.T) store.Store {
+	for name, open := range map[string]func(t *testing.T) backend.Store{
+		"server": func(t *testing.T) backend.Store { t.Helper(); return open(t, redistest.Start(t)) },
+		"cluster": func(t *testing.T) backend.Store {
 			t.Helper()
-			s, err := redis.Open(t.Context(), redis.Options{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true})
+			s, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: redistest.StartCluster(t).Addrs(), Cluster: true}})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
 			return s

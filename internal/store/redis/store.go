@@ -5,37 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
-// Store is a store.Store.
+// Store is a backend.Store.
 type Store struct {
-	layout
+	keys  format.Keys
 	opts  Options
-	codec *codec
+	codec *format.Codec
 	log   *slog.Logger
 
-	// conn is nil until the server was reached for the first time.
-	conn  atomic.Pointer[connection]
-	links links
-	// refusal is why there is no connection yet; nil where that was not tried.
-	refusal atomic.Pointer[error]
-	// free are the namespaces that are known to be no other deployment's.
-	free    names
+	conn *conn.Conn
+	// checked are namespaces that are no other deployment's key space.
+	checked nameSet
 	damage  damage
 	reserve reserve
-	late    lingering // in a Cluster
-	known   *known
+	delayed delayedRemovals // in a Cluster
+	values  *valueCache
 	written *recentKeys // nil without a client cache
-	outbox  *outbox     // nil but in a Cluster
+	events  *eventQueue // nil but in a Cluster
 
-	remembered remembered
+	identity cachedIdentity
 	// maxLife is the longest life of sessions in ms, 0 for no limit, and
 	// lifeLimited says that the deadlines that Redis has are within it.
 	maxLife     atomic.Int64
@@ -49,126 +49,95 @@ type Store struct {
 	background sync.WaitGroup
 }
 
-// connection is a client that was looked at.
-type connection struct{ rueidis.Client }
-
 var (
-	_ store.Store  = (*Store)(nil)
-	_ store.Locker = (*Store)(nil)
+	_ backend.Store  = (*Store)(nil)
+	_ backend.Locker = (*Store)(nil)
 )
 
 // Open returns a store on a server, and what is wrong if that cannot be one. A
 // server that is not there yet is no reason to fail: until it is, every
-// operation returns store.ErrUnavailable.
+// operation returns backend.ErrUnavailable.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
 	opts = opts.withDefaults()
-	codec, err := newCodec(opts.CompressOver)
+	codec, err := format.NewCodec(opts.CompressOver)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{layout: layout{opts.Prefix}, opts: opts, codec: codec, known: newKnown(), log: opts.Logger}
+	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()
 		s.background.Go(func() { s.written.age(s.closed) })
 	}
 	if opts.Cluster {
-		s.outbox = newOutbox(s.sendEvents)
-		s.background.Go(func() { s.outbox.run(s.closed) })
+		s.events = newEventQueue(s.publishEvents)
 	}
 	s.reserve.room.Store(unlimited)
+	if err := s.conn.Open(ctx, s.accept); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store on Redis: %w", err), s.Close())
+	}
+	if opts.Cluster {
+		s.background.Go(func() { s.events.run(s.closed) })
+	}
 	if opts.Reserve > 0 {
 		s.background.Go(s.watchMemory)
-	}
-	if err := s.connect(ctx); err != nil {
-		if !temporary(err) {
-			return nil, errors.Join(fmt.Errorf("opening the store on Redis: %w", err), s.Close())
-		}
-		s.refusal.Store(&err)
-		s.log.WarnContext(ctx, "redis is not available yet", slog.Any("error", err))
-		s.background.Go(s.keepConnecting)
 	}
 	return s, nil
 }
 
-// connectInterval is how often a server is looked for that has never been seen.
-const connectInterval = 250 * time.Millisecond
-
-// keepConnecting looks for the server until it is there.
-func (s *Store) keepConnecting() {
-	tick := time.NewTicker(connectInterval)
-	defer tick.Stop()
-	for said := ""; ; {
-		select {
-		case <-s.closed.Done():
-			return
-		case <-tick.C:
-		}
-		err := s.connect(s.closed)
-		s.refusal.Store(&err)
-		if err == nil {
-			s.log.InfoContext(s.closed, "redis is available")
-			return
-		}
-		if text := err.Error(); !temporary(err) && text != said {
-			s.log.ErrorContext(s.closed, "redis cannot be used", slog.Any("error", err))
-			said = text
-		}
+// accept looks at a server before the store uses it.
+func (s *Store) accept(ctx context.Context, client rueidis.Client) error {
+	if err := s.checkRights(ctx, client); err != nil {
+		return err
 	}
-}
-
-// connect makes the client. From then on that finds the server again by itself.
-func (s *Store) connect(ctx context.Context) error {
-	client, err := rueidis.NewClient(s.clientOption())
-	if err != nil {
-		if client != nil {
-			client.Close()
-		}
-		return s.explained(ctx, err)
-	}
-	for _, step := range []func(context.Context, rueidis.Client) error{s.inspect, s.prove, s.claim} {
-		if err := step(ctx, client); err != nil {
-			client.Close()
-			return err
-		}
-	}
-	s.conn.Store(&connection{client})
-	return nil
+	return s.claimPrefix(ctx, client)
 }
 
 // using is client for an operation on sessions of a namespace.
 func (s *Store) using(ctx context.Context, namespace string) (rueidis.Client, error) {
 	client, err := s.client()
 	if err == nil {
-		err = s.mayUse(ctx, client, namespace)
+		err = s.checkNamespace(ctx, client, namespace)
 	}
 	return client, err
 }
 
-// client returns the client, or that there is none yet.
+// client returns the client, or backend.ErrUnavailable if there is none yet.
 func (s *Store) client() (rueidis.Client, error) {
-	if conn := s.conn.Load(); conn != nil {
-		return conn.Client, nil
+	client, err := s.conn.Client()
+	if err != nil {
+		return nil, unready(fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err))
 	}
-	err := fmt.Errorf("redis: %w: not connected yet", store.ErrUnavailable)
-	if why := s.refusal.Load(); why != nil && *why != nil {
-		err = unready(fmt.Errorf("%w: %w", err, *why))
-	}
-	return nil, err
+	return client, nil
 }
 
-// limited bounds an operation on one session, or one batch of a longer one.
-func (s *Store) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.opts.Timeout)
+// eval runs a script.
+func (s *Store) eval(ctx context.Context, client rueidis.Client, doing string, c lua.Call) (lua.Answer, error) {
+	a, err := lua.Run(ctx, s.conn, client, c)
+	return a, s.evalError(doing, c, err)
 }
 
-// afterwards is for what has to follow a change that was made: the caller who
-// hangs up does not stop it.
-func (s *Store) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
-	return s.limited(context.WithoutCancel(ctx))
+// evalAll runs scripts, each for itself, in one round trip.
+func (s *Store) evalAll(ctx context.Context, client rueidis.Client, doing string, calls []lua.Call) ([]lua.Answer, []error) {
+	answers, failures := lua.RunAll(ctx, s.conn, client, calls)
+	for i := range failures {
+		failures[i] = s.evalError(doing, calls[i], failures[i])
+	}
+	return answers, failures
+}
+
+// evalError returns the error of a script: backend.ErrDamaged if its session's key
+// holds a value of another type.
+func (s *Store) evalError(doing string, c lua.Call, err error) error {
+	if conn.Answered(err, "WRONGTYPE ") {
+		if _, ok := s.keys.ParseSession(c.Keys[0]); ok {
+			return failed(doing, fmt.Errorf("%w: %v", format.ErrNotSession, err)) //nolint:errorlint // the server is well, so what it wraps is not to be found
+		}
+	}
+	return failed(doing, err)
 }
 
 // Name is "redis".
@@ -178,9 +147,18 @@ func (s *Store) Name() string { return "redis" }
 func (s *Store) Close() error {
 	s.close()
 	s.background.Wait()
-	if conn := s.conn.Load(); conn != nil {
-		conn.Close()
-	}
-	s.codec.close()
+	s.conn.Close()
+	s.codec.Close()
 	return nil
+}
+
+// millis is a time as scripts and commands take it.
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// flag is a truth value as scripts take it.
+func flag(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return ""
 }

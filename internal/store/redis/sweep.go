@@ -9,25 +9,30 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/format"
+	"session-api/internal/store/redis/lua"
 )
 
-// Sweep implements store.Store. Redis frees expired sessions by itself; what is
+// Sweep implements backend.Store. Redis frees expired sessions by itself; what is
 // left to do is to remove their entries. The index by deadline names those
 // whose deadline, as it was when they were indexed, has come. Where a session
 // was touched since, its place in that index is moved to its present deadline,
-// and entries of it that were lost are written again.
+// and entries of it that were lost are written again, as the deployment's mark is.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	client, err := s.client()
 	if err != nil {
 		return 0, err
 	}
+	if err := s.mark(ctx, client); err != nil {
+		return 0, failed("marking the deployment", err)
+	}
 	if err := s.limitLives(ctx, client, now); err != nil {
 		return 0, err
 	}
 	sw := &sweep{store: s, client: client, now: now}
-	open := make([]int, shards)
-	for shard := range shards {
+	open := make([]int, format.Shards)
+	for shard := range format.Shards {
 		open[shard] = shard
 	}
 	for len(open) > 0 {
@@ -65,7 +70,7 @@ type sweep struct {
 	now    time.Time
 	freed  int
 	// left is how many due members of each shard were left as they are.
-	left [shards]int
+	left [format.Shards]int
 }
 
 // due is a member of a shard whose time has come.
@@ -78,7 +83,7 @@ type due struct {
 func (sw *sweep) due(ctx context.Context, open []int) ([][]string, error) {
 	cmds := make([]rueidis.Completed, len(open))
 	for n, shard := range open {
-		cmds[n] = sw.client.B().Arbitrary("ZRANGE").Keys(sw.store.expiries(shard)).
+		cmds[n] = sw.client.B().Arbitrary("ZRANGE").Keys(sw.store.keys.Expiries(shard)).
 			Args("-inf", millis(sw.now), "BYSCORE", "LIMIT", strconv.Itoa(sw.left[shard]), strconv.Itoa(sweepBatch)).ReadOnly().Pin()
 	}
 	return sw.store.readAll(ctx, sw.client, "looking for expired sessions", cmds)
@@ -86,20 +91,20 @@ func (sw *sweep) due(ctx context.Context, open []int) ([][]string, error) {
 
 // handle handles due members.
 func (sw *sweep) handle(ctx context.Context, members []due) error {
-	ctx, cancel := sw.store.limited(ctx)
+	ctx, cancel := sw.store.conn.WithTimeout(ctx)
 	defer cancel()
-	var entries []entry
+	var entries []format.Entry
 	var of []int
-	broken := stale{}
+	broken := staleMembers{}
 	for _, m := range members {
-		if e, ok := parseExpiry(m.member); ok {
+		if e, ok := format.ParseExpiry(m.member); ok {
 			entries = append(entries, e)
 			of = append(of, m.shard)
 		} else {
-			broken.add(sw.store.expiries(m.shard), m.member)
+			broken.add(sw.store.keys.Expiries(m.shard), m.member)
 		}
 	}
-	if err := firstError("sweeping sessions", sw.store.send(ctx, sw.client, healings(sw.client, broken)...)); err != nil {
+	if err := firstError("sweeping sessions", sw.store.conn.Send(ctx, sw.client, staleRemovals(sw.client, broken)...)); err != nil {
 		return err
 	}
 
@@ -107,20 +112,20 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	if err != nil {
 		return err
 	}
-	var expired, obsolete, alive, late []entry
+	var expired, obsolete, alive, late []format.Entry
 	var deadlines []int64
 	for i, e := range entries {
 		switch st := states[i]; {
 		case st.damaged:
 			sw.left[of[i]]++ // what it refers to is kept until it is gone
-		case st.outcome == wasAbsent:
+		case st.Outcome == lua.Absent:
 			expired = append(expired, e)
-		case st.index == e.stamp && sw.store.within(e.created, st.deadline) < st.deadline:
+		case st.index == e.Version && sw.store.within(e.Created, st.deadline) < st.deadline:
 			late = append(late, e)
-		case st.index == e.stamp:
+		case st.index == e.Version:
 			alive = append(alive, e)
 			deadlines = append(deadlines, st.deadline)
-		case e.stamp.settled(sw.now):
+		case e.Version.Settled(sw.now):
 			obsolete = append(obsolete, e)
 		default:
 			sw.left[of[i]]++ // it may be about to become the session's
@@ -140,7 +145,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	freed, err := sw.remove(ctx, expired)
 	sw.freed += len(freed)
 	sw.store.expirations.Add(int64(len(freed)))
-	sw.tell(ctx, freed)
+	sw.publish(ctx, freed)
 	if err != nil {
 		return err
 	}
@@ -152,61 +157,60 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 
 // state is what has become of a session.
 type state struct {
-	outcome
+	lua.Outcome
 	deadline int64
-	index    stamp
+	index    format.Version
 	// damaged: the key holds something, which this store did not write.
 	damaged bool
 }
 
 // states frees those of the sessions that have expired and are still there, and
 // returns what the others are.
-func (sw *sweep) states(ctx context.Context, entries []entry) ([]state, error) {
-	calls := make([]call, len(entries))
+func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, error) {
+	calls := make([]lua.Call, len(entries))
 	for i, e := range entries {
-		calls[i] = call{script: expireScript, keys: []string{sw.store.session(e.key)}, args: []string{millis(sw.now)}}
+		calls[i] = lua.Call{Script: lua.Expire, Keys: []string{sw.store.keys.Session(e.Key)}, Args: []string{millis(sw.now)}}
 	}
 	states := make([]state, len(entries))
 	answers, failures := sw.store.evalAll(ctx, sw.client, "sweeping sessions", calls)
 	for i, a := range answers {
 		switch err := failures[i]; {
-		case errors.Is(err, store.ErrDamaged):
+		case errors.Is(err, backend.ErrDamaged):
 			states[i].damaged = true
 		case err != nil:
 			return nil, err
 		}
-		states[i].outcome = a.outcome
-		if a.outcome == wasDone {
-			states[i].deadline = a.deadline()
-			states[i].index, _ = parseStamp(a.text(1))
+		states[i].Outcome = a.Outcome
+		if a.Outcome == lua.Done {
+			states[i].deadline = a.Deadline()
+			states[i].index, _ = format.ParseVersion(a.Text(1))
 		}
 	}
 	return states, nil
 }
 
-// tell tells followers of sessions that have expired. Of one that was ended by
-// somebody who died before its entry was removed, they are told once more.
-func (sw *sweep) tell(ctx context.Context, expired []entry) {
+// publish publishes the events of sessions that have expired. A session that was
+// ended by an instance that died before removing its entry gets a second event.
+func (sw *sweep) publish(ctx context.Context, expired []format.Entry) {
 	if len(expired) == 0 {
 		return
 	}
-	told := make([][]string, len(expired))
+	events := make([][]string, len(expired))
 	for i, e := range expired {
-		told[i] = []string{string(store.EventExpired), millis(sw.now), sw.store.session(e.key), escaped(e.user), "0", "", ""}
+		events[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
 	}
-	_ = sw.store.sendEvents(ctx, told, false) // the sweep goes on without
+	_ = sw.store.publishEvents(ctx, events, false) // the sweep goes on without
 }
 
-// remove removes entries, and returns those that nobody else removed at the
-// same time.
-func (sw *sweep) remove(ctx context.Context, entries []entry) (removed []entry, err error) {
+// remove removes entries, and returns those that were still there.
+func (sw *sweep) remove(ctx context.Context, entries []format.Entry) (removed []format.Entry, err error) {
 	var cmds []rueidis.Completed
 	first := make([]int, len(entries))
 	for i := range entries {
 		first[i] = len(cmds)
 		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
 	}
-	results := sw.store.send(ctx, sw.client, cmds...)
+	results := sw.store.conn.Send(ctx, sw.client, cmds...)
 	for e, i := range first {
 		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
 			removed = append(removed, entries[e])
@@ -216,7 +220,7 @@ func (sw *sweep) remove(ctx context.Context, entries []entry) (removed []entry, 
 }
 
 // renew writes the entries of sessions that live on, with their deadlines.
-func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) error {
+func (sw *sweep) renew(ctx context.Context, alive []format.Entry, deadlines []int64) error {
 	if len(alive) == 0 {
 		return nil
 	}
@@ -224,7 +228,7 @@ func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) er
 	for i := range alive {
 		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
 	}
-	if err := firstError("indexing sessions", sw.store.send(ctx, sw.client, cmds...)); err != nil {
+	if err := firstError("indexing sessions", sw.store.conn.Send(ctx, sw.client, cmds...)); err != nil {
 		return err
 	}
 	// One that was ended at that moment must not be left with entries.
@@ -232,9 +236,9 @@ func (sw *sweep) renew(ctx context.Context, alive []entry, deadlines []int64) er
 	if err != nil {
 		return err
 	}
-	var ended []entry
+	var ended []format.Entry
 	for i, e := range alive {
-		if states[i].index != e.stamp && !states[i].damaged {
+		if states[i].index != e.Version && !states[i].damaged {
 			ended = append(ended, e)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
@@ -29,13 +29,13 @@ func TestTombstonesAreSeenByEveryInstance(t *testing.T) {
 	}
 	deleted := ended["deleted"]
 	require.NoError(t, one.Delete(t.Context(), now, deleted.Key(), 0))
-	n, err := one.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, UserID: "cleared"})
+	n, err := one.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, UserID: "cleared"})
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	old := ended["regenerated"]
 	require.NoError(t, one.Regenerate(t.Context(), now, old, old.WithID(schema.NewID()), now))
 	for how, sess := range ended {
-		require.ErrorIs(t, other.Create(t.Context(), now, sess), store.ErrEnded, how)
+		require.ErrorIs(t, other.Create(t.Context(), now, sess), backend.ErrEnded, how)
 		key := "{session:" + sess.ID + "}:end"
 		assert.Equal(t, strconv.FormatInt(now.Add(5*time.Minute).UnixMilli(), 10), server.CLI("PEXPIRETIME", key))
 		require.NoError(t, other.Create(t.Context(), now, sess, backend.Revive), how)
@@ -55,7 +55,7 @@ func TestTombstonesOfASuccessorsID(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), now, ended.Key(), 0))
 	require.NoError(t, s.Regenerate(t.Context(), now, sess, sess.WithID(ended.ID), now))
 	now = now.Add(time.Minute)
-	require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{id: ended.ID})), store.ErrLapsed)
+	require.ErrorIs(t, s.Create(t.Context(), now, newSession(t, now, spec{id: ended.ID})), backend.ErrLapsed)
 	now = now.Add(5 * time.Minute)
 	require.NoError(t, s.Create(t.Context(), now, newSession(t, now, spec{id: ended.ID})))
 }
@@ -72,16 +72,16 @@ func TestNobodyCreatesWhatWasEnded(t *testing.T) {
 			s := instances[i%2]
 			if i < 2 {
 				if err := s.Delete(t.Context(), now, sess.Key(), 0); err != nil {
-					assert.ErrorIs(t, err, store.ErrNotFound)
+					assert.ErrorIs(t, err, backend.ErrNotFound)
 				}
 				return
 			}
 			for range 3 {
 				err := s.Create(t.Context(), now, sess)
-				assert.True(t, err == store.ErrExists || err == store.ErrEnded, "%v", err) //nolint:errorlint // as they are
+				assert.True(t, err == backend.ErrExists || err == backend.ErrEnded, "%v", err) //nolint:errorlint // as they are
 			}
 		})
-		require.ErrorIs(t, instances[0].Create(t.Context(), now, sess), store.ErrEnded)
+		require.ErrorIs(t, instances[0].Create(t.Context(), now, sess), backend.ErrEnded)
 	}
 }
 
@@ -95,24 +95,24 @@ func TestTombstonesWhereMemoryIsFull(t *testing.T) {
 	for {
 		sess := newSession(t, now, spec{user: "ada", note: strings.Repeat("x", 100_000)})
 		if err := s.Create(t.Context(), now, sess); err != nil {
-			require.ErrorIs(t, err, store.ErrFull)
+			require.ErrorIs(t, err, backend.ErrFull)
 			break
 		}
 		sessions = append(sessions, sess)
 		require.Less(t, len(sessions), 100)
-		assert.Equal(t, store.EventCreated, f.next().Type)
+		assert.Equal(t, backend.EventCreated, f.next().Type)
 	}
 	server.CLI("CONFIG", "SET", "maxmemory", "2mb") // far too much for one to make room
 	first := sessions[0]
 	_, err := s.Touch(t.Context(), now.Add(time.Second), first.Key(), now.Add(time.Second+hour))
 	require.NoError(t, err)
-	assert.Equal(t, store.EventTouched, f.next().Type)
+	assert.Equal(t, backend.EventTouched, f.next().Type)
 	require.NoError(t, s.Delete(t.Context(), now, first.Key(), 0))
-	assert.Equal(t, store.EventDeleted, f.next().Type)
-	n, err := s.Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace, Except: sessions[1].ID})
+	assert.Equal(t, backend.EventDeleted, f.next().Type)
+	n, err := s.Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace, Except: sessions[1].ID})
 	require.NoError(t, err)
 	assert.Equal(t, len(sessions)-2, n)
 	server.CLI("CONFIG", "SET", "maxmemory", "8mb")
-	require.ErrorIs(t, s.Create(t.Context(), now, first), store.ErrEnded)
-	require.ErrorIs(t, s.Create(t.Context(), now, sessions[2]), store.ErrEnded)
+	require.ErrorIs(t, s.Create(t.Context(), now, first), backend.ErrEnded)
+	require.ErrorIs(t, s.Create(t.Context(), now, sessions[2]), backend.ErrEnded)
 }

@@ -10,6 +10,8 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
+	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -20,10 +22,12 @@ func TestUserLimitsHoldOverTwoInstances(t *testing.T) {
 	now := schema.Now(ahead().Now())
 	for _, limit := range []store.UserLimit{{Max: 1}, {Max: 2}, {Max: 1, Evict: true}, {Max: 2, Evict: true}} {
 		t.Run(fmt.Sprintf("%+v", limit), func(t *testing.T) {
+			var backends []*redis.Store
 			var instances []*store.Sessions
 			for range 2 {
-				instances = append(instances, store.NewSessions(open(t, server, withPrefix(fmt.Sprintf("%d%t:", limit.Max, limit.Evict))),
-					new(schema.Rules), store.Lifetimes{TTL: hour}, limit))
+				s := open(t, server, withPrefix(fmt.Sprintf("%d%t:", limit.Max, limit.Evict)))
+				backends = append(backends, s)
+				instances = append(instances, store.NewSessions(s, new(schema.Rules), store.Lifetimes{TTL: hour}, limit))
 			}
 			sign := patch(t, `{"user":{"id":"ada"}}`)
 			for range 5 {
@@ -43,11 +47,11 @@ func TestUserLimitsHoldOverTwoInstances(t *testing.T) {
 				} else {
 					assert.EqualValues(t, limit.Max, made.Load())
 				}
-				for _, s := range instances {
-					assert.Equal(t, limit.Max, counted(t, s.Store, now, store.Filter{UserID: "ada"}))
-					assert.Len(t, list(t, s.Store, now, "ada"), limit.Max)
+				for _, s := range backends {
+					assert.Equal(t, limit.Max, counted(t, s, now, backend.Filter{UserID: "ada"}))
+					assert.Len(t, list(t, s, now, "ada"), limit.Max)
 				}
-				n, err := instances[0].Clear(t.Context(), now, store.Filter{Namespace: schema.DefaultNamespace})
+				n, err := instances[0].Clear(t.Context(), now, backend.Filter{Namespace: schema.DefaultNamespace})
 				require.NoError(t, err)
 				assert.Equal(t, limit.Max, n)
 			}

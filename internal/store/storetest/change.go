@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testSwap(t *testing.T, open Open) {
@@ -21,8 +21,8 @@ func testSwap(t *testing.T, open Open) {
 		requireSame(t, next, got)
 		f.requireStored(next)
 		assert.Equal(t, []string{"b", "c"}, f.fileSet())
-		assert.Empty(t, f.list(store.Query{Namespace: old.Namespace, UserID: "ada", Limit: 10}))
-		assert.Equal(t, []string{old.ID}, f.list(store.Query{Namespace: old.Namespace, UserID: "bob", Limit: 10}))
+		assert.Empty(t, f.list(backend.Query{Namespace: old.Namespace, UserID: "ada", Limit: 10}))
+		assert.Equal(t, []string{old.ID}, f.list(backend.Query{Namespace: old.Namespace, UserID: "bob", Limit: 10}))
 		assert.Equal(t, []string{old.ID}, f.all())
 	})
 
@@ -33,7 +33,7 @@ func testSwap(t *testing.T, open Open) {
 		_, err := f.Swap(f.ctx(), f.now(), old, one)
 		require.NoError(t, err)
 		_, err = f.Swap(f.ctx(), f.now(), old, two)
-		require.ErrorIs(t, err, store.ErrConflict)
+		require.ErrorIs(t, err, backend.ErrConflict)
 		f.requireStored(one)
 	})
 
@@ -46,14 +46,14 @@ func testSwap(t *testing.T, open Open) {
 		_, err := f.Swap(f.ctx(), f.now(), old, shorter)
 		require.NoError(t, err)
 		_, err = f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{note: "late"}))
-		require.ErrorIs(t, err, store.ErrConflict)
+		require.ErrorIs(t, err, backend.ErrConflict)
 
 		ownOnly := shorter
 		ownOnly.OwnTTL = 0
 		_, err = f.Swap(f.ctx(), f.now(), shorter, ownOnly)
 		require.NoError(t, err)
 		_, err = f.Swap(f.ctx(), f.now(), shorter, f.revised(shorter, spec{note: "late"}))
-		require.ErrorIs(t, err, store.ErrConflict)
+		require.ErrorIs(t, err, backend.ErrConflict)
 		f.requireStored(ownOnly)
 	})
 
@@ -111,7 +111,7 @@ func testSwap(t *testing.T, open Open) {
 		next := f.revised(old, spec{note: "new"})
 		require.NoError(t, f.Delete(f.ctx(), f.now(), old.Key(), 0))
 		_, err := f.Swap(f.ctx(), f.now(), old, next)
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		f.requireGone(old.Key())
 		f.requireEmpty()
 	})
@@ -123,7 +123,7 @@ func testSwap(t *testing.T, open Open) {
 		f.clock.Advance(time.Millisecond)
 		later := f.created(spec{id: old.ID})
 		_, err := f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{note: "of the ended session"}))
-		require.ErrorIs(t, err, store.ErrConflict)
+		require.ErrorIs(t, err, backend.ErrConflict)
 		f.requireStored(later)
 	})
 }
@@ -177,7 +177,7 @@ func testTouch(t *testing.T, open Open) {
 		sess := f.created(spec{})
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		_, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(ttl))
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		f.requireGone(sess.Key())
 		f.requireEmpty()
 	})
@@ -189,9 +189,9 @@ func testDelete(t *testing.T, open Open) {
 		sess := f.created(spec{user: "ada", files: []string{"a"}})
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		f.requireGone(sess.Key())
-		assert.Empty(t, f.list(store.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 10}))
+		assert.Empty(t, f.list(backend.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 10}))
 		assert.False(t, f.hasFile("a"))
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), store.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), backend.ErrNotFound)
 		f.requireEmpty()
 	})
 
@@ -201,7 +201,7 @@ func testDelete(t *testing.T, open Open) {
 		next := f.revised(old, spec{note: "new"})
 		_, err := f.Swap(f.ctx(), f.now(), old, next)
 		require.NoError(t, err)
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), old.Revision), store.ErrConflict)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), old.Revision), backend.ErrConflict)
 		f.requireStored(next)
 		require.NoError(t, f.Delete(f.ctx(), f.now(), old.Key(), next.Revision))
 		f.requireGone(old.Key())
@@ -210,8 +210,8 @@ func testDelete(t *testing.T, open Open) {
 	t.Run("unknown keys", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.created(spec{})
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), store.Key{Namespace: "other", ID: sess.ID}, 0), store.ErrNotFound)
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), store.Key{Namespace: "other", ID: sess.ID}, 1), store.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), backend.Key{Namespace: "other", ID: sess.ID}, 0), backend.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), backend.Key{Namespace: "other", ID: sess.ID}, 1), backend.ErrNotFound)
 		f.requireStored(sess)
 	})
 }

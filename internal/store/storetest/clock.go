@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // RunClock runs the tests of a clock that is set, forward or back, for a store
@@ -41,12 +41,12 @@ func (f *fixture) requireNothing(sess schema.Session) {
 	next := f.revised(sess, spec{note: "late"})
 	next.ExpiresAt = f.now().Add(sess.TTL)
 	_, err := f.Swap(f.ctx(), f.now(), sess, next)
-	require.ErrorIs(f.t, err, store.ErrNotFound)
+	require.ErrorIs(f.t, err, backend.ErrNotFound)
 	_, err = f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(sess.TTL))
-	require.ErrorIs(f.t, err, store.ErrNotFound)
-	require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), sess, next.WithID(schema.NewID()), f.now().Add(time.Minute)), store.ErrNotFound)
-	require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), store.ErrNotFound)
-	n, err := f.Count(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+	require.ErrorIs(f.t, err, backend.ErrNotFound)
+	require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), sess, next.WithID(schema.NewID()), f.now().Add(time.Minute)), backend.ErrNotFound)
+	require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), backend.ErrNotFound)
+	n, err := f.Count(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 	require.NoError(f.t, err)
 	assert.Zero(f.t, n, "counted")
 	assert.Empty(f.t, f.all(), "listed")
@@ -54,7 +54,7 @@ func (f *fixture) requireNothing(sess schema.Session) {
 	for _, path := range sess.Files {
 		assert.False(f.t, f.hasFile(path), path)
 	}
-	n, err = f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+	n, err = f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 	require.NoError(f.t, err)
 	assert.Zero(f.t, n, "cleared")
 }
@@ -76,7 +76,7 @@ func testEndedAndClock(t *testing.T, open Open) {
 		f.requireNothing(sess)
 		if jump < 0 {
 			f.clock.Advance(jump)
-			require.ErrorIs(t, f.Create(f.ctx(), f.now(), sess), store.ErrEnded, "it is remembered")
+			require.ErrorIs(t, f.Create(f.ctx(), f.now(), sess), backend.ErrEnded, "it is remembered")
 		}
 	})
 }
@@ -98,10 +98,10 @@ func testExpiredAndClock(t *testing.T, open Open) {
 		"Delete": func(f *fixture, sess schema.Session) { _ = f.Delete(f.ctx(), f.now(), sess.Key(), 0) },
 		"List":   func(f *fixture, _ schema.Session) { f.all() },
 		"Count": func(f *fixture, sess schema.Session) {
-			_, _ = f.Count(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+			_, _ = f.Count(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 		},
 		"Clear": func(f *fixture, sess schema.Session) {
-			_, _ = f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+			_, _ = f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 		},
 		"Files":   func(f *fixture, _ schema.Session) { f.fileSet() },
 		"HasFile": func(f *fixture, _ schema.Session) { f.hasFile("a") },

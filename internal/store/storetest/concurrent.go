@@ -17,6 +17,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // together runs n goroutines at once and waits for them.
@@ -88,24 +89,24 @@ func testConcurrent(t *testing.T, open Open) {
 		counts := oneOf(func(i int) error {
 			_, err := f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{note: strconv.Itoa(i)}))
 			return err
-		}, store.ErrConflict)
-		assert.Equal(t, map[error]int{nil: 1, store.ErrConflict: crowd - 1}, counts)
+		}, backend.ErrConflict)
+		assert.Equal(t, map[error]int{nil: 1, backend.ErrConflict: crowd - 1}, counts)
 	})
 
 	t.Run("one creates a key", func(t *testing.T) {
 		f := newFixture(t, open)
 		counts := oneOf(func(i int) error {
 			return f.Create(f.ctx(), f.now(), f.session(spec{id: testID(1), note: strconv.Itoa(i)}))
-		}, store.ErrExists)
-		assert.Equal(t, map[error]int{nil: 1, store.ErrExists: crowd - 1}, counts)
+		}, backend.ErrExists)
+		assert.Equal(t, map[error]int{nil: 1, backend.ErrExists: crowd - 1}, counts)
 		assert.EqualValues(t, 1, f.stats().Entries)
 	})
 
 	t.Run("one ends a session", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.created(spec{})
-		counts := oneOf(func(int) error { return f.Delete(f.ctx(), f.now(), sess.Key(), 0) }, store.ErrNotFound)
-		assert.Equal(t, map[error]int{nil: 1, store.ErrNotFound: crowd - 1}, counts)
+		counts := oneOf(func(int) error { return f.Delete(f.ctx(), f.now(), sess.Key(), 0) }, backend.ErrNotFound)
+		assert.Equal(t, map[error]int{nil: 1, backend.ErrNotFound: crowd - 1}, counts)
 		f.requireEmpty()
 	})
 
@@ -115,8 +116,8 @@ func testConcurrent(t *testing.T, open Open) {
 			old := f.created(spec{user: "ada", files: []string{"a"}})
 			counts := oneOf(func(int) error {
 				return f.Regenerate(f.ctx(), f.now(), old, old.WithID(schema.NewID()), f.now().Add(grace))
-			}, store.ErrNotFound)
-			assert.Equal(t, map[error]int{nil: 1, store.ErrNotFound: crowd - 1}, counts)
+			}, backend.ErrNotFound)
+			assert.Equal(t, map[error]int{nil: 1, backend.ErrNotFound: crowd - 1}, counts)
 			ids := f.all()
 			require.Len(t, ids, 1)
 			requireGoneOr(f, old.Key(), grace > 0, ids[0])
@@ -137,7 +138,7 @@ func testConcurrent(t *testing.T, open Open) {
 					readers.Add(1)
 					assert.NotEqual(t, old.ID, next.ID)
 				default:
-					assert.ErrorIs(t, err, store.ErrNotFound)
+					assert.ErrorIs(t, err, backend.ErrNotFound)
 				}
 			})
 			assert.EqualValues(t, 1, makers.Load())
@@ -160,7 +161,7 @@ func testConcurrent(t *testing.T, open Open) {
 }
 
 // requireGoneOr checks that the old key leads to the successor, or to nothing.
-func requireGoneOr(f *fixture, old store.Key, leads bool, successor string) {
+func requireGoneOr(f *fixture, old backend.Key, leads bool, successor string) {
 	f.t.Helper()
 	if !leads {
 		f.requireGone(old)
@@ -173,12 +174,12 @@ func requireGoneOr(f *fixture, old store.Key, leads bool, successor string) {
 func testStaysEnded(t *testing.T, open Open) {
 	f := newFixture(t, open)
 	s := f.sessions(store.Lifetimes{})
-	busy := map[string]func(key store.Key) error{
-		"update": func(key store.Key) error {
+	busy := map[string]func(key backend.Key) error{
+		"update": func(key backend.Key) error {
 			_, _, err := s.Update(f.ctx(), f.now(), key, store.Update{Change: count(""), Slide: true})
 			return err
 		},
-		"other process": func(key store.Key) error {
+		"other process": func(key backend.Key) error {
 			cur, err := f.Peek(f.ctx(), f.now(), key)
 			if err != nil || cur.ID != key.ID {
 				return err
@@ -186,21 +187,21 @@ func testStaysEnded(t *testing.T, open Open) {
 			_, err = f.Swap(f.ctx(), f.now(), cur, f.revised(cur, spec{files: []string{"late"}, user: "ada"}))
 			return err
 		},
-		"extend": func(key store.Key) error {
+		"extend": func(key backend.Key) error {
 			_, err := s.Extend(f.ctx(), f.now().Add(time.Second), key, 0)
 			return err
 		},
-		"ttl": func(key store.Key) error {
+		"ttl": func(key backend.Key) error {
 			_, err := s.Extend(f.ctx(), f.now(), key, 2*ttl)
 			return err
 		},
-		"access": func(key store.Key) error {
+		"access": func(key backend.Key) error {
 			_, _, err := s.Access(f.ctx(), f.now().Add(time.Second), key)
 			return err
 		},
 	}
-	renew := func(grace time.Duration) func(key store.Key) error {
-		return func(key store.Key) error {
+	renew := func(grace time.Duration) func(key backend.Key) error {
+		return func(key backend.Key) error {
 			_, _, err := s.Renew(f.ctx(), f.now(), key, grace)
 			return err
 		}
@@ -222,17 +223,17 @@ func testStaysEnded(t *testing.T, open Open) {
 			running.Go(func() {
 				for {
 					err := act(sess.Key())
-					if errors.Is(err, store.ErrNotFound) {
+					if errors.Is(err, backend.ErrNotFound) {
 						return
 					}
-					if err != nil && !errors.Is(err, store.ErrConflict) {
+					if err != nil && !errors.Is(err, backend.ErrConflict) {
 						assert.NoError(t, err)
 						return
 					}
 					select {
 					case <-ended: // one more round would be one too many
 						_, err := f.Peek(f.ctx(), f.now(), sess.Key())
-						assert.ErrorIs(t, err, store.ErrNotFound)
+						assert.ErrorIs(t, err, backend.ErrNotFound)
 						return
 					default:
 					}
@@ -250,7 +251,7 @@ func testStaysEnded(t *testing.T, open Open) {
 		running.Wait()
 		f.requireGone(sess.Key())
 		if err != nil {
-			_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+			_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 			require.NoError(t, err)
 		}
 		f.requireEmpty()
@@ -270,7 +271,7 @@ func testStaysCleared(t *testing.T, open Open) {
 			running.Go(func() {
 				for {
 					next, _, err := s.Renew(f.ctx(), f.now(), key, time.Duration(n%2)*time.Minute)
-					if errors.Is(err, store.ErrNotFound) {
+					if errors.Is(err, backend.ErrNotFound) {
 						return
 					}
 					if !assert.NoError(t, err) {
@@ -280,7 +281,7 @@ func testStaysCleared(t *testing.T, open Open) {
 				}
 			})
 		}
-		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 		require.NoError(t, err)
 		assert.Equal(t, 8, n)
 		assert.Empty(t, f.all())
@@ -326,7 +327,7 @@ func testStablePages(t *testing.T, open Open) {
 	for _, limit := range []int{1, 7, 50, 1000} {
 		got := []string{}
 		seen := map[string]bool{}
-		for _, id := range f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: limit}) {
+		for _, id := range f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}) {
 			assert.False(t, seen[id], "repeated")
 			seen[id] = true
 			if staying[id] {

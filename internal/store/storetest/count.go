@@ -11,10 +11,10 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-func (f *fixture) count(filter store.Filter) int {
+func (f *fixture) count(filter backend.Filter) int {
 	f.t.Helper()
 	n, err := f.Count(f.ctx(), f.now(), filter)
 	require.NoError(f.t, err)
@@ -24,8 +24,8 @@ func (f *fixture) count(filter store.Filter) int {
 func testCount(t *testing.T, open Open) {
 	t.Run("what the filter matches", func(t *testing.T) {
 		f := newFixture(t, open)
-		assert.Zero(t, f.count(store.Filter{Namespace: schema.DefaultNamespace}))
-		assert.Zero(t, f.count(store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(0)}))
+		assert.Zero(t, f.count(backend.Filter{Namespace: schema.DefaultNamespace}))
+		assert.Zero(t, f.count(backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(0)}))
 		const many = 1800 // more than a store would handle at a time
 		users := []string{"ada", "bob", "ada", "", "adam", "ad"}
 		for n := range many {
@@ -35,27 +35,27 @@ func testCount(t *testing.T, open Open) {
 			f.created(spec{namespace: "shop", id: testID(n), user: "ada"})
 		}
 		for name, c := range map[string]struct {
-			filter store.Filter
+			filter backend.Filter
 			want   int
 		}{
-			"all":                        {store.Filter{Namespace: schema.DefaultNamespace}, many},
-			"all except one":             {store.Filter{Namespace: schema.DefaultNamespace, Except: testID(1799)}, many - 1},
-			"all except none":            {store.Filter{Namespace: schema.DefaultNamespace, Except: testID(1800)}, many},
-			"a user":                     {store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}, 600},
-			"a user except one":          {store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(2)}, 599},
-			"a user except a strange":    {store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1)}, 600},
-			"a user except none":         {store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1800)}, 600},
-			"the first user":             {store.Filter{Namespace: schema.DefaultNamespace, UserID: "ad"}, 300},
-			"the last user":              {store.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"}, 300},
-			"nobody of that name":        {store.Filter{Namespace: schema.DefaultNamespace, UserID: "adaa"}, 0},
-			"another namespace":          {store.Filter{Namespace: "shop"}, 5},
-			"another, except one":        {store.Filter{Namespace: "shop", Except: testID(4)}, 4},
-			"another, except a strange":  {store.Filter{Namespace: "shop", Except: testID(5)}, 5},
-			"another namespace's user":   {store.Filter{Namespace: "shop", UserID: "ada"}, 5},
-			"not another's user":         {store.Filter{Namespace: "shop", UserID: "bob"}, 0},
-			"a namespace nobody uses":    {store.Filter{Namespace: "empty"}, 0},
-			"its user, and except":       {store.Filter{Namespace: "empty", UserID: "ada", Except: testID(0)}, 0},
-			"a name that is a beginning": {store.Filter{Namespace: "sho"}, 0},
+			"all":                        {backend.Filter{Namespace: schema.DefaultNamespace}, many},
+			"all except one":             {backend.Filter{Namespace: schema.DefaultNamespace, Except: testID(1799)}, many - 1},
+			"all except none":            {backend.Filter{Namespace: schema.DefaultNamespace, Except: testID(1800)}, many},
+			"a user":                     {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}, 600},
+			"a user except one":          {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(2)}, 599},
+			"a user except a strange":    {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1)}, 600},
+			"a user except none":         {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1800)}, 600},
+			"the first user":             {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ad"}, 300},
+			"the last user":              {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"}, 300},
+			"nobody of that name":        {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "adaa"}, 0},
+			"another namespace":          {backend.Filter{Namespace: "shop"}, 5},
+			"another, except one":        {backend.Filter{Namespace: "shop", Except: testID(4)}, 4},
+			"another, except a strange":  {backend.Filter{Namespace: "shop", Except: testID(5)}, 5},
+			"another namespace's user":   {backend.Filter{Namespace: "shop", UserID: "ada"}, 5},
+			"not another's user":         {backend.Filter{Namespace: "shop", UserID: "bob"}, 0},
+			"a namespace nobody uses":    {backend.Filter{Namespace: "empty"}, 0},
+			"its user, and except":       {backend.Filter{Namespace: "empty", UserID: "ada", Except: testID(0)}, 0},
+			"a name that is a beginning": {backend.Filter{Namespace: "sho"}, 0},
 		} {
 			assert.Equal(t, c.want, f.count(c.filter), name)
 		}
@@ -63,9 +63,9 @@ func testCount(t *testing.T, open Open) {
 
 	t.Run("what is there now", func(t *testing.T) {
 		f := newFixture(t, open)
-		all := store.Filter{Namespace: schema.DefaultNamespace}
-		ada := store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}
-		bob := store.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"}
+		all := backend.Filter{Namespace: schema.DefaultNamespace}
+		ada := backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}
+		bob := backend.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"}
 		check := func(what string, wantAll, wantAda, wantBob int) {
 			t.Helper()
 			assert.Equal(t, []int{wantAll, wantAda, wantBob}, []int{f.count(all), f.count(ada), f.count(bob)}, what)
@@ -79,7 +79,7 @@ func testCount(t *testing.T, open Open) {
 		check("another user", 2, 1, 1)
 		next := f.regenerated(changed, 2*ttl)
 		check("Regenerate", 2, 1, 1)
-		except := func(id string) store.Filter { return store.Filter{Namespace: schema.DefaultNamespace, Except: id} }
+		except := func(id string) backend.Filter { return backend.Filter{Namespace: schema.DefaultNamespace, Except: id} }
 		assert.Equal(t, 1, f.count(except(next.ID)))
 		assert.Equal(t, 2, f.count(except(sess.ID)), "an old key is no session")
 
@@ -99,8 +99,8 @@ func testCount(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		f.created(spec{user: "ada"})
 		before := f.stats()
-		f.count(store.Filter{Namespace: schema.DefaultNamespace, Except: testID(0)})
-		f.count(store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+		f.count(backend.Filter{Namespace: schema.DefaultNamespace, Except: testID(0)})
+		f.count(backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 		assert.Equal(t, before, f.stats())
 	})
 
@@ -129,7 +129,7 @@ func testCount(t *testing.T, open Open) {
 			})
 		}
 		for range soaktest.Times(8, 200) {
-			for _, filter := range []store.Filter{
+			for _, filter := range []backend.Filter{
 				{},
 				{UserID: "ada"},
 				{Except: testID(staying)}, // one that comes and goes
@@ -154,7 +154,7 @@ func testCount(t *testing.T, open Open) {
 		f.created(spec{})
 		over, cancel := context.WithCancel(f.ctx())
 		cancel()
-		n, err := f.Count(over, f.now(), store.Filter{Namespace: schema.DefaultNamespace})
+		n, err := f.Count(over, f.now(), backend.Filter{Namespace: schema.DefaultNamespace})
 		if err == nil {
 			assert.Equal(t, 1, n)
 		}

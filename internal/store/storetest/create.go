@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testCreate(t *testing.T, open Open) {
@@ -34,7 +34,7 @@ func testCreate(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		first := f.created(spec{note: "first"})
 		err := f.Create(f.ctx(), f.now(), f.session(spec{id: first.ID, note: "second"}))
-		require.ErrorIs(t, err, store.ErrExists)
+		require.ErrorIs(t, err, backend.ErrExists)
 		f.requireStored(first)
 		assert.EqualValues(t, 1, f.stats().Entries)
 	})
@@ -46,7 +46,7 @@ func testCreate(t *testing.T, open Open) {
 		second := f.created(spec{id: first.ID, note: "second"})
 		f.requireStored(second)
 		assert.Equal(t, []string{second.ID}, f.all())
-		assert.Empty(t, f.list(store.Query{Namespace: second.Namespace, UserID: "ada", Limit: 10}))
+		assert.Empty(t, f.list(backend.Query{Namespace: second.Namespace, UserID: "ada", Limit: 10}))
 		assert.Empty(t, f.fileSet())
 		f.sweep()
 		assert.EqualValues(t, 1, f.stats().Entries)
@@ -66,7 +66,7 @@ func testCreate(t *testing.T, open Open) {
 		there := f.created(spec{namespace: "there", id: here.ID, note: "there", files: []string{"shared", "there"}})
 		f.requireStored(here)
 		f.requireStored(there)
-		f.requireGone(store.Key{Namespace: schema.DefaultNamespace, ID: here.ID})
+		f.requireGone(backend.Key{Namespace: schema.DefaultNamespace, ID: here.ID})
 		assert.Equal(t, []string{"here", "shared", "there"}, f.fileSet())
 
 		require.NoError(t, f.Delete(f.ctx(), f.now(), here.Key(), 0))
@@ -88,10 +88,10 @@ func testCreate(t *testing.T, open Open) {
 func testRead(t *testing.T, open Open) {
 	t.Run("unknown keys", func(t *testing.T) {
 		f := newFixture(t, open)
-		f.requireGone(store.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()})
+		f.requireGone(backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()})
 		f.created(spec{})
-		f.requireGone(store.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()})
-		f.requireGone(store.Key{Namespace: "nobody", ID: schema.NewID()})
+		f.requireGone(backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()})
+		f.requireGone(backend.Key{Namespace: "nobody", ID: schema.NewID()})
 	})
 
 	t.Run("what was handed out stays as it was", func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // testEventOrder has many writers change, touch, renew and end sessions at
@@ -27,7 +28,7 @@ func testEventOrder(t *testing.T, open Open) {
 		assert.NoError(t, f.Create(f.ctx(), f.now(), last[i]))
 		together(writers, func(w int) {
 			for n := range changes {
-				key := store.Key{Namespace: schema.DefaultNamespace, ID: id}
+				key := backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 				_, _, err := s.Update(f.ctx(), f.now(), key, store.Update{Change: count(fmt.Sprintf("w%d-%d", w, n))})
 				assert.NoError(t, err)
 				_, err = f.Touch(f.ctx(), f.now().Add(time.Duration(n)*time.Second), key, f.now().Add(2*ttl))
@@ -36,7 +37,7 @@ func testEventOrder(t *testing.T, open Open) {
 		})
 		for range 10 {
 			var err error
-			key := store.Key{Namespace: schema.DefaultNamespace, ID: id}
+			key := backend.Key{Namespace: schema.DefaultNamespace, ID: id}
 			last[i], _, err = s.Renew(f.ctx(), f.now(), key, time.Minute)
 			assert.NoError(t, err)
 			id = last[i].ID
@@ -50,10 +51,10 @@ func testEventOrder(t *testing.T, open Open) {
 	for ended := 0; ended < sessions; {
 		ev := fo.next()
 		switch ev.Type {
-		case store.EventCreated:
+		case backend.EventCreated:
 			require.NotContains(t, lives, ev.Session.ID)
 			lives[ev.Session.ID] = &life{user: ev.UserID, revision: 1, expires: ev.ExpiresAt}
-		case store.EventRegenerated:
+		case backend.EventRegenerated:
 			l := lives[ev.Previous]
 			require.NotNil(t, l, "a session that there was")
 			delete(lives, ev.Previous)
@@ -63,7 +64,7 @@ func testEventOrder(t *testing.T, open Open) {
 		l := lives[ev.Session.ID]
 		require.NotNil(t, l, "%s of a session that there is", ev.Type)
 		l.live(t, ev)
-		if ev.Type == store.EventDeleted {
+		if ev.Type == backend.EventDeleted {
 			ended++
 			assert.EqualValues(t, 1+writers*changes+10, l.revision)
 			assert.Equal(t, 10, l.renewed)
@@ -71,7 +72,7 @@ func testEventOrder(t *testing.T, open Open) {
 		}
 	}
 	sess := f.created(spec{})
-	fo.requireNext(f.event(store.EventCreated, sess))
+	fo.requireNext(f.event(backend.EventCreated, sess))
 }
 
 // life is what is known of a session from its events.
@@ -83,20 +84,20 @@ type life struct {
 }
 
 // live goes on with an event.
-func (l *life) live(t *testing.T, ev store.Event) {
+func (l *life) live(t *testing.T, ev backend.Event) {
 	t.Helper()
-	if ev.Type == store.EventUpdated {
+	if ev.Type == backend.EventUpdated {
 		l.revision++
 	}
 	require.Equal(t, l.revision, ev.Revision, ev.Type)
 	require.Equal(t, l.user, ev.UserID)
 	switch ev.Type {
-	case store.EventDeleted:
+	case backend.EventDeleted:
 		require.Zero(t, ev.ExpiresAt)
 		return
-	case store.EventTouched:
+	case backend.EventTouched:
 		require.True(t, ev.ExpiresAt.After(l.expires), "a touch that moves nothing is none")
-	case store.EventUpdated:
+	case backend.EventUpdated:
 		require.False(t, ev.ExpiresAt.Before(l.expires))
 	default:
 	}
@@ -107,7 +108,7 @@ func (l *life) live(t *testing.T, ev store.Event) {
 func testEventsOfOneKey(t *testing.T, open Open) {
 	f := newLimited(t, open, Limits{Events: 100_000, Tombstone: window})
 	fo := f.follow()
-	key := store.Key{Namespace: schema.DefaultNamespace, ID: testID(1)}
+	key := backend.Key{Namespace: schema.DefaultNamespace, ID: testID(1)}
 	together(8, func(i int) {
 		for n := range 40 {
 			if (i+n)%2 == 0 {
@@ -126,10 +127,10 @@ func testEventsOfOneKey(t *testing.T, open Open) {
 		ev := fo.next()
 		require.Equal(t, key, ev.Session)
 		if created = !created; !created {
-			require.Equal(t, store.EventDeleted, ev.Type, "by turns")
+			require.Equal(t, backend.EventDeleted, ev.Type, "by turns")
 			continue
 		}
-		require.Equal(t, store.EventCreated, ev.Type, "by turns")
+		require.Equal(t, backend.EventCreated, ev.Type, "by turns")
 		if ev.UserID == "mark" {
 			assert.Positive(t, n)
 			return

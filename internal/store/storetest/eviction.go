@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // RunEviction runs the suite for a store that keeps limits by itself.
@@ -78,7 +79,7 @@ func testLRU(t *testing.T, open Open) {
 		}, 1},
 		"List": {func(f *fixture, _ schema.Session) { f.all() }, 0},
 		"failed Create": {func(f *fixture, s schema.Session) {
-			require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), s), store.ErrExists)
+			require.ErrorIs(f.t, f.Create(f.ctx(), f.now(), s), backend.ErrExists)
 		}, 0},
 	} {
 		t.Run("use: "+name, func(t *testing.T) {
@@ -329,8 +330,8 @@ func testTTL(t *testing.T, open Open) {
 func testNone(t *testing.T, open Open) {
 	f := newLimited(t, open, Limits{Policy: "none", MaxEntries: 3})
 	sessions := f.fill(3)
-	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
-	require.ErrorIs(t, f.Create(f.ctx(), f.now(), sessions[0]), store.ErrExists)
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), sessions[0]), backend.ErrExists)
 	assert.Equal(t, []int{0, 1, 2}, f.left(sessions))
 	assert.Zero(t, f.stats().Evictions)
 
@@ -342,7 +343,7 @@ func testNone(t *testing.T, open Open) {
 
 	require.NoError(t, f.Delete(f.ctx(), f.now(), sessions[1].Key(), 0))
 	short := f.created(spec{ttl: time.Second})
-	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+	require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
 	f.clock.Advance(time.Second)
 	f.created(spec{})
 	f.requireGone(short.Key())
@@ -387,7 +388,7 @@ func testBytes(t *testing.T, open Open) {
 		first := f.created(spec{id: testID(0), note: note(1000)})
 		f.created(spec{id: testID(1), note: note(1000)})
 		_, err := f.Swap(f.ctx(), f.now(), first, f.revised(first, spec{note: note(1001)}))
-		require.ErrorIs(t, err, store.ErrFull)
+		require.ErrorIs(t, err, backend.ErrFull)
 		f.requireStored(first)
 		smaller := f.revised(first, spec{note: note(999)})
 		_, err = f.Swap(f.ctx(), f.now(), first, smaller)
@@ -402,9 +403,9 @@ func testBytes(t *testing.T, open Open) {
 				f.created(spec{id: testID(0), note: note(800)}),
 				f.created(spec{id: testID(1), note: note(800)}),
 			}
-			require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{note: note(5000)})), store.ErrFull)
+			require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{note: note(5000)})), backend.ErrFull)
 			_, err := f.Swap(f.ctx(), f.now(), sessions[0], f.revised(sessions[0], spec{note: note(5000)}))
-			require.ErrorIs(t, err, store.ErrFull)
+			require.ErrorIs(t, err, backend.ErrFull)
 			assert.Equal(t, []int{0, 1}, f.left(sessions), policy)
 			f.requireStored(sessions[0])
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testConcurrentEviction(t *testing.T, open Open) {
@@ -75,7 +75,7 @@ func testConcurrentEviction(t *testing.T, open Open) {
 				for n := range 200 {
 					sess := f.session(spec{id: testID(1000*worker + n), ttl: time.Duration(1+n%7) * time.Second, files: []string{strconv.Itoa(n % 9)}})
 					if err := f.Create(f.ctx(), f.now(), sess); err != nil {
-						assert.ErrorIs(t, err, store.ErrFull)
+						assert.ErrorIs(t, err, backend.ErrFull)
 						if policy != "none" {
 							assert.NoError(t, err)
 						}
@@ -89,12 +89,12 @@ func testConcurrentEviction(t *testing.T, open Open) {
 						within()
 					}
 					if n%10 == 0 {
-						_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace})
+						_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace})
 						assert.NoError(t, err)
 					}
 				}
 			})
-			_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace})
+			_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace})
 			require.NoError(t, err)
 			f.requireEmpty()
 		})
@@ -104,7 +104,7 @@ func testConcurrentEviction(t *testing.T, open Open) {
 // acceptable checks the outcome of a change that others were in the way of.
 func acceptable(t *testing.T, err error) {
 	t.Helper()
-	for _, fine := range []error{nil, store.ErrNotFound, store.ErrConflict, store.ErrFull} {
+	for _, fine := range []error{nil, backend.ErrNotFound, backend.ErrConflict, backend.ErrFull} {
 		if errors.Is(err, fine) {
 			return
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testEvictionEvents(t *testing.T, open Open) {
@@ -16,17 +16,17 @@ func testEvictionEvents(t *testing.T, open Open) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2})
 		fo := f.follow()
 		first, second := f.created(spec{user: "ada"}), f.created(spec{user: "bob"})
-		fo.requireNext(f.event(store.EventCreated, first))
-		fo.requireNext(f.event(store.EventCreated, second))
+		fo.requireNext(f.event(backend.EventCreated, first))
+		fo.requireNext(f.event(backend.EventCreated, second))
 		third := f.created(spec{})
-		fo.requireNextLost(store.EventEvicted, first)
-		fo.requireNext(f.event(store.EventCreated, third))
+		fo.requireNextLost(backend.EventEvicted, first)
+		fo.requireNext(f.event(backend.EventCreated, third))
 
 		f.clock.Advance(ttl)
 		fourth := f.created(spec{})
 		ev := fo.next()
-		assert.Equal(t, store.EventExpired, ev.Type, "an expired one goes first")
-		fo.requireNext(f.event(store.EventCreated, fourth))
+		assert.Equal(t, backend.EventExpired, ev.Type, "an expired one goes first")
+		fo.requireNext(f.event(backend.EventCreated, fourth))
 	})
 
 	t.Run("what gives way to a larger one", func(t *testing.T) {
@@ -37,17 +37,17 @@ func testEvictionEvents(t *testing.T, open Open) {
 		large := f.revised(sess, spec{note: string(make([]byte, 1550))}) // six bytes each
 		_, err := f.Swap(f.ctx(), f.now(), sess, large)
 		require.NoError(t, err)
-		fo.requireNextLost(store.EventEvicted, other)
-		fo.requireNext(f.event(store.EventUpdated, large))
+		fo.requireNextLost(backend.EventEvicted, other)
+		fo.requireNext(f.event(backend.EventUpdated, large))
 	})
 
 	t.Run("nothing where there is no room", func(t *testing.T) {
 		f := newLimited(t, open, Limits{Policy: "none", MaxEntries: 1})
 		fo := f.follow()
 		sess := f.created(spec{})
-		fo.requireNext(f.event(store.EventCreated, sess))
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), store.ErrFull)
+		fo.requireNext(f.event(backend.EventCreated, sess))
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), backend.ErrFull)
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		fo.requireNext(f.deleted(sess))
 	})
@@ -90,7 +90,7 @@ func testEvictionEvents(t *testing.T, open Open) {
 		f.requireGone(second.Key())
 		assert.Equal(t, []string{first.ID}, f.all())
 		f.clock.Advance(time.Second)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: first.ID}), backend.Revive), store.ErrExists)
-		f.get(store.Key{Namespace: schema.DefaultNamespace, ID: first.ID})
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: first.ID}), backend.Revive), backend.ErrExists)
+		f.get(backend.Key{Namespace: schema.DefaultNamespace, ID: first.ID})
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // makeRoom does to the model what the store does before it stores next in the
@@ -19,14 +19,14 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 		entries, grows = 0, grows-m.cost(m.live[old.Key()])
 	}
 	if m.limits.MaxBytes > 0 && grows > 0 && m.cost(next) > m.limits.MaxBytes {
-		return store.ErrFull
+		return backend.ErrFull
 	}
 	// What was not a guest is not refused for being one.
 	bound := isGuest(next) && !next.Trusted && (old == nil || isGuest(m.live[old.Key()]))
 	share := m.guestLimits()
 	if bound && share.MaxBytes > 0 && grows > 0 && m.cost(next) > share.MaxBytes {
 		m.want.Reserved++
-		return store.ErrFull
+		return backend.ErrFull
 	}
 	all := func(schema.Session) bool { return true }
 	for {
@@ -38,11 +38,11 @@ func (m *model) makeRoom(now time.Time, old *schema.Session, next schema.Session
 			if over {
 				m.want.Reserved++
 			}
-			return store.ErrFull
+			return backend.ErrFull
 		}
 		victim := m.victim(old, over)
 		m.remove(victim)
-		m.bury(now, victim, store.ErrLapsed)
+		m.bury(now, victim, backend.ErrLapsed)
 		m.want.Evictions++
 	}
 }
@@ -76,7 +76,7 @@ func (m *model) fits(limits Limits, counts func(schema.Session) bool, entries in
 
 // victim returns the first session in the policy's order other than spare, or the
 // first guest.
-func (m *model) victim(spare *schema.Session, guestsOnly bool) store.Key {
+func (m *model) victim(spare *schema.Session, guestsOnly bool) backend.Key {
 	var first schema.Session
 	for key, s := range m.live {
 		if spare != nil && key == spare.Key() || guestsOnly && !isGuest(s) {

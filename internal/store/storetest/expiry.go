@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testExpiry(t *testing.T, open Open) {
@@ -32,33 +32,33 @@ func testExpiry(t *testing.T, open Open) {
 			next := f.revised(old, spec{note: "late"})
 			next.ExpiresAt = f.now().Add(ttl)
 			_, err := f.Swap(f.ctx(), f.now(), old, next)
-			require.ErrorIs(f.t, err, store.ErrNotFound)
+			require.ErrorIs(f.t, err, backend.ErrNotFound)
 		},
 		"Swap of another state": func(f *fixture, old schema.Session) {
 			old.Revision += 7
 			_, err := f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{}))
-			require.ErrorIs(f.t, err, store.ErrNotFound)
+			require.ErrorIs(f.t, err, backend.ErrNotFound)
 		},
 		"Touch": func(f *fixture, old schema.Session) {
 			_, err := f.Touch(f.ctx(), f.now(), old.Key(), f.now().Add(ttl))
-			require.ErrorIs(f.t, err, store.ErrNotFound)
+			require.ErrorIs(f.t, err, backend.ErrNotFound)
 		},
 		"Regenerate": func(f *fixture, old schema.Session) {
 			next := old.WithID(schema.NewID())
 			next.ExpiresAt = f.now().Add(ttl)
-			require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), old, next, f.now().Add(ttl)), store.ErrNotFound)
+			require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), old, next, f.now().Add(ttl)), backend.ErrNotFound)
 			f.requireGone(next.Key())
 		},
 		"Delete": func(f *fixture, old schema.Session) {
-			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 0), store.ErrNotFound)
-			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 99), store.ErrNotFound)
+			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 0), backend.ErrNotFound)
+			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 99), backend.ErrNotFound)
 		},
 		"List": func(f *fixture, old schema.Session) {
 			assert.Empty(f.t, f.all())
-			assert.Empty(f.t, f.list(store.Query{Namespace: old.Namespace, UserID: old.UserID, Limit: 1}))
+			assert.Empty(f.t, f.list(backend.Query{Namespace: old.Namespace, UserID: old.UserID, Limit: 1}))
 		},
 		"Clear": func(f *fixture, old schema.Session) {
-			n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: old.Namespace})
+			n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: old.Namespace})
 			require.NoError(f.t, err)
 			assert.Zero(f.t, n)
 		},

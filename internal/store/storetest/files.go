@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testFiles(t *testing.T, open Open) {
@@ -135,7 +135,7 @@ func testCancelled(t *testing.T, open Open) {
 	t.Run("nor does Clear", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.created(spec{})
-		n, err := f.Clear(over, f.now(), store.Filter{Namespace: schema.DefaultNamespace})
+		n, err := f.Clear(over, f.now(), backend.Filter{Namespace: schema.DefaultNamespace})
 		if err == nil {
 			assert.Equal(t, 1, n)
 			f.requireGone(sess.Key())

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // ttl is the idle life of the suite's sessions, where a case says no other.
@@ -21,7 +21,7 @@ const ttl = time.Hour
 
 // fixture is a store with what a case needs around it.
 type fixture struct {
-	store.Store
+	backend.Store
 	t     testing.TB
 	clock Clock
 }
@@ -123,7 +123,7 @@ func (f *fixture) revised(old schema.Session, sp spec) schema.Session {
 }
 
 // get reads a session that must be there.
-func (f *fixture) get(key store.Key) schema.Session {
+func (f *fixture) get(key backend.Key) schema.Session {
 	f.t.Helper()
 	sess, err := f.Get(f.ctx(), f.now(), key)
 	require.NoError(f.t, err)
@@ -131,12 +131,12 @@ func (f *fixture) get(key store.Key) schema.Session {
 }
 
 // requireGone checks that a key leads to nothing, whoever asks.
-func (f *fixture) requireGone(key store.Key) {
+func (f *fixture) requireGone(key backend.Key) {
 	f.t.Helper()
 	_, err := f.Peek(f.ctx(), f.now(), key)
-	require.ErrorIs(f.t, err, store.ErrNotFound)
+	require.ErrorIs(f.t, err, backend.ErrNotFound)
 	_, err = f.Get(f.ctx(), f.now(), key)
-	require.ErrorIs(f.t, err, store.ErrNotFound)
+	require.ErrorIs(f.t, err, backend.ErrNotFound)
 }
 
 // requireStored checks that the store holds exactly this session of its key.
@@ -176,7 +176,7 @@ func visible(s schema.Session) view {
 }
 
 // list returns the ids of a query's sessions, page by page.
-func (f *fixture) list(q store.Query) []string {
+func (f *fixture) list(q backend.Query) []string {
 	f.t.Helper()
 	ids := []string{}
 	for {
@@ -197,7 +197,7 @@ func (f *fixture) list(q store.Query) []string {
 // all lists the default namespace.
 func (f *fixture) all() []string {
 	f.t.Helper()
-	return f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: 100})
+	return f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 100})
 }
 
 // manyFiles returns that name and so many others, always the same ones.
@@ -232,7 +232,7 @@ func (f *fixture) hasFile(paths ...string) bool {
 	return has
 }
 
-func (f *fixture) stats() store.Stats {
+func (f *fixture) stats() backend.Stats {
 	f.t.Helper()
 	st, err := f.Stats(f.ctx(), f.now())
 	require.NoError(f.t, err)

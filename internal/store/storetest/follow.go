@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // written makes n events of a session: one for each change.
@@ -25,8 +25,8 @@ func (f *fixture) written(sess schema.Session, n int) schema.Session {
 }
 
 // bySession returns the events of each session in the order in which they came.
-func bySession(events []store.Event) map[store.Key][]store.Event {
-	by := map[store.Key][]store.Event{}
+func bySession(events []backend.Event) map[backend.Key][]backend.Event {
+	by := map[backend.Key][]backend.Event{}
 	for _, ev := range events {
 		by[ev.Session] = append(by[ev.Session], ev)
 	}
@@ -39,7 +39,7 @@ func testFollow(t *testing.T, open Open) {
 		sess := f.written(f.created(spec{}), 3)
 		fo := f.follow()
 		sess = f.written(sess, 1)
-		fo.requireNext(f.event(store.EventUpdated, sess))
+		fo.requireNext(f.event(backend.EventUpdated, sess))
 	})
 
 	t.Run("after any event", func(t *testing.T) {
@@ -56,7 +56,7 @@ func testFollow(t *testing.T, open Open) {
 		}
 		last := f.followFrom(all[14].ID)
 		sess := f.created(spec{})
-		last.requireNext(f.event(store.EventCreated, sess))
+		last.requireNext(f.event(backend.EventCreated, sess))
 	})
 
 	t.Run("each follower gets all", func(t *testing.T) {
@@ -79,7 +79,7 @@ func testFollow(t *testing.T, open Open) {
 		first := start.next()
 		f.written(sess, 5)
 		enough := errors.New("enough")
-		fo := f.followWith(f.ctx(), first.ID, func(ev store.Event) error {
+		fo := f.followWith(f.ctx(), first.ID, func(ev backend.Event) error {
 			if ev.Revision > 3 {
 				return enough
 			}
@@ -99,7 +99,7 @@ func testFollow(t *testing.T, open Open) {
 
 		idle := f.follow()
 		ctx, cancel := context.WithCancel(f.ctx())
-		busy := f.followWith(ctx, first.ID, func(ev store.Event) error {
+		busy := f.followWith(ctx, first.ID, func(ev backend.Event) error {
 			if ev.Revision == 10 {
 				cancel()
 			}
@@ -109,7 +109,7 @@ func testFollow(t *testing.T, open Open) {
 		assert.Len(t, busy.events, 9, "up to when it was called off")
 		idle.stop()
 		require.ErrorIs(t, idle.result(), context.Canceled)
-		require.ErrorIs(t, f.Follow(ctx, "", func(store.Event) error { return nil }), context.Canceled)
+		require.ErrorIs(t, f.Follow(ctx, "", func(backend.Event) error { return nil }), context.Canceled)
 	})
 
 	t.Run("not after an event that there never was", func(t *testing.T) {
@@ -118,7 +118,7 @@ func testFollow(t *testing.T, open Open) {
 		f.created(spec{})
 		id := start.next().ID
 		for _, after := range []string{"nonsense", "-", "0", "0-0-0", id + "x", "x" + id, "-1", testID(1)} {
-			require.ErrorIs(t, f.followFrom(after).result(), store.ErrEventsLost, after)
+			require.ErrorIs(t, f.followFrom(after).result(), backend.ErrEventsLost, after)
 		}
 	})
 
@@ -132,7 +132,7 @@ func testFollow(t *testing.T, open Open) {
 		first := start.next()
 		f.written(sess, many)
 		fo := f.followFrom(first.ID)
-		require.ErrorIs(t, fo.result(), store.ErrEventsLost)
+		require.ErrorIs(t, fo.result(), backend.ErrEventsLost)
 		assert.Empty(t, fo.events)
 	})
 
@@ -143,7 +143,7 @@ func testFollow(t *testing.T, open Open) {
 		first := start.next()
 		start.stop()
 		slow, goOn := make(chan struct{}), make(chan struct{})
-		fo := f.followWith(f.ctx(), first.ID, func(ev store.Event) error {
+		fo := f.followWith(f.ctx(), first.ID, func(ev backend.Event) error {
 			if ev.Revision == 2 {
 				close(slow)
 				<-goOn
@@ -154,7 +154,7 @@ func testFollow(t *testing.T, open Open) {
 		<-slow
 		f.written(sess, many)
 		close(goOn)
-		require.ErrorIs(t, fo.result(), store.ErrEventsLost)
+		require.ErrorIs(t, fo.result(), backend.ErrEventsLost)
 		for n, ev := range fo.events {
 			require.EqualValues(t, n+2, ev.Revision, "nothing is left out without saying so")
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // patience is how long an event may take to come.
@@ -27,7 +27,7 @@ type follower struct {
 	done chan struct{} // closed when Follow has returned
 
 	mu     sync.Mutex
-	events []store.Event
+	events []backend.Event
 	probed bool
 	err    error
 	more   chan struct{} // has something when there may be more than was looked at
@@ -60,18 +60,18 @@ func (f *fixture) follow() *follower {
 // followFrom returns a follower of what comes after that event.
 func (f *fixture) followFrom(after string) *follower {
 	f.t.Helper()
-	return f.followWith(f.ctx(), after, func(store.Event) error { return nil })
+	return f.followWith(f.ctx(), after, func(backend.Event) error { return nil })
 }
 
 // followWith is followFrom with a context, and a function that sees each event
 // before it counts.
-func (f *fixture) followWith(ctx context.Context, after string, see func(store.Event) error) *follower {
+func (f *fixture) followWith(ctx context.Context, after string, see func(backend.Event) error) *follower {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	fo := &follower{t: f.t, stop: cancel, done: make(chan struct{}), more: make(chan struct{}, 1)}
 	go func() {
 		defer close(fo.done)
-		err := f.Follow(ctx, after, func(ev store.Event) error {
+		err := f.Follow(ctx, after, func(ev backend.Event) error {
 			if err := see(ev); err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ func (f *fixture) followWith(ctx context.Context, after string, see func(store.E
 	return fo
 }
 
-func (fo *follower) add(ev store.Event) {
+func (fo *follower) add(ev backend.Event) {
 	fo.mu.Lock()
 	defer fo.mu.Unlock()
 	if ev.Session.Namespace == probeNamespace {
@@ -104,7 +104,7 @@ func (fo *follower) add(ev store.Event) {
 }
 
 // first waits until there are n events and takes them.
-func (fo *follower) first(n int) []store.Event {
+func (fo *follower) first(n int) []backend.Event {
 	fo.t.Helper()
 	late := time.After(patience)
 	for {
@@ -128,7 +128,7 @@ func (fo *follower) first(n int) []store.Event {
 }
 
 // next waits for one event and takes it.
-func (fo *follower) next() store.Event {
+func (fo *follower) next() backend.Event {
 	fo.t.Helper()
 	return fo.first(1)[0]
 }
@@ -147,22 +147,22 @@ func (fo *follower) result() error {
 }
 
 // event is what a store has to say of a session that is there.
-func (f *fixture) event(what store.EventType, s schema.Session) store.Event {
-	return store.Event{
+func (f *fixture) event(what backend.EventType, s schema.Session) backend.Event {
+	return backend.Event{
 		Type: what, At: f.now(), Session: s.Key(),
 		UserID: s.UserID, Revision: s.Revision, ExpiresAt: s.ExpiresAt,
 	}
 }
 
 // deleted is event for one that was ended.
-func (f *fixture) deleted(s schema.Session) store.Event {
-	ev := f.event(store.EventDeleted, s)
+func (f *fixture) deleted(s schema.Session) backend.Event {
+	ev := f.event(backend.EventDeleted, s)
 	ev.ExpiresAt = time.Time{}
 	return ev
 }
 
 // requireNext checks what comes next. Times are the same if they show the same.
-func (fo *follower) requireNext(want store.Event) {
+func (fo *follower) requireNext(want backend.Event) {
 	fo.t.Helper()
 	got := fo.next()
 	require.NotEmpty(fo.t, got.ID)
@@ -176,7 +176,7 @@ func (fo *follower) requireNext(want store.Event) {
 
 // requireNextLost is requireNext for an event of a session that the store may
 // know no more of than its key, nor when it happened.
-func (fo *follower) requireNextLost(what store.EventType, s schema.Session) {
+func (fo *follower) requireNextLost(what backend.EventType, s schema.Session) {
 	fo.t.Helper()
 	got := fo.next()
 	require.NotEmpty(fo.t, got.ID)

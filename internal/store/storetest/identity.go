@@ -6,18 +6,18 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
-// RunIdentity runs the suite of store.Identified. open opens a store on what is
+// RunIdentity runs the suite of backend.Identified. open opens a store on what is
 // kept under that name, which is closed before the name is opened again. ends
 // says that the sessions end with the store.
-func RunIdentity(t *testing.T, ends bool, open func(t testing.TB, name string) store.Store) {
+func RunIdentity(t *testing.T, ends bool, open func(t testing.TB, name string) backend.Store) {
 	t.Helper()
-	identity := func(t *testing.T, s store.Store) string {
+	identity := func(t *testing.T, s backend.Store) string {
 		t.Helper()
-		identified, ok := s.(store.Identified)
-		require.True(t, ok, "%T is no store.Identified", s)
+		identified, ok := backend.As[backend.Identified](s)
+		require.True(t, ok, "%T is no backend.Identified", s)
 		id, err := identified.Identity(t.Context())
 		require.NoError(t, err)
 		return id

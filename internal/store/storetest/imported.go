@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // What is imported is taken for a visitor's that was used again, although it is an
@@ -30,7 +30,7 @@ func testImported(t *testing.T, open Open) {
 				require.NoError(t, err)
 				f.created(spec{user: "ada"})
 				_, err = f.Peek(f.ctx(), f.now(), gone.Key())
-				require.ErrorIs(t, err, store.ErrNotFound)
+				require.ErrorIs(t, err, backend.ErrNotFound)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // testLife is about what tells an id's sessions apart, all else being equal.
@@ -20,8 +20,8 @@ func testLife(t *testing.T, open Open) {
 		second.Life = schema.NewLife()
 		require.NoError(t, f.Create(f.ctx(), f.now(), second, backend.Revive))
 		_, err := f.Swap(f.ctx(), f.now(), first, f.revised(first, spec{note: "late"}))
-		require.ErrorIs(t, err, store.ErrConflict)
-		require.ErrorIs(t, f.Regenerate(f.ctx(), f.now(), first, first.WithID(schema.NewID()), f.now()), store.ErrConflict)
+		require.ErrorIs(t, err, backend.ErrConflict)
+		require.ErrorIs(t, f.Regenerate(f.ctx(), f.now(), first, first.WithID(schema.NewID()), f.now()), backend.ErrConflict)
 		f.requireStored(second)
 		kept := f.get(second.Key())
 		assert.NotEqual(t, first.ETag(), kept.ETag())
@@ -33,7 +33,7 @@ func testLife(t *testing.T, open Open) {
 		touched, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(sess.TTL))
 		require.NoError(t, err)
 		assert.Equal(t, sess.ETag(), touched.ETag())
-		page, err := f.List(f.ctx(), f.now(), store.Query{Namespace: sess.Namespace, Limit: 10})
+		page, err := f.List(f.ctx(), f.now(), backend.Query{Namespace: sess.Namespace, Limit: 10})
 		require.NoError(t, err)
 		require.Len(t, page.Sessions, 1)
 		assert.Equal(t, sess.ETag(), page.Sessions[0].ETag())
@@ -59,7 +59,7 @@ func testLife(t *testing.T, open Open) {
 			f.requireStored(next)
 			assert.NotEqual(t, was.Life, got.Life)
 			_, err = f.Swap(f.ctx(), f.now(), was, next)
-			require.ErrorIs(t, err, store.ErrConflict)
+			require.ErrorIs(t, err, backend.ErrConflict)
 			was = got
 		}
 	})

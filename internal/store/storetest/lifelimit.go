@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // testLimitLife has sessions that were stored while the limit was another.
@@ -20,31 +20,31 @@ func testLimitLife(t *testing.T, open Open) {
 		"Get and Peek": func(f *fixture, old schema.Session) { f.requireGone(old.Key()) },
 		"Swap": func(f *fixture, old schema.Session) {
 			_, err := f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{note: "late"}))
-			require.ErrorIs(f.t, err, store.ErrNotFound)
+			require.ErrorIs(f.t, err, backend.ErrNotFound)
 		},
 		"Touch": func(f *fixture, old schema.Session) {
 			_, err := f.Touch(f.ctx(), f.now(), old.Key(), f.now().Add(ttl))
-			require.ErrorIs(f.t, err, store.ErrNotFound)
+			require.ErrorIs(f.t, err, backend.ErrNotFound)
 		},
 		"Regenerate": func(f *fixture, old schema.Session) {
 			next := old.WithID(schema.NewID())
-			require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), old, next, f.now().Add(ttl)), store.ErrNotFound)
+			require.ErrorIs(f.t, f.Regenerate(f.ctx(), f.now(), old, next, f.now().Add(ttl)), backend.ErrNotFound)
 			f.requireGone(next.Key())
 		},
 		"Delete": func(f *fixture, old schema.Session) {
-			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 0), store.ErrNotFound)
+			require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), old.Key(), 0), backend.ErrNotFound)
 		},
 		"List and Count": func(f *fixture, old schema.Session) {
 			assert.Empty(f.t, f.all())
-			assert.Empty(f.t, f.list(store.Query{Namespace: old.Namespace, UserID: old.UserID, Limit: 1}))
+			assert.Empty(f.t, f.list(backend.Query{Namespace: old.Namespace, UserID: old.UserID, Limit: 1}))
 			for _, user := range []string{"", old.UserID} {
-				n, err := f.Count(f.ctx(), f.now(), store.Filter{Namespace: old.Namespace, UserID: user})
+				n, err := f.Count(f.ctx(), f.now(), backend.Filter{Namespace: old.Namespace, UserID: user})
 				require.NoError(f.t, err)
 				assert.Zero(f.t, n)
 			}
 		},
 		"Clear": func(f *fixture, old schema.Session) {
-			n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: old.Namespace})
+			n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: old.Namespace})
 			require.NoError(f.t, err)
 			assert.Zero(f.t, n)
 		},
@@ -98,7 +98,7 @@ func testLimitLife(t *testing.T, open Open) {
 		want := sess
 		want.ExpiresAt = sess.CreatedAt.Add(limit)
 		f.requireStored(want)
-		page, err := f.List(f.ctx(), f.now(), store.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 1})
+		page, err := f.List(f.ctx(), f.now(), backend.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 1})
 		require.NoError(t, err)
 		requireSame(t, want, page.Sessions[0])
 
@@ -128,14 +128,14 @@ func testLimitLife(t *testing.T, open Open) {
 		f := newLimited(t, open, Limits{Tombstone: time.Hour})
 		fo := f.follow()
 		sess := f.created(spec{user: "ada"})
-		fo.requireNext(f.event(store.EventCreated, sess))
+		fo.requireNext(f.event(backend.EventCreated, sess))
 		f.clock.Advance(limit)
 		f.LimitLife(limit)
 		f.sweep()
 		ev := fo.next()
-		assert.Equal(t, store.EventExpired, ev.Type)
+		assert.Equal(t, backend.EventExpired, ev.Type)
 		assert.Equal(t, sess.Key(), ev.Session)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID})), store.ErrLapsed)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID})), backend.ErrLapsed)
 	})
 
 	t.Run("of many", func(t *testing.T) {

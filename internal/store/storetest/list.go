@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testList(t *testing.T, open Open) {
@@ -23,14 +23,14 @@ func testList(t *testing.T, open Open) {
 		}
 		want := []string{testID(2), testID(4), testID(3), testID(6), testID(1), testID(5)}
 		for limit := 1; limit <= len(want)+1; limit++ {
-			assert.Equal(t, want, f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
+			assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
 		}
 	})
 
 	t.Run("whole sessions", func(t *testing.T) {
 		f := newFixture(t, open)
 		sess := f.created(spec{namespace: "shop", user: "ada", note: "text", files: []string{"a"}, ownTTL: ttl})
-		page, err := f.List(f.ctx(), f.now(), store.Query{Namespace: "shop", Limit: 1})
+		page, err := f.List(f.ctx(), f.now(), backend.Query{Namespace: "shop", Limit: 1})
 		require.NoError(t, err)
 		require.Len(t, page.Sessions, 1)
 		requireSame(t, sess, page.Sessions[0])
@@ -56,7 +56,7 @@ func testList(t *testing.T, open Open) {
 		}
 		elsewhere := f.created(spec{namespace: "shop", user: "ada"})
 		query := func(namespace, user string) []string {
-			return f.list(store.Query{Namespace: namespace, UserID: user, Limit: 70})
+			return f.list(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
 		}
 		assert.Equal(t, ada, query(schema.DefaultNamespace, "ada"))
 		assert.Equal(t, bob, query(schema.DefaultNamespace, "bob"))
@@ -90,13 +90,13 @@ func testList(t *testing.T, open Open) {
 			f.created(sp)
 		}
 		f.clock.Advance(time.Minute)
-		assert.Equal(t, want, f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
-		assert.Equal(t, want, f.list(store.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
+		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
+		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
 	})
 }
 
 func testCursor(t *testing.T, open Open) {
-	query := store.Query{Namespace: schema.DefaultNamespace, UserID: "ada", Limit: 3}
+	query := backend.Query{Namespace: schema.DefaultNamespace, UserID: "ada", Limit: 3}
 	// filled returns a store with ten sessions of one user, and their ids in
 	// the order of the list.
 	filled := func(t *testing.T) (*fixture, []string) {
@@ -109,7 +109,7 @@ func testCursor(t *testing.T, open Open) {
 		}
 		return f, ids
 	}
-	pageAt := func(f *fixture, cursor string) store.Page {
+	pageAt := func(f *fixture, cursor string) backend.Page {
 		f.t.Helper()
 		q := query
 		q.Cursor = cursor
@@ -117,7 +117,7 @@ func testCursor(t *testing.T, open Open) {
 		require.NoError(f.t, err)
 		return page
 	}
-	ids := func(page store.Page) []string {
+	ids := func(page backend.Page) []string {
 		ids := make([]string, len(page.Sessions))
 		for i := range page.Sessions {
 			ids[i] = page.Sessions[i].ID
@@ -132,7 +132,7 @@ func testCursor(t *testing.T, open Open) {
 		// The last of the page, one before it and the next one end; a newer
 		// and an older session come.
 		for _, n := range []int{2, 0, 3} {
-			require.NoError(t, f.Delete(f.ctx(), f.now(), store.Key{Namespace: query.Namespace, ID: testID(n)}, 0))
+			require.NoError(t, f.Delete(f.ctx(), f.now(), backend.Key{Namespace: query.Namespace, ID: testID(n)}, 0))
 		}
 		f.created(spec{id: testID(20), user: "ada"})
 		f.created(spec{id: testID(21), user: "ada", createdAt: f.now().Add(-time.Hour)})
@@ -164,17 +164,17 @@ func testCursor(t *testing.T, open Open) {
 	t.Run("is refused where it does not belong", func(t *testing.T) {
 		f, _ := filled(t)
 		cursor := pageAt(f, "").Next
-		for name, change := range map[string]func(q *store.Query){
-			"another user":       func(q *store.Query) { q.UserID = "bob" },
-			"all users":          func(q *store.Query) { q.UserID = "" },
-			"another namespace":  func(q *store.Query) { q.Namespace = "shop" },
-			"parts run together": func(q *store.Query) { q.Namespace, q.UserID = "defaulta", "da" },
+		for name, change := range map[string]func(q *backend.Query){
+			"another user":       func(q *backend.Query) { q.UserID = "bob" },
+			"all users":          func(q *backend.Query) { q.UserID = "" },
+			"another namespace":  func(q *backend.Query) { q.Namespace = "shop" },
+			"parts run together": func(q *backend.Query) { q.Namespace, q.UserID = "defaulta", "da" },
 		} {
 			q := query
 			q.Cursor = cursor
 			change(&q)
 			_, err := f.List(f.ctx(), f.now(), q)
-			assert.ErrorIs(t, err, store.ErrBadCursor, name)
+			assert.ErrorIs(t, err, backend.ErrBadCursor, name)
 		}
 	})
 
@@ -201,7 +201,7 @@ func testCursor(t *testing.T, open Open) {
 			q := query
 			q.Cursor = text
 			_, err := f.List(f.ctx(), f.now(), q)
-			assert.ErrorIs(t, err, store.ErrBadCursor, name)
+			assert.ErrorIs(t, err, backend.ErrBadCursor, name)
 		}
 	})
 }
@@ -209,7 +209,7 @@ func testCursor(t *testing.T, open Open) {
 func testClear(t *testing.T, open Open) {
 	// filled has three sessions of ada, one of bob and one of nobody in the
 	// default namespace, and one of ada in another.
-	filled := func(t *testing.T) (f *fixture, others store.Key) {
+	filled := func(t *testing.T) (f *fixture, others backend.Key) {
 		t.Helper()
 		f = newFixture(t, open)
 		for n, user := range []string{"ada", "bob", "ada", "", "ada"} {
@@ -219,16 +219,16 @@ func testClear(t *testing.T, open Open) {
 		return f, other.Key()
 	}
 	for name, c := range map[string]struct {
-		filter store.Filter
+		filter backend.Filter
 		left   []int
 	}{
-		"all":              {store.Filter{}, []int{}},
-		"all except":       {store.Filter{Except: testID(1)}, []int{1}},
-		"all except none":  {store.Filter{Except: testID(99)}, []int{}},
-		"a user":           {store.Filter{UserID: "ada"}, []int{1, 3}},
-		"a user except":    {store.Filter{UserID: "ada", Except: testID(2)}, []int{1, 2, 3}},
-		"except a strange": {store.Filter{UserID: "ada", Except: testID(1)}, []int{1, 3}},
-		"unknown user":     {store.Filter{UserID: "eve"}, []int{0, 1, 2, 3, 4}},
+		"all":              {backend.Filter{}, []int{}},
+		"all except":       {backend.Filter{Except: testID(1)}, []int{1}},
+		"all except none":  {backend.Filter{Except: testID(99)}, []int{}},
+		"a user":           {backend.Filter{UserID: "ada"}, []int{1, 3}},
+		"a user except":    {backend.Filter{UserID: "ada", Except: testID(2)}, []int{1, 2, 3}},
+		"except a strange": {backend.Filter{UserID: "ada", Except: testID(1)}, []int{1, 3}},
+		"unknown user":     {backend.Filter{UserID: "eve"}, []int{0, 1, 2, 3, 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, other := filled(t)
@@ -255,7 +255,7 @@ func testClear(t *testing.T, open Open) {
 			f.created(spec{user: "ada"})
 		}
 		stays := f.created(spec{user: "bob"})
-		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: stays.Namespace, UserID: "ada"})
+		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: stays.Namespace, UserID: "ada"})
 		require.NoError(t, err)
 		assert.Equal(t, many, n)
 		assert.Equal(t, []string{stays.ID}, f.all())
@@ -263,7 +263,7 @@ func testClear(t *testing.T, open Open) {
 
 	t.Run("a namespace that nobody uses", func(t *testing.T) {
 		f, _ := filled(t)
-		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: "empty"})
+		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: "empty"})
 		require.NoError(t, err)
 		assert.Zero(t, n)
 	})

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // machine runs random operations on a store and on the model.
@@ -59,8 +58,8 @@ func runMachine(t *testing.T, rt *rapid.T, open Open, limits Limits, cost func(s
 
 // The draws: few values each, so that they meet.
 
-func (m *machine) drawKey(rt *rapid.T) store.Key {
-	return store.Key{
+func (m *machine) drawKey(rt *rapid.T) backend.Key {
+	return backend.Key{
 		Namespace: rapid.SampledFrom([]string{schema.DefaultNamespace, "shop"}).Draw(rt, "namespace"),
 		ID:        testID(rapid.IntRange(0, 9).Draw(rt, "id")),
 	}
@@ -82,8 +81,8 @@ func drawWindow(rt *rapid.T) time.Duration {
 	return rapid.SampledFrom([]time.Duration{0, 5 * time.Millisecond, time.Hour}).Draw(rt, "tombstone")
 }
 
-func (m *machine) drawFilter(rt *rapid.T) store.Filter {
-	return store.Filter{
+func (m *machine) drawFilter(rt *rapid.T) backend.Filter {
+	return backend.Filter{
 		Namespace: m.drawKey(rt).Namespace,
 		UserID:    rapid.SampledFrom([]string{"", "ada"}).Draw(rt, "user"),
 		Except:    rapid.SampledFrom([]string{"", testID(1), testID(2)}).Draw(rt, "except"),
@@ -109,23 +108,21 @@ func (m *machine) changed(old schema.Session) error {
 	cur, ok := m.live[old.Key()]
 	switch {
 	case !ok:
-		return store.ErrNotFound
-	case cur.Life != old.Life, !cur.CreatedAt.Equal(old.CreatedAt), cur.Revision != old.Revision, cur.TTL != old.TTL, cur.OwnTTL != old.OwnTTL:
-		return store.ErrConflict
+		return backend.ErrNotFound
+	case backend.VersionOf(&cur) != backend.VersionOf(&old):
+		return backend.ErrConflict
 	}
 	return nil
 }
 
 // The operations.
 
-func (m *machine) doCreate(rt *rapid.T) { m.add(rt, m.Create, m.ended) }
+func (m *machine) doCreate(rt *rapid.T) { m.add(rt) }
 
-func (m *machine) doRevive(rt *rapid.T) {
-	m.add(rt, m.Revive, func(time.Time, store.Key) bool { return false })
-}
+func (m *machine) doRevive(rt *rapid.T) { m.add(rt, backend.Revive) }
 
 // add stores a new session, which is refused to a key that has ended.
-func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.Session) error, ended func(time.Time, store.Key) bool) {
+func (m *machine) add(rt *rapid.T, opts ...backend.CreateOption) {
 	m.expire(m.now())
 	key, sp := m.drawKey(rt), m.drawSpec(rt)
 	sp.namespace, sp.id, sp.ttl = key.Namespace, key.ID, m.drawTTL(rt)
@@ -133,13 +130,13 @@ func (m *machine) add(rt *rapid.T, keep func(context.Context, time.Time, schema.
 	sess.Trusted = rapid.Bool().Draw(rt, "trusted")
 	var want error
 	if _, ok := m.live[key]; ok {
-		want = store.ErrExists
-	} else if ended(m.now(), key) {
+		want = backend.ErrExists
+	} else if !backend.Revives(opts) && m.ended(m.now(), key) {
 		want = m.why[key]
 	} else {
 		want = m.makeRoom(m.now(), nil, sess)
 	}
-	require.ErrorIs(rt, keep(m.ctx(), m.now(), sess), want)
+	require.ErrorIs(rt, m.Create(m.ctx(), m.now(), sess, opts...), want)
 	if want == nil {
 		delete(m.graces, key)
 		m.put(sess)
@@ -166,7 +163,7 @@ func (m *machine) doRead(rt *rapid.T) {
 	}
 	got, err := read(m.ctx(), m.now(), key)
 	if !ok {
-		require.ErrorIs(rt, err, store.ErrNotFound)
+		require.ErrorIs(rt, err, backend.ErrNotFound)
 		return
 	}
 	require.NoError(rt, err)
@@ -209,15 +206,12 @@ func (m *machine) doTouch(rt *rapid.T) {
 	got, err := m.Touch(m.ctx(), m.now(), key, until)
 	sess, ok := m.live[key]
 	if !ok {
-		require.ErrorIs(rt, err, store.ErrNotFound)
+		require.ErrorIs(rt, err, backend.ErrNotFound)
 		return
 	}
 	require.NoError(rt, err)
 	m.use(key)
-	if limit := m.now().Add(sess.TTL); until.After(limit) {
-		until = limit
-	}
-	if until.After(sess.ExpiresAt) {
+	if until = backend.Touched(m.now(), until, sess.TTL); until.After(sess.ExpiresAt) {
 		sess.ExpiresAt = until
 		m.put(sess)
 	}
@@ -238,7 +232,7 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	graceUntil := m.now().Add(time.Duration(rapid.IntRange(-1, 4).Draw(rt, "grace")) * time.Millisecond)
 	want := m.changed(old)
 	if _, taken := m.live[next.Key()]; want == nil && taken {
-		want = store.ErrExists
+		want = backend.ErrExists
 	}
 	if want == nil {
 		want = m.makeRoom(m.now(), &old, next)
@@ -249,7 +243,7 @@ func (m *machine) doRegenerate(rt *rapid.T) {
 	}
 	made := m.served[old.Key()]
 	m.remove(old.Key())
-	m.bury(m.now(), old.Key(), store.ErrEnded)
+	m.bury(m.now(), old.Key(), backend.ErrEnded)
 	delete(m.graces, next.Key())
 	next.Trusted = made
 	m.put(next)
@@ -268,13 +262,13 @@ func (m *machine) doDelete(rt *rapid.T) {
 	sess, ok := m.live[key]
 	switch {
 	case !ok:
-		require.ErrorIs(rt, err, store.ErrNotFound)
-	case revision != 0 && revision != sess.Revision:
-		require.ErrorIs(rt, err, store.ErrConflict)
+		require.ErrorIs(rt, err, backend.ErrNotFound)
+	case !backend.AtRevision(revision, sess.Revision):
+		require.ErrorIs(rt, err, backend.ErrConflict)
 	default:
 		require.NoError(rt, err)
 		m.remove(key)
-		m.bury(m.now(), key, store.ErrEnded)
+		m.bury(m.now(), key, backend.ErrEnded)
 		m.want.Deletes++
 	}
 }
@@ -288,7 +282,7 @@ func (m *machine) doClear(rt *rapid.T) {
 	require.Equal(rt, len(match), n)
 	for _, s := range match {
 		m.remove(s.Key())
-		m.bury(m.now(), s.Key(), store.ErrEnded)
+		m.bury(m.now(), s.Key(), backend.ErrEnded)
 		m.want.Deletes++
 	}
 }
@@ -303,7 +297,7 @@ func (m *machine) doCount(rt *rapid.T) {
 
 func (m *machine) doList(rt *rapid.T) {
 	m.expire(m.now())
-	q := store.Query{
+	q := backend.Query{
 		Namespace: m.drawKey(rt).Namespace,
 		UserID:    rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(rt, "user"),
 		Limit:     rapid.IntRange(1, 5).Draw(rt, "limit"),
@@ -369,6 +363,6 @@ func (m *machine) check(rt *rapid.T) {
 	require.Equal(rt, want, got)
 }
 
-func compareKeys(a, b store.Key) int {
+func compareKeys(a, b backend.Key) int {
 	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.ID, b.ID))
 }

@@ -8,47 +8,47 @@ import (
 	"time"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // model is what a store must look like from outside, in the plainest form:
 // live sessions in a map.
 type model struct {
-	live map[store.Key]schema.Session
+	live map[backend.Key]schema.Session
 	// used is when each session was last used, written when it was last
 	// written or touched; in ticks.
-	used, written map[store.Key]int
+	used, written map[backend.Key]int
 	// again are the sessions that were used since they were created, and served
 	// those that a service created and that never had a user.
-	again  map[store.Key]bool
-	served map[store.Key]bool
+	again  map[backend.Key]bool
+	served map[backend.Key]bool
 	tick   int
-	graces map[store.Key]modelGrace
+	graces map[backend.Key]modelGrace
 	// tombs are until when keys are remembered whose sessions are gone, and why
 	// says how they went.
-	tombs map[store.Key]time.Time
-	why   map[store.Key]error
-	want  store.Stats // Entries, Bytes and Expirations are worked out
+	tombs map[backend.Key]time.Time
+	why   map[backend.Key]error
+	want  backend.Stats // Entries, Bytes and Expirations are worked out
 
 	limits Limits
 	cost   func(schema.Session) int64
 }
 
 type modelGrace struct {
-	to    store.Key
+	to    backend.Key
 	until time.Time
 }
 
 func newModel() *model {
 	return &model{
-		live:    map[store.Key]schema.Session{},
-		used:    map[store.Key]int{},
-		written: map[store.Key]int{},
-		again:   map[store.Key]bool{},
-		served:  map[store.Key]bool{},
-		graces:  map[store.Key]modelGrace{},
-		tombs:   map[store.Key]time.Time{},
-		why:     map[store.Key]error{},
+		live:    map[backend.Key]schema.Session{},
+		used:    map[backend.Key]int{},
+		written: map[backend.Key]int{},
+		again:   map[backend.Key]bool{},
+		served:  map[backend.Key]bool{},
+		graces:  map[backend.Key]modelGrace{},
+		tombs:   map[backend.Key]time.Time{},
+		why:     map[backend.Key]error{},
 		cost:    func(schema.Session) int64 { return 0 },
 	}
 }
@@ -70,13 +70,13 @@ func (m *model) put(s schema.Session) {
 	m.used[s.Key()], m.written[s.Key()] = m.tick, m.tick
 }
 
-func (m *model) use(key store.Key) {
+func (m *model) use(key backend.Key) {
 	m.tick++
 	m.used[key], m.again[key] = m.tick, true
 }
 
 // remove ends a session and the graces that lead to it.
-func (m *model) remove(key store.Key) {
+func (m *model) remove(key backend.Key) {
 	delete(m.live, key)
 	delete(m.again, key)
 	delete(m.served, key)
@@ -84,31 +84,31 @@ func (m *model) remove(key store.Key) {
 }
 
 // endGraces ends the graces that lead to the key.
-func (m *model) endGraces(key store.Key) {
-	maps.DeleteFunc(m.graces, func(_ store.Key, g modelGrace) bool { return g.to == key })
+func (m *model) endGraces(key backend.Key) {
+	maps.DeleteFunc(m.graces, func(_ backend.Key, g modelGrace) bool { return g.to == key })
 }
 
 // bury remembers that the session of the key was gone at that time.
-func (m *model) bury(at time.Time, key store.Key, why error) {
+func (m *model) bury(at time.Time, key backend.Key, why error) {
 	m.tombs[key], m.why[key] = at.Add(m.limits.Tombstone), why
 }
 
 // ended reports whether the session of the key went lately.
-func (m *model) ended(now time.Time, key store.Key) bool { return now.Before(m.tombs[key]) }
+func (m *model) ended(now time.Time, key backend.Key) bool { return now.Before(m.tombs[key]) }
 
 // expire removes what has expired at now.
 func (m *model) expire(now time.Time) {
 	for key, s := range m.live {
 		if !s.Live(now) {
 			m.remove(key)
-			m.bury(s.ExpiresAt, key, store.ErrLapsed)
+			m.bury(s.ExpiresAt, key, backend.ErrLapsed)
 			m.want.Expirations++
 		}
 	}
 }
 
 // find returns the session that a read of the key sees.
-func (m *model) find(now time.Time, key store.Key) (schema.Session, bool) {
+func (m *model) find(now time.Time, key backend.Key) (schema.Session, bool) {
 	if s, ok := m.live[key]; ok {
 		return s, true
 	}
@@ -119,10 +119,8 @@ func (m *model) find(now time.Time, key store.Key) (schema.Session, bool) {
 }
 
 // matching returns the sessions that the filter matches.
-func (m *model) matching(f store.Filter) []schema.Session {
-	return m.sorted(func(s schema.Session) bool {
-		return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID)
-	})
+func (m *model) matching(f backend.Filter) []schema.Session {
+	return m.sorted(func(s schema.Session) bool { return f.Matches(&s) })
 }
 
 // sorted returns the sessions that match, in the order of a list.

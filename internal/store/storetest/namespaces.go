@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testNamespaces(t *testing.T, open Open) {
@@ -36,7 +36,7 @@ func testNamespaces(t *testing.T, open Open) {
 		}
 		require.Equal(t, all, named(f))
 		for _, name := range named(f) {
-			assert.NotEmpty(t, f.list(store.Query{Namespace: name, Limit: 50}), name)
+			assert.NotEmpty(t, f.list(backend.Query{Namespace: name, Limit: 50}), name)
 		}
 	})
 

@@ -12,12 +12,13 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // testPut runs what store.Sessions promises of writes that bring their id, and
 // of how many sessions a user has.
 func testPut(t *testing.T, open Open) {
-	key := store.Key{Namespace: "shop", ID: testID(1)}
+	key := backend.Key{Namespace: "shop", ID: testID(1)}
 
 	t.Run("creates, changes, and does not bring back", func(t *testing.T) {
 		f := newRemembering(t, open)
@@ -39,7 +40,7 @@ func testPut(t *testing.T, open Open) {
 
 		require.NoError(t, s.End(f.ctx(), f.now(), key, nil))
 		_, _, err = put("late", false)
-		require.ErrorIs(t, err, store.ErrEnded)
+		require.ErrorIs(t, err, backend.ErrEnded)
 		f.requireGone(key)
 		sess, created, err = put("again", true)
 		require.NoError(t, err)
@@ -70,7 +71,7 @@ func testPut(t *testing.T, open Open) {
 		f := newRemembering(t, open)
 		for n := range 20 {
 			s := f.sessions(store.Lifetimes{})
-			key := store.Key{Namespace: "shop", ID: testID(n)}
+			key := backend.Key{Namespace: "shop", ID: testID(n)}
 			f.created(spec{namespace: key.Namespace, id: key.ID})
 			var running sync.WaitGroup
 			for range 4 {
@@ -78,7 +79,7 @@ func testPut(t *testing.T, open Open) {
 					for {
 						_, created, err := s.Put(f.ctx(), f.now(), key, store.Update{Change: count("")}, false)
 						assert.False(t, created)
-						if errors.Is(err, store.ErrEnded) {
+						if errors.Is(err, backend.ErrEnded) {
 							return
 						}
 						if !assert.NoError(t, err) {
@@ -122,7 +123,7 @@ func testPut(t *testing.T, open Open) {
 					want = most
 				}
 				assert.EqualValues(t, want, stored.Load())
-				assert.Equal(t, most, f.count(store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}))
+				assert.Equal(t, most, f.count(backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}))
 			})
 		}
 	})

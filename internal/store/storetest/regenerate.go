@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // regenerated gives the session a new id with that grace and returns it.
@@ -27,7 +27,7 @@ func testRegenerate(t *testing.T, open Open) {
 		f.requireGone(old.Key())
 		f.requireStored(next)
 		assert.Equal(t, []string{next.ID}, f.all())
-		assert.Equal(t, []string{next.ID}, f.list(store.Query{Namespace: old.Namespace, UserID: "ada", Limit: 10}))
+		assert.Equal(t, []string{next.ID}, f.list(backend.Query{Namespace: old.Namespace, UserID: "ada", Limit: 10}))
 		assert.Equal(t, []string{"a"}, f.fileSet())
 		assert.EqualValues(t, 1, f.stats().Entries)
 	})
@@ -38,7 +38,7 @@ func testRegenerate(t *testing.T, open Open) {
 		next := f.regenerated(old, time.Minute)
 		second := old.WithID(schema.NewID())
 		err := f.Regenerate(f.ctx(), f.now(), old, second, f.now().Add(time.Minute))
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		f.requireGone(second.Key())
 		f.requireStored(next)
 	})
@@ -50,7 +50,7 @@ func testRegenerate(t *testing.T, open Open) {
 		_, err := f.Swap(f.ctx(), f.now(), old, changed)
 		require.NoError(t, err)
 		next := old.WithID(schema.NewID())
-		require.ErrorIs(t, f.Regenerate(f.ctx(), f.now(), old, next, f.now()), store.ErrConflict)
+		require.ErrorIs(t, f.Regenerate(f.ctx(), f.now(), old, next, f.now()), backend.ErrConflict)
 		f.requireGone(next.Key())
 		f.requireStored(changed)
 	})
@@ -68,9 +68,9 @@ func testRegenerate(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		old, other := f.created(spec{note: "old"}), f.created(spec{note: "other"})
 		err := f.Regenerate(f.ctx(), f.now(), old, old.WithID(other.ID), f.now())
-		require.ErrorIs(t, err, store.ErrExists)
+		require.ErrorIs(t, err, backend.ErrExists)
 		err = f.Regenerate(f.ctx(), f.now(), old, old, f.now())
-		require.ErrorIs(t, err, store.ErrExists, "the id is its own")
+		require.ErrorIs(t, err, backend.ErrExists, "the id is its own")
 		f.requireStored(old)
 		f.requireStored(other)
 	})
@@ -125,11 +125,11 @@ func testGrace(t *testing.T, open Open) {
 		old := f.created(spec{})
 		next := f.regenerated(old, grace)
 		_, err := f.Swap(f.ctx(), f.now(), old, f.revised(old, spec{note: "late"}))
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		_, err = f.Touch(f.ctx(), f.now(), old.Key(), f.now().Add(2*ttl))
-		require.ErrorIs(t, err, store.ErrNotFound)
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), 0), store.ErrNotFound)
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), next.Revision), store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), 0), backend.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), old.Key(), next.Revision), backend.ErrNotFound)
 		f.requireStored(next)
 	})
 
@@ -138,7 +138,7 @@ func testGrace(t *testing.T, open Open) {
 		next := f.regenerated(f.created(spec{user: "ada", files: []string{"a"}}), grace)
 		assert.Equal(t, []string{next.ID}, f.all())
 		assert.EqualValues(t, 1, f.stats().Entries)
-		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: next.Namespace})
+		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: next.Namespace})
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 		f.requireEmpty()
@@ -150,7 +150,7 @@ func testGrace(t *testing.T, open Open) {
 			require.NoError(f.t, f.Delete(f.ctx(), f.now(), next.Key(), 0))
 		},
 		"Clear": func(f *fixture, next schema.Session) {
-			_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: next.Namespace})
+			_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: next.Namespace})
 			require.NoError(f.t, err)
 		},
 		"expiry": func(f *fixture, _ schema.Session) { f.clock.Advance(ttl) },
@@ -205,7 +205,7 @@ func testGrace(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		old := f.created(spec{namespace: "one"})
 		f.regenerated(old, grace)
-		f.requireGone(store.Key{Namespace: "two", ID: old.ID})
+		f.requireGone(backend.Key{Namespace: "two", ID: old.ID})
 	})
 
 	t.Run("survives a sweep", func(t *testing.T) {

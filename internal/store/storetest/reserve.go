@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // made returns a session without a user that a service makes.
@@ -28,13 +28,13 @@ func testReserve(t *testing.T, open Open) {
 	t.Run("guests cannot take it", func(t *testing.T) {
 		f := newLimited(t, open, limits("none"))
 		f.fill(7)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), store.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{}), backend.Revive), backend.ErrFull)
 		f.created(spec{user: "ada"})
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{namespace: "shop"})), store.ErrFull, "it is nobody's there, too")
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{namespace: "shop"})), backend.ErrFull, "it is nobody's there, too")
 		require.NoError(t, f.Create(f.ctx(), f.now(), f.made()), "a service may")
 		f.created(spec{user: "bob", namespace: "shop"})
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{user: "ada"})), store.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{user: "ada"})), backend.ErrFull)
 		assert.EqualValues(t, 10, f.stats().Entries)
 	})
 
@@ -85,11 +85,11 @@ func testReserve(t *testing.T, open Open) {
 		in, err := f.Swap(f.ctx(), f.now(), sessions[0], f.revised(sessions[0], spec{user: "ada"}))
 		require.NoError(t, err)
 		f.created(spec{}) // in its place
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
 		out, err := f.Swap(f.ctx(), f.now(), in, f.revised(in, spec{note: "bye"}))
 		require.NoError(t, err, "nobody is refused for losing a user")
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sessions[1].Key(), 0))
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull, "there are seven others")
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull, "there are seven others")
 		f.regenerated(out, 0)
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sessions[2].Key(), 0))
 		f.created(spec{})
@@ -102,7 +102,7 @@ func testReserve(t *testing.T, open Open) {
 		}
 		f.clock.Advance(time.Second)
 		f.fill(7)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), store.ErrFull)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{})), backend.ErrFull)
 	})
 
 	t.Run("too small a store has none", func(t *testing.T) {
@@ -126,13 +126,13 @@ func testReserve(t *testing.T, open Open) {
 				require.NoError(t, err)
 				assert.Equal(t, []int{0, 2, 3, 4, 5, 6}, f.left(sessions))
 			} else {
-				require.ErrorIs(t, err, store.ErrFull)
+				require.ErrorIs(t, err, backend.ErrFull)
 				next.Trusted = true
 				_, err = f.Swap(f.ctx(), f.now(), sessions[0], next)
 				require.NoError(t, err, "a service may")
 			}
 			large := f.session(spec{note: strings.Repeat(note, 11)})
-			require.ErrorIs(t, f.Create(f.ctx(), f.now(), large), store.ErrFull, "it would need the reserve alone")
+			require.ErrorIs(t, f.Create(f.ctx(), f.now(), large), backend.ErrFull, "it would need the reserve alone")
 			assert.Len(t, f.left(sessions), map[string]int{"lru": 6, "none": 7}[policy], "nobody goes for that")
 		}
 	})
@@ -147,7 +147,7 @@ func testReserve(t *testing.T, open Open) {
 			together(8, func(worker int) {
 				for n := range 250 {
 					err := f.Create(f.ctx(), f.now(), f.session(spec{id: testID(10_000 + 1000*worker + n)}))
-					if policy != "none" || !errors.Is(err, store.ErrFull) {
+					if policy != "none" || !errors.Is(err, backend.ErrFull) {
 						assert.NoError(t, err)
 					}
 					if worker == 0 && n%50 == 0 { // signs in, and out again

@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // edit is a schema.Change that a case writes as a function of the inputs.
@@ -114,7 +115,7 @@ func testSessions(t *testing.T, open Open) {
 			require.NoError(t, s.End(f.ctx(), f.now(), sess.Key(), nil))
 		}}}
 		_, _, err = s.Update(f.ctx(), f.now(), sess.Key(), ended)
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		f.requireGone(sess.Key())
 		f.requireEmpty()
 	})

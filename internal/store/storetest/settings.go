@@ -10,15 +10,16 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // uses are the ways of using a session that move its deadline.
-var uses = map[string]func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error){
-	"Access": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+var uses = map[string]func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error){
+	"Access": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, _, err := s.Access(f.ctx(), f.now(), key)
 		return sess, err
 	},
-	"Slide and MoveTo": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Slide and MoveTo": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, err := s.Get(f.ctx(), f.now(), key)
 		if err != nil {
 			return sess, err
@@ -27,22 +28,22 @@ var uses = map[string]func(f *fixture, s *store.Sessions, key store.Key) (schema
 		require.True(f.t, due)
 		return s.MoveTo(f.ctx(), f.now(), &sess, until)
 	},
-	"Extend": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Extend": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		return s.Extend(f.ctx(), f.now(), key, 0)
 	},
-	"Update": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Update": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, _, err := s.Update(f.ctx(), f.now(), key, store.Update{Change: count(""), Slide: true})
 		return sess, err
 	},
-	"Update of nothing": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Update of nothing": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, _, err := s.Update(f.ctx(), f.now(), key, store.Update{Change: edit{}, Slide: true})
 		return sess, err
 	},
-	"Put": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Put": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, _, err := s.Put(f.ctx(), f.now(), key, store.Update{Change: count(""), Slide: true}, false)
 		return sess, err
 	},
-	"Renew": func(f *fixture, s *store.Sessions, key store.Key) (schema.Session, error) {
+	"Renew": func(f *fixture, s *store.Sessions, key backend.Key) (schema.Session, error) {
 		sess, _, err := s.Renew(f.ctx(), f.now(), key, 0)
 		return sess, err
 	},
@@ -128,7 +129,7 @@ func testSettings(t *testing.T, open Open) {
 			require.NoError(t, err)
 			f.clock.Advance(ttl / 2)
 			_, err = do(f, f.sessions(store.Lifetimes{Absolute: ttl / 2}), sess.Key())
-			require.ErrorIs(t, err, store.ErrNotFound, use)
+			require.ErrorIs(t, err, backend.ErrNotFound, use)
 			f.requireGone(sess.Key())
 			f.requireEmpty()
 			assert.EqualValues(t, 1, f.stats().Expirations, use)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // testSignIn is about what opened a session before its user was another: whoever
@@ -105,12 +105,12 @@ func testSignIn(t *testing.T, open Open) {
 			)
 			f.lookForUser(old.Key())
 			if signIn == nil {
-				require.ErrorIs(t, plant, store.ErrNotFound)
+				require.ErrorIs(t, plant, backend.ErrNotFound)
 				f.requireGone(old.Key())
 				f.requireGone(theirs.Key())
 				f.requireStored(mine)
 			} else {
-				require.ErrorIs(t, signIn, store.ErrNotFound)
+				require.ErrorIs(t, signIn, backend.ErrNotFound)
 				require.NoError(t, plant)
 				f.requireGone(mine.Key())
 				requireSame(t, theirs, f.get(old.Key()))
@@ -120,10 +120,10 @@ func testSignIn(t *testing.T, open Open) {
 }
 
 // lookForUser checks that the key leads to no session with a user.
-func (f *fixture) lookForUser(key store.Key) {
+func (f *fixture) lookForUser(key backend.Key) {
 	for range 5 {
 		sess, err := f.Peek(f.ctx(), f.now(), key)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, backend.ErrNotFound) {
 			continue
 		}
 		if assert.NoError(f.t, err) {

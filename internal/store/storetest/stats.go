@@ -8,18 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 func testStats(t *testing.T, open Open) {
 	t.Run("a new store has counted nothing", func(t *testing.T) {
 		f := newFixture(t, open)
-		assert.Equal(t, store.Stats{}, f.stats())
+		assert.Equal(t, backend.Stats{}, f.stats())
 	})
 
 	t.Run("counts what it says", func(t *testing.T) {
 		f := newFixture(t, open)
-		var want store.Stats
+		var want backend.Stats
 		check := func(what string) {
 			t.Helper()
 			got := f.stats()
@@ -37,13 +37,13 @@ func testStats(t *testing.T, open Open) {
 		f.get(sess.Key())
 		want.Hits = 1
 		check("Get")
-		_, err := f.Get(f.ctx(), f.now(), store.Key{Namespace: sess.Namespace, ID: schema.NewID()})
+		_, err := f.Get(f.ctx(), f.now(), backend.Key{Namespace: sess.Namespace, ID: schema.NewID()})
 		require.Error(t, err)
 		want.Misses = 1
 		check("Get of nothing")
 		_, err = f.Peek(f.ctx(), f.now(), sess.Key())
 		require.NoError(t, err)
-		_, err = f.Peek(f.ctx(), f.now(), store.Key{Namespace: sess.Namespace, ID: schema.NewID()})
+		_, err = f.Peek(f.ctx(), f.now(), backend.Key{Namespace: sess.Namespace, ID: schema.NewID()})
 		require.Error(t, err)
 		check("Peek")
 
@@ -81,7 +81,7 @@ func testStats(t *testing.T, open Open) {
 		f.created(spec{})
 		want.Expirations, want.Sets = 1, want.Sets+1
 		check("Sweep")
-		_, err = f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace})
+		_, err = f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace})
 		require.NoError(t, err)
 		f.created(spec{namespace: "shop"})
 		want.Deletes, want.Sets = 2, want.Sets+1

@@ -1,4 +1,4 @@
-// Package storetest is the conformance suite of store.Store: what a store must
+// Package storetest is the conformance suite of backend.Store: what a store must
 // do to be one, said in tests. A store's own test only calls Run, and
 // RunEviction if it makes room by itself.
 package storetest
@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"session-api/internal/soaktest"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // Open returns an empty store with the limits, and the clock of its time. The
 // suite closes the store, and may open several, one after the other or at once.
-type Open func(t testing.TB, limits Limits) (store.Store, Clock)
+type Open func(t testing.TB, limits Limits) (backend.Store, Clock)
 
 // Limits are what a store is to keep, and for how long. Run opens stores without
 // limits on sessions.

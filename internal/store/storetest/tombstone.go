@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
-	"session-api/internal/store"
+	"session-api/internal/store/backend"
 )
 
 // window is how long the stores of these cases remember ended keys.
@@ -21,28 +21,28 @@ func newRemembering(t testing.TB, open Open) *fixture {
 
 // requireEnded checks that no session of the key can be created, and that the
 // attempt leaves nothing.
-func (f *fixture) requireEnded(key store.Key) {
+func (f *fixture) requireEnded(key backend.Key) {
 	f.t.Helper()
 	before := f.stats()
 	late := f.session(spec{namespace: key.Namespace, id: key.ID, user: "late", files: []string{"late"}})
 	err := f.Create(f.ctx(), f.now(), late)
-	require.ErrorIs(f.t, err, store.ErrEnded)
-	require.NotErrorIs(f.t, err, store.ErrLapsed)
+	require.ErrorIs(f.t, err, backend.ErrEnded)
+	require.NotErrorIs(f.t, err, backend.ErrLapsed)
 	assert.Equal(f.t, before, f.stats())
 	assert.False(f.t, f.hasFile("late"))
-	assert.NotContains(f.t, f.list(store.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
+	assert.NotContains(f.t, f.list(backend.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
 }
 
 // requireLapsed checks that no session of the key, whose last one expired or was
 // evicted, can be created, and that the attempt leaves nothing.
-func (f *fixture) requireLapsed(key store.Key) {
+func (f *fixture) requireLapsed(key backend.Key) {
 	f.t.Helper()
 	late := f.session(spec{namespace: key.Namespace, id: key.ID, user: "late", files: []string{"late"}})
 	err := f.Create(f.ctx(), f.now(), late)
-	require.ErrorIs(f.t, err, store.ErrLapsed)
-	require.ErrorIs(f.t, err, store.ErrEnded)
+	require.ErrorIs(f.t, err, backend.ErrLapsed)
+	require.ErrorIs(f.t, err, backend.ErrEnded)
 	assert.False(f.t, f.hasFile("late"))
-	assert.NotContains(f.t, f.list(store.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
+	assert.NotContains(f.t, f.list(backend.Query{Namespace: key.Namespace, Limit: 100}), key.ID)
 }
 
 // revived brings a session back, which takes the place of an ended one.
@@ -63,11 +63,11 @@ func testTombstones(t *testing.T, open Open) {
 			require.NoError(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), sess.Revision))
 		},
 		"Clear": func(f *fixture, sess schema.Session) {
-			_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+			_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 			require.NoError(f.t, err)
 		},
 		"Clear of a user": func(f *fixture, sess schema.Session) {
-			_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace, UserID: sess.UserID, Except: "none"})
+			_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace, UserID: sess.UserID, Except: "none"})
 			require.NoError(f.t, err)
 		},
 		"Regenerate": func(f *fixture, sess schema.Session) { f.regenerated(sess, 0) },
@@ -90,11 +90,11 @@ func testTombstones(t *testing.T, open Open) {
 	t.Run("of that key alone", func(t *testing.T) {
 		f := newRemembering(t, open)
 		sess, spared := f.created(spec{user: "ada"}), f.created(spec{user: "ada"})
-		_, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace, Except: spared.ID})
+		_, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace, Except: spared.ID})
 		require.NoError(t, err)
 		f.requireEnded(sess.Key())
 		f.requireStored(spared)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), spared), store.ErrExists)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), spared), backend.ErrExists)
 		f.requireStored(f.created(spec{namespace: "shop", id: sess.ID}))
 		f.requireStored(f.created(spec{}))
 	})
@@ -104,12 +104,12 @@ func testTombstones(t *testing.T, open Open) {
 		sess := f.created(spec{user: "ada", files: []string{"a"}})
 		require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 		f.requireGone(sess.Key())
-		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), store.ErrNotFound)
+		require.ErrorIs(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), backend.ErrNotFound)
 		_, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(ttl))
-		require.ErrorIs(t, err, store.ErrNotFound)
+		require.ErrorIs(t, err, backend.ErrNotFound)
 		_, err = f.Swap(f.ctx(), f.now(), sess, f.revised(sess, spec{}))
-		require.ErrorIs(t, err, store.ErrNotFound)
-		assert.Zero(t, f.count(store.Filter{Namespace: sess.Namespace}))
+		require.ErrorIs(t, err, backend.ErrNotFound)
+		assert.Zero(t, f.count(backend.Filter{Namespace: sess.Namespace}))
 		f.requireEmpty()
 		f.requireEnded(sess.Key())
 		f.clock.Advance(window)
@@ -123,17 +123,17 @@ func testTombstones(t *testing.T, open Open) {
 			"read":        func(f *fixture, sess schema.Session) { f.requireGone(sess.Key()) },
 			"swept":       func(f *fixture, _ schema.Session) { require.Equal(f.t, 1, f.sweep()) },
 			"deleted": func(f *fixture, sess schema.Session) {
-				require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), store.ErrNotFound)
+				require.ErrorIs(f.t, f.Delete(f.ctx(), f.now(), sess.Key(), 0), backend.ErrNotFound)
 			},
 			"cleared": func(f *fixture, sess schema.Session) {
-				n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: sess.Namespace})
+				n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: sess.Namespace})
 				require.NoError(f.t, err)
 				require.Zero(f.t, n)
 			},
 			"listed": func(f *fixture, _ schema.Session) { require.Empty(f.t, f.all()) },
 			"touched": func(f *fixture, sess schema.Session) {
 				_, err := f.Touch(f.ctx(), f.now(), sess.Key(), f.now().Add(ttl))
-				require.ErrorIs(f.t, err, store.ErrNotFound)
+				require.ErrorIs(f.t, err, backend.ErrNotFound)
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func testTombstones(t *testing.T, open Open) {
 				f.clock.Advance(15 * time.Minute)
 				sess = move(f, sess)
 				f.clock.Advance(sess.ExpiresAt.Sub(f.now()) - time.Millisecond)
-				require.ErrorIs(t, f.Create(f.ctx(), f.now(), sess), store.ErrExists)
+				require.ErrorIs(t, f.Create(f.ctx(), f.now(), sess), backend.ErrExists)
 				f.clock.Advance(time.Millisecond)
 				f.requireLapsed(sess.Key())
 				f.clock.Advance(window - time.Millisecond)
@@ -221,8 +221,8 @@ func testTombstones(t *testing.T, open Open) {
 		again := f.revived(spec{id: sess.ID, user: "ada", note: "again", ttl: time.Minute, files: []string{"a"}})
 		f.requireStored(again)
 		assert.EqualValues(t, 2, f.stats().Sets)
-		assert.Equal(t, []string{again.ID}, f.list(store.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 10}))
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), again), store.ErrExists)
+		assert.Equal(t, []string{again.ID}, f.list(backend.Query{Namespace: sess.Namespace, UserID: "ada", Limit: 10}))
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), again), backend.ErrExists)
 
 		f.clock.Advance(time.Minute) // within the first one's window, which is not what counts
 		f.requireLapsed(sess.Key())
@@ -248,7 +248,7 @@ func testTombstones(t *testing.T, open Open) {
 		f := newRemembering(t, open)
 		sess := f.revived(spec{note: "new", files: []string{"a"}})
 		f.requireStored(sess)
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID}), backend.Revive), store.ErrExists)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID}), backend.Revive), backend.ErrExists)
 		f.requireStored(sess)
 		f.clock.Advance(ttl)
 		again := f.revived(spec{id: sess.ID, note: "again"})
@@ -264,12 +264,12 @@ func testTombstones(t *testing.T, open Open) {
 		for n := range many {
 			f.created(spec{id: testID(n), user: "ada"})
 		}
-		n, err := f.Clear(f.ctx(), f.now(), store.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
+		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 		require.NoError(t, err)
 		require.Equal(t, many, n)
 		for n := range many {
 			late := f.session(spec{id: testID(n)})
-			require.ErrorIs(t, f.Create(f.ctx(), f.now(), late), store.ErrEnded)
+			require.ErrorIs(t, f.Create(f.ctx(), f.now(), late), backend.ErrEnded)
 		}
 		f.requireEmpty()
 	})
@@ -285,7 +285,7 @@ func testOldKeys(t *testing.T, open Open) {
 		next := f.regenerated(old, grace)
 		f.requireEnded(old.Key())
 		requireSame(t, next, f.get(old.Key()))
-		require.ErrorIs(t, f.Create(f.ctx(), f.now(), next), store.ErrExists)
+		require.ErrorIs(t, f.Create(f.ctx(), f.now(), next), backend.ErrExists)
 
 		f.clock.Advance(window - time.Millisecond)
 		f.requireEnded(old.Key())

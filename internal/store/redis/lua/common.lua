@@ -1,23 +1,23 @@
 -- What the scripts share; it stands before each of them. ARGV[1] is always the
 -- time of the operation in ms, and the answer a list that starts with one of:
-local ABSENT, CHANGED, RESTAMP, DONE, PENDING, ENDED, LAPSED, FULL = 0, 1, 2, 3, 4, 5, 6, 7
+local ABSENT, CHANGED, VERSION_NEEDED, DONE, PENDING, ENDED, LAPSED, FULL = 0, 1, 2, 3, 4, 5, 6, 7
 
 -- Events and commands that the script leaves to its caller.
-local told = {}
+local left = {}
 
 -- While a slot moves from one server of a Cluster to another, neither takes a
 -- call of several keys that are not all there. Then ARGV[1] holds, line by line,
 -- the time, and each key beside KEYS[1] with its value, empty for none; KEYS[1]
 -- alone is declared, and what is written beside it is left to the caller.
-local apart
+local migrating
 if string.find(ARGV[1], '\n', 1, true) then
-  apart = {}
+  migrating = {}
   local at
   for line in string.gmatch(ARGV[1] .. '\n', '(.-)\n') do
     if not at then
       at = line
-    elseif #KEYS > #apart + 1 then
-      apart[#apart + 1] = line ~= '' and line
+    elseif #KEYS > #migrating + 1 then
+      migrating[#migrating + 1] = line ~= '' and line
     else
       KEYS[#KEYS + 1] = line
     end
@@ -30,8 +30,8 @@ local now = tonumber(ARGV[1])
 -- beside returns the value of the n-th key, one beside KEYS[1]; false for none,
 -- and for what is no string.
 local function beside(n)
-  if apart then
-    return apart[n - 1]
+  if migrating then
+    return migrating[n - 1]
   end
   local value = redis.pcall('GET', KEYS[n])
   return type(value) == 'string' and value
@@ -39,8 +39,8 @@ end
 
 -- put writes to keys beside KEYS[1].
 local function put(...)
-  if apart then
-    told[#told + 1] = {'do', ...}
+  if migrating then
+    left[#left + 1] = {'do', ...}
   else
     redis.call(...)
   end
@@ -49,8 +49,8 @@ end
 -- done is the answer of a script that did what it is there for.
 local function done(...)
   local answer = {DONE, ...}
-  if #told > 0 then
-    answer[#answer + 1] = told
+  if #left > 0 then
+    answer[#answer + 1] = left
   end
   return answer
 end
@@ -73,7 +73,7 @@ local function inspect(key, size)
   end
   s.tail = redis.call('GETRANGE', key, -200, -1)
   local trailer = string.match(s.tail, '.*,"stored":{(.*)}}$')
-  if not trailer then -- a long one, with the stamps of files
+  if not trailer then -- a long one, with the file versions
     s.tail = redis.call('GETRANGE', key, -1300, -1)
     trailer = string.match(s.tail, '.*,"stored":{(.*)}}$')
   end
@@ -89,7 +89,7 @@ local function inspect(key, size)
   return s
 end
 
--- look is inspect for who takes an expired session for none.
+-- look is inspect that takes an expired session for none.
 local function look(key, size)
   local s, none = inspect(key, size)
   if s and s.expired then
@@ -105,8 +105,8 @@ local function has(s, offset, text)
 end
 
 -- unchanged reports whether the session is still the one that ARGV[2] to [7]
--- tell of: where the revision stands, and the revision with its comma; where
--- createdAt stands, and createdAt; the end of the value; the birth.
+-- describe: where the revision stands, and the revision with its comma; where
+-- createdAt stands, and createdAt; the end of the value; the life.
 local function unchanged(s)
   return (s.birth or s.index) == ARGV[7] and has(s, ARGV[2], ARGV[3]) and has(s, ARGV[4], ARGV[5]) and string.sub(s.tail, -#ARGV[6]) == ARGV[6]
 end
@@ -116,9 +116,9 @@ local function ms(t)
   return string.format('%.0f', t)
 end
 
--- bury sets the tombstone of an ended session until that time; if that is
+-- set_tombstone sets the tombstone of an ended session until that time; if that is
 -- empty, there is none.
-local function bury(key, till)
+local function set_tombstone(key, till)
   if till ~= '' then
     put('SET', key, till, 'PXAT', till)
   else
@@ -126,10 +126,10 @@ local function bury(key, till)
   end
 end
 
--- foresee sets the tombstone of a live session, for when it will have expired:
+-- set_expiry_tombstone sets the tombstone of a live session, for when it will have expired:
 -- until so many ms after its deadline; if that is empty, there is none. The .0
 -- tells it from the tombstone of a session that was ended.
-local function foresee(key, deadline, window)
+local function set_expiry_tombstone(key, deadline, window)
   if window ~= '' then
     local till = ms(deadline + window)
     put('SET', key, till .. '.0', 'PXAT', till)

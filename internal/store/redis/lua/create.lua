@@ -1,5 +1,5 @@
 -- KEYS: a session, its grace, its tombstone. ARGV: now, value, deadline; if that
--- is empty, the session is pending, for so many ms; whether to lift the
+-- is empty, the session is pending, for so many ms; whether to ignore the
 -- tombstone; how long one lasts after the deadline; what full takes. Answers the
 -- expired value that had the key.
 local expired = nil
@@ -26,7 +26,7 @@ local old = ''
 if expired then
   old = redis.call('GET', KEYS[1])
   if not expired.pending then
-    tell('expired', KEYS[1], old, '')
+    publish('expired', KEYS[1], old, '')
   end
 end
 if ARGV[3] == '' then
@@ -37,7 +37,7 @@ if ARGV[3] == '' then
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[3])
   put('DEL', KEYS[2])
-  foresee(KEYS[3], ARGV[3], ARGV[6])
-  tell('created', KEYS[1], ARGV[2], ARGV[3])
+  set_expiry_tombstone(KEYS[3], ARGV[3], ARGV[6])
+  publish('created', KEYS[1], ARGV[2], ARGV[3])
 end
 return done(old)

@@ -1,5 +1,5 @@
 -- KEYS: a session, its tombstone. ARGV: now, where the revision stands, the
--- revision with its comma, empty for any; a stamp, empty for any; the end of the
+-- revision with its comma, empty for any; a version, empty for any; the end of the
 -- tombstone, empty for none. Answers the value that was.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -17,9 +17,9 @@ if not has(s, ARGV[2], ARGV[3]) then
   return {CHANGED}
 end
 local value = redis.call('GET', KEYS[1])
-bury(KEYS[2], ARGV[5])
+set_tombstone(KEYS[2], ARGV[5])
 redis.call('DEL', KEYS[1])
-if not s.pending then -- otherwise nobody was told that it is there
-  tell('deleted', KEYS[1], value, '')
+if not s.pending then -- otherwise its creation was not published
+  publish('deleted', KEYS[1], value, '')
 end
 return done(value)

@@ -3,7 +3,7 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return {ABSENT}
 end
-bury(KEYS[2], ARGV[2])
+set_tombstone(KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[1])
-tell('deleted', KEYS[1], '', '')
+publish('deleted', KEYS[1], '', '')
 return done()

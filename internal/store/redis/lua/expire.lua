@@ -1,5 +1,5 @@
 -- KEYS: a session. ARGV: now. Frees it if it has expired, and otherwise answers
--- its deadline and its stamp.
+-- its deadline and its version.
 local s, none = inspect(KEYS[1], 7)
 if not s then
   return none

@@ -1,7 +1,7 @@
 -- KEYS: a session, its grace, its tombstone. ARGV: now, six of unchanged, the
 -- digest of what its entry is taken for, the end of the grace, what the grace
 -- leads to, the end of the tombstone, empty for none. Ends the session. Answers
--- its stamp, its value where its entry is another, and its stamps of files.
+-- its version, its value where its entry is another, and its file versions.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
   return none
@@ -21,6 +21,6 @@ if tonumber(ARGV[9]) > now then
 else
   put('DEL', KEYS[2])
 end
-bury(KEYS[3], ARGV[11])
+set_tombstone(KEYS[3], ARGV[11])
 redis.call('DEL', KEYS[1])
 return done(s.index, old, s.files or '')

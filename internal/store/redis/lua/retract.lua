@@ -1,4 +1,4 @@
--- KEYS: a session that is pending. ARGV: now, its stamp. Nothing will come of it.
+-- KEYS: a session that is pending. ARGV: now, its version. Nothing will come of it.
 local s, none = look(KEYS[1], 7)
 if not s then
   return none

@@ -1,11 +1,11 @@
 -- KEYS: a session, its tombstone. ARGV: now, six of unchanged, then deadline, whether a later
--- one stays; the new value in parts: body, start of the trailer, terms; the
--- digest of what the old entry is taken for, or its whole stamp; a new stamp,
+-- one stays; the new value in parts: body, start of the trailer, the end of the value; the
+-- digest of what the old entry is taken for, or its whole version; a new version,
 -- empty to keep the present ones; how long the tombstone lasts after the
--- deadline; a new birth, empty to keep the present one; the new stamps of files,
+-- deadline; a new life, empty to keep the present one; the new file versions,
 -- empty for none; whether some of those are the old entry's, which then must be
--- no other; what full takes. Answers the deadline and the old stamp, the old value where its entry
--- is another, the old stamps of files.
+-- no other; what full takes. Answers the deadline and the old version, the old value where its entry
+-- is another, the old file versions.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
   return none
@@ -19,7 +19,7 @@ end
 local old, index, birth, files = '', s.index, s.birth, s.files or ''
 if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
   if ARGV[14] == '' or ARGV[18] ~= '' then
-    return {RESTAMP}
+    return {VERSION_NEEDED}
   end
   old = redis.call('GET', KEYS[1])
 end
@@ -36,16 +36,16 @@ local deadline = tonumber(ARGV[8])
 if ARGV[9] == '1' and s.at > deadline then
   deadline = s.at
 end
-local stamps = '"index":"' .. index .. '"'
+local versions = '"index":"' .. index .. '"'
 if files ~= '' then
-  stamps = '"files":"' .. files .. '",' .. stamps
+  versions = '"files":"' .. files .. '",' .. versions
 end
 if birth then
-  stamps = stamps .. ',"birth":"' .. birth .. '"'
+  versions = versions .. ',"birth":"' .. birth .. '"'
 end
-redis.call('SET', KEYS[1], ARGV[10] .. ARGV[11] .. stamps .. ARGV[12], 'PXAT', ms(deadline))
+redis.call('SET', KEYS[1], ARGV[10] .. ARGV[11] .. versions .. ARGV[12], 'PXAT', ms(deadline))
 if deadline ~= s.at then
-  foresee(KEYS[2], deadline, ARGV[15])
+  set_expiry_tombstone(KEYS[2], deadline, ARGV[15])
 end
-tell('updated', KEYS[1], ARGV[10], ms(deadline))
+publish('updated', KEYS[1], ARGV[10], ms(deadline))
 return done(deadline, s.index, old, s.files or '')

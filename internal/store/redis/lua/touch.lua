@@ -11,8 +11,8 @@ local deadline = math.min(tonumber(ARGV[2]), now + s.idle)
 local value = redis.call('GET', KEYS[1])
 if deadline > s.at then
   redis.call('PEXPIREAT', KEYS[1], ms(deadline))
-  foresee(KEYS[2], deadline, ARGV[3])
-  tell('touched', KEYS[1], value, ms(deadline))
+  set_expiry_tombstone(KEYS[2], deadline, ARGV[3])
+  publish('touched', KEYS[1], value, ms(deadline))
 else
   deadline = s.at
 end

@@ -1,0 +1,57 @@
+package backend
+
+import "session-api/internal/schema"
+
+// Query selects sessions to list.
+type Query struct {
+	Namespace string
+	// UserID limits the list to one user's sessions; empty for all.
+	UserID string
+	// Limit is the most sessions a page has; at least 1.
+	Limit int
+	// Cursor is the Next of the page before; empty for the first. Pages are
+	// stable: a session created or ended meanwhile neither repeats nor hides
+	// another.
+	Cursor string
+}
+
+// Page is one page of a list.
+type Page struct {
+	Sessions []schema.Session
+	// Next is the cursor of the next page, empty at the end.
+	Next string
+}
+
+// Filter selects sessions to end or to count, within one namespace.
+type Filter struct {
+	Namespace string
+	// UserID limits it to one user's sessions; empty for all.
+	UserID string
+	// Except is an id that is spared; empty for none.
+	Except string
+}
+
+// Stats are a store's counters. Where several instances share what a store
+// keeps, Entries and Bytes are of all that is kept, and the others of what this
+// instance did.
+type Stats struct {
+	// Entries is the number of live sessions. A store that others use too may
+	// count some that have expired where these are many and not swept yet.
+	Entries int64
+	// MaxEntries is the limit on Entries; 0 for none.
+	MaxEntries int64
+	// Bytes is what the sessions take, as far as the store's budget counts it.
+	Bytes int64
+	// OverLimit: the store holds more than its limits allow, because they were
+	// higher when that was stored. Where it may not evict, it takes no new
+	// session until it is within them.
+	OverLimit bool
+
+	Hits, Misses, Sets, Deletes, Evictions, Expirations int64
+
+	// Reserved is how often ErrFull was returned because only the reserve had room.
+	Reserved int64
+	// Damaged is how often something was met under a session's key that is not a
+	// session's document.
+	Damaged int64
+}

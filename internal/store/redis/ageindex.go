@@ -1,0 +1,210 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/redis/rueidis"
+
+	"session-api/internal/store/redis/format"
+)
+
+// maxBatch is how many sessions are handled in one round trip at most.
+const maxBatch = 256
+
+// ageRange is the part of an index by age whose ids have one form: in order, as
+// the whole index is not.
+type ageRange struct {
+	key, namespace string
+	form           format.Form
+	from           string // where what was not read yet begins
+	read           []ageMember
+	ended          bool
+}
+
+// ageMember is an entry that was read from an index by age, with its member there.
+type ageMember struct {
+	format.Entry
+	index, member string
+}
+
+// ageScan merges the ranges of an index by age.
+type ageScan struct {
+	store  *Store
+	client rueidis.Client
+	after  format.Position // nothing up to it is returned
+	ranges []*ageRange
+	chunk  int // how much of a range is read at once
+	// broken are members, by key, that no store wrote.
+	broken staleMembers
+}
+
+// staleMembers are members, by the key of their index, that lead nowhere.
+type staleMembers map[string][]string
+
+func (s staleMembers) add(key, member string) { s[key] = append(s[key], member) }
+
+// scanUser returns the sessions of a user after a position.
+func (s *Store) scanUser(client rueidis.Client, namespace, user string, after format.Position, want int) *ageScan {
+	// One more than wanted shows that the last of them is whole.
+	a := &ageScan{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: staleMembers{}}
+	a.add(s.keys.User(namespace, user), namespace)
+	return a
+}
+
+// scanNamespace returns the sessions of a namespace after a position.
+func (s *Store) scanNamespace(client rueidis.Client, namespace string, after format.Position, want int) *ageScan {
+	// What is wanted, and a little more, spread over the shards.
+	a := &ageScan{store: s, client: client, after: after, chunk: min(2*want/format.Shards+4, maxBatch), broken: staleMembers{}}
+	for shard := range format.Shards {
+		a.add(s.keys.Ages(namespace, shard), namespace)
+	}
+	return a
+}
+
+func (a *ageScan) add(key, namespace string) {
+	for _, form := range format.Forms {
+		a.ranges = append(a.ranges, &ageRange{key: key, namespace: namespace, form: form, from: a.after.From(form)})
+	}
+}
+
+// candidate is where a session may be: its place in the list, and the members
+// that say so. As a rule that is one.
+type candidate struct {
+	format.Position
+	entries []ageMember
+}
+
+// next returns up to n candidates in their order; none at the end.
+func (a *ageScan) next(ctx context.Context, n int) ([]candidate, error) {
+	var out []candidate
+	for {
+		if err := a.fill(ctx); err != nil {
+			return nil, err
+		}
+		first := a.first()
+		if first == nil {
+			return out, nil
+		}
+		e := first.read[0]
+		at := e.Position()
+		// Entries of one session under several versions are adjacent.
+		if last := len(out) - 1; last >= 0 && out[last].Position == at {
+			out[last].entries = append(out[last].entries, e)
+		} else {
+			if len(out) == n {
+				return out, nil
+			}
+			out = append(out, candidate{Position: at, entries: []ageMember{e}})
+		}
+		first.read = first.read[1:]
+	}
+}
+
+// first returns the range whose next entry comes first; nil at the end.
+func (a *ageScan) first() *ageRange {
+	var first *ageRange
+	for _, st := range a.ranges {
+		if len(st.read) == 0 {
+			continue
+		}
+		if first == nil || st.read[0].Position().Before(first.read[0].Position()) {
+			first = st
+		}
+	}
+	return first
+}
+
+// fill reads more of the ranges that nothing is left of.
+func (a *ageScan) fill(ctx context.Context) error {
+	for {
+		var cmds []rueidis.Completed
+		var dry []*ageRange
+		for _, st := range a.ranges {
+			if len(st.read) == 0 && !st.ended {
+				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, st.form.End(), a.chunk))
+				dry = append(dry, st)
+			}
+		}
+		if len(cmds) == 0 {
+			return nil
+		}
+		batches, err := a.store.readAll(ctx, a.client, "listing sessions", cmds)
+		if err != nil {
+			return err
+		}
+		for i, members := range batches {
+			a.take(dry[i], members)
+		}
+		a.chunk = min(2*a.chunk, maxBatch)
+	}
+}
+
+// take adds members to a range.
+func (a *ageScan) take(st *ageRange, members []string) {
+	st.ended = len(members) < a.chunk
+	for _, member := range members {
+		st.from = "(" + member
+		e, ok := format.ParseAge(st.namespace, member)
+		switch {
+		case !ok:
+			a.broken.add(st.key, member)
+		case a.after.Before(e.Position()):
+			st.read = append(st.read, ageMember{Entry: e, index: st.key, member: member})
+		}
+	}
+}
+
+// rangeByLex is a part of an index whose members order as texts.
+func rangeByLex(client rueidis.Client, key, from, to string, limit int) rueidis.Completed {
+	return client.B().Arbitrary("ZRANGE").Keys(key).
+		Args(from, to, "BYLEX", "LIMIT", "0", strconv.Itoa(limit)).ReadOnly().Pin()
+}
+
+// readAll runs commands that return members of indexes, in one round trip.
+func (s *Store) readAll(ctx context.Context, client rueidis.Client, doing string, cmds []rueidis.Completed) ([][]string, error) {
+	ctx, cancel := s.conn.WithTimeout(ctx)
+	defer cancel()
+	batches := make([][]string, len(cmds))
+	for i, result := range client.DoMulti(ctx, cmds...) {
+		var err error
+		if batches[i], err = result.AsStrSlice(); err != nil {
+			return nil, failed(doing, err)
+		}
+	}
+	return batches, nil
+}
+
+// removeStale removes members that lead nowhere. What it fails to remove is removed
+// by the next operation that finds it.
+func (s *Store) removeStale(ctx context.Context, client rueidis.Client, members staleMembers) {
+	if len(members) == 0 {
+		return
+	}
+	ctx, cancel := s.conn.Afterwards(ctx)
+	defer cancel()
+	s.conn.Send(ctx, client, staleRemovals(client, members)...)
+}
+
+// staleRemovals are the commands that remove members that lead nowhere.
+func staleRemovals(client rueidis.Client, members staleMembers) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, 0, len(members))
+	for key, gone := range members {
+		cmds = appendZrem(cmds, client, key, gone)
+	}
+	return cmds
+}
+
+// maxMembers is how many members one command writes or removes, at most: a session
+// with a thousand files in one shard must not block Redis for as long as all of
+// them take.
+const maxMembers = 128
+
+// appendZrem appends the commands that remove members.
+func appendZrem(cmds []rueidis.Completed, client rueidis.Client, key string, members []string) []rueidis.Completed {
+	for some := range slices.Chunk(members, maxMembers) {
+		cmds = append(cmds, client.B().Zrem().Key(key).Member(some...).Build().Pin())
+	}
+	return cmds
+}
