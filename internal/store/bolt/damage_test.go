@@ -22,9 +22,9 @@ func pageSize() int64 { return int64(os.Getpagesize()) }
 func written(t testing.TB) (file []byte, sessions int) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 	require.NoError(t, err)
-	const n = 800
+	const n = 400
 	fill(t, s, n)
 	require.NoError(t, s.Close())
 	file, err = os.ReadFile(filepath.Join(dir, "sessions.db"))
@@ -64,7 +64,7 @@ func TestDamage_isRefused(t *testing.T) {
 			require.NoError(t, err)
 			_, err = bolt.Check(now, dir)
 			require.ErrorIs(t, err, bolt.ErrDamaged)
-			_, err = bolt.Open(now, bolt.Options{Dir: dir})
+			_, err = bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 			require.ErrorIs(t, err, bolt.ErrDamaged)
 			require.ErrorContains(t, err, dir)
 			after, err := os.ReadFile(filepath.Join(dir, "sessions.db"))
@@ -77,7 +77,7 @@ func TestDamage_isRefused(t *testing.T) {
 			moved, err := os.ReadFile(to)
 			require.NoError(t, err)
 			require.Equal(t, before, moved)
-			s, err := bolt.Open(now, bolt.Options{Dir: dir})
+			s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 			require.NoError(t, err)
 			st, err := s.Stats(t.Context(), now)
 			require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 	for head := range int64(2) {
 		b := append([]byte(nil), file...)
 		b[head*pageSize()+20] ^= 1
-		s, err := bolt.Open(now, bolt.Options{Dir: directoryOf(t, b)})
+		s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: directoryOf(t, b)})
 		require.NoError(t, err)
 		st, err := s.Stats(t.Context(), now)
 		require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 // and what is loaded is what was written.
 func TestDamage_anywhere(t *testing.T) {
 	file, sessions := written(t)
-	tries := soaktest.Times(150, 400)
+	tries := soaktest.Times(80, 400)
 	random := rand.New(rand.NewPCG(1, 2))
 	refused := 0
 	for range tries {
@@ -122,7 +122,7 @@ func TestDamage_anywhere(t *testing.T) {
 		}
 		began := time.Now()
 		dir := directoryOf(t, b)
-		s, err := bolt.Open(now, bolt.Options{Dir: dir})
+		s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 		require.Less(t, time.Since(began), patience)
 		if err != nil {
 			require.ErrorIs(t, err, bolt.ErrDamaged)
@@ -140,7 +140,7 @@ func TestDamage_anywhere(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	dir := f.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 	require.NoError(f, err)
 	fill(f, s, 3)
 	require.NoError(f, s.Close())
@@ -159,7 +159,7 @@ func FuzzOpen(f *testing.F) {
 		if _, err := bolt.Check(now, dir); err != nil {
 			return
 		}
-		s, err := bolt.Open(now, bolt.Options{Dir: dir})
+		s, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: dir})
 		require.NoError(t, err, "what is in order can be opened")
 		require.NoError(t, s.Close())
 	})

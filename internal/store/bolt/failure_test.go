@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -53,7 +54,7 @@ func newWorld(t *testing.T, dir string, interval time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, dir: dir, held: map[store.Key]schema.Session{}}
 	w.o = bolt.Options{
-		Dir: dir, Interval: interval, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Dir: dir, Interval: interval, Patience: patience, Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 100_000, Tombstone: time.Hour},
 	}
 	w.open()
@@ -65,6 +66,13 @@ func newDiskWorld(t *testing.T, interval time.Duration) (*disktest.Disk, *world)
 	t.Helper()
 	disk := disktest.Mount(t)
 	return disk, newWorld(t, disk.Dir, interval)
+}
+
+// usePatience reopens the store with that patience with the disk.
+func (w *world) usePatience(d time.Duration) {
+	w.t.Helper()
+	w.o.Patience = d
+	w.reopen()
 }
 
 func (w *world) open() {
@@ -87,6 +95,15 @@ func (w *world) create() schema.Session {
 	require.NoError(w.t, w.Create(w.t.Context(), now, sess))
 	w.held[sess.Key()] = sess
 	return sess
+}
+
+// fill creates n sessions in a few transactions.
+func (w *world) fill(n int) {
+	w.t.Helper()
+	for _, sess := range fill(w.t, w, n) {
+		w.held[sess.Key()] = sess
+	}
+	require.False(w.t, w.t.Failed(), "sessions are missing")
 }
 
 func (w *world) end(sess schema.Session) {
@@ -235,7 +252,7 @@ func TestDiskFailures(t *testing.T) {
 			func(d *disktest.Disk) { d.FailSyncs(0) },
 		},
 		"slow": {
-			func(d *disktest.Disk) { d.SlowSyncs(2 * time.Second) },
+			func(d *disktest.Disk) { d.SlowSyncs(time.Hour) },
 			func(d *disktest.Disk) { d.SlowSyncs(0) },
 		},
 	} {
@@ -246,6 +263,9 @@ func TestDiskFailures(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, interval %v", name, interval), func(t *testing.T) {
 				t.Parallel()
 				disk, w := newDiskWorld(t, interval)
+				if name == "slow" {
+					w.usePatience(bolt.DefaultPatience)
+				}
 				sess, gone := w.change(w.create()), w.create()
 				w.end(gone)
 				fault.fail(disk)
@@ -332,15 +352,16 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 			disk, w := newDiskWorld(t, 0)
 			sess := w.create()
 			next := sess.WithID(schema.NewID())
-			disk.SlowSyncs(300 * time.Millisecond)
-			done := make(chan error)
+			disk.SlowSyncs(time.Hour)
+			written := w.onItsWay(disk)
+			done := make(chan error, 1)
 			go func() { done <- act(w, sess, next) }()
-			<-time.After(100 * time.Millisecond)
+			written()
 			n, err := w.Sweep(t.Context(), later)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
-			require.ErrorIs(t, <-done, store.ErrNotFound)
 			disk.SlowSyncs(0)
+			require.ErrorIs(t, <-done, store.ErrNotFound)
 			delete(w.held, sess.Key())
 			w.requireKept()
 			require.NoError(t, w.Close())
@@ -348,12 +369,33 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 	}
 }
 
+// onItsWay returns what waits until the next transaction has been handed to the
+// disk, which is slow to sync it.
+func (w *world) onItsWay(disk *disktest.Disk) (wait func()) {
+	w.t.Helper()
+	path := filepath.Join(disk.Under, dataFile)
+	before, err := os.ReadFile(path)
+	require.NoError(w.t, err)
+	return func() {
+		w.t.Helper()
+		for began := time.Now(); ; pause() {
+			now, err := os.ReadFile(path)
+			require.NoError(w.t, err)
+			if !bytes.Equal(before, now) {
+				return
+			}
+			require.Less(w.t, time.Since(began), patience, "nothing is written")
+		}
+	}
+}
+
 // A writer that leaves, or whose request is over, has not made half a change.
 func TestSlowDisk_impatientWriters(t *testing.T) {
 	disk, w := newDiskWorld(t, 0)
 	sess := w.create()
-	disk.SlowSyncs(300 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	disk.SlowSyncs(time.Hour)
+	written := w.onItsWay(disk)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	var running sync.WaitGroup
 	for range 20 {
@@ -362,6 +404,8 @@ func TestSlowDisk_impatientWriters(t *testing.T) {
 			assert.ErrorIs(t, err, store.ErrReadOnly)
 		})
 	}
+	written()
+	cancel()
 	running.Wait()
 	disk.SlowSyncs(0)
 	got, err := w.Touch(t.Context(), now, sess.Key(), now) // which waits for the key
@@ -381,8 +425,7 @@ func TestCrash(t *testing.T) {
 	require.NoError(t, err)
 	disk.Record("sessions.db")
 	w.open()
-	const steps = 12
-	for n := range steps {
+	for n := range soaktest.Times(6, 12) {
 		first = w.change(first)
 		if n%3 == 0 {
 			w.end(w.create())

@@ -20,7 +20,7 @@ import (
 // after each change. With an interval, that is written at the end which is written
 // with each change otherwise; so it takes part in what ends sessions and moves them.
 func TestStoreReopened(t *testing.T) {
-	soaktest.RandomRuns(t, 15)
+	soaktest.RandomRuns(t, 8)
 	for name, interval := range map[string]time.Duration{"always": 0, "interval": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			var without []string

@@ -161,7 +161,7 @@ func TestOpen_directory(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := bolt.Open(now, bolt.Options{Dir: file})
+	_, err := bolt.Open(now, bolt.Options{Patience: patience, Dir: file})
 	require.ErrorContains(t, err, file)
 	_, err = bolt.Check(now, filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)

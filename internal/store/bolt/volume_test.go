@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
@@ -63,7 +64,8 @@ func sizeOf(t *testing.T, dir string) int64 {
 // Sessions that come and go never fill a volume that has room for a few times what
 // is live.
 func TestVolume_sessionsComeAndGo(t *testing.T) {
-	const live, all = 1500, 20_000
+	const live = 1500
+	all := soaktest.Times(10_000, 20_000)
 	for name, mount := range volumes {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(mount(t), "data")
@@ -99,9 +101,7 @@ func TestVolume_full(t *testing.T) {
 				dir := mount(t)
 				w := newWorld(t, filepath.Join(dir, "data"), interval)
 				sess := w.change(w.create())
-				for range 400 {
-					w.create()
-				}
+				w.fill(400)
 				<-time.After(4 * interval) // until they are on the disk
 				free := fillVolume(t, dir)
 				w.untilFull()
@@ -181,9 +181,7 @@ func TestVolume_fullAndBack(t *testing.T) {
 			mount := volumes["ext4"](t)
 			dir := filepath.Join(mount, "data")
 			w := newWorld(t, dir, 0)
-			for range 500 {
-				w.create()
-			}
+			w.fill(500)
 			free := fillVolume(t, mount)
 			w.untilFull()
 			now := now
@@ -230,7 +228,7 @@ func TestVolume_fullAndBack(t *testing.T) {
 // A start counts what is dead in the file, and gives the room back.
 func TestVolume_startWithDeadRecords(t *testing.T) {
 	mount := volumes["ext4"](t)
-	o := bolt.Options{Dir: filepath.Join(mount, "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	o := bolt.Options{Patience: patience, Dir: filepath.Join(mount, "data"), Memory: memory.Options{MaxEntries: 100_000}}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	fill(t, s, 3000)
@@ -250,14 +248,14 @@ func TestVolume_startWithDeadRecords(t *testing.T) {
 // A file that is nearly as large as it may be is made smaller when nothing else is to
 // be done.
 func TestVolume_quiet(t *testing.T) {
-	o := bolt.Options{Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	o := bolt.Options{Patience: patience, Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	sessions := fill(t, s, 4000)
-	for i := range sessions[:3900] {
+	together(t, 3900, func(i int) error {
 		_, err := s.Swap(t.Context(), now, sessions[i], changed(sessions[i]))
-		require.NoError(t, err)
-	}
+		return err
+	})
 	before := sizeOf(t, o.Dir)
 	for began := time.Now(); sizeOf(t, o.Dir) > before*3/4; pause() {
 		require.Less(t, time.Since(began), patience, "the file stays as large as it was: %+v", s.File())
@@ -268,13 +266,19 @@ func TestVolume_quiet(t *testing.T) {
 // endAll ends sessions, many at once.
 func endAll(t *testing.T, s store.Store, sessions []schema.Session) {
 	t.Helper()
+	together(t, len(sessions), func(i int) error { return s.Delete(t.Context(), now, sessions[i].Key(), 0) })
+}
+
+// together makes n changes, many at once.
+func together(t *testing.T, n int, change func(i int) error) {
+	t.Helper()
 	const writers = 100
 	done := make(chan error, writers)
-	for n := range writers {
+	for worker := range writers {
 		go func() {
 			var err error
-			for i := n; i < len(sessions) && err == nil; i += writers {
-				err = s.Delete(t.Context(), now, sessions[i].Key(), 0)
+			for i := worker; i < n && err == nil; i += writers {
+				err = change(i)
 			}
 			done <- err
 		}()
