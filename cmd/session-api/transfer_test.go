@@ -19,6 +19,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -58,7 +59,7 @@ var unhurried = []string{"REDIS_TIMEOUT_MS", "20000", "REDIS_DIAL_TIMEOUT_MS", "
 func storeOn(t *testing.T, server *redistest.Server) *redis.Store {
 	t.Helper()
 	kept, err := redis.Open(t.Context(), redis.Options{
-		Addresses: []string{server.Addr()}, CompressOver: 1 << 10, Timeout: patience, DialTimeout: patience,
+		Addresses: []string{server.Addr()}, CompressOver: 1 << 10, Timeout: 30 * time.Second, DialTimeout: patience,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })
@@ -237,7 +238,7 @@ func (s *stopper) count(n int) {
 }
 
 func TestTransfer_interruptedAndGoneOn(t *testing.T) {
-	const count = 3000
+	count := soaktest.Times(1500, 3000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)
@@ -289,7 +290,7 @@ func TestTransfer_interruptedAndGoneOn(t *testing.T) {
 // Whatever is written to either store meanwhile, what nobody touches arrives,
 // and what is in the target stays as it is there.
 func TestTransfer_whileSessionsChange(t *testing.T) {
-	const count = 2000
+	count := soaktest.Times(800, 2000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)

@@ -55,7 +55,7 @@ func TestASlotThatMoves(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client cache %t", cached), func(t *testing.T) {
 			s, err := redis.Open(t.Context(), redis.Options{
-				Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Tombstone: time.Minute,
+				Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Tombstone: time.Minute, Timeout: patience, DialTimeout: patience,
 				Username: userOfServer, Password: passwordOfUsers,
 			})
 			require.NoError(t, err)
