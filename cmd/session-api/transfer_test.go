@@ -153,7 +153,7 @@ func match(t *testing.T, pattern, text string) string {
 }
 
 func TestTransfer(t *testing.T) {
-	const count = 10_000
+	count := soaktest.Times(2000, 10_000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)
@@ -162,18 +162,19 @@ func TestTransfer(t *testing.T) {
 
 	file := exported(t, here)
 	require.Zero(t, file.status, file.errOut)
-	assert.Regexp(t, `^session-api: exported 10000 sessions of 4 namespaces in \S+ \(\d+ a second\)\n$`, file.errOut)
+	assert.Regexp(t, fmt.Sprintf(`^session-api: exported %d sessions of 4 namespaces in \S+ \(\d+ a second\)\n$`, count), file.errOut)
 	assert.Equal(t, count, strings.Count(file.out, "\n"))
 	assert.Equal(t, before, contents(t, source), "an export changes nothing")
 
 	dry := imported(t.Context(), t, there, strings.NewReader(file.out), "-dry-run")
 	require.Zero(t, dry.status, dry.errOut)
-	assert.Contains(t, dry.errOut, "would import 10000 sessions from 10000 lines")
+	assert.Contains(t, dry.errOut, fmt.Sprintf("would import %d sessions from %[1]d lines", count))
 	assert.Equal(t, "1", there.CLI("DBSIZE"), "that there is a deployment, no session")
 
 	first := imported(t.Context(), t, there, strings.NewReader(file.out))
 	require.Zero(t, first.status, first.errOut)
-	assert.Regexp(t, `^session-api: imported 10000 sessions from 10000 lines in \S+ \(\d+ a second\); left as they are: 0, ended there: 0, expired: 0; present now: 10000\n$`, first.errOut)
+	assert.Regexp(t, fmt.Sprintf(`^session-api: imported %d sessions from %[1]d lines in \S+ \(\d+ a second\); `+
+		`left as they are: 0, ended there: 0, expired: 0; present now: %[1]d\n$`, count), first.errOut)
 	assert.Equal(t, before, contents(t, target))
 	for n := range 3 {
 		key := fmt.Sprintf("session:foreign-session-%d", 4*n)
@@ -192,8 +193,8 @@ func TestTransfer(t *testing.T) {
 	size := there.CLI("DBSIZE")
 	again := imported(t.Context(), t, there, strings.NewReader(file.out))
 	require.Zero(t, again.status, again.errOut)
-	assert.Contains(t, again.errOut, "imported 0 sessions from 10000 lines")
-	assert.Contains(t, again.errOut, "left as they are: 10000")
+	assert.Contains(t, again.errOut, fmt.Sprintf("imported 0 sessions from %d lines", count))
+	assert.Contains(t, again.errOut, fmt.Sprintf("left as they are: %d", count))
 	assert.Equal(t, before, contents(t, target))
 	assert.Equal(t, size, there.CLI("DBSIZE"))
 }
