@@ -92,7 +92,7 @@ SOAK ?= 1m
 .PHONY: soak
 soak: ## Run the endurance parts of the tests at length, and hold promises of time to the letter
 	tools/need.sh caddy nginx redis-server strace
-	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./internal/store/...
+	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./internal/api ./internal/store/...
 
 # How long make soak-volume goes on.
 VOLUME_SOAK ?= 2h
@@ -104,10 +104,10 @@ soak-volume: ## Let sessions come and go on a small volume for VOLUME_SOAK, and 
 ## Checking
 
 .PHONY: lint
-lint: vet golangci tidy openapi-lint shellcheck vulncheck ## Run every check that is not a test
+lint: golangci tidy openapi-lint shellcheck vulncheck ## Run every check that is not a test
 
 .PHONY: vet
-vet: ## Run go vet
+vet: ## Run go vet alone; all that it does is part of golangci
 	$(GO) vet ./...
 	for module in $(MODULES); do $(GO) vet -C $$module ./...; done
 
