@@ -18,7 +18,7 @@ import (
 
 func testConcurrentEviction(t *testing.T, open Open) {
 	t.Run("the least recently used go, however many come at once", func(t *testing.T) {
-		news := soaktest.Times(250, 1000)
+		news := soaktest.Times(120, 1000)
 		size := 3 * news
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: size})
 		sessions := f.fill(size)
@@ -74,7 +74,7 @@ func testConcurrentEviction(t *testing.T, open Open) {
 				assert.LessOrEqual(t, st.Bytes, limits.MaxBytes)
 			}
 			together(8, func(worker int) {
-				for n := range soaktest.Times(60, 200) {
+				for n := range soaktest.Times(40, 200) {
 					sess := f.session(spec{id: testID(1000*worker + n), ttl: time.Duration(1+n%7) * time.Second, files: []string{strconv.Itoa(n % 9)}})
 					if err := f.Create(f.ctx(), f.now(), sess); err != nil {
 						assert.ErrorIs(t, err, store.ErrFull)
