@@ -179,7 +179,7 @@ func TestConnection_readDeadline(t *testing.T) {
 
 // A write that was ended too early goes on where it was.
 func TestConnection_writeDeadline(t *testing.T) {
-	const size = 32 << 20 // more than sockets hold
+	const size = 16 << 20 // more than sockets hold
 	sent := make([]byte, size)
 	for i := range sent {
 		sent[i] = byte(i / 251)

@@ -106,7 +106,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 // and what is loaded is what was written.
 func TestDamage_anywhere(t *testing.T) {
 	file, sessions := written(t)
-	tries := soaktest.Times(80, 400)
+	tries := soaktest.Times(50, 400)
 	random := rand.New(rand.NewPCG(1, 2))
 	refused := 0
 	for range tries {
