@@ -24,7 +24,7 @@ const (
 )
 
 // patience is how long a test waits for what should come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // service is the binary while it runs.
 type service struct {

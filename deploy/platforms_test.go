@@ -11,13 +11,9 @@ import (
 // TestBuildsFor32Bits builds the service where an int has 32 bits: constants that
 // do not fit into one do not compile.
 func TestBuildsFor32Bits(t *testing.T) {
-	for _, arch := range []string{"386", "arm"} {
-		t.Run(arch, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/session-api")
-			cmd.Dir = repository()
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-			output, err := cmd.CombinedOutput()
-			require.NoError(t, err, string(output))
-		})
-	}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/session-api")
+	cmd.Dir = repository()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm") // one stands for all
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(output))
 }

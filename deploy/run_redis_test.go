@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what should take no time.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // freePorts returns ports that nobody listens on.
 func freePorts(t *testing.T, n int) []string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -42,21 +43,25 @@ func TestHTTP2_shutdownLetsRequestsFinish(t *testing.T) {
 // Until then it goes on as it was: each word of an end is a moment at which
 // requests come too late.
 func TestHTTP2_shutdownDelay(t *testing.T) {
-	s := start(t, servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "1500"))
+	s := launch(t, servicetest.Binary(t), servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "25000", "SHUTDOWN_TIMEOUT_MS", "1000"))
 	f := http2test.Dial(t, s.addr)
 	f.Request(1, false, "GET", "/healthz")
 	require.Equal(t, http.StatusOK, f.Status(1))
-	s.stop()
-	untilTrue(t, "readiness fails", func() bool {
-		return do(t, http.MethodGet, s.url("/readyz"), nil, "").status == http.StatusServiceUnavailable
-	})
+	s.signal(t, syscall.SIGTERM)
+	awaitUnready(t, "http://"+s.addr)
 	f.Request(3, false, "GET", "/healthz")
 	require.Equal(t, http.StatusOK, f.Status(3))
 	f.Request(5, false, "GET", "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, f.Status(5), "nothing has come in between")
-	assert.EqualValues(t, 5, f.Last().LastStreamID)
+
+	brief := start(t, servicetest.Environment(t, "HTTP2", "true", "SHUTDOWN_DELAY_MS", "300"))
+	f = http2test.Dial(t, brief.addr)
+	f.Request(1, false, "GET", "/healthz")
+	require.Equal(t, http.StatusOK, f.Status(1))
+	brief.stop()
+	assert.EqualValues(t, 1, f.Last().LastStreamID)
 	f.Ended()
-	assert.Zero(t, s.end(t), s.errOut)
+	assert.Zero(t, brief.end(t), brief.errOut)
 }
 
 // Who is silent does not hold it up, at whatever point of the beginning.

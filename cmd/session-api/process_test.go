@@ -63,7 +63,7 @@ func (p *process) end(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
+	case <-time.After(endPatience):
 		require.FailNow(t, "the process does not end", p.log)
 	}
 	return p.cmd.ProcessState.ExitCode()

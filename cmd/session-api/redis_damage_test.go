@@ -126,7 +126,8 @@ func TestRedis_namesMissingRights(t *testing.T) {
 		require.Equal(t, "OK", server.CLI(append([]string{"ACL", "SETUSER", "service", "reset", "on", ">secret", "~*"}, strings.Fields(rules)...)...))
 		log, errOut := newLogWatch(), &bytes.Buffer{}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		status := run(ctx, nil, servicetest.Environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr()), log, errOut)
+		status := run(ctx, nil, servicetest.Environment(t, "LOG_FORMAT", "json", "REDIS_URL", "redis://service:secret@"+server.Addr(),
+			"REDIS_DIAL_TIMEOUT_MS", "15000", "REDIS_TIMEOUT_MS", "15000"), log, errOut)
 		cancel()
 		require.Equal(t, 1, status, log)
 		assert.Contains(t, errOut.String(), says)

@@ -19,11 +19,13 @@ import (
 	"session-api/internal/store/redis/redistest"
 )
 
-// instanceOn is the environment of one of several instances.
+// instanceOn is the environment of one of several instances. It waits longer than by
+// default: on a busy machine, Redis may stand still for seconds.
 func instanceOn(t *testing.T, server *redistest.Server, pairs ...string) map[string]string {
 	t.Helper()
 	return servicetest.Environment(t, append([]string{
 		"REDIS_URL", server.URL(), "SESSION_SECRET", servicetest.SessionSecret, "CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
+		"REDIS_TIMEOUT_MS", "15000", "REDIS_DIAL_TIMEOUT_MS", "15000",
 	}, pairs...)...)
 }
 

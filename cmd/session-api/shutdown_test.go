@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,20 +49,27 @@ func TestShutdown_cutsOffWhatTakesTooLong(t *testing.T) {
 
 // Readiness fails while the service goes on answering.
 func TestShutdown_delay(t *testing.T) {
-	s := start(t, servicetest.Environment(t, "SHUTDOWN_DELAY_MS", "1000"))
-	began := time.Now()
-	s.stop()
-	s.log.wait(t, "shutting down")
-	untilTrue(t, "readiness fails", func() bool {
-		resp := do(t, http.MethodGet, s.url("/readyz"), nil, "")
-		return resp.status == http.StatusServiceUnavailable
-	})
-	resp := do(t, http.MethodPost, s.url("/api/session"), nil, "")
+	p := launch(t, servicetest.Binary(t), servicetest.Environment(t, "SHUTDOWN_DELAY_MS", "25000", "SHUTDOWN_TIMEOUT_MS", "1000"))
+	base := "http://" + p.addr
+	p.signal(t, syscall.SIGTERM)
+	awaitUnready(t, base)
+	resp := do(t, http.MethodPost, base+"/api/session", nil, "")
 	assert.Equal(t, http.StatusCreated, resp.status)
-	resp = do(t, http.MethodGet, s.url("/healthz"), nil, "")
+	resp = do(t, http.MethodGet, base+"/healthz", nil, "")
 	assert.Equal(t, http.StatusOK, resp.status)
+
+	s := start(t, servicetest.Environment(t, "SHUTDOWN_DELAY_MS", "300"))
+	began := time.Now()
 	assert.Zero(t, s.end(t), s.errOut)
-	assert.GreaterOrEqual(t, time.Since(began), time.Second)
+	assert.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
+}
+
+// awaitUnready waits until a service that was told to end says so.
+func awaitUnready(t *testing.T, base string) {
+	t.Helper()
+	untilTrue(t, "readiness fails", func() bool {
+		return do(t, http.MethodGet, base+"/readyz", nil, "").status == http.StatusServiceUnavailable
+	})
 }
 
 // net/http by itself waits five seconds for the first byte of a connection. A

@@ -124,7 +124,7 @@ func percentile(took []time.Duration, p float64) time.Duration {
 // the end. SLOW_ROUNDS says how often it is measured with and without them.
 func TestSlowConnections(t *testing.T) {
 	const count = 5000
-	each := soaktest.Times(1000, 4000)
+	each := soaktest.Times(300, 4000)
 	var files unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &files)) // which Go raises as far as it goes
 	require.Greater(t, files.Max, uint64(count+500), "the limit of open files (ulimit -Hn) is too low")

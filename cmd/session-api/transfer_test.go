@@ -19,6 +19,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/conn"
@@ -59,7 +60,7 @@ var unhurried = []string{"REDIS_TIMEOUT_MS", "20000", "REDIS_DIAL_TIMEOUT_MS", "
 func storeOn(t *testing.T, server *redistest.Server) *redis.Store {
 	t.Helper()
 	kept, err := redis.Open(t.Context(), redis.Options{
-		Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: patience, DialTimeout: patience}, CompressOver: 1 << 10,
+		Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: 30 * time.Second, DialTimeout: patience}, CompressOver: 1 << 10,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, kept.Close()) })
@@ -153,7 +154,7 @@ func match(t *testing.T, pattern, text string) string {
 }
 
 func TestTransfer(t *testing.T) {
-	const count = 10_000
+	count := soaktest.Times(2000, 10_000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)
@@ -162,18 +163,19 @@ func TestTransfer(t *testing.T) {
 
 	file := exported(t, here)
 	require.Zero(t, file.status, file.errOut)
-	assert.Regexp(t, `^session-api: exported 10000 sessions of 4 namespaces in \S+ \(\d+ a second\)\n$`, file.errOut)
+	assert.Regexp(t, fmt.Sprintf(`^session-api: exported %d sessions of 4 namespaces in \S+ \(\d+ a second\)\n$`, count), file.errOut)
 	assert.Equal(t, count, strings.Count(file.out, "\n"))
 	assert.Equal(t, before, contents(t, source), "an export changes nothing")
 
 	dry := imported(t.Context(), t, there, strings.NewReader(file.out), "-dry-run")
 	require.Zero(t, dry.status, dry.errOut)
-	assert.Contains(t, dry.errOut, "would import 10000 sessions from 10000 lines")
+	assert.Contains(t, dry.errOut, fmt.Sprintf("would import %d sessions from %[1]d lines", count))
 	assert.Equal(t, "1", there.CLI("DBSIZE"), "that there is a deployment, no session")
 
 	first := imported(t.Context(), t, there, strings.NewReader(file.out))
 	require.Zero(t, first.status, first.errOut)
-	assert.Regexp(t, `^session-api: imported 10000 sessions from 10000 lines in \S+ \(\d+ a second\); left as they are: 0, ended there: 0, expired: 0; present now: 10000\n$`, first.errOut)
+	assert.Regexp(t, fmt.Sprintf(`^session-api: imported %d sessions from %[1]d lines in \S+ \(\d+ a second\); `+
+		`left as they are: 0, ended there: 0, expired: 0; present now: %[1]d\n$`, count), first.errOut)
 	assert.Equal(t, before, contents(t, target))
 	for n := range 3 {
 		key := fmt.Sprintf("session:foreign-session-%d", 4*n)
@@ -192,8 +194,8 @@ func TestTransfer(t *testing.T) {
 	size := there.CLI("DBSIZE")
 	again := imported(t.Context(), t, there, strings.NewReader(file.out))
 	require.Zero(t, again.status, again.errOut)
-	assert.Contains(t, again.errOut, "imported 0 sessions from 10000 lines")
-	assert.Contains(t, again.errOut, "left as they are: 10000")
+	assert.Contains(t, again.errOut, fmt.Sprintf("imported 0 sessions from %d lines", count))
+	assert.Contains(t, again.errOut, fmt.Sprintf("left as they are: %d", count))
 	assert.Equal(t, before, contents(t, target))
 	assert.Equal(t, size, there.CLI("DBSIZE"))
 }
@@ -238,7 +240,7 @@ func (s *stopper) count(n int) {
 }
 
 func TestTransfer_interruptedAndGoneOn(t *testing.T) {
-	const count = 3000
+	count := soaktest.Times(1500, 3000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)
@@ -290,7 +292,7 @@ func TestTransfer_interruptedAndGoneOn(t *testing.T) {
 // Whatever is written to either store meanwhile, what nobody touches arrives,
 // and what is in the target stays as it is there.
 func TestTransfer_whileSessionsChange(t *testing.T) {
-	const count = 2000
+	count := soaktest.Times(800, 2000)
 	here, there := redistest.Start(t), redistest.Start(t)
 	source, target := storeOn(t, here), storeOn(t, there)
 	fill(t, source, count)

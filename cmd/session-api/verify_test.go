@@ -53,7 +53,7 @@ func (w *watched) Close() error {
 // that is late is over before the store is closed.
 func TestVerify_timeoutAndEnd(t *testing.T) {
 	environ := servicetest.Environment(t)
-	environ["VERIFY_TIMEOUT_MS"], environ["SESSION_TOUCH_INTERVAL_MS"] = "60", "0"
+	environ["VERIFY_TIMEOUT_MS"], environ["SESSION_TOUCH_INTERVAL_MS"] = "29000", "0"
 	c, err := config.Load(environ)
 	require.NoError(t, err)
 	kept := &watched{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10}), touching: make(chan struct{}), letGo: make(chan struct{})}
@@ -78,7 +78,7 @@ func TestVerify_timeoutAndEnd(t *testing.T) {
 			return false
 		}
 	}, patience, time.Millisecond)
-	assert.LessOrEqual(t, time.Duration(kept.deadline.Load()), 60*time.Millisecond)
+	assert.LessOrEqual(t, time.Duration(kept.deadline.Load()), 29*time.Second)
 	assert.Positive(t, kept.deadline.Load())
 
 	ended := make(chan error)

@@ -41,7 +41,7 @@ const (
 	// pageOrigin is where pages of another site are from, that may call session-api.
 	pageOrigin = "https://pages.example.com"
 	// patience is how long a test waits for what should take no time.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 )
 
 // fallible is a memory store that can be taken away.

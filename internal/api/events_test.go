@@ -31,7 +31,7 @@ func init() { // which the contract's checker does not know
 }
 
 // enough is how long a test waits for what should come at once.
-const enough = 20 * time.Second
+const enough = 2 * time.Minute
 
 // stream is an event stream that a test reads.
 type stream struct {

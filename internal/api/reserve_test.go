@@ -3,6 +3,7 @@ package api_test
 import (
 	"testing"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store/memory"
 )
 
@@ -53,13 +54,14 @@ func TestFloodPushesOutItself(t *testing.T) {
 		known.do("POST", "/api/session", "").expect(201)
 		known.do("GET", "/api/session", "").expect(200)
 		signedIn := []*client{user}
-		for n := range 500 {
+		strangers := soaktest.Times(150, 500)
+		for n := range strangers {
 			stranger := s.client()
 			stranger.do("POST", "/api/session", "").expect(201)
 			if flood.again {
 				stranger.do("GET", "/api/session", "").expect(200)
 			}
-			if n%100 == 0 { // people sign in meanwhile
+			if n%(strangers/5) == 0 { // people sign in meanwhile
 				in := s.client()
 				in.do("POST", "/api/session", "").expect(201)
 				in.do("PUT", "/api/session", `{"user":{"id":"bob"}}`, service...).expect(200)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/soaktest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -40,7 +42,7 @@ var asService = []string{"Authorization", "Bearer " + serviceToken}
 // with a grace while the visitor signs in. Whatever comes first, the attacker's
 // tokens never open a session with a user.
 func TestAttackOnASignInNeverSignsIn(t *testing.T) {
-	const rounds = 1000
+	rounds := soaktest.Times(200, 1000)
 	for name, signIn := range map[string]func(token, id string) *http.Request{
 		"by id": func(_, id string) *http.Request {
 			return quick("POST", "/api/sessions/"+id+"/regenerate", adaSignsIn, asService...)

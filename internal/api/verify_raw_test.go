@@ -28,7 +28,7 @@ type wire struct {
 }
 
 // patience is how long a test waits for what should take no time.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func (s *service) wire() *wire {
 	s.t.Helper()

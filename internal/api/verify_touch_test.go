@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func TestVerifyTimeoutIsForReading(t *testing.T) {
 	c.create(ada)
 	s.clock.advance(time.Hour)
 	kept.takes.Store(int64(timeout * 7 / 10)) // beyond two thirds
-	c.do("GET", verify, "").expect(200)
+	require.Eventually(t, func() bool { return c.do("GET", verify, "").StatusCode == http.StatusOK }, patience, time.Millisecond)
 	kept.takes.Store(int64(time.Hour))
 	began := time.Now()
 	c.do("GET", verify, "").problem(503, "store_unavailable")

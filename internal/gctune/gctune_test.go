@@ -55,7 +55,7 @@ func TestStartFollowsTheHeap(t *testing.T) {
 		require.Eventually(t, func() bool {
 			runtime.GC()
 			return cond(percentNow())
-		}, 20*time.Second, time.Millisecond)
+		}, 2*time.Minute, time.Millisecond)
 	}
 	eventually(func(percent int) bool { return percent <= 100 })
 	runtime.KeepAlive(held)

@@ -50,7 +50,7 @@ func TestSessionsDoNotWaitForOneAnother(t *testing.T) {
 	b.store.before = map[string]func(){"Swap": func() {
 		b.store.before = nil // the others' are not looked at
 		for _, key := range others[1:] {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			_, _, err := b.Update(ctx, start, key, store.Update{Change: change})
 			cancel()
 			require.NoError(t, err)

@@ -26,7 +26,7 @@ func NewClient(t *testing.T) *http.Client {
 }
 
 // patience is how long a test waits for what should happen at once.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // Conn is a connection to speak HTTP/2 on by hand.
 type Conn struct {

@@ -28,7 +28,7 @@ func scratch(t testing.TB) string {
 
 // options are those of a store in a directory, with the suite's limits.
 func options(dir string, limits storetest.Limits) bolt.Options {
-	return bolt.Options{Dir: dir, Memory: memory.Options{
+	return bolt.Options{CommitTimeout: patience, Dir: dir, Memory: memory.Options{
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
 		MaxBytes:   limits.MaxBytes,
@@ -51,16 +51,22 @@ func suite(interval time.Duration) storetest.Open {
 	}
 }
 
-func TestStore(t *testing.T) { storetest.Run(t, suite(0)) }
+func TestStore(t *testing.T) {
+	soaktest.RandomRuns(t, 15)
+	storetest.Run(t, suite(0))
+}
 
-func TestStoreWithInterval(t *testing.T) { storetest.Run(t, suite(20*time.Millisecond)) }
+func TestStoreWithInterval(t *testing.T) {
+	soaktest.RandomRuns(t, 15)
+	storetest.Run(t, suite(20*time.Millisecond))
+}
 
 func TestEviction(t *testing.T) {
-	soaktest.RandomRuns(t, 25)
+	soaktest.RandomRuns(t, 15)
 	storetest.RunEviction(t, suite(0))
 }
 
 func TestEvictionWithInterval(t *testing.T) {
-	soaktest.RandomRuns(t, 25)
+	soaktest.RandomRuns(t, 15)
 	storetest.RunEviction(t, suite(20*time.Millisecond))
 }

@@ -25,7 +25,7 @@ func TestClockAndRestarts(t *testing.T) {
 			now, dir := schema.Now(time.Now()), t.TempDir()
 			reopen := func(now time.Time) *bolt.Store {
 				t.Helper()
-				s, err := bolt.Open(now, bolt.Options{Dir: dir, Memory: memory.Options{Tombstone: time.Hour}})
+				s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir, Memory: memory.Options{Tombstone: time.Hour}})
 				require.NoError(t, err)
 				return s
 			}

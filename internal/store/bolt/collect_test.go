@@ -19,7 +19,7 @@ import (
 // disks.
 func opened(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := Open(midnight, Options{Dir: dir, Memory: memory.Options{Tombstone: time.Hour}})
+	s, err := Open(midnight, Options{Dir: dir, CommitTimeout: time.Minute, Memory: memory.Options{Tombstone: time.Hour}})
 	require.NoError(t, err)
 	return s
 }

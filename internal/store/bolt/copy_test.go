@@ -26,7 +26,7 @@ func pagesOf(earlier, later []byte, upTo int64) []byte {
 func TestCopyOfARunningFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sessions.db")
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	first := fill(t, s, 400)
 	refused, whole := 0, 0
@@ -46,7 +46,7 @@ func TestCopyOfARunningFile(t *testing.T) {
 		for upTo := pageSize(); upTo < int64(len(later)); upTo += int64(soaktest.Times(13, 7)) * pageSize() {
 			image := pagesOf(earlier, later, upTo)
 			copied := directoryOf(t, image)
-			c, err := bolt.Open(now, bolt.Options{Dir: copied})
+			c, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: copied})
 			if err != nil {
 				refused++
 				require.ErrorIs(t, err, bolt.ErrDamaged)

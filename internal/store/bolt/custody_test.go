@@ -101,16 +101,12 @@ func TestCustody(t *testing.T) {
 			t.Run(name+", then "+then, func(t *testing.T) {
 				t.Parallel()
 				w, l := logged(t, filepath.Join(scratch(t), "data"))
-				for range 50 {
-					w.create()
-				}
+				w.fill(50)
 				backup, err := os.ReadFile(filepath.Join(w.dir, dataFile))
 				require.NoError(t, err)
 				gone := w.create()
 				w.end(gone)
-				for range 50 {
-					w.create()
-				}
+				w.fill(50)
 				harm(t, w, backup)
 				switch then {
 				case "written":

@@ -23,9 +23,9 @@ func pageSize() int64 { return int64(os.Getpagesize()) }
 func written(t testing.TB) (file []byte, sessions int) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
-	const n = 800
+	const n = 400
 	fill(t, s, n)
 	require.NoError(t, s.Close())
 	file, err = os.ReadFile(filepath.Join(dir, "sessions.db"))
@@ -90,7 +90,7 @@ func TestDamage_isRefused(t *testing.T) {
 			require.NoError(t, err)
 			_, err = bolt.Check(now, dir)
 			require.ErrorIs(t, err, bolt.ErrDamaged)
-			_, err = bolt.Open(now, bolt.Options{Dir: dir})
+			_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 			require.ErrorIs(t, err, bolt.ErrDamaged)
 			require.ErrorContains(t, err, dir)
 			after, err := os.ReadFile(filepath.Join(dir, "sessions.db"))
@@ -103,7 +103,7 @@ func TestDamage_isRefused(t *testing.T) {
 			moved, err := os.ReadFile(to)
 			require.NoError(t, err)
 			require.Equal(t, before, moved)
-			s, err := bolt.Open(now, bolt.Options{Dir: dir})
+			s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 			require.NoError(t, err)
 			st, err := s.Stats(t.Context(), now)
 			require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 	for head := range int64(2) {
 		b := append([]byte(nil), file...)
 		b[head*pageSize()+20] ^= 1
-		s, err := bolt.Open(now, bolt.Options{Dir: directoryOf(t, b)})
+		s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: directoryOf(t, b)})
 		require.NoError(t, err)
 		st, err := s.Stats(t.Context(), now)
 		require.NoError(t, err)
@@ -132,7 +132,7 @@ func TestDamage_ofOneHead(t *testing.T) {
 // and what is loaded is what was written.
 func TestDamage_anywhere(t *testing.T) {
 	file, sessions := written(t)
-	tries := soaktest.Times(150, 400)
+	tries := soaktest.Times(50, 400)
 	random := rand.New(rand.NewPCG(1, 2))
 	refused := 0
 	for range tries {
@@ -148,7 +148,7 @@ func TestDamage_anywhere(t *testing.T) {
 		}
 		began := time.Now()
 		dir := directoryOf(t, b)
-		s, err := bolt.Open(now, bolt.Options{Dir: dir})
+		s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 		require.Less(t, time.Since(began), patience)
 		if err != nil {
 			require.ErrorIs(t, err, bolt.ErrDamaged)
@@ -166,7 +166,7 @@ func TestDamage_anywhere(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	dir := f.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(f, err)
 	fill(f, s, 3)
 	require.NoError(f, s.Close())
@@ -185,7 +185,7 @@ func FuzzOpen(f *testing.F) {
 		if _, err := bolt.Check(now, dir); err != nil {
 			return
 		}
-		s, err := bolt.Open(now, bolt.Options{Dir: dir})
+		s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 		require.NoError(t, err, "what is in order can be opened")
 		require.NoError(t, s.Close())
 	})

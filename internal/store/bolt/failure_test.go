@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -73,6 +74,13 @@ func newDiskWorld(t *testing.T, interval time.Duration) (*disktest.Disk, *world)
 	return disk, openWorld(t, disk.Dir, interval, bolt.DefaultCommitTimeout)
 }
 
+// useCommitTimeout reopens the store with that patience with the disk.
+func (w *world) useCommitTimeout(d time.Duration) {
+	w.t.Helper()
+	w.o.CommitTimeout = d
+	w.reopen()
+}
+
 func (w *world) open() {
 	w.t.Helper()
 	s, err := bolt.Open(now, w.o)
@@ -93,6 +101,15 @@ func (w *world) create() schema.Session {
 	require.NoError(w.t, w.Create(w.t.Context(), now, sess))
 	w.held[sess.Key()] = sess
 	return sess
+}
+
+// fill creates n sessions in a few transactions.
+func (w *world) fill(n int) {
+	w.t.Helper()
+	for _, sess := range fill(w.t, w, n) {
+		w.held[sess.Key()] = sess
+	}
+	require.False(w.t, w.t.Failed(), "sessions are missing")
 }
 
 func (w *world) end(sess schema.Session) {
@@ -241,7 +258,7 @@ func TestDiskFailures(t *testing.T) {
 			func(d *disktest.Disk) { d.FailSyncs(0) },
 		},
 		"slow": {
-			func(d *disktest.Disk) { d.SlowSyncs(2 * time.Second) },
+			func(d *disktest.Disk) { d.SlowSyncs(time.Hour) },
 			func(d *disktest.Disk) { d.SlowSyncs(0) },
 		},
 	} {
@@ -252,6 +269,9 @@ func TestDiskFailures(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, interval %v", name, interval), func(t *testing.T) {
 				t.Parallel()
 				disk, w := newDiskWorld(t, interval)
+				if name == "slow" {
+					w.useCommitTimeout(bolt.DefaultCommitTimeout)
+				}
 				sess, gone := w.change(w.create()), w.create()
 				w.end(gone)
 				fault.fail(disk)
@@ -340,15 +360,16 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 			disk, w := newDiskWorld(t, 0)
 			sess := w.create()
 			next := sess.WithID(schema.NewID())
-			disk.SlowSyncs(300 * time.Millisecond)
-			done := make(chan error)
+			disk.SlowSyncs(time.Hour)
+			written := w.onItsWay(disk)
+			done := make(chan error, 1)
 			go func() { done <- act(w, sess, next) }()
-			<-time.After(100 * time.Millisecond)
+			written()
 			n, err := w.Sweep(t.Context(), later)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
-			require.ErrorIs(t, <-done, backend.ErrNotFound)
 			disk.SlowSyncs(0)
+			require.ErrorIs(t, <-done, backend.ErrNotFound)
 			delete(w.held, sess.Key())
 			w.requireKept()
 			require.NoError(t, w.Close())
@@ -356,12 +377,33 @@ func TestSlowDisk_sessionsThatEnd(t *testing.T) {
 	}
 }
 
+// onItsWay returns what waits until the next transaction has been handed to the
+// disk, which is slow to sync it.
+func (w *world) onItsWay(disk *disktest.Disk) (wait func()) {
+	w.t.Helper()
+	path := filepath.Join(disk.Under, dataFile)
+	before, err := os.ReadFile(path)
+	require.NoError(w.t, err)
+	return func() {
+		w.t.Helper()
+		for began := time.Now(); ; pause() {
+			now, err := os.ReadFile(path)
+			require.NoError(w.t, err)
+			if !bytes.Equal(before, now) {
+				return
+			}
+			require.Less(w.t, time.Since(began), patience, "nothing is written")
+		}
+	}
+}
+
 // A writer that leaves, or whose request is over, has not made half a change.
 func TestSlowDisk_impatientWriters(t *testing.T) {
 	disk, w := newDiskWorld(t, 0)
 	sess := w.create()
-	disk.SlowSyncs(300 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	disk.SlowSyncs(time.Hour)
+	written := w.onItsWay(disk)
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	var running sync.WaitGroup
 	for range 20 {
@@ -370,6 +412,8 @@ func TestSlowDisk_impatientWriters(t *testing.T) {
 			assert.ErrorIs(t, err, backend.ErrReadOnly)
 		})
 	}
+	written()
+	cancel()
 	running.Wait()
 	disk.SlowSyncs(0)
 	got, err := w.Touch(t.Context(), now, sess.Key(), now) // which waits for the key
@@ -389,8 +433,7 @@ func TestCrash(t *testing.T) {
 	require.NoError(t, err)
 	disk.Record("sessions.db")
 	w.open()
-	const steps = 12
-	for n := range steps {
+	for n := range soaktest.Times(6, 12) {
 		first = w.change(first)
 		if n%3 == 0 {
 			w.end(w.create())

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/bolt"
 )
 
 // While nothing can be written, the store says so; it is not ready once that has
@@ -17,7 +19,7 @@ import (
 func TestFile_unready(t *testing.T) {
 	disk, w := newDiskWorld(t, 0)
 	require.NoError(t, w.Close())
-	w.o.UnreadyAfter = 300 * time.Millisecond
+	w.o.UnreadyAfter = time.Second
 	w.open()
 	sess := w.create()
 	st := w.File()
@@ -30,10 +32,12 @@ func TestFile_unready(t *testing.T) {
 	assert.Zero(t, st.CommitFailures)
 	require.NoError(t, w.Ping(t.Context()))
 
+	failed := time.Now()
 	disk.FailWrites(syscall.EIO)
 	w.untilFails()
-	failed := time.Now()
-	require.NoError(t, w.Ping(t.Context()), "it may pass")
+	if err := w.Ping(t.Context()); time.Since(failed) < w.o.UnreadyAfter {
+		require.NoError(t, err, "it may pass")
+	}
 	st = w.File()
 	assert.False(t, st.Writable)
 	assert.Contains(t, st.State, "cannot be written")
@@ -59,9 +63,11 @@ func TestSlowDisk_isWaitedFor(t *testing.T) {
 		t.Run(interval.String(), func(t *testing.T) {
 			t.Parallel()
 			disk, w := newDiskWorld(t, interval)
+			w.useCommitTimeout(bolt.DefaultCommitTimeout)
 			disk.SlowSyncs(500 * time.Millisecond)
 			refused, made := 0, 0
-			for began := time.Now(); time.Since(began) < 8*time.Second; {
+			for began := time.Now(); made < soaktest.Times(5, 20); {
+				require.Less(t, time.Since(began), patience)
 				sess := template(t).WithID(schema.NewID())
 				if err := w.Create(t.Context(), now, sess); err != nil {
 					require.ErrorIs(t, err, backend.ErrReadOnly)
@@ -75,8 +81,9 @@ func TestSlowDisk_isWaitedFor(t *testing.T) {
 			if interval > 0 {
 				assert.Zero(t, refused)
 			}
-			assert.LessOrEqual(t, refused, 60, "while the first transaction was on its way")
-			assert.Greater(t, made, 3)
+			if soaktest.Long() { // on a busy machine, the disk is slower than it says
+				assert.LessOrEqual(t, refused, 60, "while the first transaction was on its way")
+			}
 			disk.SlowSyncs(0)
 			w.settleUnknown()
 			w.requireKept()

@@ -19,7 +19,7 @@ func TestIdentity(t *testing.T) {
 	top := t.TempDir()
 	storetest.RunIdentity(t, false, func(t testing.TB, name string) backend.Store {
 		t.Helper()
-		s, err := bolt.Open(time.Now(), bolt.Options{Dir: filepath.Join(top, name)})
+		s, err := bolt.Open(time.Now(), bolt.Options{CommitTimeout: patience, Dir: filepath.Join(top, name)})
 		require.NoError(t, err)
 		return s
 	})

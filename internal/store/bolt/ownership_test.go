@@ -22,7 +22,7 @@ func owner(info os.FileInfo) (uid, gid uint32) {
 func TestOwnership(t *testing.T) {
 	for name, make := range map[string]func(t *testing.T, dir string){
 		"a start": func(t *testing.T, dir string) {
-			s, err := bolt.Open(now, bolt.Options{Dir: dir})
+			s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 			require.NoError(t, err)
 			_, err = s.Identity(t.Context())
 			require.NoError(t, err)

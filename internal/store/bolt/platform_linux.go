@@ -33,8 +33,15 @@ func lockFile(f *os.File, alone bool, wait time.Duration) error {
 	}
 }
 
-// unlockFile ends a lock that a mapping of the file may outlive.
-func unlockFile(f *os.File) { _ = unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+// unlockFile ends a lock that a mapping of the file may outlive. The file may be
+// closed meanwhile: its descriptor is not used for another one then.
+func unlockFile(f *os.File) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) { _ = unix.Flock(int(fd), unix.LOCK_UN) })
+}
 
 // readAhead asks the system to read the whole file: it will be needed in an
 // order that nobody could guess.

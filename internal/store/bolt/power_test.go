@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
@@ -26,7 +27,8 @@ func TestPowerCut(t *testing.T) {
 	disk.Record(dataFile)
 	w.open()
 	var ended []backend.Key
-	for range 6 {
+	rounds := soaktest.Times(3, 6)
+	for range rounds {
 		sess = w.change(sess)
 		disk.Mark()
 		gone := w.create()
@@ -56,7 +58,7 @@ func TestPowerCut(t *testing.T) {
 			require.NoError(t, err)
 			got, err := s.Peek(t.Context(), now, sess.Key())
 			require.NoError(t, err)
-			require.GreaterOrEqual(t, got.Revision, sess.Revision-6+int64(acknowledged+2)/3)
+			require.GreaterOrEqual(t, got.Revision, sess.Revision-int64(rounds)+int64(acknowledged+2)/3)
 			for _, key := range ended[:acknowledged/3] {
 				_, err := s.Peek(t.Context(), now, key)
 				require.ErrorIs(t, err, backend.ErrNotFound)
@@ -66,8 +68,8 @@ func TestPowerCut(t *testing.T) {
 			cuts++
 		}
 	}
-	require.Equal(t, 18, acknowledged)
-	require.Greater(t, cuts, 100)
+	require.Equal(t, 3*rounds, acknowledged)
+	require.Greater(t, cuts, 16*rounds)
 }
 
 // remainders returns which of the writes that were not synced may be left.

@@ -133,7 +133,7 @@ func TestSalvage_andBuild(t *testing.T) {
 		}
 		return nil
 	}))
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	for key, sess := range kept {
 		got, err := s.Peek(t.Context(), now, key)
@@ -157,21 +157,19 @@ func TestBuild_fails(t *testing.T) {
 		return os.ErrInvalid
 	}), os.ErrInvalid)
 	require.NoFileExists(t, filepath.Join(dir, "sessions.db"))
-	_, err := bolt.Open(now, bolt.Options{Dir: dir, Existing: true})
+	_, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir, Existing: true})
 	require.ErrorIs(t, err, bolt.ErrNoData)
 }
 
 func TestCompact(t *testing.T) {
 	dir := t.TempDir()
-	o := bolt.Options{Dir: dir}
+	o := bolt.Options{CommitTimeout: patience, Dir: dir}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	_, err = bolt.Compact(now, dir)
 	require.ErrorIs(t, err, bolt.ErrInUse)
 	all := fill(t, s, 3000)
-	for i := range all[:2000] {
-		require.NoError(t, s.Delete(t.Context(), now, all[i].Key(), 0))
-	}
+	endAll(t, s, all[:2000])
 	old := all[2999]
 	next := old.WithID(schema.NewID())
 	require.NoError(t, s.Regenerate(t.Context(), now, old, next, now.Add(time.Minute)))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
 	"session-api/internal/store/memory"
@@ -43,27 +44,26 @@ func measure(t *testing.T, dir string) soaked {
 // MB, for as long as SOAK says. No change is refused, and the file, the memory, the
 // descriptors and the goroutines are in the last part what they were in the first.
 func TestSoak(t *testing.T) {
-	long := 8 * time.Second
-	if s := os.Getenv("SOAK"); s != "" {
-		var err error
-		long, err = time.ParseDuration(s)
-		require.NoError(t, err)
-	}
-	const writers, each = 32, 100
+	long := soaktest.Length(t, 2*time.Second)
+	const writers = 32
+	each := soaktest.Times(10, 100)
 	dir := filepath.Join(disktest.Ext4(t, 64*mib), "data")
 	s, err := bolt.Open(time.Now(), bolt.Options{
-		Dir: dir, CommitTimeout: 10 * time.Second, // the machine may be busy with other tests
+		Dir: dir, CommitTimeout: patience,
 		Memory: memory.Options{Policy: memory.LRU, MaxEntries: 2 * writers * each, Tombstone: time.Second},
 	})
 	require.NoError(t, err)
 	var changes atomic.Int64
-	ctx, cancel := context.WithTimeout(t.Context(), long)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var running sync.WaitGroup
+	var running, filling sync.WaitGroup
+	filling.Add(writers)
 	for n := range writers {
 		running.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(n), 1))
 			var own []schema.Session
+			full := sync.OnceFunc(filling.Done)
+			defer full()
 			for ctx.Err() == nil {
 				now := schema.Now(time.Now())
 				sess := template(t).WithID(schema.NewID())
@@ -87,6 +87,7 @@ func TestSoak(t *testing.T) {
 					sess = next
 				}
 				if own = append(own, sess); len(own) > each {
+					full()
 					if !assert.NoError(t, s.Delete(context.Background(), now, own[0].Key(), 0)) {
 						return
 					}
@@ -96,26 +97,16 @@ func TestSoak(t *testing.T) {
 			}
 		})
 	}
-	var first, last []soaked
-	ticks := max(long/40, 100*time.Millisecond)
-	for at := time.Duration(0); ctx.Err() == nil; at += ticks {
-		select {
-		case <-ctx.Done():
-		case <-time.After(ticks):
-			_, err := s.Sweep(context.Background(), time.Now())
-			require.NoError(t, err)
-			switch {
-			case at > long/4 && at < long/2: // by then there are as many as there will be
-				first = append(first, measure(t, dir))
-			case at > long*3/4:
-				last = append(last, measure(t, dir))
-			}
-		}
+	filling.Wait() // from here on there are as many as there will be
+	var all []soaked
+	for ticks := time.NewTicker(max(long/40, 50*time.Millisecond)); len(all) < 40; <-ticks.C {
+		_, err := s.Sweep(context.Background(), time.Now())
+		require.NoError(t, err)
+		all = append(all, measure(t, dir))
 	}
+	cancel()
 	running.Wait()
-	require.NotEmpty(t, first)
-	require.NotEmpty(t, last)
-	before, after := most(first), most(last)
+	before, after := most(all[10:20]), most(all[30:])
 	t.Logf("%d changes in %v: before %+v, after %+v, %+v", changes.Load(), long, before, after, s.File())
 	assert.LessOrEqual(t, after.file, 2*before.file)
 	assert.LessOrEqual(t, after.file, int64(32*mib), "half of the volume")

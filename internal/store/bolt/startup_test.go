@@ -21,7 +21,7 @@ import (
 func TestStart_saysWhatItFound(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	var log bytes.Buffer
-	o := bolt.Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	o := bolt.Options{CommitTimeout: patience, Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	assert.Contains(t, log.String(), "new data file made")
@@ -41,7 +41,7 @@ func TestStart_existing(t *testing.T) {
 	parent := t.TempDir()
 	for name, dir := range map[string]string{"empty": t.TempDir(), "none": filepath.Join(parent, "none")} {
 		t.Run(name, func(t *testing.T) {
-			_, err := bolt.Open(now, bolt.Options{Dir: dir, Existing: true})
+			_, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir, Existing: true})
 			require.ErrorIs(t, err, bolt.ErrNoData)
 			entries, err := os.ReadDir(dir)
 			if name == "none" {
@@ -51,17 +51,17 @@ func TestStart_existing(t *testing.T) {
 		})
 	}
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	s, err = bolt.Open(now, bolt.Options{Dir: dir, Existing: true})
+	s, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir, Existing: true})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 }
 
 func TestStart_makesNoParents(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "volume")
-	_, err := bolt.Open(now, bolt.Options{Dir: filepath.Join(parent, "data")})
+	_, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: filepath.Join(parent, "data")})
 	require.ErrorContains(t, err, "a volume that is not mounted")
 	require.NoDirExists(t, parent)
 }
@@ -78,31 +78,31 @@ func readOnlyMount(t *testing.T, dir string) string {
 
 func TestReadOnly(t *testing.T) {
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	all := fill(t, s, 100)
 	id, err := s.Identity(t.Context())
 	require.NoError(t, err)
 	require.NotEmpty(t, id)
 
-	_, err = bolt.Open(now, bolt.Options{Dir: dir, ReadOnly: true})
+	_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir, ReadOnly: true})
 	require.ErrorIs(t, err, bolt.ErrInUse, "nobody reads what somebody writes")
 	require.NoError(t, s.Close())
 	at := readOnlyMount(t, dir)
 	require.ErrorIs(t, os.WriteFile(filepath.Join(at, "x"), nil, 0o600), syscall.EROFS)
-	_, err = bolt.Open(now, bolt.Options{Dir: at})
+	_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: at})
 	require.ErrorIs(t, err, syscall.EROFS)
 	_, err = bolt.Check(now, at)
 	require.NoError(t, err)
 
-	o := bolt.Options{Dir: at, ReadOnly: true, Memory: memory.Options{MaxEntries: 10, Policy: memory.LRU}}
+	o := bolt.Options{CommitTimeout: patience, Dir: at, ReadOnly: true, Memory: memory.Options{MaxEntries: 10, Policy: memory.LRU}}
 	r, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	other, err := bolt.Open(now, o)
 	require.NoError(t, err, "any number may read")
 	require.NoError(t, other.Close())
 	assert.Equal(t, 100, live(t, r, now, all), "whatever the limits")
-	_, err = bolt.Open(now, bolt.Options{Dir: dir})
+	_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.ErrorIs(t, err, bolt.ErrInUse, "and nobody writes meanwhile")
 
 	ctx := t.Context()
@@ -121,6 +121,6 @@ func TestReadOnly(t *testing.T) {
 	require.ErrorIs(t, err, backend.ErrUnavailable, "it may be a copy, by which nobody should clean")
 	require.NoError(t, r.Close())
 
-	_, err = bolt.Open(now, bolt.Options{Dir: t.TempDir(), ReadOnly: true})
+	_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: t.TempDir(), ReadOnly: true})
 	require.ErrorIs(t, err, bolt.ErrNoData)
 }

@@ -31,13 +31,13 @@ func stamp(t *testing.T, dir string, version byte) {
 
 func TestVersion_newer(t *testing.T) {
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
 	stamp(t, dir, 4)
 	before, err := os.ReadFile(filepath.Join(dir, "sessions.db"))
 	require.NoError(t, err)
-	_, err = bolt.Open(now, bolt.Options{Dir: dir})
+	_, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.ErrorIs(t, err, bolt.ErrNewer)
 	require.NotErrorIs(t, err, bolt.ErrDamaged, "it must not be put aside")
 	require.ErrorContains(t, err, "format is 4, and this one reads up to 3")
@@ -54,7 +54,7 @@ func TestVersion_newer(t *testing.T) {
 // has stopped once without a failure.
 func TestVersion_older(t *testing.T) {
 	dir := t.TempDir()
-	s, err := bolt.Open(now, bolt.Options{Dir: dir})
+	s, err := bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	all := fill(t, s, 50)
 	require.NoError(t, s.Close())
@@ -63,7 +63,7 @@ func TestVersion_older(t *testing.T) {
 	require.NoError(t, err)
 	kept := filepath.Join(dir, "sessions.db.before-upgrade")
 
-	s, err = bolt.Open(now, bolt.Options{Dir: dir})
+	s, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: dir})
 	require.NoError(t, err)
 	copied, err := os.ReadFile(kept)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestVersion_older(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, report.Version)
 
-	s, err = bolt.Open(now, bolt.Options{Dir: crashed})
+	s, err = bolt.Open(now, bolt.Options{CommitTimeout: patience, Dir: crashed})
 	require.NoError(t, err)
 	assert.Equal(t, 50, live(t, s, now, all))
 	copied, err = os.ReadFile(filepath.Join(crashed, "sessions.db.before-upgrade"))

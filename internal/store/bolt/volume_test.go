@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 	"session-api/internal/store/bolt/disktest"
@@ -63,7 +64,8 @@ func sizeOf(t *testing.T, dir string) int64 {
 // Sessions that come and go never fill a volume that has room for a few times what
 // is live.
 func TestVolume_sessionsComeAndGo(t *testing.T) {
-	const live, all = 1500, 20_000
+	const live, most = 1500, 20_000
+	all := soaktest.Times(most/2, most)
 	for name, mount := range volumes {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(mount(t), "data")
@@ -80,7 +82,7 @@ func TestVolume_sessionsComeAndGo(t *testing.T) {
 				endAll(t, w, kept[:500])
 				kept = kept[500:]
 			}
-			assert.Less(t, sizeOf(t, dir), int64(2*(live*1500+all*150)+mib), "tombstones are live as well")
+			assert.Less(t, sizeOf(t, dir), int64(2*(live*1500+most*150)+mib), "tombstones are live as well")
 			w.reopen()
 			st, err := w.Stats(t.Context(), now)
 			require.NoError(t, err)
@@ -99,9 +101,7 @@ func TestVolume_full(t *testing.T) {
 				dir := mount(t)
 				w := newWorld(t, filepath.Join(dir, "data"), interval)
 				sess := w.change(w.create())
-				for range 400 {
-					w.create()
-				}
+				w.fill(400)
 				<-time.After(4 * interval) // until they are on the disk
 				free := fillVolume(t, dir)
 				w.untilFull()
@@ -181,9 +181,7 @@ func TestVolume_fullAndBack(t *testing.T) {
 			mount := volumes["ext4"](t)
 			dir := filepath.Join(mount, "data")
 			w := newWorld(t, dir, 0)
-			for range 500 {
-				w.create()
-			}
+			w.fill(500)
 			free := fillVolume(t, mount)
 			w.untilFull()
 			now := now
@@ -230,7 +228,7 @@ func TestVolume_fullAndBack(t *testing.T) {
 // A start counts what is dead in the file, and gives the room back.
 func TestVolume_startWithDeadRecords(t *testing.T) {
 	mount := volumes["ext4"](t)
-	o := bolt.Options{Dir: filepath.Join(mount, "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	o := bolt.Options{CommitTimeout: patience, Dir: filepath.Join(mount, "data"), Memory: memory.Options{MaxEntries: 100_000}}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	fill(t, s, 3000)
@@ -250,7 +248,7 @@ func TestVolume_startWithDeadRecords(t *testing.T) {
 // A file that is nearly as large as it may be is made smaller when nothing else is to
 // be done.
 func TestVolume_quiet(t *testing.T) {
-	o := bolt.Options{Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	o := bolt.Options{CommitTimeout: patience, Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
 	sessions := fill(t, s, 4000)

@@ -45,8 +45,10 @@ func awaitConnected(t testing.TB, s *redis.Store) {
 	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
 }
 
+// optionsAt are those of a store that waits longer than by default: on a busy
+// machine, servers may stand still for seconds. Tests of failures use brief.
 func optionsAt(addr string, change ...func(*redis.Options)) redis.Options {
-	opts := redis.Options{Server: conn.Server{Addresses: []string{addr}}}
+	opts := redis.Options{Server: conn.Server{Addresses: []string{addr}, Timeout: 10 * time.Second, DialTimeout: 10 * time.Second}}
 	for _, c := range change {
 		c(&opts)
 	}

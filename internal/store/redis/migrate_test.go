@@ -56,7 +56,7 @@ func TestASlotThatMoves(t *testing.T) {
 	for _, cached := range []bool{false, true} {
 		t.Run(fmt.Sprintf("client cache %t", cached), func(t *testing.T) {
 			s, err := redis.Open(t.Context(), redis.Options{
-				Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Username: userOfServer, Password: passwordOfUsers}, Tombstone: time.Minute,
+				Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Timeout: patience, DialTimeout: patience, Username: userOfServer, Password: passwordOfUsers}, Tombstone: time.Minute,
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })

@@ -30,15 +30,27 @@ func suite(server *redistest.Server, change ...func(*redis.Options)) storetest.O
 	}
 }
 
-// within keeps what the suite asks for.
+// within keeps what the suite asks for, and gives operations the time that they
+// may need on a busy machine.
 func within(limits storetest.Limits) func(*redis.Options) {
-	return func(o *redis.Options) { o.Tombstone, o.Events = limits.Tombstone, limits.Events }
+	return func(o *redis.Options) {
+		o.Tombstone, o.Events = limits.Tombstone, limits.Events
+		unhurried(o)
+	}
 }
+
+func unhurried(o *redis.Options) { o.Timeout, o.DialTimeout = patience, patience }
 
 // ofOneReader are groups of the suite in which it makes no difference how a value
 // is written, or by which instance: they walk indexes, or try every combination of
 // settings.
 var ofOneReader = []string{"Count", "LimitLife", "Settings"}
+
+// ofOneServer are groups in which it makes no difference how a server is found:
+// cases of what the server does, of which others tell whether it is asked.
+var ofOneServer = append([]string{
+	"Tombstones", "OldKeys", "Grace", "SignIn", "Expiry", "List", "Cursor", "Clear", "Files", "Sessions", "Put", "Concurrent", "Model",
+}, ofOneReader...)
 
 func TestStore(t *testing.T) {
 	for _, binary := range redistest.Binaries(t) {
@@ -51,7 +63,7 @@ func TestStore(t *testing.T) {
 		}
 		for name, change := range variants {
 			t.Run(filepath.Base(binary)+", "+name, func(t *testing.T) {
-				soaktest.RandomRuns(t, 20)
+				soaktest.RandomRuns(t, 8)
 				open := suite(redistest.Start(t, redistest.Binary(binary), limited(t)), change)
 				if name == "plain" {
 					storetest.Run(t, open)
@@ -67,7 +79,7 @@ func TestStore(t *testing.T) {
 // prefix: what one does, the other sees at once, whether it compresses or not.
 func TestStoreOfTwoInstances(t *testing.T) {
 	server := redistest.Start(t)
-	soaktest.RandomRuns(t, 20)
+	soaktest.RandomRuns(t, 8)
 	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		prefix := withPrefix("app/v1.sess_2-")
@@ -176,30 +188,30 @@ func (p *pair) Close() error { return p.instances[0].Close() }
 
 func TestStoreOnCluster(t *testing.T) {
 	cluster := redistest.StartCluster(t, limited(t))
-	soaktest.RandomRuns(t, 20)
-	storetest.Run(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
+	soaktest.RandomRuns(t, 8)
+	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
 		s, err := redis.Open(t.Context(), redis.Options{
-			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, Addresses: cluster.Addrs(), Cluster: true}, Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, Addresses: cluster.Addrs(), Cluster: true, Timeout: patience, DialTimeout: patience}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	})
+	}, "Settings")
 }
 
 func TestStoreUnderSentinel(t *testing.T) {
 	group := redistest.StartSentinel(t, limited(t), limitedSentinel(t))
-	soaktest.RandomRuns(t, 20)
+	soaktest.RandomRuns(t, 8)
 	storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 		t.Helper()
 		require.Equal(t, "OK", group.Primary().CLI("FLUSHALL"))
 		s, err := redis.Open(t.Context(), redis.Options{
-			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers, Addresses: group.Addrs(), Primary: group.MasterName()}, Tombstone: limits.Tombstone, Events: limits.Events,
+			Server: conn.Server{Username: userOfServer, Password: passwordOfUsers, SentinelUsername: userOfSentinels, SentinelPassword: passwordOfUsers, Addresses: group.Addrs(), Primary: group.MasterName(), Timeout: patience, DialTimeout: patience}, Tombstone: limits.Tombstone, Events: limits.Events,
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	}, append(ofOneReader, "Concurrent", "Model")...) // a single server, once it is found
+	}, ofOneServer...)
 }

@@ -28,9 +28,9 @@ func testCount(t *testing.T, open Open) {
 		assert.Zero(t, f.count(backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(0)}))
 		const many = 1800 // more than a store would handle at a time
 		users := []string{"ada", "bob", "ada", "", "adam", "ad"}
-		for n := range many {
-			f.created(spec{id: testID(n), user: users[n%len(users)], createdAt: f.now().Add(-time.Duration(n/3) * time.Second)})
-		}
+		f.createdTogether(many, func(n int) spec {
+			return spec{id: testID(n), user: users[n%len(users)], createdAt: f.now().Add(-time.Duration(n/3) * time.Second)}
+		})
 		for n := range 5 {
 			f.created(spec{namespace: "shop", id: testID(n), user: "ada"})
 		}

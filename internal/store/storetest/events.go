@@ -122,8 +122,7 @@ func testEvents(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		const many = 300 // more than a store would handle at a time
 		want := map[backend.Key]bool{}
-		for range many {
-			sess := f.created(spec{ttl: time.Minute})
+		for _, sess := range f.createdTogether(many, func(int) spec { return spec{ttl: time.Minute} }) {
 			want[sess.Key()] = true
 		}
 		fo := f.follow()

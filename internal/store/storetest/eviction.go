@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
@@ -240,22 +241,23 @@ func testLRU(t *testing.T, open Open) {
 	})
 
 	t.Run("a sweep changes no order", func(t *testing.T) {
-		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2000})
-		sessions := f.fill(2000)
-		for n := range 1000 {
-			f.get(sessions[1000+n].Key())
+		half := soaktest.Times(200, 1000)
+		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 2 * half})
+		sessions := f.fill(2 * half)
+		for n := range half {
+			f.get(sessions[half+n].Key())
 		}
-		for n := range 1000 {
-			f.get(sessions[n*7%1000].Key())
+		for n := range half {
+			f.get(sessions[n*7%half].Key())
 		}
 		f.sweep()
-		for n := range 1500 {
+		for n := range half * 3 / 2 {
 			created := f.created(spec{id: testID(10_000 + n)})
 			f.get(created.Key())
 		}
 		want := []int{}
-		for n := range 500 { // the last ones read
-			want = append(want, (500+n)*7%1000)
+		for n := range half / 2 { // the last ones read
+			want = append(want, (half/2+n)*7%half)
 		}
 		slices.Sort(want)
 		assert.Equal(t, want, f.left(sessions))
@@ -304,13 +306,13 @@ func testTTL(t *testing.T, open Open) {
 	})
 
 	t.Run("many with one deadline", func(t *testing.T) {
-		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 600})
-		sessions := f.fill(600)
-		for n := range 300 {
+		f := newLimited(t, open, Limits{Policy: "ttl", MaxEntries: 300})
+		sessions := f.fill(300)
+		for n := range 150 {
 			f.created(spec{id: testID(1000 + n)})
 		}
 		want := []int{}
-		for n := 300; n < 600; n++ {
+		for n := 150; n < 300; n++ {
 			want = append(want, n)
 		}
 		assert.Equal(t, want, f.left(sessions))

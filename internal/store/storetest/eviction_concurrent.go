@@ -12,15 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 )
 
 func testConcurrentEviction(t *testing.T, open Open) {
 	t.Run("the least recently used go, however many come at once", func(t *testing.T) {
-		const size, news = 3000, 1000
+		news := soaktest.Times(120, 1000)
+		size := 3 * news
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: size})
 		sessions := f.fill(size)
-		// Everything but a thousand of them, picked all over, is used, by many
+		// Everything but a third of them, picked all over, is used, by many
 		// at once; goroutines go on using some of those while new ones come.
 		idle := func(n int) bool { return n*7%size < news }
 		together(8, func(worker int) {
@@ -72,7 +74,7 @@ func testConcurrentEviction(t *testing.T, open Open) {
 				assert.LessOrEqual(t, st.Bytes, limits.MaxBytes)
 			}
 			together(8, func(worker int) {
-				for n := range 200 {
+				for n := range soaktest.Times(40, 200) {
 					sess := f.session(spec{id: testID(1000*worker + n), ttl: time.Duration(1+n%7) * time.Second, files: []string{strconv.Itoa(n % 9)}})
 					if err := f.Create(f.ctx(), f.now(), sess); err != nil {
 						assert.ErrorIs(t, err, backend.ErrFull)

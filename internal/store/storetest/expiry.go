@@ -85,9 +85,7 @@ func testExpiry(t *testing.T, open Open) {
 	t.Run("Sweep frees what has expired and nothing else", func(t *testing.T) {
 		f := newFixture(t, open)
 		const many = 700 // more than a store would handle at a time
-		for range many {
-			f.created(spec{ttl: time.Minute})
-		}
+		f.createdTogether(many, func(int) spec { return spec{ttl: time.Minute} })
 		stays := f.created(spec{ttl: time.Minute + time.Millisecond})
 		assert.Zero(t, f.sweep())
 		f.clock.Advance(time.Minute)

@@ -18,7 +18,7 @@ func testFiles(t *testing.T, open Open) {
 	t.Run("names every file of every namespace", func(t *testing.T) {
 		f := newFixture(t, open)
 		want := map[string]bool{}
-		for n := range 400 {
+		f.createdTogether(400, func(n int) spec {
 			sp := spec{files: []string{fmt.Sprintf("file-%03d", n), fmt.Sprintf("dir/%d.csv", n%7), "shared"}}
 			if n%5 == 0 {
 				sp.namespace = "shop"
@@ -26,8 +26,8 @@ func testFiles(t *testing.T, open Open) {
 			for _, path := range sp.files {
 				want[path] = true
 			}
-			f.created(sp)
-		}
+			return sp
+		})
 		got := f.fileSet()
 		assert.Len(t, got, len(want))
 		for _, path := range got {
@@ -80,9 +80,7 @@ func testFiles(t *testing.T, open Open) {
 
 	t.Run("an expired reference does not hide a live one", func(t *testing.T) {
 		f := newFixture(t, open)
-		for n := range 300 {
-			f.created(spec{id: testID(n), files: []string{"a"}, ttl: time.Minute})
-		}
+		f.createdTogether(300, func(n int) spec { return spec{id: testID(n), files: []string{"a"}, ttl: time.Minute} })
 		f.created(spec{id: testID(300), files: []string{"a", "b"}, createdAt: f.now().Add(-time.Hour)})
 		f.clock.Advance(time.Minute)
 		assert.Equal(t, []string{"a", "b"}, f.fileSet())

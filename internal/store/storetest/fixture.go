@@ -108,6 +108,25 @@ func (f *fixture) created(sp spec) schema.Session {
 	return sess
 }
 
+// createdTogether stores n new sessions and returns them in the order of their
+// specs. Many are under way at once, so that a store which writes transactions
+// needs few of them: for cases in which the order of the calls does not matter.
+func (f *fixture) createdTogether(n int, spec func(i int) spec) []schema.Session {
+	f.t.Helper()
+	sessions := make([]schema.Session, n)
+	for i := range sessions {
+		sessions[i] = f.session(spec(i))
+	}
+	workers := min(n, 64)
+	together(workers, func(worker int) {
+		for i := worker; i < n; i += workers {
+			assert.NoError(f.t, f.Create(f.ctx(), f.now(), sessions[i]))
+		}
+	})
+	require.False(f.t, f.t.Failed(), "sessions are missing")
+	return sessions
+}
+
 // revised returns old as a change would leave it: the next revision, updated
 // now, with the sections of the spec. It lives on as it did; another user's has
 // another life.

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long an event may take to come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // probeNamespace is that of the sessions by which a follower finds out that it
 // follows. Their events are nobody's business.

@@ -141,9 +141,7 @@ func testLimitLife(t *testing.T, open Open) {
 	t.Run("of many", func(t *testing.T) {
 		f := newFixture(t, open)
 		const many = 700 // more than a store would handle at a time
-		for range many {
-			f.created(spec{})
-		}
+		f.createdTogether(many, func(int) spec { return spec{} })
 		f.clock.Advance(limit)
 		stays := f.created(spec{})
 		f.LimitLife(limit)

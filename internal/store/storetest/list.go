@@ -41,7 +41,7 @@ func testList(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		start := f.now()
 		var ada, bob, all []string
-		for n := range 600 {
+		f.createdTogether(600, func(n int) spec {
 			sp := spec{id: testID(n), createdAt: start.Add(-time.Duration(n) * time.Millisecond)}
 			switch n % 3 {
 			case 0:
@@ -52,8 +52,8 @@ func testList(t *testing.T, open Open) {
 				bob = append(bob, sp.id)
 			}
 			all = append(all, sp.id)
-			f.created(sp)
-		}
+			return sp
+		})
 		elsewhere := f.created(spec{namespace: "shop", user: "ada"})
 		query := func(namespace, user string) []string {
 			return f.list(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
@@ -81,14 +81,14 @@ func testList(t *testing.T, open Open) {
 		f := newFixture(t, open)
 		start := f.now()
 		var want []string
-		for n := range 700 {
+		f.createdTogether(700, func(n int) spec {
 			sp := spec{id: testID(n), createdAt: start.Add(-time.Duration(n) * time.Second), ttl: time.Minute}
 			if n%350 == 349 {
 				sp.ttl = ttl
 				want = append(want, sp.id)
 			}
-			f.created(sp)
-		}
+			return sp
+		})
 		f.clock.Advance(time.Minute)
 		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
 		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
@@ -251,9 +251,7 @@ func testClear(t *testing.T, open Open) {
 	t.Run("many", func(t *testing.T) {
 		f := newFixture(t, open)
 		const many = 1500 // more than a store would handle at a time
-		for range many {
-			f.created(spec{user: "ada"})
-		}
+		f.createdTogether(many, func(int) spec { return spec{user: "ada"} })
 		stays := f.created(spec{user: "bob"})
 		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: stays.Namespace, UserID: "ada"})
 		require.NoError(t, err)

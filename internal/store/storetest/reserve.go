@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 )
 
@@ -138,6 +139,7 @@ func testReserve(t *testing.T, open Open) {
 	})
 
 	t.Run("a flood leaves users alone", func(t *testing.T) {
+		each := soaktest.Times(100, 250)
 		for _, policy := range []string{"lru", "ttl", "none"} {
 			f := newLimited(t, open, Limits{Policy: policy, MaxEntries: 200, Reserve: 10})
 			users := make([]schema.Session, 20)
@@ -145,7 +147,7 @@ func testReserve(t *testing.T, open Open) {
 				users[i] = f.created(spec{id: testID(i), user: "ada", ttl: time.Minute})
 			}
 			together(8, func(worker int) {
-				for n := range 250 {
+				for n := range each {
 					err := f.Create(f.ctx(), f.now(), f.session(spec{id: testID(10_000 + 1000*worker + n)}))
 					if policy != "none" || !errors.Is(err, backend.ErrFull) {
 						assert.NoError(t, err)
@@ -168,7 +170,7 @@ func testReserve(t *testing.T, open Open) {
 		f := newLimited(t, open, Limits{Policy: "lru", MaxEntries: 100, Reserve: 10})
 		var users []schema.Session
 		for range 50 {
-			for range 20 {
+			for range soaktest.Times(5, 20) {
 				f.created(spec{})
 			}
 			visitor := f.created(spec{})

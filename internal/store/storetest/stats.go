@@ -90,9 +90,7 @@ func testStats(t *testing.T, open Open) {
 
 	t.Run("what has expired does not count, swept or not", func(t *testing.T) {
 		f := newFixture(t, open)
-		for range 200 {
-			f.created(spec{ttl: time.Second})
-		}
+		f.createdTogether(200, func(int) spec { return spec{ttl: time.Second} })
 		stays, touched := f.created(spec{}), f.created(spec{ttl: 10 * time.Second})
 		f.clock.Advance(time.Second - time.Millisecond)
 		assert.EqualValues(t, 202, f.stats().Entries)

@@ -261,9 +261,7 @@ func testTombstones(t *testing.T, open Open) {
 	t.Run("many", func(t *testing.T) {
 		f := newRemembering(t, open)
 		const many = 500
-		for n := range many {
-			f.created(spec{id: testID(n), user: "ada"})
-		}
+		f.createdTogether(many, func(n int) spec { return spec{id: testID(n), user: "ada"} })
 		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
 		require.NoError(t, err)
 		require.Equal(t, many, n)

@@ -123,7 +123,8 @@ func (d *Disk) FailSyncsOfHead(size int64, errno syscall.Errno) {
 	d.tell("sync %d %d", size, errno)
 }
 
-// SlowSyncs makes every sync take that long.
+// SlowSyncs makes every sync from now on take that long, and ends those that are
+// under way.
 func (d *Disk) SlowSyncs(by time.Duration) { d.t.Helper(); d.tell("slow %d", by) }
 
 // Record begins to record what happens to the file.

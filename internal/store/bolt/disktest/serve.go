@@ -24,13 +24,14 @@ type faults struct {
 	below  int64 // only syncs after a write below that fail
 	wrote  int64 // where the last write was
 	slow   time.Duration
+	faster chan struct{} // closed when slow changes
 	record string
 	events []byte
 }
 
 // serve mounts a disk and obeys until there are no more commands.
 func serve(under, on string, commands io.Reader, answers io.Writer) error {
-	disk := &faults{}
+	disk := &faults{faster: make(chan struct{})}
 	loopback := &fs.LoopbackRoot{Path: under}
 	root := &node{LoopbackNode: &fs.LoopbackNode{RootData: loopback}, disk: disk}
 	loopback.RootNode = root
@@ -66,6 +67,8 @@ func (d *faults) obey(command []string) error {
 		d.below, d.sync = int64(n[0]), syscall.Errno(n[1])
 	case "slow":
 		d.slow = time.Duration(n[0])
+		close(d.faster)
+		d.faster = make(chan struct{})
 	case "record":
 		d.record, d.events = command[1], nil
 	case "mark":
@@ -180,9 +183,12 @@ func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, sysca
 // Fsync syncs, sooner or later, or fails.
 func (f *file) Fsync(context.Context, uint32) syscall.Errno {
 	f.disk.mu.Lock()
-	slow := f.disk.slow
+	slow, faster := f.disk.slow, f.disk.faster
 	f.disk.mu.Unlock()
-	<-time.After(slow)
+	select {
+	case <-time.After(slow):
+	case <-faster:
+	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if f.disk.sync != 0 && f.disk.wrote < f.disk.below {

@@ -31,7 +31,7 @@ import (
 const (
 	// patience is how long a server or a group of servers may take to get where
 	// a test waits for it to be. On an idle machine none needs a tenth of it.
-	patience = 30 * time.Second
+	patience = time.Minute
 	// glance is the time between two looks at something that is waited for.
 	glance = 10 * time.Millisecond
 )

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a test waits for what should take no time.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // onEach runs a test on each server that is installed.
 func onEach(t *testing.T, test func(t *testing.T, binary redistest.Option)) {
