@@ -115,5 +115,7 @@ func TestJournal_oneWrite(t *testing.T) {
 			writes++
 		}
 	}
-	require.Equal(t, []int{changes, changes, 2}, []int{writes, syncs, marks})
+	require.Equal(t, 2, marks)
+	require.Equal(t, changes, syncs)
+	require.LessOrEqual(t, writes, 2*changes, "the system may divide one that crosses pages")
 }
