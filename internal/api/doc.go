@@ -12,7 +12,7 @@
 // cookieheader.go, body.go, decode.go, query.go, conditional.go, clientaddr.go.
 // Who may ask: crossorigin.go, cors.go, hosts.go, ratelimit.go.
 // How much at once: admission.go for memory, cpuslots.go for processors,
-// streamlimiter.go, and deadlines.go and linger.go for slow clients.
+// streamlimiter.go, and bodydeadlines.go and lingeringclose.go for slow clients.
 // A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.
 // Afterwards: accesslog.go, metrics.go, loglimiter.go.
 package api

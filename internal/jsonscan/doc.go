@@ -3,5 +3,5 @@
 // makes it several times as fast as a decoder. On text that is not JSON its results
 // mean nothing, but its functions end and do not panic.
 //
-// It knows nothing of sessions. In reading order: scan.go, number.go, words.go.
+// It knows nothing of sessions. In reading order: scan.go, number.go, swar.go.
 package jsonscan

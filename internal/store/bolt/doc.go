@@ -126,7 +126,7 @@
 // lock; the number and checksum of its last transaction must be those that were
 // written; and so must its size and modification time, before a batch. If anything
 // differs, the file is closed. It is opened again only after all of it was read without
-// bbolt, and found to hold what this process has written: custody.go. No change is
+// bbolt, and found to hold what this process has written: filewatch.go. No change is
 // acknowledged before the check that follows its batch.
 //
 // Each process writes an ID of its own before those of the last ones that owned the
@@ -181,7 +181,7 @@
 // and writer.go encodes a batch, by record.go. journal.go and file.go are where batches
 // are written. content.go reads a whole file, load.go fills memory with it, index.go,
 // graces.go, tombstones.go, recency.go and tally.go are what is known besides sessions,
-// retract.go and hold.go are about sessions that have expired. custody.go, owner.go and
+// retract.go and clockahead.go are about sessions that have expired. filewatch.go, owner.go and
 // identity.go make sure that the file is the right one, rewrite.go rewrites it, space.go
 // keeps it small, health.go reports on it. startup.go, readonly.go, version.go and
 // ownership.go are about directories; build.go, check.go, compact.go and salvage.go,

@@ -26,7 +26,7 @@
 //	events.go          Follow
 //	clientcache.go     reads from the client cache
 //	valuecache.go      values that are decoded already
-//	external.go        sessions that other programs wrote
+//	externaldocument.go        sessions that other programs wrote
 //	damage.go          values that are no sessions
 //	errors.go          what an error of the server means
 //
