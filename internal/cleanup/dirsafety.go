@@ -57,7 +57,7 @@ var sourceMarkers = []string{".git", "go.mod"}
 // projectMarkers are files that the top directory of a project has, and hardly any
 // other directory.
 var projectMarkers = []string{
-	".git", ".gitignore", ".gitmodules", ".gitattributes", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "packed-refs",
+	".git", ".gitignore", ".gitmodules", ".gitattributes", ".hg", ".svn", ".bzr", ".jj", "_darcs", "CVS", "HEAD", "packed-refs",
 	"go.mod", "go.work", "package.json", "deno.json", "Cargo.toml", "pyproject.toml", "setup.py", "Pipfile", "requirements.txt",
 	"pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt", "project.clj", "deps.edn",
 	"composer.json", "Gemfile", "mix.exs", "rebar.config", "pubspec.yaml", "Package.swift", "stack.yaml", "cabal.project",
