@@ -9,9 +9,20 @@ import (
 	"strings"
 )
 
-// runtimeShare is how many percent of a control group's memory Go's runtime is
-// told to stay within: not all that counts there is the runtime's.
-const runtimeShare = 90
+// What Go's runtime is told to leave of a control group's memory: a tenth, because not
+// all that counts there is the runtime's, and not less than headroom, because a busy
+// processor lets the heap grow beyond the limit before garbage is collected; but a fifth
+// at most.
+const (
+	headroom      = 12 << 20
+	leastHeadroom = 10 // as a part of the limit
+	mostHeadroom  = 5
+)
+
+// runtimeLimit returns what Go's runtime should stay within, in bytes.
+func runtimeLimit(limit int64) int64 {
+	return limit - max(limit/leastHeadroom, min(headroom, limit/mostHeadroom))
+}
 
 // Limit is what bounds the process's memory. The zero value is no limit.
 type Limit struct {
@@ -43,7 +54,7 @@ func (l Limit) Apply(environ map[string]string) (restore func()) {
 	if l.Bytes == 0 || environ["GOMEMLIMIT"] != "" {
 		return func() {}
 	}
-	before := debug.SetMemoryLimit(l.Bytes / 100 * runtimeShare)
+	before := debug.SetMemoryLimit(runtimeLimit(l.Bytes))
 	return func() { debug.SetMemoryLimit(before) }
 }
 

@@ -100,3 +100,12 @@ func TestLower(t *testing.T) {
 		assert.Equal(t, c.want, lower(c.gomemlimit, c.group), name)
 	}
 }
+
+func TestRuntimeLimit(t *testing.T) {
+	const mib = 1 << 20
+	for limit, want := range map[int64]int64{
+		1000 * mib: 900 * mib, 120 * mib: 108 * mib, 100 * mib: 88 * mib, 64 * mib: 52 * mib, 40 * mib: 32 * mib,
+	} {
+		assert.Equal(t, want, runtimeLimit(limit), limit/mib)
+	}
+}
