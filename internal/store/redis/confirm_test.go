@@ -284,6 +284,59 @@ func liveConfirmed(t testing.TB, s *redis.Store, now time.Time, done map[backend
 	return err
 }
 
+// onCluster are the options of a store on a Cluster.
+func onCluster(cluster *redistest.Cluster, change ...func(*redis.Options)) redis.Options {
+	return optionsAt("", append([]func(*redis.Options){unhurried, func(o *redis.Options) {
+		o.Addresses, o.Cluster = cluster.Addrs(), true
+	}}, change...)...)
+}
+
+// A change that a Cluster redirects is confirmed by the replicas of the server that
+// makes it, not by those of the server that was asked first.
+func TestTheServerThatMakesAChangeConfirmsIt(t *testing.T) {
+	cluster := redistest.StartCluster(t)
+	stores := map[bool]*redis.Store{}
+	for vain, change := range map[bool]func(*redis.Options){false: confirmed(1), true: inVain} {
+		s, err := redis.Open(t.Context(), onCluster(cluster, change))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		stores[vain] = s
+	}
+	now := schema.Now(ahead().Now())
+	const id = "session-number-0"
+	number := slotOf("session:" + id)
+	slot := strconv.Itoa(int(number))
+	ids := idsOf(number, 8)
+	next := func() spec {
+		id := ids[0]
+		ids = ids[1:]
+		return spec{id: id}
+	}
+	source := cluster.Primary("session:" + id)
+	var target, replica *redistest.Server
+	for _, node := range cluster.Nodes() {
+		if replicas := cluster.Replicas(node); node != source && len(replicas) > 0 {
+			target, replica = node, replicas[0]
+		}
+	}
+	// Both stores have asked the source before.
+	sess := create(t, stores[false], now, next())
+	require.NoError(t, stores[false].Delete(t.Context(), now, sess.Key(), 0))
+	if err := stores[true].Delete(t.Context(), now, sess.Key(), 0); err != nil {
+		require.ErrorIs(t, err, backend.ErrNotFound)
+	}
+	replica.Pause()
+	require.Equal(t, "OK", target.CLI("CLUSTER", "SETSLOT", slot, "IMPORTING", source.CLI("CLUSTER", "MYID")))
+	require.Equal(t, "OK", source.CLI("CLUSTER", "SETSLOT", slot, "MIGRATING", target.CLI("CLUSTER", "MYID")))
+	unconfirmed(t, stores[true].Create(t.Context(), now, newSession(t, now, next()))) // by ASK
+	for _, node := range []*redistest.Server{target, source} {
+		require.Equal(t, "OK", node.CLI("CLUSTER", "SETSLOT", slot, "NODE", target.CLI("CLUSTER", "MYID")))
+	}
+	unconfirmed(t, stores[true].Create(t.Context(), now, newSession(t, now, next()))) // by MOVED
+	replica.Resume()
+	create(t, stores[false], now, next())
+}
+
 // withWait are the documented rights, and the one that waiting needs.
 func withWait(t testing.TB) redistest.Option {
 	t.Helper()
@@ -314,9 +367,7 @@ func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
-		s, err := redis.Open(t.Context(), optionsAt("", asLimited, within(limits), confirmed(1), func(o *redis.Options) {
-			o.Addresses, o.Cluster = cluster.Addrs(), true
-		}))
+		s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, within(limits), confirmed(1)))
 		require.NoError(t, err)
 		return s, ahead()
 	}, ofOneServer...)
