@@ -109,7 +109,7 @@ func (c *Conn) sendToOwner(ctx context.Context, client rueidis.Client, key strin
 		case ask != "":
 			addr, asking = ask, true
 		case err != nil && !IsAnswer(err):
-			c.owners.Delete(slot) // another server may have it after a failover
+			c.forgetOwner(addr)
 			return results, nil
 		default:
 			return results, nil
@@ -138,6 +138,15 @@ func (c *Conn) owner(ctx context.Context, client rueidis.Client, slot uint16, ke
 		return addr, nil
 	}
 	return "", err
+}
+
+// forgetOwner forgets what a server has that did not answer: after a failover, another
+// has it.
+func (c *Conn) forgetOwner(addr string) {
+	c.owners.Range(func(slot, _ any) bool {
+		c.owners.CompareAndDelete(slot, addr)
+		return true
+	})
 }
 
 // exists is a command that the server which has the key answers, and no other.
