@@ -276,7 +276,7 @@ func BenchmarkFollow(b *testing.B) {
 // acknowledged by the primary alone, in turns.
 func BenchmarkSwapConfirmed(b *testing.B) {
 	servers := startReplicated(b)
-	stores := [2]*redis.Store{open(b, servers.primary), open(b, servers.primary, confirmed(1))}
+	stores := [2]*redis.Store{open(b, servers.primary), open(b, servers.primary, confirmed)}
 	now := schema.Now(ahead().Now())
 	for _, clients := range []int{1, 32} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {

@@ -50,17 +50,15 @@ func (r *replicated) promote(t testing.TB) *redis.Store {
 	return open(t, r.replica)
 }
 
-// confirmed makes changes wait for that many replicas, for as long as it takes.
-func confirmed(replicas int) func(*redis.Options) {
-	return func(o *redis.Options) {
-		unhurried(o)
-		o.WaitReplicas, o.WaitTimeout = replicas, patience
-	}
+// confirmed makes changes wait for a replica, for as long as it takes.
+func confirmed(o *redis.Options) {
+	unhurried(o)
+	o.WaitReplicas, o.WaitTimeout = 1, patience
 }
 
 // inVain makes changes wait for a replica that will not answer, and not for long.
 func inVain(o *redis.Options) {
-	confirmed(1)(o)
+	confirmed(o)
 	o.WaitTimeout = 20 * time.Millisecond
 }
 
@@ -97,7 +95,7 @@ func createBefore(t testing.TB, s *redis.Store, now time.Time) before {
 func TestAFailoverLosesWhatIsNotConfirmed(t *testing.T) {
 	servers := startReplicated(t)
 	now := schema.Now(ahead().Now())
-	old := createBefore(t, open(t, servers.primary, confirmed(1)), now)
+	old := createBefore(t, open(t, servers.primary, confirmed), now)
 	servers.cut()
 
 	s := open(t, servers.primary)
@@ -120,7 +118,7 @@ func TestAFailoverLosesWhatIsNotConfirmed(t *testing.T) {
 func TestUnconfirmedChangesAreNotAcknowledged(t *testing.T) {
 	servers := startReplicated(t)
 	now := schema.Now(ahead().Now())
-	linked := open(t, servers.primary, confirmed(1))
+	linked := open(t, servers.primary, confirmed)
 	old := createBefore(t, linked, now)
 	created := create(t, linked, now, spec{note: "acknowledged"})
 	ended := create(t, linked, now, spec{})
@@ -180,7 +178,7 @@ func TestUnconfirmedChangesAreNotAcknowledged(t *testing.T) {
 func TestOnlyEndsAreConfirmed(t *testing.T) {
 	servers := startReplicated(t)
 	now := schema.Now(ahead().Now())
-	old := createBefore(t, open(t, servers.primary, confirmed(1)), now)
+	old := createBefore(t, open(t, servers.primary, confirmed), now)
 	servers.cut()
 	s := open(t, servers.primary, inVain, endsOnly)
 	create(t, s, now, spec{})
@@ -207,7 +205,7 @@ type history struct {
 func TestAFailoverBehindACutLink(t *testing.T) {
 	servers := startReplicated(t)
 	now := schema.Now(ahead().Now())
-	s := open(t, servers.primary, confirmed(1))
+	s := open(t, servers.primary, confirmed)
 	const clients = 8
 	histories := make([]map[backend.Key]*history, clients)
 	var rounds [clients]atomic.Int64
@@ -296,7 +294,7 @@ func onCluster(cluster *redistest.Cluster, change ...func(*redis.Options)) redis
 func TestTheServerThatMakesAChangeConfirmsIt(t *testing.T) {
 	cluster := redistest.StartCluster(t)
 	stores := map[bool]*redis.Store{}
-	for vain, change := range map[bool]func(*redis.Options){false: confirmed(1), true: inVain} {
+	for vain, change := range map[bool]func(*redis.Options){false: confirmed, true: inVain} {
 		s, err := redis.Open(t.Context(), onCluster(cluster, change))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -346,9 +344,9 @@ func withWait(t testing.TB) redistest.Option {
 
 func TestTheRightToWait(t *testing.T) {
 	servers := startReplicated(t, withWait(t))
-	exercise(t, open(t, servers.primary, asLimited, confirmed(1)))
+	exercise(t, open(t, servers.primary, asLimited, confirmed))
 
-	_, err := redis.Open(t.Context(), optionsAt(redistest.Start(t, limited(t)).Addr(), asLimited, confirmed(1)))
+	_, err := redis.Open(t.Context(), optionsAt(redistest.Start(t, limited(t)).Addr(), asLimited, confirmed))
 	require.ErrorContains(t, err, "+wait")
 }
 
@@ -356,7 +354,7 @@ func TestTheRightToWait(t *testing.T) {
 func TestStoreWithConfirmedChanges(t *testing.T) {
 	servers := startReplicated(t, withWait(t))
 	soaktest.RandomRuns(t, 8)
-	storetest.RunWithout(t, suite(servers.primary, confirmed(1)), ofOneReader...)
+	storetest.RunWithout(t, suite(servers.primary, confirmed), ofOneReader...)
 }
 
 func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
@@ -367,7 +365,7 @@ func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
 		for _, node := range cluster.Nodes() {
 			node.CLI("FLUSHALL") // a replica refuses, and follows
 		}
-		s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, within(limits), confirmed(1)))
+		s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, within(limits), confirmed))
 		require.NoError(t, err)
 		return s, ahead()
 	}, ofOneServer...)

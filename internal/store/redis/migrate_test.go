@@ -53,7 +53,7 @@ func slotOf(key string) uint16 {
 func TestASlotThatMoves(t *testing.T) {
 	cluster := redistest.StartCluster(t, withWait(t))
 	for name, change := range map[string]func(*redis.Options){
-		"plain": func(*redis.Options) {}, "client cache": withCache, "confirmed": confirmed(1),
+		"plain": func(*redis.Options) {}, "client cache": withCache, "confirmed": confirmed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, change, func(o *redis.Options) { o.Tombstone = time.Minute }))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,12 +47,12 @@ func (c *Conn) SendConfirmed(ctx context.Context, client rueidis.Client, want Co
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: waiting for a connection: %w", ErrNotSent, ctx.Err())
 	}
-	wait := client.B().Arbitrary("WAIT").
-		Args(strconv.Itoa(want.Replicas), strconv.FormatInt(want.Timeout.Milliseconds(), 10)).Blocking().Pin()
+	limit := max(want.Timeout.Milliseconds(), 1) // 0 would be no limit
+	wait := client.B().Arbitrary("WAIT").Args(strconv.Itoa(want.Replicas), strconv.FormatInt(limit, 10)).Blocking().Pin()
 	if client.Mode() == rueidis.ClientModeCluster {
 		results, err = c.sendToOwner(ctx, client, key, cmds[0], wait)
 	} else {
-		results = client.DoMulti(ctx, append(cmds[:len(cmds):len(cmds)], wait)...)
+		results = client.DoMulti(ctx, append(slices.Clip(cmds), wait)...)
 	}
 	if err != nil {
 		return nil, err
@@ -123,8 +124,9 @@ func (c *Conn) sendToOwner(ctx context.Context, client rueidis.Client, key strin
 // owner returns the address of the server of a Cluster that has the key. It asks
 // one server after another until one says so, and remembers that.
 func (c *Conn) owner(ctx context.Context, client rueidis.Client, slot uint16, key string) (string, error) {
-	if known, ok := c.owners.Load(slot); ok {
-		return known.(string), nil
+	known, _ := c.owners.Load(slot)
+	if addr, ok := known.(string); ok {
+		return addr, nil
 	}
 	err := errors.New("no server of the Cluster is known")
 	for addr, node := range client.Nodes() {

@@ -105,10 +105,10 @@ func (c Call) send(ctx context.Context, to *conn.Conn, client rueidis.Client) (r
 		return reply{RedisResult: c.Do(ctx, client)}, nil
 	}
 	results, err := to.SendConfirmed(ctx, client, c.Confirmed, c.Keys[0], c.bySHA(client))
-	if results != nil && conn.Answered(results[0].Error(), "NOSCRIPT ") {
+	if len(results) > 0 && conn.Answered(results[0].Error(), "NOSCRIPT ") {
 		results, err = to.SendConfirmed(ctx, client, c.Confirmed, c.Keys[0], c.byText(client))
 	}
-	if results == nil {
+	if len(results) == 0 {
 		return reply{}, err
 	}
 	return reply{results[0], err}, nil
