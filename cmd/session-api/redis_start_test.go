@@ -65,10 +65,10 @@ func TestRedis_withUserAndTLS(t *testing.T) {
 }
 
 func TestRedis_warnsOfEviction(t *testing.T) {
-	server := redistest.Start(t, redistest.MaxMemory("50mb", "allkeys-lru"))
+	server := redistest.Start(t, redistest.MaxMemory("50mb", "volatile-lru"))
 	one := start(t, instanceOn(t, server))
 	assert.Equal(t, http.StatusOK, status(t, one.url("/readyz")))
-	assert.Contains(t, one.log.String(), "allkeys-lru")
+	assert.Contains(t, one.log.String(), "volatile-lru")
 	assert.Contains(t, one.log.String(), "noeviction")
 }
 

@@ -31,6 +31,7 @@ type Redis struct {
 	Cluster              []string      `env:"REDIS_CLUSTER" values:"list of host:port" doc:"Some nodes of a Redis Cluster, from which the others are discovered."`
 	Prefix               string        `env:"REDIS_PREFIX" values:"1 to 64 of A-Z a-z 0-9 : . _ / -" doc:"Prefix of all keys. Services with different prefixes share nothing."`
 	MaxMemory            int64         `env:"REDIS_MAX_MEMORY_BYTES" shown:"the server's maxmemory" min:"0" doc:"Memory of each Redis server, in bytes, that SESSION_USER_RESERVE_PERCENT refers to: for servers without maxmemory, and for those shared with other applications. maxmemory applies if it is less. Only visitors are refused because of it."`
+	AllowKeyEviction     bool          `env:"REDIS_ALLOW_KEY_EVICTION" envDefault:"false" doc:"Whether to use a Redis whose maxmemory-policy is allkeys-…. Such a server evicts parts of the indexes, and lists, counts and sign-outs everywhere then miss live sessions; without this setting it is refused. noeviction is recommended, and volatile-lru or volatile-ttl if eviction is wanted."`
 	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are served from memory until Redis reports that a session has changed (client-side caching)."`
 	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" min:"1" doc:"Maximum time to establish a connection."`
 	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" min:"1" doc:"Maximum time to wait for a reply. Requests get 503 then."`
@@ -144,6 +145,7 @@ func (c *Config) RedisOptions() (redis.Options, error) {
 	o.Passwords = c.redisPasswords(o.Password, o.SentinelPassword)
 	o.Prefix, o.CompressOver, o.ClientCache = c.Redis.Prefix, c.Redis.CompressOver, c.Redis.ClientCache
 	o.TTL, o.MaxDocument = c.Sessions.TTL, c.Documents.MaxBytes
+	o.AllowKeyEviction = c.Redis.AllowKeyEviction
 	o.MaxMemory, o.Reserve = c.Redis.MaxMemory, c.reserve()
 	o.Tombstone, o.Events = c.Sessions.Tombstone, c.Events.Buffer
 	o.DialTimeout, o.Timeout = c.Redis.DialTimeout, c.Redis.Timeout

@@ -45,7 +45,7 @@ const readme = await readFile(join(root, 'README.md'), 'utf8')
 
 /** The nitro.config.ts that the README shows for a major version. */
 function config(major) {
-  const [, code] = new RegExp(`^In Nitro ${major} .*?^\`\`\`ts\n(.*?)^\`\`\`$`, 'ms').exec(readme)
+  const [, code] = new RegExp(`^In Nitro ${major}\\b.*?^\`\`\`ts\n(.*?)^\`\`\`$`, 'ms').exec(readme)
   assert.ok(code.includes("'shop'") && code.includes('storage'))
   return code
 }

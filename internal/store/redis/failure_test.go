@@ -379,13 +379,6 @@ func TestAServerThatIsFull(t *testing.T) {
 	assert.Equal(t, []string{first.ID}, list(t, s, now, "ada"))
 }
 
-func TestAServerThatEvictsIsWarnedOf(t *testing.T) {
-	server := redistest.Start(t, redistest.MaxMemory("50mb", "allkeys-lru"))
-	var log syncBuffer
-	open(t, server, func(o *redis.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
-	assert.Contains(t, log.String(), "maxmemory_policy=allkeys-lru")
-	assert.Contains(t, log.String(), "level=WARN")
-}
 
 // A cache that hears nothing any more is not believed for long.
 func TestACacheThatIsCutOff(t *testing.T) {

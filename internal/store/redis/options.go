@@ -40,6 +40,8 @@ type Options struct {
 	// set or more than that; 0 where maxmemory alone counts. Beyond it only guests
 	// are refused.
 	MaxMemory int64
+	// AllowKeyEviction accepts a server that may evict any key, and with it the indexes.
+	AllowKeyEviction bool
 	// Events is about how many events are kept for followers, up to a few
 	// hundred more; 1000 where it is 0. Stores on one server should agree on it.
 	Events int

@@ -103,7 +103,8 @@ func guestGrows(old, next *schema.Session) bool {
 	return old.UserID == "" && guest(next) && (len(next.Doc) > len(old.Doc) || len(next.Files) > 0 && !format.SameEntry(old, next))
 }
 
-// watchMemory asks the servers for their memory until the store is closed.
+// watchMemory asks the servers for their memory, and for their maxmemory-policy, until
+// the store is closed.
 func (s *Store) watchMemory() {
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -137,14 +138,24 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 	}
 	ctx, cancel := s.conn.WithTimeout(s.closed)
 	defer cancel()
-	room := int64(math.MinInt64)
+	room, policy := int64(math.MinInt64), ""
 	for _, node := range client.Nodes() {
 		facts, err := memoryFacts(ctx, node)
 		switch {
 		case conn.Answered(err, "NOPERM ", "ERR unknown command"):
 			s.reserve.room.Store(unlimited)
+			if s.opts.Reserve == 0 {
+				return false, ""
+			}
 			return false, "the Redis user may not run INFO (+info)"
 		case err != nil || facts["role"] != "master":
+			continue
+		}
+		if evictsIndexes(facts["maxmemory_policy"]) && !s.opts.AllowKeyEviction {
+			policy = facts["maxmemory_policy"]
+		}
+		if s.opts.Reserve == 0 {
+			room = unlimited
 			continue
 		}
 		m := memoryOf(facts, s.opts.MaxMemory)
@@ -157,8 +168,10 @@ func (s *Store) lookAtMemory() (tight bool, problem string) {
 		tight = tight || m.used > m.guests(s.opts.Reserve)/100*near
 	}
 	if room == math.MinInt64 { // no server has answered
-		room = unlimited
+		s.reserve.room.Store(unlimited)
+		return tight, problem
 	}
+	s.policy.note(s.closed, s.log, policy)
 	s.reserve.room.Store(room)
 	return tight, problem
 }

@@ -133,7 +133,7 @@ func (s *Store) probes() int {
 
 // Ping reports whether there is a server that runs the store's scripts and takes
 // writes: one that answers may be a replica, have too few of its own, be busy, or
-// let the user only read. Nothing is written, so memory that is full is no reason
+// let the user only read, or may evict indexes. Nothing is written, so memory that is full is no reason
 // against it. A Cluster that lost one of several servers can still be asked for
 // most sessions, and no other instance could do better; but a right that is
 // missing on one of them is an error.
@@ -141,6 +141,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	client, err := s.client()
 	if err != nil {
 		return err
+	}
+	if err := s.policy.err(); err != nil {
+		return unready(err)
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
@@ -183,10 +186,13 @@ var reasons = []struct{ answer, reason string }{
 	{"ERR max number of clients", "The Redis server has as many clients as it takes."},
 }
 
+// unusable are the errors of servers that settings, here or there, keep from being used.
+var unusable = []error{errRights, errOverlap, errEvictsIndexes}
+
 // unready adds to an error why the store is not ready, as far as that may be
 // shown.
 func unready(err error) error {
-	if errors.Is(err, errRights) || errors.Is(err, errOverlap) {
+	if slices.ContainsFunc(unusable, func(known error) bool { return errors.Is(err, known) }) {
 		return &backend.UnreadyError{Reason: "Redis cannot be used like this: " + publicText(err) + ".", Err: err}
 	}
 	for _, one := range reasons {
@@ -200,7 +206,7 @@ func unready(err error) error {
 // publicText is the part of an error that begins with what it is.
 func publicText(err error) string {
 	text := err.Error()
-	for _, known := range []error{errRights, errOverlap} {
+	for _, known := range unusable {
 		if at := strings.Index(text, known.Error()); at >= 0 {
 			return text[at:]
 		}

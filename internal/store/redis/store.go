@@ -30,6 +30,7 @@ type Store struct {
 	checked nameSet
 	damage  damage
 	reserve reserve
+	policy  evictionPolicy
 	delayed delayedRemovals // in a Cluster
 	values  *valueCache
 	written *recentKeys // nil without a client cache
@@ -82,15 +83,16 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if opts.Cluster {
 		s.background.Go(func() { s.events.run(s.closed) })
 	}
-	if opts.Reserve > 0 {
-		s.background.Go(s.watchMemory)
-	}
+	s.background.Go(s.watchMemory)
 	return s, nil
 }
 
 // accept looks at a server before the store uses it.
 func (s *Store) accept(ctx context.Context, client rueidis.Client) error {
 	if err := s.checkRights(ctx, client); err != nil {
+		return err
+	}
+	if err := s.checkEvictionPolicy(ctx, client); err != nil {
 		return err
 	}
 	return s.claimPrefix(ctx, client)

@@ -3,7 +3,6 @@ package conn
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strconv"
 	"strings"
 
@@ -17,8 +16,7 @@ var (
 	errMode = errors.New("the server is part of a cluster: the settings must say so")
 )
 
-// inspect looks at a server before it is used: whether it can be, and whether
-// it will keep what it is given.
+// inspect looks at a server before it is used: whether it can be.
 func (c *Conn) inspect(ctx context.Context, client rueidis.Client) error {
 	ctx, cancel := c.WithTimeout(ctx)
 	defer cancel()
@@ -36,11 +34,6 @@ func (c *Conn) inspect(ctx context.Context, client rueidis.Client) error {
 	}
 	if facts["redis_mode"] == "cluster" && client.Mode() != rueidis.ClientModeCluster {
 		return errMode
-	}
-	if policy := facts["maxmemory_policy"]; policy != "" && policy != "noeviction" {
-		c.log.WarnContext(ctx, "redis may evict sessions to make room, which signs people out and leaves no trace: "+
-			"set maxmemory-policy to noeviction, and creating sessions is refused instead while memory is full",
-			slog.String("maxmemory_policy", policy))
 	}
 	return nil
 }
