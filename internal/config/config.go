@@ -87,7 +87,7 @@ func defaults() Config {
 		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
 		Store:  Store{SyncTimeout: bolt.DefaultCommitTimeout},
 		Events: Events{Buffer: backend.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
-		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout},
+		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout, WaitTimeout: redis.DefaultWaitTimeout},
 	}
 }
 

@@ -35,6 +35,9 @@ type Redis struct {
 	ClientCache          bool          `env:"REDIS_CLIENT_CACHE" envDefault:"false" doc:"Whether reads are served from memory until Redis reports that a session has changed (client-side caching)."`
 	DialTimeout          time.Duration `env:"REDIS_DIAL_TIMEOUT_MS" min:"1" doc:"Maximum time to establish a connection."`
 	Timeout              time.Duration `env:"REDIS_TIMEOUT_MS" min:"1" doc:"Maximum time to wait for a reply. Requests get 503 then."`
+	WaitReplicas         int           `env:"REDIS_WAIT_REPLICAS" envDefault:"0" min:"0" max:"100" doc:"How many replicas have to confirm a change (WAIT) before it is acknowledged; 0 for none. Requests whose change is not confirmed within REDIS_WAIT_TIMEOUT_MS get 503, and its outcome is unknown. Reads do not wait."`
+	WaitFor              string        `env:"REDIS_WAIT_FOR" envDefault:"writes" oneof:"writes ends" doc:"Which changes REDIS_WAIT_REPLICAS applies to: all but touches (writes), or only those that end a session or change its user (ends)."`
+	WaitTimeout          time.Duration `env:"REDIS_WAIT_TIMEOUT_MS" min:"1" doc:"Maximum time to wait for the replicas of REDIS_WAIT_REPLICAS. It cannot exceed REDIS_TIMEOUT_MS."`
 	CompressOver         int           `env:"SESSION_COMPRESS_OVER_BYTES" envDefault:"0" min:"0" max:"67108864" doc:"Redis only: size of a session's document above which it is stored compressed; 0 for never, so that redis-cli and other programs can read all documents. Compressed documents can be read with any value."`
 }
 
@@ -146,5 +149,8 @@ func (c *Config) RedisOptions() (redis.Options, error) {
 	o.MaxMemory, o.Reserve = c.Redis.MaxMemory, c.reserve()
 	o.Tombstone, o.Events = c.Sessions.Tombstone, c.Events.Buffer
 	o.DialTimeout, o.Timeout = c.Redis.DialTimeout, c.Redis.Timeout
+	if c.Redis.WaitReplicas > 0 {
+		o.WaitReplicas, o.WaitEndsOnly, o.WaitTimeout = c.Redis.WaitReplicas, c.Redis.WaitFor == "ends", c.Redis.WaitTimeout
+	}
 	return o, nil
 }

@@ -103,6 +103,14 @@ func TestRedisConfig_options(t *testing.T) {
 				o.Prefix, o.ClientCache, o.DialTimeout, o.Timeout, o.CompressOver = "app:s:", true, time.Millisecond, 2*time.Millisecond, 10240
 			}),
 		},
+		{
+			"REDIS_HOST=a REDIS_WAIT_REPLICAS=1",
+			with(func(o *redis.Options) { o.WaitReplicas, o.WaitTimeout = 1, time.Second }),
+		},
+		{
+			"REDIS_HOST=a REDIS_WAIT_REPLICAS=2 REDIS_WAIT_FOR=ends REDIS_WAIT_TIMEOUT_MS=2000",
+			with(func(o *redis.Options) { o.WaitReplicas, o.WaitEndsOnly, o.WaitTimeout = 2, true, 2*time.Second }),
+		},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {
 			c, err := Load(servicetest.Environment(t, pairs(tc.environ)...))
@@ -210,6 +218,10 @@ func TestRedisConfig_refuses(t *testing.T) {
 		{"REDIS_CLUSTER=a:1 REDIS_DB=1", "REDIS_DB", "only database 0"},
 		{"REDIS_HOST=a REDIS_PREFIX={x}", "REDIS_PREFIX", "1 to 64 characters"},
 		{"REDIS_HOST=a REDIS_TIMEOUT_MS=0", "REDIS_TIMEOUT_MS", "0 is not between 1"},
+		{"REDIS_HOST=a REDIS_WAIT_REPLICAS=-1", "REDIS_WAIT_REPLICAS", "-1 is not between 0"},
+		{"REDIS_HOST=a REDIS_WAIT_REPLICAS=1 REDIS_WAIT_FOR=reads", "REDIS_WAIT_FOR", "not one of writes, ends"},
+		{"REDIS_HOST=a REDIS_WAIT_FOR=ends", "REDIS_WAIT_FOR", "set REDIS_WAIT_REPLICAS"},
+		{"REDIS_HOST=a REDIS_WAIT_REPLICAS=1 REDIS_TIMEOUT_MS=500", "REDIS_WAIT_TIMEOUT_MS", "cannot exceed REDIS_TIMEOUT_MS, 500"},
 		{"REDIS_HOST=a SESSION_COMPRESS_OVER_BYTES=-1", "SESSION_COMPRESS_OVER_BYTES", "-1 is not between 0"},
 	} {
 		t.Run(tc.environ, func(t *testing.T) {

@@ -87,6 +87,13 @@ var redisChecks = ifRedis([]rule{
 		o.Addresses = []string{"any:1"}
 		return textOf(o.Validate())
 	}},
+	{"REDIS_WAIT_FOR", []string{"REDIS_WAIT_REPLICAS"}, func(c *Config) string {
+		return messageIf(c.Redis.WaitReplicas == 0 && c.Redis.WaitFor == "ends", "no replica is waited for: set REDIS_WAIT_REPLICAS")
+	}},
+	{"REDIS_WAIT_TIMEOUT_MS", []string{"REDIS_WAIT_REPLICAS", "REDIS_TIMEOUT_MS"}, func(c *Config) string {
+		return messageIf(c.Redis.WaitReplicas > 0 && c.Redis.WaitTimeout > c.Redis.Timeout,
+			"it cannot exceed REDIS_TIMEOUT_MS, %d", c.Redis.Timeout.Milliseconds())
+	}},
 })
 
 // noTLS is the message for TLS settings without TLS.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -269,4 +270,46 @@ func BenchmarkFollow(b *testing.B) {
 		require.ErrorIs(b, err, enough)
 	}
 	b.ReportMetric(float64(many*b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkSwapConfirmed compares a change that a replica confirms with one that is
+// acknowledged by the primary alone, in turns.
+func BenchmarkSwapConfirmed(b *testing.B) {
+	servers := startReplicated(b)
+	stores := [2]*redis.Store{open(b, servers.primary), open(b, servers.primary, confirmed)}
+	now := schema.Now(ahead().Now())
+	for _, clients := range []int{1, 32} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			states := make([][2]schema.Session, clients)
+			for i := range states {
+				states[i][0] = typical(b, now)
+				states[i][1] = revised(b, now, states[i][0], spec{user: "ada", note: "short"})
+				require.NoError(b, stores[0].Create(b.Context(), now, states[i][0]))
+			}
+			var spent [2]time.Duration
+			for b.Loop() {
+				for n, s := range stores {
+					started := time.Now()
+					var running sync.WaitGroup
+					for _, state := range states {
+						running.Go(func() {
+							for at := range 32 { // ends with the state that it began with
+								if _, err := s.Swap(b.Context(), now, state[at%2], state[1-at%2]); err != nil {
+									b.Error(err)
+									return
+								}
+							}
+						})
+					}
+					running.Wait()
+					spent[n] += time.Since(started)
+				}
+			}
+			swaps := float64(b.N * clients * 32)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(spent[0].Microseconds())/swaps, "µs/swap")
+			b.ReportMetric(float64(spent[1].Microseconds())/swaps, "µs/confirmed-swap")
+			b.ReportMetric(float64(spent[1])/float64(spent[0]), "ratio")
+		})
+	}
 }

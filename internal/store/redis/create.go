@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 	"session-api/internal/store/redis/lua"
 )
@@ -58,7 +59,11 @@ func (s *Store) put(ctx context.Context, client rueidis.Client, now time.Time, k
 	const doing = "creating a session"
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, doing, lua.Call{Script: lua.Create, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
+	var confirmed conn.Confirmation
+	if deadline != "" {
+		confirmed = s.confirmedWrite()
+	}
+	a, err := s.change(ctx, client, doing, lua.Call{Confirmed: confirmed, Script: lua.Create, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
 		millis(now), rueidis.BinaryString(value), deadline, strconv.FormatInt(s.pendingLife().Milliseconds(), 10), ignore, s.tombstoneLife(), share,
 	}})
 	if err == nil && a.Outcome == lua.Changed {

@@ -54,7 +54,7 @@ func (s *Store) deletion(now time.Time, key backend.Key, revision int64, index s
 	if revision != 0 {
 		number = strconv.FormatInt(revision, 10) + ","
 	}
-	return lua.Call{Script: lua.Delete, Keys: []string{name, format.Tombstone(name)}, Args: []string{
+	return lua.Call{Confirmed: s.confirmedEnd(), Script: lua.Delete, Keys: []string{name, format.Tombstone(name)}, Args: []string{
 		millis(now), strconv.Itoa(schema.RevisionOffset(key.ID)), number, index, s.tombstoneEnd(now),
 	}}
 }
@@ -64,7 +64,7 @@ func (s *Store) discard(ctx context.Context, client rueidis.Client, now time.Tim
 	name := s.keys.Session(key)
 	s.written.add(name)
 	a, err := s.change(ctx, client, "removing a damaged session", lua.Call{
-		Script: lua.Discard, Keys: []string{name, format.Tombstone(name)}, Args: []string{millis(now), s.tombstoneEnd(now)},
+		Confirmed: s.confirmedEnd(), Script: lua.Discard, Keys: []string{name, format.Tombstone(name)}, Args: []string{millis(now), s.tombstoneEnd(now)},
 	})
 	if err != nil {
 		return err

@@ -166,7 +166,8 @@
 //     with appendfsync always, up to a second with everysec, all without. Lost
 //     sessions are ended sessions.
 //   - A failover loses the writes that had not reached the replica: changes,
-//     ends and touches of the last moment, and their events. A follower that has
+//     ends and touches of the last moment, and their events. With
+//     Options.WaitReplicas, none of these but touches was acknowledged. A follower that has
 //     seen one of those gets backend.ErrEventsLost. In a Cluster, where entries may be
 //     on another server than their session, entries too. Until Sweep writes
 //     them again, at the session's deadline as it was, such a session is not
@@ -177,6 +178,20 @@
 // Commands are pinned (Completed.Pin): the library would otherwise take a
 // command's memory for the next one while a connection that broke may still be
 // writing it.
+//
+// # Replicas
+//
+// With Options.WaitReplicas, a script that changes a session is followed by WAIT on
+// the same connection. That counts the replicas that have all writes of the server
+// up to then, entries included where they are on that server. If there are too few,
+// the change is ErrUnavailable although it was made, as if its answer were lost, and
+// the entries of the old state and of the new one stay until they are swept. What a
+// script refuses is answered as it is. Reads and touches do not wait: connections
+// that do serve nothing else.
+//
+// Regenerate waits where the old key is ended and where the successor is activated;
+// with WaitEndsOnly for the former alone. An end that is not confirmed is no reason
+// not to activate the successor.
 //
 // # Client cache
 //

@@ -11,6 +11,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 )
 
 // graceValue is what a grace's key holds: the successor's id, its life and the end
@@ -36,7 +37,7 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 		}
 		begun := next != nil && next.Pending && next.Life.String() == birth
 		if begun {
-			err := s.activateOnce(ctx, client, now, old.ID, key, birth)
+			err := s.activateOnce(ctx, client, now, old.ID, key, birth, conn.Confirmation{})
 			if err != nil && !errors.Is(err, backend.ErrNotFound) {
 				return schema.Session{}, err
 			}

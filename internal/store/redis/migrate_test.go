@@ -16,7 +16,6 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
-	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
 )
 
@@ -52,12 +51,12 @@ func slotOf(key string) uint16 {
 // changed, ended and made, is noticed by nobody: neither while some of its keys
 // are here and some there, nor when it has arrived.
 func TestASlotThatMoves(t *testing.T) {
-	cluster := redistest.StartCluster(t, limited(t))
-	for _, cached := range []bool{false, true} {
-		t.Run(fmt.Sprintf("client cache %t", cached), func(t *testing.T) {
-			s, err := redis.Open(t.Context(), redis.Options{
-				Server: conn.Server{Addresses: cluster.Addrs(), Cluster: true, ClientCache: cached, Timeout: patience, DialTimeout: patience, Username: userOfServer, Password: passwordOfUsers}, Tombstone: time.Minute,
-			})
+	cluster := redistest.StartCluster(t, withWait(t))
+	for name, change := range map[string]func(*redis.Options){
+		"plain": func(*redis.Options) {}, "client cache": withCache, "confirmed": confirmed,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, change, func(o *redis.Options) { o.Tombstone = time.Minute }))
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
 			now := schema.Now(ahead().Now())

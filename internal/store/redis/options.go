@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,17 @@ type Options struct {
 	// hundred more; 1000 where it is 0. Stores on one server should agree on it.
 	Events int
 
+	// WaitReplicas is how many replicas have to confirm a change before it is
+	// acknowledged; 0 for none. Touches are not waited for: they only extend a
+	// session, and most belong to reads.
+	WaitReplicas int
+	// WaitEndsOnly limits that to what ends a session or takes it from a user:
+	// Delete, Clear, Regenerate, and a Swap that changes the user.
+	WaitEndsOnly bool
+	// WaitTimeout is how long replicas may take to confirm; a second where it is 0, or
+	// Timeout if that is shorter. It cannot be longer than Timeout.
+	WaitTimeout time.Duration
+
 	// Logger gets what an operator should know; nil discards it.
 	Logger *slog.Logger
 }
@@ -56,6 +68,7 @@ const DefaultPrefix = "session:"
 const (
 	DefaultDialTimeout = conn.DefaultDialTimeout
 	DefaultTimeout     = conn.DefaultTimeout
+	DefaultWaitTimeout = time.Second
 )
 
 // What else a store has that names none.
@@ -84,7 +97,13 @@ func (o *Options) Validate() error {
 	if o.Reserve < 0 || o.Reserve >= 100 {
 		wrong("a reserve is 0 to 99 percent")
 	}
-	if o.CompressOver < 0 || o.MaxMemory < 0 || o.Events < 0 || o.Tombstone < 0 || o.TTL < 0 || o.MaxDocument < 0 {
+	if o.WaitReplicas < 0 {
+		wrong("a number of replicas is not negative")
+	}
+	if o.WaitReplicas > 0 && o.WaitTimeout > cmp.Or(o.Timeout, conn.DefaultTimeout) {
+		wrong("replicas cannot be waited for longer than the timeout")
+	}
+	if o.WaitTimeout < 0 || o.CompressOver < 0 || o.MaxMemory < 0 || o.Events < 0 || o.Tombstone < 0 || o.TTL < 0 || o.MaxDocument < 0 {
 		wrong("sizes and timeouts are not negative")
 	}
 	return errors.Join(errs...)
@@ -95,6 +114,9 @@ func (o Options) withDefaults() Options {
 	o.Server = o.Server.WithDefaults()
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
+	}
+	if o.WaitTimeout == 0 {
+		o.WaitTimeout = min(DefaultWaitTimeout, o.Timeout)
 	}
 	if o.Events == 0 {
 		o.Events = backend.DefaultEvents

@@ -22,6 +22,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"say which":                      func(o *redis.Options) { o.Addresses = []string{"a:1", "b:2"} },
 		"not watched by Sentinels":       func(o *redis.Options) { o.Cluster, o.Primary = true, "p" },
 		"only database 0":                func(o *redis.Options) { o.Cluster, o.DB = true, 1 },
+		"of replicas is not negative":    func(o *redis.Options) { o.WaitReplicas = -1 },
+		"longer than the timeout":        func(o *redis.Options) { o.WaitReplicas, o.WaitTimeout = 1, 3*time.Second },
 		"number is not negative":         func(o *redis.Options) { o.DB = -1 },
 		"a user needs a password":        func(o *redis.Options) { o.Username = "ada" },
 		"a prefix is 1 to 64 characters": func(o *redis.Options) { o.Prefix = "{a}" },

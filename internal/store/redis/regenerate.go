@@ -60,6 +60,10 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		graceUntil = now // the old key leads to no other user's session
 	}
 	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
+	var unconfirmed error
+	if errors.Is(err, conn.ErrUnconfirmed) { // the old key was ended, so the successor has to be activated
+		unconfirmed, err = err, nil
+	}
 	if err != nil {
 		if !outcomeUnknown(err) { // otherwise the successor may be all that there is
 			s.retract(ctx, client, now, &e)
@@ -69,15 +73,19 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}
+	if unconfirmed != nil {
+		return unconfirmed
+	}
 	s.sets.Add(1)
 	return nil
 }
 
-// move ends the old session in favour of e, and returns the entry that it had.
+// move ends the old session in favour of e, and returns the entry that it had. That is
+// empty if the end is unconfirmed: should a failover undo it, the session needs it.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
 	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	c := lua.Call{Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
+	c := lua.Call{Confirmed: s.confirmedEnd(), Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
 		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
 	)}
 	if graceUntil.After(now) {
@@ -104,7 +112,7 @@ func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Ti
 	defer cancel()
 	var lost error
 	for try := 0; ; try++ {
-		err := s.activateOnce(ctx, client, now, old, e.Key, e.Life.String())
+		err := s.activateOnce(ctx, client, now, old, e.Key, e.Life.String(), s.confirmedWrite())
 		gone := errors.Is(err, backend.ErrNotFound)
 		if err == nil || gone {
 			if before.Key.ID != "" {
@@ -118,6 +126,9 @@ func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Ti
 			return nil
 		}
 		lost = err
+		if errors.Is(err, conn.ErrUnconfirmed) {
+			return err // it is activated
+		}
 		if conn.Pause(ctx, try) != nil {
 			return err
 		}
@@ -126,10 +137,10 @@ func (s *Store) activate(ctx context.Context, client rueidis.Client, now time.Ti
 
 // activateOnce tries once to activate the successor of an old id, which must have
 // that life.
-func (s *Store) activateOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string) error {
+func (s *Store) activateOnce(ctx context.Context, client rueidis.Client, now time.Time, old string, key backend.Key, birth string, confirmed conn.Confirmation) error {
 	name := s.keys.Session(key)
 	s.written.add(name)
-	a, err := s.change(ctx, client, "publishing a regenerated session", lua.Call{Script: lua.Activate, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
+	a, err := s.change(ctx, client, "publishing a regenerated session", lua.Call{Confirmed: confirmed, Script: lua.Activate, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: []string{
 		millis(now), birth, old, s.tombstoneLife(),
 	}})
 	if err != nil {

@@ -31,6 +31,8 @@ type right struct {
 	args []string
 	// cache: only with a client cache.
 	cache bool
+	// wait: only with WaitReplicas.
+	wait bool
 }
 
 // rights are in the order in which they are tried.
@@ -57,6 +59,7 @@ var rights = []right{
 	{name: "del", args: []string{"KEY"}}, // removes it
 	// It has no key by which a Cluster could be asked, so a script runs it.
 	{name: "time", command: "eval", args: []string{"return redis.call('TIME')", "1", "KEY"}},
+	{name: "wait", args: []string{"0", "0"}, wait: true},
 	{name: "eval", args: []string{"return 1", "1", "KEY"}},
 	{name: "evalsha", args: []string{strings.Repeat("0", 40), "1", "KEY"}},
 }
@@ -75,7 +78,7 @@ func (s *Store) checkRights(ctx context.Context, client rueidis.Client) error {
 		// The keys beside a session's begin with a brace.
 		for _, key := range []string{key, "{" + key + "}:to"} {
 			for _, one := range rights {
-				if one.cache && !s.opts.ClientCache {
+				if one.cache && !s.opts.ClientCache || one.wait && s.opts.WaitReplicas == 0 {
 					continue
 				}
 				cmds, names = append(cmds, one.try(client, key)), append(names, one.name)
@@ -111,7 +114,8 @@ func (r *right) try(client rueidis.Client, key string) rueidis.Completed {
 			cmd = cmd.Args(arg)
 		}
 	}
-	return cmd.Build().Pin()
+	// One without a key goes to the server that has the key all the same.
+	return cmd.Build().Pin().SetSlot(key)
 }
 
 // inScript is what a script answers that runs what its user may not, before

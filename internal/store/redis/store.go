@@ -131,6 +131,20 @@ func (s *Store) evalAll(ctx context.Context, client rueidis.Client, doing string
 	return answers, failures
 }
 
+// confirmedWrite is what replicas have to confirm of a change.
+func (s *Store) confirmedWrite() conn.Confirmation {
+	if s.opts.WaitEndsOnly {
+		return conn.Confirmation{}
+	}
+	return s.confirmedEnd()
+}
+
+// confirmedEnd is what replicas have to confirm of what ends a session, or takes it from
+// a user.
+func (s *Store) confirmedEnd() conn.Confirmation {
+	return conn.Confirmation{Replicas: s.opts.WaitReplicas, Timeout: s.opts.WaitTimeout}
+}
+
 // evalError returns the error of a script: backend.ErrDamaged if its session's key
 // holds a value of another type.
 func (s *Store) evalError(doing string, c lua.Call, err error) error {

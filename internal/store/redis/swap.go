@@ -76,7 +76,11 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	s.written.add(name)
 	value := s.codec.Encode(&next)
 	sameTTL := old.TTL == next.TTL && old.OwnTTL == next.OwnTTL
-	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, doing, lua.Call{Script: lua.Swap, Keys: []string{name, format.Tombstone(name)}, Args: append(stateArgs(now, old),
+	confirmed := s.confirmedWrite()
+	if next.UserID != old.UserID {
+		confirmed = s.confirmedEnd()
+	}
+	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, doing, lua.Call{Confirmed: confirmed, Script: lua.Swap, Keys: []string{name, format.Tombstone(name)}, Args: append(stateArgs(now, old),
 		millis(next.ExpiresAt), flag(sameTTL),
 		rueidis.BinaryString(value.Body), value.TrailerStart, format.End(next.TTL, next.OwnTTL),
 		expected, newVersion, s.tombstoneLife(), newLife(old, &next), e.FileVersions.String(), flag(reused != nil),

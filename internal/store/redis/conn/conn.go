@@ -24,6 +24,12 @@ type Conn struct {
 	// lastErr is why there is no client yet; nil until that was tried.
 	lastErr atomic.Pointer[error]
 
+	// confirming has an element for each connection that waits for replicas.
+	confirming chan struct{}
+	// owners has the addresses of the servers of a Cluster by slot, as far as
+	// SendConfirmed needed them.
+	owners sync.Map
+
 	closed context.Context // ends with the Conn
 	close  context.CancelFunc
 	// background is the goroutine that ends with closed.
@@ -38,7 +44,7 @@ var ErrNotConnected = errors.New("not connected yet")
 
 // New returns the way to a server. It is to be opened, and closed.
 func New(server Server, log *slog.Logger) *Conn {
-	c := &Conn{server: server.WithDefaults(), log: log}
+	c := &Conn{server: server.WithDefaults(), log: log, confirming: make(chan struct{}, maxConfirming)}
 	c.closed, c.close = context.WithCancel(context.Background())
 	return c
 }

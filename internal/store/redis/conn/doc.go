@@ -9,4 +9,5 @@
 //	handshake.go  why a first connection failed
 //	errors.go     what an error says about the server
 //	send.go       commands that are repeated where the server did nothing
+//	confirm.go    commands that replicas have to confirm
 package conn

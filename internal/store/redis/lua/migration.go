@@ -2,6 +2,7 @@ package lua
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -38,9 +39,9 @@ func runMigrating(ctx context.Context, to *conn.Conn, client rueidis.Client, c C
 		}
 		lines = append(lines, c.Keys[i+1], value)
 	}
-	alone := Call{Script: c.Script, Keys: c.Keys[:1], Args: append([]string{strings.Join(lines, "\n")}, c.Args[1:]...)}
+	alone := Call{Script: c.Script, Keys: c.Keys[:1], Args: append([]string{strings.Join(lines, "\n")}, c.Args[1:]...), Confirmed: c.Confirmed}
 	a, err := Run(ctx, to, client, alone)
-	if err != nil {
+	if err != nil && !errors.Is(err, conn.ErrUnconfirmed) {
 		return a, err
 	}
 	if len(a.writes) > 0 {
@@ -53,7 +54,7 @@ func runMigrating(ctx context.Context, to *conn.Conn, client rueidis.Client, c C
 		// What was decided stays, whether or not this succeeds.
 		to.Send(after, client, cmds...)
 	}
-	return a, nil
+	return a, err
 }
 
 // command builds a command whose first argument is its key.

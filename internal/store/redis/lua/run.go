@@ -3,6 +3,7 @@ package lua
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/redis/rueidis"
 
@@ -68,6 +69,9 @@ type Call struct {
 	// Before is a command that is sent first where the script cannot write to the
 	// keys beside its first one; nil for none.
 	Before []string
+	// Confirmed is what replicas have to confirm if the Outcome is Done. Otherwise
+	// the answer comes with conn.ErrUnconfirmed.
+	Confirmed conn.Confirmation
 }
 
 func (c Call) bySHA(client rueidis.Client) rueidis.Completed {
@@ -87,12 +91,47 @@ func (c Call) Do(ctx context.Context, client rueidis.Client) rueidis.RedisResult
 	return result
 }
 
+// reply is what a server answers to a call.
+type reply struct {
+	rueidis.RedisResult
+	// unconfirmed is why too few replicas have confirmed what it did; nil for enough.
+	unconfirmed error
+}
+
+// send runs a script once, and waits for replicas if the call asks for that. The
+// error is for a call that was not sent.
+func (c Call) send(ctx context.Context, to *conn.Conn, client rueidis.Client) (reply, error) {
+	if c.Confirmed.Replicas == 0 {
+		return reply{RedisResult: c.Do(ctx, client)}, nil
+	}
+	results, err := to.SendConfirmed(ctx, client, c.Confirmed, c.Keys[0], c.bySHA(client))
+	if len(results) > 0 && conn.Answered(results[0].Error(), "NOSCRIPT ") {
+		results, err = to.SendConfirmed(ctx, client, c.Confirmed, c.Keys[0], c.byText(client))
+	}
+	if len(results) == 0 {
+		return reply{}, err
+	}
+	return reply{results[0], err}, nil
+}
+
+// read reads the answer.
+func (r reply) read() (Answer, error) {
+	a, err := readAnswer(r.RedisResult)
+	if err == nil && a.Outcome == Done {
+		err = r.unconfirmed
+	}
+	return a, err
+}
+
 // Run runs a script. It is repeated only where the server says that it did not run
 // it: where the answer is lost, the script may have run.
 func Run(ctx context.Context, to *conn.Conn, client rueidis.Client, c Call) (Answer, error) {
 	for try := 0; ; try++ {
-		result := c.Do(ctx, client)
-		err := result.Error()
+		result, err := c.send(ctx, to, client)
+		if err != nil {
+			return Answer{}, err
+		}
+		err = result.Error()
 		if conn.Answered(err, "TRYAGAIN ") && len(c.Keys) > 1 {
 			return runMigrating(ctx, to, client, c)
 		}
@@ -102,22 +141,46 @@ func Run(ctx context.Context, to *conn.Conn, client rueidis.Client, c Call) (Ans
 				continue
 			}
 		}
-		return readAnswer(result)
+		return result.read()
 	}
 }
 
-// RunAll runs scripts, each for itself, in one round trip.
+// RunAll runs scripts, each for itself, in one round trip. All of them have the same
+// Confirmed. If that asks for replicas in a Cluster, where WAIT concerns one server, each
+// takes a round trip, many at a time.
 func RunAll(ctx context.Context, to *conn.Conn, client rueidis.Client, calls []Call) ([]Answer, []error) {
+	answers, failures := make([]Answer, len(calls)), make([]error, len(calls))
+	if len(calls) == 0 {
+		return answers, failures
+	}
+	want := calls[0].Confirmed
+	if want.Replicas > 0 && client.Mode() == rueidis.ClientModeCluster {
+		var running sync.WaitGroup
+		for i, c := range calls {
+			running.Go(func() { answers[i], failures[i] = Run(ctx, to, client, c) })
+		}
+		running.Wait()
+		return answers, failures
+	}
 	cmds := make([]rueidis.Completed, len(calls))
 	for i, c := range calls {
 		cmds[i] = c.bySHA(client)
 	}
-	answers, failures := make([]Answer, len(calls)), make([]error, len(calls))
-	for i, result := range client.DoMulti(ctx, cmds...) {
+	var results []rueidis.RedisResult
+	var unconfirmed error
+	if want.Replicas == 0 {
+		results = client.DoMulti(ctx, cmds...)
+	} else if results, unconfirmed = to.SendConfirmed(ctx, client, want, "", cmds...); results == nil {
+		for i := range failures {
+			failures[i] = unconfirmed
+		}
+		return answers, failures
+	}
+	for i, result := range results {
 		if err := result.Error(); conn.Answered(err, "NOSCRIPT ") || conn.Refused(err) {
 			answers[i], failures[i] = Run(ctx, to, client, calls[i])
 		} else {
-			answers[i], failures[i] = readAnswer(result)
+			answers[i], failures[i] = reply{result, unconfirmed}.read()
 		}
 	}
 	return answers, failures
