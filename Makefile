@@ -34,19 +34,11 @@ run-redis: build ## Run a Redis and two instances on it, on ports 8081 and 8082
 build: ## Build the static binary bin/session-api
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/session-api ./cmd/session-api
 
-# What the race detector does not watch: it would take as much of the processor's
-# time as all of our own code, of packages that share nothing with it but what they
-# are called with. bbolt clears its pages byte by byte; the others check answers. A
-# package that hands memory to other goroutines by means of sync/atomic or sync.Once
-# does not belong here: the detector would see writes, and not what orders them.
-UNWATCHED := $(foreach package,go.etcd.io/bbolt github.com/getkin/kin-openapi github.com/santhosh-tekuri/jsonschema/v6 \
-  github.com/anishathalye/porcupine pgregory.net/rapid regexp,-gcflags=$(package)/...=-race=false)
-
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
 	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server wget \
 	  javac perl php php-curl python3 python3-aiohttp python3-httpx python3-requests
-	$(GO) test -race $(UNWATCHED) -shuffle=on -count=1 -vet=off -p 4 -timeout 25m ./... # make lint vets
+	$(GO) test -race -shuffle=on -count=1 -vet=off -p 4 -timeout 25m ./... # make lint vets
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -302,8 +302,14 @@ func (d *disk) same(root string) error {
 		}
 		b, _ := f.remains(luck{rand.New(rand.NewPCG(0, 0)), 2, 512})
 		for _, w := range f.pending {
-			if to := w.off + int64(len(w.data)); !w.done && len(w.data) > 0 && to <= int64(len(there.kept)) {
-				b = w.apply(b, 0, len(w.data))
+			if w.done || len(w.data) == 0 {
+				continue
+			}
+			is, end := int64(len(there.kept)), w.off+int64(len(w.data))
+			if w.off <= is && is < end && int64(len(b)) == end { // it was cut off
+				b = b[:is]
+			}
+			if to := min(end, int64(len(b)), is); w.off < to {
 				copy(b[w.off:to], there.kept[w.off:to])
 			}
 		}

@@ -312,7 +312,6 @@ func TestAttacks(t *testing.T) {
 			p := launch(t, path, servicetest.Environment(t, append([]string{
 				"CREATE_RATE_PER_MINUTE", "0", "ACCESS_LOG", "errors",
 				"GOMAXPROCS", "2", // large documents are worked on by so many at once
-				"READ_HEADER_TIMEOUT_MS", "60000", // clients here are slow, too
 			}, tc.environ...)...))
 			before := p.peak(t)
 			others, stop := startStaying(t, p.addr, 3)

@@ -19,7 +19,11 @@ const (
 // free port, and a directory of its own.
 func Environment(t testing.TB, pairs ...string) map[string]string {
 	t.Helper()
-	environ := map[string]string{"PORT": "0", "ANALYSIS_TMP_DIR": t.TempDir()}
+	environ := map[string]string{
+		"PORT": "0", "ANALYSIS_TMP_DIR": t.TempDir(),
+		// On a busy machine, a client may take seconds to send what it has connected for.
+		"READ_HEADER_TIMEOUT_MS": "60000",
+	}
 	require.Zero(t, len(pairs)%2)
 	for i := 0; i < len(pairs); i += 2 {
 		environ[pairs[i]] = pairs[i+1]
