@@ -54,13 +54,12 @@ func (s *Store) checkEvictionPolicy(ctx context.Context, client rueidis.Client) 
 		case evictsIndexes(policy) && !s.opts.AllowKeyEviction:
 			return conn.Permanent(policyError(policy))
 		}
-		what := "which signs people out and leaves no trace"
+		lost := "sessions, which signs people out and leaves no trace"
 		if evictsIndexes(policy) {
-			what += "; as REDIS_ALLOW_KEY_EVICTION accepts, it may evict indexes as well: lists, counts and sign-outs everywhere then miss sessions"
+			lost = "sessions and their index entries: lists, counts and sign-outs everywhere then miss sessions"
 		}
-		s.log.WarnContext(ctx, "redis may evict sessions to make room, "+what+". "+
-			"With the maxmemory-policy noeviction, creating sessions is refused instead while memory is full",
-			slog.String("maxmemory_policy", policy))
+		s.log.WarnContext(ctx, "redis may evict keys to make room. With the maxmemory-policy noeviction, creating sessions is refused instead while memory is full",
+			slog.String("maxmemory_policy", policy), slog.String("may_lose", lost))
 		warned = policy
 	}
 	return nil

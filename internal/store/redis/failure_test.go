@@ -379,7 +379,6 @@ func TestAServerThatIsFull(t *testing.T) {
 	assert.Equal(t, []string{first.ID}, list(t, s, now, "ada"))
 }
 
-
 // A cache that hears nothing any more is not believed for long.
 func TestACacheThatIsCutOff(t *testing.T) {
 	server := redistest.Start(t)
