@@ -38,7 +38,7 @@ build: ## Build the static binary bin/session-api
 test: ## Run all tests, with the race detector, in random order
 	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server wget \
 	  javac perl php php-curl python3 python3-aiohttp python3-httpx python3-requests
-	$(GO) test -race -shuffle=on -count=1 -vet=off -p 4 -timeout 25m ./... # make lint vets
+	$(GO) test -race -shuffle=on -count=1 -vet=off -ldflags="-s -w" -p 4 -timeout 25m ./... # make lint vets
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -83,9 +83,12 @@ func typoDistance(name, setting string) int {
 	return far
 }
 
+// separators removes what separates words in names of variables.
+var separators = strings.NewReplacer("_", "", "-", "", ".", "")
+
 // normalizeName returns a name without case and separators.
 func normalizeName(name string) string {
-	return strings.ToUpper(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
+	return strings.ToUpper(separators.Replace(name))
 }
 
 func firstWord(name string) string {
