@@ -45,12 +45,7 @@ func (b *backedUp) measure(ctx context.Context, l *harness, length time.Duration
 
 // backup reads a backup to its end.
 func (l *harness) backup(ctx context.Context, addr string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+backupPath, http.NoBody)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+l.token)
-	resp, err := l.clientWithoutTimeout().Do(req)
+	resp, err := l.sendAsService(ctx, http.MethodGet, "http://"+addr+backupPath)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
@@ -65,21 +63,9 @@ type dataFileFigures struct {
 
 // measureDataFile runs the command.
 func (l *harness) measureDataFile(ctx context.Context) (*dataFileFigures, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	l.logf("%s: %d sessions come and go, %d stay", dataFileRow, shortSessions, keptSessions)
-	cmd := exec.CommandContext(ctx, self, dataFileCommand, strconv.FormatBool(l.million))
-	endWithParent(cmd)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, &stderr)
-	}
 	f := &dataFileFigures{}
-	return f, json.Unmarshal(out, f)
+	return f, runSelf(ctx, f, dataFileCommand, strconv.FormatBool(l.million))
 }
 
 // figures are the lines of the table.

@@ -126,12 +126,7 @@ func (c *cleaner) measure(ctx context.Context, l *harness, _ time.Duration, _ in
 
 // run requests a dry run, and checks that it has seen all files.
 func (c *cleaner) run(ctx context.Context, l *harness) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.server.addr+cleanupPath+"?dryRun=true", http.NoBody)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+l.token)
-	resp, err := l.clientWithoutTimeout().Do(req)
+	resp, err := l.sendAsService(ctx, http.MethodPost, "http://"+c.server.addr+cleanupPath+"?dryRun=true")
 	if err != nil {
 		return err
 	}

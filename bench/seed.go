@@ -98,6 +98,17 @@ func (l *harness) clientWithoutTimeout() *http.Client {
 	return &http.Client{Transport: l.client.Transport}
 }
 
+// sendAsService sends a request without a body and with a service token, and waits for
+// its response however long that takes.
+func (l *harness) sendAsService(ctx context.Context, method, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	return l.clientWithoutTimeout().Do(req)
+}
+
 // recordTemplate is the record of a session in pieces, with an id, a time, a user and a
 // number to go between them.
 type recordTemplate struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -57,25 +54,13 @@ var readCores = [...]int{1, 2, 8, 32}
 
 // measureStore runs the command.
 func (l *harness) measureStore(ctx context.Context) (*storeFigures, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	sessions := 100 * thousand
 	if l.million {
 		sessions = million
 	}
 	l.logf("%s: %d sessions, %d rounds", storeRow, sessions, l.rounds)
-	cmd := exec.CommandContext(ctx, self, storeCommand, strconv.Itoa(sessions), strconv.Itoa(l.rounds))
-	endWithParent(cmd)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, &stderr)
-	}
 	f := &storeFigures{}
-	return f, json.Unmarshal(out, f)
+	return f, runSelf(ctx, f, storeCommand, strconv.Itoa(sessions), strconv.Itoa(l.rounds))
 }
 
 // figures returns the lines of the table.
