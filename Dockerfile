@@ -9,7 +9,7 @@ COPY . .
 ARG TARGETOS TARGETARCH VERSION=dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/session-api ./cmd/session-api \
+    go build -pgo cmd/session-api/release.pgo -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/session-api ./cmd/session-api \
  && mkdir /out/analysis /out/data
 
 # No shell, no package manager: certificates, an empty /tmp and the user 65532.

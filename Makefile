@@ -10,6 +10,9 @@ IMAGE    ?= session-api
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 LDFLAGS  := -s -w -X main.version=$(VERSION)
+# Not default.pgo, which every build and test would use, and so compile all libraries
+# once more.
+PGO      := cmd/session-api/release.pgo
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 SCRIPTS  := .ci/run .ci/scheduled $(wildcard tools/*.sh) examples/shell/session.sh
 # Modules of their own, so that who uses one does not get what the service needs.
@@ -31,8 +34,8 @@ run-redis: build ## Run a Redis and two instances on it, on ports 8081 and 8082
 	tools/run-redis.sh
 
 .PHONY: build
-build: ## Build the static binary bin/session-api
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/session-api ./cmd/session-api
+build: ## Build the static binary bin/session-api, optimised by a profile (make pgo)
+	CGO_ENABLED=0 $(GO) build -pgo $(PGO) -trimpath -ldflags '$(LDFLAGS)' -o bin/session-api ./cmd/session-api
 
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
@@ -114,7 +117,7 @@ golangci: ## Run the Go linters and the format check (.golangci.yml)
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
-	for module in tools bench/peers/scs $(MODULES); do (cd $$module && $(GO) mod tidy -diff); done
+	for module in tools bench/peers/fasthttp bench/peers/scs $(MODULES); do (cd $$module && $(GO) mod tidy -diff); done
 
 .PHONY: openapi-lint
 openapi-lint: tools/node_modules/.package-lock.json ## Check openapi.yaml by Redocly's recommended rules
@@ -151,6 +154,11 @@ bench: ## Measure the service beside yardsticks, and write docs/performance.md
 profile: ## Profile one row of the table of make bench: ROW='GET, Redis'
 	tools/need.sh wrk redis-server
 	$(GO) run ./bench -profile '$(ROW)' -out '$(OUT)' $(BENCH)
+
+.PHONY: pgo
+pgo: ## Renew the profile that make build and the image are optimised by, before a release
+	tools/need.sh wrk
+	$(GO) run ./bench -pgo $(PGO)
 
 .PHONY: peers
 peers: ## Compare with what else keeps sessions, and write docs/peers.md

@@ -161,7 +161,7 @@ func (f *floodedLoad) measure(ctx context.Context, l *harness, length time.Durat
 	if err != nil {
 		return sample{}, 0, err
 	}
-	flood := l.flood(ctx, f.server.addr)
+	flood := l.flood(ctx, f.server.addr, floodRate)
 	t, requests, err = f.actionLoad.measure(ctx, l, length, round)
 	made, failed := flood()
 	if err := errors.Join(err, failed); err != nil {
@@ -175,22 +175,29 @@ func (f *floodedLoad) measure(ctx context.Context, l *harness, length time.Durat
 	if n := after.metrics[evicted] - before.metrics[evicted]; n < 0.9*float64(made) {
 		return sample{}, 0, fmt.Errorf("%d sessions of the flood have pushed out %.0f", made, n)
 	}
-	if least := int64(length.Seconds() * floodRate / 4); made < least {
-		return sample{}, 0, fmt.Errorf("the flood made %d sessions, in place of %d at least", made, least)
-	}
-	return t, requests, nil
+	return t, requests, enough(made, length, floodRate)
 }
 
-// flood creates sessions at floodRate until end is called, which returns their number.
-func (l *harness) flood(ctx context.Context, addr string) (end func() (made int64, err error)) {
-	ctx, enough := context.WithCancel(ctx)
+// enough returns an error unless a quarter of the sessions were made that are to be made
+// at the rate.
+func enough(made int64, length time.Duration, rate int) error {
+	if least := int64(length.Seconds() * float64(rate) / 4); made < least {
+		return fmt.Errorf("%d sessions were made meanwhile, in place of %d at least", made, least)
+	}
+	return nil
+}
+
+// flood creates sessions at a rate a second until end is called, which returns their
+// number.
+func (l *harness) flood(ctx context.Context, addr string, perSecond int) (end func() (made int64, err error)) {
+	ctx, stop := context.WithCancel(ctx)
 	strangers := l.anonymousClient(floodClients)
 	var count atomic.Int64
 	var work sync.WaitGroup
 	failed := make([]error, floodClients)
 	for w := range floodClients {
 		work.Go(func() {
-			tick := time.NewTicker(time.Second * floodClients / floodRate)
+			tick := time.NewTicker(time.Second * floodClients / time.Duration(perSecond))
 			defer tick.Stop()
 			for failed[w] == nil {
 				select {
@@ -206,9 +213,50 @@ func (l *harness) flood(ctx context.Context, addr string) (end func() (made int6
 		})
 	}
 	return func() (int64, error) {
-		enough()
+		stop()
 		work.Wait()
 		strangers.CloseIdleConnections()
 		return count.Load(), errors.Join(failed...)
 	}
+}
+
+const (
+	// held is the number of sessions in the rows about a store that grows, and
+	// growthRate how many are made there in a second.
+	held       = 200 * thousand
+	growthRate = 2 * thousand
+)
+
+// growingLoad is the load of the row while sessions are made.
+type growingLoad struct{ *serviceUnderTest }
+
+// prepareGrowth adds the sessions that are made to the load.
+func prepareGrowth(_ context.Context, _ *harness, _ *row, s *serviceUnderTest) (contender, error) {
+	return growingLoad{s}, nil
+}
+
+// growingThousand is a second instance of the service, with fewer sessions and as many
+// that are made.
+var growingThousand = yardstick{name: "the service with 1 thousand sessions, and as many more", start: startGrowingThousand}
+
+func startGrowingThousand(ctx context.Context, l *harness, r *row, _ *serviceUnderTest) (contender, error) {
+	same := *r
+	same.sessions = thousand
+	s, err := l.startRow(ctx, &same, "thousand")
+	if err != nil {
+		return nil, err
+	}
+	return growingLoad{s}, nil
+}
+
+// measure implements contender. The processor time of the sessions that are made is
+// part of the sample's.
+func (g growingLoad) measure(ctx context.Context, l *harness, length time.Duration, round int) (t sample, requests int64, err error) {
+	flood := l.flood(ctx, g.server.addr, growthRate)
+	t, requests, err = g.serviceUnderTest.measure(ctx, l, length, round)
+	made, failed := flood()
+	if err := errors.Join(err, failed); err != nil {
+		return sample{}, 0, err
+	}
+	return t, requests, enough(made, length, growthRate)
 }

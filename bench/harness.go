@@ -88,12 +88,15 @@ func (l *harness) file(name string, content []byte) (string, error) {
 // the service refuses a directory that holds its binary.
 func (l *harness) files() string { return l.path("files") }
 
-// build builds the service as make build does; with -profile, with the tag for that.
+// releasePGO is the profile that the released binary is built with.
+const releasePGO = "cmd/session-api/release.pgo"
+
+// build builds the service as make build does; for profiles, with the tag for that.
 func (l *harness) build(ctx context.Context) error {
 	l.logf("building cmd/session-api")
 	l.binary = l.path("session-api")
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", l.binary}
-	if l.profile != nil {
+	args := []string{"build", "-pgo", releasePGO, "-trimpath", "-ldflags", "-s -w", "-o", l.binary}
+	if l.profile != nil || l.pgo != "" {
 		args = append(args, "-tags", profileTag)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "session-api/cmd/session-api")...)

@@ -43,6 +43,7 @@ type options struct {
 	write       string
 	profile     *regexp.Regexp // nil to measure
 	out         string
+	pgo         string // the file for make pgo; empty to measure
 	peers       bool
 }
 
@@ -65,6 +66,7 @@ func parse(args []string, output io.Writer) (options, error) {
 		return err
 	})
 	flags.StringVar(&o.out, "out", ".", "`directory` for the profiles")
+	flags.StringVar(&o.pgo, "pgo", "", "in place of measuring, write the profile of a mixed load, for the compiler, to this `file`")
 	flags.BoolVar(&o.peers, "peers", false, "in place of measuring, compare with what else keeps sessions (see bench/peers)")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -78,6 +80,8 @@ func parse(args []string, output io.Writer) (options, error) {
 		return o, errors.New("-duration is a whole number of seconds: wrk knows no fractions")
 	case len(o.selectedRows()) == 0 && (o.profile != nil || !o.matches(storeRow) && !o.matches(worstRow) && !o.matches(dataFileRow)):
 		return o, fmt.Errorf("no such row, or only with -million; there are: %s", strings.Join(names(), "; "))
+	case o.pgo != "" && (o.profile != nil || o.rows.String() != ""):
+		return o, errors.New("-pgo has rows of its own")
 	case o.write != "" && o.rows.String() != "":
 		return o, errors.New("-write is for all rows, not for those of -rows")
 	case o.connections < threads():
@@ -107,6 +111,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer l.close()
 	switch {
+	case o.pgo != "":
+		return l.writePGO(ctx)
 	case o.profile != nil:
 		return l.profileRows(ctx, stdout)
 	case o.peers:

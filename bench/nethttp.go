@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 )
 
 // yardstick is what the service is compared with.
@@ -23,6 +24,51 @@ type yardstick struct {
 // netHTTP is net/http and nothing else, in a process of its own. It answers every
 // request with a recorded response of the service.
 var netHTTP = yardstick{name: "net/http", start: startNetHTTP}
+
+// fastHTTP is fasthttp and nothing else, in a process of its own: the limit below
+// net/http.
+var fastHTTP = yardstick{name: "fasthttp", start: startFastHTTP}
+
+// fastHTTPDir is a module of its own, so that the service's graph of modules stays
+// without fasthttp.
+const fastHTTPDir = peersDir + "/fasthttp"
+
+func startFastHTTP(ctx context.Context, l *harness, r *row, s *serviceUnderTest) (contender, error) {
+	binary := l.path("fasthttp")
+	if _, err := os.Stat(binary); err != nil {
+		l.logf("building %s", fastHTTPDir)
+		if err := buildModule(ctx, fastHTTPDir, binary); err != nil {
+			return nil, err
+		}
+	}
+	path, err := l.recorded(&s.response)
+	if err != nil {
+		return nil, err
+	}
+	server, err := start(ctx, l.path("fasthttp.log"), nil, findAddr, binary, path)
+	if err != nil {
+		return nil, err
+	}
+	return &loadedServer{server: server, load: s.load, connections: r.connections}, nil
+}
+
+// buildModule builds the command of another module in the directory.
+func buildModule(ctx context.Context, directory, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", directory, "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", directory, err, out)
+	}
+	return nil
+}
+
+// recorded writes the response to a file.
+func (l *harness) recorded(a *response) (path string, err error) {
+	content, err := json.Marshal(a)
+	if err != nil {
+		return "", err
+	}
+	return l.file("answer.json", content)
+}
 
 // inMemory is a second instance of the service, with the sessions in memory.
 var inMemory = yardstick{name: "the service in memory", start: startInMemory}
@@ -77,11 +123,7 @@ func startNetHTTP(ctx context.Context, l *harness, r *row, s *serviceUnderTest) 
 
 // startNetHTTPServer runs this program as the net/http server.
 func (l *harness) startNetHTTPServer(ctx context.Context, a *response) (*process, error) {
-	recorded, err := json.Marshal(a)
-	if err != nil {
-		return nil, err
-	}
-	path, err := l.file("answer.json", recorded)
+	path, err := l.recorded(a)
 	if err != nil {
 		return nil, err
 	}

@@ -144,9 +144,8 @@ func (l *harness) startOwn(ctx context.Context, r row, kept string) (*peer, erro
 
 func (l *harness) startScs(ctx context.Context, _ *process) (*peer, error) {
 	binary := l.path("scs")
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", filepath.Join(peersDir, "scs"), "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the one with scs: %w\n%s", err, out)
+	if err := buildModule(ctx, filepath.Join(peersDir, "scs"), binary); err != nil {
+		return nil, err
 	}
 	server, err := start(ctx, l.path("scs.log"), nil, findAddr, binary)
 	if err != nil {

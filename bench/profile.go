@@ -40,6 +40,32 @@ func (l *harness) profileRows(ctx context.Context, stdout io.Writer) error {
 }
 
 func (l *harness) profileRow(ctx context.Context, r *row, stdout io.Writer) error {
+	name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(r.name, "-")
+	profiles := []profile{
+		{"/debug/pprof/profile", filepath.Join(l.out, name+".cpu.pprof"), "cpu"},
+		{"/debug/pprof/allocs", filepath.Join(l.out, name+".allocs.pprof"), "alloc_space"},
+	}
+	if err := l.takeProfiles(ctx, r, profiles); err != nil {
+		return err
+	}
+	for _, p := range profiles {
+		args := []string{"tool", "pprof", "-top", "-nodecount=" + shown, "-sample_index=" + p.index, p.file}
+		out, err := exec.CommandContext(ctx, "go", args...).Output()
+		if err != nil {
+			return fmt.Errorf("go tool pprof: %w", err)
+		}
+		if _, err := fmt.Fprintf(stdout, "%s: %s\n%s\n", r.name, p.file, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// profile is where a profile is had, where it goes, and what of it is shown.
+type profile struct{ path, file, index string }
+
+// takeProfiles loads the service as the row says, and writes its profiles.
+func (l *harness) takeProfiles(ctx context.Context, r *row, profiles []profile) error {
 	service, ours, err := l.prepareRow(ctx, r)
 	if err != nil {
 		return err
@@ -57,11 +83,6 @@ func (l *harness) profileRow(ctx context.Context, r *row, stdout io.Writer) erro
 		return err
 	}
 	l.logf("%s: profiling for %v", r.name, profileFor)
-	name := regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(r.name, "-")
-	profiles := []struct{ path, file, index string }{
-		{"/debug/pprof/profile", filepath.Join(l.out, name+".cpu.pprof"), "cpu"},
-		{"/debug/pprof/allocs", filepath.Join(l.out, name+".allocs.pprof"), "alloc_space"},
-	}
 	ended := make(chan error, len(profiles))
 	for _, p := range profiles {
 		go func() { ended <- l.fetchProfile(ctx, addr, p.path, p.file) }()
@@ -82,17 +103,35 @@ func (l *harness) profileRow(ctx context.Context, r *row, stdout io.Writer) erro
 			}
 		}
 	}
-	for _, p := range profiles {
-		args := []string{"tool", "pprof", "-top", "-nodecount=" + shown, "-sample_index=" + p.index, p.file}
-		out, err := exec.CommandContext(ctx, "go", args...).Output()
-		if err != nil {
-			return fmt.Errorf("go tool pprof: %w", err)
-		}
-		if _, err := fmt.Fprintf(stdout, "%s: %s\n%s\n", r.name, p.file, out); err != nil {
-			return err
-		}
-	}
 	return nil
+}
+
+// mixedLoad are the rows whose profiles, in equal parts, make the one for the compiler:
+// what services and browsers ask most.
+func mixedLoad() []row {
+	every := row{env: errorsOnly, sessions: thousand}
+	named := func(name string, r row) row { r.name = name; return r }
+	return []row{
+		named("GET", get(every)), named("verify", verify(every, "?role=editor")), named("PATCH", patch(every)),
+		named("POST", post(every)), named("list", list(every)),
+	}
+}
+
+// writePGO writes the profile for profile-guided optimisation.
+func (l *harness) writePGO(ctx context.Context) error {
+	args := []string{"tool", "pprof", "-proto"}
+	for _, r := range mixedLoad() {
+		file := l.path(r.name + ".pprof")
+		if err := l.takeProfiles(ctx, &r, []profile{{path: "/debug/pprof/profile", file: file}}); err != nil {
+			return fmt.Errorf("row %s: %w", r.name, err)
+		}
+		args = append(args, file)
+	}
+	merged, err := exec.CommandContext(ctx, "go", args...).Output()
+	if err != nil {
+		return fmt.Errorf("go tool pprof: %w", err)
+	}
+	return os.WriteFile(l.pgo, merged, 0o644)
 }
 
 // fetchProfile writes what the service does from now on into a file.

@@ -117,8 +117,15 @@ func (rep *report) Facts() string {
 				r.name, r.redisCost, spreadOver(r.service, behind).median)
 		}
 		for _, other := range r.yardsticks[min(1, len(r.yardsticks)):] {
-			fmt.Fprintf(&b, "- %s, beside %s: %.0f requests/s, %.1f µs of redis-server each; ratio of requests/s %v\n",
-				r.name, other.name, spreadOver(other.samples, rate).median, spreadOver(other.samples, cpu).median, ratio(r.service, other.samples, rate))
+			cost, first := "each", ""
+			if r.onRedis {
+				cost = "of redis-server each"
+			} else {
+				first = fmt.Sprintf(", of %s's %v", r.yardsticks[0].name, ratio(r.yardsticks[0].samples, other.samples, rate))
+			}
+			fmt.Fprintf(&b, "- %s, beside %s: %.0f requests/s, %.1f µs %s; ratio of requests/s %v%s\n",
+				r.name, other.name, spreadOver(other.samples, rate).median, spreadOver(other.samples, cpu).median, cost,
+				ratio(r.service, other.samples, rate), first)
 		}
 	}
 	if s := rep.redisMemory; s.sessions > 0 {

@@ -7,8 +7,8 @@ func rows() []row {
 	return []row{
 		get(row{
 			name: "GET", doc: "`GET /api/session` with a cookie, a document of 1 KB, 1 thousand live sessions",
-			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
-			metrics: []metric{requests.atLeast(0.85), cpuPerRequest.atMost(1.2)},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP, fastHTTP},
+			metrics: []metric{requests.atLeast(0.9), cpuPerRequest.atMost(1.15)},
 		}),
 		get(row{
 			name: "GET, logged", doc: "the same with `ACCESS_LOG=all`: a line in a file for each request",
@@ -17,23 +17,23 @@ func rows() []row {
 		}),
 		verify(row{
 			name: "verify", doc: "`GET /api/session/verify` with a cookie, as a gateway asks: the answer has no body",
-			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
-			metrics: []metric{requests.atLeast(0.9), cpuPerRequest, p50Latency, p99Latency, p999Latency},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP, fastHTTP},
+			metrics: []metric{requests.atLeast(0.95), cpuPerRequest, p50Latency, p99Latency, p999Latency},
 		}, ""),
 		verify(row{
 			name: "verify, role", doc: "the same with `?role=editor`, which the user has",
 			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
-			metrics: []metric{requests.atLeast(0.9), cpuPerRequest},
+			metrics: []metric{requests.atLeast(0.95), cpuPerRequest},
 		}, "?role=editor"),
 		patch(row{
 			name: "PATCH", doc: "`PATCH /api/session` changes one key of a document of 1 KB, another value each time",
-			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
-			metrics: []metric{requests.atLeast(0.6), cpuPerRequest},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP, fastHTTP},
+			metrics: []metric{requests.atLeast(0.75), cpuPerRequest},
 		}),
 		post(row{
 			name: "POST", doc: "`POST /api/session` with a service token makes a session of 1 KB with a user",
-			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP},
-			metrics: []metric{requests.atLeast(0.6), cpuPerRequest},
+			env: errorsOnly, sessions: thousand, against: []yardstick{netHTTP, fastHTTP},
+			metrics: []metric{requests.atLeast(0.7), cpuPerRequest.atMost(1.7)},
 		}),
 		patch(row{
 			name: "PATCH, followed", doc: "PATCH while one client reads `/api/events`, and gets an event for each",
@@ -82,6 +82,16 @@ func rows() []row {
 			env: atCap, sessions: thousand, prepare: prepareFlood, act: endOwn, against: []yardstick{noFlood},
 			metrics: []metric{p50Latency.atMost(2), p99Latency.atMost(3)},
 		}),
+		get(row{
+			name: "GET, held", doc: "GET with 200 thousand live sessions, while 2,000 more are made a second",
+			env: errorsOnly, sessions: held, prepare: prepareGrowth, against: []yardstick{growingThousand},
+			metrics: []metric{requests.atLeast(0.95), cpuPerRequest},
+		}),
+		verify(row{
+			name: "verify, held", doc: "verify with as many, and as many more",
+			env: errorsOnly, sessions: held, prepare: prepareGrowth, against: []yardstick{growingThousand},
+			metrics: []metric{requests.atLeast(0.95), cpuPerRequest},
+		}, ""),
 		get(row{
 			name: "GET, Redis", doc: "GET from a Redis on the same machine, one round trip each",
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisGet},
