@@ -29,11 +29,7 @@ func (s *Server) recordRequest(next http.Handler) http.Handler {
 			if c.response.status == 0 {
 				c.response.status = http.StatusOK // as net/http has it
 			}
-			route := unmatched
-			if pattern := c.route.RoutePattern(); pattern != "" {
-				route = pattern
-			}
-			s.metrics.observe(route, r.Method, c.response.status, c.took)
+			s.count(r, c)
 			if s.lines.wanted(c.response.status) {
 				s.logAccess(r, r.URL, c)
 			}
@@ -43,6 +39,19 @@ func (s *Server) recordRequest(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(&c.response, r)
 	})
+}
+
+// count counts a request that has been answered.
+func (s *Server) count(r *http.Request, c *requestState) {
+	if c.endpoint != nil && c.endpoint.route != "" {
+		c.endpoint.observe(s.metrics, r.Method, c.response.status, c.took)
+		return
+	}
+	route := unmatched
+	if pattern := c.route.RoutePattern(); pattern != "" {
+		route = pattern
+	}
+	s.metrics.observe(route, r.Method, c.response.status, c.took)
 }
 
 // sampler says which requests get a line.

@@ -16,7 +16,8 @@ const headerSessionToken = "X-Session-Token"
 
 // setCookie hands the session's token to a browser.
 func (s *Server) setCookie(w http.ResponseWriter, now time.Time, sess *schema.Session) {
-	w.Header().Add("Set-Cookie", s.sessionCookie(now, sess))
+	h := w.Header()
+	h["Set-Cookie"] = append(h["Set-Cookie"], s.sessionCookie(now, sess))
 	s.sent.put(s.sent.own(sess.ID), sess.ExpiresAt)
 }
 

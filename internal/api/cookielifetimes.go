@@ -12,8 +12,8 @@ import (
 // or another instance has moved the deadline. A cache miss costs a Set-Cookie and
 // nothing else, so the cache need not hold all sessions.
 type cookieLifetimes struct {
+	sets [sentSets][sentWays]sentCookie // first, so that each is a cache line
 	seed maphash.Seed
-	sets [sentSets][sentWays]sentCookie
 }
 
 const (

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -10,9 +11,12 @@ import (
 // Endpoint is the handler of one method of a path.
 type Endpoint struct {
 	s      *Server
+	route  string // as it is counted; empty where the router knows none
 	serve  handler
 	query  []string
 	strict bool // refuses unknown query parameters
+
+	counted atomic.Pointer[frequentSeries]
 }
 
 // QueryParameters returns the names of the endpoint's query parameters.
@@ -20,7 +24,9 @@ func (e *Endpoint) QueryParameters() []string { return e.query }
 
 // ServeHTTP implements http.Handler.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer stateOf(r).response.release()
+	c := stateOf(r)
+	c.endpoint = e
+	defer c.response.release()
 	err := e.checkParameters(r)
 	if err == nil {
 		err = e.serve(w, r)

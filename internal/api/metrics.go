@@ -70,7 +70,10 @@ const unmatched = "none"
 
 // observe counts one request of a route.
 func (m *metrics) observe(route, method string, status int, took time.Duration) {
-	of := m.get(metricLabels{route: route, method: methodLabel(method), status: status})
+	m.get(metricLabels{route: route, method: methodLabel(method), status: status}).observe(took)
+}
+
+func (of *requestMetrics) observe(took time.Duration) {
 	of.requests.Inc()
 	of.duration.Observe(took.Seconds())
 }
@@ -84,6 +87,24 @@ type metricLabels struct {
 type requestMetrics struct {
 	requests prometheus.Counter
 	duration prometheus.Observer
+}
+
+// frequentSeries is the series that an endpoint has counted last: nearly all its
+// requests are of the same.
+type frequentSeries struct {
+	metricLabels
+	*requestMetrics
+}
+
+// observe counts one request of the endpoint.
+func (e *Endpoint) observe(m *metrics, method string, status int, took time.Duration) {
+	last := e.counted.Load()
+	if last == nil || last.status != status || last.method != method {
+		labels := metricLabels{route: e.route, method: methodLabel(method), status: status}
+		last = &frequentSeries{labels, m.get(labels)}
+		e.counted.Store(last)
+	}
+	last.observe(took)
 }
 
 // get returns the figures of a series. They are looked up by their labels once:

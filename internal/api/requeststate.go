@@ -18,6 +18,8 @@ type requestState struct {
 	context.Context
 	route *chi.Context
 	start time.Time
+	// endpoint is what answers the request; nil where that is a middleware.
+	endpoint *Endpoint
 
 	requestID [1]string // the header's value
 	response  responseWriter

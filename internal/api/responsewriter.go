@@ -19,6 +19,7 @@ type responseWriter struct {
 
 	status int // 0 before it is known
 	bytes  int
+	etag   [1]string // the header's value
 
 	body, answer *permit
 	buffer       *bytes.Buffer // of the body; nil for none

@@ -33,7 +33,11 @@ func withBuffer(f func(b []byte) []byte) {
 
 // writeSession answers with the document. It copies only the document's head.
 func writeSession(w http.ResponseWriter, status int, sess *schema.Session) {
-	writeSessionHead(w, status, sess, len(sess.Doc))
+	length := len(sess.Doc)
+	if length <= countedByServer {
+		length = uncounted
+	}
+	writeSessionHead(w, status, sess, length)
 	withBuffer(func(b []byte) []byte {
 		begun, rest := sess.AppendHead(b)
 		_, _ = w.Write(begun) // a client that left gets nothing more
@@ -53,13 +57,27 @@ func writeUnlessKnown(w http.ResponseWriter, sess *schema.Session, known etags) 
 	writeSession(w, http.StatusOK, sess)
 }
 
+const (
+	// countedByServer is how long a body can be so that net/http sets its
+	// Content-Length itself: what it buffers. That takes less than one more header.
+	countedByServer = 2 << 10
+	// uncounted is the length of such a body for writeSessionHead.
+	uncounted = -1
+)
+
 // writeSessionHead begins an answer with the document, of that many bytes.
 func writeSessionHead(w http.ResponseWriter, status int, sess *schema.Session, length int) {
 	h := w.Header()
-	values := []string{sess.ETag(), strconv.Itoa(length)}
 	h["Content-Type"] = contentTypeJSON
-	h["Etag"] = values[0:1:1]
-	h["Content-Length"] = values[1:2:2]
+	if rw, ok := w.(*responseWriter); ok {
+		rw.etag[0] = sess.ETag()
+		h["Etag"] = rw.etag[:]
+	} else {
+		h["Etag"] = []string{sess.ETag()}
+	}
+	if length != uncounted {
+		h["Content-Length"] = []string{strconv.Itoa(length)}
+	}
 	w.WriteHeader(status)
 }
 

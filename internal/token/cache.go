@@ -16,8 +16,9 @@ import (
 // the time that a wrong token takes does not depend on how much of it is right.
 // A token that does not verify is not cached and evicts nothing.
 type cache struct {
+	sets [cacheSets]cacheSet // first, so that none lies on two cache lines
+	next [cacheSets]atomic.Uint32
 	seed maphash.Seed
-	sets [cacheSets]cacheSet
 }
 
 const (
@@ -29,10 +30,7 @@ const (
 )
 
 // cacheSet holds the tokens whose hashes end alike, and replaces them in turn.
-type cacheSet struct {
-	tokens [cacheWays]atomic.Pointer[cachedToken]
-	next   atomic.Uint32
-}
+type cacheSet [cacheWays]atomic.Pointer[cachedToken]
 
 // cachedToken holds the token inline: following a pointer to it would take most
 // of the time of a lookup.
@@ -50,8 +48,8 @@ func newCache() *cache { return &cache{seed: maphash.MakeSeed()} }
 func (c *cache) find(token string) (id string, hash uint64) {
 	hash = maphash.String(c.seed, token)
 	set := &c.sets[hash%cacheSets]
-	for i := range set.tokens {
-		if t := set.tokens[i].Load(); t != nil && t.hash == hash && string(t.token[:t.length]) == token {
+	for i := range set {
+		if t := set[i].Load(); t != nil && t.hash == hash && string(t.token[:t.length]) == token {
 			return token[t.idStart:t.idStop], hash
 		}
 	}
@@ -71,5 +69,5 @@ func (c *cache) add(hash uint64, token, id string) {
 	}
 	copy(t.token[:], token)
 	set := &c.sets[hash%cacheSets]
-	set.tokens[set.next.Add(1)%cacheWays].Store(t)
+	set[c.next[hash%cacheSets].Add(1)%cacheWays].Store(t)
 }

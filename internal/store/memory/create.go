@@ -39,11 +39,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(notYetUsed)
 	}
-	withCapacity := s.withCapacity
-	if sess.Additional {
-		withCapacity = s.withSpareCapacity
-	}
-	err := withCapacity(ctx, now, nil, func() error {
+	try := func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if err := s.vacate(sh, hash, key, at); err != nil {
@@ -70,7 +66,13 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 			s.emit(backend.EventCreated, at, key, rec)
 		}
 		return nil
-	})
+	}
+	var err error
+	if sess.Additional {
+		err = s.withSpareCapacity(ctx, now, try)
+	} else {
+		err = s.withCapacity(ctx, now, nil, try)
+	}
 	if err != nil {
 		space.release()
 		return err

@@ -41,7 +41,7 @@ func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.
 }
 
 // withSpareCapacity is withCapacity that frees what has expired, and evicts nothing.
-func (s *Store) withSpareCapacity(ctx context.Context, now time.Time, _ *backend.Key, try func() error) error {
+func (s *Store) withSpareCapacity(ctx context.Context, now time.Time, try func() error) error {
 	for {
 		switch err := try(); {
 		case !isFull(err):
