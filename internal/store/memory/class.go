@@ -101,19 +101,28 @@ func (s *Store) announceOrder(sh *shard, rec *record, c class) {
 // nextClass returns the class that the next victim is of; false where there is
 // none, or none of a guest where only guests may go.
 func (s *Store) nextClass(guestsOnly bool) (class, bool) {
-	first := s.evictionBounds[newcomer].min()
-	newcomers, regulars := first != never, s.evictionBounds[regular].min() != never
+	newcomers, regulars := s.mayEvict(newcomer), s.mayEvict(regular)
 	switch {
-	case newcomers && s.policy == LRU && first < 0: // it is disposable
-		return newcomer, true
-	case newcomers && (!regulars || s.newcomersAbound()):
+	case newcomers && (!regulars || s.newcomersAbound() || s.hasDisposable()):
 		return newcomer, true
 	case regulars:
 		return regular, true
-	case s.evictionBounds[served].min() != never:
+	case s.mayEvict(served):
 		return served, true
 	}
-	return member, !guestsOnly && s.evictionBounds[member].min() != never
+	return member, !guestsOnly && s.mayEvict(member)
+}
+
+// mayEvict reports whether there may be a session of the class to evict. The
+// population alone does not tell: one may be spared.
+func (s *Store) mayEvict(c class) bool {
+	return s.population[c].Load() > 0 && s.evictionBounds[c].any()
+}
+
+// hasDisposable reports whether a newcomer is disposable: those are used less
+// recently than all others.
+func (s *Store) hasDisposable() bool {
+	return s.policy == LRU && s.evictionBounds[newcomer].min() < 0
 }
 
 // newcomersAbound reports whether they have more than their share.

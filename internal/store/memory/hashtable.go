@@ -62,8 +62,9 @@ func (t *hashTable) place(tag uint32, e *entry) {
 // drop removes e. It closes the gap, so that no search ends there too early:
 // an entry behind it moves up unless its home lies between.
 func (t *hashTable) drop(hash uint64, e *entry) {
-	gap := t.home(tag(hash))
-	for t.entries[gap] != e {
+	own := tag(hash)
+	gap := t.home(own)
+	for t.tags[gap] != own || t.entries[gap] != e {
 		gap = t.next(gap)
 	}
 	for i := t.next(gap); t.tags[i] != 0; i = t.next(i) {

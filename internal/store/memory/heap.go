@@ -21,6 +21,16 @@ func (b *bounds) min() int64 {
 	return lowest
 }
 
+// any reports whether any shard's heap may have an item.
+func (b *bounds) any() bool {
+	for i := range b {
+		if b[i].Load() != never {
+			return true
+		}
+	}
+	return false
+}
+
 // first returns the first shard with the smallest bound.
 func (b *bounds) first() (shard int, lowest int64) {
 	lowest = never
@@ -128,8 +138,9 @@ func (h *lazyHeap) ended() {
 	}
 }
 
-// sparse reports whether many items are stale.
-func (h *lazyHeap) sparse() bool { return len(h.items) > h.entries+h.entries/4+32 }
+// sparse reports whether many items are stale: so many that rebuilding, which takes a
+// look at each entry, costs little for each of them.
+func (h *lazyHeap) sparse() bool { return len(h.items) > h.entries+h.entries/2+32 }
 
 // compact rebuilds the heap if it is sparse.
 func (h *lazyHeap) compact(entries []*entry) {
