@@ -43,8 +43,8 @@ func (s *Server) recordRequest(next http.Handler) http.Handler {
 
 // count counts a request that has been answered.
 func (s *Server) count(r *http.Request, c *requestState) {
-	if c.endpoint != nil && c.endpoint.route != "" {
-		c.endpoint.observe(s.metrics, r.Method, c.response.status, c.took)
+	if c.endpoint != nil && c.endpoint.metrics.route != "" {
+		c.endpoint.metrics.observe(s.metrics, r.Method, c.response.status, c.took)
 		return
 	}
 	route := unmatched

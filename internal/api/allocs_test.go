@@ -20,34 +20,34 @@ func TestAllocations(t *testing.T) {
 		most  float64
 		setUp func(l *load) (status int)
 	}{
-		// The scope, the request with it, its id, and two headers with their values.
-		"GET": {most: 6, setUp: func(l *load) int {
+		// The scope, the request with it, its id, and the ETag.
+		"GET": {most: 4, setUp: func(l *load) int {
 			l.signIn(t)
 			l.prepare(t, http.MethodGet, "", "")
 			return http.StatusOK
 		}},
 		// The line's message, URL and duration besides, and the session's short hash.
-		"GET, logged": {log: api.AccessLog{Every: 1, Lines: io.Discard}, most: 12, setUp: func(l *load) int {
+		"GET, logged": {log: api.AccessLog{Every: 1, Lines: io.Discard}, most: 6, setUp: func(l *load) int {
 			l.signIn(t)
 			l.prepare(t, http.MethodGet, "", "")
 			return http.StatusOK
 		}},
 		// A context with a deadline, and the user's headers; no scope.
-		"verify": {most: 7, setUp: func(l *load) int {
+		"verify": {most: 5, setUp: func(l *load) int {
 			l.signInAs(t, user)
 			l.prepare(t, http.MethodGet, "", "")
 			l.request.URL.Path = "/api/session/verify"
 			return http.StatusOK
 		}},
 		// The patch and its turn, the new document and its record.
-		"PATCH": {most: 10, setUp: func(l *load) int {
+		"PATCH": {most: 8, setUp: func(l *load) int {
 			l.signIn(t)
 			l.prepare(t, http.MethodPatch, "application/merge-patch+json", `{"inputs":{"step":100000000}}`)
 			return http.StatusOK
 		}},
 		// The input and its turn, the document, its record and entry, the id, the
 		// cookie, and what the store's tables grow by.
-		"POST": {most: 19, setUp: func(l *load) int {
+		"POST": {most: 15, setUp: func(l *load) int {
 			l.prepare(t, http.MethodPost, "application/json", benchSession)
 			return http.StatusCreated
 		}},

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -11,12 +10,12 @@ import (
 // Endpoint is the handler of one method of a path.
 type Endpoint struct {
 	s      *Server
-	route  string // as it is counted; empty where the router knows none
 	serve  handler
 	query  []string
 	strict bool // refuses unknown query parameters
 
-	counted atomic.Pointer[frequentSeries]
+	// metrics are without a route where the router knows none.
+	metrics routeMetrics
 }
 
 // QueryParameters returns the names of the endpoint's query parameters.

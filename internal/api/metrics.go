@@ -89,20 +89,25 @@ type requestMetrics struct {
 	duration prometheus.Observer
 }
 
-// frequentSeries is the series that an endpoint has counted last: nearly all its
-// requests are of the same.
-type frequentSeries struct {
+// routeMetrics are the figures of one route. It keeps the series that it has counted
+// last, because nearly all requests of a route are of the same.
+type routeMetrics struct {
+	route string
+	last  atomic.Pointer[labelledMetrics]
+}
+
+type labelledMetrics struct {
 	metricLabels
 	*requestMetrics
 }
 
-// observe counts one request of the endpoint.
-func (e *Endpoint) observe(m *metrics, method string, status int, took time.Duration) {
-	last := e.counted.Load()
+// observe counts one request of the route.
+func (of *routeMetrics) observe(m *metrics, method string, status int, took time.Duration) {
+	last := of.last.Load()
 	if last == nil || last.status != status || last.method != method {
-		labels := metricLabels{route: e.route, method: methodLabel(method), status: status}
-		last = &frequentSeries{labels, m.get(labels)}
-		e.counted.Store(last)
+		labels := metricLabels{route: of.route, method: methodLabel(method), status: status}
+		last = &labelledMetrics{labels, m.get(labels)}
+		of.last.Store(last)
 	}
 	last.observe(took)
 }

@@ -95,7 +95,9 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 		listed[operation{one.method, one.path}] = true
 	}
 	for _, one := range routes {
-		e := &Endpoint{s: s, route: one.path, serve: one.serve, query: one.query, strict: service || !isSafe(one.method)}
+		e := &Endpoint{
+			s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method), metrics: routeMetrics{route: one.path},
+		}
 		r.Method(one.method, one.path, e)
 		if one.method == http.MethodGet && !listed[operation{http.MethodHead, one.path}] {
 			r.Method(http.MethodHead, one.path, e)

@@ -24,6 +24,7 @@ type Server struct {
 	router         chi.Routes
 	keys           atomic.Pointer[keys]
 	metrics        *metrics
+	verified       routeMetrics // of authorization requests
 	lines          sampler
 	cookieTemplate cookieTemplate
 	sent           *cookieLifetimes
@@ -82,6 +83,7 @@ func New(o Options) (*Server, error) {
 	// preempts large ones, after 10 ms each.
 	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
+	s.verified.route = verifyPath
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
 	s.httplog = s.newHTTPLog()

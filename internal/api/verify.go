@@ -79,7 +79,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 		s.writeProblem(w, r, d.err)
 	}
 	took := time.Since(ar.start)
-	s.metrics.observe(verifyPath, r.Method, counted, took)
+	s.verified.observe(s.metrics, r.Method, counted, took)
 	// Visitors without a session are frequent, and the gateway logs what becomes of
 	// their requests.
 	quiet := errors.Is(d.err, errNoCredential)

@@ -11,7 +11,12 @@ func fastScanUser(value []byte) (u *User, ok bool) {
 			return nil, false
 		}
 	}
-	u = new(User)
+	// Most users have one role: the list of it is in one piece with the user.
+	own := new(struct {
+		User
+		role [1]string
+	})
+	u = &own.User
 	rest := string(value) // the one copy that all texts share
 	if u.ID, rest, ok = cutMember(rest, `{"id":"`, maxUserID); !ok || u.ID == "" {
 		return nil, false
@@ -22,7 +27,10 @@ func fastScanUser(value []byte) (u *User, ok bool) {
 	if rest, ok = strings.CutPrefix(rest, `,"roles":[`); !ok {
 		return nil, false
 	}
-	u.Roles = make([]string, 0, min(strings.Count(rest, `"`)/2, maxUserRoles))
+	u.Roles = own.role[:0]
+	if count := min(strings.Count(rest, `"`)/2, maxUserRoles); count > len(own.role) {
+		u.Roles = make([]string, 0, count)
+	}
 	for rest != "]}" {
 		before := `,"`
 		if len(u.Roles) == 0 {
