@@ -20,7 +20,7 @@ func TestParse(t *testing.T) {
 	for _, r := range o.selectedRows() {
 		names = append(names, r.name)
 	}
-	assert.Equal(t, []string{"GET", "GET, logged", "GET, Redis", "GET, Redis, cached", "GET, 1 million", "GET, cleanup"}, names)
+	assert.Equal(t, []string{"GET", "GET, logged", "GET, held", "GET, Redis", "GET, Redis, cached", "GET, 1 million", "GET, cleanup"}, names)
 
 	for name, args := range map[string][]string{
 		"argument":            {"GET"},

@@ -80,7 +80,10 @@ func TestWrite(t *testing.T) {
 		results: []result{{
 			row:        row{name: "GET", doc: "reads", sessions: million, metrics: []metric{requests.atLeast(0.85), cpuPerRequest}, single: residentFigures},
 			service:    []sample{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
-			yardsticks: []yardstickResult{{"net/http", []sample{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}}},
+			yardsticks: []yardstickResult{
+				{"net/http", []sample{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}},
+				{"fasthttp", []sample{{rate: 80_000, cpu: 10}}},
+			},
 			loaded:     1_813_000_000, rested: 1_513_000_000, document: 1000,
 		}, {
 			row:        row{name: "PATCH, bolt", doc: "writes", onDisk: true, metrics: []metric{writesPerFsync.atLeast(20), writesPerFlush}},
@@ -132,6 +135,7 @@ func TestWrite(t *testing.T) {
 		"- **GET, Redis**: reads there. Yardstick: memory.\n",
 		"- GET, Redis, each request: 1.00 round trips (commands, those of scripts with them: mget 1.00); 12.5 µs of redis-server's processor time under load\n",
 		"- GET, Redis, beside redis-benchmark GET: 40000 requests/s, 8.0 µs of redis-server each; ratio of requests/s 0.25 [0.25..0.25]\n",
+		"- GET, beside fasthttp: 80000 requests/s, 10.0 µs each; ratio of requests/s 0.25 [0.25..0.25], of net/http's 0.50 [0.50..0.50]\n",
 		"- a session in Redis: 612 bytes beyond its document of 1000 bytes (indexes included, mean of 10000)\n",
 		"Measured on 2 cores.",
 		"    go run ./bench -rounds 5 -duration 3s -connections 32 -million=false\n",
