@@ -6,7 +6,7 @@
 // it. createsession.go, putbyid.go, regenerate.go and endsession.go hold what differs
 // between the two; listsessions.go, events.go, transfer.go, cleanup.go, stats.go,
 // health.go, root.go, docs.go and metrics.go the other routes. verify.go answers
-// gateways, outside the router, by the rules of rolerule.go.
+// gateways, outside the router, by the rules of verifyrule.go and signinrule.go.
 //
 // A request: commonheaders.go, requeststate.go, credential.go (over package token),
 // cookieheader.go, body.go, decode.go, query.go, conditional.go.

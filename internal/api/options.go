@@ -45,6 +45,9 @@ type Options struct {
 	// MaxGrace caps the graceMs of a regenerate.
 	MaxGrace time.Duration
 
+	// ReauthAfter is how long ago a user may have signed in for an authorization request
+	// to be granted; 0 for any time.
+	ReauthAfter time.Duration
 	// VerifyTimeout is how long reading the session may keep a gateway waiting,
 	// 503 then; DefaultVerifyTimeout by default.
 	VerifyTimeout time.Duration
