@@ -6905,14 +6905,14 @@ func (r TouchSessionResponse) ContentType() string {
 // VerifySessionResponse200Headers the declared response headers of an HTTP 200 response for VerifySession
 type VerifySessionResponse200Headers struct {
 	SetCookie       *string
-	XAuthLevel      string
-	XAuthMethods    string
-	XAuthTime       string
+	XAuthLevel      *string
+	XAuthMethods    *string
+	XAuthTime       *string
 	XSessionID      string
-	XUserEmail      string
-	XUserID         string
-	XUserIncomplete string
-	XUserRoles      string
+	XUserEmail      *string
+	XUserID         *string
+	XUserIncomplete *string
+	XUserRoles      *string
 }
 
 // VerifySessionResponse401Headers the declared response headers of an HTTP 401 response for VerifySession
@@ -11120,24 +11120,24 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		}
 		if values := rsp.Header.Values("X-Auth-Level"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Level", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Level", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XAuthLevel = value
+			headers.XAuthLevel = &value
 		}
 		if values := rsp.Header.Values("X-Auth-Methods"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XAuthMethods = value
+			headers.XAuthMethods = &value
 		}
 		if values := rsp.Header.Values("X-Auth-Time"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Time", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Time", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XAuthTime = value
+			headers.XAuthTime = &value
 		}
 		if values := rsp.Header.Values("X-Session-Id"); len(values) > 0 {
 			var value string
@@ -11148,31 +11148,31 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		}
 		if values := rsp.Header.Values("X-User-Email"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Email", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Email", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserEmail = value
+			headers.XUserEmail = &value
 		}
 		if values := rsp.Header.Values("X-User-Id"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserID = value
+			headers.XUserID = &value
 		}
 		if values := rsp.Header.Values("X-User-Incomplete"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserIncomplete = value
+			headers.XUserIncomplete = &value
 		}
 		if values := rsp.Header.Values("X-User-Roles"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Roles", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Roles", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserRoles = value
+			headers.XUserRoles = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
