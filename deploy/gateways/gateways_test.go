@@ -104,8 +104,8 @@ func TestSomebodyIsNamed(t *testing.T) {
 func TestForgedIdentityIsReplaced(t *testing.T) {
 	through(t, func(t *testing.T, g *gateway) {
 		for document, user := range map[string]map[string][]string{
-			editor:                       {"x_user_id": {"u-1"}, "x_user_email": {"ada@example.org"}, "x_user_roles": {"editor,gr%C3%B6%C3%9Fe"}},
-			`{"user":{"id":"u-2"}}`:      {"x_user_id": {"u-2"}},
+			editor:                  {"x_user_id": {"u-1"}, "x_user_email": {"ada@example.org"}, "x_user_roles": {"editor,gr%C3%B6%C3%9Fe"}},
+			`{"user":{"id":"u-2"}}`: {"x_user_id": {"u-2"}},
 			`{"user":{"id":"u-3","auth":{"time":"2026-01-31T23:59:59Z","methods":["pwd","otp"],"level":"aal2"}}}`: {
 				"x_user_id": {"u-3"}, "x_auth_time": {"2026-01-31T23:59:59.000Z"}, "x_auth_level": {"aal2"}, "x_auth_methods": {"pwd,otp"},
 			},

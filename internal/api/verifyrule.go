@@ -112,8 +112,7 @@ func parseRuleQuery(raw string) (asked verifyRule, err error) {
 		name, value, _ := strings.Cut(pair, "=")
 		name, nameErr := url.QueryUnescape(name)
 		value, valueErr := url.QueryUnescape(value)
-		switch {
-		case nameErr != nil || valueErr != nil:
+		if nameErr != nil || valueErr != nil {
 			return verifyRule{}, &ruleError{detail: "The query is not well-formed: it has a % without two hexadecimal digits."}
 		}
 		if err := asked.add(name, value, ruleRole); err != nil {
