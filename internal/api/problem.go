@@ -103,7 +103,7 @@ var problemTypes = map[schema.Code]struct {
 	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
 	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule is invalid"},
-	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
+	codeNotReady:               {http.StatusServiceUnavailable, "The instance is not ready"},
 	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
 	codeInternal:               {http.StatusInternalServerError, "The service failed"},
 }
@@ -150,6 +150,7 @@ var (
 	errInsufficientSignIn     = &problem{codeInsufficientSignIn, "The session is live, but its user has to sign in again: more recently, or by a stronger method. WWW-Authenticate says what is required."}
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in flight. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance does not accept new requests."}
+	errStarting               = &problem{codeNotReady, "This instance is starting: it loads its sessions."}
 	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
 	errTooMuch                = &problem{codeRateLimited, "This address has stored too much in the last minute."}
 )
