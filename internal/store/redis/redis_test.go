@@ -45,11 +45,16 @@ func unhurried(o *redis.Options) { o.Timeout, o.DialTimeout = patience, patience
 // ofOneReader are groups of the suite in which it makes no difference how a value
 // is written, or by which instance: they walk indexes, or try every combination of
 // settings.
-var ofOneReader = []string{"Count", "LimitLife", "Settings", "Many"}
+var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
 
 // ofRules are groups about store.Sessions: the rules above a store, which use it by
 // the operations that other groups are about.
 var ofRules = []string{"Settings", "Sessions", "Put", "SignIn"}
+
+// ofOneKey are groups in which it makes no difference that keys are on several
+// servers: they look at one session, or at what the process makes of an index, of
+// which the group Many has more.
+var ofOneKey = []string{"Tombstones", "Life", "LimitLife", "Cursor"}
 
 // ofReaders are groups in which it makes no difference whether a change is confirmed:
 // they look at what was changed, or at what tells of it.
@@ -58,7 +63,7 @@ var ofReaders = []string{"Read", "Namespaces", "Stats", "Events", "Follow"}
 // ofOneServer are groups in which it makes no difference how a server is found:
 // cases of what the server does, of which others tell whether it is asked.
 var ofOneServer = slices.Concat([]string{
-	"Tombstones", "OldKeys", "Grace", "Expiry", "List", "Cursor", "Clear", "Files", "Concurrent", "Model",
+	"Tombstones", "OldKeys", "Grace", "Expiry", "List", "Clear", "Files", "Concurrent", "Model",
 }, ofOneReader, ofRules)
 
 func TestStore(t *testing.T) {
@@ -208,7 +213,7 @@ func TestStoreOnCluster(t *testing.T) {
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	}, ofRules...)
+	}, slices.Concat(ofOneKey, ofRules)...)
 }
 
 func TestStoreUnderSentinel(t *testing.T) {

@@ -206,7 +206,7 @@ func testStaysEnded(t *testing.T, open Open) {
 			return err
 		}
 	}
-	for round := range soaktest.Times(24, 600) {
+	for round := range soaktest.Times(15, 600) {
 		acts := slices.Collect(maps.Values(busy))
 		grace := time.Minute
 		switch round % 3 {
