@@ -52,9 +52,9 @@ var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
 var ofRules = []string{"Settings", "Sessions", "Put", "SignIn"}
 
 // ofOneKey are groups in which it makes no difference that keys are on several
-// servers: they look at one session, or at what the process makes of an index, of
-// which the group Many has more.
-var ofOneKey = []string{"Tombstones", "Life", "LimitLife", "Cursor"}
+// servers: they look at one session, or at what the process makes of the answers of
+// all, of which other groups have a few.
+var ofOneKey = []string{"Tombstones", "Life", "LimitLife", "Cursor", "Many"}
 
 // ofReaders are groups in which it makes no difference whether a change is confirmed:
 // they look at what was changed, or at what tells of it.
