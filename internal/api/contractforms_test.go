@@ -32,7 +32,7 @@ func (f form) setRight() { rightForms.Store(f, true) }
 func formOf(parts ...string) form {
 	h := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(h, "%d %s", len(part), part)
+		_, _ = fmt.Fprintf(h, "%d %s", len(part), part)
 	}
 	return form(h.Sum(nil))
 }
