@@ -67,7 +67,7 @@ type Options struct {
 	// TrustedProxies are the CIDR prefixes of the gateways that are believed who
 	// their client is.
 	TrustedProxies []netip.Prefix
-	// ClientIPHeader is where they say it; ClientIPAuto by default.
+	// ClientIPHeader is where they say it; clientaddr.Auto by default.
 	ClientIPHeader string
 	// CreatePerMinute is how many sessions one client address may create in a
 	// minute; 0 for any number.
