@@ -89,7 +89,7 @@ SOAK ?= 1m
 .PHONY: soak
 soak: ## Run the endurance parts of the tests at length, and hold promises of time to the letter
 	tools/need.sh caddy nginx redis-server strace
-	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./internal/api ./internal/store/...
+	SOAK=$(SOAK) $(GO) test -count=1 -p 1 -timeout 0 -tags power ./cmd/session-api ./crash ./deploy ./internal/api ./internal/store/...
 
 # How long make soak-volume goes on.
 VOLUME_SOAK ?= 2h

@@ -3,7 +3,7 @@
 // moment, starts it again, and compares what is there with what clients were
 // told.
 //
-// KILLS is how many times that happens (20, or 500 where SOAK is set), SEED makes a run choose as another
+// KILLS is how many times that happens (12, or 500 where SOAK is set), SEED makes a run choose as another
 // did, and CRASH_DIR names a directory on the disk that is meant; there the data
 // of a run that failed stays.
 package crash_test
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // kills is how many times a test takes the service down.
 func kills(t *testing.T) int {
 	t.Helper()
-	return int(number(t, "KILLS", uint64(soaktest.Times(20, 500))))
+	return int(number(t, "KILLS", uint64(soaktest.Times(12, 500))))
 }
 
 // newRandom returns what decides all that the test leaves to chance. When

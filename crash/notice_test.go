@@ -86,7 +86,7 @@ func TestNoticesDamage(t *testing.T) {
 // What others do behind the back of a client is what a crash must not do.
 func TestNotices(t *testing.T) {
 	t.Parallel()
-	w, url := quiet(t, 2)
+	w, url := quiet(t, 1)
 	c := w.clients[1]
 	for name, one := range map[string]struct {
 		behind func()

@@ -184,48 +184,49 @@ func (e JSONPatchOperationOp) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
-	ProblemCodeBackupRunning          ProblemCode = "backup_running"
-	ProblemCodeBackupUnsupported      ProblemCode = "backup_unsupported"
-	ProblemCodeBadRequest             ProblemCode = "bad_request"
-	ProblemCodeCleanupOtherStore      ProblemCode = "cleanup_other_store"
-	ProblemCodeCleanupRunning         ProblemCode = "cleanup_running"
-	ProblemCodeCleanupUnavailable     ProblemCode = "cleanup_unavailable"
-	ProblemCodeConflictingCredentials ProblemCode = "conflicting_credentials"
-	ProblemCodeDamagedSession         ProblemCode = "damaged_session"
-	ProblemCodeForbiddenOrigin        ProblemCode = "forbidden_origin"
-	ProblemCodeInternal               ProblemCode = "internal"
-	ProblemCodeInvalidHeader          ProblemCode = "invalid_header"
-	ProblemCodeInvalidID              ProblemCode = "invalid_id"
-	ProblemCodeInvalidJSON            ProblemCode = "invalid_json"
-	ProblemCodeInvalidQuery           ProblemCode = "invalid_query"
-	ProblemCodeInvalidRule            ProblemCode = "invalid_rule"
-	ProblemCodeMethodNotAllowed       ProblemCode = "method_not_allowed"
-	ProblemCodeMisdirectedRequest     ProblemCode = "misdirected_request"
-	ProblemCodeNoCredential           ProblemCode = "no_credential"
-	ProblemCodeNotCurrent             ProblemCode = "not_current"
-	ProblemCodeNotFound               ProblemCode = "not_found"
-	ProblemCodeNotReady               ProblemCode = "not_ready"
-	ProblemCodeOverloaded             ProblemCode = "overloaded"
-	ProblemCodePatchFailed            ProblemCode = "patch_failed"
-	ProblemCodePatchTestFailed        ProblemCode = "patch_test_failed"
-	ProblemCodePreconditionFailed     ProblemCode = "precondition_failed"
-	ProblemCodePreconditionRequired   ProblemCode = "precondition_required"
-	ProblemCodePreflightRefused       ProblemCode = "preflight_refused"
-	ProblemCodeRateLimited            ProblemCode = "rate_limited"
-	ProblemCodeRequestTimeout         ProblemCode = "request_timeout"
-	ProblemCodeRoleRequired           ProblemCode = "role_required"
-	ProblemCodeSessionEnded           ProblemCode = "session_ended"
-	ProblemCodeSessionNotFound        ProblemCode = "session_not_found"
-	ProblemCodeStoreFull              ProblemCode = "store_full"
-	ProblemCodeStoreUnavailable       ProblemCode = "store_unavailable"
-	ProblemCodeTooLarge               ProblemCode = "too_large"
-	ProblemCodeTooManyStreams         ProblemCode = "too_many_streams"
-	ProblemCodeTransportForbidden     ProblemCode = "transport_forbidden"
-	ProblemCodeUnauthorized           ProblemCode = "unauthorized"
-	ProblemCodeUnsupportedMediaType   ProblemCode = "unsupported_media_type"
-	ProblemCodeUserForbidden          ProblemCode = "user_forbidden"
-	ProblemCodeUserLimit              ProblemCode = "user_limit"
-	ProblemCodeValidationFailed       ProblemCode = "validation_failed"
+	ProblemCodeBackupRunning                  ProblemCode = "backup_running"
+	ProblemCodeBackupUnsupported              ProblemCode = "backup_unsupported"
+	ProblemCodeBadRequest                     ProblemCode = "bad_request"
+	ProblemCodeCleanupOtherStore              ProblemCode = "cleanup_other_store"
+	ProblemCodeCleanupRunning                 ProblemCode = "cleanup_running"
+	ProblemCodeCleanupUnavailable             ProblemCode = "cleanup_unavailable"
+	ProblemCodeConflictingCredentials         ProblemCode = "conflicting_credentials"
+	ProblemCodeDamagedSession                 ProblemCode = "damaged_session"
+	ProblemCodeForbiddenOrigin                ProblemCode = "forbidden_origin"
+	ProblemCodeInsufficientUserAuthentication ProblemCode = "insufficient_user_authentication"
+	ProblemCodeInternal                       ProblemCode = "internal"
+	ProblemCodeInvalidHeader                  ProblemCode = "invalid_header"
+	ProblemCodeInvalidID                      ProblemCode = "invalid_id"
+	ProblemCodeInvalidJSON                    ProblemCode = "invalid_json"
+	ProblemCodeInvalidQuery                   ProblemCode = "invalid_query"
+	ProblemCodeInvalidRule                    ProblemCode = "invalid_rule"
+	ProblemCodeMethodNotAllowed               ProblemCode = "method_not_allowed"
+	ProblemCodeMisdirectedRequest             ProblemCode = "misdirected_request"
+	ProblemCodeNoCredential                   ProblemCode = "no_credential"
+	ProblemCodeNotCurrent                     ProblemCode = "not_current"
+	ProblemCodeNotFound                       ProblemCode = "not_found"
+	ProblemCodeNotReady                       ProblemCode = "not_ready"
+	ProblemCodeOverloaded                     ProblemCode = "overloaded"
+	ProblemCodePatchFailed                    ProblemCode = "patch_failed"
+	ProblemCodePatchTestFailed                ProblemCode = "patch_test_failed"
+	ProblemCodePreconditionFailed             ProblemCode = "precondition_failed"
+	ProblemCodePreconditionRequired           ProblemCode = "precondition_required"
+	ProblemCodePreflightRefused               ProblemCode = "preflight_refused"
+	ProblemCodeRateLimited                    ProblemCode = "rate_limited"
+	ProblemCodeRequestTimeout                 ProblemCode = "request_timeout"
+	ProblemCodeRoleRequired                   ProblemCode = "role_required"
+	ProblemCodeSessionEnded                   ProblemCode = "session_ended"
+	ProblemCodeSessionNotFound                ProblemCode = "session_not_found"
+	ProblemCodeStoreFull                      ProblemCode = "store_full"
+	ProblemCodeStoreUnavailable               ProblemCode = "store_unavailable"
+	ProblemCodeTooLarge                       ProblemCode = "too_large"
+	ProblemCodeTooManyStreams                 ProblemCode = "too_many_streams"
+	ProblemCodeTransportForbidden             ProblemCode = "transport_forbidden"
+	ProblemCodeUnauthorized                   ProblemCode = "unauthorized"
+	ProblemCodeUnsupportedMediaType           ProblemCode = "unsupported_media_type"
+	ProblemCodeUserForbidden                  ProblemCode = "user_forbidden"
+	ProblemCodeUserLimit                      ProblemCode = "user_limit"
+	ProblemCodeValidationFailed               ProblemCode = "validation_failed"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -248,6 +249,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeDamagedSession:
 		return true
 	case ProblemCodeForbiddenOrigin:
+		return true
+	case ProblemCodeInsufficientUserAuthentication:
 		return true
 	case ProblemCodeInternal:
 		return true
@@ -405,6 +408,42 @@ func (e GetRoot200JSONResponseBodyStatus) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// Authentication How and when the user signed in. Absent if that is not known.
+type Authentication struct {
+	// Level The assurance level (`aal1` to `aal3`) or authentication context class (`acr`) that was reached, or empty.
+	Level string `json:"level"`
+
+	// Methods The methods of the sign-in, by the names of RFC 8176.
+	Methods []string `json:"methods"`
+
+	// Time When the user signed in.
+	Time time.Time `json:"time"`
+}
+
+// AuthenticationInput How and when the user signed in; `null` if that is not known. Only trusted callers can set it.
+type AuthenticationInput struct {
+	// Level The assurance level (`aal1` to `aal3`) or authentication context class (`acr`) that was reached. Empty if absent or `null`.
+	Level nullable.Nullable[string] `json:"level,omitempty"`
+
+	// Methods The methods of the sign-in, by the names of RFC 8176. Empty if absent or `null`.
+	Methods nullable.Nullable[[]string] `json:"methods,omitempty"`
+
+	// Time When the user signed in (RFC 3339).
+	Time time.Time `json:"time"`
+}
+
+// AuthenticationPatch Changes to how and when the user signed in; `null` removes it.
+type AuthenticationPatch struct {
+	// Level The level that was reached; `null` empties it.
+	Level nullable.Nullable[string] `json:"level,omitempty"`
+
+	// Methods The methods of the sign-in, replacing the stored ones; `null` empties it.
+	Methods nullable.Nullable[[]string] `json:"methods,omitempty"`
+
+	// Time When the user signed in (RFC 3339).
+	Time *time.Time `json:"time,omitempty"`
 }
 
 // CleanupEntry One file or directory.
@@ -680,9 +719,12 @@ type Readiness struct {
 // ReadinessStatus Always `ready`.
 type ReadinessStatus string
 
-// RegenerateInput How long the old token still opens the session, or the user to assign it to.
+// RegenerateInput How long the old token still opens the session, or the user to assign it to, or the user's new sign-in.
 type RegenerateInput struct {
-	// GraceMs The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
+	// Auth How and when the user signed in; `null` if that is not known. Only trusted callers can set it.
+	Auth nullable.Nullable[AuthenticationInput] `json:"auth,omitempty"`
+
+	// GraceMs The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` or `auth` there is no grace period, whatever this value is.
 	GraceMs *int64 `json:"graceMs,omitempty"`
 
 	// User Who the visitor is, or `null` if unknown.
@@ -907,6 +949,9 @@ type Transport string
 
 // User Who the visitor is, or `null` if unknown.
 type User struct {
+	// Auth How and when the user signed in. Absent if that is not known.
+	Auth *Authentication `json:"auth,omitempty"`
+
 	// Email The user's address, or empty.
 	Email string `json:"email"`
 
@@ -919,6 +964,9 @@ type User struct {
 
 // UserInput Who the visitor is, or `null` if unknown.
 type UserInput struct {
+	// Auth How and when the user signed in; `null` if that is not known. Only trusted callers can set it.
+	Auth nullable.Nullable[AuthenticationInput] `json:"auth,omitempty"`
+
 	// Email The user's address. Empty if absent or `null`.
 	Email nullable.Nullable[string] `json:"email,omitempty"`
 
@@ -931,6 +979,9 @@ type UserInput struct {
 
 // UserPatch Changes to who the visitor is; `null` removes the user.
 type UserPatch struct {
+	// Auth Changes to how and when the user signed in; `null` removes it.
+	Auth nullable.Nullable[AuthenticationPatch] `json:"auth,omitempty"`
+
 	// Email The user's address; `null` empties it.
 	Email nullable.Nullable[string] `json:"email,omitempty"`
 
@@ -1055,6 +1106,9 @@ type UserLimit = Problem
 // ValidationFailed What went wrong (RFC 9457).
 type ValidationFailed = Problem
 
+// VerifyUnauthorized What went wrong (RFC 9457).
+type VerifyUnauthorized = Problem
+
 // GetRoot200JSONResponseBodyStatus defines parameters for GetRoot.
 type GetRoot200JSONResponseBodyStatus string
 
@@ -1137,6 +1191,15 @@ type RegenerateSessionParams struct {
 type VerifySessionParams struct {
 	// Role Return 403 unless the user has this role; of several, one is enough. Only the gateway may set it, and nothing from its client may appear beside it. In a role, `/` and `?` are `%2F` and `%3F`.
 	Role *[]string `form:"role,omitempty" json:"role,omitempty"`
+
+	// MaxAuthAge Return 401 unless the user signed in within so many seconds.
+	MaxAuthAge *int64 `form:"maxAuthAge,omitempty" json:"maxAuthAge,omitempty"`
+
+	// Level Return 401 unless the sign-in reached this level; of several, one is enough. `aal2` and `aal3` include the lower ones; other names are compared as they are.
+	Level *[]string `form:"level,omitempty" json:"level,omitempty"`
+
+	// Method Return 401 unless the sign-in used this method (RFC 8176); of several, one is enough.
+	Method *[]string `form:"method,omitempty" json:"method,omitempty"`
 }
 
 // DeleteSessionsParams defines parameters for DeleteSessions.
@@ -1638,6 +1701,10 @@ type ClientInterface interface {
 	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
+	// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+	// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+	// has nobody who could: 422.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/session/regenerate (the `RegenerateSession` operationId).
@@ -1662,6 +1729,10 @@ type ClientInterface interface {
 	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
 	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
+	//
+	// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+	// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+	// has nobody who could: 422.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1706,18 +1777,24 @@ type ClientInterface interface {
 	// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
 	// with a read; a request is admitted even if it cannot be moved, or not in time.
 	//
-	// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+	// The query is the rule: required roles, and what is required of the sign-in (`user.auth`). It belongs to the gateway. A gateway that appends its client's path and
 	// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
 	// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
 	// (an unknown parameter, an empty role, a malformed query) is 503
 	// (`invalid_rule`) and a line in the log, never 200.
 	//
-	// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+	// A session whose user signed in too long ago, at a lower level or by other methods than required is
+	// 401 (`insufficient_user_authentication`), and `WWW-Authenticate` says what is required, as in RFC 9470:
+	// the application lets the user sign in again and regenerates the session with `auth`. A user without
+	// `auth` satisfies no such rule. `SESSION_REAUTH_AFTER_MS` bounds the age of a sign-in for all rules.
+	//
+	// A 200 always has eight headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas), `X-User-Incomplete`, `X-Auth-Time`, `X-Auth-Level` and
+	// `X-Auth-Methods` (separated by commas), empty if there is no
 	// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 	// in roles, `,`.
 	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
-	// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+	// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
 	// forwards, replacing any that the client sent.
 	//
 	// Invalid or conflicting credentials are 401 here, as is every other reason why
@@ -2388,6 +2465,10 @@ func (c *Client) ApplyOperations(ctx context.Context, params *ApplyOperationsPar
 // is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 // for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
+// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+// has nobody who could: 422.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/session/regenerate (the `RegenerateSession` operationId).
@@ -2422,6 +2503,10 @@ func (c *Client) RegenerateSessionWithBody(ctx context.Context, params *Regenera
 // step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
 // is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 // for every call by a service. Create a new session in that case. `user` without a service token is 403.
+//
+// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+// has nobody who could: 422.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2506,18 +2591,24 @@ func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestB
 // conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
 // with a read; a request is admitted even if it cannot be moved, or not in time.
 //
-// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+// The query is the rule: required roles, and what is required of the sign-in (`user.auth`). It belongs to the gateway. A gateway that appends its client's path and
 // query places the rule in front of them, as `/api/session/verify;session/…` for any session or
 // `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
 // (an unknown parameter, an empty role, a malformed query) is 503
 // (`invalid_rule`) and a line in the log, never 200.
 //
-// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+// A session whose user signed in too long ago, at a lower level or by other methods than required is
+// 401 (`insufficient_user_authentication`), and `WWW-Authenticate` says what is required, as in RFC 9470:
+// the application lets the user sign in again and regenerates the session with `auth`. A user without
+// `auth` satisfies no such rule. `SESSION_REAUTH_AFTER_MS` bounds the age of a sign-in for all rules.
+//
+// A 200 always has eight headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas), `X-User-Incomplete`, `X-Auth-Time`, `X-Auth-Level` and
+// `X-Auth-Methods` (separated by commas), empty if there is no
 // value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 // in roles, `,`.
 // Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
-// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
 // forwards, replacing any that the client sent.
 //
 // Invalid or conflicting credentials are 401 here, as is every other reason why
@@ -3786,6 +3877,42 @@ func NewVerifySessionRequest(server string, params *VerifySessionParams) (*http.
 		if params.Role != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxAuthAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "maxAuthAge", *params.MaxAuthAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Level != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "level", *params.Level, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Method != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "method", *params.Method, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5175,6 +5302,10 @@ type ClientWithResponsesInterface interface {
 	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
 	//
+	// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+	// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+	// has nobody who could: 422.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session/regenerate (the `RegenerateSession` operationId).
@@ -5199,6 +5330,10 @@ type ClientWithResponsesInterface interface {
 	// step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
 	// is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 	// for every call by a service. Create a new session in that case. `user` without a service token is 403.
+	//
+	// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+	// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+	// has nobody who could: 422.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5245,18 +5380,24 @@ type ClientWithResponsesInterface interface {
 	// conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
 	// with a read; a request is admitted even if it cannot be moved, or not in time.
 	//
-	// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+	// The query is the rule: required roles, and what is required of the sign-in (`user.auth`). It belongs to the gateway. A gateway that appends its client's path and
 	// query places the rule in front of them, as `/api/session/verify;session/…` for any session or
 	// `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
 	// (an unknown parameter, an empty role, a malformed query) is 503
 	// (`invalid_rule`) and a line in the log, never 200.
 	//
-	// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-	// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+	// A session whose user signed in too long ago, at a lower level or by other methods than required is
+	// 401 (`insufficient_user_authentication`), and `WWW-Authenticate` says what is required, as in RFC 9470:
+	// the application lets the user sign in again and regenerates the session with `auth`. A user without
+	// `auth` satisfies no such rule. `SESSION_REAUTH_AFTER_MS` bounds the age of a sign-in for all rules.
+	//
+	// A 200 always has eight headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+	// `X-User-Roles` (separated by commas), `X-User-Incomplete`, `X-Auth-Time`, `X-Auth-Level` and
+	// `X-Auth-Methods` (separated by commas), empty if there is no
 	// value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 	// in roles, `,`.
 	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
-	// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+	// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
 	// forwards, replacing any that the client sent.
 	//
 	// Invalid or conflicting credentials are 401 here, as is every other reason why
@@ -6764,11 +6905,14 @@ func (r TouchSessionResponse) ContentType() string {
 // VerifySessionResponse200Headers the declared response headers of an HTTP 200 response for VerifySession
 type VerifySessionResponse200Headers struct {
 	SetCookie       *string
+	XAuthLevel      *string
+	XAuthMethods    *string
+	XAuthTime       *string
 	XSessionID      string
-	XUserEmail      string
-	XUserID         string
-	XUserIncomplete string
-	XUserRoles      string
+	XUserEmail      *string
+	XUserID         *string
+	XUserIncomplete *string
+	XUserRoles      *string
 }
 
 // VerifySessionResponse401Headers the declared response headers of an HTTP 401 response for VerifySession
@@ -6791,7 +6935,7 @@ type VerifySessionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
-	ApplicationProblemJSON401 *Unauthorized
+	ApplicationProblemJSON401 *VerifyUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *RoleRequired
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8232,6 +8376,10 @@ func (c *ClientWithResponses) ApplyOperationsWithResponse(ctx context.Context, p
 // is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 // for every call by a service. Create a new session in that case. `user` without a service token is 403.
 //
+// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+// has nobody who could: 422.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session/regenerate (the `RegenerateSession` operationId).
@@ -8262,6 +8410,10 @@ func (c *ClientWithResponses) RegenerateSessionWithBodyWithResponse(ctx context.
 // step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
 // is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
 // for every call by a service. Create a new session in that case. `user` without a service token is 403.
+//
+// **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+// session keeps its user and gets its new id in one step, as with `user`. A session without a user
+// has nobody who could: 422.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8332,18 +8484,24 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body
 // conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
 // with a read; a request is admitted even if it cannot be moved, or not in time.
 //
-// The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+// The query is the rule: required roles, and what is required of the sign-in (`user.auth`). It belongs to the gateway. A gateway that appends its client's path and
 // query places the rule in front of them, as `/api/session/verify;session/…` for any session or
 // `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
 // (an unknown parameter, an empty role, a malformed query) is 503
 // (`invalid_rule`) and a line in the log, never 200.
 //
-// A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-// `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+// A session whose user signed in too long ago, at a lower level or by other methods than required is
+// 401 (`insufficient_user_authentication`), and `WWW-Authenticate` says what is required, as in RFC 9470:
+// the application lets the user sign in again and regenerates the session with `auth`. A user without
+// `auth` satisfies no such rule. `SESSION_REAUTH_AFTER_MS` bounds the age of a sign-in for all rules.
+//
+// A 200 always has eight headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+// `X-User-Roles` (separated by commas), `X-User-Incomplete`, `X-Auth-Time`, `X-Auth-Level` and
+// `X-Auth-Methods` (separated by commas), empty if there is no
 // value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
 // in roles, `,`.
 // Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
-// (`role` is still checked against all of them). Let the gateway set all five on the request that it
+// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
 // forwards, replacing any that the client sent.
 //
 // Invalid or conflicting credentials are 401 here, as is every other reason why
@@ -10928,7 +11086,7 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthorized
+		var dest VerifyUnauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -10960,6 +11118,27 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 			}
 			headers.SetCookie = &value
 		}
+		if values := rsp.Header.Values("X-Auth-Level"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Level", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthLevel = &value
+		}
+		if values := rsp.Header.Values("X-Auth-Methods"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Methods", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthMethods = &value
+		}
+		if values := rsp.Header.Values("X-Auth-Time"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Time", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthTime = &value
+		}
 		if values := rsp.Header.Values("X-Session-Id"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -10969,31 +11148,31 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 		}
 		if values := rsp.Header.Values("X-User-Email"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Email", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Email", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserEmail = value
+			headers.XUserEmail = &value
 		}
 		if values := rsp.Header.Values("X-User-Id"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Id", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserID = value
+			headers.XUserID = &value
 		}
 		if values := rsp.Header.Values("X-User-Incomplete"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Incomplete", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserIncomplete = value
+			headers.XUserIncomplete = &value
 		}
 		if values := rsp.Header.Values("X-User-Roles"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Roles", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-User-Roles", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.XUserRoles = value
+			headers.XUserRoles = &value
 		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 401:

@@ -153,6 +153,10 @@ export interface paths {
          *     step. Every older token is revoked immediately, whatever the value of `graceMs`. If the cookie itself
          *     is only valid through a grace period, somebody else holds the session's token: 409 (`not_current`), as
          *     for every call by a service. Create a new session in that case. `user` without a service token is 403.
+         *
+         *     **With `auth`, the user signed in again**, more strongly perhaps: the service sends how and when, and the
+         *     session keeps its user and gets its new id in one step, as with `user`. A session without a user
+         *     has nobody who could: 422.
          */
         post: operations["regenerateSession"];
         delete?: never;
@@ -177,18 +181,24 @@ export interface paths {
          *     conditional and range headers are ignored. Verify counts as a use of the session, so `expiresAt` moves as
          *     with a read; a request is admitted even if it cannot be moved, or not in time.
          *
-         *     The query lists required roles, and belongs to the gateway. A gateway that appends its client's path and
+         *     The query is the rule: required roles, and what is required of the sign-in (`user.auth`). It belongs to the gateway. A gateway that appends its client's path and
          *     query places the rule in front of them, as `/api/session/verify;session/…` for any session or
          *     `/api/session/verify;role=admin/…`: what follows the slash is ignored. An invalid rule
          *     (an unknown parameter, an empty role, a malformed query) is 503
          *     (`invalid_rule`) and a line in the log, never 200.
          *
-         *     A 200 always has five headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
-         *     `X-User-Roles` (separated by commas) and `X-User-Incomplete`, empty if there is no
+         *     A session whose user signed in too long ago, at a lower level or by other methods than required is
+         *     401 (`insufficient_user_authentication`), and `WWW-Authenticate` says what is required, as in RFC 9470:
+         *     the application lets the user sign in again and regenerates the session with `auth`. A user without
+         *     `auth` satisfies no such rule. `SESSION_REAUTH_AFTER_MS` bounds the age of a sign-in for all rules.
+         *
+         *     A 200 always has eight headers: `X-Session-Id`, `X-User-Id`, `X-User-Email`,
+         *     `X-User-Roles` (separated by commas), `X-User-Incomplete`, `X-Auth-Time`, `X-Auth-Level` and
+         *     `X-Auth-Methods` (separated by commas), empty if there is no
          *     value. Characters that are not visible ASCII are percent-encoded as UTF-8, as are `%` and,
          *     in roles, `,`.
          *     Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
-         *     (`role` is still checked against all of them). Let the gateway set all five on the request that it
+         *     (`role` is still checked against all of them). Let the gateway set all eight on the request that it
          *     forwards, replacing any that the client sent.
          *
          *     Invalid or conflicting credentials are 401 here, as is every other reason why
@@ -860,6 +870,53 @@ export interface components {
             email: string;
             /** @description The user's roles; some have a shorter idle timeout. */
             roles: string[];
+            auth?: components["schemas"]["Authentication"];
+        } | null;
+        /** @description How and when the user signed in. Absent if that is not known. */
+        Authentication: {
+            /**
+             * Format: date-time
+             * @description When the user signed in.
+             * @example 2026-01-31T23:59:59.000Z
+             */
+            time: string;
+            /**
+             * @description The methods of the sign-in, by the names of RFC 8176.
+             * @example [
+             *       "pwd",
+             *       "otp"
+             *     ]
+             */
+            methods: string[];
+            /**
+             * @description The assurance level (`aal1` to `aal3`) or authentication context class (`acr`) that was reached, or empty.
+             * @example aal2
+             */
+            level: string;
+        };
+        /** @description How and when the user signed in; `null` if that is not known. Only trusted callers can set it. */
+        AuthenticationInput: {
+            /**
+             * Format: date-time
+             * @description When the user signed in (RFC 3339).
+             */
+            time: string;
+            /** @description The methods of the sign-in, by the names of RFC 8176. Empty if absent or `null`. */
+            methods?: string[] | null;
+            /** @description The assurance level (`aal1` to `aal3`) or authentication context class (`acr`) that was reached. Empty if absent or `null`. */
+            level?: string | null;
+        } | null;
+        /** @description Changes to how and when the user signed in; `null` removes it. */
+        AuthenticationPatch: {
+            /**
+             * Format: date-time
+             * @description When the user signed in (RFC 3339).
+             */
+            time?: string;
+            /** @description The methods of the sign-in, replacing the stored ones; `null` empties it. */
+            methods?: string[] | null;
+            /** @description The level that was reached; `null` empties it. */
+            level?: string | null;
         } | null;
         /** @description Sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored. */
         SessionInput: {
@@ -920,6 +977,7 @@ export interface components {
             email?: string | null;
             /** @description The user's roles. Empty if absent or `null`. */
             roles?: string[] | null;
+            auth?: components["schemas"]["AuthenticationInput"];
         } | null;
         /** @description Changes to sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored. */
         SessionPatch: {
@@ -980,6 +1038,7 @@ export interface components {
             email?: string | null;
             /** @description The user's roles, replacing the stored ones; `null` empties it. */
             roles?: string[] | null;
+            auth?: components["schemas"]["AuthenticationPatch"];
         } | null;
         /** @description Operations, applied one after another. */
         JsonPatch: components["schemas"]["JsonPatchOperation"][];
@@ -1005,12 +1064,13 @@ export interface components {
              */
             ttlMs?: number;
         };
-        /** @description How long the old token still opens the session, or the user to assign it to. */
+        /** @description How long the old token still opens the session, or the user to assign it to, or the user's new sign-in. */
         RegenerateInput: {
             user?: components["schemas"]["UserInput"];
+            auth?: components["schemas"]["AuthenticationInput"];
             /**
              * Format: int64
-             * @description The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
+             * @description The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` or `auth` there is no grace period, whatever this value is.
              */
             graceMs?: number;
         };
@@ -1292,7 +1352,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -1603,6 +1663,19 @@ export interface components {
         Unauthorized: {
             headers: {
                 "Set-Cookie": components["headers"]["Clear-Cookie"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no live session, or its user has to sign in again. */
+        VerifyUnauthorized: {
+            headers: {
+                "Set-Cookie": components["headers"]["Set-Cookie"];
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1931,6 +2004,21 @@ export interface components {
          * @example editor,admin
          */
         "X-User-Roles": string;
+        /**
+         * @description When the user signed in, or empty.
+         * @example 2026-01-31T23:59:59.000Z
+         */
+        "X-Auth-Time": string;
+        /**
+         * @description The level of the user's sign-in, or empty.
+         * @example aal2
+         */
+        "X-Auth-Level": string;
+        /**
+         * @description The methods of the user's sign-in, separated by commas, or empty.
+         * @example pwd,otp
+         */
+        "X-Auth-Methods": string;
         /**
          * @description `roles` if `X-User-Roles` is empty because the user has more of them than fit; empty otherwise.
          * @example roles
@@ -2309,6 +2397,12 @@ export interface operations {
             query?: {
                 /** @description Return 403 unless the user has this role; of several, one is enough. Only the gateway may set it, and nothing from its client may appear beside it. In a role, `/` and `?` are `%2F` and `%3F`. */
                 role?: string[];
+                /** @description Return 401 unless the user signed in within so many seconds. */
+                maxAuthAge?: number;
+                /** @description Return 401 unless the sign-in reached this level; of several, one is enough. `aal2` and `aal3` include the lower ones; other names are compared as they are. */
+                level?: string[];
+                /** @description Return 401 unless the sign-in used this method (RFC 8176); of several, one is enough. */
+                method?: string[];
             };
             header?: never;
             path?: never;
@@ -2316,7 +2410,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description There is a live session, and its user has the role. No body. */
+            /** @description There is a live session, and its user satisfies the rule. No body. */
             200: {
                 headers: {
                     "X-Session-Id": components["headers"]["X-Session-Id"];
@@ -2324,6 +2418,9 @@ export interface operations {
                     "X-User-Email": components["headers"]["X-User-Email"];
                     "X-User-Roles": components["headers"]["X-User-Roles"];
                     "X-User-Incomplete": components["headers"]["X-User-Incomplete"];
+                    "X-Auth-Time": components["headers"]["X-Auth-Time"];
+                    "X-Auth-Level": components["headers"]["X-Auth-Level"];
+                    "X-Auth-Methods": components["headers"]["X-Auth-Methods"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2331,7 +2428,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            401: components["responses"]["Unauthorized"];
+            401: components["responses"]["VerifyUnauthorized"];
             403: components["responses"]["RoleRequired"];
             503: components["responses"]["StoreUnavailable"];
         };

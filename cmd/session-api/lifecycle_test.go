@@ -45,7 +45,8 @@ func TestRun_whenServingFails(t *testing.T) {
 	closed := false
 	s.release = func() error { closed = true; return errors.New("disk full") }
 
-	err = s.run(t.Context(), listener, nil)
+	s.http = httpserver.New(httpserver.Options{Logger: slog.New(slog.DiscardHandler)})
+	err = s.run(t.Context(), s.http.Start(listener), nil)
 	require.ErrorIs(t, err, net.ErrClosed)
 	assert.ErrorContains(t, err, "serving: ")
 	assert.ErrorContains(t, err, "closing the store: disk full")

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -27,6 +27,7 @@ type service struct {
 	cfg     config.Config
 	log     *slog.Logger
 	api     *api.Server
+	handler http.Handler
 	http    *httpserver.Server
 	tracing *tracing.Tracing // nil for none
 	loops   []func(context.Context)
@@ -68,6 +69,12 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	raiseOpenFiles(ctx, &cfg, logger)
 	unlimit := applyMemoryLimit(ctx, &cfg, environ, logger)
 	defer unlimit()
+	startup := api.NewStartup(buildVersion(), logger)
+	options := cfg.HTTPServer()
+	options.Handler, options.Logger, options.Observer = startup, logger, startup
+	server := httpserver.New(options)
+	failed := server.Start(listener)
+	defer func() { _ = server.Close() }()
 	opened := gctune.Relax(environ)
 	kept, err := openStore(ctx, &cfg, logger)
 	opened()
@@ -80,6 +87,8 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	if err != nil {
 		return errors.Join(err, kept.Close())
 	}
+	s.http = server
+	startup.Finish(s.handler, s.api)
 	interactive := onTerminal(stdout)
 	s.warn(ctx, environ)
 	if interactive { // the address comes last, where a person looks for it
@@ -91,7 +100,7 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	s.hungUp = func() bool { return interactive && !onTerminal(stdout) }
 	s.logBroken = lines.Broken()
-	return s.run(ctx, listener, signals)
+	return s.run(ctx, failed, signals)
 }
 
 // warn says once what is fine for development only, and what looks like a slip.
@@ -124,16 +133,14 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 	}
 }
 
-// run serves until a signal, ctx or a failure ends it.
-func (s *service) run(ctx context.Context, listener net.Listener, signals <-chan os.Signal) error {
+// run serves until a signal, ctx or a failure of the server ends it.
+func (s *service) run(ctx context.Context, failed <-chan error, signals <-chan os.Signal) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var loops sync.WaitGroup
 	for _, loop := range s.loops {
 		loops.Go(func() { loop(background) })
 	}
-	failed := s.http.Start(listener)
-
 	err := s.untilEnd(ctx, signals, failed)
 	stop()
 	if err == nil {

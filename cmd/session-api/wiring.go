@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	contract "session-api"
 	"session-api/internal/api"
 	"session-api/internal/cleanup"
 	"session-api/internal/config"
-	"session-api/internal/httpserver"
 	"session-api/internal/logging"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -58,13 +56,10 @@ func newService(c config.Config, kept backend.Store, logger *slog.Logger) (*serv
 		},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },
 	}
-	var handler http.Handler = server
+	s.handler = server
 	if tracer != nil {
-		handler = tracer.Handler(handler, server.FromTrustedProxy)
+		s.handler = tracer.Handler(s.handler, server.FromTrustedProxy)
 	}
-	options := c.HTTPServer()
-	options.Handler, options.Logger, options.Observer = handler, logger, server
-	s.http = httpserver.New(options)
 	return s, nil
 }
 

@@ -38,7 +38,7 @@ func TestConfigurationsThatAreNotRun(t *testing.T) {
 		return string(content)
 	}
 	traefik := read("traefik-routes.yaml")
-	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles, X-User-Incomplete]\n")
+	assert.Contains(t, traefik, "authResponseHeaders: [X-Session-Id, X-User-Id, X-User-Email, X-User-Roles, X-User-Incomplete, X-Auth-Time, X-Auth-Level, X-Auth-Methods]\n")
 	assert.Contains(t, traefik, "address: http://127.0.0.1:8080/api/session/verify\n")
 	assert.Contains(t, traefik, "addAuthCookiesToResponse: [__Host-"+cookieName+", "+cookieName+"]\n")
 	assert.NotContains(t, traefik, "trustForwardHeader")
@@ -50,7 +50,7 @@ func TestConfigurationsThatAreNotRun(t *testing.T) {
 	assert.Contains(t, envoy, "upgrade_type: websocket")
 	assert.Contains(t, envoy, "timeout: 0.2s\n")
 	assert.Contains(t, envoy, "failure_mode_allow: false\n")
-	for _, name := range []string{"x-session-id", "x-user-id", "x-user-email", "x-user-roles", "x-user-incomplete"} {
+	for _, name := range []string{"x-session-id", "x-user-id", "x-user-email", "x-user-roles", "x-user-incomplete", "x-auth-time", "x-auth-level", "x-auth-methods"} {
 		assert.Contains(t, envoy, "- remove: "+name+"\n")
 		assert.Contains(t, envoy, "- { exact: "+name+" }\n")
 	}

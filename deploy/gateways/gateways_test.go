@@ -31,7 +31,7 @@ func identity(header http.Header) map[string][]string {
 	found := map[string][]string{}
 	for name, values := range header {
 		switch f := folded(name); f {
-		case "x_session_id", "x_user_id", "x_user_email", "x_user_roles", "x_user_incomplete":
+		case "x_session_id", "x_user_id", "x_user_email", "x_user_roles", "x_user_incomplete", "x_auth_time", "x_auth_level", "x_auth_methods":
 			for _, v := range values {
 				if v != "" { // as good as absent
 					found[f] = append(found[f], v)
@@ -104,14 +104,17 @@ func TestSomebodyIsNamed(t *testing.T) {
 func TestForgedIdentityIsReplaced(t *testing.T) {
 	through(t, func(t *testing.T, g *gateway) {
 		for document, user := range map[string]map[string][]string{
-			editor:                       {"x_user_id": {"u-1"}, "x_user_email": {"ada@example.org"}, "x_user_roles": {"editor,gr%C3%B6%C3%9Fe"}},
-			`{"user":{"id":"u-2"}}`:      {"x_user_id": {"u-2"}},
+			editor:                  {"x_user_id": {"u-1"}, "x_user_email": {"ada@example.org"}, "x_user_roles": {"editor,gr%C3%B6%C3%9Fe"}},
+			`{"user":{"id":"u-2"}}`: {"x_user_id": {"u-2"}},
+			`{"user":{"id":"u-3","auth":{"time":"2026-01-31T23:59:59Z","methods":["pwd","otp"],"level":"aal2"}}}`: {
+				"x_user_id": {"u-3"}, "x_auth_time": {"2026-01-31T23:59:59.000Z"}, "x_auth_level": {"aal2"}, "x_auth_methods": {"pwd,otp"},
+			},
 			`{"inputs":{"anonymous":1}}`: {},
 		} {
 			cookie := g.sessions.signIn(t, document)
 			user["x_session_id"] = []string{idOf(cookie)}
 			forged := []string{"Cookie", cookie}
-			for _, name := range []string{"X-Session-Id", "X-User-Id", "X-User-Email", "X-User-Roles", "X-User-Incomplete"} {
+			for _, name := range []string{"X-Session-Id", "X-User-Id", "X-User-Email", "X-User-Roles", "X-User-Incomplete", "X-Auth-Time", "X-Auth-Level", "X-Auth-Methods"} {
 				forged = append(forged, name, "forged", name, "twice", strings.ToLower(name), "lower", strings.ToUpper(name), "upper")
 				for _, sign := range "!#$%&'*+.^_`|~" {
 					forged = append(forged, strings.ReplaceAll(name, "-", string(sign)), "forged", strings.Replace(name, "-", string(sign), 1), "forged")

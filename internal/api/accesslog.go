@@ -94,7 +94,7 @@ func (s *Server) logAccess(r *http.Request, u *url.URL, c *requestState) {
 		return
 	}
 	shown := r.WithContext(c)
-	shown.URL, shown.RemoteAddr = u, s.clientIP(r)
+	shown.URL, shown.RemoteAddr = u, s.proxies.Client(r)
 	s.httplog.ServeHTTP(discard{}, shown)
 }
 

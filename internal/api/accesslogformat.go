@@ -44,7 +44,7 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *requestSta
 	b = c.start.Add(c.took).AppendFormat(append(b, `{"time":"`...), time.RFC3339Nano)
 	b = append(append(b, `","level":"`...), level.String()...)
 	b = appendTarget(b, r, u, c, scheme)
-	b = appendText(append(b, lineRemoteIP...), s.clientIP(r))
+	b = appendText(append(b, lineRemoteIP...), s.proxies.Client(r))
 	b = appendText(append(b, lineHost...), r.Host)
 	b = append(append(append(b, lineScheme...), '"'), scheme...)
 	b = appendText(append(append(b, '"'), lineProto...), r.Proto)

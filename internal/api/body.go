@@ -99,7 +99,7 @@ func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit i
 		buf.Grow(int(total) - buf.Len() + bytes.MinRead)
 	}
 	_, err := buf.ReadFrom(progressReader{body, resp.body})
-	if !resp.body.pin() && err == nil {
+	if !resp.body.Pin() && err == nil {
 		err = os.ErrDeadlineExceeded // and the connection's has passed
 	}
 	return err

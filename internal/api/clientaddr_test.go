@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
+	"session-api/internal/clientaddr"
 
-	"session-api/internal/api"
+	"github.com/stretchr/testify/assert"
 )
 
 func TestClientAddresses(t *testing.T) {
@@ -66,7 +66,7 @@ func TestClientAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for header, want := range map[string]string{
-				"": tc.auto, api.ClientIPAuto: tc.auto, api.ClientIPXForwardedFor: tc.onlyXFF, api.ClientIPForwarded: tc.onlyForwarded,
+				"": tc.auto, clientaddr.Auto: tc.auto, clientaddr.XForwardedFor: tc.onlyXFF, clientaddr.Forwarded: tc.onlyForwarded,
 			} {
 				s := start(t, func(set *settings) { set.TrustedProxies, set.ClientIPHeader = trusted, header })
 				var headers []string

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"session-api/internal/schema"
 )
@@ -15,21 +14,7 @@ func (s *Server) withCPU(ctx context.Context, bytes int, work func() error) erro
 	if bytes <= smallBody {
 		return work()
 	}
-	select {
-	case s.cpuSlots <- struct{}{}:
-	default:
-		timeout := time.NewTimer(admissionTimeout)
-		defer timeout.Stop()
-		select {
-		case s.cpuSlots <- struct{}{}:
-		case <-timeout.C:
-			return errOverloaded
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	defer func() { <-s.cpuSlots }()
-	return work()
+	return overloaded(s.cpuSlots.Do(ctx, work))
 }
 
 // admittedChange is a change whose Apply waits for a CPU slot.

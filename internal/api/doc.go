@@ -6,13 +6,13 @@
 // it. createsession.go, putbyid.go, regenerate.go and endsession.go hold what differs
 // between the two; listsessions.go, events.go, transfer.go, cleanup.go, stats.go,
 // health.go, root.go, docs.go and metrics.go the other routes. verify.go answers
-// gateways, outside the router, by the rules of rolerule.go.
+// gateways, outside the router, by the rules of verifyrule.go and signinrule.go.
 //
 // A request: commonheaders.go, requeststate.go, credential.go (over package token),
-// cookieheader.go, body.go, decode.go, query.go, conditional.go, clientaddr.go.
+// cookieheader.go, body.go, decode.go, query.go, conditional.go.
 // Who may ask: crossorigin.go, cors.go, hosts.go, ratelimit.go.
-// How much at once: admission.go for memory, cpuslots.go for processors,
-// streamlimiter.go, and bodydeadlines.go and lingeringclose.go for slow clients.
+// How much at once: admission.go for memory and cpuslots.go for processors (over package
+// admission), streamlimiter.go, and bodydeadlines.go and lingeringclose.go for slow clients.
 // A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.
 // Afterwards: accesslog.go, metrics.go, loglimiter.go.
 package api

@@ -9,6 +9,12 @@ import (
 	"session-api/internal/store/backend"
 )
 
+// The paths of the checks of an orchestrator.
+const (
+	healthPath    = "/healthz"
+	readinessPath = "/readyz"
+)
+
 // getHealth answers that the process lives. It does not ask the store.
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, map[string]string{"status": "ok", "version": s.Version})

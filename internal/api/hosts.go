@@ -83,7 +83,7 @@ func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	switch r.URL.Path {
-	case "/healthz", "/readyz", "/metrics":
+	case healthPath, readinessPath, "/metrics":
 		return nil
 	}
 	s.logRefusedHost(w, r)

@@ -41,6 +41,7 @@ func setIdentity(h http.Header, ar *authRequest, d *authDecision) {
 			h[headerIncomplete] = incompleteRoles
 		}
 	}
+	setSignIn(h, d.user)
 }
 
 // headerValue returns text in visible ASCII: all else, and what would make it

@@ -45,6 +45,9 @@ type Options struct {
 	// MaxGrace caps the graceMs of a regenerate.
 	MaxGrace time.Duration
 
+	// ReauthAfter is how long ago a user may have signed in for an authorization request
+	// to be granted; 0 for any time.
+	ReauthAfter time.Duration
 	// VerifyTimeout is how long reading the session may keep a gateway waiting,
 	// 503 then; DefaultVerifyTimeout by default.
 	VerifyTimeout time.Duration
@@ -64,7 +67,7 @@ type Options struct {
 	// TrustedProxies are the CIDR prefixes of the gateways that are believed who
 	// their client is.
 	TrustedProxies []netip.Prefix
-	// ClientIPHeader is where they say it; ClientIPAuto by default.
+	// ClientIPHeader is where they say it; clientaddr.Auto by default.
 	ClientIPHeader string
 	// CreatePerMinute is how many sessions one client address may create in a
 	// minute; 0 for any number.

@@ -31,6 +31,7 @@ const (
 	codeMisdirectedRequest     schema.Code = "misdirected_request"
 	codeNotCurrent             schema.Code = "not_current"
 	codeRoleRequired           schema.Code = "role_required"
+	codeInsufficientSignIn     schema.Code = "insufficient_user_authentication"
 	codeNotFound               schema.Code = "not_found"
 	codeSessionNotFound        schema.Code = "session_not_found"
 	codeMethodNotAllowed       schema.Code = "method_not_allowed"
@@ -81,6 +82,7 @@ var problemTypes = map[schema.Code]struct {
 	codeMisdirectedRequest:     {http.StatusMisdirectedRequest, "The host name is not accepted"},
 	codeNotCurrent:             {http.StatusConflict, "The session has a newer id"},
 	codeRoleRequired:           {http.StatusForbidden, "The user lacks the role"},
+	codeInsufficientSignIn:     {http.StatusUnauthorized, "The sign-in is not sufficient"},
 	codeNotFound:               {http.StatusNotFound, "The path does not exist"},
 	codeSessionNotFound:        {http.StatusNotFound, "There is no such session"},
 	codeMethodNotAllowed:       {http.StatusMethodNotAllowed, "The method is not allowed here"},
@@ -101,7 +103,7 @@ var problemTypes = map[schema.Code]struct {
 	codeTooManyStreams:         {http.StatusServiceUnavailable, "Too many streams are open"},
 	codeOverloaded:             {http.StatusServiceUnavailable, "The service is overloaded"},
 	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule is invalid"},
-	codeNotReady:               {http.StatusServiceUnavailable, "The service is shutting down"},
+	codeNotReady:               {http.StatusServiceUnavailable, "The instance is not ready"},
 	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
 	codeInternal:               {http.StatusInternalServerError, "The service failed"},
 }
@@ -145,8 +147,10 @@ var (
 	errInvalidID              = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$). The one in the path is invalid."}
 	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
 	errRoleRequired           = &problem{codeRoleRequired, "The user has none of the required roles."}
+	errInsufficientSignIn     = &problem{codeInsufficientSignIn, "The session is live, but its user has to sign in again: more recently, or by a stronger method. WWW-Authenticate says what is required."}
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in flight. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance does not accept new requests."}
+	errStarting               = &problem{codeNotReady, "This instance is starting: it loads its sessions."}
 	errRateLimited            = &problem{codeRateLimited, "This address has created too many sessions in the last minute."}
 	errTooMuch                = &problem{codeRateLimited, "This address has stored too much in the last minute."}
 )
@@ -229,12 +233,12 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 		s.Logger.ErrorContext(r.Context(), "request failed",
 			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
 	}
-	body, err := json.Marshal(problemDetails{
+	body, marshalErr := json.Marshal(problemDetails{
 		Type: "urn:session-api:problem:" + string(code), Title: t.title, Status: t.status, Detail: detail,
 		Code: code, RequestID: w.Header().Get(headerRequestID), Errors: fields,
 	})
-	if err != nil {
-		panic(err) // strings and numbers always marshal
+	if marshalErr != nil {
+		panic(marshalErr) // strings and numbers always marshal
 	}
 	if body, ok := r.Body.(*requestBody); ok && (body.isUnread(r) || body.isAwaited(r)) {
 		closeConnection(w, r)
@@ -244,7 +248,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	switch t.status {
 	case http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="session-api"`)
+		h.Set("WWW-Authenticate", challenge(err))
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusRequestTimeout:

@@ -42,7 +42,7 @@ func newCreationLimits(sessions, bytes int) creationLimits {
 // limitCreation counts a creation, and reports whether it is one too many for
 // its address or its site. Services create for everybody, and are not counted.
 func (s *Server) limitCreation(w http.ResponseWriter, r *http.Request, cred *credential) bool {
-	return !cred.service && rateExceeded(w, r, s.clientIP(r), s.creations.sessions, s.creations.siteSessions)
+	return !cred.service && rateExceeded(w, r, s.proxies.Client(r), s.creations.sessions, s.creations.siteSessions)
 }
 
 // rateExceeded counts a request, with the increment that its context says, and reports
@@ -89,7 +89,7 @@ func (s *Server) limitCreatedBytes(w http.ResponseWriter, r *http.Request, cred 
 		}
 		r := r.WithContext(httprate.WithIncrement(r.Context(), grows-counted))
 		counted = grows
-		if rateExceeded(w, r, s.clientIP(r), s.creations.bytes, s.creations.siteBytes) {
+		if rateExceeded(w, r, s.proxies.Client(r), s.creations.bytes, s.creations.siteBytes) {
 			return errTooMuch
 		}
 		return nil

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"session-api/internal/admission"
 )
 
 // responseWriter is the one http.ResponseWriter of a request, apart from the server's. It records the status and
@@ -21,7 +23,7 @@ type responseWriter struct {
 	bytes  int
 	etag   [1]string // the header's value
 
-	body, answer *permit
+	body, answer *admission.Permit
 	buffer       *bytes.Buffer // of the body; nil for none
 	// refusing: a problem is sent in place of an answer for which there is no room.
 	// refused: it was, and what is written still is dropped.
@@ -33,8 +35,8 @@ func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 
 // release returns what the request held while it was handled.
 func (w *responseWriter) release() {
-	w.body.release()
-	w.answer.release()
+	w.body.Release()
+	w.answer.Release()
 	w.body, w.answer = nil, nil
 	if w.buffer != nil && w.buffer.Cap() <= maxPooled {
 		w.buffer.Reset()
@@ -55,15 +57,15 @@ func (w *responseWriter) bodyBuffer() *bytes.Buffer {
 
 // admitBody waits for room for a body of that size.
 func (w *responseWriter) admitBody(bytes int64) (err error) {
-	w.body, err = w.s.bodies.acquire(w.r.Context(), w.s.admissionClient(w.r), bytes, func() {
+	w.body, err = w.s.bodies.Acquire(w.r.Context(), w.s.admissionClient(w.r), bytes, func() {
 		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now())
 	})
-	return err
+	return overloaded(err)
 }
 
 // WriteHeader implements http.ResponseWriter. The body is done with by now.
 func (w *responseWriter) WriteHeader(status int) {
-	w.body.release()
+	w.body.Release()
 	w.body = nil
 	if !w.admitAnswer() {
 		return
@@ -89,7 +91,7 @@ func (w *responseWriter) admitAnswer() bool {
 	if err != nil || bytes <= smallBody {
 		return true
 	}
-	w.answer, err = w.s.answers.acquire(w.r.Context(), "", bytes, func() {
+	w.answer, err = w.s.answers.Acquire(w.r.Context(), "", bytes, func() {
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now())
 	})
 	if err == nil {
@@ -97,7 +99,7 @@ func (w *responseWriter) admitAnswer() bool {
 	}
 	w.refusing = true
 	w.Header().Del("ETag")
-	w.s.writeProblem(w, w.r, err)
+	w.s.writeProblem(w, w.r, overloaded(err))
 	w.refused = true
 	return false
 }

@@ -31,8 +31,8 @@ func (s *Server) ownRoutes() []route {
 
 		{http.MethodGet, "/", s.getRoot, nil},
 		{http.MethodGet, "/favicon.ico", s.getFavicon, nil},
-		{http.MethodGet, "/healthz", s.getHealth, nil},
-		{http.MethodGet, "/readyz", s.getReadiness, nil},
+		{http.MethodGet, healthPath, s.getHealth, nil},
+		{http.MethodGet, readinessPath, s.getReadiness, nil},
 		{http.MethodGet, "/metrics", s.getMetrics, nil},
 		{http.MethodGet, "/openapi.yaml", s.getContract, nil},
 		{http.MethodGet, "/docs", s.getDocs, nil},

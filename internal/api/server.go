@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"session-api/internal/admission"
+	"session-api/internal/clientaddr"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -36,7 +38,7 @@ type Server struct {
 	startedAt time.Time
 	draining  atomic.Bool
 	streams   *streamLimiter
-	proxies   proxies
+	proxies   clientaddr.Proxies
 	// hints limits log lines that point an operator to a setting.
 	hints *logLimiter
 	hosts hosts
@@ -45,9 +47,8 @@ type Server struct {
 	// lingering is a semaphore of requests whose unread bodies are discarded.
 	lingering chan struct{}
 	// bodies and answers bound the memory for large request bodies and answers.
-	bodies, answers *semaphore
-	// cpuSlots is a semaphore for work that keeps a processor busy.
-	cpuSlots chan struct{}
+	bodies, answers *admission.Semaphore
+	cpuSlots        admission.Slots
 	// touches are those of authorization requests.
 	touches backgroundTouches
 	// notices are lines about gateways.
@@ -75,20 +76,19 @@ func New(o Options) (*Server, error) {
 	s.streams = newStreamLimiter(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
 	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
-	s.bodies, s.answers = newSemaphore(size), newSemaphore(size)
-	s.bodies.tracksProgress = true
+	s.bodies, s.answers = admission.NewBodySemaphore(size), admission.NewSemaphore(size)
 	s.lingering = make(chan struct{}, maxLingering)
 	s.keepAlive = keepAliveHint(o.IdleTimeout)
 	// With a slot for each processor, small requests would wait until the scheduler
 	// preempts large ones, after 10 ms each.
-	s.cpuSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
+	s.cpuSlots = admission.NewSlots(max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.verified.route = verifyPath
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
 	s.httplog = s.newHTTPLog()
 	var err error
-	if s.proxies, err = newProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
+	if s.proxies, err = clientaddr.NewProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
 		return nil, err
 	}
 	s.creations = newCreationLimits(o.CreatePerMinute, o.CreateBytesPerMinute)
@@ -114,6 +114,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Routes are the routes, for a test to walk.
 func (s *Server) Routes() chi.Routes { return s.router }
+
+// FromTrustedProxy reports whether the request's peer is one of the gateways in front.
+func (s *Server) FromTrustedProxy(r *http.Request) bool { return s.proxies.IsTrustedPeer(r) }
 
 // Drain makes the readiness check fail, so that no new traffic is sent here,
 // and ends the event streams. One that is opened from now on ends at once, with

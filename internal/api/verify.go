@@ -17,7 +17,7 @@ import (
 
 // verifyPath is the endpoint of forward auth: gateways ask there whether a
 // request may pass. Some append the path and the query of that request to it:
-// parseRoleRule says what counts.
+// parseVerifyRule says what counts.
 const verifyPath = "/api/session/verify"
 
 // verifyURL is the URL in the access log's lines of authorization requests. What a
@@ -108,7 +108,7 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 		}
 	}()
 	now := s.Now()
-	asked, unclear, ruleErr := parseRoleRule(r.URL)
+	asked, unclear, ruleErr := parseVerifyRule(r.URL)
 	if unclear || ruleErr != nil {
 		s.reportRule(r, ar, now, ruleErr)
 	}
@@ -130,11 +130,12 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 		return
 	}
 	d.status = http.StatusOK
-	if ruleErr == nil && !asked.allows(d.user) {
-		ruleErr = errRoleRequired
+	if ruleErr == nil {
+		ruleErr = s.permits(&asked, &d.sess, d.user, now)
 	}
 	if ruleErr != nil {
-		d.status, d.err = http.StatusForbidden, ruleErr
+		code, _, _ := describe(ruleErr)
+		d.status, d.err = problemTypes[code].status, ruleErr
 	}
 	d.cookies = s.verifiedCookie(&cred, now, &d.sess, moved)
 }

@@ -11,6 +11,7 @@ func (c *Config) API() api.Options {
 		AutoCreate:           c.Sessions.AutoCreate,
 		RequireIfMatch:       c.Sessions.RequireIfMatch,
 		MaxGrace:             c.Sessions.MaxGrace,
+		ReauthAfter:          c.Sessions.ReauthAfter,
 		VerifyTimeout:        c.HTTP.VerifyTimeout,
 		AllowedOrigins:       c.Clients.AllowedOrigins,
 		Host:                 c.Server.Host,

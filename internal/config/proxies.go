@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"session-api/internal/api"
+	"session-api/internal/clientaddr"
 )
 
 // parsePrefixes parses addresses and networks; an address is a network of one. It refuses
@@ -40,7 +40,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		addr = addr.Unmap()
 		prefix = netip.PrefixFrom(addr, addr.BitLen())
 	}
-	unmapped, err := api.UnmapPrefix(prefix)
+	unmapped, err := clientaddr.UnmapPrefix(prefix)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%s matches nothing: addresses of IPv4 in IPv6 need at least 96 bits; write the network of IPv4, such as 10.0.0.0/8", quoted(text))
 	}

@@ -172,16 +172,17 @@ func (r *Rules) DecodeTTL(body []byte) (ttl time.Duration, ok bool, err error) {
 type Renewal struct {
 	// Grace is how long the old token goes on, 0 where the body does not say.
 	Grace time.Duration
-	// User is a change of the user and nothing else, nil where the body names no
-	// user.
+	// User is a change of the user, or of how and when the user signed in, and nothing
+	// else; nil where the body names neither.
 	User Change
 }
 
 // DecodeRenewal reads the body of a regeneration: an object whose only members
-// may be graceMs, at least 0, and user. An empty body is the zero Renewal. The
+// may be graceMs, at least 0, and user or auth. An empty body is the zero Renewal. The
 // error is an *Error.
 func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
-	err = r.decodeSmallObject(body, "only graceMs and user are taken here", func(name string, value []byte, m *fieldErrors) bool {
+	var auth Change
+	err = r.decodeSmallObject(body, "only graceMs, user and auth are taken here", func(name string, value []byte, m *fieldErrors) bool {
 		switch name {
 		case "graceMs":
 			var ok bool
@@ -190,11 +191,19 @@ func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
 			}
 		case "user":
 			renewal.User = &Input{setUser: true, user: readWholeUser(value, m)}
+		case "auth":
+			auth = readAuthChange(value, m)
 		default:
 			return false
 		}
+		if name != "graceMs" && auth != nil && renewal.User != nil {
+			m.add(string(authPointer), "belongs into user where that is sent, too")
+		}
 		return true
 	})
+	if auth != nil {
+		renewal.User = auth
+	}
 	if err != nil {
 		return Renewal{}, err
 	}

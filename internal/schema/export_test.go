@@ -32,3 +32,12 @@ func (r *Rules) StrictDecodeBody(body []byte) (BodyMembers, error) {
 	}
 	return p.forTest(), err
 }
+
+// The limits of an authentication's fields.
+const (
+	MaxAuthMethods = maxAuthMethods
+	MaxAuthLevel   = maxAuthLevel
+)
+
+// Member returns how the authentication is written in a user.
+func (a *Authentication) Member() string { return string(a.appendJSON(nil)) }

@@ -31,7 +31,7 @@ func fastScanUser(value []byte) (u *User, ok bool) {
 	if count := min(strings.Count(rest, `"`)/2, maxUserRoles); count > len(own.role) {
 		u.Roles = make([]string, 0, count)
 	}
-	for rest != "]}" {
+	for rest[:min(1, len(rest))] != "]" {
 		before := `,"`
 		if len(u.Roles) == 0 {
 			before = `"`
@@ -42,7 +42,47 @@ func fastScanUser(value []byte) (u *User, ok bool) {
 		}
 		u.Roles = append(u.Roles, role)
 	}
-	return u, true
+	switch rest = rest[1:]; {
+	case rest == "}":
+		return u, true
+	case strings.HasSuffix(rest, "}}"):
+		u.Auth, ok = fastScanAuth(rest[:len(rest)-len("}}")])
+		return u, ok
+	}
+	return nil, false
+}
+
+// fastScanAuth decodes an authentication, without the brace that ends it.
+func fastScanAuth(rest string) (a *Authentication, ok bool) {
+	a = &Authentication{Methods: []string{}}
+	if rest, ok = strings.CutPrefix(rest, authStart); !ok || len(rest) < timeLen {
+		return nil, false
+	}
+	if a.Time, ok = parseTime(rest[:timeLen]); !ok {
+		return nil, false
+	}
+	if rest, ok = strings.CutPrefix(rest[timeLen:], authMethods); !ok {
+		return nil, false
+	}
+	list, level, ok := strings.Cut(rest, authLevel)
+	if !ok {
+		return nil, false
+	}
+	if a.Level, rest, ok = cutMember(level, `"`, maxAuthLevel); !ok || rest != "" || a.Level != "" && !ValidAuthName(a.Level) {
+		return nil, false
+	}
+	for list != "" {
+		before := `,"`
+		if len(a.Methods) == 0 {
+			before = `"`
+		}
+		var method string
+		if method, list, ok = cutMember(list, before, maxAuthMethod); !ok || len(a.Methods) == maxAuthMethods || !ValidAuthName(method) {
+			return nil, false
+		}
+		a.Methods = append(a.Methods, method)
+	}
+	return a, true
 }
 
 // cutMember cuts the prefix before, a string of at most limit bytes, and its

@@ -102,7 +102,7 @@ func (ops *Operations) result(cur Sections, doc *jsonpatch.Document, last [secti
 		var found fieldErrors
 		var err error
 		if i == sectionUser {
-			next.User = ops.user(value, &found)
+			next.User = ops.user(cur.User, value, &found)
 		} else {
 			*next.freeForm(i), err = ops.freeForm(i, *cur.freeForm(i), value, &found)
 		}
@@ -123,12 +123,17 @@ func (ops *Operations) result(cur Sections, doc *jsonpatch.Document, last [secti
 	return next, nil
 }
 
-// user decodes the user after the operations; nil if they removed it.
-func (*Operations) user(value []byte, m *fieldErrors) *User {
+// user decodes the user after the operations; nil if they removed it. How and when
+// another user signed in goes with the id, unless they say it anew.
+func (*Operations) user(before *User, value []byte, m *fieldErrors) *User {
 	if value == nil || jsonscan.IsNull(value) {
 		return nil
 	}
-	return readUserPatch(value, m).whole(m)
+	after := readUserPatch(value, m).whole(m)
+	if before != nil && after != nil && after.ID != before.ID && after.Auth.Equal(before.Auth) {
+		after.Auth = nil
+	}
+	return after
 }
 
 // freeForm normalises a section after the operations; it is empty if they removed

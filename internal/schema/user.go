@@ -14,6 +14,8 @@ type User struct {
 	ID    string   `json:"id"`
 	Email string   `json:"email"`
 	Roles []string `json:"roles"`
+	// Auth is how and when the user signed in, nil if that is not known.
+	Auth *Authentication `json:"auth,omitempty"`
 }
 
 // The limits of a user's fields, in bytes. They keep identity headers small.
@@ -29,7 +31,7 @@ func (u *User) Equal(o *User) bool {
 	if u == nil || o == nil {
 		return u == o
 	}
-	return u.ID == o.ID && u.Email == o.Email && slices.Equal(u.Roles, o.Roles)
+	return u.ID == o.ID && u.Email == o.Email && slices.Equal(u.Roles, o.Roles) && u.Auth.Equal(o.Auth)
 }
 
 // id is the user's id; empty for nil.
@@ -56,15 +58,17 @@ func (u *User) appendJSON(dst []byte) []byte {
 		}
 		dst = jsonscan.AppendQuoted(dst, role)
 	}
-	return append(dst, "]}"...)
+	dst = append(dst, ']')
+	return append(u.Auth.appendJSON(dst), '}')
 }
 
 // userPatch is a change of the user's fields.
 type userPatch struct {
-	id, email, roles presence
+	id, email, roles, auth presence
 	// The new values of fields.
 	idText, emailText string
 	roleList          []string
+	authFields        *authPatch
 }
 
 // presence says how a body changes a field.
@@ -115,6 +119,10 @@ func readUserFields(value []byte, m *fieldErrors, limited bool) *userPatch {
 		case "roles":
 			p.roles = presenceOf(v)
 			p.roleList, problem = readRoles(v, m, limited)
+		case "auth":
+			if p.auth = presenceOf(v); p.auth == set {
+				p.authFields = readAuthPatch(v, userAuthPointer, m, limited)
+			}
 		default:
 			problem = "is not a field of user"
 		}
@@ -127,6 +135,9 @@ func readUserFields(value []byte, m *fieldErrors, limited bool) *userPatch {
 
 // userPointer is the pointer of the user in a document.
 const userPointer = jsontext.Pointer("/user")
+
+// userAuthPointer is the pointer of the user's authentication in a document.
+const userAuthPointer = userPointer + "/auth"
 
 // noLimit is the limit for texts that are stored already.
 const noLimit = -1
@@ -207,7 +218,8 @@ func (p *userPatch) whole(m *fieldErrors) *User {
 }
 
 // apply returns cur with the patch merged into it. Removed fields get their default,
-// but the id is required.
+// but the id is required. How and when another user signed in says nothing of the new
+// one, so it goes with the id.
 func (p *userPatch) apply(cur *User, m *fieldErrors) *User {
 	next := User{Roles: []string{}}
 	if cur != nil {
@@ -224,6 +236,15 @@ func (p *userPatch) apply(cur *User, m *fieldErrors) *User {
 		next.Roles = p.roleList
 	case cleared:
 		next.Roles = []string{}
+	}
+	if cur != nil && next.ID != cur.ID {
+		next.Auth = nil
+	}
+	switch {
+	case p.auth == cleared:
+		next.Auth = nil
+	case p.authFields != nil:
+		next.Auth = p.authFields.apply(next.Auth, userAuthPointer, m)
 	}
 	if next.ID == "" {
 		m.add(string(userPointer)+"/id", "is required and must not be empty")

@@ -30,7 +30,7 @@ func TestCopyOfARunningFile(t *testing.T) {
 	require.NoError(t, err)
 	first := fill(t, s, 400)
 	refused, whole := 0, 0
-	for range soaktest.Times(4, 12) {
+	for range soaktest.Times(2, 12) {
 		was, err := os.Stat(path)
 		require.NoError(t, err)
 		earlier, err := os.ReadFile(path)

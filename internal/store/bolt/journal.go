@@ -43,7 +43,12 @@ const (
 	// front. Numbers are big endian.
 	frameHeader  = 20
 	recordHeader = 4
+	// lengthBytes are the first of a header, which are never all zero.
+	lengthBytes = 4
 )
+
+// zeros are what most of a journal is that has not been full yet.
+var zeros [512]byte
 
 // journal is the area of the open data file, and what it holds.
 type journal struct {
@@ -154,6 +159,10 @@ func parseJournal(area []byte, owner ownerID, last uint64, yield func(n uint64, 
 		end += length
 	}
 	for at := end; at+frameHeader <= len(area); at++ {
+		if rest := area[at:]; len(rest) > len(zeros) && bytes.Equal(rest[:len(zeros)], zeros[:]) {
+			at += len(zeros) - lengthBytes
+			continue
+		}
 		if n := binary.BigEndian.Uint64(area[at+8:]); n <= last || n > last+uint64(len(area)) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +78,13 @@ func TestParseJournal(t *testing.T) {
 			harmed[at] ^= 1
 			_, err := parsed(harmed, owner, 10)
 			require.ErrorIs(t, err, ErrDamaged, at)
+		}
+	})
+	t.Run("a frame after zeros, of which one before is lost", func(t *testing.T) {
+		for n := range 2 * len(zeros) {
+			alone := slices.Concat(make([]byte, n+1), frames[1], make([]byte, 500))
+			_, err := parsed(alone, owner, 10)
+			require.ErrorIs(t, err, ErrDamaged, "%d bytes before it", n+1)
 		}
 	})
 	t.Run("a part that was written over what is stale", func(t *testing.T) {

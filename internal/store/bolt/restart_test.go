@@ -321,18 +321,19 @@ func TestLogIsCollected(t *testing.T) {
 			delete(w.held, old.Key())
 			w.held[next.Key()] = next
 			w.end(w.create())
+			const size, changes = 200_000, 4 * bolt.MaxSpare / 200_000
 			sections := schema.EmptySections()
-			sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", 200_000) + `"}`)
+			sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", size) + `"}`)
 			sess, err := new(schema.Rules).Build(template(t), sections)
 			require.NoError(t, err)
 			require.NoError(t, w.Create(ctx, now, sess))
 			w.held[sess.Key()] = sess
-			for i := range 600 {
+			for i := range changes {
 				sess = w.change(sess)
-				if i%100 == 0 {
+				if i%50 == 0 {
 					w.create()
 				}
-				if i == 300 {
+				if i == changes/2 {
 					_, err := w.Sweep(ctx, now)
 					require.NoError(t, err)
 				}
@@ -344,7 +345,7 @@ func TestLogIsCollected(t *testing.T) {
 			require.NoError(t, w.Close())
 			report, err := bolt.Check(now, w.dir)
 			require.NoError(t, err)
-			assert.Less(t, report.Bytes, int64(80<<20), "of 120 million that were written")
+			assert.Less(t, report.Bytes, int64(5*bolt.MaxSpare/2), "four times as much as may be dead was written")
 			assert.Equal(t, 1, report.Graces)
 			assert.Equal(t, 2, report.Tombstones)
 			assert.Equal(t, len(w.held), report.Sessions)
@@ -357,10 +358,10 @@ func TestCompaction(t *testing.T) {
 	ctx := t.Context()
 	w := newWorld(t, scratch(t), time.Hour)
 	sections := schema.EmptySections()
-	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", 1_000_000) + `"}`)
+	sections.Inputs = jsontext.Value(`{"spec":"` + strings.Repeat("x", mib) + `"}`)
 	large, err := new(schema.Rules).Build(template(t), sections)
 	require.NoError(t, err)
-	for range 100 {
+	for range 3 * bolt.MaxSpare / mib {
 		large = large.WithID(schema.NewID())
 		large.ExpiresAt = now.Add(time.Minute)
 		require.NoError(t, w.Create(ctx, now, large))
@@ -368,7 +369,7 @@ func TestCompaction(t *testing.T) {
 	require.NoError(t, w.Close())
 	before, err := bolt.Check(now, w.dir)
 	require.NoError(t, err)
-	require.Greater(t, before.Bytes, int64(100<<20))
+	require.Greater(t, before.Bytes, int64(3*bolt.MaxSpare))
 
 	now := now.Add(2 * time.Minute)
 	s, err := bolt.Open(now, w.o)
@@ -379,7 +380,7 @@ func TestCompaction(t *testing.T) {
 		require.NoError(t, s.Close())
 		info, err := os.Stat(before.Path)
 		require.NoError(t, err)
-		if info.Size() < 40<<20 {
+		if info.Size() < 5*bolt.MaxSpare/4 {
 			break
 		}
 		require.Less(t, time.Since(began), patience, "it stays large: %d bytes", info.Size())

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/bolt"
 )
@@ -78,7 +79,8 @@ func TestSalvage_oneBit(t *testing.T) {
 	file, kept, ended := aFile(t)
 	random := rand.New(rand.NewPCG(3, 4))
 	refused := 0
-	for range 60 {
+	tries := soaktest.Times(20, 60)
+	for range tries {
 		b := append([]byte(nil), file...)
 		at := 2*pageSize() + random.Int64N(int64(len(b))-2*pageSize())
 		b[at] ^= 1 << random.IntN(8)
@@ -103,7 +105,7 @@ func TestSalvage_oneBit(t *testing.T) {
 		}
 		require.LessOrEqual(t, revived, 30)
 	}
-	require.Greater(t, refused, 10)
+	require.Greater(t, refused, tries/6, "much of the file is in use")
 }
 
 func TestSalvage_lostHeadsAndRoot(t *testing.T) {

@@ -248,11 +248,11 @@ func TestVolume_startWithDeadRecords(t *testing.T) {
 // A file that is nearly as large as it may be is made smaller when nothing else is to
 // be done.
 func TestVolume_quiet(t *testing.T) {
-	o := bolt.Options{CommitTimeout: patience, Dir: filepath.Join(disktest.Tmpfs(t, "32m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
+	o := bolt.Options{CommitTimeout: patience, Dir: filepath.Join(disktest.Tmpfs(t, "16m"), "data"), Memory: memory.Options{MaxEntries: 100_000}}
 	s, err := bolt.Open(now, o)
 	require.NoError(t, err)
-	sessions := fill(t, s, 4000)
-	for n := range 5500 { // more than is right for a quiet file, and less than for one that is written
+	sessions := fill(t, s, 2000)
+	for n := range 2750 { // more than is right for a quiet file, and less than for one that is written
 		sess := &sessions[n%len(sessions)]
 		*sess, err = s.Swap(t.Context(), now, *sess, changed(*sess))
 		require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
@@ -67,7 +68,7 @@ func TestEventsTellWhatIsStored(t *testing.T) {
 			var running sync.WaitGroup
 			for worker := range 8 {
 				running.Go(func() {
-					for n := range 1500 {
+					for n := range soaktest.Times(500, 1500) {
 						act(t, s, worker, now.Add(time.Duration(n/5)*time.Millisecond))
 					}
 				})

@@ -9,11 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 )
 
 // However deadlines move and sessions end, a queue has few items for nothing,
 // and what it starts with is right once it is settled.
 func TestQueuesOfChangingSessions(t *testing.T) {
+	soaktest.RandomRuns(t, 30) // of 200 steps each
 	for _, policy := range []Policy{LRU, TTL} {
 		t.Run(string(policy), rapid.MakeCheck(func(rt *rapid.T) {
 			ctx, now := t.Context(), schema.Now(time.Now())

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -354,7 +355,7 @@ func TestTheRightToWait(t *testing.T) {
 func TestStoreWithConfirmedChanges(t *testing.T) {
 	servers := startReplicated(t, withWait(t))
 	soaktest.RandomRuns(t, 8)
-	storetest.RunWithout(t, suite(servers.primary, confirmed), ofOneReader...)
+	storetest.RunWithout(t, suite(servers.primary, confirmed), slices.Concat(ofOneReader, ofRules)...)
 }
 
 func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
@@ -368,5 +369,5 @@ func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
 		s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, within(limits), confirmed))
 		require.NoError(t, err)
 		return s, ahead()
-	}, ofOneServer...)
+	}, slices.Concat(ofOneServer, ofReaders)...)
 }

@@ -188,7 +188,7 @@ func TestReadersSeeNoHalfOfAChange(t *testing.T) {
 			var running sync.WaitGroup
 			running.Go(func() {
 				defer close(done)
-				for n := range 500 {
+				for n := range soaktest.Times(150, 500) {
 					next := sess
 					next.TTL = lives[n%2]
 					next.ExpiresAt = now.Add(next.TTL)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/redistest"
@@ -64,7 +65,7 @@ func TestASlotThatMoves(t *testing.T) {
 			number := slotOf("session:session-number-0")
 			slot := strconv.Itoa(int(number))
 			require.Equal(t, slot, source.CLI("CLUSTER", "KEYSLOT", "session:session-number-0"))
-			ids := idsOf(number, 12)
+			ids := idsOf(number, soaktest.Times(6, 12))
 			var target *redistest.Server
 			for _, node := range cluster.Nodes() {
 				if node != source && len(cluster.Replicas(node)) > 0 {
@@ -90,6 +91,8 @@ func TestASlotThatMoves(t *testing.T) {
 					}
 				})
 			}
+			// The second round that ends in a stage has also begun in it.
+			further := int64(soaktest.Times(2, 3))
 			progress := func() {
 				before := make([]int64, len(ids))
 				for i := range rounds {
@@ -97,7 +100,7 @@ func TestASlotThatMoves(t *testing.T) {
 				}
 				require.Eventually(t, func() bool {
 					for i := range rounds {
-						if rounds[i].Load() < before[i]+3 {
+						if rounds[i].Load() < before[i]+further {
 							return t.Failed()
 						}
 					}

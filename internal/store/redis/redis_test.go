@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,13 +45,26 @@ func unhurried(o *redis.Options) { o.Timeout, o.DialTimeout = patience, patience
 // ofOneReader are groups of the suite in which it makes no difference how a value
 // is written, or by which instance: they walk indexes, or try every combination of
 // settings.
-var ofOneReader = []string{"Count", "LimitLife", "Settings"}
+var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
+
+// ofRules are groups about store.Sessions: the rules above a store, which use it by
+// the operations that other groups are about.
+var ofRules = []string{"Settings", "Sessions", "Put", "SignIn"}
+
+// ofOneKey are groups in which it makes no difference that keys are on several
+// servers: they look at one session, or at what the process makes of the answers of
+// all, of which other groups have a few.
+var ofOneKey = []string{"Tombstones", "Life", "LimitLife", "Cursor", "Many"}
+
+// ofReaders are groups in which it makes no difference whether a change is confirmed:
+// they look at what was changed, or at what tells of it.
+var ofReaders = []string{"Read", "Namespaces", "Stats", "Events", "Follow"}
 
 // ofOneServer are groups in which it makes no difference how a server is found:
 // cases of what the server does, of which others tell whether it is asked.
-var ofOneServer = append([]string{
-	"Tombstones", "OldKeys", "Grace", "SignIn", "Expiry", "List", "Cursor", "Clear", "Files", "Sessions", "Put", "Concurrent", "Model",
-}, ofOneReader...)
+var ofOneServer = slices.Concat([]string{
+	"Tombstones", "OldKeys", "Grace", "Expiry", "List", "Clear", "Files", "Concurrent", "Model",
+}, ofOneReader, ofRules)
 
 func TestStore(t *testing.T) {
 	for _, binary := range redistest.Binaries(t) {
@@ -199,7 +213,7 @@ func TestStoreOnCluster(t *testing.T) {
 		})
 		require.NoError(t, err)
 		return s, ahead()
-	}, "Settings")
+	}, slices.Concat(ofOneKey, ofRules)...)
 }
 
 func TestStoreUnderSentinel(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/conn"
@@ -51,7 +52,7 @@ func TestAFileByAlternatingPaths(t *testing.T) {
 					}
 				}
 			})
-			const looks = 1500
+			looks := soaktest.Times(300, 1500)
 			end := time.Now().Add(20 * time.Second)
 			missed, n := 0, 0
 			for ; n < looks && time.Now().Before(end); n++ {

@@ -156,8 +156,8 @@ func testConcurrent(t *testing.T, open Open) {
 	t.Run("events are in order", func(t *testing.T) { testEventOrder(t, open) })
 	t.Run("events of one key are in order", func(t *testing.T) { testEventsOfOneKey(t, open) })
 	t.Run("pages are stable", func(t *testing.T) { testStablePages(t, open) })
-	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open, 0, soaktest.Times(100, 2000)) })
-	t.Run("a file that stays referred to beside many is always seen", func(t *testing.T) { testSteadyFile(t, open, 80, soaktest.Times(50, 1000)) })
+	t.Run("a file that stays referred to is always seen", func(t *testing.T) { testSteadyFile(t, open, 0, soaktest.Times(40, 2000)) })
+	t.Run("a file that stays referred to beside many is always seen", func(t *testing.T) { testSteadyFile(t, open, 80, soaktest.Times(20, 1000)) })
 }
 
 // requireGoneOr checks that the old key leads to the successor, or to nothing.
@@ -206,7 +206,7 @@ func testStaysEnded(t *testing.T, open Open) {
 			return err
 		}
 	}
-	for round := range soaktest.Times(24, 600) {
+	for round := range soaktest.Times(15, 600) {
 		acts := slices.Collect(maps.Values(busy))
 		grace := time.Minute
 		switch round % 3 {

@@ -22,45 +22,6 @@ func (f *fixture) count(filter backend.Filter) int {
 }
 
 func testCount(t *testing.T, open Open) {
-	t.Run("what the filter matches", func(t *testing.T) {
-		f := newFixture(t, open)
-		assert.Zero(t, f.count(backend.Filter{Namespace: schema.DefaultNamespace}))
-		assert.Zero(t, f.count(backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(0)}))
-		const many = 1800 // more than a store would handle at a time
-		users := []string{"ada", "bob", "ada", "", "adam", "ad"}
-		f.createdTogether(many, func(n int) spec {
-			return spec{id: testID(n), user: users[n%len(users)], createdAt: f.now().Add(-time.Duration(n/3) * time.Second)}
-		})
-		for n := range 5 {
-			f.created(spec{namespace: "shop", id: testID(n), user: "ada"})
-		}
-		for name, c := range map[string]struct {
-			filter backend.Filter
-			want   int
-		}{
-			"all":                        {backend.Filter{Namespace: schema.DefaultNamespace}, many},
-			"all except one":             {backend.Filter{Namespace: schema.DefaultNamespace, Except: testID(1799)}, many - 1},
-			"all except none":            {backend.Filter{Namespace: schema.DefaultNamespace, Except: testID(1800)}, many},
-			"a user":                     {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"}, 600},
-			"a user except one":          {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(2)}, 599},
-			"a user except a strange":    {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1)}, 600},
-			"a user except none":         {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada", Except: testID(1800)}, 600},
-			"the first user":             {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ad"}, 300},
-			"the last user":              {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "bob"}, 300},
-			"nobody of that name":        {backend.Filter{Namespace: schema.DefaultNamespace, UserID: "adaa"}, 0},
-			"another namespace":          {backend.Filter{Namespace: "shop"}, 5},
-			"another, except one":        {backend.Filter{Namespace: "shop", Except: testID(4)}, 4},
-			"another, except a strange":  {backend.Filter{Namespace: "shop", Except: testID(5)}, 5},
-			"another namespace's user":   {backend.Filter{Namespace: "shop", UserID: "ada"}, 5},
-			"not another's user":         {backend.Filter{Namespace: "shop", UserID: "bob"}, 0},
-			"a namespace nobody uses":    {backend.Filter{Namespace: "empty"}, 0},
-			"its user, and except":       {backend.Filter{Namespace: "empty", UserID: "ada", Except: testID(0)}, 0},
-			"a name that is a beginning": {backend.Filter{Namespace: "sho"}, 0},
-		} {
-			assert.Equal(t, c.want, f.count(c.filter), name)
-		}
-	})
-
 	t.Run("what is there now", func(t *testing.T) {
 		f := newFixture(t, open)
 		all := backend.Filter{Namespace: schema.DefaultNamespace}

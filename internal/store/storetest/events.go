@@ -117,23 +117,6 @@ func testEvents(t *testing.T, open Open) {
 		require.NoError(t, f.Delete(f.ctx(), f.now(), again.Key(), 0))
 		fo.requireNext(f.deleted(again))
 	})
-
-	t.Run("many that expire", func(t *testing.T) {
-		f := newFixture(t, open)
-		const many = 300 // more than a store would handle at a time
-		want := map[backend.Key]bool{}
-		for _, sess := range f.createdTogether(many, func(int) spec { return spec{ttl: time.Minute} }) {
-			want[sess.Key()] = true
-		}
-		fo := f.follow()
-		f.clock.Advance(time.Minute)
-		require.Equal(t, many, f.sweep())
-		for _, ev := range fo.first(many) {
-			assert.Equal(t, backend.EventExpired, ev.Type)
-			assert.True(t, want[ev.Session], "once each")
-			delete(want, ev.Session)
-		}
-	})
 }
 
 // doNothing calls whatever reads, and whatever fails to change the session or

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
@@ -20,7 +21,8 @@ func testEventOrder(t *testing.T, open Open) {
 	f := newLimited(t, open, Limits{Events: 100_000})
 	s := f.sessions(store.Lifetimes{})
 	fo := f.follow()
-	const sessions, writers, changes = 6, 4, 15
+	const sessions, writers = 6, 4
+	changes := soaktest.Times(5, 15)
 	last := make([]schema.Session, sessions)
 	together(sessions, func(i int) {
 		id := testID(i)
@@ -110,7 +112,7 @@ func testEventsOfOneKey(t *testing.T, open Open) {
 	fo := f.follow()
 	key := backend.Key{Namespace: schema.DefaultNamespace, ID: testID(1)}
 	together(8, func(i int) {
-		for n := range 40 {
+		for n := range soaktest.Times(15, 40) {
 			if (i+n)%2 == 0 {
 				_ = f.Create(f.ctx(), f.now(), f.session(spec{id: key.ID}), backend.Revive)
 			} else {

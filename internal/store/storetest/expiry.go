@@ -82,21 +82,6 @@ func testExpiry(t *testing.T, open Open) {
 		})
 	}
 
-	t.Run("Sweep frees what has expired and nothing else", func(t *testing.T) {
-		f := newFixture(t, open)
-		const many = 700 // more than a store would handle at a time
-		f.createdTogether(many, func(int) spec { return spec{ttl: time.Minute} })
-		stays := f.created(spec{ttl: time.Minute + time.Millisecond})
-		assert.Zero(t, f.sweep())
-		f.clock.Advance(time.Minute)
-		assert.Equal(t, many, f.sweep())
-		assert.Zero(t, f.sweep())
-		st := f.stats()
-		assert.EqualValues(t, 1, st.Entries)
-		assert.EqualValues(t, many, st.Expirations)
-		f.requireStored(stays)
-	})
-
 	t.Run("Sweep goes by the deadline as it is now", func(t *testing.T) {
 		f := newFixture(t, open)
 		touched, shortened := f.created(spec{}), f.created(spec{})

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -15,27 +14,6 @@ import (
 )
 
 func testFiles(t *testing.T, open Open) {
-	t.Run("names every file of every namespace", func(t *testing.T) {
-		f := newFixture(t, open)
-		want := map[string]bool{}
-		f.createdTogether(400, func(n int) spec {
-			sp := spec{files: []string{fmt.Sprintf("file-%03d", n), fmt.Sprintf("dir/%d.csv", n%7), "shared"}}
-			if n%5 == 0 {
-				sp.namespace = "shop"
-			}
-			for _, path := range sp.files {
-				want[path] = true
-			}
-			return sp
-		})
-		got := f.fileSet()
-		assert.Len(t, got, len(want))
-		for _, path := range got {
-			assert.True(t, want[path], path)
-			assert.True(t, f.hasFile(path), path)
-		}
-	})
-
 	t.Run("as they are written", func(t *testing.T) {
 		f := newFixture(t, open)
 		paths := []string{"/abs/ä.pdf", "../up", "a\nb", "a", "a ", "A", `quote"d`, "日本"}
@@ -76,15 +54,6 @@ func testFiles(t *testing.T, open Open) {
 		require.NoError(t, f.Delete(f.ctx(), f.now(), third.Key(), 0))
 		assert.False(t, f.hasFile("a"))
 		f.requireEmpty()
-	})
-
-	t.Run("an expired reference does not hide a live one", func(t *testing.T) {
-		f := newFixture(t, open)
-		f.createdTogether(300, func(n int) spec { return spec{id: testID(n), files: []string{"a"}, ttl: time.Minute} })
-		f.created(spec{id: testID(300), files: []string{"a", "b"}, createdAt: f.now().Add(-time.Hour)})
-		f.clock.Advance(time.Minute)
-		assert.Equal(t, []string{"a", "b"}, f.fileSet())
-		assert.True(t, f.hasFile("a"))
 	})
 
 	t.Run("stops with the error that it is given", func(t *testing.T) {

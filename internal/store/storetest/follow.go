@@ -121,43 +121,4 @@ func testFollow(t *testing.T, open Open) {
 			require.ErrorIs(t, f.followFrom(after).result(), backend.ErrEventsLost, after)
 		}
 	})
-
-	// More events than a store keeps.
-	const few, many = 10, 1000
-
-	t.Run("not after an event that is no longer kept", func(t *testing.T) {
-		f := newLimited(t, open, Limits{Events: few})
-		start := f.follow()
-		sess := f.created(spec{})
-		first := start.next()
-		f.written(sess, many)
-		fo := f.followFrom(first.ID)
-		require.ErrorIs(t, fo.result(), backend.ErrEventsLost)
-		assert.Empty(t, fo.events)
-	})
-
-	t.Run("nobody waits for a slow follower, which loses events, but is told", func(t *testing.T) {
-		f := newLimited(t, open, Limits{Events: few})
-		start := f.follow()
-		sess := f.created(spec{})
-		first := start.next()
-		start.stop()
-		slow, goOn := make(chan struct{}), make(chan struct{})
-		fo := f.followWith(f.ctx(), first.ID, func(ev backend.Event) error {
-			if ev.Revision == 2 {
-				close(slow)
-				<-goOn
-			}
-			return nil
-		})
-		sess = f.written(sess, 1)
-		<-slow
-		f.written(sess, many)
-		close(goOn)
-		require.ErrorIs(t, fo.result(), backend.ErrEventsLost)
-		for n, ev := range fo.events {
-			require.EqualValues(t, n+2, ev.Revision, "nothing is left out without saying so")
-		}
-		assert.Less(t, len(fo.events), many)
-	})
 }

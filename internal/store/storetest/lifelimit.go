@@ -138,18 +138,6 @@ func testLimitLife(t *testing.T, open Open) {
 		require.ErrorIs(t, f.Create(f.ctx(), f.now(), f.session(spec{id: sess.ID})), backend.ErrLapsed)
 	})
 
-	t.Run("of many", func(t *testing.T) {
-		f := newFixture(t, open)
-		const many = 700 // more than a store would handle at a time
-		f.createdTogether(many, func(int) spec { return spec{} })
-		f.clock.Advance(limit)
-		stays := f.created(spec{})
-		f.LimitLife(limit)
-		assert.Equal(t, many, f.sweep())
-		assert.Equal(t, []string{stays.ID}, f.all())
-		assert.EqualValues(t, 1, f.stats().Entries)
-	})
-
 	t.Run("0 is none", func(t *testing.T) {
 		f := newFixture(t, open)
 		f.LimitLife(limit)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 )
 
@@ -80,7 +81,7 @@ func testNamespaces(t *testing.T, open Open) {
 		var all sync.WaitGroup
 		for n := range 8 {
 			all.Go(func() {
-				for m := range 10 {
+				for m := range soaktest.Times(4, 10) {
 					name := fmt.Sprintf("app-%d-%d", n, m)
 					sess := f.session(spec{namespace: name})
 					assert.NoError(t, f.Create(f.ctx(), f.now(), sess))

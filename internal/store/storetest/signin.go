@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 )
 
@@ -93,7 +94,7 @@ func testSignIn(t *testing.T, open Open) {
 	// Of a sign-in and a regenerate with a grace, one takes place.
 	t.Run("one of two", func(t *testing.T) {
 		f := newFixture(t, open)
-		for range 50 {
+		for range soaktest.Times(15, 50) {
 			old := f.created(spec{})
 			mine := f.build(old.WithID(schema.NewID()), spec{user: "ada"})
 			theirs := old.WithID(schema.NewID())

@@ -91,6 +91,7 @@ func run(t *testing.T, open Open, without ...string) {
 		{"Sessions", testSessions},
 		{"Settings", testSettings},
 		{"Put", testPut},
+		{"Many", testMany},
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},
 	} {

@@ -257,20 +257,6 @@ func testTombstones(t *testing.T, open Open) {
 		require.Zero(t, f.sweep())
 		assert.EqualValues(t, 1, f.stats().Entries)
 	})
-
-	t.Run("many", func(t *testing.T) {
-		f := newRemembering(t, open)
-		const many = 500
-		f.createdTogether(many, func(n int) spec { return spec{id: testID(n), user: "ada"} })
-		n, err := f.Clear(f.ctx(), f.now(), backend.Filter{Namespace: schema.DefaultNamespace, UserID: "ada"})
-		require.NoError(t, err)
-		require.Equal(t, many, n)
-		for n := range many {
-			late := f.session(spec{id: testID(n)})
-			require.ErrorIs(t, f.Create(f.ctx(), f.now(), late), backend.ErrEnded)
-		}
-		f.requireEmpty()
-	})
 }
 
 // testOldKeys is about the tombstones of keys that are in their grace.

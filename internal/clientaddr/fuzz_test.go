@@ -1,4 +1,4 @@
-package api
+package clientaddr
 
 import (
 	"net/http"
@@ -15,22 +15,22 @@ func FuzzClientAddress(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	gateway, err := newProxies([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, ClientIPAuto)
+	gateway, err := NewProxies([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Auto)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, sent string) {
 		for header, appended := range map[string]string{"X-Forwarded-For": "203.0.113.9:80", "Forwarded": `for="203.0.113.9:80";proto=https`} {
 			r := &http.Request{RemoteAddr: "10.0.0.2:1", Header: http.Header{header: {sent + ", " + appended}}}
-			if got := gateway.client(r).String(); got != "203.0.113.9" {
+			if got := gateway.reported(r).String(); got != "203.0.113.9" {
 				t.Fatalf("%s: %q makes it %s", header, sent, got)
 			}
 			r.Header = http.Header{header: {sent}}
-			if got := gateway.client(r); got.IsValid() && (got.Zone() != "" || got.Is4In6()) {
+			if got := gateway.reported(r); got.IsValid() && (got.Zone() != "" || got.Is4In6()) {
 				t.Fatalf("%s: %q is %s", header, sent, got)
 			}
 			r.RemoteAddr = "192.0.2.1:1"
-			if got := gateway.client(r); got.IsValid() {
+			if got := gateway.reported(r); got.IsValid() {
 				t.Fatalf("%s: a stranger's %q is %s", header, sent, got)
 			}
 		}

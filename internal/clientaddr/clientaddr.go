@@ -1,4 +1,6 @@
-package api
+// Package clientaddr finds the address of a request's client: the peer's, or the one
+// that trusted proxies in front report in X-Forwarded-For or Forwarded (RFC 7239).
+package clientaddr
 
 import (
 	"errors"
@@ -13,38 +15,40 @@ import (
 
 // The headers in which a gateway names its client.
 const (
-	// ClientIPAuto takes whichever of the two comes. Where both come and name
+	// Auto takes whichever of the two comes. Where both come and name
 	// different addresses, one may be the client's own, so neither counts.
-	ClientIPAuto = "auto"
-	// ClientIPXForwardedFor takes X-Forwarded-For alone.
-	ClientIPXForwardedFor = "x-forwarded-for"
-	// ClientIPForwarded takes Forwarded (RFC 7239) alone.
-	ClientIPForwarded = "forwarded"
+	Auto = "auto"
+	// XForwardedFor takes X-Forwarded-For alone.
+	XForwardedFor = "x-forwarded-for"
+	// Forwarded takes Forwarded (RFC 7239) alone.
+	Forwarded = "forwarded"
 )
 
-// proxies are the gateways in front, as far as they are known, and where they
-// say who their client is.
-type proxies struct {
+// Proxies are the gateways in front, as far as they are known, and where they say who
+// their client is. The zero value trusts none.
+type Proxies struct {
 	trusted []netip.Prefix
 	header  string
 }
 
-func newProxies(prefixes []netip.Prefix, header string) (p proxies, err error) {
+// NewProxies returns the proxies of the given networks, which name their client in
+// header: Auto, XForwardedFor, Forwarded, or "" for Auto.
+func NewProxies(prefixes []netip.Prefix, header string) (p Proxies, err error) {
 	switch header {
 	case "":
-		header = ClientIPAuto
-	case ClientIPAuto, ClientIPXForwardedFor, ClientIPForwarded:
+		header = Auto
+	case Auto, XForwardedFor, Forwarded:
 	default:
-		return p, fmt.Errorf("api: client IP header: %q is none", header)
+		return p, fmt.Errorf("clientaddr: header: %q is none", header)
 	}
 	p.header = header
 	for _, given := range prefixes {
 		if !given.IsValid() {
-			return p, errors.New("api: trusted proxies: one is no network")
+			return p, errors.New("clientaddr: one of the trusted proxies is no network")
 		}
 		prefix, err := UnmapPrefix(given)
 		if err != nil {
-			return p, fmt.Errorf("api: trusted proxies: %w", err)
+			return p, fmt.Errorf("clientaddr: trusted proxies: %w", err)
 		}
 		p.trusted = append(p.trusted, prefix)
 	}
@@ -65,22 +69,29 @@ func UnmapPrefix(p netip.Prefix) (netip.Prefix, error) {
 	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped).Masked(), nil
 }
 
-func (p *proxies) trust(addr netip.Addr) bool {
+func (p *Proxies) trust(addr netip.Addr) bool {
 	return slices.ContainsFunc(p.trusted, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
 }
 
-// clientIP returns the address of the client: the peer's, or the one that a
-// trusted proxy names.
-func (s *Server) clientIP(r *http.Request) string {
-	if addr := s.proxies.client(r); addr.IsValid() {
+// Client returns the address of the client, without a port: the peer's, or the one that
+// a trusted proxy names.
+func (p *Proxies) Client(r *http.Request) string {
+	if addr := p.reported(r); addr.IsValid() {
 		return addr.String()
 	}
 	return hostOf(r.RemoteAddr)
 }
 
-// FromTrustedProxy reports whether the request's peer is one of the gateways in
-// front.
-func (s *Server) FromTrustedProxy(r *http.Request) bool { return s.proxies.isTrustedPeer(r) }
+// Farthest is Client, and reports whether that address is itself a trusted proxy's,
+// which did not say who its client is.
+func (p *Proxies) Farthest(r *http.Request) (client string, isProxy bool) {
+	client = p.Client(r)
+	if len(p.trusted) == 0 {
+		return client, false
+	}
+	addr, err := netip.ParseAddr(client)
+	return client, err == nil && p.trust(withoutZone(addr))
+}
 
 // hostOf returns an address without its port.
 func hostOf(hostport string) string {
@@ -91,8 +102,8 @@ func hostOf(hostport string) string {
 	return host
 }
 
-// isTrustedPeer reports whether the peer is a trusted proxy.
-func (p *proxies) isTrustedPeer(r *http.Request) bool {
+// IsTrustedPeer reports whether the request's peer is a trusted proxy.
+func (p *Proxies) IsTrustedPeer(r *http.Request) bool {
 	if len(p.trusted) == 0 {
 		return false
 	}
@@ -100,21 +111,21 @@ func (p *proxies) isTrustedPeer(r *http.Request) bool {
 	return err == nil && p.trust(withoutZone(peer))
 }
 
-// client returns the address that the trusted proxies report. It is not valid if the
+// reported returns the address that the trusted proxies report. It is not valid if the
 // peer is not one of them, or reports none.
-func (p *proxies) client(r *http.Request) netip.Addr {
-	if !p.isTrustedPeer(r) {
+func (p *Proxies) reported(r *http.Request) netip.Addr {
+	if !p.IsTrustedPeer(r) {
 		return netip.Addr{}
 	}
 	var byXFF, byForwarded netip.Addr
-	if lines := r.Header["X-Forwarded-For"]; p.header != ClientIPForwarded && len(lines) > 0 {
+	if lines := r.Header["X-Forwarded-For"]; p.header != Forwarded && len(lines) > 0 {
 		byXFF = p.walk(lines, parseNode)
 	}
-	if lines := r.Header["Forwarded"]; p.header != ClientIPXForwardedFor && len(lines) > 0 {
+	if lines := r.Header["Forwarded"]; p.header != XForwardedFor && len(lines) > 0 {
 		byForwarded = p.walk(lines, parseForwarded)
 	}
 	switch {
-	case p.header == ClientIPAuto && len(r.Header["X-Forwarded-For"]) > 0 && len(r.Header["Forwarded"]) > 0:
+	case p.header == Auto && len(r.Header["X-Forwarded-For"]) > 0 && len(r.Header["Forwarded"]) > 0:
 		if byXFF != byForwarded {
 			return netip.Addr{}
 		}
@@ -131,7 +142,7 @@ func (p *proxies) client(r *http.Request) netip.Addr {
 // returns the one farthest away: a client in the proxies' own network. What is
 // left of an element without an address is worth nothing: who added it is not
 // known.
-func (p *proxies) walk(lines []string, parse func(element string) (netip.Addr, bool)) (farthest netip.Addr) {
+func (p *Proxies) walk(lines []string, parse func(element string) (netip.Addr, bool)) (farthest netip.Addr) {
 	for _, line := range slices.Backward(lines) {
 		for more := true; more; {
 			var element string
