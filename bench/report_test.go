@@ -78,13 +78,13 @@ func TestWrite(t *testing.T) {
 		machine: "2 cores",
 		start:   startup{binary: 11_300_000, answer: spread{9.6, 9, 12}, memory: singleValue(13)},
 		results: []result{{
-			row:        row{name: "GET", doc: "reads", sessions: million, metrics: []metric{requests.atLeast(0.85), cpuPerRequest}, single: residentFigures},
-			service:    []sample{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
+			row:     row{name: "GET", doc: "reads", sessions: million, metrics: []metric{requests.atLeast(0.85), cpuPerRequest}, single: residentFigures},
+			service: []sample{{rate: 20_000, cpu: 30, p50: 0.5, p99: 2, p999: 8}},
 			yardsticks: []yardstickResult{
 				{"net/http", []sample{{rate: 40_000, cpu: 20, p50: 0.25, p99: 1}}},
 				{"fasthttp", []sample{{rate: 80_000, cpu: 10}}},
 			},
-			loaded:     1_813_000_000, rested: 1_513_000_000, document: 1000,
+			loaded: 1_813_000_000, rested: 1_513_000_000, document: 1000,
 		}, {
 			row:        row{name: "PATCH, bolt", doc: "writes", onDisk: true, metrics: []metric{writesPerFsync.atLeast(20), writesPerFlush}},
 			service:    []sample{{rate: 10_000, writesPerFlush: 25}},
