@@ -226,7 +226,7 @@ func (sw *sweep) renew(ctx context.Context, alive []format.Entry, deadlines []in
 	}
 	var cmds []rueidis.Completed
 	for i := range alive {
-		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
+		cmds = append(cmds, zadds(sw.client, sw.store.additions(&alive[i], deadlines[i]))...)
 	}
 	if err := firstError("indexing sessions", sw.store.conn.Send(ctx, sw.client, cmds...)); err != nil {
 		return err
