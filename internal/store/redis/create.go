@@ -39,6 +39,7 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, 
 	if err := s.placeIndexed(ctx, client, now, &e, p); err != nil {
 		return err
 	}
+	s.remember(&sess, rueidis.BinaryString(p.value), e.Version)
 	s.sets.Add(1)
 	return nil
 }

@@ -51,8 +51,9 @@ type Store struct {
 }
 
 var (
-	_ backend.Store  = (*Store)(nil)
-	_ backend.Locker = (*Store)(nil)
+	_ backend.Store    = (*Store)(nil)
+	_ backend.Locker   = (*Store)(nil)
+	_ backend.Recaller = (*Store)(nil)
 )
 
 // Open returns a store on a server, and what is wrong if that cannot be one. A

@@ -39,6 +39,8 @@ var (
 	createLua string
 	//go:embed swap.lua
 	swapLua string
+	//go:embed replace.lua
+	replaceLua string
 	//go:embed touch.lua
 	touchLua string
 	//go:embed delete.lua
@@ -76,6 +78,7 @@ var (
 	Read          = newScript(readLua)
 	Create        = newScript(eventsLua, publishLua, inspectLua, reserveLua, createLua)
 	Swap          = newScript(eventsLua, publishLua, inspectLua, tombstonesLua, reserveLua, swapLua)
+	Replace       = newScript(eventsLua, publishLua, tombstonesLua, replaceLua)
 	Touch         = newScript(allowOOM, eventsLua, publishLua, tombstonesLua, touchLua)
 	Delete        = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, deleteLua)
 	Move          = newScript(inspectLua, tombstonesLua, moveLua)
