@@ -31,19 +31,7 @@ func BenchmarkServerCPU(b *testing.B) {
 		states[i][1] = revised(b, now, states[i][0], spec{user: user, note: strings.Repeat("what somebody wrote, ", 20), files: states[i][0].Files})
 		require.NoError(b, s.Create(b.Context(), now, states[i][0]))
 	}
-	spent := func() time.Duration {
-		var total float64
-		for line := range strings.Lines(server.CLI("INFO", "cpu")) {
-			for _, name := range []string{"used_cpu_sys_main_thread:", "used_cpu_user_main_thread:"} {
-				if value, ok := strings.CutPrefix(strings.TrimSpace(line), name); ok {
-					seconds, err := strconv.ParseFloat(value, 64)
-					require.NoError(b, err)
-					total += seconds
-				}
-			}
-		}
-		return time.Duration(total * float64(time.Second))
-	}
+	spent := func() time.Duration { return serverCPU(b, server) }
 	host, port := hostPort(b, server.Addr())
 	plain := func(command string) time.Duration {
 		const times = 40_000
@@ -96,4 +84,20 @@ func BenchmarkServerCPU(b *testing.B) {
 			b.ReportMetric(float64(took)/float64(yardstick), "ratio")
 		})
 	}
+}
+
+// serverCPU is the processor time that a server's thread has taken.
+func serverCPU(b *testing.B, server *redistest.Server) time.Duration {
+	b.Helper()
+	var total float64
+	for line := range strings.Lines(server.CLI("INFO", "cpu")) {
+		for _, name := range []string{"used_cpu_sys_main_thread:", "used_cpu_user_main_thread:"} {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), name); ok {
+				seconds, err := strconv.ParseFloat(value, 64)
+				require.NoError(b, err)
+				total += seconds
+			}
+		}
+	}
+	return time.Duration(total * float64(time.Second))
 }
