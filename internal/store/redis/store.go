@@ -37,6 +37,8 @@ type Store struct {
 	events  *eventQueue // nil but in a Cluster
 
 	identity cachedIdentity
+	// exactCount is up to how many members of an index Count looks at each.
+	exactCount int
 	// maxLife is the longest life of sessions in ms, 0 for no limit, and
 	// lifeLimited says that the deadlines that Redis has are within it.
 	maxLife     atomic.Int64
@@ -68,7 +70,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
+	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), exactCount: exactCount, conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()
