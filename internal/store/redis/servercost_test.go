@@ -61,7 +61,8 @@ func BenchmarkServerCPU(b *testing.B) {
 			return err
 		}},
 		{"create", "set", func(ctx context.Context, client, n int) error {
-			return s.Create(ctx, now, states[(client+n*clients)%sessions][0].WithID(schema.NewID()))
+			at, user := now.Add(time.Duration(n)*time.Millisecond), "user-"+strconv.Itoa(client+n*clients)
+			return s.Create(ctx, at, sized(b, at, 20, user, "reports/2026/11/"+user+".pdf"))
 		}},
 	} {
 		b.Run(op.name, func(b *testing.B) {
