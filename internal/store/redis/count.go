@@ -21,11 +21,15 @@ import (
 // that moves meanwhile is not counted twice, nor not at all. Where they are many, each
 // is counted as it is when it is looked at. Beyond exactCount, see estimate.
 func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
-	client, err := s.using(ctx, f.Namespace)
+	writer, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
+	client, err := s.reader()
+	if err != nil {
+		return 0, err
+	}
+	c := &counting{store: s, client: client, writer: writer, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
 	sizes, all, err := c.sizes(ctx)
 	if err != nil {
 		return 0, err
@@ -68,6 +72,7 @@ const (
 type counting struct {
 	store  *Store
 	client rueidis.Client
+	writer rueidis.Client // removes what leads nowhere
 	now    time.Time
 	filter backend.Filter
 	keys   []string // of the indexes by age
@@ -188,7 +193,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 				return total, err
 			}
 		}
-		c.store.removeStale(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.writer, gone)
 		open = further
 	}
 	return total, nil

@@ -34,7 +34,7 @@ func (s *Store) Peek(ctx context.Context, now time.Time, key backend.Key) (schem
 
 // read returns the live session of the key, or the one that its grace leads to.
 func (s *Store) read(ctx context.Context, now time.Time, key backend.Key, cached bool) (schema.Session, error) {
-	client, err := s.using(ctx, key.Namespace)
+	client, err := s.reading(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}

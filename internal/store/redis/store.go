@@ -110,6 +110,24 @@ func (s *Store) using(ctx context.Context, namespace string) (rueidis.Client, er
 	return client, err
 }
 
+// reading is using for an operation that only reads.
+func (s *Store) reading(ctx context.Context, namespace string) (rueidis.Client, error) {
+	if _, err := s.using(ctx, namespace); err != nil {
+		return nil, err
+	}
+	return s.reader()
+}
+
+// reader returns the client for what only reads, or backend.ErrUnavailable if there is
+// none yet.
+func (s *Store) reader() (rueidis.Client, error) {
+	client, err := s.conn.Reader()
+	if err != nil {
+		return nil, unready(fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err))
+	}
+	return client, nil
+}
+
 // client returns the client, or backend.ErrUnavailable if there is none yet.
 func (s *Store) client() (rueidis.Client, error) {
 	client, err := s.conn.Client()

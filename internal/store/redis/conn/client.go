@@ -12,7 +12,7 @@ import (
 const pingInterval = 500 * time.Millisecond
 
 // clientOption returns the options of the client library.
-func (c *Conn) clientOption() rueidis.ClientOption {
+func (c *Conn) clientOption(reader bool) rueidis.ClientOption {
 	s := &c.server
 	dialer := net.Dialer{Timeout: s.DialTimeout, KeepAlive: pingInterval}
 	opt := rueidis.ClientOption{

@@ -75,7 +75,7 @@ var (
 
 // The scripts. The comment of each file says what it takes and what it answers.
 var (
-	Read          = newScript(readLua)
+	Read          = newScript(noWrites, readLua)
 	Create        = newScript(eventsLua, publishLua, inspectLua, reserveLua, createLua)
 	Swap          = newScript(eventsLua, publishLua, inspectLua, tombstonesLua, reserveLua, swapLua)
 	Replace       = newScript(eventsLua, publishLua, tombstonesLua, replaceLua)
@@ -100,6 +100,10 @@ var (
 // more than it takes, or takes little for a while.
 const allowOOM = "#!lua flags=allow-oom\n"
 
+// noWrites starts a script that only reads, which a server runs although it takes no
+// writes.
+const noWrites = "#!lua flags=no-writes\n"
+
 // Script is a Lua script, which a server runs as one step.
 type Script struct {
 	text, sha string
@@ -109,8 +113,8 @@ type Script struct {
 
 func newScript(parts ...string) Script {
 	flags := ""
-	if parts[0] == allowOOM {
-		flags, parts = allowOOM, parts[1:]
+	if strings.HasPrefix(parts[0], "#!") {
+		flags, parts = parts[0], parts[1:]
 	}
 	body := answersLua + strings.Join(parts, "")
 	migrating := loaded(flags + migratingLua + body)
