@@ -287,7 +287,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
 		return swap(old)
 	}
-	if err = s.compareAndSet(ctx, now, key, write, writeRecalled); err != nil {
+	if err := s.compareAndSet(ctx, now, key, write, writeRecalled); err != nil {
 		return schema.Session{}, false, err
 	}
 	return next, moved, nil

@@ -22,7 +22,8 @@ func (s *Store) Recall(now time.Time, key backend.Key) (schema.Session, bool) {
 	}
 	sess := r.st.Session
 	sess.ExpiresAt = time.UnixMilli(s.within(sess.CreatedAt.UnixMilli(), r.deadline.Load())).UTC()
-	return sess, sess.Live(now)
+	live := sess.Live(now)
+	return sess, live
 }
 
 // replace is Swap of a session that keeps its entry and its life. If the value that it
