@@ -13,6 +13,7 @@ import (
 type capabilities struct {
 	locker      backend.Locker
 	identified  backend.Identified
+	recaller    backend.Recaller
 	limited     backend.Limited
 	snapshotter backend.Snapshotter
 	filed       backend.Filed
@@ -23,6 +24,7 @@ type capabilities struct {
 func capabilitiesOf(b backend.Store) (c capabilities) {
 	c.locker, _ = backend.As[backend.Locker](b)
 	c.identified, _ = backend.As[backend.Identified](b)
+	c.recaller, _ = backend.As[backend.Recaller](b)
 	c.limited, _ = backend.As[backend.Limited](b)
 	c.snapshotter, _ = backend.As[backend.Snapshotter](b)
 	c.filed, _ = backend.As[backend.Filed](b)

@@ -41,7 +41,7 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 		return s.indexing(ctx, indexed(nil, next.Files), func() error {
 			return s.backend.Regenerate(ctx, now, old, successor, now.Add(grace))
 		})
-	})
+	}, nil)
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, false, nil
 	}
@@ -83,7 +83,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, c
 		}
 		defer unlock()
 		return regenerate()
-	})
+	}, nil)
 	if err != nil {
 		return schema.Session{}, err
 	}

@@ -240,7 +240,14 @@ func (s *Sessions) Update(ctx context.Context, now time.Time, key backend.Key, u
 // update is Update, or does not follow an old key, and returns a *movedError.
 func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u Update, follow bool) (next schema.Session, moved bool, err error) {
 	now = schema.Now(now)
-	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
+	swap := func(old schema.Session) error {
+		next.Trusted = s.trusted
+		return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
+			next, err = s.backend.Swap(ctx, now, old, next)
+			return err
+		})
+	}
+	write := func(old schema.Session) error {
 		if old.ID != key.ID && !follow {
 			return &movedError{to: old}
 		}
@@ -261,19 +268,26 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 			next, err = s.touched(ctx, now, old, next.ExpiresAt)
 			return err
 		}
-		swap := func() error {
-			next.Trusted = s.trusted
-			return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
-				next, err = s.backend.Swap(ctx, now, old, next)
-				return err
-			})
-		}
 		if next.UserID == old.UserID {
-			return swap()
+			return swap(old)
 		}
-		return s.limited(ctx, now, &next, nil, swap)
-	})
-	if err != nil {
+		return s.limited(ctx, now, &next, nil, func() error { return swap(old) })
+	}
+	// What the store remembers of the session saves reading it, where the swap shows that
+	// it was right. Nothing else is decided by it.
+	writeRecalled := func(old schema.Session) error {
+		if u.If != nil && u.If(old) != nil {
+			return backend.ErrConflict
+		}
+		var changed bool
+		var refused error
+		if next, changed, refused = s.revise(now, old, u); refused != nil || !changed || next.UserID != old.UserID {
+			return backend.ErrConflict
+		}
+		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
+		return swap(old)
+	}
+	if err := s.compareAndSet(ctx, now, key, write, writeRecalled); err != nil {
 		return schema.Session{}, false, err
 	}
 	return next, moved, nil
@@ -349,12 +363,22 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond
 // compareAndSet reads the session and hands it to write until that no longer
 // fails with ErrConflict or ErrNotFound. Of an old key in its grace, write gets
 // the successor. Whether the key leads to a session, each read decides anew.
-func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key backend.Key, write func(old schema.Session) error) error {
+//
+// writeRecalled, if not nil, is tried before with the session as the store remembers
+// it. An error of it decides nothing, unless the outcome is unknown.
+func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key backend.Key, write, writeRecalled func(old schema.Session) error) error {
 	held, err := s.writers.Lock(ctx, key)
 	if err != nil { // a store that hangs does not hold up writers beyond their deadlines
 		return fmt.Errorf("%w: waiting for other writers: %w", backend.ErrUnavailable, err)
 	}
 	defer held.Unlock()
+	if writeRecalled != nil && s.can.recaller != nil {
+		if old, ok := s.can.recaller.Recall(now, key); ok {
+			if err := writeRecalled(old); err == nil || errors.Is(err, backend.ErrUnavailable) {
+				return err
+			}
+		}
+	}
 	for try := 0; ; try++ {
 		old, err := s.Peek(ctx, now, key)
 		if err != nil {

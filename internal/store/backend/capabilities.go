@@ -51,6 +51,15 @@ type Identified interface {
 	Identity(ctx context.Context) (string, error)
 }
 
+// Recaller is a store that is elsewhere, and remembers what it was last asked for.
+type Recaller interface {
+	// Recall returns the session of the key as the store has last seen it, without
+	// asking. It may be another by now, or none, and its deadline another: only a Swap
+	// that succeeds shows what it was. ok is false if the store does not remember it, or
+	// takes it to have changed.
+	Recall(now time.Time, key Key) (s schema.Session, ok bool)
+}
+
 // Room is what a store can take beside what it holds; negative for any number.
 type Room struct{ Entries, Bytes int64 }
 

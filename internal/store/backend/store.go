@@ -113,7 +113,9 @@ type Store interface {
 	List(ctx context.Context, now time.Time, q Query) (Page, error)
 
 	// Count returns how many live sessions f matches. Where others come and go
-	// meanwhile, it is as many as at some moment between.
+	// meanwhile, it is as many as at some moment between. A store that is elsewhere may
+	// estimate numbers above 10,000: within 1 % in 999 of 1,000 cases while no more than
+	// 2 % of what it has indexed has expired since the last Sweep.
 	Count(ctx context.Context, now time.Time, f Filter) (int, error)
 
 	// Namespaces returns the names of all namespaces that have a live session,

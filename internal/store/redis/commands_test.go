@@ -40,6 +40,10 @@ func exercise(t testing.TB, s *redis.Store) {
 		require.NoError(t, err)
 		_, err = s.Touch(ctx, now.Add(time.Second), sess.Key(), now.Add(time.Second+hour))
 		require.NoError(t, err)
+		noted := revised(t, now, sess, spec{user: user, files: []string{"a"}, note: "b"})
+		_, err = s.Swap(ctx, now, sess, noted)
+		require.NoError(t, err)
+		sess = noted
 		next := revised(t, now, sess, spec{user: "eve", files: []string{"b"}})
 		next.TTL, next.ExpiresAt = time.Minute, now.Add(time.Minute)
 		_, err = s.Swap(ctx, now, sess, next)
@@ -144,7 +148,7 @@ func TestRoundTrips(t *testing.T) {
 		_, err := s.Get(ctx, now, backend.Key{Namespace: sess.Namespace, ID: schema.NewID()})
 		require.ErrorIs(t, err, backend.ErrNotFound)
 	}), "Get of nothing")
-	assert.EqualValues(t, 2, trips(func() { create(t, s, now, spec{user: "ada", files: []string{"a", "b"}}) }), "Create")
+	assert.EqualValues(t, 1, trips(func() { create(t, s, now, spec{user: "ada", files: []string{"a", "b"}}) }), "Create")
 	assert.EqualValues(t, 1, trips(func() {
 		next := revised(t, now, sess, spec{user: "ada", files: []string{"a"}, note: sess.ETag()})
 		_, err := s.Swap(ctx, now, sess, next)

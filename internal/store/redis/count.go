@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"hash/maphash"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -13,17 +15,28 @@ import (
 	"session-api/internal/store/redis/format"
 )
 
-// Count implements backend.Store. The index names more than there is, so each
-// session that it names is looked at: at its deadline and its ends, not at its
-// document. Where they are few, two looks have to agree, so that a session that
-// moves meanwhile is not counted twice, nor not at all. Where they are many,
-// each is counted as it is when it is looked at.
+// Count implements backend.Store. The index names more than there is. Up to
+// exactCount, each session that it names is looked at: at its deadline and its ends,
+// not at its document. Where they are few, two looks have to agree, so that a session
+// that moves meanwhile is not counted twice, nor not at all. Where they are many, each
+// is counted as it is when it is looked at. Beyond exactCount, see estimate.
 func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
-	client, err := s.using(ctx, f.Namespace)
+	writer, err := s.using(ctx, f.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
+	client, err := s.reader()
+	if err != nil {
+		return 0, err
+	}
+	c := &counting{store: s, client: client, writer: writer, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
+	sizes, all, err := c.sizes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if all > s.exactCount {
+		return c.estimate(ctx, sizes)
+	}
 	before, err := c.pass(ctx)
 	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
 		var again count
@@ -46,12 +59,20 @@ const (
 	maxCounts = 5
 	// countBatch is how many members of a shard are read at once.
 	countBatch = 512
+	// exactCount is how many members an index has at most whose sessions are counted one
+	// by one, which takes some 10 µs each.
+	exactCount = 10_000
+	// countSample is how many members are looked at of a larger one. If up to 2 % of all
+	// lead nowhere, the number is within 1 % in 999 of 1,000 cases: the standard error
+	// of a share p is √(p(1-p)/countSample).
+	countSample = 2048
 )
 
 // counting is a Count under way.
 type counting struct {
 	store  *Store
 	client rueidis.Client
+	writer rueidis.Client // removes what leads nowhere
 	now    time.Time
 	filter backend.Filter
 	keys   []string // of the indexes by age
@@ -66,6 +87,77 @@ type count struct {
 	sum uint64
 	// pending says that something will be a session, or nothing.
 	pending bool
+}
+
+// sizes returns how many members each part of the index has, and all have.
+func (c *counting) sizes(ctx context.Context) (sizes []int, all int, err error) {
+	const doing = "counting sessions"
+	ctx, cancel := c.store.conn.WithTimeout(ctx)
+	defer cancel()
+	cmds := make([]rueidis.Completed, len(c.keys))
+	for i, key := range c.keys {
+		cmds[i] = c.client.B().Zcard().Key(key).Build().Pin()
+	}
+	sizes = make([]int, len(c.keys))
+	for i, result := range c.client.DoMulti(ctx, cmds...) {
+		size, err := result.AsInt64()
+		if err != nil {
+			return nil, 0, failed(doing, err)
+		}
+		sizes[i] = int(size)
+		all += int(size)
+	}
+	return sizes, all, nil
+}
+
+// estimate returns the size of the index, less the share of it that leads nowhere: what
+// has expired since the last sweep, and entries that were replaced. That share is taken
+// from a sample. Where it is 0, the size is the number. The one session that a filter
+// excepts makes no difference here.
+func (c *counting) estimate(ctx context.Context, sizes []int) (int, error) {
+	cmds := make([]rueidis.Completed, len(c.keys))
+	for i, key := range c.keys {
+		cmds[i] = c.client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(countSample / len(c.keys))).ReadOnly().Pin()
+	}
+	samples, err := c.store.readAll(ctx, c.client, "counting sessions", cmds)
+	if err != nil {
+		return 0, err
+	}
+	var entries []format.Entry
+	var of []int
+	for i, members := range samples {
+		for _, member := range members {
+			if e, ok := format.ParseAge(c.filter.Namespace, member); ok {
+				entries, of = append(entries, e), append(of, i)
+			}
+		}
+	}
+	live := make([]int, len(c.keys))
+	keys := make([]backend.Key, 0, maxBatch)
+	for from := 0; from < len(entries); from += maxBatch {
+		batch := entries[from:min(from+maxBatch, len(entries))]
+		keys = keys[:0]
+		for i := range batch {
+			keys = append(keys, batch[i].Key)
+		}
+		found, err := c.store.readMetadata(ctx, c.client, c.now, keys)
+		if err != nil {
+			return 0, err
+		}
+		for i, m := range found {
+			end, limited := c.store.lifeEnd(batch[i].Created)
+			if m != nil && !m.pending && m.index == batch[i].Version && (!limited || end > c.now.UnixMilli()) {
+				live[of[from+i]]++
+			}
+		}
+	}
+	total := 0.0
+	for i, size := range sizes {
+		if n := len(samples[i]); n > 0 {
+			total += float64(size) * float64(live[i]) / float64(n)
+		}
+	}
+	return int(math.Round(total)), nil
 }
 
 // pass goes through the index once.
@@ -101,7 +193,7 @@ func (c *counting) pass(ctx context.Context) (count, error) {
 				return total, err
 			}
 		}
-		c.store.removeStale(ctx, c.client, gone)
+		c.store.removeStale(ctx, c.writer, gone)
 		open = further
 	}
 	return total, nil

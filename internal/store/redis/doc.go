@@ -11,7 +11,7 @@
 //	rights.go          what a server must allow, and Ping
 //	deployments.go     whose a prefix is
 //	create.go          Create, and one file for each other operation:
-//	                   read.go, swap.go, touch.go, regenerate.go, delete.go,
+//	                   read.go, swap.go (and replace.go), touch.go, regenerate.go, delete.go,
 //	                   clear.go, list.go, count.go, namespaces.go, files.go,
 //	                   sweep.go, stats.go, identity.go, lock.go
 //	grace.go           where a regenerated key leads
@@ -63,6 +63,14 @@
 // timeouts. So a change is a compare-and-swap, and nothing brings back what is gone. An id that was ended and taken again is
 // another session, whatever its revision.
 //
+// The whole value is compared instead where this instance knows it, as a rule because it
+// has just read or written it: see replace.go and valuecache.go. That costs Redis half
+// as much. Such a value also serves as the read that a change begins with (Recall): if it
+// is out of date, the swap fails, and the change begins again with what is stored.
+//
+// Create is one call, too, with the session's entries: on a single server. In a Cluster
+// the indexes are on other servers, so the entries are written before.
+//
 // Regenerate has to change two keys that a Cluster may keep on two servers. The
 // successor is stored first, as pending: no reader takes that for a session.
 // Ending the old key, again one call, decides; then the successor is activated.
@@ -79,14 +87,15 @@
 // It counts from the moment that the session is gone, whatever took it. Sessions
 // of an earlier version get theirs when their deadline is next moved.
 //
-// Get is one round trip of two cheap commands, not a script. Where a change
+// Reads have a client of their own, so that they do not queue behind writes that the
+// server holds back. Get is one round trip of two cheap commands, not a script. Where a change
 // falls between the two, their answers do not fit, and both are read again in one
 // step.
 //
 // # Indexes
 //
-// An entry is written before its session is stored, and removed after that is
-// gone: the indexes are a superset, and every reader looks at the session
+// An entry is written before its session is stored, or in the same step, and removed
+// after that is gone: the indexes are a superset, and every reader looks at the session
 // itself. What would make a superset less is removing an entry that another
 // writes again at the same time. Therefore entries have versions: a change of
 // the user or the files of a session writes new entries under a new index version,
@@ -104,9 +113,10 @@
 // A change that leaves the user and the files as they are, and a touch, write
 // to no index. One that changes the files writes an entry for each file anew.
 //
-// Count looks at the deadline and the index version of each session in an index,
-// some 200 bytes of it. It costs what it counts; the sizes of the indexes alone
-// would be cheaper, and wrong.
+// Count looks at the deadline and the index version of each session in an index of up to
+// 10,000, some 200 bytes of each. It costs what it counts. The sizes of the indexes alone
+// would be cheaper, and wrong: of larger ones Count takes the size, less the share
+// that a sample finds to lead nowhere.
 //
 // # Events
 //

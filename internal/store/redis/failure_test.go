@@ -168,11 +168,13 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, document(next), document(got), "it was made once")
 
-	err = s.Create(t.Context(), now, newSession(t, now, spec{user: "ada", files: []string{"a"}}))
+	made := newSession(t, now, spec{user: "ada", files: []string{"a"}})
+	err = s.Create(t.Context(), now, made)
 	require.ErrorIs(t, err, backend.ErrUnavailable)
 	proxy.Flow(redistest.Down)
 	require.Eventually(t, func() bool { return s.Ping(t.Context()) == nil }, patience, 5*time.Millisecond)
-	assert.Equal(t, []string{sess.ID}, list(t, s, now, ""), "it was not begun without its entry")
+	assert.Equal(t, []string{made.ID}, list(t, s, now, "ada"), "it was made with its entry")
+	assert.Equal(t, []string{"a"}, files(t, s, now))
 }
 
 // Connections that break under load lose no acknowledged change.

@@ -37,7 +37,11 @@ func (s *Store) follow(ctx context.Context, client rueidis.Client, now time.Time
 		}
 		begun := next != nil && next.Pending && next.Life.String() == birth
 		if begun {
-			err := s.activateOnce(ctx, client, now, old.ID, key, birth, conn.Confirmation{})
+			writer, err := s.client()
+			if err != nil {
+				return schema.Session{}, err
+			}
+			err = s.activateOnce(ctx, writer, now, old.ID, key, birth, conn.Confirmation{})
 			if err != nil && !errors.Is(err, backend.ErrNotFound) {
 				return schema.Session{}, err
 			}

@@ -14,32 +14,44 @@ import (
 // addEntry writes an entry to all indexes. It must have returned before a session
 // with the entry's version is stored, so that every session is found.
 func (s *Store) addEntry(ctx context.Context, client rueidis.Client, e *format.Entry, deadline int64) error {
-	return firstError("indexing a session", s.conn.Send(ctx, client, s.additions(client, e, deadline)...))
+	return firstError("indexing a session", s.conn.Send(ctx, client, zadds(client, s.additions(e, deadline))...))
 }
 
-// additions are the commands that write an entry.
-func (s *Store) additions(client rueidis.Client, e *format.Entry, deadline int64) []rueidis.Completed {
-	cmds := make([]rueidis.Completed, 0, 4+len(e.Files))
-	add := func(key string, score int64, members ...string) {
-		cmd := client.B().Arbitrary("ZADD").Keys(key)
-		for _, member := range members {
-			cmd = cmd.Args(strconv.FormatInt(score, 10), member)
-		}
-		cmds = append(cmds, cmd.Build().Pin())
-	}
-	age := e.AgeMember()
-	add(s.keys.ExpiriesOf(e.Key), deadline, e.ExpiryMember())
-	add(s.keys.AgesOf(e.Key), 0, age)
+// addition is what is written to an index.
+type addition struct {
+	index   string
+	score   int64
+	members []string
+}
+
+// additions are what is written of an entry.
+func (s *Store) additions(e *format.Entry, deadline int64) []addition {
+	age := []string{e.AgeMember()}
+	all := make([]addition, 0, 4+len(e.Files))
+	all = append(all, addition{s.keys.ExpiriesOf(e.Key), deadline, []string{e.ExpiryMember()}}, addition{s.keys.AgesOf(e.Key), 0, age})
 	if e.Key.Namespace != schema.DefaultNamespace {
-		add(s.keys.NamesOf(e.Key), 0, e.Key.Namespace)
+		all = append(all, addition{s.keys.NamesOf(e.Key), 0, []string{e.Key.Namespace}})
 	}
 	if e.User != "" {
-		add(s.keys.User(e.Key.Namespace, e.User), 0, age)
+		all = append(all, addition{s.keys.User(e.Key.Namespace, e.User), 0, age})
 	}
 	for shard, members := range e.FileMembers() {
 		for some := range slices.Chunk(members, maxMembers) {
-			add(s.keys.Files(shard), 0, some...)
+			all = append(all, addition{s.keys.Files(shard), 0, some})
 		}
+	}
+	return all
+}
+
+// zadds are the commands that write additions.
+func zadds(client rueidis.Client, additions []addition) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, len(additions))
+	for i, a := range additions {
+		cmd, score := client.B().Arbitrary("ZADD").Keys(a.index), strconv.FormatInt(a.score, 10)
+		for _, member := range a.members {
+			cmd = cmd.Args(score, member)
+		}
+		cmds[i] = cmd.Build().Pin()
 	}
 	return cmds
 }

@@ -18,7 +18,11 @@ func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backe
 			return backend.Page{}, err
 		}
 	}
-	client, err := s.using(ctx, q.Namespace)
+	writer, err := s.using(ctx, q.Namespace)
+	if err != nil {
+		return backend.Page{}, err
+	}
+	client, err := s.reader()
 	if err != nil {
 		return backend.Page{}, err
 	}
@@ -28,7 +32,7 @@ func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backe
 	} else {
 		in = s.scanNamespace(client, q.Namespace, after, q.Limit+1)
 	}
-	defer func() { s.removeStale(ctx, client, in.broken) }()
+	defer func() { s.removeStale(ctx, writer, in.broken) }()
 	var page backend.Page
 	for {
 		candidates, err := in.next(ctx, min(q.Limit+1-len(page.Sessions), maxBatch))

@@ -34,7 +34,7 @@ func (s *Store) Peek(ctx context.Context, now time.Time, key backend.Key) (schem
 
 // read returns the live session of the key, or the one that its grace leads to.
 func (s *Store) read(ctx context.Context, now time.Time, key backend.Key, cached bool) (schema.Session, error) {
-	client, err := s.using(ctx, key.Namespace)
+	client, err := s.reading(ctx, key.Namespace)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -125,12 +125,18 @@ func (s *Store) live(now time.Time, key backend.Key, deadline int64, value strin
 		return nil, false, nil
 	}
 	st = new(format.Value)
-	if k == nil || deadline == noExpiry || !k.get(key, value, st) {
+	var cached *cachedValue
+	if k != nil && deadline != noExpiry {
+		cached = k.get(key, value)
+	}
+	if cached != nil {
+		*st = cached.st
+	} else {
 		if err := s.decode(now, key, deadline, value, st); err != nil {
 			return nil, false, err
 		}
 		if k != nil && !st.Pending && !st.External {
-			k.put(key, value, st)
+			cached = k.put(key, value, st)
 		}
 	}
 	switch {
@@ -148,6 +154,9 @@ func (s *Store) live(now time.Time, key backend.Key, deadline int64, value strin
 	// made of it since: now and the idle life at most.
 	latest := max(st.Written, now.Add(st.Session.TTL+clockSkew).UnixMilli())
 	torn = deadline < st.Written || deadline > latest
+	if cached != nil && !torn && cached.deadline.Load() != end {
+		cached.deadline.Store(end)
+	}
 	if end <= now.UnixMilli() && !torn {
 		return nil, false, nil
 	}

@@ -43,14 +43,11 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
-	if err := s.addEntry(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
-		return err
+	p := placement{
+		key: next.Key(), value: format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli()),
+		deadline: next.ExpiresAt, pending: true, revive: true, share: s.reserveArg(bound),
 	}
-	value := format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
-	if err := s.put(ctx, client, now, next.Key(), value, "", ignoreTombstone, s.reserveArg(bound)); err != nil {
-		if !outcomeUnknown(err) {
-			s.removeEntries(ctx, client, e)
-		}
+	if err := s.placeIndexed(ctx, client, now, &e, p); err != nil {
 		if errors.Is(err, backend.ErrExists) {
 			err = s.regenerateError(ctx, client, now, &old)
 		}

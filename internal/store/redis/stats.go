@@ -68,7 +68,7 @@ type indexed struct {
 func (s *Store) entries(ctx context.Context, now time.Time) ([format.Shards]indexed, error) {
 	const doing = "counting sessions"
 	var entries [format.Shards]indexed
-	client, err := s.client()
+	client, err := s.reader()
 	if err != nil {
 		return entries, err
 	}
@@ -100,7 +100,7 @@ func (s *Store) entries(ctx context.Context, now time.Time) ([format.Shards]inde
 // dropExpired takes what has expired off the counts.
 func (s *Store) dropExpired(ctx context.Context, now time.Time, entries *[format.Shards]indexed) error {
 	const doing = "counting sessions"
-	client, err := s.client()
+	client, err := s.reader()
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (s *Store) dropExpired(ctx context.Context, now time.Time, entries *[format
 func (s *Store) sizes(ctx context.Context, members [format.Shards][]string) ([format.Shards]int64, error) {
 	const doing = "measuring sessions"
 	var sums [format.Shards]int64
-	client, err := s.client()
+	client, err := s.reader()
 	if err != nil {
 		return sums, err
 	}

@@ -37,6 +37,8 @@ type Store struct {
 	events  *eventQueue // nil but in a Cluster
 
 	identity cachedIdentity
+	// exactCount is up to how many members of an index Count looks at each.
+	exactCount int
 	// maxLife is the longest life of sessions in ms, 0 for no limit, and
 	// lifeLimited says that the deadlines that Redis has are within it.
 	maxLife     atomic.Int64
@@ -51,8 +53,9 @@ type Store struct {
 }
 
 var (
-	_ backend.Store  = (*Store)(nil)
-	_ backend.Locker = (*Store)(nil)
+	_ backend.Store    = (*Store)(nil)
+	_ backend.Locker   = (*Store)(nil)
+	_ backend.Recaller = (*Store)(nil)
 )
 
 // Open returns a store on a server, and what is wrong if that cannot be one. A
@@ -67,7 +70,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
+	s := &Store{keys: format.Keys{Prefix: opts.Prefix}, opts: opts, codec: codec, values: newValueCache(), exactCount: exactCount, conn: conn.New(opts.Server, opts.Logger), log: opts.Logger}
 	s.closed, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	if opts.ClientCache {
 		s.written = newRecentKeys()
@@ -105,6 +108,24 @@ func (s *Store) using(ctx context.Context, namespace string) (rueidis.Client, er
 		err = s.checkNamespace(ctx, client, namespace)
 	}
 	return client, err
+}
+
+// reading is using for an operation that only reads.
+func (s *Store) reading(ctx context.Context, namespace string) (rueidis.Client, error) {
+	if _, err := s.using(ctx, namespace); err != nil {
+		return nil, err
+	}
+	return s.reader()
+}
+
+// reader returns the client for what only reads, or backend.ErrUnavailable if there is
+// none yet.
+func (s *Store) reader() (rueidis.Client, error) {
+	client, err := s.conn.Reader()
+	if err != nil {
+		return nil, unready(fmt.Errorf("redis: %w: %w", backend.ErrUnavailable, err))
+	}
+	return client, nil
 }
 
 // client returns the client, or backend.ErrUnavailable if there is none yet.

@@ -15,7 +15,8 @@ import (
 )
 
 // Swap implements backend.Store. It is one round trip where the user and the
-// files stay the same; otherwise one before, to index the session anew, and
+// files stay the same, two where what this instance knows of the session is not what
+// is stored; otherwise one before, to index the session anew, and
 // one after, to remove what it was indexed by. Of a session with many files, one
 // more reads which entries can be reused.
 func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error) {
@@ -38,6 +39,12 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	anew := !format.SameEntry(&old, &next)
+	if !anew {
+		got, done, err := s.replace(ctx, client, now, &old, next)
+		if done {
+			return got, err
+		}
+	}
 	var reused *format.Entry
 	if anew && min(len(old.Files), len(next.Files)) >= format.ManyFiles {
 		reused = s.entryNow(ctx, client, &old)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"session-api/internal/store/backend"
+	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/format"
 	"session-api/internal/store/redis/lua"
 )
@@ -50,27 +52,75 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 				further = append(further, shard)
 			}
 		}
-		for batch := range slices.Chunk(members, maxBatch) {
-			if err := sw.handle(ctx, batch); err != nil {
-				return sw.freed, err
-			}
+		if err := sw.handleAll(ctx, members); err != nil {
+			return sw.freed, err
 		}
 		open = further
 	}
 	return sw.freed, nil
 }
 
-// sweepBatch is how many members of a shard are read at once.
-const sweepBatch = 128
+const (
+	// sweepBatch is how many members of a shard are read at once.
+	sweepBatch = 128
+	// sweepWorkers is how many batches are handled at once, so that neither Redis nor the
+	// instance waits for the other.
+	sweepWorkers = 4
+)
 
 // sweep is a Sweep under way.
 type sweep struct {
 	store  *Store
 	client rueidis.Client
 	now    time.Time
-	freed  int
+
+	mu    sync.Mutex
+	freed int
 	// left is how many due members of each shard were left as they are.
 	left [format.Shards]int
+}
+
+// handleAll handles due members in batches, several at once. After an error of one, no
+// other is begun.
+func (sw *sweep) handleAll(ctx context.Context, members []due) error {
+	batches := make(chan []due)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	for range min(sweepWorkers, (len(members)+maxBatch-1)/maxBatch) {
+		running.Go(func() {
+			for batch := range batches {
+				if err := sw.handle(ctx, batch); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	for batch := range slices.Chunk(members, maxBatch) {
+		select {
+		case batches <- batch:
+		case <-ctx.Done():
+		}
+	}
+	close(batches)
+	running.Wait()
+	return failed("sweeping sessions", context.Cause(ctx))
+}
+
+// leave counts a due member that stays as it is.
+func (sw *sweep) leave(shard int) {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	sw.left[shard]++
+}
+
+// countFreed counts sessions that were freed.
+func (sw *sweep) countFreed(n int) {
+	sw.mu.Lock()
+	defer sw.mu.Unlock()
+	sw.freed += n
+	sw.store.expirations.Add(int64(n))
 }
 
 // due is a member of a shard whose time has come.
@@ -117,7 +167,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 	for i, e := range entries {
 		switch st := states[i]; {
 		case st.damaged:
-			sw.left[of[i]]++ // what it refers to is kept until it is gone
+			sw.leave(of[i]) // what it refers to is kept until it is gone
 		case st.Outcome == lua.Absent:
 			expired = append(expired, e)
 		case st.index == e.Version && sw.store.within(e.Created, st.deadline) < st.deadline:
@@ -128,7 +178,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 		case e.Version.Settled(sw.now):
 			obsolete = append(obsolete, e)
 		default:
-			sw.left[of[i]]++ // it may be about to become the session's
+			sw.leave(of[i]) // it may be about to become the session's
 		}
 	}
 	limited, err := sw.store.limitAll(ctx, sw.client, sw.now, late)
@@ -143,8 +193,7 @@ func (sw *sweep) handle(ctx context.Context, members []due) error {
 		}
 	}
 	freed, err := sw.remove(ctx, expired)
-	sw.freed += len(freed)
-	sw.store.expirations.Add(int64(len(freed)))
+	sw.countFreed(len(freed))
 	sw.publish(ctx, freed)
 	if err != nil {
 		return err
@@ -165,25 +214,51 @@ type state struct {
 }
 
 // states frees those of the sessions that have expired and are still there, and
-// returns what the others are.
+// returns what the others are. As a rule Redis has freed what has expired, so it is
+// looked at with plain commands first.
 func (sw *sweep) states(ctx context.Context, entries []format.Entry) ([]state, error) {
-	calls := make([]lua.Call, len(entries))
-	for i, e := range entries {
-		calls[i] = lua.Call{Script: lua.Expire, Keys: []string{sw.store.keys.Session(e.Key)}, Args: []string{millis(sw.now)}}
+	const doing, each = "sweeping sessions", 2
+	cmds := make([]rueidis.Completed, 0, each*len(entries))
+	for i := range entries {
+		name := sw.store.keys.Session(entries[i].Key)
+		cmds = append(cmds, sw.client.B().Pexpiretime().Key(name).Build().Pin(),
+			sw.client.B().Getrange().Key(name).Start(-format.TrailerUsual).End(-1).Build().Pin())
 	}
+	results := sw.store.conn.Send(ctx, sw.client, cmds...)
 	states := make([]state, len(entries))
-	answers, failures := sw.store.evalAll(ctx, sw.client, "sweeping sessions", calls)
-	for i, a := range answers {
-		switch err := failures[i]; {
+	var calls []lua.Call
+	var of []int
+	for i := range entries {
+		deadline, err := results[each*i].AsInt64()
+		if err != nil {
+			return nil, failed(doing, err)
+		}
+		if deadline == isAbsent {
+			continue // lua.Absent
+		}
+		tail, err := results[each*i+1].ToString()
+		if err != nil && !conn.Answered(err, "WRONGTYPE ") {
+			return nil, failed(doing, err)
+		}
+		if t, _, ok := format.ParseTrailer(tail); ok && deadline > sw.now.UnixMilli() {
+			states[i] = state{Outcome: lua.Done, deadline: deadline, index: t.Index}
+			continue
+		}
+		calls = append(calls, lua.Call{Script: lua.Expire, Keys: []string{sw.store.keys.Session(entries[i].Key)}, Args: []string{millis(sw.now)}})
+		of = append(of, i)
+	}
+	answers, failures := sw.store.evalAll(ctx, sw.client, doing, calls)
+	for n, i := range of {
+		switch err := failures[n]; {
 		case errors.Is(err, backend.ErrDamaged):
 			states[i].damaged = true
 		case err != nil:
 			return nil, err
 		}
-		states[i].Outcome = a.Outcome
-		if a.Outcome == lua.Done {
-			states[i].deadline = a.Deadline()
-			states[i].index, _ = format.ParseVersion(a.Text(1))
+		states[i].Outcome = answers[n].Outcome
+		if answers[n].Outcome == lua.Done {
+			states[i].deadline = answers[n].Deadline()
+			states[i].index, _ = format.ParseVersion(answers[n].Text(1))
 		}
 	}
 	return states, nil
@@ -195,6 +270,11 @@ func (sw *sweep) publish(ctx context.Context, expired []format.Entry) {
 	if len(expired) == 0 {
 		return
 	}
+	// Who follows only from now on gets none of these.
+	followed, err := sw.client.Do(ctx, sw.client.B().Exists().Key(sw.store.keys.Events()).Build().Pin()).AsBool()
+	if err == nil && !followed {
+		return
+	}
 	events := make([][]string, len(expired))
 	for i, e := range expired {
 		events[i] = []string{string(backend.EventExpired), millis(sw.now), sw.store.keys.Session(e.Key), escaped(e.User), "0", "", ""}
@@ -202,18 +282,32 @@ func (sw *sweep) publish(ctx context.Context, expired []format.Entry) {
 	_ = sw.store.publishEvents(ctx, events, false) // the sweep goes on without
 }
 
-// remove removes entries, and returns those that were still there.
+// remove removes entries, and returns those that were still there: in the index by
+// deadline. From the others they are removed by as few commands as possible.
 func (sw *sweep) remove(ctx context.Context, entries []format.Entry) (removed []format.Entry, err error) {
-	var cmds []rueidis.Completed
-	first := make([]int, len(entries))
-	for i := range entries {
-		first[i] = len(cmds)
-		cmds = append(cmds, sw.store.removals(sw.client, &entries[i])...)
+	if len(entries) == 0 {
+		return nil, nil
 	}
-	results := sw.store.conn.Send(ctx, sw.client, cmds...)
-	for e, i := range first {
+	cmds := make([]rueidis.Completed, 0, 2*len(entries)+format.Shards)
+	others := staleMembers{}
+	for i := range entries {
+		e := &entries[i]
+		cmds = append(cmds, sw.client.B().Zrem().Key(sw.store.keys.ExpiriesOf(e.Key)).Member(e.ExpiryMember()).Build().Pin())
+		age := e.AgeMember()
+		others.add(sw.store.keys.AgesOf(e.Key), age)
+		if e.User != "" {
+			others.add(sw.store.keys.User(e.Key.Namespace, e.User), age)
+		}
+		for shard, members := range e.FileMembers() {
+			for _, member := range members {
+				others.add(sw.store.keys.Files(shard), member)
+			}
+		}
+	}
+	results := sw.store.conn.Send(ctx, sw.client, append(cmds, staleRemovals(sw.client, others)...)...)
+	for i := range entries {
 		if n, _ := results[i].AsInt64(); n > 0 { // an error is found below
-			removed = append(removed, entries[e])
+			removed = append(removed, entries[i])
 		}
 	}
 	return removed, firstError("sweeping sessions", results)
@@ -226,7 +320,7 @@ func (sw *sweep) renew(ctx context.Context, alive []format.Entry, deadlines []in
 	}
 	var cmds []rueidis.Completed
 	for i := range alive {
-		cmds = append(cmds, sw.store.additions(sw.client, &alive[i], deadlines[i])...)
+		cmds = append(cmds, zadds(sw.client, sw.store.additions(&alive[i], deadlines[i]))...)
 	}
 	if err := firstError("indexing sessions", sw.store.conn.Send(ctx, sw.client, cmds...)); err != nil {
 		return err

@@ -21,3 +21,14 @@ func (s *Store) tombstoneLife() string {
 	}
 	return strconv.FormatInt(s.opts.Tombstone.Milliseconds(), 10)
 }
+
+// expiryTombstone returns the tombstone of a live session with that deadline, and the end
+// of it; both are empty if there is none. The .0 tells it from the tombstone of a
+// session that was ended.
+func (s *Store) expiryTombstone(deadline time.Time) (value, end string) {
+	if s.opts.Tombstone == 0 {
+		return "", ""
+	}
+	end = millis(deadline.Add(s.opts.Tombstone))
+	return end + ".0", end
+}

@@ -35,6 +35,12 @@ const (
 type cachedValue struct {
 	value string
 	st    format.Value
+	// deadline is what the session's was when the value was last seen, in ms: the
+	// present one or an earlier one, unless the value is another by now.
+	deadline atomic.Int64
+	// steady: the server has been seen to have the value still, so that it is likely to
+	// have it now. It is not likely where instances take turns in changing a session.
+	steady atomic.Bool
 }
 
 func newValueCache() *valueCache { return &valueCache{seed: maphash.MakeSeed()} }
@@ -43,23 +49,33 @@ func (k *valueCache) set(key backend.Key) *valueSet {
 	return &k.sets[maphash.Comparable(k.seed, key)%valueSets]
 }
 
-// get sets st to what the value of a key decodes to, and reports whether the cache
-// has it.
-func (k *valueCache) get(key backend.Key, value string, st *format.Value) bool {
+// last returns the value that a key was last seen to have; nil if that is not kept.
+func (k *valueCache) last(key backend.Key) *cachedValue {
 	set := k.set(key)
 	for i := range set.values {
-		if r := set.values[i].Load(); r != nil && r.value == value && r.st.Session.Key() == key {
-			*st = r.st
-			return true
+		if r := set.values[i].Load(); r != nil && r.st.Session.Key() == key {
+			return r
 		}
 	}
-	return false
+	return nil
 }
 
-// put adds what the value of a key decodes to.
-func (k *valueCache) put(key backend.Key, value string, st *format.Value) {
+// get returns what the cache has of a value that a key has; nil for nothing.
+func (k *valueCache) get(key backend.Key, value string) *cachedValue {
+	r := k.last(key)
+	if r == nil || r.value != value {
+		return nil
+	}
+	if !r.steady.Load() {
+		r.steady.Store(true)
+	}
+	return r
+}
+
+// put adds what the value of a key decodes to, and returns it; nil if it is too large.
+func (k *valueCache) put(key backend.Key, value string, st *format.Value) *cachedValue {
 	if len(value) > maxCachedValue || len(st.Session.Doc) > maxCachedValue {
-		return
+		return nil
 	}
 	r := &cachedValue{value: value, st: *st}
 	set := k.set(key)
@@ -67,10 +83,11 @@ func (k *valueCache) put(key backend.Key, value string, st *format.Value) {
 		if old := set.values[i].Load(); old != nil && old.st.Session.Key() == key {
 			r.st.Session.Namespace, r.st.Session.ID = old.st.Session.Namespace, old.st.Session.ID
 			set.values[i].Store(r)
-			return
+			return r
 		}
 	}
 	// Copies: the key may be a part of all that a request says.
 	r.st.Session.Namespace, r.st.Session.ID = strings.Clone(key.Namespace), strings.Clone(key.ID)
 	set.values[set.next.Add(1)%valueWays].Store(r)
+	return r
 }

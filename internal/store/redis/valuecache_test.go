@@ -43,8 +43,11 @@ func TestKnown(t *testing.T) {
 		return st
 	}
 	find := func(key backend.Key, value string) (st format.Value, ok bool) {
-		ok = k.get(key, value, &st)
-		return st, ok
+		r := k.get(key, value)
+		if r == nil {
+			return st, false
+		}
+		return r.st, true
 	}
 	_, ok := find(key, value)
 	require.False(t, ok, "nothing is known yet")

@@ -11,8 +11,8 @@ import (
 // after. With Timeout it bounds how long a dead one goes unnoticed.
 const pingInterval = 500 * time.Millisecond
 
-// clientOption returns the options of the client library.
-func (c *Conn) clientOption() rueidis.ClientOption {
+// clientOption returns the options of the client library. Only the reader has a cache.
+func (c *Conn) clientOption(reader bool) rueidis.ClientOption {
 	s := &c.server
 	dialer := net.Dialer{Timeout: s.DialTimeout, KeepAlive: pingInterval}
 	opt := rueidis.ClientOption{
@@ -25,7 +25,7 @@ func (c *Conn) clientOption() rueidis.ClientOption {
 		ConnWriteTimeout:  s.Timeout,
 		ClientName:        "session-api",
 		ClientSetInfo:     rueidis.DisableClientSetInfo,
-		DisableCache:      !s.ClientCache,
+		DisableCache:      !s.ClientCache || !reader,
 		// It makes room by evicting what was not used for long.
 		CacheSizeEachConn: s.ClientCacheBytes,
 		// Without it, a request that is given up closes the connection that

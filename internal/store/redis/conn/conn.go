@@ -19,8 +19,8 @@ type Conn struct {
 	log    *slog.Logger
 
 	sockets sockets
-	// client is nil until the server was reached for the first time.
-	client atomic.Pointer[accepted]
+	// clients are nil until the server was reached for the first time.
+	clients atomic.Pointer[clients]
 	// lastErr is why there is no client yet; nil until that was tried.
 	lastErr atomic.Pointer[error]
 
@@ -36,8 +36,19 @@ type Conn struct {
 	background sync.WaitGroup
 }
 
-// accepted is a client whose server was accepted.
-type accepted struct{ rueidis.Client }
+// clients are those of a server that was accepted.
+type clients struct {
+	rueidis.Client
+	// reader has connections of its own, which no write holds up: a server that takes
+	// no writes for a while (CLIENT PAUSE WRITE, a failover that it was asked for)
+	// leaves a connection with a write alone until it does. It has the client cache.
+	reader rueidis.Client
+}
+
+func (c *clients) close() {
+	c.Client.Close()
+	c.reader.Close()
+}
 
 // ErrNotConnected: the server has not been reached yet.
 var ErrNotConnected = errors.New("not connected yet")
@@ -92,14 +103,11 @@ func (c *Conn) keepConnecting() {
 	}
 }
 
-// connect makes the client.
+// connect makes the clients.
 func (c *Conn) connect(ctx context.Context) error {
-	client, err := rueidis.NewClient(c.clientOption())
+	client, err := c.newClient(ctx, false)
 	if err != nil {
-		if client != nil {
-			client.Close()
-		}
-		return c.explained(ctx, err)
+		return err
 	}
 	if err := c.inspect(ctx, client); err != nil {
 		client.Close()
@@ -109,19 +117,44 @@ func (c *Conn) connect(ctx context.Context) error {
 		client.Close()
 		return err
 	}
-	c.client.Store(&accepted{client})
+	reader, err := c.newClient(ctx, true)
+	if err != nil {
+		client.Close()
+		return err
+	}
+	c.clients.Store(&clients{client, reader})
 	return nil
+}
+
+func (c *Conn) newClient(ctx context.Context, reader bool) (rueidis.Client, error) {
+	client, err := rueidis.NewClient(c.clientOption(reader))
+	if err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, c.explained(ctx, err)
+	}
+	return client, nil
 }
 
 // Client returns the client, or an error that is ErrNotConnected and why.
 func (c *Conn) Client() (rueidis.Client, error) {
-	if client := c.client.Load(); client != nil {
-		return client.Client, nil
+	if clients := c.clients.Load(); clients != nil {
+		return clients.Client, nil
 	}
 	if why := c.lastErr.Load(); why != nil && *why != nil {
 		return nil, &notConnectedError{*why}
 	}
 	return nil, ErrNotConnected
+}
+
+// Reader returns the client for commands that only read, which do not wait for those
+// that write. There is one once there is a Client.
+func (c *Conn) Reader() (rueidis.Client, error) {
+	if clients := c.clients.Load(); clients != nil {
+		return clients.reader, nil
+	}
+	return c.Client()
 }
 
 // notConnectedError is ErrNotConnected with its cause.
@@ -145,7 +178,7 @@ func (c *Conn) Afterwards(ctx context.Context) (context.Context, context.CancelF
 func (c *Conn) Close() {
 	c.close()
 	c.background.Wait()
-	if client := c.client.Load(); client != nil {
-		client.Close()
+	if clients := c.clients.Load(); clients != nil {
+		clients.close()
 	}
 }

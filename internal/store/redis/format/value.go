@@ -87,6 +87,21 @@ func (e Encoded) Value(index Version, end string) []byte {
 	return append(b, end...)
 }
 
+// Stored returns what Decode makes of the value of a session whose entries have that
+// version. The document is one that passes Check.
+func Stored(sess *schema.Session, index Version) (Value, error) {
+	head, ok := schema.ParseHead(sess.ID, string(sess.Doc[:sess.HeadLen()]))
+	if !ok {
+		return Value{}, ErrLayout
+	}
+	v := Value{Trailer: Trailer{Index: index, Life: sess.Life, TTL: sess.TTL, OwnTTL: sess.OwnTTL}, Written: head.ExpiresAt.UnixMilli()}
+	v.Session = schema.Session{
+		Namespace: sess.Namespace, ID: sess.ID, Life: sess.Life, CreatedAt: head.CreatedAt, UpdatedAt: head.UpdatedAt, Revision: head.Revision,
+		TTL: sess.TTL, OwnTTL: sess.OwnTTL, UserID: sess.UserID, Files: sess.Files, Doc: sess.Doc,
+	}
+	return v, nil
+}
+
 // Pending returns the value of a session that is about to become a successor,
 // and then to live until the deadline.
 func Pending(value []byte, deadline int64) []byte {

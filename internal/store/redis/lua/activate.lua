@@ -15,6 +15,8 @@ if s.pending then
   redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
   put('DEL', KEYS[2])
   set_expiry_tombstone(KEYS[3], deadline, ARGV[4])
-  publish('regenerated', KEYS[1], value, deadline, ARGV[3])
+  if publish then
+    publish('regenerated', KEYS[1], value, deadline, ARGV[3])
+  end
 end
 return done()

@@ -20,6 +20,8 @@ local value = redis.call('GET', KEYS[1])
 set_tombstone(KEYS[2], ARGV[5])
 redis.call('DEL', KEYS[1])
 if not s.pending then -- otherwise its creation was not published
-  publish('deleted', KEYS[1], value, '')
+  if publish then
+    publish('deleted', KEYS[1], value, '')
+  end
 end
 return done(value)

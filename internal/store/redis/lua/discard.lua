@@ -5,5 +5,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 set_tombstone(KEYS[2], ARGV[2])
 redis.call('DEL', KEYS[1])
-publish('deleted', KEYS[1], '', '')
+if publish then
+  publish('deleted', KEYS[1], '', '')
+end
 return done()

@@ -5,9 +5,8 @@
 //	run.go        calls of scripts, and their answers
 //	migration.go  calls while a Cluster moves their keys to another server
 //
-// A script is common.lua followed by its own file; those that change sessions have
-// events.lua before that, and those that visitors can make Redis grow by have
-// reserve.lua.
+// A script is answers.lua, what it shares with others, and its own file. Before that
+// stands direct.lua, or migrating.lua where that is how it is run.
 package lua
 
 import (
@@ -18,10 +17,20 @@ import (
 )
 
 var (
-	//go:embed common.lua
-	commonLua string
+	//go:embed direct.lua
+	directLua string
+	//go:embed migrating.lua
+	migratingLua string
+	//go:embed answers.lua
+	answersLua string
+	//go:embed inspect.lua
+	inspectLua string
+	//go:embed tombstones.lua
+	tombstonesLua string
 	//go:embed events.lua
 	eventsLua string
+	//go:embed publish.lua
+	publishLua string
 	//go:embed reserve.lua
 	reserveLua string
 	//go:embed read.lua
@@ -30,6 +39,8 @@ var (
 	createLua string
 	//go:embed swap.lua
 	swapLua string
+	//go:embed replace.lua
+	replaceLua string
 	//go:embed touch.lua
 	touchLua string
 	//go:embed delete.lua
@@ -64,23 +75,24 @@ var (
 
 // The scripts. The comment of each file says what it takes and what it answers.
 var (
-	Read          = newScript(readLua)
-	Create        = newScript(eventsLua + reserveLua + createLua)
-	Swap          = newScript(eventsLua + reserveLua + swapLua)
-	Touch         = newScript(allowOOM + eventsLua + touchLua)
-	Delete        = newScript(allowOOM + eventsLua + deleteLua)
-	Move          = newScript(moveLua)
-	Activate      = newScript(allowOOM + eventsLua + activateLua)
-	Retract       = newScript(retractLua)
-	Expire        = newScript(expireLua)
-	Limit         = newScript(allowOOM + limitLua)
+	Read          = newScript(noWrites, readLua)
+	Create        = newScript(eventsLua, publishLua, inspectLua, reserveLua, createLua)
+	Swap          = newScript(eventsLua, publishLua, inspectLua, tombstonesLua, reserveLua, swapLua)
+	Replace       = newScript(eventsLua, publishLua, tombstonesLua, replaceLua)
+	Touch         = newScript(allowOOM, eventsLua, publishLua, tombstonesLua, touchLua)
+	Delete        = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, deleteLua)
+	Move          = newScript(inspectLua, tombstonesLua, moveLua)
+	Activate      = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, activateLua)
+	Retract       = newScript(inspectLua, retractLua)
+	Expire        = newScript(inspectLua, expireLua)
+	Limit         = newScript(allowOOM, inspectLua, tombstonesLua, limitLua)
 	Renew         = newScript(renewLua)
 	Release       = newScript(releaseLua)
-	PublishEvents = newScript(allowOOM + eventsLua + publishEventsLua)
-	Follow        = newScript(allowOOM + eventsLua + followLua)
+	PublishEvents = newScript(allowOOM, eventsLua, publishEventsLua)
+	Follow        = newScript(allowOOM, eventsLua, followLua)
 	Adopt         = newScript(adoptLua)
-	Discard       = newScript(allowOOM + eventsLua + discardLua)
-	Probe         = newScript(allowOOM + probeLua)
+	Discard       = newScript(allowOOM, eventsLua, publishLua, tombstonesLua, discardLua)
+	Probe         = newScript(allowOOM, probeLua)
 	Lookup        = newScript(lookupLua)
 )
 
@@ -88,15 +100,30 @@ var (
 // more than it takes, or takes little for a while.
 const allowOOM = "#!lua flags=allow-oom\n"
 
-// Script is a Lua script, which a server runs as one step.
-type Script struct{ text, sha string }
+// noWrites starts a script that only reads, which a server runs although it takes no
+// writes.
+const noWrites = "#!lua flags=no-writes\n"
 
-func newScript(text string) Script {
-	text, flagged := strings.CutPrefix(text, allowOOM)
-	text = commonLua + text
-	if flagged {
-		text = allowOOM + text
+// Script is a Lua script, which a server runs as one step.
+type Script struct {
+	text, sha string
+	// migrating is the same for runMigrating; nil where it is that.
+	migrating *Script
+}
+
+func newScript(parts ...string) Script {
+	flags := ""
+	if strings.HasPrefix(parts[0], "#!") {
+		flags, parts = parts[0], parts[1:]
 	}
+	body := answersLua + strings.Join(parts, "")
+	migrating := loaded(flags + migratingLua + body)
+	s := loaded(flags + directLua + body)
+	s.migrating = &migrating
+	return s
+}
+
+func loaded(text string) Script {
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // how Redis names scripts
 	return Script{text: text, sha: hex.EncodeToString(sum[:])}
 }

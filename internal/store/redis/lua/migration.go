@@ -39,7 +39,7 @@ func runMigrating(ctx context.Context, to *conn.Conn, client rueidis.Client, c C
 		}
 		lines = append(lines, c.Keys[i+1], value)
 	}
-	alone := Call{Script: c.Script, Keys: c.Keys[:1], Args: append([]string{strings.Join(lines, "\n")}, c.Args[1:]...), Confirmed: c.Confirmed}
+	alone := Call{Script: *c.Script.migrating, Keys: c.Keys[:1], Args: append([]string{strings.Join(lines, "\n")}, c.Args[1:]...), Confirmed: c.Confirmed}
 	a, err := Run(ctx, to, client, alone)
 	if err != nil && !errors.Is(err, conn.ErrUnconfirmed) {
 		return a, err

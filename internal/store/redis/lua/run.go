@@ -10,7 +10,7 @@ import (
 	"session-api/internal/store/redis/conn"
 )
 
-// Outcome is what a script answers first, as common.lua has it.
+// Outcome is what a script answers first, as answers.lua has it.
 type Outcome int64
 
 const (

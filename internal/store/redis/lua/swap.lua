@@ -23,7 +23,7 @@ if string.sub(s.index, 1, #ARGV[13]) ~= ARGV[13] then
   end
   old = redis.call('GET', KEYS[1])
 end
-if full(ARGV[19], redis.call('STRLEN', KEYS[1])) then
+if ARGV[19] ~= '' and full(ARGV[19], redis.call('STRLEN', KEYS[1])) then
   return {FULL}
 end
 if ARGV[14] ~= '' then
@@ -47,5 +47,7 @@ redis.call('SET', KEYS[1], ARGV[10] .. ARGV[11] .. versions .. ARGV[12], 'PXAT',
 if deadline ~= s.at then
   set_expiry_tombstone(KEYS[2], deadline, ARGV[15])
 end
-publish('updated', KEYS[1], ARGV[10], ms(deadline))
+if publish then
+  publish('updated', KEYS[1], ARGV[10], ms(deadline))
+end
 return done(deadline, s.index, old, s.files or '')
