@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/soaktest"
 )
 
 const imageVersion = "v0.0.0-image-test"
@@ -32,6 +34,13 @@ var built struct {
 func binary(t *testing.T) string {
 	t.Helper()
 	commands, files := buildCommands(t), buildContext(t)
+	if profile := profileFlag.FindStringSubmatch(commands); !soaktest.Long() {
+		// A profile makes the compiler go through every library anew, for minutes, and
+		// the binary no other one in what is looked at here.
+		require.NotNil(t, profile, "the image's binary is optimised by a profile")
+		require.NotEmpty(t, files[profile[1]], "and has it")
+		commands = strings.ReplaceAll(commands, profile[0], "")
+	}
 	built.once.Do(func() {
 		src, out := filepath.Join(scratch, "src"), filepath.Join(scratch, "out")
 		for name, content := range files {
@@ -53,6 +62,8 @@ func binary(t *testing.T) string {
 	require.NoError(t, built.err, built.output)
 	return built.binary
 }
+
+var profileFlag = regexp.MustCompile(`-pgo (\S+) `)
 
 var mountFlag = regexp.MustCompile(`--mount=\S+`)
 
