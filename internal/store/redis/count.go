@@ -23,7 +23,7 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
+	c := &counting{store: s, client: client, now: now, filter: f, ranges: s.ageRanges(f), seed: maphash.MakeSeed()}
 	before, err := c.pass(ctx)
 	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
 		var again count
@@ -54,7 +54,7 @@ type counting struct {
 	client rueidis.Client
 	now    time.Time
 	filter backend.Filter
-	keys   []string // of the indexes by age
+	ranges []lexRange // of the indexes by age
 	seed   maphash.Seed
 }
 
@@ -71,16 +71,16 @@ type count struct {
 // pass goes through the index once.
 func (c *counting) pass(ctx context.Context) (count, error) {
 	var total count
-	froms := make([]string, len(c.keys))
-	last := make([]format.Position, len(c.keys)) // that was counted
-	open := make([]int, len(c.keys))
-	for i := range c.keys {
-		froms[i], open[i] = "-", i
+	froms := make([]string, len(c.ranges))
+	last := make([]format.Position, len(c.ranges)) // that was counted
+	open := make([]int, len(c.ranges))
+	for i := range c.ranges {
+		froms[i], open[i] = c.ranges[i].from, i
 	}
 	for len(open) > 0 {
 		cmds := make([]rueidis.Completed, len(open))
 		for n, i := range open {
-			cmds[n] = rangeByLex(c.client, c.keys[i], froms[i], "+", countBatch)
+			cmds[n] = rangeByLex(c.client, c.ranges[i].key, froms[i], c.ranges[i].to, countBatch)
 		}
 		batches, err := c.store.readAll(ctx, c.client, "counting sessions", cmds)
 		if err != nil {
@@ -114,13 +114,13 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 	for _, member := range members {
 		e, ok := format.ParseAge(c.filter.Namespace, member)
 		if !ok {
-			gone.add(c.keys[index], member)
+			gone.add(c.ranges[index].key, member)
 			continue
 		}
-		if e.Key.ID == c.filter.Except {
+		if e.Key.ID == c.filter.Except || !c.filter.Created.Contains(time.UnixMilli(e.Created)) {
 			continue
 		}
-		at, entry := e.Position(), ageMember{Entry: e, index: c.keys[index], member: member}
+		at, entry := e.Position(), ageMember{Entry: e, index: c.ranges[index].key, member: member}
 		switch n := len(found) - 1; {
 		case n >= begun && found[n].Position == at:
 			found[n].entries = append(found[n].entries, entry)
