@@ -98,9 +98,9 @@ func (s *tracedStore) Delete(ctx context.Context, now time.Time, key backend.Key
 	return s.done(ctx, "Delete", func(ctx context.Context) error { return s.Store.Delete(ctx, now, key, revision) })
 }
 
-func (s *tracedStore) GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]backend.Found[schema.Session], error) {
+func (s *tracedStore) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
 	return spanned(ctx, s, "GetAll", func(ctx context.Context) ([]backend.Found[schema.Session], error) {
-		return s.Store.GetAll(ctx, now, namespace, ids, budget)
+		return s.Store.GetAll(ctx, now, b)
 	})
 }
 

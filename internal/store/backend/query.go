@@ -61,6 +61,18 @@ type SummaryPage struct {
 	Next string
 }
 
+// Batch names several sessions of a namespace to read.
+type Batch struct {
+	Namespace string
+	IDs       []string
+	// Budget is how many bytes of documents there may be: one that is larger than what
+	// those before it have left is ErrOverBudget, and not used. The first is always
+	// there.
+	Budget int64
+	// Peek: reading them is no use, as for Store.Peek.
+	Peek bool
+}
+
 // Found is what there is of one of several sessions: what a Get of it alone would
 // return.
 type Found[T any] struct {

@@ -107,15 +107,13 @@ type Store interface {
 	// Returns ErrNotFound if there is none (an old key in its grace is gone).
 	Delete(ctx context.Context, now time.Time, key Key, revision int64) error
 
-	// GetAll is Get of several sessions of one namespace, in their order. Their
-	// documents share a budget of bytes: one that is larger than what the ones before it
-	// have left is ErrOverBudget, and not used. The first is always there. The error is
-	// that of the store itself. The number of round trips to a server is bounded for
+	// GetAll is Get, or Peek, of several sessions, in their order. The error is that of
+	// the store itself. The number of round trips to a server is bounded for
 	// each hundred ids, and does not grow with what they lead to.
-	GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]Found[schema.Session], error)
+	GetAll(ctx context.Context, now time.Time, b Batch) ([]Found[schema.Session], error)
 
-	// Summarize is GetAll of the sessions' summaries: it is no use of them, and
-	// takes no more of their documents than it has to.
+	// Summarize is Peek of the summaries of several sessions of one namespace. It takes
+	// no more of their documents than it has to.
 	Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]Found[schema.Summary], error)
 
 	// DeleteAll is Delete of several sessions of one namespace, whatever their

@@ -169,10 +169,10 @@ func (r *reopened) Clear(ctx context.Context, now time.Time, f backend.Filter) (
 	return s.Clear(ctx, now, f)
 }
 
-func (r *reopened) GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]backend.Found[schema.Session], error) {
+func (r *reopened) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
 	s, done := r.get()
 	defer done()
-	return s.GetAll(ctx, now, namespace, ids, budget)
+	return s.GetAll(ctx, now, b)
 }
 
 func (r *reopened) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {

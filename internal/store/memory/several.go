@@ -11,19 +11,21 @@ import (
 )
 
 // GetAll implements backend.Store.
-func (s *Store) GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]backend.Found[schema.Session], error) {
-	found := make([]backend.Found[schema.Session], len(ids))
-	left := backend.NewBudget(budget)
-	for i, id := range ids {
+func (s *Store) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	found := make([]backend.Found[schema.Session], len(b.IDs))
+	left := backend.NewBudget(b.Budget)
+	for i, id := range b.IDs {
 		if err := every(ctx, i); err != nil {
 			return nil, err
 		}
-		key, one := backend.Key{Namespace: namespace, ID: id}, &found[i]
-		if sess, err := s.Peek(ctx, now, key); err == nil && !left.Take(len(sess.Doc)) {
-			one.Err = backend.ErrOverBudget
+		key, one := backend.Key{Namespace: b.Namespace, ID: id}, &found[i]
+		if one.Value, one.Err = s.Peek(ctx, now, key); one.Err == nil && !left.Take(len(one.Value.Doc)) {
+			*one = backend.Found[schema.Session]{Err: backend.ErrOverBudget}
 			continue
 		}
-		one.Value, one.Err = s.Get(ctx, now, key)
+		if !b.Peek {
+			one.Value, one.Err = s.Get(ctx, now, key)
+		}
 	}
 	return found, nil
 }

@@ -128,8 +128,8 @@ func (p *pair) Delete(ctx context.Context, now time.Time, key backend.Key, revis
 	return p.next().Delete(ctx, now, key, revision)
 }
 
-func (p *pair) GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]backend.Found[schema.Session], error) {
-	return p.next().GetAll(ctx, now, namespace, ids, budget)
+func (p *pair) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	return p.next().GetAll(ctx, now, b)
 }
 
 func (p *pair) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {

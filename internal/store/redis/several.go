@@ -225,10 +225,10 @@ func (s *Store) Summarize(ctx context.Context, now time.Time, namespace string, 
 }
 
 // GetAll implements backend.Store.
-func (s *Store) GetAll(ctx context.Context, now time.Time, namespace string, ids []string, budget int64) ([]backend.Found[schema.Session], error) {
-	found := make([]backend.Found[schema.Session], 0, len(ids))
-	left := backend.NewBudget(budget)
-	err := s.readBatches(ctx, namespace, ids, func(client rueidis.Client, keys []backend.Key) error {
+func (s *Store) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	found := make([]backend.Found[schema.Session], 0, len(b.IDs))
+	left := backend.NewBudget(b.Budget)
+	err := s.readBatches(ctx, b.Namespace, b.IDs, func(client rueidis.Client, keys []backend.Key) error {
 		parts, err := s.readParts(ctx, client, now, keys)
 		if err != nil {
 			return err
@@ -251,6 +251,7 @@ func (s *Store) GetAll(ctx context.Context, now time.Time, namespace string, ids
 				*one = backend.Found[schema.Session]{Err: backend.ErrOverBudget}
 			case one.Err == nil && one.Value.ID != keys[i].ID && !left.Take(len(one.Value.Doc)):
 				*one = backend.Found[schema.Session]{Err: backend.ErrOverBudget}
+			case b.Peek:
 			case one.Err == nil:
 				s.hits.Add(1)
 			case errors.Is(one.Err, backend.ErrNotFound):

@@ -43,7 +43,7 @@ func noisy(sp spec, bytes int) spec {
 func testSeveral(t *testing.T, open Open) {
 	getAll := func(f *fixture, namespace string, ids ...string) []backend.Found[schema.Session] {
 		f.t.Helper()
-		found, err := f.GetAll(f.ctx(), f.now(), namespace, ids, plenty)
+		found, err := f.GetAll(f.ctx(), f.now(), backend.Batch{Namespace: namespace, IDs: ids, Budget: plenty})
 		require.NoError(f.t, err)
 		require.Len(f.t, found, len(ids))
 		return found
@@ -82,6 +82,13 @@ func testSeveral(t *testing.T, open Open) {
 			requireSummary(t, f.now(), *want[i], summaries[i].Value)
 		}
 		assert.Equal(t, before.Hits+6, f.stats().Hits)
+		assert.Equal(t, before.Misses+4, f.stats().Misses)
+
+		peeked, err := f.GetAll(f.ctx(), f.now(), backend.Batch{Namespace: schema.DefaultNamespace, IDs: ids, Budget: plenty, Peek: true})
+		require.NoError(t, err)
+		requireSame(t, big, peeked[0].Value)
+		require.ErrorIs(t, peeked[1].Err, backend.ErrNotFound)
+		assert.Equal(t, before.Hits+6, f.stats().Hits, "a look is no use")
 		assert.Equal(t, before.Misses+4, f.stats().Misses)
 
 		assert.Empty(t, getAll(f, schema.DefaultNamespace))
@@ -150,7 +157,7 @@ func testSeveral(t *testing.T, open Open) {
 		little := f.created(spec{id: testID(9)})
 		ids = append(ids, testID(100), little.ID)
 		errs := func(budget int64) (errs []error) {
-			found, err := f.GetAll(f.ctx(), f.now(), schema.DefaultNamespace, ids, budget)
+			found, err := f.GetAll(f.ctx(), f.now(), backend.Batch{Namespace: schema.DefaultNamespace, IDs: ids, Budget: budget})
 			require.NoError(t, err)
 			for _, one := range found {
 				errs = append(errs, one.Err)

@@ -3,6 +3,6 @@
 -- step.
 local key = KEYS[1]
 return {
-  DONE, redis.call('PEXPIRETIME', key), redis.call('STRLEN', key),
+  DONE, redis.call('PEXPIRETIME', key), tostring(redis.call('STRLEN', key)),
   redis.call('GETRANGE', key, 0, ARGV[2] - 1), redis.call('GETRANGE', key, -ARGV[3], -1)
 }
