@@ -26,6 +26,9 @@ func (s *Server) ownRoutes() []route {
 		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
 		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
+		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}},
+		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}},
+		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
 		{http.MethodGet, "/stats", s.getStats, nil},
 
@@ -45,9 +48,11 @@ func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
-		{http.MethodGet, "/api/sessions", s.listSessions, []string{"namespace", "userId", "limit", "cursor"}},
+		{http.MethodGet, "/api/sessions", s.listSessions, listParameters},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
-		{http.MethodGet, "/api/sessions/count", s.countSessions, []string{"namespace", "userId"}},
+		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters},
+		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}},
+		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}},
 		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
 		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
 		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},

@@ -94,6 +94,12 @@ func (s *Selection) query(sort Sort, limit int) backend.Query {
 	}
 }
 
+// Query returns the list that an index has of the selected sessions in that order;
+// ok is false if there is none.
+func (s *Selection) Query(sort Sort, limit int) (q backend.Query, ok bool) {
+	return s.query(sort, limit), s.isIndexed() && (sort == NewestFirst || sort == OldestFirst)
+}
+
 // CountSelected returns how many live sessions are selected. Returns an
 // *UnsupportedError.
 func (s *Sessions) CountSelected(ctx context.Context, now time.Time, sel Selection) (int, error) {
