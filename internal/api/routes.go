@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -74,6 +75,7 @@ func (s *Server) routes() (chi.Router, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.literal = make(map[string][]string)
 	r := chi.NewRouter()
 	r.NotFound(s.handle(s.notFound))
 	r.MethodNotAllowed(s.handle(s.methodNotAllowed))
@@ -100,10 +102,15 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 		listed[operation{one.method, one.path}] = true
 	}
 	for _, one := range routes {
-		e := &Endpoint{s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method)}
+		e := &Endpoint{s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method), pattern: strings.Contains(one.path, "{")}
 		r.Method(one.method, one.path, e)
+		methods := []string{one.method}
 		if one.method == http.MethodGet && !listed[operation{http.MethodHead, one.path}] {
 			r.Method(http.MethodHead, one.path, e)
+			methods = append(methods, http.MethodHead)
+		}
+		if !e.pattern {
+			s.literal[one.path] = append(s.literal[one.path], methods...)
 		}
 	}
 }

@@ -257,47 +257,67 @@ func (s *Sessions) EndSelected(ctx context.Context, now time.Time, sel Selection
 	if expect != nil {
 		most = *expect
 	}
-	ids, err := s.selectedIDs(ctx, now, sel, most)
+	found, err := s.selected(ctx, now, sel, most)
 	if err != nil {
 		return 0, err
 	}
-	if expect != nil && len(ids) != *expect {
-		return 0, &CountError{Count: len(ids), AtLeast: len(ids) > *expect}
+	if expect != nil && len(found) != *expect {
+		return 0, &CountError{Count: len(found), AtLeast: len(found) > *expect}
 	}
 	ended := 0
-	for try := 0; len(ids) > 0; try++ {
-		n, err := s.endIDs(ctx, now, sel.Namespace, ids)
-		ended += n
-		if err != nil || n == len(ids) {
+	for try := 0; len(found) > 0; try++ {
+		missed, err := s.endThose(ctx, now, sel.Namespace, found)
+		ended += len(found) - len(missed)
+		if err != nil || len(missed) == 0 {
 			return ended, err
 		}
-		// What is gone may have been regenerated: it is still as old as it was.
+		// What is gone may have been regenerated: then it is as old as it was.
 		if err := pause(ctx, try); err != nil {
 			return ended, err
 		}
-		missed := len(ids) - n
-		if ids, err = s.selectedIDs(ctx, now, sel, most); err != nil {
+		var again []selected
+		if again, err = s.selected(ctx, now, sel, most+len(missed)); err != nil {
 			return ended, err
 		}
-		ids = ids[:min(len(ids), missed)]
+		found = successors(missed, again)
 	}
 	return ended, nil
 }
 
-// selectedIDs returns the ids of the sessions that are selected and not younger than
-// now; one more than most at most.
-func (s *Sessions) selectedIDs(ctx context.Context, now time.Time, sel Selection, most int) ([]string, error) {
-	var ids []string
-	add := func(sum *schema.Summary) bool {
-		if !sum.CreatedAt.After(now) {
-			ids = append(ids, sum.ID)
-		}
-		return len(ids) <= most
+// selected is a session that a selection has.
+type selected struct {
+	id      string
+	created int64 // in ms
+}
+
+// successors returns those of the sessions that may be what the missed ones have
+// become.
+func successors(missed, among []selected) []selected {
+	ages := make(map[int64]int, len(missed))
+	for _, one := range missed {
+		ages[one.created]++
 	}
-	if !sel.isIndexed() {
-		return ids, s.eachSelected(ctx, now, sel, sel.query(NewestFirst, schema.MaxBatch), add)
+	var found []selected
+	for _, one := range among {
+		if ages[one.created] > 0 {
+			ages[one.created]--
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// selected returns the sessions that are selected, one more than most at most.
+func (s *Sessions) selected(ctx context.Context, now time.Time, sel Selection, most int) (found []selected, err error) {
+	add := func(sum *schema.Summary) bool {
+		found = append(found, selected{sum.ID, sum.CreatedAt.UnixMilli()})
+		return len(found) <= most
 	}
 	q := sel.query(NewestFirst, schema.MaxBatch)
+	if !sel.isIndexed() {
+		err = s.eachSelected(ctx, now, sel, q, add)
+		return found, err
+	}
 	for {
 		page, err := s.backend.Summaries(ctx, now, q)
 		if err != nil {
@@ -305,30 +325,36 @@ func (s *Sessions) selectedIDs(ctx context.Context, now time.Time, sel Selection
 		}
 		for i := range page.Summaries {
 			if !add(&page.Summaries[i]) {
-				return ids, nil
+				return found, nil
 			}
 		}
 		if page.Next == "" {
-			return ids, nil
+			return found, nil
 		}
 		q.Cursor = page.Next
 	}
 }
 
-// endIDs ends sessions and returns how many it has ended.
-func (s *Sessions) endIDs(ctx context.Context, now time.Time, namespace string, ids []string) (n int, err error) {
-	for some := range slices.Chunk(ids, schema.MaxBatch) {
-		ended, err := s.backend.DeleteAll(ctx, now, namespace, some)
-		for _, one := range ended {
-			if one {
-				n++
+// endThose ends sessions and returns those that it has not ended.
+func (s *Sessions) endThose(ctx context.Context, now time.Time, namespace string, those []selected) (missed []selected, err error) {
+	for some := range slices.Chunk(those, schema.MaxBatch) {
+		ids := make([]string, len(some))
+		for i, one := range some {
+			ids[i] = one.id
+		}
+		var ended []bool
+		if err == nil {
+			ended, err = s.backend.DeleteAll(ctx, now, namespace, ids)
+		} else {
+			ended = make([]bool, len(ids))
+		}
+		for i, one := range ended {
+			if !one {
+				missed = append(missed, some[i])
 			}
 		}
-		if err != nil {
-			return n, err
-		}
 	}
-	return n, nil
+	return missed, err
 }
 
 // EndAll ends sessions as End does, all of one namespace, and reports of each

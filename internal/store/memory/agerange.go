@@ -38,6 +38,15 @@ func (r *ageRange) after(p position) {
 	}
 }
 
+// reaches reports whether the record comes before the end of the range, which is a
+// position without an id.
+func (r *ageRange) reaches(rec *record) bool {
+	if r.oldestFirst {
+		return rec.created <= r.to.created
+	}
+	return rec.created > r.to.created
+}
+
 // before reports whether p comes before o in the order of lists.
 func (p position) before(o position) bool {
 	return p.created > o.created || p.created == o.created && p.id < o.id

@@ -94,15 +94,6 @@ func (x index) Descend(pivot *entry, yield func(*entry) bool) {
 // before reports whether the entry a comes before b.
 func (x index) before(a, b *entry) bool { return x.tree.Less(x.place(a), x.place(b)) }
 
-// reaches reports whether an entry comes before the end to, or in the reverse order
-// after it.
-func (x index) reaches(e, to *entry, reverse bool) bool {
-	if reverse {
-		return x.before(to, e)
-	}
-	return x.before(e, to)
-}
-
 // rank returns how many entries come before pivot.
 func (x index) rank(pivot *entry) int {
 	return sort.Search(x.Len(), func(i int) bool { return !x.before(x.at(i), pivot) })

@@ -151,21 +151,21 @@ func (n *namespace) scan(r ageRange, yield func(*entry, *record) bool) {
 	if r.user != "" {
 		in = n.users
 	}
-	from, to := r.from.record(r.user), newEntry(r.to.record(r.user))
+	from := newEntry(r.from.record(r.user))
 	next := func(e *entry) bool {
 		rec := e.rec.Load()
 		switch {
 		case r.passed && rec.created == r.from.created && string(rec.id()) == r.from.id:
 			return true
-		case !in.reaches(e, to, r.oldestFirst):
+		case r.user != "" && rec.user != r.user, !r.reaches(rec):
 			return false
 		}
 		return yield(e, rec)
 	}
 	if r.oldestFirst {
-		in.Descend(newEntry(from), next)
+		in.Descend(from, next)
 	} else {
-		in.Ascend(newEntry(from), next)
+		in.Ascend(from, next)
 	}
 }
 
