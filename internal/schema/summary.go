@@ -82,43 +82,45 @@ func seenAt(now, updated, expires time.Time, idle time.Duration) time.Time {
 
 // HasRole reports whether the user has the role.
 func (s *Summary) HasRole(role string) bool {
-	has := false
-	s.eachMember(func(name string, value []byte) {
-		if name != "roles" {
-			return
+	_, _, roles := s.userMembers()
+	for start, end, ok := jsonscan.NextElement(roles, 1); ok; start, end, ok = jsonscan.NextElement(roles, end) {
+		if string(jsonscan.Unquote(roles[start:end])) == role {
+			return true
 		}
-		for start, end, ok := jsonscan.NextElement(value, 1); ok && !has; start, end, ok = jsonscan.NextElement(value, end) {
-			has = string(jsonscan.Unquote(value[start:end])) == role
-		}
-	})
-	return has
+	}
+	return false
 }
 
-// eachMember calls yield with the members of the user.
-func (s *Summary) eachMember(yield func(name string, value []byte)) {
+// What a summary has of a session without a user, or of a user without that member.
+var (
+	noText  = []byte(`""`)
+	noRoles = []byte(`[]`)
+)
+
+// userMembers returns the values of the user's members as the document has them.
+func (s *Summary) userMembers() (id, email, roles []byte) {
+	id, email, roles = noText, noText, noRoles
 	if len(s.user) == 0 || s.user[0] != '{' {
-		return
+		return id, email, roles
 	}
 	for m, ok := jsonscan.NextMember(s.user, 1); ok; m, ok = jsonscan.NextMember(s.user, m.End) {
-		yield(string(jsonscan.Unquote(m.Name(s.user))), m.Value(s.user))
+		switch string(m.Name(s.user)) {
+		case `"id"`:
+			id = m.Value(s.user)
+		case `"email"`:
+			email = m.Value(s.user)
+		case `"roles"`:
+			roles = m.Value(s.user)
+		}
 	}
+	return id, email, roles
 }
 
 // AppendJSON appends the summary as a client gets it. Where the session has no user,
 // userId and email are empty, and roles is an empty array. current marks the
 // session of the caller.
 func (s *Summary) AppendJSON(dst []byte, now time.Time, current bool) []byte {
-	id, email, roles := []byte(`""`), []byte(`""`), []byte(`[]`)
-	s.eachMember(func(name string, value []byte) {
-		switch name {
-		case "id":
-			id = value
-		case "email":
-			email = value
-		case "roles":
-			roles = value
-		}
-	})
+	id, email, roles := s.userMembers()
 	dst = append(dst, headID...)
 	dst = append(dst, s.ID...)
 	dst = append(dst, `","namespace":"`...)
