@@ -66,7 +66,7 @@ func (l *harness) startRow(ctx context.Context, r *row, name string) (_ *service
 	if err != nil {
 		return nil, err
 	}
-	if err = r.nameSessions(sessions); err != nil {
+	if err := r.nameSessions(sessions); err != nil {
 		return nil, err
 	}
 	s.callers = r.callers(l, sessions)

@@ -243,7 +243,7 @@ func TestAUserEndsTheirSessions(t *testing.T) {
 	phone.do("GET", "/api/session", "").problem(401, "unauthorized")
 	bob.do("GET", "/api/session", "").expect(200)
 
-	for _, query := range []string{"?except=", "?except=all", "?except=current&except=current", "?exept=current", "?all=true"} {
+	for _, query := range []string{"?except=", "?except=all", "?except=current&except=current", "?excpt=current", "?all=true"} {
 		bob.do("DELETE", mine+query, "").problem(400, "invalid_query")
 	}
 	bob.do("DELETE", mine, "", "Origin", "https://evil.example").problem(403, "forbidden_origin")

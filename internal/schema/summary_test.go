@@ -1,6 +1,7 @@
 package schema_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -44,8 +45,8 @@ func TestSummaryAsJSON(t *testing.T) {
 	_, sum = summarized(t, nil)
 	require.NoError(t, json.Unmarshal(sum.AppendJSON(nil, now, false), &read))
 	delete(want, "current")
-	assert.Equal(t, "", read["userId"])
-	assert.Equal(t, "", read["email"])
+	assert.Empty(t, read["userId"])
+	assert.Empty(t, read["email"])
 	assert.Equal(t, []any{}, read["roles"])
 	assert.False(t, sum.HasRole(""))
 }
@@ -55,7 +56,7 @@ func TestSummaryOfTheBeginning(t *testing.T) {
 	sess, whole := summarized(t, &schema.User{ID: "ada", Email: "]},", Roles: []string{"editor", `}"],`}})
 	now := created.Add(time.Hour)
 	full := len(sess.Doc)
-	user := strings.Index(string(sess.Doc), `,"inputs"`)
+	user := bytes.Index(sess.Doc, []byte(`,"inputs"`))
 	for n := range full {
 		part := sess
 		part.Doc = sess.Doc[:n:n]
@@ -70,7 +71,7 @@ func TestSummaryOfTheBeginning(t *testing.T) {
 }
 
 func TestLastSeenAt(t *testing.T) {
-	at := func(d time.Duration) time.Time { return created.Add(d) }
+	at := created.Add
 	now := at(10 * time.Hour)
 	for name, c := range map[string]struct{ updated, expires, want time.Time }{
 		"never used again":                 {at(0), at(time.Hour), at(0)},
@@ -182,8 +183,16 @@ func requireBatchError(t *testing.T, err error) {
 // What a query says and what a body says in its place mean the same.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"userId", "ada"}, {"role", ""}, {"createdAfter", "2026-11-21T17:04:05.123456789+01:00"}, {"createdBefore", "9999-12-31T23:59:59Z"},
-		{"seenBefore", "1970-01-01T00:00:00Z"}, {"idleForMs", "1e3"}, {"idleForMs", "1000.0"}, {"anonymous", "true"}, {"activeWithinMs", "5"}, {"x", "y"},
+		{"userId", "ada"},
+		{"role", ""},
+		{"createdAfter", "2026-11-21T17:04:05.123456789+01:00"},
+		{"createdBefore", "9999-12-31T23:59:59Z"},
+		{"seenBefore", "1970-01-01T00:00:00Z"},
+		{"idleForMs", "1e3"},
+		{"idleForMs", "1000.0"},
+		{"anonymous", "true"},
+		{"activeWithinMs", "5"},
+		{"x", "y"},
 	} {
 		f.Add(seed[0], seed[1])
 	}
