@@ -204,6 +204,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List one's own sessions
+         * @description Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+         *     "your devices". The session of the request has `"current": true`. A session without a user
+         *     sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+         *     is `default`.
+         *
+         *     This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+         */
+        get: operations["listUserSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * Sign out everywhere
+         * @description Ends all sessions of the user whose session the request opens, and clears its cookies; with
+         *     `except=current`, all other ones, and the cookie stays. A session without a user ends only
+         *     itself. A session that is regenerated meanwhile is ended as well.
+         */
+        delete: operations["deleteUserSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                id: components["parameters"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of one's own sessions
+         * @description Ends a session of the user whose session the request opens. If it is the session of the request itself,
+         *     its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+         */
+        delete: operations["deleteUserSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session/stats": {
         parameters: {
             query?: never;
@@ -253,10 +308,16 @@ export interface paths {
         };
         /**
          * List sessions
-         * @description Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-         *     the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-         *     are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+         * @description Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+         *     is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+         *     Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+         *     `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
          *     session: `expiresAt` does not move.
+         *
+         *     With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+         *     them, and `sessions` is empty.
+         *
+         *     Filters and orders that no index answers are limited: see Filters and orders.
          */
         get: operations["listSessions"];
         put?: never;
@@ -291,11 +352,74 @@ export interface paths {
         };
         /**
          * Count sessions
-         * @description Counts the live sessions of a namespace, or of one user in it.
+         * @description Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+         *     for those that were used lately.
+         *
+         *     Filters that no index answers are limited: see Filters and orders.
          */
         get: operations["countSessions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read many sessions
+         * @description Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+         *     one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+         *     `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+         *     id is in the document.
+         *
+         *     A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+         *     there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+         *     number of round trips to the store that does not depend on how many sessions there are.
+         */
+        post: operations["getSessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End many sessions at once
+         * @description Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+         *     session is no error: it is in `missing`. An old id in its grace period ends the new session.
+         *
+         *     With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+         *     the summaries of the first 100 of them.
+         *
+         *     A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+         *     says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+         *     nothing if the filter now matches another number (409, `count_changed`), and never more
+         *     sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+         *     ended as well.
+         *
+         *     Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+         *     sessions may have ended; the request can be repeated.
+         */
+        post: operations["endSessions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -743,10 +867,139 @@ export interface components {
             /** @description The value of a `Set-Cookie` header that passes the token to a browser. Present if `token` is. */
             setCookie?: string;
         };
-        /** @description A page of sessions, newest first. */
-        SessionList: {
+        /** @description What there is to know of a session without its document. */
+        SessionSummary: {
+            id: components["schemas"]["SessionId"];
+            namespace: components["schemas"]["Namespace"];
+            /** @description The user's id. Empty for a session without a user. */
+            userId: string;
+            /** @description The user's address, or empty. */
+            email: string;
+            /** @description The user's roles. */
+            roles: string[];
+            /**
+             * Format: date-time
+             * @description When the session was created.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When a section was last changed.
+             */
+            updatedAt: string;
+            /**
+             * Format: date-time
+             * @description When the session was last used, as far as that moved `expiresAt`; see Summaries.
+             */
+            lastSeenAt: string;
+            /**
+             * Format: date-time
+             * @description When the session expires unless it is used.
+             */
+            expiresAt: string;
+            /**
+             * Format: int64
+             * @description Grows by one with each change of a section.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description The size of the document.
+             */
+            bytes: number;
+            /** @description `true` for the session of the request. Absent otherwise. */
+            current?: boolean;
+        };
+        /** @description A page of the user's sessions, newest first. */
+        UserSessions: {
             /** @description The sessions. */
+            sessions: components["schemas"]["SessionSummary"][];
+            /** @description Refers to the next page. Absent on the last one. */
+            nextCursor?: string;
+        };
+        /** @description Sessions to read. */
+        BatchGet: {
+            /** @description The ids. One that is not valid is a problem in its item. */
+            ids: string[];
+            /**
+             * @description `summary` for summaries in place of documents.
+             * @default full
+             * @enum {string}
+             */
+            view: "full" | "summary";
+        };
+        /** @description Sessions in the order in which they were asked for. */
+        BatchItems: {
+            /** @description An item for each id. */
+            items: components["schemas"]["BatchItem"][];
+        };
+        /** @description A session, its summary, or why there is neither. */
+        BatchItem: {
+            /** @description The id that was asked for. */
+            id: string;
+            session?: components["schemas"]["Session"];
+            summary?: components["schemas"]["SessionSummary"];
+            problem?: components["schemas"]["Problem"];
+        };
+        /** @description Sessions to end: either `ids`, or a `filter` with `expect`, or `all`. */
+        BatchEnd: {
+            /** @description The ids of the sessions. */
+            ids?: components["schemas"]["SessionId"][];
+            filter?: components["schemas"]["SessionFilter"];
+            /** @description How many sessions the filter has to match. Without it, any number. */
+            expect?: number;
+            /** @description `true` ends all sessions of the namespace, with a filter that is empty or absent. */
+            all?: boolean;
+        };
+        /** @description The result of ending sessions. */
+        BatchEnded: {
+            /** @description Whether the sessions were only counted. */
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description The number of sessions that were ended, or would be.
+             */
+            count: number;
+            /** @description The ids that lead to no session. Absent if there are none. */
+            missing?: components["schemas"]["SessionId"][];
+            /** @description With a dry run, the first 100 sessions that would be ended. */
+            sessions?: components["schemas"]["SessionSummary"][];
+        };
+        /** @description Matches the sessions to which all of it applies; see Filters and orders. */
+        SessionFilter: {
+            /** @description Only the sessions of this user. */
+            userId?: string;
+            /** @description Only sessions whose user has this role. */
+            role?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions that were created after this time, not at it.
+             */
+            createdAfter?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions that were created before this time, not at it.
+             */
+            createdBefore?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions whose `lastSeenAt` is before this time.
+             */
+            seenBefore?: string;
+            /**
+             * Format: int64
+             * @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago.
+             */
+            idleForMs?: number;
+            /** @description Only sessions without a user (`true`), or with one (`false`). */
+            anonymous?: boolean;
+        };
+        /** @description A page of sessions. */
+        SessionList: {
+            /** @description The sessions. Empty with `view=summary`. */
             sessions: components["schemas"]["Session"][];
+            /** @description The sessions, with `view=summary`. Absent otherwise. */
+            summaries?: components["schemas"]["SessionSummary"][];
             /** @description Refers to the next page. Absent on the last one. */
             nextCursor?: string;
         };
@@ -1292,7 +1545,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -1599,6 +1852,50 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The query string is malformed, a parameter has an invalid value, or no index answers the filter or the order. */
+        BadFilter: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is missing or not JSON, its filter is empty, or no index answers it; or a parameter has an invalid value. */
+        BadBatch: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The filter matches another number of sessions than the request expects. None was ended. */
+        CountChanged: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is JSON, but not valid for the operation. Nothing has changed. */
+        InvalidBatch: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description There is no live session: the token is missing, forged, expired or ended. */
         Unauthorized: {
             headers: {
@@ -1859,6 +2156,20 @@ export interface components {
         SessionId: components["schemas"]["SessionId"];
         /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
         Namespace: components["schemas"]["Namespace"];
+        /** @description Only the sessions of this user. */
+        FilterUserId: string;
+        /** @description Only sessions whose user has this role. Not answered from an index. */
+        FilterRole: string;
+        /** @description Only sessions that were created after this time, not at it. */
+        FilterCreatedAfter: string;
+        /** @description Only sessions that were created before this time, not at it. */
+        FilterCreatedBefore: string;
+        /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+        FilterSeenBefore: string;
+        /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+        FilterIdleForMs: number;
+        /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+        FilterAnonymous: boolean;
         /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
         IfMatch: string;
         /** @description Return 304 without a body if the session's `ETag` is one of these. */
@@ -2336,6 +2647,129 @@ export interface operations {
             503: components["responses"]["StoreUnavailable"];
         };
     };
+    listUserSessions: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of sessions per page. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+                /** @description Whether the request moves `expiresAt` of its session. If absent, the service decides: it does, unless configured otherwise. */
+                touch?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions. */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sessions": [
+                     *         {
+                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *           "namespace": "default",
+                     *           "userId": "u-1042",
+                     *           "email": "ada@example.org",
+                     *           "roles": [
+                     *             "editor"
+                     *           ],
+                     *           "createdAt": "2026-11-21T17:04:05.123Z",
+                     *           "updatedAt": "2026-11-21T17:09:12.480Z",
+                     *           "lastSeenAt": "2026-11-21T18:30:00.000Z",
+                     *           "expiresAt": "2026-11-22T18:30:00.000Z",
+                     *           "revision": 3,
+                     *           "bytes": 1480,
+                     *           "current": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserSessions"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    deleteUserSessions: {
+        parameters: {
+            query?: {
+                /** @description `current` keeps the session of the request. */
+                except?: "current";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions have ended. */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deleted": 2
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeletedSessions"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    deleteUserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                id: components["parameters"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session no longer exists. */
+            204: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
     getSessionStats: {
         parameters: {
             query?: never;
@@ -2372,7 +2806,23 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
-                userId?: string;
+                userId?: components["parameters"]["FilterUserId"];
+                /** @description Only sessions whose user has this role. Not answered from an index. */
+                role?: components["parameters"]["FilterRole"];
+                /** @description Only sessions that were created after this time, not at it. */
+                createdAfter?: components["parameters"]["FilterCreatedAfter"];
+                /** @description Only sessions that were created before this time, not at it. */
+                createdBefore?: components["parameters"]["FilterCreatedBefore"];
+                /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+                seenBefore?: components["parameters"]["FilterSeenBefore"];
+                /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+                idleForMs?: components["parameters"]["FilterIdleForMs"];
+                /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+                anonymous?: components["parameters"]["FilterAnonymous"];
+                /** @description `summary` for summaries in place of documents. */
+                view?: "full" | "summary";
+                /** @description The order: by creation, newest or oldest first; by last use, latest first; by `expiresAt`, soonest first. */
+                sort?: "-createdAt" | "createdAt" | "-lastSeenAt" | "expiresAt";
                 /** @description Maximum number of sessions per page. */
                 limit?: number;
                 /** @description The `nextCursor` of the previous page. */
@@ -2392,36 +2842,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "sessions": [
-                     *         {
-                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
-                     *           "createdAt": "2026-11-21T17:04:05.123Z",
-                     *           "updatedAt": "2026-11-21T17:04:05.123Z",
-                     *           "expiresAt": "2026-11-22T17:04:05.123Z",
-                     *           "version": 1,
-                     *           "revision": 1,
-                     *           "user": {
-                     *             "id": "u-1042",
-                     *             "email": "ada@example.org",
-                     *             "roles": [
-                     *               "editor"
-                     *             ]
-                     *           },
-                     *           "inputs": {},
-                     *           "apiConfig": {},
-                     *           "results": {},
-                     *           "meta": {}
-                     *         }
-                     *       ],
-                     *       "nextCursor": "AfEh3k2a-w"
-                     *     }
-                     */
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            400: components["responses"]["BadQuery"];
+            400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
@@ -2553,7 +2977,21 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
-                userId?: string;
+                userId?: components["parameters"]["FilterUserId"];
+                /** @description Only sessions whose user has this role. Not answered from an index. */
+                role?: components["parameters"]["FilterRole"];
+                /** @description Only sessions that were created after this time, not at it. */
+                createdAfter?: components["parameters"]["FilterCreatedAfter"];
+                /** @description Only sessions that were created before this time, not at it. */
+                createdBefore?: components["parameters"]["FilterCreatedBefore"];
+                /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+                seenBefore?: components["parameters"]["FilterSeenBefore"];
+                /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+                idleForMs?: components["parameters"]["FilterIdleForMs"];
+                /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+                anonymous?: components["parameters"]["FilterAnonymous"];
+                /** @description Only sessions whose `lastSeenAt` is at most so many milliseconds ago. */
+                activeWithinMs?: number;
             };
             header?: never;
             path?: never;
@@ -2577,8 +3015,133 @@ export interface operations {
                     "application/json": components["schemas"]["SessionCount"];
                 };
             };
-            400: components["responses"]["BadQuery"];
+            400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    getSessions: {
+        parameters: {
+            query?: {
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
+                namespace?: components["parameters"]["Namespace"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The ids. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *         "5f1c3d7a9b2e4f60813c5d7e9fa1b3c5d7e9f1a3b5c7d9e1f3a5b7c9d1e3f5a7"
+                 *       ],
+                 *       "view": "summary"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BatchGet"];
+            };
+        };
+        responses: {
+            /** @description An item for each id. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *           "summary": {
+                     *             "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *             "namespace": "default",
+                     *             "userId": "u-1042",
+                     *             "email": "ada@example.org",
+                     *             "roles": [
+                     *               "editor"
+                     *             ],
+                     *             "createdAt": "2026-11-21T17:04:05.123Z",
+                     *             "updatedAt": "2026-11-21T17:09:12.480Z",
+                     *             "lastSeenAt": "2026-11-21T18:30:00.000Z",
+                     *             "expiresAt": "2026-11-22T18:30:00.000Z",
+                     *             "revision": 3,
+                     *             "bytes": 1480
+                     *           }
+                     *         },
+                     *         {
+                     *           "id": "5f1c3d7a9b2e4f60813c5d7e9fa1b3c5d7e9f1a3b5c7d9e1f3a5b7c9d1e3f5a7",
+                     *           "problem": {
+                     *             "type": "urn:session-api:problem:session_not_found",
+                     *             "title": "There is no such session",
+                     *             "status": 404,
+                     *             "detail": "No live session has this id in this namespace.",
+                     *             "code": "session_not_found",
+                     *             "requestId": "4f1d2c9ab37e6805"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchItems"];
+                };
+            };
+            400: components["responses"]["BadRequestBody"];
+            401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBatch"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    endSessions: {
+        parameters: {
+            query?: {
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
+                namespace?: components["parameters"]["Namespace"];
+                /** @description `true` ends nothing and returns what would be ended. */
+                dryRun?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The ids, or a filter. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchEnd"];
+            };
+        };
+        responses: {
+            /** @description The sessions have ended, or would with a dry run. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchEnded"];
+                };
+            };
+            400: components["responses"]["BadBatch"];
+            401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["CountChanged"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBatch"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
