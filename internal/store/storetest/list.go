@@ -23,7 +23,7 @@ func testList(t *testing.T, open Open) {
 		}
 		want := []string{testID(2), testID(4), testID(3), testID(6), testID(1), testID(5)}
 		for limit := 1; limit <= len(want)+1; limit++ {
-			assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
+			assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
 		}
 	})
 
@@ -56,7 +56,7 @@ func testList(t *testing.T, open Open) {
 		})
 		elsewhere := f.created(spec{namespace: "shop", user: "ada"})
 		query := func(namespace, user string) []string {
-			return f.list(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
+			return f.listBoth(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
 		}
 		assert.Equal(t, ada, query(schema.DefaultNamespace, "ada"))
 		assert.Equal(t, bob, query(schema.DefaultNamespace, "bob"))
@@ -90,8 +90,8 @@ func testList(t *testing.T, open Open) {
 			return sp
 		})
 		f.clock.Advance(time.Minute)
-		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
-		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
+		assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
+		assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
 	})
 }
 
