@@ -112,6 +112,36 @@ func rows() []row {
 			env: errorsOnly, onRedis: true, sessions: thousand, against: []yardstick{inMemory, redisSet},
 			metrics: []metric{requests, cpuPerRequest},
 		}),
+		{
+			name: "summaries", doc: "`GET /api/sessions?view=summary&limit=1000`: the summaries of 1 thousand sessions of 1 KB",
+			env: errorsOnly, sessions: thousand, connections: few, method: "GET", path: listPath + "?view=summary&limit=1000",
+			callers: serviceToken, status: 200, against: []yardstick{netHTTP, documents},
+			metrics: []metric{requests, cpuPerRequest},
+		},
+		{
+			name: "summaries, Redis", doc: "the same from a Redis on the same machine",
+			env: errorsOnly, onRedis: true, sessions: thousand, connections: few, method: "GET", path: listPath + "?view=summary&limit=1000",
+			callers: serviceToken, status: 200, against: []yardstick{inMemory, documents},
+			metrics: []metric{requests, cpuPerRequest},
+		},
+		batch(row{
+			name: "batch get", doc: "`POST /api/sessions/get` with the ids of 1 thousand sessions of 1 KB, whose documents it returns",
+			env: errorsOnly, sessions: thousand, connections: few, against: []yardstick{netHTTP},
+			metrics: []metric{requests, cpuPerRequest},
+		}),
+		batch(row{
+			name: "batch get, Redis", doc: "the same from a Redis on the same machine",
+			env: errorsOnly, onRedis: true, sessions: thousand, connections: few, against: []yardstick{inMemory},
+			metrics: []metric{requests, cpuPerRequest},
+		}),
+		end(row{
+			name: "end by filter", doc: "`POST /api/sessions/end` ends 10 thousand sessions of 1 KB by when they were created",
+			env: errorsOnly, sessions: 10 * thousand, metrics: []metric{seconds.atMost(2)},
+		}),
+		end(row{
+			name: "end by filter, Redis", doc: "the same on a Redis on the same machine",
+			env: errorsOnly, onRedis: true, sessions: 10 * thousand, metrics: []metric{seconds.atMost(10)},
+		}),
 		get(row{
 			name: "GET, 1 million", doc: "GET with 1 million live sessions of 1 KB",
 			env: errorsOnly, long: true, sessions: million, against: []yardstick{withThousand},

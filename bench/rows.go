@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,6 +36,8 @@ type row struct {
 	callers func(l *harness, sessions []session) []caller
 	// body is the request body; numberMark in it becomes the number of the request.
 	body string
+	// namesAll makes the body one that names all sessions of callers.
+	namesAll bool
 
 	status int
 	// storeCounter is the store's counter of such requests; empty for none.
@@ -84,6 +87,8 @@ const (
 	sessionPath = "/api/session"
 	verifyPath  = "/api/session/verify"
 	listPath    = "/api/sessions"
+	batchPath   = "/api/sessions/get"
+	endPath     = "/api/sessions/end"
 )
 
 var (
@@ -122,6 +127,35 @@ func verify(r row, query string) row {
 func list(r row) row {
 	r.method, r.path, r.callers, r.status = http.MethodGet, listPath, listCallers, http.StatusOK
 	return r
+}
+
+// batch and end complete a row with requests about many sessions at once.
+func batch(r row) row {
+	r.method, r.path, r.callers, r.status = http.MethodPost, batchPath, serviceToken, http.StatusOK
+	r.header, r.namesAll = asJSON, true
+	return r
+}
+
+func end(r row) row {
+	r.method, r.path, r.callers, r.status = http.MethodPost, endPath+"?dryRun=true", serviceToken, http.StatusOK
+	r.header, r.body, r.prepare = asJSON, endAllBody, prepareEnd
+	return r
+}
+
+// nameSessions makes the body one that names the sessions, if the row's is.
+func (r *row) nameSessions(sessions []session) error {
+	if !r.namesAll {
+		return nil
+	}
+	var names struct {
+		IDs []string `json:"ids"`
+	}
+	for _, s := range sessions {
+		names.IDs = append(names.IDs, s.id)
+	}
+	body, err := json.Marshal(names)
+	r.body = string(body)
+	return err
 }
 
 // caller is a sender of requests.

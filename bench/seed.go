@@ -20,7 +20,7 @@ import (
 )
 
 // session is a session that requests of a row use.
-type session struct{ user, cookie string }
+type session struct{ id, user, cookie string }
 
 // perUser is the number of sessions of a user.
 const perUser = 10
@@ -177,7 +177,7 @@ func (m *recordTemplate) record(dst []byte, n int) ([]byte, session) {
 	var raw [32]byte
 	_, _ = m.id.Read(raw[:]) // it never fails
 	id := hex.EncodeToString(raw[:])
-	s := session{user: fmt.Sprintf("u-%05d", n/perUser), cookie: m.cookie(id)}
+	s := session{id: id, user: fmt.Sprintf("u-%05d", n/perUser), cookie: m.cookie(id)}
 	created := m.created.Add(-time.Duration(n/perMilli) * time.Millisecond).UTC()
 	for i, text := range []string{`"` + id + `"`, created.Format(`"2006-01-02T15:04:05.000Z"`), `"` + s.user + `"`, numberedBody(numberMark, n) + ".csv"} {
 		dst = append(append(dst, m.pieces[i]...), text...)

@@ -66,6 +66,9 @@ func (l *harness) startRow(ctx context.Context, r *row, name string) (_ *service
 	if err != nil {
 		return nil, err
 	}
+	if err := r.nameSessions(sessions); err != nil {
+		return nil, err
+	}
 	s.callers = r.callers(l, sessions)
 	if s.response, err = l.doCaller(ctx, s.server.addr, r, s.callers[0], 0); err != nil {
 		return nil, err

@@ -31,6 +31,11 @@ var (
 // types, until the request has been answered. An empty body needs no type and
 // is returned as it is: nothing.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
+	return s.readBodyUpTo(w, r, types, int64(s.Rules.MaxBytes)+bodySlack)
+}
+
+// readBodyUpTo is readBody with a limit in bytes.
+func (s *Server) readBodyUpTo(w http.ResponseWriter, r *http.Request, types []string, limit int64) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
@@ -39,7 +44,6 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, types []string
 			return nil, err
 		}
 	}
-	limit := int64(s.Rules.MaxBytes) + bodySlack
 	if r.ContentLength > limit {
 		closeConnection(w, r)
 		return nil, &http.MaxBytesError{Limit: limit}
@@ -109,7 +113,7 @@ func readInto(buf *bytes.Buffer, w http.ResponseWriter, r *http.Request, limit i
 func (s *Server) requireBody(w http.ResponseWriter, r *http.Request, types []string) ([]byte, error) {
 	body, err := s.readBody(w, r, types)
 	if err == nil && len(body) == 0 {
-		err = &problem{codeBadRequest, "This route needs a body."}
+		err = errNoBody
 	}
 	return body, err
 }

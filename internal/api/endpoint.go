@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -13,7 +14,8 @@ type Endpoint struct {
 	serve  handler
 	query  []string
 	strict bool // refuses unknown query parameters
-
+	// pattern: the path has parameters, and may be that of another route.
+	pattern bool
 	// metrics are without a route where the router knows none.
 	metrics routeMetrics
 }
@@ -26,13 +28,25 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := stateOf(r)
 	c.endpoint = e
 	defer c.response.release()
-	err := e.checkParameters(r)
+	err := e.checkPath(w, r)
+	if err == nil {
+		err = e.checkParameters(r)
+	}
 	if err == nil {
 		err = e.serve(w, r)
 	}
 	if err != nil {
 		e.s.writeProblem(w, r, err)
 	}
+}
+
+// checkPath refuses a path that is a route's own, and that the router has taken for
+// another one's with parameters because that has the method.
+func (e *Endpoint) checkPath(w http.ResponseWriter, r *http.Request) error {
+	if e.pattern && len(e.s.literal[r.URL.Path]) > 0 {
+		return e.s.methodNotAllowed(w, r)
+	}
+	return nil
 }
 
 // checkParameters refuses query parameters that the endpoint does not know,
@@ -86,7 +100,11 @@ func (s *Server) allowedMethods(path string) []string {
 	if strings.Contains(path, "//") {
 		return nil
 	}
+	own := s.literal[path]
 	for _, m := range sessionMethods {
+		if len(own) > 0 && !slices.Contains(own, m) {
+			continue
+		}
 		if s.router.Match(chi.NewRouteContext(), m, path) {
 			allowed = append(allowed, m)
 		}

@@ -94,6 +94,12 @@ func (s *Server) end(r *http.Request, key backend.Key, cond func(schema.Session)
 // clearTimeout is how long ending many sessions may take.
 const clearTimeout = 5 * time.Minute
 
+// clearing is for what ends many sessions, and goes on if its caller does not wait.
+func clearing(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(clearTimeout)) // where it is not to be had, the write timeout remains
+	return context.WithTimeout(context.WithoutCancel(r.Context()), clearTimeout)
+}
+
 // deleteSessions ends the sessions of a user, or all of a namespace. It goes on
 // if its caller does not wait for it.
 func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
@@ -101,9 +107,8 @@ func (s *Server) deleteSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), clearTimeout)
+	ctx, cancel := clearing(w, r)
 	defer cancel()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(clearTimeout)) // where it is not to be had, the write timeout remains
 	if f.Except, err = s.successor(ctx, f.Namespace, f.Except); err != nil {
 		return err
 	}

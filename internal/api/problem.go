@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 	codeInvalidHeader          schema.Code = "invalid_header"
 	codeInvalidQuery           schema.Code = "invalid_query"
 	codeInvalidID              schema.Code = "invalid_id"
+	codeUnsupportedFilter      schema.Code = "unsupported_filter"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
 	codeUnauthorized           schema.Code = "unauthorized"
 	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
@@ -42,6 +44,8 @@ const (
 	codeBackupRunning          schema.Code = "backup_running"
 	codeBackupUnsupported      schema.Code = "backup_unsupported"
 	codeUserLimit              schema.Code = "user_limit"
+	codeCountChanged           schema.Code = "count_changed"
+	codeResponseTooLarge       schema.Code = "response_too_large"
 	codeSessionEnded           schema.Code = "session_ended"
 	codePreconditionFailed     schema.Code = "precondition_failed"
 	codePreconditionRequired   schema.Code = "precondition_required"
@@ -72,6 +76,7 @@ var problemTypes = map[schema.Code]struct {
 	codeInvalidHeader:          {http.StatusBadRequest, "A header is malformed"},
 	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
 	codeInvalidID:              {http.StatusBadRequest, "The session id is invalid"},
+	codeUnsupportedFilter:      {http.StatusBadRequest, "No index answers the filter"},
 	codeConflictingCredentials: {http.StatusBadRequest, "The credentials conflict"},
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
 	codeNoCredential:           {http.StatusUnauthorized, "The request has no session credential"},
@@ -93,6 +98,8 @@ var problemTypes = map[schema.Code]struct {
 	codeBackupRunning:          {http.StatusConflict, "Another backup is in progress"},
 	codeBackupUnsupported:      {http.StatusNotImplemented, "The store does not support backups"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
+	codeCountChanged:           {http.StatusConflict, "The filter matches another number of sessions"},
+	codeResponseTooLarge:       {http.StatusRequestEntityTooLarge, "The response has no room for the session"},
 	codeSessionEnded:           {http.StatusGone, "The session has ended"},
 	codePreconditionFailed:     {http.StatusPreconditionFailed, "The precondition failed"},
 	codePreconditionRequired:   {http.StatusPreconditionRequired, "If-Match is required"},
@@ -148,6 +155,9 @@ var (
 	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
 	errRoleRequired           = &problem{codeRoleRequired, "The user has none of the required roles."}
 	errInsufficientSignIn     = &problem{codeInsufficientSignIn, "The session is live, but its user has to sign in again: more recently, or by a stronger method. WWW-Authenticate says what is required."}
+	errNoBody                 = &problem{codeBadRequest, "This route needs a body."}
+	errInvalidBatchID         = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$)."}
+	errEmptyFilter            = &problem{codeBadRequest, "The filter is empty and would end every session of the namespace. Send \"all\": true if that is meant."}
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in flight. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance does not accept new requests."}
 	errStarting               = &problem{codeNotReady, "This instance is starting: it loads its sessions."}
@@ -173,6 +183,8 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var invalid *schema.Error
 	var tooLong *http.MaxBytesError
 	var unready *backend.UnreadyError
+	var unsupported *store.UnsupportedError
+	var count *store.CountError
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
@@ -186,6 +198,12 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 		return codeUnauthorized, errUnauthorized.detail, nil
 	case errors.Is(err, store.ErrUserLimit):
 		return codeUserLimit, "The user has reached the maximum number of sessions. End one of them first.", nil
+	case errors.As(err, &unsupported):
+		return codeUnsupportedFilter, unsupported.Detail, nil
+	case errors.As(err, &count):
+		return codeCountChanged, countDetail(count), nil
+	case errors.Is(err, backend.ErrOverBudget):
+		return codeResponseTooLarge, fmt.Sprintf("A response has at most %d bytes of documents, which those before this one have used. Ask for it alone, or for its summary.", batchBytes), nil
 	case errors.Is(err, backend.ErrEnded):
 		return codeSessionEnded, "A session with this id recently ended or expired. Send revive=true to create a new one.", nil
 	case errors.Is(err, store.ErrNotCurrent):
@@ -211,6 +229,27 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	}
 }
 
+// countDetail says how many sessions a filter matches, and that none was ended.
+func countDetail(e *store.CountError) string {
+	if e.AtLeast {
+		return fmt.Sprintf("The filter matches %d sessions or more, which is not the number in expect. None was ended.", e.Count)
+	}
+	return fmt.Sprintf("The filter matches %d sessions, which is not the number in expect. None was ended.", e.Count)
+}
+
+// problemOf returns what a client sees of an error.
+func problemOf(err error, requestID string) problemDetails {
+	code, detail, fields := describe(err)
+	t, ok := problemTypes[code]
+	if !ok {
+		code, detail, t = codeInternal, errInternal.detail, problemTypes[codeInternal]
+	}
+	return problemDetails{
+		Type: "urn:session-api:problem:" + string(code), Title: t.title, Status: t.status, Detail: detail,
+		Code: code, RequestID: requestID, Errors: fields,
+	}
+}
+
 // statusClientClosed stands in log and metrics for a request whose client left
 // before its answer, as nginx has it: neither a success nor a failure of the
 // service.
@@ -221,22 +260,15 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 		w.WriteHeader(statusClientClosed) // the client has gone
 		return
 	}
-	code, detail, fields := describe(err)
-	t, ok := problemTypes[code]
-	if !ok {
-		code, detail, t = codeInternal, errInternal.detail, problemTypes[codeInternal]
-	}
+	seen := problemOf(err, w.Header().Get(headerRequestID))
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
-		c.code = code
+		c.code = seen.Code
 	}
-	if t.status >= http.StatusInternalServerError && !expectedCodes[code] && r.Context().Err() == nil {
+	if seen.Status >= http.StatusInternalServerError && !expectedCodes[seen.Code] && r.Context().Err() == nil {
 		s.Logger.ErrorContext(r.Context(), "request failed",
-			"error", err, "code", code, "requestId", w.Header().Get(headerRequestID))
+			"error", err, "code", seen.Code, "requestId", seen.RequestID)
 	}
-	body, marshalErr := json.Marshal(problemDetails{
-		Type: "urn:session-api:problem:" + string(code), Title: t.title, Status: t.status, Detail: detail,
-		Code: code, RequestID: w.Header().Get(headerRequestID), Errors: fields,
-	})
+	body, marshalErr := json.Marshal(seen)
 	if marshalErr != nil {
 		panic(marshalErr) // strings and numbers always marshal
 	}
@@ -246,7 +278,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	switch t.status {
+	switch seen.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge(err))
 	case http.StatusServiceUnavailable:
@@ -254,7 +286,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	case http.StatusRequestTimeout:
 		closeConnection(w, r)
 	}
-	w.WriteHeader(t.status)
+	w.WriteHeader(seen.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a client that left gets nothing more
 	}

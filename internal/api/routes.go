@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -26,6 +27,9 @@ func (s *Server) ownRoutes() []route {
 		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
 		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
+		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}},
+		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}},
+		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
 		{http.MethodGet, "/stats", s.getStats, nil},
 
@@ -45,9 +49,11 @@ func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
-		{http.MethodGet, "/api/sessions", s.listSessions, []string{"namespace", "userId", "limit", "cursor"}},
+		{http.MethodGet, "/api/sessions", s.listSessions, listParameters},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
-		{http.MethodGet, "/api/sessions/count", s.countSessions, []string{"namespace", "userId"}},
+		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters},
+		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}},
+		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}},
 		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
 		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
 		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},
@@ -69,6 +75,7 @@ func (s *Server) routes() (chi.Router, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.literal = make(map[string][]string)
 	r := chi.NewRouter()
 	r.NotFound(s.handle(s.notFound))
 	r.MethodNotAllowed(s.handle(s.methodNotAllowed))
@@ -96,11 +103,17 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 	}
 	for _, one := range routes {
 		e := &Endpoint{
-			s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method), metrics: routeMetrics{route: one.path},
+			s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method),
+			pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
 		}
 		r.Method(one.method, one.path, e)
+		methods := []string{one.method}
 		if one.method == http.MethodGet && !listed[operation{http.MethodHead, one.path}] {
 			r.Method(http.MethodHead, one.path, e)
+			methods = append(methods, http.MethodHead)
+		}
+		if !e.pattern {
+			s.literal[one.path] = append(s.literal[one.path], methods...)
 		}
 	}
 }

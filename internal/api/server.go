@@ -22,8 +22,10 @@ import (
 // Server answers the routes of the contract.
 type Server struct {
 	Options
-	handler        http.Handler
-	router         chi.Routes
+	handler http.Handler
+	router  chi.Routes
+	// literal are the methods of the paths without parameters.
+	literal        map[string][]string
 	keys           atomic.Pointer[keys]
 	metrics        *metrics
 	verified       routeMetrics // of authorization requests

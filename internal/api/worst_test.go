@@ -107,6 +107,8 @@ func abuses(size, hundred int) []abuse {
 		{name: "regenerate by id, 1,000 references", method: http.MethodPost, path: "/api/sessions/" + idMark + "/regenerate", want: 200, before: refs},
 		{name: "DELETE by id, 1,000 references", method: http.MethodDelete, path: "/api/sessions/" + idMark, want: 204, before: refs},
 		{name: "list of 20 sessions of 1 MB", method: http.MethodGet, path: "/api/sessions?limit=20&userId=ada", want: 200, before: members, sessions: max(2, hundred/5)},
+		{name: "summaries of 20 sessions of 1 MB", method: http.MethodGet, path: "/api/sessions?view=summary&limit=20&userId=ada", want: 200, before: members, sessions: max(2, hundred/5)},
+		{name: "end of a user's 50 sessions by a filter", method: http.MethodPost, path: "/api/sessions/end", contentType: asDocument, body: `{"filter":{"userId":"ada","idleForMs":1}}`, want: 200, before: short, sessions: hundred / 2},
 		{name: "count of 50 sessions", method: http.MethodGet, path: "/api/sessions/count?userId=ada", want: 200, before: short, sessions: hundred / 2},
 		{name: "DELETE of a user's 50 sessions", method: http.MethodDelete, path: "/api/sessions?userId=ada", want: 200, before: short, sessions: hundred / 2},
 		{name: "DELETE of all of 50 sessions", method: http.MethodDelete, path: "/api/sessions?all=true&namespace=apart", want: 200, before: short, sessions: hundred / 2, namespace: "apart"},

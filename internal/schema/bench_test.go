@@ -149,3 +149,25 @@ func BenchmarkOperationsHostile(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSummary makes the summary of a session of 1 KB, and its JSON.
+func BenchmarkSummary(b *testing.B) {
+	sections := schema.EmptySections()
+	sections.User = &schema.User{ID: "u-1042", Email: "ada@example.org", Roles: []string{"editor"}}
+	sections.Inputs = []byte(`{"text":"` + strings.Repeat("x", 700) + `"}`)
+	sess, err := new(schema.Rules).Build(schema.Session{
+		Namespace: schema.DefaultNamespace, ID: schema.NewID(), CreatedAt: created, UpdatedAt: created, ExpiresAt: created.Add(time.Hour), TTL: time.Hour, Revision: 1,
+	}, sections)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var dst []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		sum, err := sess.Summary()
+		if err != nil {
+			b.Fatal(err)
+		}
+		dst = sum.AppendJSON(dst[:0], created, false)
+	}
+}

@@ -24,6 +24,16 @@ func (s *Sessions) Peek(ctx context.Context, now time.Time, key backend.Key) (sc
 	return s.backend.Peek(ctx, now, key)
 }
 
+// GetAll returns several sessions; see backend.Store.GetAll.
+func (s *Sessions) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	return s.backend.GetAll(ctx, now, b)
+}
+
+// Summarize returns the summaries of several sessions; see backend.Store.Summarize.
+func (s *Sessions) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {
+	return s.backend.Summarize(ctx, now, namespace, ids)
+}
+
 // List returns a page of sessions; see backend.Store.List.
 func (s *Sessions) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	return s.backend.List(ctx, now, q)

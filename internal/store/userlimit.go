@@ -131,15 +131,6 @@ func (s *Sessions) lockUser(ctx context.Context, namespace, user string) (unlock
 	}
 }
 
-// lastUse is when a session was used last, as far as that moved its deadline or
-// changed it. A deadline that an absolute lifetime holds does not tell.
-func lastUse(s *schema.Session) time.Time {
-	if used := s.ExpiresAt.Add(-s.TTL); used.After(s.UpdatedAt) {
-		return used
-	}
-	return s.UpdatedAt
-}
-
 // othersOfUser returns the keys of the other live sessions of the user of sess,
 // without the spared ones, the one that was used last first; of several, the
 // newest.
@@ -157,15 +148,15 @@ func (s *Sessions) othersOfUser(ctx context.Context, now time.Time, sess *schema
 			}
 		}
 		if page.Next == "" {
-			return keysByUse(others), nil
+			return keysByUse(now, others), nil
 		}
 		q.Cursor = page.Next
 	}
 }
 
 // keysByUse returns the keys of sessions, the one that was used last first.
-func keysByUse(sessions []schema.Session) []backend.Key {
-	slices.SortStableFunc(sessions, func(a, b schema.Session) int { return lastUse(&b).Compare(lastUse(&a)) })
+func keysByUse(now time.Time, sessions []schema.Session) []backend.Key {
+	slices.SortStableFunc(sessions, func(a, b schema.Session) int { return b.LastSeenAt(now).Compare(a.LastSeenAt(now)) })
 	keys := make([]backend.Key, len(sessions))
 	for i := range sessions {
 		keys[i] = sessions[i].Key()

@@ -98,6 +98,26 @@ func (s *tracedStore) Delete(ctx context.Context, now time.Time, key backend.Key
 	return s.done(ctx, "Delete", func(ctx context.Context) error { return s.Store.Delete(ctx, now, key, revision) })
 }
 
+func (s *tracedStore) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	return spanned(ctx, s, "GetAll", func(ctx context.Context) ([]backend.Found[schema.Session], error) {
+		return s.Store.GetAll(ctx, now, b)
+	})
+}
+
+func (s *tracedStore) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {
+	return spanned(ctx, s, "Summarize", func(ctx context.Context) ([]backend.Found[schema.Summary], error) {
+		return s.Store.Summarize(ctx, now, namespace, ids)
+	})
+}
+
+func (s *tracedStore) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+	return spanned(ctx, s, "DeleteAll", func(ctx context.Context) ([]bool, error) { return s.Store.DeleteAll(ctx, now, namespace, ids) })
+}
+
+func (s *tracedStore) Summaries(ctx context.Context, now time.Time, q backend.Query) (backend.SummaryPage, error) {
+	return spanned(ctx, s, "Summaries", func(ctx context.Context) (backend.SummaryPage, error) { return s.Store.Summaries(ctx, now, q) })
+}
+
 func (s *tracedStore) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	return spanned(ctx, s, "List", func(ctx context.Context) (backend.Page, error) { return s.Store.List(ctx, now, q) })
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 
 	"session-api/internal/schema"
@@ -55,5 +56,9 @@ func queryDigest(q Query) uint64 {
 	_, _ = h.Write([]byte(q.Namespace)) // never fails
 	_, _ = h.Write([]byte{0})
 	_, _ = h.Write([]byte(q.UserID))
+	if q.OldestFirst || q.Created != (Span{}) { // a cursor of any other query is as it always was
+		after, before := q.Created.Millis()
+		_, _ = fmt.Fprintf(h, "\x00%d %d %t", after, before, q.OldestFirst)
+	}
 	return h.Sum64()
 }

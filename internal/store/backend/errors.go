@@ -25,6 +25,8 @@ var (
 	// tombstone window, and a late write must not bring it back. It is a kind of
 	// ErrEnded.
 	ErrLapsed = fmt.Errorf("%w: it expired or was evicted", ErrEnded)
+	// ErrOverBudget: the document is more than the caller has room for.
+	ErrOverBudget = errors.New("document is over the budget")
 	// ErrBadCursor: a cursor that this store did not give out for this query.
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrEventsLost: events that a follower has not seen are no longer kept.

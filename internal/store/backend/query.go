@@ -1,12 +1,44 @@
 package backend
 
-import "session-api/internal/schema"
+import (
+	"math"
+	"time"
+
+	"session-api/internal/schema"
+)
+
+// Span is the time between two moments, neither of which is part of it. A zero
+// moment leaves its side open.
+type Span struct{ After, Before time.Time }
+
+// Contains reports whether t is in the span, to the millisecond.
+func (s Span) Contains(t time.Time) bool {
+	after, before := s.Millis()
+	return after < t.UnixMilli() && t.UnixMilli() < before
+}
+
+// Millis returns both moments in Unix milliseconds: those that are before and after
+// every other where the side is open.
+func (s Span) Millis() (after, before int64) {
+	after, before = math.MinInt64, math.MaxInt64
+	if !s.After.IsZero() {
+		after = s.After.UnixMilli()
+	}
+	if !s.Before.IsZero() {
+		before = s.Before.UnixMilli()
+	}
+	return after, before
+}
 
 // Query selects sessions to list.
 type Query struct {
 	Namespace string
 	// UserID limits the list to one user's sessions; empty for all.
 	UserID string
+	// Created limits it to sessions whose CreatedAt is in it.
+	Created Span
+	// OldestFirst reverses the order of the list.
+	OldestFirst bool
 	// Limit is the most sessions a page has; at least 1.
 	Limit int
 	// Cursor is the Next of the page before; empty for the first. Pages are
@@ -22,13 +54,43 @@ type Page struct {
 	Next string
 }
 
+// SummaryPage is one page of a list of summaries.
+type SummaryPage struct {
+	Summaries []schema.Summary
+	// Next is the cursor of the next page, empty at the end.
+	Next string
+}
+
+// Batch names several sessions of a namespace to read.
+type Batch struct {
+	Namespace string
+	IDs       []string
+	// Budget is how many bytes of documents there may be: one that is larger than what
+	// those before it have left is ErrOverBudget, and not used. The first is always
+	// there.
+	Budget int64
+	// Peek: reading them is no use, as for Store.Peek.
+	Peek bool
+}
+
+// Found is what there is of one of several sessions: what a Get of it alone would
+// return.
+type Found[T any] struct {
+	Value T
+	Err   error
+}
+
 // Filter selects sessions to end or to count, within one namespace.
 type Filter struct {
 	Namespace string
 	// UserID limits it to one user's sessions; empty for all.
 	UserID string
+	// Created limits it to sessions whose CreatedAt is in it.
+	Created Span
 	// Except is an id that is spared; empty for none.
 	Except string
+	// Exact makes Count look at each session, whatever it costs.
+	Exact bool
 }
 
 // Stats are a store's counters. Where several instances share what a store

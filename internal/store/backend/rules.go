@@ -48,7 +48,26 @@ func Touched(now, until time.Time, ttl time.Duration) time.Time {
 	return until
 }
 
+// Budget is what is left of the bytes that several documents may take.
+type Budget struct {
+	left int64
+	used bool
+}
+
+// NewBudget returns a budget of that many bytes.
+func NewBudget(bytes int64) *Budget { return &Budget{left: bytes} }
+
+// Take takes the size of a document from what is left, and reports whether there was
+// enough, as there always is for the first one.
+func (b *Budget) Take(size int) bool {
+	if b.used && int64(size) > b.left {
+		return false
+	}
+	b.left, b.used = b.left-int64(size), true
+	return true
+}
+
 // Matches reports whether the filter matches s.
 func (f Filter) Matches(s *schema.Session) bool {
-	return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID)
+	return s.Namespace == f.Namespace && s.ID != f.Except && (f.UserID == "" || s.UserID == f.UserID) && f.Created.Contains(s.CreatedAt)
 }

@@ -107,10 +107,29 @@ type Store interface {
 	// Returns ErrNotFound if there is none (an old key in its grace is gone).
 	Delete(ctx context.Context, now time.Time, key Key, revision int64) error
 
+	// GetAll is Get, or Peek, of several sessions, in their order. The error is that of
+	// the store itself. The number of round trips to a server is bounded for
+	// each hundred ids, and does not grow with what they lead to.
+	GetAll(ctx context.Context, now time.Time, b Batch) ([]Found[schema.Session], error)
+
+	// Summarize is Peek of the summaries of several sessions of one namespace. It takes
+	// no more of their documents than it has to.
+	Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]Found[schema.Summary], error)
+
+	// DeleteAll is Delete of several sessions of one namespace, whatever their
+	// revisions, in as few round trips. ended says of each id whether this ended its
+	// session, also where there is an error: then others may not have been.
+	DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) (ended []bool, err error)
+
 	// List returns live sessions of one namespace, newest first, ties broken
-	// by id. It costs what it returns, not what the store holds.
+	// by id, or in the reverse order. It costs what it returns, not what the
+	// store holds.
 	// Returns ErrBadCursor.
 	List(ctx context.Context, now time.Time, q Query) (Page, error)
+
+	// Summaries is List of the sessions' summaries, with the same cursors. It takes no
+	// more of their documents than it has to.
+	Summaries(ctx context.Context, now time.Time, q Query) (SummaryPage, error)
 
 	// Count returns how many live sessions f matches. Where others come and go
 	// meanwhile, it is as many as at some moment between. A store that is elsewhere may

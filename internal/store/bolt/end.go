@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"session-api/internal/schema"
@@ -102,7 +103,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	ended := 0
 	s.giveUp(s.held.take(f.Matches))
 	for {
-		page, err := s.Store.List(ctx, now, backend.Query{Namespace: f.Namespace, UserID: f.UserID, Limit: clearBatch})
+		page, err := s.Store.List(ctx, now, backend.Query{Namespace: f.Namespace, UserID: f.UserID, Created: f.Created, Limit: clearBatch})
 		if err != nil {
 			return ended, err
 		}
@@ -115,35 +116,64 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 		if len(keys) == 0 {
 			return ended, nil
 		}
-		n, err := s.clear(ctx, now, f, keys)
-		ended += n
+		n, err := s.endThose(ctx, now, keys, f.Matches)
+		ended += len(n)
 		if err != nil {
 			return ended, err
 		}
 	}
 }
 
-// clear ends those of the sessions that still match.
-func (s *Store) clear(ctx context.Context, now time.Time, f backend.Filter, keys []backend.Key) (int, error) {
+// DeleteAll implements backend.Store.
+func (s *Store) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+	ended := make([]bool, len(ids))
+	places := make(map[backend.Key]int, len(ids))
+	keys := make([]backend.Key, 0, len(ids))
+	for i, id := range ids {
+		key := backend.Key{Namespace: namespace, ID: id}
+		if _, twice := places[key]; !twice {
+			places[key] = i
+			keys = append(keys, key)
+		}
+	}
+	for some := range slices.Chunk(keys, clearBatch) {
+		for _, key := range some {
+			if back, ok := s.held.forget(key); ok {
+				s.giveUp([]schema.Session{back})
+			}
+		}
+		gone, err := s.endThose(ctx, now, slices.Clone(some), func(*schema.Session) bool { return true })
+		for _, key := range gone {
+			ended[places[key]] = true
+		}
+		if err != nil {
+			return ended, err
+		}
+	}
+	return ended, nil
+}
+
+// endThose ends those of the sessions that match, with one operation, and returns
+// which they were. It uses keys for that.
+func (s *Store) endThose(ctx context.Context, now time.Time, keys []backend.Key, matches func(*schema.Session) bool) ([]backend.Key, error) {
 	if err := ctx.Err(); err != nil {
-		return 0, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 	}
 	t, err := s.beginEnd(ctx, keys...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer t.end()
 	match := keys[:0]
 	for _, key := range keys {
-		sess, err := s.live(ctx, now, key)
-		if err == nil && (f.UserID == "" || sess.UserID == f.UserID) {
+		if sess, err := s.live(ctx, now, key); err == nil && matches(&sess) {
 			match = append(match, key)
 		}
 	}
 	if len(match) == 0 {
-		return 0, nil
+		return nil, nil
 	}
-	ended := 0
+	ended := make([]backend.Key, 0, len(match))
 	err = t.run(ctx, &operation{
 		keys: match,
 		ends: true,
@@ -157,14 +187,14 @@ func (s *Store) clear(ctx context.Context, now time.Time, f backend.Filter, keys
 			for _, key := range match {
 				s.graces.forget(key)
 				if s.Store.Delete(context.WithoutCancel(ctx), now, key, 0) == nil {
-					ended++
+					ended = append(ended, key)
 				}
 			}
 			return nil
 		},
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	return ended, nil
 }

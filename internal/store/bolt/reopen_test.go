@@ -170,6 +170,31 @@ func (r *reopened) Clear(ctx context.Context, now time.Time, f backend.Filter) (
 	return s.Clear(ctx, now, f)
 }
 
+func (r *reopened) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	s, done := r.get()
+	defer done()
+	return s.GetAll(ctx, now, b)
+}
+
+func (r *reopened) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {
+	s, done := r.get()
+	defer done()
+	return s.Summarize(ctx, now, namespace, ids)
+}
+
+func (r *reopened) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+	defer r.again()
+	s, done := r.get()
+	defer done()
+	return s.DeleteAll(ctx, now, namespace, ids)
+}
+
+func (r *reopened) Summaries(ctx context.Context, now time.Time, q backend.Query) (backend.SummaryPage, error) {
+	s, done := r.get()
+	defer done()
+	return s.Summaries(ctx, now, q)
+}
+
 func (r *reopened) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	s, done := r.get()
 	defer done()

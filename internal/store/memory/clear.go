@@ -15,13 +15,14 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	if space == nil {
 		return 0, nil
 	}
+	r := rangeOf(f.UserID, f.Created, false)
 	ended := 0
 	for {
 		if err := cancelled(ctx); err != nil {
 			return ended, err
 		}
 		keys := make([]backend.Key, 0, batch)
-		space.scan(f.UserID, start, func(_ *entry, rec *record) bool {
+		space.scan(r, func(_ *entry, rec *record) bool {
 			if string(rec.id()) != f.Except {
 				keys = append(keys, rec.key())
 			}
@@ -31,16 +32,16 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 			return ended, nil
 		}
 		for _, key := range keys {
-			if s.clear(now.UnixMilli(), key, f.UserID) {
+			if s.clear(now.UnixMilli(), key, &r) {
 				ended++
 			}
 		}
 	}
 }
 
-// clear frees the session of the key if it belongs to the user, or to whomever
-// where user is empty. It reports whether that ended a live one.
-func (s *Store) clear(now int64, key backend.Key, user string) bool {
+// clear frees the session of the key if it is in the range. It reports whether that
+// ended a live one.
+func (s *Store) clear(now int64, key backend.Key, r *ageRange) bool {
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	sh.mu.Lock()
@@ -50,7 +51,7 @@ func (s *Store) clear(now int64, key backend.Key, user string) bool {
 		return false
 	}
 	rec := e.rec.Load()
-	if user != "" && rec.user != user {
+	if !r.has(rec) {
 		return false
 	}
 	if !rec.live(now) {

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"sort"
 	"time"
 
 	"session-api/internal/store/backend"
@@ -19,8 +18,9 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 	if space == nil {
 		return 0, nil
 	}
+	r := rangeOf(f.UserID, f.Created, false)
 	if f.Except == "" {
-		return space.count(f.UserID), nil
+		return space.count(r), nil
 	}
 	// Under the lock of its shard, the one to leave out neither comes nor goes.
 	key := backend.Key{Namespace: f.Namespace, ID: f.Except}
@@ -28,23 +28,27 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 	sh := s.shardOf(hash)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
-	n := space.count(f.UserID)
-	if e := sh.table.find(hash, key); e != nil && (f.UserID == "" || e.rec.Load().user == f.UserID) {
+	n := space.count(r)
+	if e := sh.table.find(hash, key); e != nil && r.has(e.rec.Load()) {
 		n--
 	}
 	return n, nil
 }
 
-// count returns how many entries the index has, or has of a user.
-func (n *namespace) count(user string) int {
+// count returns how many entries the index has in the range.
+func (n *namespace) count(r ageRange) int {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if user == "" {
-		return n.all.Len()
+	in := n.all
+	if r.user != "" {
+		in = n.users
+	} else if r.from == start && r.to == end {
+		return in.Len()
 	}
+	from, to := newEntry(r.from.record(r.user)), newEntry(r.to.record(r.user))
 	few := 0
-	n.users.Ascend(newEntry(start.record(user)), func(e *entry) bool {
-		if e.rec.Load().user != user {
+	in.Ascend(from, func(e *entry) bool {
+		if !in.before(e, to) {
 			return false
 		}
 		few++
@@ -55,11 +59,5 @@ func (n *namespace) count(user string) int {
 	}
 	// Of many, it is enough to find the first and the last, by halving: the
 	// index knows what is at which place.
-	place := func(reached func(name string) bool) int {
-		return sort.Search(n.users.Len(), func(i int) bool {
-			return reached(n.users.at(i).rec.Load().user)
-		})
-	}
-	from := place(func(name string) bool { return name >= user })
-	return place(func(name string) bool { return name > user }) - from
+	return in.rank(to) - in.rank(from)
 }

@@ -10,12 +10,13 @@
 //	create.go      Create, and one file for each other operation:
 //	               read.go, swap.go, touch.go, regenerate.go, delete.go,
 //	               clear.go, list.go, count.go, namespaces.go, files.go,
-//	               sweep.go, stats.go, identity.go, snapshot.go
+//	               sweep.go, stats.go, identity.go, snapshot.go; several.go
+//	               has those of many sessions
 //	change.go      what the operations have in common
 //	grace.go       where a regenerated key leads
 //	tombstones.go  the keys of sessions that are gone
 //	lifelimit.go   the longest life of sessions
-//	index.go       the order of lists
+//	index.go       the order of lists, and agerange.go a part of it
 //	capacity.go    what is stored, and its limits
 //	evict.go       evictions, and class.go which sessions go first
 //	heap.go        the heaps by expiry and by last use

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"sort"
 
 	"github.com/tidwall/btree"
 )
@@ -83,6 +84,19 @@ func (x index) Load(e *entry) { x.tree.Load(x.place(e)) }
 // Ascend calls yield with the entries from pivot on, until it returns false.
 func (x index) Ascend(pivot *entry, yield func(*entry) bool) {
 	x.tree.Ascend(x.place(pivot), func(p place) bool { return yield(p.e) })
+}
+
+// Descend is Ascend in the reverse order.
+func (x index) Descend(pivot *entry, yield func(*entry) bool) {
+	x.tree.Descend(x.place(pivot), func(p place) bool { return yield(p.e) })
+}
+
+// before reports whether the entry a comes before b.
+func (x index) before(a, b *entry) bool { return x.tree.Less(x.place(a), x.place(b)) }
+
+// rank returns how many entries come before pivot.
+func (x index) rank(pivot *entry) int {
+	return sort.Search(x.Len(), func(i int) bool { return !x.before(x.at(i), pivot) })
 }
 
 // at returns the i-th entry.

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -20,8 +21,14 @@ type position struct {
 	id      string
 }
 
-// start is before every session.
-var start = position{created: math.MaxInt64}
+// start is before every session, and end after all of them.
+var (
+	start = position{created: math.MaxInt64}
+	end   = position{created: math.MinInt64, id: afterIDs}
+)
+
+// afterIDs comes after every id.
+const afterIDs = "~"
 
 // record returns a record that stands at the position in the indexes, with as
 // much of a document as they look at.
@@ -31,28 +38,59 @@ func (p position) record(user string) *record {
 
 // List implements backend.Store.
 func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
-	after, limit := start, max(q.Limit, 1)
-	if q.Cursor != "" {
-		var err error
-		if after.created, after.id, err = backend.DecodeCursor(q); err != nil {
-			return backend.Page{}, err
+	found, next, err := s.page(ctx, now, q)
+	if len(found) == 0 {
+		return backend.Page{}, err
+	}
+	page := backend.Page{Sessions: make([]schema.Session, len(found)), Next: next}
+	for i, rec := range found {
+		page.Sessions[i] = rec.session(string(rec.id()))
+	}
+	return page, nil
+}
+
+// Summaries implements backend.Store.
+func (s *Store) Summaries(ctx context.Context, now time.Time, q backend.Query) (backend.SummaryPage, error) {
+	found, next, err := s.page(ctx, now, q)
+	if len(found) == 0 {
+		return backend.SummaryPage{}, err
+	}
+	page := backend.SummaryPage{Summaries: make([]schema.Summary, len(found)), Next: next}
+	for i, rec := range found {
+		sess := rec.session(string(rec.id()))
+		if page.Summaries[i], err = sess.Summary(); err != nil {
+			return backend.SummaryPage{}, fmt.Errorf("%w: %w", backend.ErrUnavailable, err)
 		}
 	}
+	return page, nil
+}
+
+// page returns the records of a page, and the cursor of the next one.
+func (s *Store) page(ctx context.Context, now time.Time, q backend.Query) (found []*record, next string, err error) {
+	r := rangeOf(q.UserID, q.Created, q.OldestFirst)
+	limit := max(q.Limit, 1)
+	if q.Cursor != "" {
+		created, id, err := backend.DecodeCursor(q)
+		if err != nil {
+			return nil, "", err
+		}
+		r.after(position{created, id})
+	}
 	if _, err := s.expireAll(ctx, now.UnixMilli()); err != nil { // as read does
-		return backend.Page{}, err
+		return nil, "", err
 	}
 	space := s.namespaces.find(q.Namespace)
 	if space == nil {
-		return backend.Page{}, nil
+		return nil, "", nil
 	}
-	found := make([]*record, 0, min(limit, batch/8))
+	found = make([]*record, 0, min(limit, batch/8))
 	for {
 		if err := cancelled(ctx); err != nil {
-			return backend.Page{}, err
+			return nil, "", err
 		}
 		var last *record
 		looked, more := 0, false
-		space.scan(q.UserID, after, func(_ *entry, rec *record) bool {
+		space.scan(r, func(_ *entry, rec *record) bool {
 			if rec.live(now.UnixMilli()) {
 				if more = len(found) == limit; more {
 					return false
@@ -63,26 +101,13 @@ func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backe
 			looked++
 			return looked < batch
 		})
-		if looked < batch || more {
-			return pageOf(found, more, q), nil
+		if more {
+			end := found[len(found)-1]
+			return found, backend.EncodeCursor(q, end.created, string(end.id())), nil
 		}
-		after = position{last.created, string(last.id())}
+		if looked < batch {
+			return found, "", nil
+		}
+		r.after(position{last.created, string(last.id())})
 	}
-}
-
-// pageOf returns the page with the records that were found for the query, and
-// whether there are more.
-func pageOf(found []*record, more bool, q backend.Query) (page backend.Page) {
-	if len(found) == 0 {
-		return page
-	}
-	page.Sessions = make([]schema.Session, len(found))
-	for i, rec := range found {
-		page.Sessions[i] = rec.session(string(rec.id()))
-	}
-	if more {
-		end := found[len(found)-1]
-		page.Next = backend.EncodeCursor(q, end.created, string(end.id()))
-	}
-	return page
 }

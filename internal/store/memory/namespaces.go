@@ -142,27 +142,30 @@ func (n *namespace) erase(e *entry) {
 	}
 }
 
-// scan calls yield with the namespace's sessions, or those of one
-// user's, that come after the position, until it returns false or there are no
-// more. The namespace is locked meanwhile.
-func (n *namespace) scan(user string, after position, yield func(*entry, *record) bool) {
+// scan calls yield with the namespace's sessions in the range, until it returns
+// false or there are no more. The namespace is locked meanwhile.
+func (n *namespace) scan(r ageRange, yield func(*entry, *record) bool) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	pivot := newEntry(after.record(user))
+	in := n.all
+	if r.user != "" {
+		in = n.users
+	}
+	from := newEntry(r.from.record(r.user))
 	next := func(e *entry) bool {
 		rec := e.rec.Load()
-		if user != "" && rec.user != user {
-			return false
-		}
-		if rec.created == after.created && string(rec.id()) == after.id {
+		switch {
+		case r.passed && rec.created == r.from.created && string(rec.id()) == r.from.id:
 			return true
+		case r.user != "" && rec.user != r.user, !r.reaches(rec):
+			return false
 		}
 		return yield(e, rec)
 	}
-	if user != "" {
-		n.users.Ascend(pivot, next)
+	if r.oldestFirst {
+		in.Descend(from, next)
 	} else {
-		n.all.Ascend(pivot, next)
+		in.Ascend(from, next)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
@@ -17,8 +18,7 @@ const maxBatch = 256
 // the whole index is not.
 type ageRange struct {
 	key, namespace string
-	form           format.Form
-	from           string // where what was not read yet begins
+	from, to       string // where what was not read yet begins, and where it ends
 	read           []ageMember
 	ended          bool
 }
@@ -33,9 +33,13 @@ type ageMember struct {
 type ageScan struct {
 	store  *Store
 	client rueidis.Client
-	after  format.Position // nothing up to it is returned
-	ranges []*ageRange
-	chunk  int // how much of a range is read at once
+	// after is the position up to which nothing is returned, and to that from which on
+	// nothing is.
+	after, to format.Position
+	// reverse: the scan goes from the oldest session to the newest.
+	reverse bool
+	ranges  []*ageRange
+	chunk   int // how much of a range is read at once
 	// broken are members, by key, that no store wrote.
 	broken staleMembers
 }
@@ -45,27 +49,52 @@ type staleMembers map[string][]string
 
 func (s staleMembers) add(key, member string) { s[key] = append(s[key], member) }
 
-// scanUser returns the sessions of a user after a position.
-func (s *Store) scanUser(client rueidis.Client, namespace, user string, after format.Position, want int) *ageScan {
-	// One more than wanted shows that the last of them is whole.
-	a := &ageScan{store: s, client: client, after: after, chunk: min(want+1, maxBatch), broken: staleMembers{}}
-	a.add(s.keys.User(namespace, user), namespace)
-	return a
+// scan returns a scan of what a query lists, after its cursor. want is how many
+// sessions it is likely to have to return.
+func (s *Store) scan(client rueidis.Client, q *backend.Query, want int) (*ageScan, error) {
+	a := &ageScan{store: s, client: client, reverse: q.OldestFirst, broken: staleMembers{}}
+	a.after, a.to = createdWithin(q.Created)
+	if a.reverse {
+		a.after, a.to = a.to, a.after
+	}
+	if q.Cursor != "" {
+		last, err := decodeCursor(*q)
+		if err != nil {
+			return nil, err
+		}
+		if a.before(a.after, last) {
+			a.after = last
+		}
+	}
+	if q.UserID != "" {
+		// One more than wanted shows that the last of them is whole.
+		a.chunk = min(want+1, maxBatch)
+		a.add(s.keys.User(q.Namespace, q.UserID), q.Namespace)
+		return a, nil
+	}
+	// What is wanted, and a little more, spread over the shards.
+	a.chunk = min(2*want/format.Shards+4, maxBatch)
+	for shard := range format.Shards {
+		a.add(s.keys.Ages(q.Namespace, shard), q.Namespace)
+	}
+	return a, nil
 }
 
-// scanNamespace returns the sessions of a namespace after a position.
-func (s *Store) scanNamespace(client rueidis.Client, namespace string, after format.Position, want int) *ageScan {
-	// What is wanted, and a little more, spread over the shards.
-	a := &ageScan{store: s, client: client, after: after, chunk: min(2*want/format.Shards+4, maxBatch), broken: staleMembers{}}
-	for shard := range format.Shards {
-		a.add(s.keys.Ages(namespace, shard), namespace)
+// before reports whether p comes before o in the order of the scan.
+func (a *ageScan) before(p, o format.Position) bool {
+	if a.reverse {
+		return o.Before(p)
 	}
-	return a
+	return p.Before(o)
 }
 
 func (a *ageScan) add(key, namespace string) {
 	for _, form := range format.Forms {
-		a.ranges = append(a.ranges, &ageRange{key: key, namespace: namespace, form: form, from: a.after.From(form)})
+		r := &ageRange{key: key, namespace: namespace, from: a.after.From(form), to: a.to.Until(form)}
+		if a.reverse {
+			r.from, r.to = a.after.Until(form), a.to.From(form)
+		}
+		a.ranges = append(a.ranges, r)
 	}
 }
 
@@ -109,7 +138,7 @@ func (a *ageScan) first() *ageRange {
 		if len(st.read) == 0 {
 			continue
 		}
-		if first == nil || st.read[0].Position().Before(first.read[0].Position()) {
+		if first == nil || a.before(st.read[0].Position(), first.read[0].Position()) {
 			first = st
 		}
 	}
@@ -123,7 +152,7 @@ func (a *ageScan) fill(ctx context.Context) error {
 		var dry []*ageRange
 		for _, st := range a.ranges {
 			if len(st.read) == 0 && !st.ended {
-				cmds = append(cmds, rangeByLex(a.client, st.key, st.from, st.form.End(), a.chunk))
+				cmds = append(cmds, a.command(st))
 				dry = append(dry, st)
 			}
 		}
@@ -141,6 +170,15 @@ func (a *ageScan) fill(ctx context.Context) error {
 	}
 }
 
+// command reads more of a range.
+func (a *ageScan) command(st *ageRange) rueidis.Completed {
+	if !a.reverse {
+		return rangeByLex(a.client, st.key, st.from, st.to, a.chunk)
+	}
+	return a.client.B().Arbitrary("ZRANGE").Keys(st.key).
+		Args(st.from, st.to, "BYLEX", "REV", "LIMIT", "0", strconv.Itoa(a.chunk)).ReadOnly().Pin()
+}
+
 // take adds members to a range.
 func (a *ageScan) take(st *ageRange, members []string) {
 	st.ended = len(members) < a.chunk
@@ -150,7 +188,7 @@ func (a *ageScan) take(st *ageRange, members []string) {
 		switch {
 		case !ok:
 			a.broken.add(st.key, member)
-		case a.after.Before(e.Position()):
+		case a.before(a.after, e.Position()) && a.before(e.Position(), a.to):
 			st.read = append(st.read, ageMember{Entry: e, index: st.key, member: member})
 		}
 	}

@@ -22,7 +22,7 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	if err != nil {
 		return 0, err
 	}
-	c := &clearing{store: s, client: client, now: now, filter: f, keys: s.ageKeys(f)}
+	c := &clearing{store: s, client: client, now: now, filter: f, ranges: s.ageRanges(f)}
 	for {
 		before := c.ended
 		again, err := c.pass(ctx)
@@ -39,16 +39,49 @@ func (s *Store) Clear(ctx context.Context, now time.Time, f backend.Filter) (int
 	}
 }
 
-// ageKeys returns the keys of the index that has what a filter matches.
-func (s *Store) ageKeys(f backend.Filter) []string {
+// lexRange is a part of an index by age.
+type lexRange struct{ key, from, to string }
+
+// ageRanges returns the parts of the indexes that have what a filter matches.
+func (s *Store) ageRanges(f backend.Filter) []lexRange {
+	var keys []string
 	if f.UserID != "" {
-		return []string{s.keys.User(f.Namespace, f.UserID)}
+		keys = []string{s.keys.User(f.Namespace, f.UserID)}
+	} else {
+		keys = make([]string, format.Shards)
+		for shard := range format.Shards {
+			keys[shard] = s.keys.Ages(f.Namespace, shard)
+		}
 	}
-	keys := make([]string, format.Shards)
-	for shard := range format.Shards {
-		keys[shard] = s.keys.Ages(f.Namespace, shard)
+	if f.Created == (backend.Span{}) {
+		ranges := make([]lexRange, len(keys))
+		for i, key := range keys {
+			ranges[i] = lexRange{key, "-", "+"}
+		}
+		return ranges
 	}
-	return keys
+	from, to := createdWithin(f.Created)
+	ranges := make([]lexRange, 0, len(format.Forms)*len(keys))
+	for _, key := range keys {
+		for _, form := range format.Forms {
+			ranges = append(ranges, lexRange{key, from.From(form), to.Until(form)})
+		}
+	}
+	return ranges
+}
+
+// createdWithin returns the positions between which a list has the sessions that
+// were created in the span.
+func createdWithin(created backend.Span) (from, to format.Position) {
+	from, to = format.Start, format.Finish
+	after, before := created.Millis()
+	if !created.Before.IsZero() {
+		from = format.Position{Created: before - 1}
+	}
+	if !created.After.IsZero() {
+		to = format.Position{Created: max(after, 0)}
+	}
+	return from, to
 }
 
 // clearing is a Clear under way.
@@ -57,7 +90,7 @@ type clearing struct {
 	client rueidis.Client
 	now    time.Time
 	filter backend.Filter
-	keys   []string // of the indexes by age
+	ranges []lexRange // of the indexes by age
 	ended  int
 	// nowhere are the members that led to no session in the pass before.
 	nowhere map[string]bool
@@ -68,10 +101,10 @@ type clearing struct {
 func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 	known := c.nowhere
 	c.nowhere = map[string]bool{}
-	froms := make([]string, len(c.keys))
-	open := make([]int, len(c.keys))
-	for i := range c.keys {
-		froms[i], open[i] = "-", i
+	froms := make([]string, len(c.ranges))
+	open := make([]int, len(c.ranges))
+	for i := range c.ranges {
+		froms[i], open[i] = c.ranges[i].from, i
 	}
 	// All shards at once: a session that moves from one to another must be seen
 	// in one of them.
@@ -84,7 +117,7 @@ func (c *clearing) pass(ctx context.Context) (again bool, err error) {
 		var entries []ageMember
 		gone := staleMembers{}
 		for n, i := range open {
-			entries = c.matching(entries, c.keys[i], batches[n], gone)
+			entries = c.matching(entries, c.ranges[i].key, batches[n], gone)
 			if len(batches[n]) == clearBatch {
 				froms[i] = "(" + batches[n][clearBatch-1]
 				further = append(further, i)
@@ -109,7 +142,7 @@ const clearBatch = 128
 func (c *clearing) read(ctx context.Context, open []int, froms []string) ([][]string, error) {
 	cmds := make([]rueidis.Completed, len(open))
 	for n, i := range open {
-		cmds[n] = rangeByLex(c.client, c.keys[i], froms[i], "+", clearBatch)
+		cmds[n] = rangeByLex(c.client, c.ranges[i].key, froms[i], c.ranges[i].to, clearBatch)
 	}
 	return c.store.readAll(ctx, c.client, "ending sessions", cmds)
 }
@@ -122,7 +155,7 @@ func (c *clearing) matching(entries []ageMember, key string, members []string, g
 		switch {
 		case !ok:
 			gone.add(key, member)
-		case e.Key.ID != c.filter.Except:
+		case e.Key.ID != c.filter.Except && c.filter.Created.Contains(time.UnixMilli(e.Created)):
 			entries = append(entries, ageMember{Entry: e, index: key, member: member})
 		}
 	}

@@ -29,13 +29,15 @@ func (s *Store) Count(ctx context.Context, now time.Time, f backend.Filter) (int
 	if err != nil {
 		return 0, err
 	}
-	c := &counting{store: s, client: client, writer: writer, now: now, filter: f, keys: s.ageKeys(f), seed: maphash.MakeSeed()}
-	sizes, all, err := c.sizes(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if all > s.exactCount {
-		return c.estimate(ctx, sizes)
+	c := &counting{store: s, client: client, writer: writer, now: now, filter: f, ranges: s.ageRanges(f), seed: maphash.MakeSeed()}
+	if !f.Exact && f.Created == (backend.Span{}) { // the ranges are whole indexes then
+		sizes, all, err := c.sizes(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if all > s.exactCount {
+			return c.estimate(ctx, sizes)
+		}
 	}
 	before, err := c.pass(ctx)
 	for try := 0; err == nil && before.looked <= countTwice && try < maxCounts; try++ {
@@ -75,7 +77,7 @@ type counting struct {
 	writer rueidis.Client // removes what leads nowhere
 	now    time.Time
 	filter backend.Filter
-	keys   []string // of the indexes by age
+	ranges []lexRange // of the indexes by age
 	seed   maphash.Seed
 }
 
@@ -94,11 +96,11 @@ func (c *counting) sizes(ctx context.Context) (sizes []int, all int, err error) 
 	const doing = "counting sessions"
 	ctx, cancel := c.store.conn.WithTimeout(ctx)
 	defer cancel()
-	cmds := make([]rueidis.Completed, len(c.keys))
-	for i, key := range c.keys {
-		cmds[i] = c.client.B().Zcard().Key(key).Build().Pin()
+	cmds := make([]rueidis.Completed, len(c.ranges))
+	for i := range c.ranges {
+		cmds[i] = c.client.B().Zcard().Key(c.ranges[i].key).Build().Pin()
 	}
-	sizes = make([]int, len(c.keys))
+	sizes = make([]int, len(c.ranges))
 	for i, result := range c.client.DoMulti(ctx, cmds...) {
 		size, err := result.AsInt64()
 		if err != nil {
@@ -115,9 +117,9 @@ func (c *counting) sizes(ctx context.Context) (sizes []int, all int, err error) 
 // from a sample. Where it is 0, the size is the number. The one session that a filter
 // excepts makes no difference here.
 func (c *counting) estimate(ctx context.Context, sizes []int) (int, error) {
-	cmds := make([]rueidis.Completed, len(c.keys))
-	for i, key := range c.keys {
-		cmds[i] = c.client.B().Arbitrary("ZRANDMEMBER").Keys(key).Args(strconv.Itoa(countSample / len(c.keys))).ReadOnly().Pin()
+	cmds := make([]rueidis.Completed, len(c.ranges))
+	for i := range c.ranges {
+		cmds[i] = c.client.B().Arbitrary("ZRANDMEMBER").Keys(c.ranges[i].key).Args(strconv.Itoa(countSample / len(c.ranges))).ReadOnly().Pin()
 	}
 	samples, err := c.store.readAll(ctx, c.client, "counting sessions", cmds)
 	if err != nil {
@@ -132,7 +134,7 @@ func (c *counting) estimate(ctx context.Context, sizes []int) (int, error) {
 			}
 		}
 	}
-	live := make([]int, len(c.keys))
+	live := make([]int, len(c.ranges))
 	keys := make([]backend.Key, 0, maxBatch)
 	for from := 0; from < len(entries); from += maxBatch {
 		batch := entries[from:min(from+maxBatch, len(entries))]
@@ -163,16 +165,16 @@ func (c *counting) estimate(ctx context.Context, sizes []int) (int, error) {
 // pass goes through the index once.
 func (c *counting) pass(ctx context.Context) (count, error) {
 	var total count
-	froms := make([]string, len(c.keys))
-	last := make([]format.Position, len(c.keys)) // that was counted
-	open := make([]int, len(c.keys))
-	for i := range c.keys {
-		froms[i], open[i] = "-", i
+	froms := make([]string, len(c.ranges))
+	last := make([]format.Position, len(c.ranges)) // that was counted
+	open := make([]int, len(c.ranges))
+	for i := range c.ranges {
+		froms[i], open[i] = c.ranges[i].from, i
 	}
 	for len(open) > 0 {
 		cmds := make([]rueidis.Completed, len(open))
 		for n, i := range open {
-			cmds[n] = rangeByLex(c.client, c.keys[i], froms[i], "+", countBatch)
+			cmds[n] = rangeByLex(c.client, c.ranges[i].key, froms[i], c.ranges[i].to, countBatch)
 		}
 		batches, err := c.store.readAll(ctx, c.client, "counting sessions", cmds)
 		if err != nil {
@@ -206,13 +208,13 @@ func (c *counting) candidates(found []candidate, index int, members []string, la
 	for _, member := range members {
 		e, ok := format.ParseAge(c.filter.Namespace, member)
 		if !ok {
-			gone.add(c.keys[index], member)
+			gone.add(c.ranges[index].key, member)
 			continue
 		}
-		if e.Key.ID == c.filter.Except {
+		if e.Key.ID == c.filter.Except || !c.filter.Created.Contains(time.UnixMilli(e.Created)) {
 			continue
 		}
-		at, entry := e.Position(), ageMember{Entry: e, index: c.keys[index], member: member}
+		at, entry := e.Position(), ageMember{Entry: e, index: c.ranges[index].key, member: member}
 		switch n := len(found) - 1; {
 		case n >= begun && found[n].Position == at:
 			found[n].entries = append(found[n].entries, entry)

@@ -13,7 +13,9 @@
 //	create.go          Create, and one file for each other operation:
 //	                   read.go, swap.go (and replace.go), touch.go, regenerate.go, delete.go,
 //	                   clear.go, list.go, count.go, namespaces.go, files.go,
-//	                   sweep.go, stats.go, identity.go, lock.go
+//	                   sweep.go, stats.go, identity.go, lock.go; several.go and
+//	                   deleteall.go have those of many sessions
+//	parts.go           reading the beginnings of large values
 //	grace.go           where a regenerated key leads
 //	tombstones.go      how long the keys of ended sessions are taken
 //	lifelimit.go       the longest life of sessions

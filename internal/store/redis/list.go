@@ -4,59 +4,94 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"session-api/internal/store/backend"
 	"session-api/internal/store/redis/format"
 )
 
 // List implements backend.Store. Every session that is listed was read: the index
 // only says where to look.
-func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
-	after := format.Start
-	if q.Cursor != "" {
-		var err error
-		if after, err = decodeCursor(q); err != nil {
-			return backend.Page{}, err
-		}
-	}
-	writer, err := s.using(ctx, q.Namespace)
+func (s *Store) List(ctx context.Context, now time.Time, q backend.Query) (page backend.Page, err error) {
+	err = s.list(ctx, now, &q, s.fetchAll, func(v *format.Value) error {
+		page.Sessions = append(page.Sessions, v.Session)
+		return nil
+	}, &page.Next)
 	if err != nil {
 		return backend.Page{}, err
+	}
+	return page, nil
+}
+
+// Summaries implements backend.Store. Of large documents it reads the beginning.
+func (s *Store) Summaries(ctx context.Context, now time.Time, q backend.Query) (page backend.SummaryPage, err error) {
+	lengths := map[*format.Value]int{}
+	read := func(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*format.Value, error) {
+		parts, err := s.readSummaries(ctx, client, now, keys)
+		values := make([]*format.Value, len(parts))
+		for i, p := range parts {
+			values[i] = p.value
+			if p.value != nil {
+				lengths[p.value] = p.document
+			}
+		}
+		return values, err
+	}
+	err = s.list(ctx, now, &q, read, func(v *format.Value) error {
+		sum, err := v.Session.SummaryWithin(lengths[v])
+		page.Summaries = append(page.Summaries, sum)
+		return failed("listing sessions", err)
+	}, &page.Next)
+	if err != nil {
+		return backend.SummaryPage{}, err
+	}
+	return page, nil
+}
+
+// fetcher reads sessions, live or pending, nil for those that are not there.
+type fetcher func(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key) ([]*format.Value, error)
+
+// list calls add with the sessions of a page, and sets the cursor of the next one.
+func (s *Store) list(ctx context.Context, now time.Time, q *backend.Query, read fetcher, add func(*format.Value) error, next *string) error {
+	writer, err := s.using(ctx, q.Namespace)
+	if err != nil {
+		return err
 	}
 	client, err := s.reader()
 	if err != nil {
-		return backend.Page{}, err
+		return err
 	}
-	var in *ageScan
-	if q.UserID != "" {
-		in = s.scanUser(client, q.Namespace, q.UserID, after, q.Limit+1)
-	} else {
-		in = s.scanNamespace(client, q.Namespace, after, q.Limit+1)
+	in, err := s.scan(client, q, q.Limit+1)
+	if err != nil {
+		return err
 	}
 	defer func() { s.removeStale(ctx, writer, in.broken) }()
-	var page backend.Page
-	for {
-		candidates, err := in.next(ctx, min(q.Limit+1-len(page.Sessions), maxBatch))
+	var last format.Position
+	for n := 0; ; {
+		candidates, err := in.next(ctx, min(q.Limit+1-n, maxBatch))
 		if err != nil || len(candidates) == 0 {
-			return page, err
+			return err
 		}
 		keys := make([]backend.Key, len(candidates))
 		for i, c := range candidates {
 			keys[i] = c.entries[0].Key
 		}
-		found, err := s.fetchAll(ctx, client, now, keys)
+		found, err := read(ctx, client, now, keys)
 		if err != nil {
-			return backend.Page{}, err
+			return err
 		}
 		for i, c := range candidates {
-			if !c.check(now, found[i], q.UserID, in.broken) {
+			if !c.check(now, found[i], q.UserID, in.broken) || !q.Created.Contains(found[i].Session.CreatedAt) {
 				continue
 			}
-			if len(page.Sessions) == q.Limit {
-				last := &page.Sessions[q.Limit-1]
-				page.Next = encodeCursor(q, format.Position{Created: clampAge(last.CreatedAt), ID: last.ID})
-				return page, nil
+			if n == q.Limit {
+				*next = encodeCursor(*q, last)
+				return nil
 			}
-			page.Sessions = append(page.Sessions, found[i].Session)
+			if err := add(found[i]); err != nil {
+				return err
+			}
+			n, last = n+1, c.Position
 		}
 	}
 }

@@ -142,6 +142,22 @@ func (p *pair) Delete(ctx context.Context, now time.Time, key backend.Key, revis
 	return p.next().Delete(ctx, now, key, revision)
 }
 
+func (p *pair) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]backend.Found[schema.Session], error) {
+	return p.next().GetAll(ctx, now, b)
+}
+
+func (p *pair) Summarize(ctx context.Context, now time.Time, namespace string, ids []string) ([]backend.Found[schema.Summary], error) {
+	return p.next().Summarize(ctx, now, namespace, ids)
+}
+
+func (p *pair) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+	return p.next().DeleteAll(ctx, now, namespace, ids)
+}
+
+func (p *pair) Summaries(ctx context.Context, now time.Time, q backend.Query) (backend.SummaryPage, error) {
+	return p.next().Summaries(ctx, now, q)
+}
+
 func (p *pair) List(ctx context.Context, now time.Time, q backend.Query) (backend.Page, error) {
 	return p.next().List(ctx, now, q)
 }

@@ -194,6 +194,27 @@ func visible(s schema.Session) view {
 	}
 }
 
+// listBoth is list while nobody else changes anything: it checks that each page of
+// summaries is that of the sessions.
+func (f *fixture) listBoth(q backend.Query) []string {
+	f.t.Helper()
+	for first := q; ; {
+		want, err := f.List(f.ctx(), f.now(), first)
+		require.NoError(f.t, err)
+		page, err := f.Summaries(f.ctx(), f.now(), first)
+		require.NoError(f.t, err)
+		require.Len(f.t, page.Summaries, len(want.Sessions))
+		require.Equal(f.t, want.Next, page.Next)
+		for i := range want.Sessions {
+			requireSummary(f.t, f.now(), want.Sessions[i], page.Summaries[i])
+		}
+		if page.Next == "" {
+			return f.list(q)
+		}
+		first.Cursor = page.Next
+	}
+}
+
 // list returns the ids of a query's sessions, page by page.
 func (f *fixture) list(q backend.Query) []string {
 	f.t.Helper()

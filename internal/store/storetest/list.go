@@ -23,7 +23,7 @@ func testList(t *testing.T, open Open) {
 		}
 		want := []string{testID(2), testID(4), testID(3), testID(6), testID(1), testID(5)}
 		for limit := 1; limit <= len(want)+1; limit++ {
-			assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
+			assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: limit}), "limit %d", limit)
 		}
 	})
 

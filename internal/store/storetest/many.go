@@ -91,7 +91,7 @@ func testManyList(t *testing.T, open Open) {
 		})
 		elsewhere := f.created(spec{namespace: "shop", user: "ada"})
 		query := func(namespace, user string) []string {
-			return f.list(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
+			return f.listBoth(backend.Query{Namespace: namespace, UserID: user, Limit: 70})
 		}
 		assert.Equal(t, ada, query(schema.DefaultNamespace, "ada"))
 		assert.Equal(t, bob, query(schema.DefaultNamespace, "bob"))
@@ -117,8 +117,8 @@ func testManyList(t *testing.T, open Open) {
 			return sp
 		})
 		f.clock.Advance(time.Minute)
-		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
-		assert.Equal(t, want, f.list(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
+		assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: 1}))
+		assert.Equal(t, want, f.listBoth(backend.Query{Namespace: schema.DefaultNamespace, Limit: 2}))
 	})
 }
 

@@ -80,6 +80,8 @@ func run(t *testing.T, open Open, without ...string) {
 		{"OldKeys", testOldKeys},
 		{"List", testList},
 		{"Cursor", testCursor},
+		{"Spans", testSpans},
+		{"Several", testSeveral},
 		{"Namespaces", testNamespaces},
 		{"Count", testCount},
 		{"Clear", testClear},

@@ -38,6 +38,21 @@ func FuzzDecode(f *testing.F) {
 		_ = v.Session.WithID(schema.NewID())
 		require.NoError(t, Check(&v.Session))
 
+		// The beginning and the end of it say the same as far as they say anything.
+		for _, first := range []int{len(value), len(value) / 2, 300, 10} {
+			first = min(first, len(value))
+			head, document, ok := DecodeHead(key, string(value[:first]), string(value[max(0, len(value)-TrailerMax):]), int64(len(value)))
+			if !ok || head.Pending {
+				continue
+			}
+			require.EqualValues(t, len(v.Session.Doc), document)
+			whole, err := v.Session.Summary()
+			require.NoError(t, err)
+			if part, err := head.Session.SummaryWithin(int(document)); err == nil {
+				require.Equal(t, whole.AppendJSON(nil, created, false), part.AppendJSON(nil, created, false))
+			}
+		}
+
 		// What was read can be written, and reads the same.
 		again, err := decoded(c, key, string(c.Encode(&v.Session).Value(v.Index, End(v.Session.TTL, v.Session.OwnTTL))))
 		require.NoError(t, err)

@@ -9,8 +9,11 @@ type Position struct {
 	ID      string
 }
 
-// Start is before every session.
-var Start = Position{Created: MaxAge}
+// Start is before every session, and Finish after all of them.
+var (
+	Start  = Position{Created: MaxAge}
+	Finish = Position{Created: -1}
+)
 
 // Before reports whether p comes before o.
 func (p Position) Before(o Position) bool {
@@ -20,6 +23,9 @@ func (p Position) Before(o Position) bool {
 // Form is how the ids of a part of an index by age are stored. The members of one
 // form are in the order of a list, as the whole index is not.
 type Form byte
+
+// maxIDLen is the most bytes that an id takes in a member.
+const maxIDLen = 129
 
 // Forms are all of them.
 var Forms = []Form{idHex, idText}
@@ -40,6 +46,23 @@ func (p Position) From(form Form) string {
 	b[0] = '('
 	b = appendID(b, p.ID)
 	return string(b) + strings.Repeat("\xff", versionLen+1) // after all versions
+}
+
+// Until is where, in an index by age, the members of the form end that may come
+// before the position: the argument of ZRANGE BYLEX. As From, it may be a little
+// too far.
+func (p Position) Until(form Form) string {
+	if p == Finish {
+		return form.End()
+	}
+	b := appendAge([]byte{'(', byte(form)}, p.Created)
+	if p.ID == "" {
+		return string(b)
+	}
+	if formOf(p.ID) != byte(form) {
+		return string(b) + strings.Repeat("\xff", maxIDLen+versionLen+1) // after all of that millisecond
+	}
+	return string(appendID(b, p.ID))
 }
 
 // Position returns the entry's place in the order of a list.

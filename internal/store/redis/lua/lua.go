@@ -71,6 +71,8 @@ var (
 	probeLua string
 	//go:embed lookup.lua
 	lookupLua string
+	//go:embed head.lua
+	headLua string
 )
 
 // The scripts. The comment of each file says what it takes and what it answers.
@@ -94,6 +96,7 @@ var (
 	Discard       = newScript(allowOOM, eventsLua, publishLua, tombstonesLua, discardLua)
 	Probe         = newScript(allowOOM, probeLua)
 	Lookup        = newScript(lookupLua)
+	Head          = newScript(headLua)
 )
 
 // allowOOM starts a script that may write although memory is full: what frees
