@@ -29,7 +29,7 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, 
 		return err
 	}
 	encoded := s.codec.Encode(&sess)
-	if err := s.checkReserve(guest(&sess), len(encoded.Body)+overhead, "creating a session"); err != nil {
+	if err := s.checkReserve(guest(&sess), encoded.Len()+overhead, "creating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
@@ -38,7 +38,7 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, 
 	if err := s.addEntry(ctx, client, &e, sess.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := encoded.Value(e.Version, format.End(sess.TTL, sess.OwnTTL))
+	value := encoded.Value(e.Version, format.End(&sess))
 	if err := s.put(ctx, client, now, sess.Key(), value, millis(sess.ExpiresAt), ignore, s.reserveArg(guest(&sess))); err != nil {
 		if !outcomeUnknown(err) {
 			s.removeEntries(ctx, client, e)

@@ -37,7 +37,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
 	encoded := s.codec.Encode(&next)
-	if err := s.checkReserve(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
+	if err := s.checkReserve(bound, encoded.Len()+overhead, "regenerating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
@@ -46,7 +46,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if err := s.addEntry(ctx, client, &e, next.ExpiresAt.UnixMilli()); err != nil {
 		return err
 	}
-	value := format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli())
+	value := format.Pending(encoded.Value(e.Version, format.End(&next)), next.ExpiresAt.UnixMilli())
 	if err := s.put(ctx, client, now, next.Key(), value, "", ignoreTombstone, s.reserveArg(bound)); err != nil {
 		if !outcomeUnknown(err) {
 			s.removeEntries(ctx, client, e)
@@ -70,6 +70,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		}
 		return err
 	}
+	s.tellClientChanged(ctx, now, &old, next.Facts)
 	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}

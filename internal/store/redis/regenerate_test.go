@@ -47,7 +47,7 @@ func begin(t *testing.T) *halfDone {
 	h.entry = format.NewEntry(&h.next, format.NewVersion(h.now, h.next.UserID, h.next.Files))
 	deadline := h.next.ExpiresAt.UnixMilli()
 	require.NoError(t, s.addEntry(t.Context(), client, &h.entry, deadline))
-	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(h.next.TTL, h.next.OwnTTL))
+	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(&h.next))
 	require.NoError(t, s.put(t.Context(), client, h.now, h.next.Key(), format.Pending(value, deadline), "", ignoreTombstone, ""))
 	return h
 }
