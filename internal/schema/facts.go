@@ -107,8 +107,11 @@ func (f Facts) Label() string { return unquoteFact(f.find(factLabel)) }
 // Remember returns whether the session is remembered when the browser is closed. said
 // is false where nobody asked for either, and the service's settings decide.
 func (f Facts) Remember() (remember, said bool) {
-	value := f.find(factRemember)
-	return value == "true", value != ""
+	// It is the last member, and no string ends as it does.
+	if remember = strings.HasSuffix(f.text, `"`+factRemember+`":true}`); remember {
+		return true, true
+	}
+	return false, strings.HasSuffix(f.text, `"`+factRemember+`":false}`)
 }
 
 // AppendClient appends the client as JSON, {"label":…,"userAgent":…,"ip":…} without
