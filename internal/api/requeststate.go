@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 )
 
 // requestState is the state of one request while it is handled. It is the
@@ -22,6 +23,7 @@ type requestState struct {
 	requestID [1]string // the header's value
 	response  responseWriter
 	body      requestBody
+	facts     requestFacts
 
 	// What the access log tells of the request once it is answered.
 	took     time.Duration
@@ -42,6 +44,8 @@ func (c *requestState) Value(key any) any {
 		return c
 	case chi.RouteCtxKey:
 		return c.route
+	case store.ObserverKey{}:
+		return &c.facts
 	}
 	return c.Context.Value(key)
 }

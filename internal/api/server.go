@@ -29,6 +29,7 @@ type Server struct {
 	lines          sampler
 	cookieTemplate cookieTemplate
 	sent           *cookieLifetimes
+	agents         *agents
 	foreign        foreignCookies
 	httplog        http.Handler
 	creations      creationLimits
@@ -83,7 +84,7 @@ func New(o Options) (*Server, error) {
 	s.cpuSlots = admission.NewSlots(max(1, runtime.GOMAXPROCS(0)-1))
 	s.metrics = newMetrics(s)
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
-	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
+	s.cookieTemplate, s.sent, s.agents = s.newCookieTemplate(), newCookieLifetimes(), newAgents()
 	s.httplog = s.newHTTPLog()
 	var err error
 	if s.proxies, err = clientaddr.NewProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
