@@ -27,22 +27,27 @@ type requestFacts struct {
 	server *Server
 	// visitor is the request, where it comes from the client that uses the session.
 	visitor *http.Request
-	// given is the client that a service names.
-	given *schema.Client
-	// remember is what the body says, nil for nothing.
+	// said is what the body says, nil for nothing. It is apart because few bodies do.
+	said *saidFacts
+}
+
+// saidFacts is what a body says of a session beside its document; nil for what it does
+// not.
+type saidFacts struct {
 	remember *bool
+	client   *schema.Client // which a service names
 }
 
 // Observe implements store.Observer.
 func (f *requestFacts) Observe(facts schema.Facts) schema.Facts {
 	switch {
-	case f.given != nil:
-		facts = facts.WithClient(f.server.record(*f.given))
+	case f.said != nil && f.said.client != nil:
+		facts = facts.WithClient(f.server.record(*f.said.client))
 	case f.visitor != nil:
 		facts = f.server.observe(facts, f.visitor)
 	}
-	if f.remember != nil {
-		facts = facts.WithRemember(*f.remember)
+	if f.said != nil && f.said.remember != nil {
+		facts = facts.WithRemember(*f.said.remember)
 	}
 	return facts
 }
@@ -56,10 +61,12 @@ func (s *Server) observeVisitor(r *http.Request, cred *credential) {
 	}
 }
 
-// observeBody makes the request tell what its body says. given is nil for no client.
-func (s *Server) observeBody(r *http.Request, remember *bool, given *schema.Client) {
-	f := &stateOf(r).facts
-	f.server, f.remember, f.given = s, remember, given
+// observeBody makes the request tell what its body says.
+func (s *Server) observeBody(r *http.Request, said saidFacts) {
+	if said != (saidFacts{}) {
+		f, kept := &stateOf(r).facts, said // most say nothing, and allocate nothing
+		f.server, f.said = s, &kept
+	}
 }
 
 // settledFacts is the store.Observer of a request that is over: from a session with

@@ -114,10 +114,10 @@ func TestClientChanges(t *testing.T) {
 			s := start(t, recording(api.ClientRecord{Agent: true}))
 			st := s.events("?type=client_changed")
 			c := s.client()
-			id := c.do("POST", "/api/session", "", "User-Agent", firefox).expect(201).document().ID
+			c.do("POST", "/api/session", "", "User-Agent", firefox).expect(201)
 			s.clock.advance(2 * time.Minute)
 			use(c, "User-Agent", strings.Replace(firefox, "145.0", "146.0", 2)).expect(200)
-			id = c.do("GET", "/api/session?touch=false", "").expect(200).document().ID
+			id := c.do("GET", "/api/session?touch=false", "").expect(200).document().ID
 			assert.Contains(t, s.factsOf(id).Client().UserAgent, "Firefox/146.0")
 			assert.Equal(t, "session_api_client_changes_total 0\n", s.metric("session_api_client_changes_total"), "another version is the same family")
 
@@ -294,8 +294,13 @@ func TestRemember(t *testing.T) {
 			assert.Equal(t, tc.life, d.ExpiresAt.Sub(d.CreatedAt))
 			// Every later cookie of the session is of its kind.
 			for _, use := range []struct{ method, path, body string }{
-				{"GET", "/api/session", ""}, {"PATCH", "/api/session", `{"inputs":{"a":1}}`}, {"POST", "/api/session/touch", ""},
-				{"GET", verify, ""}, {"POST", "/api/session/regenerate", ""}, {"POST", "/api/session/regenerate", `{"graceMs":1000}`}, {"GET", "/api/session", ""},
+				{"GET", "/api/session", ""},
+				{"PATCH", "/api/session", `{"inputs":{"a":1}}`},
+				{"POST", "/api/session/touch", ""},
+				{"GET", verify, ""},
+				{"POST", "/api/session/regenerate", ""},
+				{"POST", "/api/session/regenerate", `{"graceMs":1000}`},
+				{"GET", "/api/session", ""},
 			} {
 				s.clock.advance(tc.life / 2)
 				kind(t, c.do(use.method, use.path, use.body).expect(200), tc.want, tc.life)

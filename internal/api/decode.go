@@ -73,7 +73,7 @@ func (s *Server) readCreation(w http.ResponseWriter, r *http.Request, withClient
 		if err != nil {
 			return nil, err
 		}
-		s.observeBody(r, in.Remember, in.Client)
+		s.observeBody(r, saidFacts{in.Remember, in.Client})
 		return in.Input, nil
 	})
 }
@@ -104,9 +104,7 @@ func (s *Server) readRenewal(w http.ResponseWriter, r *http.Request) (how schema
 		how, err = s.Rules.DecodeRenewal(body)
 		return err
 	})
-	if how.Remember != nil {
-		s.observeBody(r, how.Remember, nil)
-	}
+	s.observeBody(r, saidFacts{remember: how.Remember})
 	how.Grace = min(how.Grace, s.MaxGrace)
 	return how, err
 }

@@ -29,7 +29,7 @@ type requestState struct {
 	took     time.Duration
 	session  string      // the id
 	code     schema.Code // of the problem that is the answer
-	caller   int         // the number of the service token that came, 0 for none
+	caller   int32       // the number of the service token that came, 0 for none
 	quiet    bool        // not worth a line, unless everything is
 	panicked any         // what has to be panicked with again
 }
