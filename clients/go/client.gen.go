@@ -106,18 +106,21 @@ func (e CleanupStatsStatus) Valid() bool {
 
 // Defines values for EventType.
 const (
-	EventTypeCreated     EventType = "created"
-	EventTypeDeleted     EventType = "deleted"
-	EventTypeEvicted     EventType = "evicted"
-	EventTypeExpired     EventType = "expired"
-	EventTypeRegenerated EventType = "regenerated"
-	EventTypeTouched     EventType = "touched"
-	EventTypeUpdated     EventType = "updated"
+	EventTypeClientChanged EventType = "client_changed"
+	EventTypeCreated       EventType = "created"
+	EventTypeDeleted       EventType = "deleted"
+	EventTypeEvicted       EventType = "evicted"
+	EventTypeExpired       EventType = "expired"
+	EventTypeRegenerated   EventType = "regenerated"
+	EventTypeTouched       EventType = "touched"
+	EventTypeUpdated       EventType = "updated"
 )
 
 // Valid indicates whether the value is a known member of the EventType enum.
 func (e EventType) Valid() bool {
 	switch e {
+	case EventTypeClientChanged:
+		return true
 	case EventTypeCreated:
 		return true
 	case EventTypeDeleted:
@@ -506,6 +509,18 @@ type CleanupStats struct {
 // CleanupStatsStatus Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or its owner is not yet known.
 type CleanupStatsStatus string
 
+// ClientInput The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`.
+type ClientInput struct {
+	// IP The address of the client, or its network.
+	IP nullable.Nullable[string] `json:"ip,omitempty"`
+
+	// Label What the user knows the device by, at most 100 bytes; longer ones are cut. Made from `userAgent` if absent.
+	Label nullable.Nullable[string] `json:"label,omitempty"`
+
+	// UserAgent The `User-Agent` of the client; stored up to 512 bytes.
+	UserAgent nullable.Nullable[string] `json:"userAgent,omitempty"`
+}
+
 // DeletedSessions The result of ending sessions.
 type DeletedSessions struct {
 	// Deleted The number of sessions that were ended.
@@ -635,6 +650,99 @@ type JSONPatchOperationOp string
 // Namespace The name of a group of sessions.
 type Namespace = string
 
+// NewSession What a session begins with: sections, its idle timeout, and its kind of cookie. Members that only the service sets are accepted and ignored.
+type NewSession struct {
+	// APIConfig Which API and model the visitor uses; `null` empties it.
+	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
+
+	// CreatedAt Ignored.
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+
+	// ExpiresAt Ignored.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ID Ignored.
+	ID *string `json:"id,omitempty"`
+
+	// Inputs What the visitor entered; `null` empties it.
+	Inputs nullable.Nullable[map[string]interface{}] `json:"inputs,omitempty"`
+
+	// Meta Anything else; `null` empties it.
+	Meta nullable.Nullable[map[string]interface{}] `json:"meta,omitempty"`
+
+	// Remember Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie.
+	Remember *bool `json:"remember,omitempty"`
+
+	// Results What came back; `null` empties it.
+	Results nullable.Nullable[map[string]interface{}] `json:"results,omitempty"`
+
+	// Revision Ignored. To change only what was read, send `If-Match`.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// Token Ignored.
+	Token *string `json:"token,omitempty"`
+
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+	TTLMs *int64 `json:"ttlMs,omitempty"`
+
+	// UpdatedAt Ignored.
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+
+	// User Who the visitor is, or `null` if unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
+
+	// Version Ignored.
+	Version *int `json:"version,omitempty"`
+}
+
+// NewSessionFor What a session that a service creates begins with: sections, its idle timeout, its kind of cookie, and the client that it is for. Members that only the service sets are accepted and ignored.
+type NewSessionFor struct {
+	// APIConfig Which API and model the visitor uses; `null` empties it.
+	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
+
+	// Client The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`.
+	Client *ClientInput `json:"client,omitempty"`
+
+	// CreatedAt Ignored.
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+
+	// ExpiresAt Ignored.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ID Ignored.
+	ID *string `json:"id,omitempty"`
+
+	// Inputs What the visitor entered; `null` empties it.
+	Inputs nullable.Nullable[map[string]interface{}] `json:"inputs,omitempty"`
+
+	// Meta Anything else; `null` empties it.
+	Meta nullable.Nullable[map[string]interface{}] `json:"meta,omitempty"`
+
+	// Remember Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie.
+	Remember *bool `json:"remember,omitempty"`
+
+	// Results What came back; `null` empties it.
+	Results nullable.Nullable[map[string]interface{}] `json:"results,omitempty"`
+
+	// Revision Ignored. To change only what was read, send `If-Match`.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// Token Ignored.
+	Token *string `json:"token,omitempty"`
+
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+	TTLMs *int64 `json:"ttlMs,omitempty"`
+
+	// UpdatedAt Ignored.
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+
+	// User Who the visitor is, or `null` if unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
+
+	// Version Ignored.
+	Version *int `json:"version,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Code The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
@@ -684,6 +792,9 @@ type ReadinessStatus string
 type RegenerateInput struct {
 	// GraceMs The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
 	GraceMs *int64 `json:"graceMs,omitempty"`
+
+	// Remember Whether the session is remembered from now on when the browser is closed, as at creation. If absent, that stays as it is.
+	Remember *bool `json:"remember,omitempty"`
 
 	// User Who the visitor is, or `null` if unknown.
 	User nullable.Nullable[UserInput] `json:"user,omitempty"`
@@ -1260,7 +1371,7 @@ type TouchSessionByIDParams struct {
 type PatchSessionJSONRequestBody = SessionPatch
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
-type CreateSessionJSONRequestBody = SessionInput
+type CreateSessionJSONRequestBody = NewSession
 
 // ReplaceSectionsJSONRequestBody defines body for ReplaceSections for application/json ContentType.
 type ReplaceSectionsJSONRequestBody = SessionInput
@@ -1275,7 +1386,7 @@ type RegenerateSessionJSONRequestBody = RegenerateInput
 type TouchSessionJSONRequestBody = TouchInput
 
 // CreateSessionForJSONRequestBody defines body for CreateSessionFor for application/json ContentType.
-type CreateSessionForJSONRequestBody = SessionInput
+type CreateSessionForJSONRequestBody = NewSessionFor
 
 // PatchSessionByIDJSONRequestBody defines body for PatchSessionByID for application/json ContentType.
 type PatchSessionByIDJSONRequestBody = SessionPatch
@@ -1413,8 +1524,10 @@ type ClientInterface interface {
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+	// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+	// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+	// `evicted`. The events of one session are in order. No event
 	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 	// absent if the session has ended and the store no longer has them.
 	//
@@ -1461,7 +1574,8 @@ type ClientInterface interface {
 	//
 	// Ends every session that the request opens, and clears the cookies of every kind. The response is
 	// the same if there is no live session, so the request can be repeated. A token that has been
-	// regenerated, and is still in its grace period, ends the new session.
+	// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+	// it tells the browser what else to forget (`Clear-Site-Data`).
 	//
 	// Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1752,6 +1866,9 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
 	//
@@ -1765,6 +1882,9 @@ type ClientInterface interface {
 	// Stores a new session and returns it with its token, so that a login service can pass both to
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
+	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
@@ -2023,8 +2143,10 @@ func (c *Client) RunCleanup(ctx context.Context, params *RunCleanupParams, reqEd
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+// `evicted`. The events of one session are in order. No event
 // contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 // absent if the session has ended and the store no longer has them.
 //
@@ -2101,7 +2223,8 @@ func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string,
 //
 // Ends every session that the request opens, and clears the cookies of every kind. The response is
 // the same if there is no live session, so the request can be repeated. A token that has been
-// regenerated, and is still in its grace period, ends the new session.
+// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+// it tells the browser what else to forget (`Clear-Site-Data`).
 //
 // Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2582,6 +2705,9 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+//
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
 //
@@ -2605,6 +2731,9 @@ func (c *Client) CreateSessionForWithBody(ctx context.Context, params *CreateSes
 // Stores a new session and returns it with its token, so that a login service can pass both to
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
+//
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 //
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
@@ -4940,8 +5069,10 @@ type ClientWithResponsesInterface interface {
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+	// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+	// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+	// `evicted`. The events of one session are in order. No event
 	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 	// absent if the session has ended and the store no longer has them.
 	//
@@ -4992,7 +5123,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Ends every session that the request opens, and clears the cookies of every kind. The response is
 	// the same if there is no live session, so the request can be repeated. A token that has been
-	// regenerated, and is still in its grace period, ends the new session.
+	// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+	// it tells the browser what else to forget (`Clear-Site-Data`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5297,6 +5429,9 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
 	//
@@ -5310,6 +5445,9 @@ type ClientWithResponsesInterface interface {
 	// Stores a new session and returns it with its token, so that a login service can pass both to
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
+	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
@@ -5858,7 +5996,8 @@ func (r ImportSessionsResponse) ContentType() string {
 
 // DeleteSessionResponse204Headers the declared response headers of an HTTP 204 response for DeleteSession
 type DeleteSessionResponse204Headers struct {
-	SetCookie *string
+	ClearSiteData *string
+	SetCookie     *string
 }
 
 // DeleteSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSession
@@ -7913,8 +8052,10 @@ func (c *ClientWithResponses) RunCleanupWithResponse(ctx context.Context, params
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+// `evicted`. The events of one session are in order. No event
 // contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 // absent if the session has ended and the store no longer has them.
 //
@@ -7983,7 +8124,8 @@ func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Con
 //
 // Ends every session that the request opens, and clears the cookies of every kind. The response is
 // the same if there is no live session, so the request can be repeated. A token that has been
-// regenerated, and is still in its grace period, ends the new session.
+// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+// it tells the browser what else to forget (`Clear-Site-Data`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8402,6 +8544,9 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+//
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
 //
@@ -8421,6 +8566,9 @@ func (c *ClientWithResponses) CreateSessionForWithBodyWithResponse(ctx context.C
 // Stores a new session and returns it with its token, so that a login service can pass both to
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
+//
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 //
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
@@ -9262,6 +9410,13 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 	switch {
 	case rsp.StatusCode == 204:
 		var headers DeleteSessionResponse204Headers
+		if values := rsp.Header.Values("Clear-Site-Data"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Clear-Site-Data", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ClearSiteData = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -56,7 +56,8 @@ export interface paths {
          * End the session
          * @description Ends every session that the request opens, and clears the cookies of every kind. The response is
          *     the same if there is no live session, so the request can be repeated. A token that has been
-         *     regenerated, and is still in its grace period, ends the new session.
+         *     regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+         *     it tells the browser what else to forget (`Clear-Site-Data`).
          */
         delete: operations["deleteSession"];
         options?: never;
@@ -266,6 +267,9 @@ export interface paths {
          *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
          *     namespace other than `default`, both are absent, because the caller's own routes do not look there.
          *
+         *     `client` says for which client the session is created, as far as the service stores that; the caller's own
+         *     `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+         *
          *     If the service limits the number of sessions of a user, the least recently used ones end or this one is
          *     refused with 409 (`user_limit`), depending on its configuration.
          */
@@ -424,8 +428,10 @@ export interface paths {
          *         event: updated
          *         data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
          *
-         *     The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-         *     `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+         *     The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+         *     such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+         *     `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+         *     `evicted`. The events of one session are in order. No event
          *     contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
          *     absent if the session has ended and the store no longer has them.
          *
@@ -770,7 +776,7 @@ export interface components {
          * @description A session event.
          * @enum {string}
          */
-        EventType: "created" | "updated" | "touched" | "regenerated" | "deleted" | "expired" | "evicted";
+        EventType: "created" | "updated" | "client_changed" | "touched" | "regenerated" | "deleted" | "expired" | "evicted";
         /** @description The result of an import. */
         ImportReport: {
             /**
@@ -912,6 +918,122 @@ export interface components {
             /** @description Ignored. */
             token?: string;
         };
+        /** @description What a session begins with: sections, its idle timeout, and its kind of cookie. Members that only the service sets are accepted and ignored. */
+        NewSession: {
+            user?: components["schemas"]["UserInput"];
+            /** @description What the visitor entered; `null` empties it. */
+            inputs?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which API and model the visitor uses; `null` empties it. */
+            apiConfig?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What came back; `null` empties it. */
+            results?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Anything else; `null` empties it. */
+            meta?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Format: int64
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+             */
+            ttlMs?: number;
+            /** @description Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie. */
+            remember?: boolean;
+            /** @description Ignored. */
+            id?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            updatedAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            expiresAt?: string;
+            /** @description Ignored. */
+            version?: number;
+            /**
+             * Format: int64
+             * @description Ignored. To change only what was read, send `If-Match`.
+             */
+            revision?: number;
+            /** @description Ignored. */
+            token?: string;
+        };
+        /** @description What a session that a service creates begins with: sections, its idle timeout, its kind of cookie, and the client that it is for. Members that only the service sets are accepted and ignored. */
+        NewSessionFor: {
+            user?: components["schemas"]["UserInput"];
+            /** @description What the visitor entered; `null` empties it. */
+            inputs?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which API and model the visitor uses; `null` empties it. */
+            apiConfig?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What came back; `null` empties it. */
+            results?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Anything else; `null` empties it. */
+            meta?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Format: int64
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+             */
+            ttlMs?: number;
+            /** @description Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie. */
+            remember?: boolean;
+            client?: components["schemas"]["ClientInput"];
+            /** @description Ignored. */
+            id?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            updatedAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            expiresAt?: string;
+            /** @description Ignored. */
+            version?: number;
+            /**
+             * Format: int64
+             * @description Ignored. To change only what was read, send `If-Match`.
+             */
+            revision?: number;
+            /** @description Ignored. */
+            token?: string;
+        };
+        /** @description The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`. */
+        ClientInput: {
+            /** @description What the user knows the device by, at most 100 bytes; longer ones are cut. Made from `userAgent` if absent. */
+            label?: string | null;
+            /** @description The `User-Agent` of the client; stored up to 512 bytes. */
+            userAgent?: string | null;
+            /** @description The address of the client, or its network. */
+            ip?: string | null;
+        };
         /** @description Who the visitor is, or `null` if unknown. */
         UserInput: {
             /** @description The user's id in the application, at most 256 bytes. */
@@ -1013,6 +1135,8 @@ export interface components {
              * @description The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` there is no grace period, whatever this value is.
              */
             graceMs?: number;
+            /** @description Whether the session is remembered from now on when the browser is closed, as at creation. If absent, that stays as it is. */
+            remember?: boolean;
         };
         /**
          * @description `cookie` sets the cookie, `bearer` returns the token in the body.
@@ -1866,6 +1990,8 @@ export interface components {
     };
     requestBodies: never;
     headers: {
+        /** @description What the browser is to forget of the service's origin, such as `"cache", "storage"`. Absent unless configured. */
+        "Clear-Site-Data": string;
         /**
          * @description The response must not be stored by any cache.
          * @example no-store
@@ -2041,7 +2167,7 @@ export interface operations {
         /** @description The initial contents of the session. */
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["SessionInput"];
+                "application/json": components["schemas"]["NewSession"];
             };
         };
         responses: {
@@ -2092,6 +2218,7 @@ export interface operations {
             204: {
                 headers: {
                     "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "Clear-Site-Data": components["headers"]["Clear-Site-Data"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -2452,7 +2579,7 @@ export interface operations {
                  *       "ttlMs": 3600000
                  *     }
                  */
-                "application/json": components["schemas"]["SessionInput"];
+                "application/json": components["schemas"]["NewSessionFor"];
             };
         };
         responses: {
