@@ -54,7 +54,7 @@ func TestDecodeForeignTakesFacts(t *testing.T) {
 	for facts, want := range map[string]string{
 		`{"label":"curl","remember":true}`:   `{"label":"curl","remember":true}`,
 		`{"remember":true, "label":"curl"}`:  `{"label":"curl","remember":true}`,
-		`{"label":"a\u0000b"}`:              ``,
+		`{"label":"a\u0000b"}`:               ``,
 		`{"label":"curl","another":"thing"}`: ``,
 		`[]`:                                 ``,
 		`null`:                               ``,
