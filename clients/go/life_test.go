@@ -48,7 +48,7 @@ func byBearer(t *testing.T) *sessionapi.ClientWithResponses {
 func newToken(t *testing.T) string {
 	t.Helper()
 	created, err := newClient(t).CreateSessionWithResponse(t.Context(),
-		&sessionapi.CreateSessionParams{Transport: new(sessionapi.TransportBearer)}, sessionapi.SessionInput{})
+		&sessionapi.CreateSessionParams{Transport: new(sessionapi.TransportBearer)}, sessionapi.NewSession{})
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(created))
 	require.NotNil(t, created.JSON201.Token)
@@ -67,7 +67,7 @@ func requireProblem(t *testing.T, answer sessionapi.Answer, code sessionapi.Prob
 
 func TestLifeByCookie(t *testing.T) {
 	client := byCookie(t)
-	created, err := client.CreateSessionWithResponse(t.Context(), nil, sessionapi.SessionInput{
+	created, err := client.CreateSessionWithResponse(t.Context(), nil, sessionapi.NewSession{
 		Inputs: sessionapi.Value(map[string]any{"step": 1}),
 		TTLMs:  new(int64(time.Hour / time.Millisecond)),
 	})
@@ -84,7 +84,7 @@ func TestLifeByCookie(t *testing.T) {
 func TestLifeByBearer(t *testing.T) {
 	created, err := newClient(t).CreateSessionWithResponse(t.Context(),
 		&sessionapi.CreateSessionParams{Transport: new(sessionapi.TransportBearer)},
-		sessionapi.SessionInput{
+		sessionapi.NewSession{
 			Inputs: sessionapi.Value(map[string]any{"step": 1}),
 			TTLMs:  new(int64(time.Hour / time.Millisecond)),
 		})
@@ -221,10 +221,10 @@ func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string, after
 func TestCreateOrLoad(t *testing.T) {
 	client := byCookie(t)
 	none := &sessionapi.CreateSessionParams{IfNoneMatch: new("*")}
-	created, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.SessionInput{})
+	created, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.NewSession{})
 	require.NoError(t, err)
 	require.NotNil(t, created.JSON201)
-	loaded, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.SessionInput{})
+	loaded, err := client.CreateSessionWithResponse(t.Context(), none, sessionapi.NewSession{})
 	require.NoError(t, err)
 	require.NotNil(t, loaded.JSON200)
 	assert.Equal(t, created.JSON201.ID, loaded.JSON200.ID)
@@ -232,7 +232,7 @@ func TestCreateOrLoad(t *testing.T) {
 
 func TestRegenerateByCookie(t *testing.T) {
 	client := byCookie(t)
-	created, err := client.CreateSessionWithResponse(t.Context(), nil, sessionapi.SessionInput{})
+	created, err := client.CreateSessionWithResponse(t.Context(), nil, sessionapi.NewSession{})
 	require.NoError(t, err)
 	regenerated, err := client.RegenerateSessionWithResponse(t.Context(), nil, sessionapi.RegenerateInput{GraceMs: new(int64(10_000))})
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func asService(t *testing.T) *sessionapi.ClientWithResponses {
 
 func createFor(t *testing.T, userID string) *sessionapi.ServiceSession {
 	t.Helper()
-	created, err := asService(t).CreateSessionForWithResponse(t.Context(), nil, sessionapi.SessionInput{
+	created, err := asService(t).CreateSessionForWithResponse(t.Context(), nil, sessionapi.NewSessionFor{
 		User: sessionapi.Value(sessionapi.UserInput{ID: userID, Email: sessionapi.Value("ada@example.org"), Roles: sessionapi.Value([]string{"editor"})}),
 	})
 	require.NoError(t, err)

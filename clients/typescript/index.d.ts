@@ -7,6 +7,9 @@ type Schemas = components['schemas']
 
 export type Session = Schemas['Session']
 export type IssuedSession = Schemas['IssuedSession']
+export type NewSession = Schemas['NewSession']
+export type NewSessionFor = Schemas['NewSessionFor']
+export type ClientInput = Schemas['ClientInput']
 export type SessionInput = Schemas['SessionInput']
 export type SessionPatch = Schemas['SessionPatch']
 export type User = NonNullable<Schemas['User']>

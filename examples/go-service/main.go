@@ -128,7 +128,7 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 
 // signInAnew makes a session for a visitor.
 func (a *app) signInAnew(w http.ResponseWriter, r *http.Request, user sessionapi.UserInput) {
-	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.SessionInput{User: sessionapi.Value(user)}, a.service)
+	created, err := a.sessions.CreateSessionForWithResponse(r.Context(), nil, sessionapi.NewSessionFor{User: sessionapi.Value(user)}, a.service)
 	if err == nil {
 		err = sessionapi.ProblemOf(created)
 	}

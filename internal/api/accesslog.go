@@ -72,7 +72,7 @@ func setLogSession(r *http.Request, id string) { stateOf(r).session = id }
 // line.
 func setLogCaller(r *http.Request, number int) {
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
-		c.caller = number
+		c.caller = int32(number) //nolint:gosec // few are configured
 	}
 }
 
@@ -144,7 +144,7 @@ func (s *Server) newHTTPLog() http.Handler {
 			attrs = append(attrs, slog.String("session", idHash(c.session)))
 		}
 		if c.caller > 0 {
-			attrs = append(attrs, slog.Int("serviceToken", c.caller))
+			attrs = append(attrs, slog.Int("serviceToken", int(c.caller)))
 		}
 		if c.code != "" {
 			attrs = append(attrs, slog.String("code", string(c.code)))

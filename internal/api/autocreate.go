@@ -21,6 +21,7 @@ func (s *Server) autoCreate(w http.ResponseWriter, r *http.Request, cred *creden
 	if s.limitCreation(w, r, cred) {
 		return schema.Session{}, errRateLimited
 	}
+	s.observeVisitor(r, cred)
 	now := s.Now()
 	if change == nil {
 		sess, err = s.Sessions.CreateUnasked(r.Context(), now, schema.DefaultNamespace)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 	"session-api/internal/store/backend"
 )
 
@@ -105,7 +106,7 @@ func (s *Server) touchInBackground(r *http.Request, now time.Time, id string, se
 		return sess, false, nil
 	}
 	done := make(chan touchResult, 1)
-	parent := context.WithoutCancel(r.Context())
+	parent := store.WithObserver(context.WithoutCancel(r.Context()), s.observing(r, sess.Facts))
 	own := sess // a copy, lest every request allocates what few need
 	go func() {
 		res := s.touch(parent, now, &own, until)

@@ -42,6 +42,7 @@ type load struct {
 	request *http.Request
 	content []byte
 	cookie  string // of the session that requests are about, if any
+	agent   string // the User-Agent of requests, if any
 	body    resent
 	w       discard
 }
@@ -54,9 +55,14 @@ func newLoad(b testing.TB, log api.AccessLog) *load {
 	o := options(store.NewSessions(kept, rules, store.Lifetimes{TTL: 24 * time.Hour, MaxTTL: rules.MaxTTL, TouchInterval: time.Minute}, store.UserLimit{}), rules)
 	o.AccessLog, o.Logger = log, slog.New(slog.NewJSONHandler(&discard{}, nil))
 	o.AccessLog.Lines = &discard{}
+	o.Client = api.ClientRecord{Agent: true}
 	handler, err := api.New(o)
 	require.NoError(b, err)
-	return &load{handler: handler, w: discard{header: http.Header{}}}
+	l := &load{handler: handler, w: discard{header: http.Header{}}}
+	if log.Every == 0 { // in a line it takes an allocation of its own
+		l.agent = firefox
+	}
+	return l
 }
 
 // prepare makes the request that is sent from now on.
@@ -65,6 +71,9 @@ func (l *load) prepare(b testing.TB, method, contentType, body string) {
 	r, err := http.NewRequestWithContext(b.Context(), method, "http://127.0.0.1:8080/api/session", http.NoBody)
 	require.NoError(b, err)
 	r.RemoteAddr, r.RequestURI = "127.0.0.1:40000", "/api/session"
+	if l.agent != "" {
+		r.Header.Set("User-Agent", l.agent)
+	}
 	if l.cookie != "" {
 		r.Header.Set("Cookie", l.cookie)
 	}

@@ -66,13 +66,25 @@ func (s *Server) verifiedCookie(cred *credential, now time.Time, sess *schema.Se
 	return []string{s.sessionCookie(now, sess)}
 }
 
+// isTransient reports whether the session's cookie ends with the browser.
+func (s *Server) isTransient(sess *schema.Session) bool {
+	remember, said := sess.Facts.Remember()
+	if said {
+		return !remember
+	}
+	return s.Cookie.Transient
+}
+
 // sessionCookie is the value of a Set-Cookie header with the session's token,
-// for as long as the session has to live. The token is percent-encoded as
-// encodeURIComponent does it, which is what cookie-parser expects.
+// for as long as the session has to live, or until the browser is closed. The token is
+// percent-encoded as encodeURIComponent does it, which is what cookie-parser expects.
 func (s *Server) sessionCookie(now time.Time, sess *schema.Session) string {
 	var room [512]byte
 	b := append(room[:0], s.cookieTemplate.beforeToken...)
 	b = s.keys.Load().sessions.AppendEscaped(b, sess.ID)
+	if s.isTransient(sess) {
+		return string(append(b, s.cookieTemplate.transient...))
+	}
 	// Whole seconds, rounded up: a Max-Age of 0 would delete the cookie, and a
 	// cookie that outlives its session by a moment opens nothing.
 	life := max(time.Second, (sess.ExpiresAt.Sub(now) + time.Second - 1).Truncate(time.Second))
@@ -89,6 +101,8 @@ func (s *Server) sessionCookie(now time.Time, sess *schema.Session) string {
 // the next: net/http writes it once.
 type cookieTemplate struct {
 	beforeToken, beforeExpires, beforeMaxAge, afterMaxAge string
+	// transient follows the token in a cookie that ends with the browser.
+	transient string
 	// expiries end the cookies of all kinds that the settings have or may have
 	// had: for the host alone and for the domain, Partitioned and not.
 	// otherExpiries spare the present kind.
@@ -99,6 +113,7 @@ func (s *Server) newCookieTemplate() (f cookieTemplate) {
 	const token, maxAge = "token", "123456789"
 	expires := time.Unix(1e9, 0).UTC()
 	c := s.newCookie(token)
+	f.transient = strings.TrimPrefix(c.String(), c.Name+"="+token)
 	c.MaxAge, _ = strconv.Atoi(maxAge) // it is a number
 	c.Expires = expires
 	rest := strings.TrimPrefix(c.String(), c.Name+"="+token)

@@ -25,10 +25,11 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := s.readInput(w, r)
+	in, err := s.readCreation(w, r, false)
 	if err != nil {
 		return err
 	}
+	s.observeVisitor(r, &cred)
 	if none.present && cred.ID != "" {
 		sess, moved, err := s.fetch(r, defaultKey(cred.ID), s.TouchOnAccess && !isPrefetch(r))
 		switch {
@@ -116,7 +117,7 @@ func (s *Server) createSessionFor(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	in, err := s.readInput(w, r)
+	in, err := s.readCreation(w, r, true)
 	if err != nil {
 		return err
 	}

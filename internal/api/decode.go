@@ -57,9 +57,10 @@ func (s *Server) decodeAdmitted(r *http.Request, body []byte, decode decoder) (s
 	return c, nil
 }
 
-// readInput reads what a new session starts with: nothing, where there is no
-// body.
-func (s *Server) readInput(w http.ResponseWriter, r *http.Request) (schema.Change, error) {
+// readCreation reads what a new session starts with: nothing, where there is no body.
+// What the body says beside the document, the request tells. It may name a client only
+// where withClient says so.
+func (s *Server) readCreation(w http.ResponseWriter, r *http.Request, withClient bool) (schema.Change, error) {
 	body, err := s.readBody(w, r, jsonTypes)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,14 @@ func (s *Server) readInput(w http.ResponseWriter, r *http.Request) (schema.Chang
 	if len(body) == 0 {
 		return &schema.Input{}, nil
 	}
-	return s.decodeAdmitted(r, body, s.decodeInput)
+	return s.decodeAdmitted(r, body, func(body []byte) (schema.Change, error) {
+		in, err := s.Rules.DecodeCreationInPlace(body, withClient)
+		if err != nil {
+			return nil, err
+		}
+		s.observeBody(r, saidFacts{in.Remember, in.Client})
+		return in.Input, nil
+	})
 }
 
 // readTTL reads the idle timeout that a touch asks for, 0 for none.
@@ -85,7 +93,8 @@ func (s *Server) readTTL(w http.ResponseWriter, r *http.Request) (time.Duration,
 }
 
 // readRenewal reads how long the old id of a regenerated session may lead to it,
-// and whose the session is to be from now on.
+// and whose the session is to be from now on. Whether it is remembered, the request
+// tells.
 func (s *Server) readRenewal(w http.ResponseWriter, r *http.Request) (how schema.Renewal, err error) {
 	body, err := s.readBody(w, r, jsonTypes)
 	if err != nil {
@@ -95,6 +104,7 @@ func (s *Server) readRenewal(w http.ResponseWriter, r *http.Request) (how schema
 		how, err = s.Rules.DecodeRenewal(body)
 		return err
 	})
+	s.observeBody(r, saidFacts{remember: how.Remember})
 	how.Grace = min(how.Grace, s.MaxGrace)
 	return how, err
 }

@@ -29,6 +29,9 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		setLogSession(r, cred.ID)
 	}
 	s.clearCookies(w)
+	if s.ClearSiteData != "" {
+		w.Header().Set("Clear-Site-Data", s.ClearSiteData)
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

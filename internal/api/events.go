@@ -160,7 +160,7 @@ func newEventFilter(q url.Values) (f eventFilter, err error) {
 	for _, name := range q["type"] {
 		kind := backend.EventType(name)
 		if !slices.Contains(backend.EventTypes, kind) {
-			return f, &problem{codeInvalidQuery, "type is created, updated, touched, regenerated, deleted, expired or evicted."}
+			return f, &problem{codeInvalidQuery, "type is created, updated, client_changed, touched, regenerated, deleted, expired or evicted."}
 		}
 		f.types = append(f.types, kind)
 	}

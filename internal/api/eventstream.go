@@ -163,6 +163,10 @@ func appendEvent(b []byte, ev *backend.Event) []byte {
 	}
 	b, _ = jsontext.AppendQuote(append(b, `","userId":`...), ev.UserID) // what is not UTF-8 is replaced
 	b = strconv.AppendInt(append(b, `,"revision":`...), ev.Revision, 10)
+	if ev.Client != "" {
+		b, _ = jsontext.AppendQuote(append(b, `,"client":`...), ev.Client)
+		b, _ = jsontext.AppendQuote(append(b, `,"previousClient":`...), ev.PreviousClient)
+	}
 	if !ev.ExpiresAt.IsZero() {
 		b = append(ev.ExpiresAt.UTC().AppendFormat(append(b, `,"expiresAt":"`...), eventTime), '"')
 	}

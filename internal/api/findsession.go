@@ -26,6 +26,7 @@ func (s *Server) findOwn(w http.ResponseWriter, r *http.Request) (target, error)
 	if cred.ID != "" {
 		sub.key = defaultKey(cred.ID)
 	}
+	s.observeVisitor(r, &sub.credential)
 	return sub, err
 }
 

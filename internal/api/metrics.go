@@ -49,8 +49,11 @@ func newMetrics(s *Server) *metrics {
 	eventStreams := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "session_api_event_streams", Help: "Open event streams.",
 	}, func() float64 { return float64(s.streams.open()) })
+	clientChanges := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "session_api_client_changes_total", Help: "Sessions that were used by another family of clients, such as another browser, than before.",
+	}, func() float64 { return float64(s.Sessions.ClientChanges()) })
 	m.registry.MustRegister(
-		m.requests, m.duration, m.refused, m.closed, build, eventStreams, &storeCollector{s},
+		m.requests, m.duration, m.refused, m.closed, build, eventStreams, clientChanges, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if _, ok := s.Sessions.File(); ok {

@@ -32,6 +32,12 @@ type Options struct {
 	Secrets Secrets
 	Cookie  Cookie
 
+	// Client is what is stored of the client that uses a session.
+	Client ClientRecord
+	// ClearSiteData is the value of Clear-Site-Data with which a visitor's sign-out is
+	// answered, empty for none.
+	ClearSiteData string
+
 	// Development logs what developers stumble over.
 	Development bool
 
@@ -110,6 +116,8 @@ type Cookie struct {
 	Secure       bool
 	SameSite     http.SameSite
 	Partitioned  bool
+	// Transient lets it end with the browser, unless the session is remembered.
+	Transient bool
 }
 
 // AccessLog says which requests get a line. Those that fail, with a status of

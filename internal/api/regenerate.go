@@ -27,6 +27,7 @@ func (s *Server) regenerateSession(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	s.observeVisitor(r, &cred)
 	sess, made, err := s.regenerate(r, defaultKey(cred.ID), how, allowUser(&cred))
 	if err != nil {
 		return err

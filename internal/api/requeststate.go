@@ -9,6 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"session-api/internal/schema"
+	"session-api/internal/store"
 )
 
 // requestState is the state of one request while it is handled. It is the
@@ -24,12 +25,13 @@ type requestState struct {
 	requestID [1]string // the header's value
 	response  responseWriter
 	body      requestBody
+	facts     requestFacts
 
 	// What the access log tells of the request once it is answered.
 	took     time.Duration
 	session  string      // the id
 	code     schema.Code // of the problem that is the answer
-	caller   int         // the number of the service token that came, 0 for none
+	caller   int32       // the number of the service token that came, 0 for none
 	quiet    bool        // not worth a line, unless everything is
 	panicked any         // what has to be panicked with again
 }
@@ -44,6 +46,8 @@ func (c *requestState) Value(key any) any {
 		return c
 	case chi.RouteCtxKey:
 		return c.route
+	case store.ObserverKey{}:
+		return &c.facts
 	}
 	return c.Context.Value(key)
 }

@@ -32,6 +32,7 @@ type Server struct {
 	lines          sampler
 	cookieTemplate cookieTemplate
 	sent           *cookieLifetimes
+	agents         *agents
 	foreign        foreignCookies
 	httplog        http.Handler
 	creations      creationLimits
@@ -87,7 +88,7 @@ func New(o Options) (*Server, error) {
 	s.metrics = newMetrics(s)
 	s.verified.route = verifyPath
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
-	s.cookieTemplate, s.sent = s.newCookieTemplate(), newCookieLifetimes()
+	s.cookieTemplate, s.sent, s.agents = s.newCookieTemplate(), newCookieLifetimes(), newAgents()
 	s.httplog = s.newHTTPLog()
 	var err error
 	if s.proxies, err = clientaddr.NewProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {

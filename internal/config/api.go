@@ -7,6 +7,8 @@ func (c *Config) API() api.Options {
 	return api.Options{
 		Secrets:              c.APISecrets(),
 		Cookie:               c.apiCookie(),
+		Client:               c.ClientRecord.options(),
+		ClearSiteData:        c.Cookie.clearSiteData(),
 		TouchOnAccess:        c.Sessions.TouchOnAccess,
 		AutoCreate:           c.Sessions.AutoCreate,
 		RequireIfMatch:       c.Sessions.RequireIfMatch,

@@ -32,19 +32,20 @@ import (
 // default and of the values. oneof lists the words that it takes, min and max
 // bound a number. A tag group, on a struct, begins a table of the documentation.
 type Config struct {
-	Server    Server `group:"Server"`
-	Clients   Clients
-	HTTP      HTTP
-	Secrets   Secrets  `group:"Secrets"`
-	Sessions  Sessions `group:"Sessions"`
-	Events    Events
-	Documents Documents
-	Store     Store   `group:"Store"`
-	Redis     Redis   `group:"Redis"`
-	Cookie    Cookie  `group:"Cookie"`
-	Files     Files   `group:"Files"`
-	Log       Log     `group:"Logging"`
-	Tracing   Tracing `group:"Tracing"`
+	Server       Server `group:"Server"`
+	Clients      Clients
+	HTTP         HTTP
+	Secrets      Secrets  `group:"Secrets"`
+	Sessions     Sessions `group:"Sessions"`
+	ClientRecord ClientRecord
+	Events       Events
+	Documents    Documents
+	Store        Store   `group:"Store"`
+	Redis        Redis   `group:"Redis"`
+	Cookie       Cookie  `group:"Cookie"`
+	Files        Files   `group:"Files"`
+	Log          Log     `group:"Logging"`
+	Tracing      Tracing `group:"Tracing"`
 
 	// memoryLimit is the memory limit that defaults are computed from.
 	memoryLimit memlimit.Limit

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"session-api/internal/api"
 	"session-api/internal/servicetest"
 
 	"github.com/stretchr/testify/assert"
@@ -116,8 +117,17 @@ func TestConfig_values(t *testing.T) {
 		"SESSION_AUTO_CREATE", "1",
 		"COOKIE_NAME", "__Host-sid",
 		"COOKIE_SAMESITE", "None",
+		"COOKIE_PERSISTENT", "false",
+		"CLEAR_SITE_DATA", "cache, executionContexts,*",
+		"SESSION_RECORD_CLIENT", "FULL",
+		"SESSION_RECORD_IP", "whole",
+		"SESSION_REMEMBER_TTL_MS", "1209600000",
 	))
 	require.NoError(t, err)
+	assert.Equal(t, `"cache", "executionContexts", "*"`, c.API().ClearSiteData)
+	assert.Equal(t, api.ClientRecord{Agent: true, IP: true, WholeIP: true}, c.API().Client)
+	assert.True(t, c.API().Cookie.Transient)
+	assert.Equal(t, 14*24*time.Hour, c.Sessions.Lifetimes().Remember)
 	assert.Equal(t, "[::1]:0", c.Address())
 	assert.Equal(t, []string{"https://app.example", "http://localhost:4200"}, c.Clients.AllowedOrigins)
 	assert.Equal(t, []netip.Prefix{
@@ -188,6 +198,9 @@ func TestConfig_refuses(t *testing.T) {
 		{"role TTL zero", []string{"SESSION_ROLE_TTL_MS", "a:0"}, "SESSION_ROLE_TTL_MS", "at least 1"},
 		{"role TTL no number", []string{"SESSION_ROLE_TTL_MS", "a:1h"}, "SESSION_ROLE_TTL_MS", "not a whole number"},
 		{"role TTL over the most", []string{"SESSION_ROLE_TTL_MS", "a:2592000001"}, "SESSION_ROLE_TTL_MS", "more than SESSION_MAX_TTL_MS"},
+		{"remember TTL over the most", []string{"SESSION_REMEMBER_TTL_MS", "2592000001"}, "SESSION_REMEMBER_TTL_MS", "more than SESSION_MAX_TTL_MS"},
+		{"record of clients", []string{"SESSION_RECORD_CLIENT", "all"}, "SESSION_RECORD_CLIENT", "off, agent, full"},
+		{"record of addresses", []string{"SESSION_RECORD_IP", "none"}, "SESSION_RECORD_IP", "cut, whole"},
 		{"bool", []string{"SESSION_TOUCH_ON_ACCESS", "maybe"}, "SESSION_TOUCH_ON_ACCESS", "neither true nor false"},
 		{"size too small", []string{"SESSION_MAX_BYTES", "1023"}, "SESSION_MAX_BYTES", "not between 1024 and 67108864"},
 		{"size too large", []string{"SESSION_MAX_BYTES", "67108865"}, "SESSION_MAX_BYTES", "not between 1024 and 67108864"},
@@ -207,6 +220,10 @@ func TestConfig_refuses(t *testing.T) {
 		{"SameSite unknown", []string{"COOKIE_SAMESITE", "medium"}, "COOKIE_SAMESITE", "lax, strict, none"},
 		{"SameSite=None without Secure", []string{"COOKIE_SAMESITE", "none"}, "COOKIE_SAMESITE", "COOKIE_SECURE=true"},
 		{"Partitioned without Secure", []string{"COOKIE_PARTITIONED", "true"}, "COOKIE_PARTITIONED", "COOKIE_SECURE=true"},
+		{"Persistent unknown", []string{"COOKIE_PERSISTENT", "sometimes"}, "COOKIE_PERSISTENT", "neither true nor false"},
+		{"site data unknown", []string{"CLEAR_SITE_DATA", "cache,history"}, "CLEAR_SITE_DATA", `"history" is not one of cache, cookies`},
+		{"site data in quotes", []string{"CLEAR_SITE_DATA", `"cache"`}, "CLEAR_SITE_DATA", "is written cache"},
+		{"site data in lower case", []string{"CLEAR_SITE_DATA", "executioncontexts"}, "CLEAR_SITE_DATA", "is written executionContexts"},
 		{"Secure unknown", []string{"COOKIE_SECURE", "perhaps"}, "COOKIE_SECURE", "auto, true, false"},
 
 		{"directory relative", []string{"ANALYSIS_TMP_DIR", "files"}, "ANALYSIS_TMP_DIR", "not an absolute path"},

@@ -3,6 +3,7 @@ package config
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"session-api/internal/api"
@@ -15,7 +16,39 @@ type Cookie struct {
 	Domain      string        `env:"COOKIE_DOMAIN" shown:"the host that set it" values:"domain" doc:"Domain that the cookie is sent to, including its subdomains."`
 	SameSite    http.SameSite `env:"COOKIE_SAMESITE" envDefault:"lax" oneof:"lax strict none" doc:"SameSite attribute. none requires a Secure cookie."`
 	Secure      string        `env:"COOKIE_SECURE" envDefault:"auto" oneof:"auto true false" doc:"Secure attribute; auto is true in production and false in development. Production refuses false."`
+	Persistent  bool          `env:"COOKIE_PERSISTENT" envDefault:"true" doc:"Whether the cookie survives the browser (Max-Age, Expires), for as long as the session lives. With false it ends with the browser, unless the session was created or regenerated with \"remember\": true; with true, \"remember\": false ends it."`
 	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Requires a Secure cookie."`
+	// ClearSiteData is not a property of the cookie, but what else goes with it.
+	ClearSiteData []string `env:"CLEAR_SITE_DATA" values:"list of cache, cookies, storage, executionContexts, clientHints, prefetchCache, prerenderCache or *" doc:"What a browser is told to forget at a visitor's sign-out, DELETE /api/session (the header Clear-Site-Data): data of this service's origin, and with cookies those of its whole registrable domain. Browsers heed it over HTTPS only. Empty for nothing."`
+}
+
+// siteData are the types of data that Clear-Site-Data names. * stands for all.
+var siteData = []string{"cache", "cookies", "storage", "executionContexts", "clientHints", "prefetchCache", "prerenderCache", "*"}
+
+// checkSiteData refuses what browsers would ignore.
+func checkSiteData(name string) string {
+	if slices.Contains(siteData, name) {
+		return ""
+	}
+	for _, known := range siteData {
+		if strings.EqualFold(known, strings.Trim(name, `"`)) {
+			return quoted(name) + " is written " + known
+		}
+	}
+	return quoted(name) + " is not one of " + strings.Join(siteData, ", ")
+}
+
+// clearSiteData returns the header's value, a list of quoted strings
+// (https://www.w3.org/TR/clear-site-data/#header).
+func (c *Cookie) clearSiteData() string {
+	var b strings.Builder
+	for i, name := range c.ClearSiteData {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Quote(name))
+	}
+	return b.String()
 }
 
 // sameSite maps the values of COOKIE_SAMESITE, which are listed in its tag.
@@ -76,6 +109,6 @@ func (c *Config) cookiePrefix(prefixes ...string) bool {
 func (c *Config) apiCookie() api.Cookie {
 	return api.Cookie{
 		Name: c.BrowserCookieName(), Domain: c.Cookie.Domain, Secure: c.secure(),
-		SameSite: c.Cookie.SameSite, Partitioned: c.Cookie.Partitioned,
+		SameSite: c.Cookie.SameSite, Partitioned: c.Cookie.Partitioned, Transient: !c.Cookie.Persistent,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"session-api/internal/api"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -12,6 +13,7 @@ import (
 type Sessions struct {
 	TTL            time.Duration            `env:"SESSION_TTL_MS" envDefault:"86400000" min:"1" doc:"Idle timeout: how long a session lives without being used."`
 	MaxTTL         time.Duration            `env:"SESSION_MAX_TTL_MS" envDefault:"2592000000" min:"1" doc:"Maximum idle timeout that a request may set with ttlMs. A visitor can only shorten the session's idle timeout; lengthening it requires a service token."`
+	RememberTTL    time.Duration            `env:"SESSION_REMEMBER_TTL_MS" shown:"SESSION_MAX_TTL_MS" min:"0" doc:"Idle timeout of a session that was created or regenerated with \"remember\": true, in place of SESSION_TTL_MS; 0 for SESSION_MAX_TTL_MS. Timeouts by role and ttlMs apply as to other sessions."`
 	RoleTTL        map[string]time.Duration `env:"SESSION_ROLE_TTL_MS" values:"list of role:milliseconds" doc:"Idle timeouts by role of the user, such as admin:900000,guest:3600000. The shortest of a user's roles applies, and is also the maximum that ttlMs may set for such a session."`
 	AbsoluteTTL    time.Duration            `env:"SESSION_ABSOLUTE_TTL_MS" shown:"2592000000 (30 days) in production, 0 in development" min:"0" doc:"Absolute timeout: maximum lifetime of a session, however much it is used; 0 for no limit."`
 	TouchOnAccess  bool                     `env:"SESSION_TOUCH_ON_ACCESS" envDefault:"true" doc:"Whether reading or changing a session restarts its idle timeout."`
@@ -24,6 +26,17 @@ type Sessions struct {
 	Tombstone      time.Duration            `env:"SESSION_TOMBSTONE_MS" envDefault:"300000" min:"0" max:"86400000" doc:"How long the id of a session that was ended, expired or was evicted stays reserved by a tombstone, so that a late write by a service (PUT /api/sessions/{id}) gets 410 and does not bring the session back."`
 	MaxPerUser     int                      `env:"SESSION_MAX_PER_USER" envDefault:"0" min:"0" max:"10000" doc:"Maximum number of live sessions of one user in one namespace; 0 for no limit."`
 	PerUserPolicy  string                   `env:"SESSION_MAX_PER_USER_POLICY" envDefault:"evict-oldest" oneof:"evict-oldest reject" doc:"What happens when a user exceeds the limit: evict-oldest ends the user's least recently used session (as accurately as SESSION_TOUCH_INTERVAL_MS records its use), reject refuses the new one with 409."`
+}
+
+// ClientRecord is what is stored of the client that uses a session.
+type ClientRecord struct {
+	What string `env:"SESSION_RECORD_CLIENT" envDefault:"agent" oneof:"off agent full" doc:"What is stored of the client that uses a session, beside its document: agent for its User-Agent (at most 512 bytes) and the label that this is given, such as Firefox on Windows; full for its IP address as well, as the trusted proxies report it; off for nothing. This is personal data. A stricter setting removes from a session what it no longer allows, with the next write."`
+	IP   string `env:"SESSION_RECORD_IP" envDefault:"cut" oneof:"cut whole" doc:"How much of the address SESSION_RECORD_CLIENT=full stores: cut for its network, a /24 of IPv4 or a /48 of IPv6; whole for all of it."`
+}
+
+// options returns the options of the API.
+func (c *ClientRecord) options() api.ClientRecord {
+	return api.ClientRecord{Agent: c.What != "off", IP: c.What == "full", WholeIP: c.IP == "whole"}
 }
 
 // Events are the settings of /api/events.
@@ -42,7 +55,7 @@ type Documents struct {
 
 // Lifetimes returns the lifetimes for the store.
 func (s *Sessions) Lifetimes() store.Lifetimes {
-	life := store.Lifetimes{TTL: s.TTL, MaxTTL: s.MaxTTL, Absolute: s.AbsoluteTTL, Roles: s.RoleTTL, TouchInterval: s.TouchInterval}
+	life := store.Lifetimes{TTL: s.TTL, MaxTTL: s.MaxTTL, Remember: s.RememberTTL, Absolute: s.AbsoluteTTL, Roles: s.RoleTTL, TouchInterval: s.TouchInterval}
 	if s.AutoCreate {
 		life.Unwritten = s.AutoCreateTTL
 	}

@@ -40,6 +40,9 @@ var checks = []rule{
 	{"SESSION_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *Config) string {
 		return messageIf(c.Sessions.TTL > c.Sessions.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.Sessions.TTL.Milliseconds(), c.Sessions.MaxTTL.Milliseconds())
 	}},
+	{"SESSION_REMEMBER_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, func(c *Config) string {
+		return messageIf(c.Sessions.RememberTTL > c.Sessions.MaxTTL, "%d is more than SESSION_MAX_TTL_MS (%d)", c.Sessions.RememberTTL.Milliseconds(), c.Sessions.MaxTTL.Milliseconds())
+	}},
 	{"SESSION_ROLE_TTL_MS", []string{"SESSION_MAX_TTL_MS"}, checkRoleTTLs},
 	{"CREATE_BYTES_PER_MINUTE", []string{"SESSION_MAX_BYTES"}, func(c *Config) string {
 		return messageIf(c.Clients.CreateBytes > 0 && c.Clients.CreateBytes < c.Documents.MaxBytes,
@@ -74,6 +77,7 @@ var checks = []rule{
 	{"COOKIE_SECURE", []string{"APP_ENV"}, func(c *Config) string {
 		return messageIf(!c.secure() && c.Production(), "false would send sessions over plain HTTP, which production refuses")
 	}},
+	{"CLEAR_SITE_DATA", nil, func(c *Config) string { return firstProblem(c.Cookie.ClearSiteData, checkSiteData) }},
 	{"ANALYSIS_TMP_DIR", nil, checkAnalysisDir},
 	{"FILE_TTL_MS", []string{"FILE_GRACE_MS"}, func(c *Config) string {
 		return messageIf(c.Files.TTL < c.Files.Grace, "%d is less than FILE_GRACE_MS (%d)", c.Files.TTL.Milliseconds(), c.Files.Grace.Milliseconds())

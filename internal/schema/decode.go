@@ -33,8 +33,12 @@ func (r *Rules) DecodeInput(body []byte) (*Input, error) { return r.decodeInput(
 func (r *Rules) DecodeInputInPlace(body []byte) (*Input, error) { return r.decodeInput(body, true) }
 
 func (r *Rules) decodeInput(body []byte, inPlace bool) (*Input, error) {
-	var p bodyMembers
-	if err := r.decodeBody(body, &p, inPlace); err != nil {
+	return r.decodeInputMembers(body, new(bodyMembers), inPlace)
+}
+
+// decodeInputMembers is decodeInput; p says what else the body may have, and gets it.
+func (r *Rules) decodeInputMembers(body []byte, p *bodyMembers, inPlace bool) (*Input, error) {
+	if err := r.decodeBody(body, p, inPlace); err != nil {
 		return nil, err
 	}
 	in := &Input{ttl: p.ttl}
@@ -78,6 +82,7 @@ type bodyMembers struct {
 	// sections are the normalised values; nil where absent, null as sent.
 	sections [sectionCount]jsontext.Value
 	ttl      time.Duration
+	creationMembers
 	fieldErrors
 	violationState
 }
@@ -90,7 +95,7 @@ func (r *Rules) decodeBody(body []byte, p *bodyMembers, inPlace bool) error {
 	if r.fastDecodeBody(body, p, inPlace) {
 		return nil
 	}
-	*p = bodyMembers{}
+	*p = bodyMembers{creationMembers: creationMembers{takes: p.takes}}
 	return r.strictDecodeBody(body, p)
 }
 
@@ -124,6 +129,7 @@ func (r *Rules) strictDecodeBody(body []byte, p *bodyMembers) error {
 			before := len(n.fieldErrors)
 			p.ttl = r.readTTL(value, &n.fieldErrors)
 			n.fatal = n.fatal || len(n.fieldErrors) > before
+		case p.read(string(m), value, &n.fieldErrors):
 		case !isReadOnly(m):
 			n.fatal = true
 			n.add(n.loc.pointer(), "is not a member of a session")
@@ -175,14 +181,17 @@ type Renewal struct {
 	// User is a change of the user, or of how and when the user signed in, and nothing
 	// else; nil where the body names neither.
 	User Change
+	// Remember says whether the session is remembered from now on, nil where the body
+	// does not.
+	Remember *bool
 }
 
 // DecodeRenewal reads the body of a regeneration: an object whose only members
-// may be graceMs, at least 0, and user or auth. An empty body is the zero Renewal. The
+// may be graceMs, at least 0, remember, and user or auth. An empty body is the zero Renewal. The
 // error is an *Error.
 func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
 	var auth Change
-	err = r.decodeSmallObject(body, "only graceMs, user and auth are taken here", func(name string, value []byte, m *fieldErrors) bool {
+	err = r.decodeSmallObject(body, "only graceMs, remember, user and auth are taken here", func(name string, value []byte, m *fieldErrors) bool {
 		switch name {
 		case "graceMs":
 			var ok bool
@@ -193,6 +202,8 @@ func (r *Rules) DecodeRenewal(body []byte) (renewal Renewal, err error) {
 			renewal.User = &Input{setUser: true, user: readWholeUser(value, m)}
 		case "auth":
 			auth = readAuthChange(value, m)
+		case "remember":
+			renewal.Remember = readRemember(value, m)
 		default:
 			return false
 		}

@@ -19,7 +19,7 @@ import (
 // would lose data of the other program at the next change. So is a document larger
 // than MaxBytes. No other rule applies.
 //
-// The returned session has no Doc, and has ExpiresAt, TTL and OwnTTL only if the
+// The returned session has no Doc, and has ExpiresAt, TTL, OwnTTL and Facts only if the
 // document says so. Build completes it with the sections.
 func (r *Rules) DecodeForeign(id string, doc []byte) (Session, Sections, error) {
 	if r.MaxBytes > 0 && len(doc) > r.MaxBytes {
@@ -56,7 +56,7 @@ type foreignDecoder struct{ recordDecoder }
 
 // member decodes a member of the document.
 func (d *foreignDecoder) member(name string, i section) error {
-	d.skipNameCheck = i == sectionUser || name == storedMember
+	d.skipNameCheck = i == sectionUser || name == storedMember || name == factsMember
 	value, err := d.appendValue(2)
 	d.skipNameCheck = false
 	if err != nil {
@@ -80,9 +80,12 @@ func (d *foreignDecoder) member(name string, i section) error {
 	return nil
 }
 
-// storedMember is a member that the store on Redis adds to documents. Programs that
-// read a document and write it back keep it.
-const storedMember = "stored"
+// storedMember and factsMember are members that the store on Redis adds to documents.
+// Programs that read a document and write it back keep them.
+const (
+	storedMember = "stored"
+	factsMember  = "facts"
+)
 
 // head decodes a member of the document that is not a section. null counts as
 // absent.
@@ -104,6 +107,11 @@ func (d *foreignDecoder) head(name string, value jsontext.Value) {
 	case "version", "revision":
 		d.recordDecoder.head(name, value)
 	case storedMember:
+	case factsMember:
+		var wrong fieldErrors // facts are no part of the document: what is wrong with them is dropped
+		if facts := readFacts(value, &wrong); len(wrong) == 0 {
+			d.sess.Facts = facts
+		}
 	default:
 		d.addError("is not a member of a session")
 	}

@@ -48,6 +48,23 @@ func TestDecodeForeignKeepsRevisionAndTimes(t *testing.T) {
 	assert.Equal(t, 3, sess.ExpiresAt.Day())
 }
 
+// What the store on Redis keeps beside the document, another program may write back. If
+// it is not as it was, the document is still one.
+func TestDecodeForeignTakesFacts(t *testing.T) {
+	for facts, want := range map[string]string{
+		`{"label":"curl","remember":true}`:   `{"label":"curl","remember":true}`,
+		`{"remember":true, "label":"curl"}`:  `{"label":"curl","remember":true}`,
+		`{"label":"a\u0000b"}`:               ``,
+		`{"label":"curl","another":"thing"}`: ``,
+		`[]`:                                 ``,
+		`null`:                               ``,
+	} {
+		sess, _, err := new(schema.Rules).DecodeForeign(foreignID, []byte(`{"createdAt":"2026-01-01T00:00:00Z","facts":`+facts+`}`))
+		require.NoError(t, err, facts)
+		assert.Equal(t, want, sess.Facts.String(), facts)
+	}
+}
+
 func TestDecodeForeignRefuses(t *testing.T) {
 	const created = `"createdAt":"2026-01-01T00:00:00Z"`
 	for name, doc := range map[string]string{

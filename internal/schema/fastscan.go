@@ -91,6 +91,8 @@ func (d *fastScanner) scanMember(name []byte, p *bodyMembers) (ok bool) {
 		return (value[0] == '{' || value[0] == 'n') && (i != sectionInputs || !d.needsSanitizing(value))
 	case string(name) == "ttlMs":
 		p.ttl = d.rules.readTTL(value, &p.fieldErrors)
+	case string(name) == "remember":
+		return p.read("remember", value, &p.fieldErrors)
 	default:
 		return isReadOnly(name)
 	}

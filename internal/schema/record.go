@@ -14,16 +14,17 @@ import (
 // A record is all of a session on one line of JSON, to take it from one store
 // to another:
 //
-//	{"namespace":"default","idleMs":86400000,"ownMs":3600000,"life":"...","session":{...}}
+//	{"namespace":"default","idleMs":86400000,"ownMs":3600000,"life":"...","facts":{...},"session":{...}}
 //
 // The session is the document as a client gets it. idleMs is its TTL, ownMs its
-// OwnTTL, left out where it has none, and life its Life, left out where that is
-// zero.
+// OwnTTL, left out where it has none, life its Life, left out where that is zero,
+// and facts its Facts, left out where it has none.
 const (
 	recordNamespace = `{"namespace":`
 	recordIdle      = `,"idleMs":`
 	recordOwn       = `,"ownMs":`
 	recordLife      = `,"life":"`
+	recordFacts     = `,"facts":`
 	recordSession   = `,"session":`
 )
 
@@ -48,13 +49,17 @@ func (s *Session) AppendRecord(dst []byte) []byte {
 		dst = lifeEncoding.AppendEncode(dst, s.Life[:])
 		dst = append(dst, '"')
 	}
+	if s.Facts != (Facts{}) {
+		dst = append(dst, recordFacts...)
+		dst = append(dst, s.Facts.String()...)
+	}
 	dst = append(dst, recordSession...)
 	dst = s.AppendJSON(dst)
 	return append(dst, '}')
 }
 
 // DecodeRecord reads a record, as strictly as a body is read. Nothing may be
-// missing but ownMs and life, and nothing may be there that a record does not have. Of
+// missing but ownMs, life and facts, and nothing may be there that a record does not have. Of
 // the rules only MaxBytes counts: the session was stored before, and comes back
 // as it was. The error is an *Error, its pointers lead into the record.
 func (r *Rules) DecodeRecord(line []byte) (Session, error) {
@@ -125,6 +130,8 @@ func (d *recordDecoder) record() error {
 			d.sess.OwnTTL = d.idleTimeout(value)
 		case "life":
 			d.sess.Life = d.life(value)
+		case "facts":
+			d.sess.Facts = readFacts(value, &d.fieldErrors)
 		case "session":
 			d.addError("must be an object")
 		default:

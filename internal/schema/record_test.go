@@ -41,6 +41,14 @@ func TestRecord(t *testing.T) {
 	assert.Equal(t, s, again)
 	assert.Equal(t, s.ETag(), again.ETag())
 
+	s.Facts = s.Facts.WithClient(schema.Client{Label: "curl", UserAgent: `"curl"/8`, IP: "192.0.2.0/24"}).WithRemember(false)
+	withFacts := string(s.AppendRecord(nil))
+	assert.Contains(t, withFacts, `,"facts":{"label":"curl","userAgent":"\"curl\"/8","ip":"192.0.2.0/24","remember":false},"session":`)
+	again, err = defaultRules().DecodeRecord([]byte(withFacts))
+	require.NoError(t, err)
+	assert.Equal(t, s, again)
+	s.Facts = schema.Facts{}
+
 	s.OwnTTL = 0
 	s.ExpiresAt = s.ExpiresAt.Add(time.Minute) // touched, which writes no document
 	touched := string(s.AppendRecord(nil))
@@ -50,6 +58,22 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, s.ExpiresAt, back.ExpiresAt)
 	assert.Zero(t, back.OwnTTL)
+}
+
+func TestRecordOfFacts(t *testing.T) {
+	for facts, pointer := range map[string]string{
+		`null`: "/facts", `"curl"`: "/facts", `[]`: "/facts",
+		`{"name":"curl"}`: "/facts/name", `{"label":1}`: "/facts/label", `{"userAgent":"a\u0000"}`: "/facts/userAgent",
+		`{"ip":"here"}`: "/facts/ip", `{"remember":"yes"}`: "/facts/remember", `{"remember":null}`: "/facts/remember",
+	} {
+		_, err := defaultRules().DecodeRecord([]byte(strings.Replace(record, `"session":`, `"facts":`+facts+`,"session":`, 1)))
+		e := requireError(t, err, schema.CodeValidationFailed)
+		require.Len(t, e.Fields, 1, facts)
+		assert.Equal(t, pointer, e.Fields[0].Pointer, facts)
+	}
+	s, err := defaultRules().DecodeRecord([]byte(strings.Replace(record, `"session":`, `"facts":{"remember":true,"label":"curl"},"session":`, 1)))
+	require.NoError(t, err)
+	assert.Equal(t, `{"label":"curl","remember":true}`, s.Facts.String(), "in any order")
 }
 
 // What was stored before numbers had to be in range comes back as it was.

@@ -35,6 +35,9 @@ type Session struct {
 	// service's settings decide.
 	OwnTTL time.Duration
 
+	// Facts are what is known of the session beside its document.
+	Facts Facts
+
 	// Disposable marks, at creation, a session that was created without a request for
 	// it. A store that evicts takes such sessions first, until they are written to.
 	// It is not stored: a session that is read never has it.

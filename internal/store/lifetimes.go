@@ -13,6 +13,9 @@ type Lifetimes struct {
 	TTL time.Duration
 	// MaxTTL is the longest idle life that a session may have.
 	MaxTTL time.Duration
+	// Remember is the idle life of a session that is remembered (schema.Facts), in place
+	// of TTL; 0 for MaxTTL.
+	Remember time.Duration
 	// Absolute caps the whole life from creation on; 0 for no cap.
 	Absolute time.Duration
 	// Unwritten is the idle life of a session that nobody asked for
@@ -26,6 +29,16 @@ type Lifetimes struct {
 	// TouchInterval is how far a deadline must move before a slide is worth a
 	// write. A twentieth of the session's own TTL counts where that is shorter.
 	TouchInterval time.Duration
+}
+
+// of returns the lifetimes of a session with the facts.
+func (l Lifetimes) of(facts schema.Facts) Lifetimes {
+	if remember, _ := facts.Remember(); remember {
+		if l.TTL = l.Remember; l.TTL == 0 {
+			l.TTL = l.MaxTTL
+		}
+	}
+	return l
 }
 
 // Idle returns the idle life of a session that asked for own (0: nothing) and
@@ -67,6 +80,7 @@ func (l Lifetimes) IdleNow(s *schema.Session) time.Duration {
 	if l.TTL <= 0 {
 		return s.TTL
 	}
+	l = l.of(s.Facts)
 	var role time.Duration
 	if len(l.Roles) > 0 && s.UserID != "" {
 		s.EachRole(func(name []byte) { role = shorter(role, l.Roles[string(name)]) })

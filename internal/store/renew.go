@@ -28,7 +28,8 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 			grace = 0
 		}
 		next = old.WithID(schema.NewID())
-		next.TTL = s.life.IdleNow(&old)
+		next.Facts = observed(ctx, old.Facts)
+		next.TTL = s.life.IdleNow(&next)
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		// Nobody counts the user's sessions between the two keys.
 		unlock, err := s.lockLimited(ctx, &next)
@@ -39,7 +40,11 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 		successor := next
 		successor.Trusted = s.trusted
 		return s.indexing(ctx, indexed(nil, next.Files), func() error {
-			return s.backend.Regenerate(ctx, now, old, successor, now.Add(grace))
+			err := s.backend.Regenerate(ctx, now, old, successor, now.Add(grace))
+			if err == nil {
+				s.changes.count(old.Facts, next.Facts)
+			}
+			return err
 		})
 	}, nil)
 	if moved, ok := errors.AsType[*movedError](err); ok {
@@ -61,7 +66,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, c
 		if old.ID != key.ID {
 			return ErrNotCurrent
 		}
-		revised, _, err := s.revise(now, old, Update{Change: change, Allow: allow})
+		revised, _, err := s.revise(ctx, now, old, Update{Change: change, Allow: allow, renews: true})
 		if err != nil {
 			return err
 		}
@@ -71,7 +76,11 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, c
 		successor.Trusted = s.trusted
 		regenerate := func() error {
 			return s.indexing(ctx, indexed(nil, next.Files), func() error {
-				return s.backend.Regenerate(ctx, now, old, successor, now)
+				err := s.backend.Regenerate(ctx, now, old, successor, now)
+				if err == nil {
+					s.changes.count(old.Facts, next.Facts)
+				}
+				return err
 			})
 		}
 		if next.UserID != old.UserID {

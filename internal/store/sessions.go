@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"session-api/internal/keymutex"
@@ -29,6 +28,7 @@ type Sessions struct {
 	limit   UserLimit
 	// trusted: see ForServices.
 	trusted bool
+	changes *clientChanges
 
 	// writers serialises the writers of one session in this process, so that a
 	// crowd does not spend its time on conflicts. The store's compare-and-set is
@@ -52,7 +52,7 @@ func NewSessions(b backend.Store, rules *schema.Rules, life Lifetimes, limit Use
 	}
 	return &Sessions{
 		backend: b, can: capabilitiesOf(b), rules: rules, life: life, limit: limit,
-		writers: keymutex.New[backend.Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(),
+		writers: keymutex.New[backend.Key](), users: keymutex.New[userKey](), indexSlots: newIndexSlots(), changes: new(clientChanges),
 	}
 }
 
@@ -109,9 +109,11 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	}
 	sess := schema.Session{
 		Namespace: how.key.Namespace, ID: how.key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
+		Facts: observed(ctx, schema.Facts{}),
 	}
-	sess.OwnTTL, _ = s.life.own(0, in, after.Roles())
-	sess.TTL = s.life.Idle(sess.OwnTTL, after.Roles())
+	life := s.life.of(sess.Facts)
+	sess.OwnTTL, _ = life.own(0, in, after.Roles())
+	sess.TTL = life.Idle(sess.OwnTTL, after.Roles())
 	if how.unasked {
 		sess.Disposable = true
 		if s.life.Unwritten > 0 {
@@ -219,6 +221,10 @@ type Update struct {
 	// Slide moves the deadline as activity does. It moves in any case when the
 	// change asks for a ttlMs.
 	Slide bool
+	// until, where set, is where the deadline moves, if that is later.
+	until time.Time
+	// renews: the session gets a new id with the change.
+	renews bool
 	// ReviveExpired lets Put create a session whose id belonged to one that
 	// expired or was evicted lately; what was ended stays ended.
 	ReviveExpired bool
@@ -242,10 +248,14 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 	now = schema.Now(now)
 	swap := func(old schema.Session) error {
 		next.Trusted = s.trusted
-		return s.indexing(ctx, indexed(old.Files, next.Files), func() error {
+		err := s.indexing(ctx, indexed(old.Files, next.Files), func() (err error) {
 			next, err = s.backend.Swap(ctx, now, old, next)
 			return err
 		})
+		if err == nil {
+			s.changes.count(old.Facts, next.Facts)
+		}
+		return err
 	}
 	write := func(old schema.Session) error {
 		if old.ID != key.ID && !follow {
@@ -257,19 +267,25 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 			}
 		}
 		var changed bool
-		if next, changed, err = s.revise(now, old, u); err != nil {
+		if next, changed, err = s.revise(ctx, now, old, u); err != nil {
 			return err
 		}
 		if old.ID != key.ID && next.UserID != old.UserID {
 			return ErrNotCurrent
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
-		if !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL {
-			next, err = s.touched(ctx, now, old, next.ExpiresAt)
+		onlyFacts := !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL
+		until := next.ExpiresAt
+		if onlyFacts && next.Facts == old.Facts {
+			next, err = s.touched(ctx, now, old, until)
 			return err
 		}
 		if next.UserID == old.UserID {
-			return swap(old)
+			err := swap(old)
+			if onlyFacts && errors.Is(err, backend.ErrFull) { // no reason not to be used
+				next, err = s.touched(ctx, now, old, until)
+			}
+			return err
 		}
 		return s.limited(ctx, now, &next, nil, func() error { return swap(old) })
 	}
@@ -281,7 +297,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 		}
 		var changed bool
 		var refused error
-		if next, changed, refused = s.revise(now, old, u); refused != nil || !changed || next.UserID != old.UserID {
+		if next, changed, refused = s.revise(ctx, now, old, u); refused != nil || !changed || next.UserID != old.UserID {
 			return backend.ErrConflict
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
@@ -294,7 +310,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 }
 
 // revise returns old with the update applied, and whether a section changed.
-func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next schema.Session, changed bool, err error) {
+func (s *Sessions) revise(ctx context.Context, now time.Time, old schema.Session, u Update) (next schema.Session, changed bool, err error) {
 	before, err := old.Sections()
 	if err != nil {
 		return schema.Session{}, false, fmt.Errorf("reading the stored document: %w", err)
@@ -309,19 +325,34 @@ func (s *Sessions) revise(now time.Time, old schema.Session, u Update) (next sch
 		}
 	}
 	next = old
-	own, asked := s.life.own(old.OwnTTL, u.Change, after.Roles())
+	if u.renews {
+		next.Facts = observed(ctx, old.Facts)
+	}
+	life := s.life.of(next.Facts)
+	own, asked := life.own(old.OwnTTL, u.Change, after.Roles())
 	next.OwnTTL = own
-	next.TTL = s.life.Idle(next.OwnTTL, after.Roles())
+	if _, none := u.Change.(noChange); none {
+		next.TTL = life.IdleNow(&old)
+	} else {
+		next.TTL = life.Idle(next.OwnTTL, after.Roles())
+	}
 	if asked || next.TTL != old.TTL {
-		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
+		next.ExpiresAt = life.Deadline(old.CreatedAt, now, next.TTL)
 	} else if u.Slide {
-		if until, due := s.life.Slide(now, &old); due {
+		if until, due := life.Slide(now, &old); due {
 			next.ExpiresAt = until
 		}
+	}
+	if u.until.After(next.ExpiresAt) {
+		next.ExpiresAt = u.until
 	}
 	if changed = !after.Equal(before); changed {
 		next.Revision++
 		next.UpdatedAt = now
+	}
+	// What is written anyway takes the facts along.
+	if !u.renews && (changed || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL || !next.ExpiresAt.Equal(old.ExpiresAt)) {
+		next.Facts = observed(ctx, old.Facts)
 	}
 	if next, err = s.rules.Rebuild(next, before, after); err == nil && next.UserID != old.UserID {
 		next.Life = schema.NewLife()
@@ -391,30 +422,5 @@ func (s *Sessions) compareAndSet(ctx context.Context, now time.Time, key backend
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
-	}
-}
-
-// maxConflicts bounds how often a change is tried again: far beyond what any
-// number of instances cause, so that reaching it means a broken store.
-const maxConflicts = 200
-
-// pause waits a little before the next try, longer as they add up.
-func pause(ctx context.Context, try int) error {
-	if try >= maxConflicts {
-		return fmt.Errorf("%w: %d conflicts in a row", backend.ErrUnavailable, try)
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: between two tries: %w", backend.ErrUnavailable, err)
-	}
-	if try < 3 {
-		return nil
-	}
-	t := time.NewTimer(rand.N(time.Duration(min(try, 20)) * time.Millisecond)) //nolint:gosec // spreads retries, guards nothing
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("%w: between two tries: %w", backend.ErrUnavailable, ctx.Err())
-	case <-t.C:
-		return nil
 	}
 }

@@ -132,6 +132,7 @@ func (b *bench) requireStored(want schema.Session) {
 	require.Equal(b.t, want.TTL, got.TTL)
 	require.Equal(b.t, want.OwnTTL, got.OwnTTL)
 	require.Equal(b.t, want.ExpiresAt, got.ExpiresAt)
+	require.Equal(b.t, want.Facts, got.Facts)
 }
 
 func (b *bench) requireGone(key backend.Key) {

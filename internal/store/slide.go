@@ -22,13 +22,17 @@ func (s *Sessions) Slide(now time.Time, key backend.Key, sess *schema.Session) (
 
 // MoveTo moves the deadline of a session that was read to what Slide has said.
 // Where the settings give it another idle life than it has, it gets that as
-// well, which can bring its deadline forward. Returns what is now stored, or
+// well, which can bring its deadline forward. What is observed of it is stored, too. Returns what is now stored, or
 // ErrNotFound.
 func (s *Sessions) MoveTo(ctx context.Context, now time.Time, sess *schema.Session, until time.Time) (schema.Session, error) {
 	if s.life.IdleNow(sess) == sess.TTL {
-		return s.backend.Touch(ctx, now, sess.Key(), until)
+		if observed(ctx, sess.Facts) == sess.Facts {
+			return s.backend.Touch(ctx, now, sess.Key(), until)
+		}
+	} else {
+		until = time.Time{}
 	}
-	moved, _, err := s.update(ctx, now, sess.Key(), Update{Change: noChange{}, Slide: true}, false)
+	moved, _, err := s.update(ctx, now, sess.Key(), Update{Change: noChange{}, Slide: true, until: until}, false)
 	if _, old := errors.AsType[*movedError](err); old {
 		err = backend.ErrNotFound
 	}

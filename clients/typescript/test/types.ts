@@ -1,5 +1,5 @@
 // What the generated types are, checked by the compiler: nothing here runs.
-import type { IssuedSession, Problem, ProblemCode, Session, SessionClient, SessionInput, User } from 'session-api-client'
+import type { IssuedSession, NewSession, Problem, ProblemCode, Session, SessionClient, SessionInput, User } from 'session-api-client'
 
 /** Whether two types are one; `any` is only itself. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -32,6 +32,10 @@ export async function types() {
   // @ts-expect-error: it is called inputs
   const misspelt: SessionInput = { input: {} }
   void misspelt
+  // @ts-expect-error: only a new session takes it
+  const late: SessionInput = { remember: true }
+  void late
+  check<Same<NewSession['remember'], boolean | undefined>>()
 
   check<Same<Session['user'], User | null>>()
   check<Same<Session['inputs'], { [key: string]: unknown }>>()

@@ -8,8 +8,12 @@ type EventType string
 // What can happen to a session.
 const (
 	EventCreated EventType = "created"
-	// EventUpdated: a section or the idle life changed.
+	// EventUpdated: a section, the idle life or the facts changed.
 	EventUpdated EventType = "updated"
+	// EventClientChanged: the client is of another family than before. It comes after
+	// the EventUpdated of the change that brought the client, or as an event of the old
+	// id before the EventRegenerated of a regeneration that did.
+	EventClientChanged EventType = "client_changed"
 	// EventTouched: only the deadline moved.
 	EventTouched EventType = "touched"
 	// EventRegenerated: the session goes on under another id.
@@ -24,7 +28,7 @@ const (
 
 // EventTypes are all there are.
 var EventTypes = []EventType{
-	EventCreated, EventUpdated, EventTouched, EventRegenerated, EventDeleted, EventExpired, EventEvicted,
+	EventCreated, EventUpdated, EventClientChanged, EventTouched, EventRegenerated, EventDeleted, EventExpired, EventEvicted,
 }
 
 // Event is something that happened to a session. It holds nothing that opens
@@ -37,6 +41,8 @@ type Event struct {
 	Session Key
 	// Previous is the id before, of a regenerated session.
 	Previous string
+	// Client and PreviousClient are the labels of a client that changed.
+	Client, PreviousClient string
 	// UserID is whose session it is, or was; empty for nobody's. Of a session
 	// that expired or was evicted it may be empty where the store no longer
 	// knows.

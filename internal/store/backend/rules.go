@@ -27,11 +27,12 @@ type Version struct {
 	Created     int64
 	Revision    int64
 	TTL, OwnTTL time.Duration
+	Facts       schema.Facts
 }
 
 // VersionOf returns the version of s.
 func VersionOf(s *schema.Session) Version {
-	return Version{Life: s.Life, Created: s.CreatedAt.UnixMilli(), Revision: s.Revision, TTL: s.TTL, OwnTTL: s.OwnTTL}
+	return Version{Life: s.Life, Created: s.CreatedAt.UnixMilli(), Revision: s.Revision, TTL: s.TTL, OwnTTL: s.OwnTTL, Facts: s.Facts}
 }
 
 // AtRevision reports whether Delete with the condition wanted, 0 for none, ends a

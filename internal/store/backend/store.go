@@ -82,6 +82,8 @@ type Store interface {
 	// holds, so that a touch is not undone. Returns what is now stored. Counts as a use.
 	// Returns ErrConflict if it changed, ErrNotFound if it is gone (an old key
 	// in its grace is gone), and ErrFull if next is larger and there is no room.
+	// Facts are a part of what is compared and of what is stored; where they name a client
+	// of another family (schema.Facts.FamilyChanged), EventClientChanged says so.
 	// A session that grows makes room as a new one does; one that loses its user
 	// is never refused for being a guest.
 	Swap(ctx context.Context, now time.Time, old, next schema.Session) (schema.Session, error)
@@ -98,6 +100,7 @@ type Store interface {
 	// successor is gone; a regenerated successor's old keys lead nowhere. Where
 	// next is of another user than old, there is no grace: nobody who could open
 	// the session before can open it afterwards.
+	// The Facts of next are stored, as by Swap.
 	// Counts as a use. Returns ErrConflict if old changed (as for Swap),
 	// ErrNotFound if it is gone, ErrExists if next's id is taken.
 	Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error

@@ -61,7 +61,7 @@
 // memory holds the number of each key's last record, by a hash of the key.
 //
 // The key of a record is its number, 8 bytes, big endian. The value starts with its
-// format, the byte 1, or 2 for the kind 'S', and ends with the CRC-32C (Castagnoli, big
+// format, the byte 1, or 2 for the kind 'S' and 3 for 'F', and ends with the CRC-32C (Castagnoli, big
 // endian) of the number and of all that stands before. Numbers within are varints of
 // package encoding/binary, signed but for lengths; times are Unix milliseconds; texts
 // have their lengths in front.
@@ -69,6 +69,8 @@
 //	'S', namespace, id  the life, 12 bytes, createdAt, updatedAt, expiresAt,
 //	                    revision, TTL and OwnTTL in ns, user id, number of
 //	                    files, the files, and the document, up to the CRC
+//	'F', namespace, id  the same with the facts, a text, after the life; where there
+//	                    are none, it is an 'S'
 //	's', namespace, id  the same without the life, by an earlier version
 //	'e', namespace, id  until when there must be no session; 0 for no such time,
 //	                    negative if it expired or was evicted

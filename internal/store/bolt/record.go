@@ -21,17 +21,19 @@ const (
 const formatKey = "format"
 
 const (
-	// format is that of all values but sessions with a life, which earlier
-	// versions do not know.
-	format     = 1
-	lifeFormat = 2
-	sumBytes   = 4
+	// format is that of all values but sessions with a life, and those with facts, which
+	// earlier versions do not know.
+	format      = 1
+	lifeFormat  = 2
+	factsFormat = 3
+	sumBytes    = 4
 )
 
 // The kinds of entries.
 const (
 	sessionKind = 's'
 	lifeKind    = 'S' // a session with its life, in memory a sessionKind
+	factsKind   = 'F' // the same with facts
 	endedKind   = 'e'
 	graceKind   = 'g'
 )
@@ -72,7 +74,7 @@ func unseal(key, value []byte) ([]byte, error) {
 	switch {
 	case sum != binary.BigEndian.Uint32(value[end:]):
 		return nil, errSum
-	case value[0] != format && value[0] != lifeFormat:
+	case value[0] < format || value[0] > factsFormat:
 		return nil, errFormat
 	}
 	return value[1:end], nil
@@ -81,8 +83,11 @@ func unseal(key, value []byte) ([]byte, error) {
 // appendHead appends what every entry starts with.
 func appendHead(b []byte, kind byte, key backend.Key) []byte {
 	first := byte(format)
-	if kind == lifeKind {
+	switch kind {
+	case lifeKind:
 		first = lifeFormat
+	case factsKind:
+		first = factsFormat
 	}
 	b = append(b, first, kind)
 	b = appendText(b, key.Namespace)
@@ -91,8 +96,14 @@ func appendHead(b []byte, kind byte, key backend.Key) []byte {
 
 // appendSession appends an entry: the session as it is now.
 func appendSession(b []byte, s *schema.Session) []byte {
-	b = appendHead(b, lifeKind, s.Key())
-	b = append(b, s.Life[:]...)
+	if s.Facts == (schema.Facts{}) {
+		b = appendHead(b, lifeKind, s.Key())
+		b = append(b, s.Life[:]...)
+	} else {
+		b = appendHead(b, factsKind, s.Key())
+		b = append(b, s.Life[:]...)
+		b = appendText(b, s.Facts.String())
+	}
 	b = binary.AppendVarint(b, s.CreatedAt.UnixMilli())
 	b = binary.AppendVarint(b, s.UpdatedAt.UnixMilli())
 	b = binary.AppendVarint(b, s.ExpiresAt.UnixMilli())
@@ -175,10 +186,11 @@ func appendText(b []byte, text string) []byte {
 
 // entry is what one says before it comes to its particulars.
 type entry struct {
-	kind byte
-	key  backend.Key
-	life schema.Life // of a session; zero where the version that wrote it had none
-	rest reader
+	kind  byte
+	key   backend.Key
+	life  schema.Life // of a session; zero where the version that wrote it had none
+	facts string      // of a session, as text
+	rest  reader
 }
 
 // openEntry takes the value of the number apart.
@@ -195,8 +207,11 @@ func parseEntry(content []byte) (entry, error) {
 	r := reader{rest: content}
 	kind := r.byte()
 	e := entry{kind: kind, key: backend.Key{Namespace: r.text(), ID: r.text()}}
-	if kind == lifeKind {
+	switch kind {
+	case lifeKind:
 		e.kind, e.life = sessionKind, r.life()
+	case factsKind:
+		e.kind, e.life, e.facts = sessionKind, r.life(), r.text()
 	}
 	if e.rest = r; r.bad || !schema.ValidNamespace(e.key.Namespace) || !schema.ValidForeignID(e.key.ID) {
 		return entry{}, errContent
@@ -207,7 +222,7 @@ func parseEntry(content []byte) (entry, error) {
 // session returns the session of an entry. Its document is still those bytes.
 func (e entry) session() (schema.Session, error) {
 	r := e.rest
-	s := schema.Session{Namespace: e.key.Namespace, ID: e.key.ID, Life: e.life}
+	s := schema.Session{Namespace: e.key.Namespace, ID: e.key.ID, Life: e.life, Facts: schema.StoredFacts(e.facts)}
 	s.CreatedAt, s.UpdatedAt, s.ExpiresAt = r.time(), r.time(), r.time()
 	s.Revision = r.number()
 	s.TTL, s.OwnTTL = time.Duration(r.number()), time.Duration(r.number())

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -47,10 +48,11 @@ type details struct {
 	files []string
 }
 
-// common is what many sessions share.
+// common is what many sessions share: those of one kind of client have the same facts.
 type common struct {
 	space       *namespace
 	ttl, ownTTL time.Duration
+	facts       schema.Facts
 }
 
 // newEntry returns an entry that is in no shard yet.
@@ -102,10 +104,15 @@ func docToKeep(s *schema.Session) []byte {
 // detailsOf returns the details of s, sharing with those of the session before what
 // is the same.
 func (n *namespace) detailsOf(s *schema.Session) *details {
-	last := n.lastDetails.Load()
+	shared := n.sharedDetails(s.Facts)
+	last := shared.Load()
 	if last == nil || !last.same(s) {
-		last = &details{common: &common{space: n, ttl: s.TTL, ownTTL: s.OwnTTL}}
-		n.lastDetails.Store(last)
+		facts := s.Facts
+		if last != nil && last.facts == facts {
+			facts = last.facts // one text for both
+		}
+		last = &details{common: &common{space: n, ttl: s.TTL, ownTTL: s.OwnTTL, facts: facts}}
+		shared.Store(last)
 	}
 	switch len(s.Files) {
 	case 0:
@@ -125,8 +132,30 @@ func (n *namespace) detailsOf(s *schema.Session) *details {
 	return own
 }
 
-// same reports whether s lives as long as the session does.
-func (c *common) same(s *schema.Session) bool { return c.ttl == s.TTL && c.ownTTL == s.OwnTTL }
+// sharedDetails returns where details are that a session of those facts may share.
+func (n *namespace) sharedDetails(facts schema.Facts) *atomic.Pointer[details] {
+	if facts == (schema.Facts{}) {
+		return &n.lastDetails
+	}
+	byFacts := n.detailsByFacts.Load()
+	if byFacts == nil {
+		n.detailsByFacts.CompareAndSwap(nil, new([sharedFacts]atomic.Pointer[details]))
+		byFacts = n.detailsByFacts.Load()
+	}
+	return &byFacts[maphash.Comparable(factsSeed, facts)%sharedFacts]
+}
+
+// sharedFacts is of how many clients about, in one namespace, the sessions share their
+// facts.
+const sharedFacts = 256
+
+var factsSeed = maphash.MakeSeed()
+
+// same reports whether s lives as long as the session does, and has its facts.
+func (c *common) same(s *schema.Session) bool { return c.sameTTL(s) && c.facts == s.Facts }
+
+// sameTTL reports whether s lives as long as the session does.
+func (c *common) sameTTL(s *schema.Session) bool { return c.ttl == s.TTL && c.ownTTL == s.OwnTTL }
 
 // session returns the record as a session of that id.
 func (r *record) session(id string) schema.Session {
@@ -140,6 +169,7 @@ func (r *record) session(id string) schema.Session {
 		Revision:  r.revision,
 		TTL:       r.ttl,
 		OwnTTL:    r.ownTTL,
+		Facts:     r.facts,
 		UserID:    r.user,
 		Files:     r.files,
 		Doc:       r.doc,
@@ -161,7 +191,7 @@ func (r *record) live(now int64) bool { return now < r.expires }
 
 // unchanged reports whether the record is still what a caller saw as old.
 func (r *record) unchanged(old *schema.Session) bool {
-	return backend.Version{Life: r.life, Created: r.created, Revision: r.revision, TTL: r.ttl, OwnTTL: r.ownTTL} == backend.VersionOf(old)
+	return backend.Version{Life: r.life, Created: r.created, Revision: r.revision, TTL: r.ttl, OwnTTL: r.ownTTL, Facts: r.facts} == backend.VersionOf(old)
 }
 
 // disposable reports whether the session was made without a request for it, and was
@@ -188,19 +218,26 @@ const (
 	userOverhead = 40
 	// fileOverhead is for a reference to a file.
 	fileOverhead = 80
+	// factsOverhead is for the facts of a session that shares them with no other.
+	factsOverhead = 96
 )
 
 // cost is what the record counts for in the capacity.
-func (r *record) cost() int64 { return costOf(len(r.doc), r.user, r.files) }
+func (r *record) cost() int64 { return costOf(len(r.doc), r.user, r.files, r.facts) }
 
-// costOf is the cost of a session with a document of that length.
-func costOf(document int, user string, files []string) int64 {
+// costOf is the cost of a session with a document of that length. Facts count as if
+// no other session had the same: who sends another name with each request must not
+// pass by the limit.
+func costOf(document int, user string, files []string, facts schema.Facts) int64 {
 	n := sessionOverhead + int64(document)
 	if user != "" {
 		n += userOverhead + int64(len(user))
 	}
 	for _, path := range files {
 		n += fileOverhead + int64(len(path))
+	}
+	if size := len(facts.String()); size > 0 {
+		n += factsOverhead + int64(size)
 	}
 	return n
 }

@@ -44,6 +44,24 @@ func (s *Store) emitRegenerated(now int64, previous string, key backend.Key, rec
 	})
 }
 
+// emitClientChanged is emit, of the session of the key as at says, where the change from
+// was to rec brings a client of another family.
+func (s *Store) emitClientChanged(now int64, key backend.Key, was, rec, at *record) {
+	if !was.facts.FamilyChanged(rec.facts) {
+		return
+	}
+	s.publish(&backend.Event{
+		Type:           backend.EventClientChanged,
+		At:             time.UnixMilli(now).UTC(),
+		Session:        key,
+		Client:         rec.facts.Label(),
+		PreviousClient: was.facts.Label(),
+		UserID:         at.user,
+		Revision:       at.revision,
+		ExpiresAt:      time.UnixMilli(at.expires).UTC(),
+	})
+}
+
 func (s *Store) publish(ev *backend.Event) {
 	s.events.Publish(ev)
 	if s.onEvent != nil {

@@ -44,6 +44,10 @@ func (m *mirror) hear(ev backend.Event) {
 	case backend.EventUpdated:
 		assert.True(m.t, known, "updated where there is nothing")
 		assert.Equal(m.t, was.Revision+1, ev.Revision)
+	case backend.EventClientChanged:
+		assert.True(m.t, known, "changed where there is nothing")
+		assert.Equal(m.t, was.Revision, ev.Revision)
+		assert.NotEqual(m.t, ev.PreviousClient, ev.Client)
 	case backend.EventTouched:
 		assert.True(m.t, known, "touched where there is nothing")
 		assert.Equal(m.t, was.Revision, ev.Revision)
@@ -116,6 +120,8 @@ func act(t *testing.T, s *memory.Store, worker int, at time.Time) {
 		if old, err := s.Peek(ctx, at, key); err == nil && old.ID == key.ID {
 			next := old
 			next.Revision++
+			label := []string{"Firefox on Windows", "curl"}[rand.IntN(2)]
+			next.Facts = next.Facts.WithClient(schema.Client{Label: label})
 			_, _ = s.Swap(ctx, at, old, next)
 		}
 	case 5, 6:

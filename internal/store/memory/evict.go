@@ -95,7 +95,7 @@ func left(limit, taken int64) int64 {
 
 // Cost implements backend.Limited.
 func (s *Store) Cost(sess *schema.Session) int64 {
-	return costOf(len(sess.Doc), sess.UserID, sess.Files)
+	return costOf(len(sess.Doc), sess.UserID, sess.Files, sess.Facts)
 }
 
 // HasRoom reports whether a new session would fit in without an eviction.

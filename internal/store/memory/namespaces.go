@@ -23,6 +23,9 @@ type namespace struct {
 	// lastTerms are those that a session which was written lately has, or would
 	// have without its files.
 	lastDetails atomic.Pointer[details]
+	// detailsByFacts are such details of sessions that have facts, by the hash of these.
+	// It is nil until there is one.
+	detailsByFacts atomic.Pointer[[sharedFacts]atomic.Pointer[details]]
 
 	mu  sync.RWMutex
 	all index

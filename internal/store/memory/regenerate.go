@@ -48,6 +48,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		if graceUntil.After(now) && rec.user == was.user {
 			s.setGrace(sh, key, nextSh, nextHash, successor, graceUntil.UnixMilli())
 		}
+		s.emitClientChanged(now.UnixMilli(), key, was, rec, was)
 		s.emitRegenerated(now.UnixMilli(), key.ID, nextKey, rec)
 		return nil
 	})

@@ -31,7 +31,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		}
 		rec := repack(&next, was)
 		rec.created = was.created
-		if was.same(&next) {
+		if was.sameTTL(&next) {
 			rec.expires = max(rec.expires, was.expires)
 		}
 		s.limited(rec)
@@ -44,6 +44,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 		s.replace(sh, e, was, rec)
 		got = rec.session(key.ID)
 		s.emit(backend.EventUpdated, now.UnixMilli(), key, rec)
+		s.emitClientChanged(now.UnixMilli(), key, was, rec, rec)
 		return nil
 	})
 	if err != nil {

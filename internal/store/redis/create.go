@@ -26,14 +26,14 @@ func (s *Store) Create(ctx context.Context, now time.Time, sess schema.Session, 
 		return err
 	}
 	encoded := s.codec.Encode(&sess)
-	if err := s.checkReserve(guest(&sess), len(encoded.Body)+overhead, "creating a session"); err != nil {
+	if err := s.checkReserve(guest(&sess), encoded.Len()+overhead, "creating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&sess, format.NewVersion(now, sess.UserID, sess.Files))
 	p := placement{
-		key: sess.Key(), value: encoded.Value(e.Version, format.End(sess.TTL, sess.OwnTTL)), deadline: sess.ExpiresAt,
+		key: sess.Key(), value: encoded.Value(e.Version, format.End(&sess)), deadline: sess.ExpiresAt,
 		revive: backend.Revives(opts), share: s.reserveArg(guest(&sess)),
 	}
 	if err := s.placeIndexed(ctx, client, now, &e, p); err != nil {

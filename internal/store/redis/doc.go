@@ -51,6 +51,10 @@
 //	session:#lock:<name>     a lease
 //	session:#events          the stream of events, while it has followers
 //
+// The facts of a session are a member of its value, before the trailer, and their mark
+// is a part of the value's end: so a change of them is a conflict for others, and no
+// script reads them.
+//
 // The deadline of a session is that of its key (PEXPIREAT, in ms), so that a
 // touch writes nothing else and Redis frees what has expired by itself. A
 // session is absent from its deadline on by the caller's clock, and from the

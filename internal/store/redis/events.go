@@ -177,11 +177,15 @@ func (s *Store) readEvent(entry rueidis.XRangeEntry) (backend.Event, bool) {
 		return backend.Event{}, false
 	}
 	ev := backend.Event{
-		ID:       entry.ID,
-		Type:     backend.EventType(entry.FieldValues["type"]),
-		At:       time.UnixMilli(at).UTC(),
-		Previous: entry.FieldValues["previous"],
-		UserID:   unescaped(entry.FieldValues["user"]),
+		ID:     entry.ID,
+		Type:   backend.EventType(entry.FieldValues["type"]),
+		At:     time.UnixMilli(at).UTC(),
+		UserID: unescaped(entry.FieldValues["user"]),
+	}
+	if previous := entry.FieldValues["previous"]; ev.Type == backend.EventClientChanged {
+		ev.PreviousClient, ev.Client, _ = strings.Cut(previous, labelBreak)
+	} else {
+		ev.Previous = previous
 	}
 	if ev.Session, ok = s.keys.ParseSession(entry.FieldValues["session"]); !ok {
 		return backend.Event{}, false

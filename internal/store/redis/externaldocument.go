@@ -102,7 +102,7 @@ func (s *Store) adopt(ctx context.Context, client rueidis.Client, now time.Time,
 		s.written.add(name)
 		a, err = s.eval(ctx, client, doing, lua.Call{Script: lua.Adopt, Keys: []string{name}, Args: []string{
 			millis(now), hex.EncodeToString(digest[:]),
-			rueidis.BinaryString(s.codec.Encode(&st.Session).Value(e.Version, format.End(st.Session.TTL, st.Session.OwnTTL))),
+			rueidis.BinaryString(s.codec.Encode(&st.Session).Value(e.Version, format.End(&st.Session))),
 			millis(st.Session.ExpiresAt),
 		}})
 		if err == nil && a.Outcome == lua.Done {

@@ -37,14 +37,14 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	// A guest's takes more, too: the old id leaves a tombstone, and perhaps a grace.
 	bound := old.UserID == "" && guest(&next)
 	encoded := s.codec.Encode(&next)
-	if err := s.checkReserve(bound, len(encoded.Body)+overhead, "regenerating a session"); err != nil {
+	if err := s.checkReserve(bound, encoded.Len()+overhead, "regenerating a session"); err != nil {
 		return err
 	}
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	e := format.NewEntry(&next, format.NewVersion(now, next.UserID, next.Files))
 	p := placement{
-		key: next.Key(), value: format.Pending(encoded.Value(e.Version, format.End(next.TTL, next.OwnTTL)), next.ExpiresAt.UnixMilli()),
+		key: next.Key(), value: format.Pending(encoded.Value(e.Version, format.End(&next)), next.ExpiresAt.UnixMilli()),
 		deadline: next.ExpiresAt, pending: true, revive: true, share: s.reserveArg(bound),
 	}
 	if err := s.placeIndexed(ctx, client, now, &e, p); err != nil {
@@ -67,6 +67,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		}
 		return err
 	}
+	s.tellClientChanged(ctx, now, &old, next.Facts)
 	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
 		return err
 	}

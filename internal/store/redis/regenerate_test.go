@@ -45,7 +45,7 @@ func begin(t *testing.T) *halfDone {
 	require.NoError(t, s.Create(t.Context(), h.now, h.old))
 	h.next = h.old.WithID(schema.NewID())
 	h.entry = format.NewEntry(&h.next, format.NewVersion(h.now, h.next.UserID, h.next.Files))
-	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(h.next.TTL, h.next.OwnTTL))
+	value := s.codec.Encode(&h.next).Value(h.entry.Version, format.End(&h.next))
 	require.NoError(t, s.placeIndexed(t.Context(), client, h.now, &h.entry, placement{
 		key: h.next.Key(), value: format.Pending(value, h.next.ExpiresAt.UnixMilli()), deadline: h.next.ExpiresAt, pending: true, revive: true,
 	}))

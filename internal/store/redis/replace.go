@@ -35,14 +35,15 @@ func (s *Store) replace(ctx context.Context, client rueidis.Client, now time.Tim
 	const doing = "changing a session"
 	r := s.values.last(old.Key())
 	switch {
-	case r == nil || backend.VersionOf(&r.st.Session) != backend.VersionOf(old) || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL:
+	case r == nil || backend.VersionOf(&r.st.Session) != backend.VersionOf(old) || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL,
+		old.Facts.FamilyChanged(next.Facts): // which has an event of its own
 		return got, false, nil
 	case r.st.Files != nil || !r.st.Index.Fits(old.UserID, old.Files) || s.reserveArg(guestGrows(old, &next)) != "":
 		return got, false, nil
 	}
 	name := s.keys.Session(old.Key())
 	s.written.add(name)
-	value := rueidis.BinaryString(s.codec.Encode(&next).Value(r.st.Index, format.End(next.TTL, next.OwnTTL)))
+	value := rueidis.BinaryString(s.codec.Encode(&next).Value(r.st.Index, format.End(&next)))
 	deadline := "0" // the present one stays
 	if next.ExpiresAt.After(old.ExpiresAt) {
 		deadline = millis(next.ExpiresAt)

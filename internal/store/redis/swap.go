@@ -89,9 +89,9 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 	}
 	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, doing, lua.Call{Confirmed: confirmed, Script: lua.Swap, Keys: []string{name, format.Tombstone(name)}, Args: append(stateArgs(now, old),
 		millis(next.ExpiresAt), flag(sameTTL),
-		rueidis.BinaryString(value.Body), value.TrailerStart, format.End(next.TTL, next.OwnTTL),
+		rueidis.BinaryString(value.Body), value.TrailerStart, format.End(&next),
 		expected, newVersion, s.tombstoneLife(), newLife(old, &next), e.FileVersions.String(), flag(reused != nil),
-		s.reserveArg(guestGrows(old, &next)),
+		s.reserveArg(guestGrows(old, &next)), clientChange(old.Facts, next.Facts),
 	)})
 	switch {
 	case err == nil && a.Outcome == lua.Full:
@@ -159,7 +159,7 @@ func stateArgs(now time.Time, old *schema.Session) []string {
 	return append(args, millis(now),
 		strconv.Itoa(schema.RevisionOffset(old.ID)), strconv.FormatInt(old.Revision, 10)+",",
 		strconv.Itoa(schema.CreatedAtOffset(old.ID)), old.CreatedAt.UTC().Format(schema.TimeLayout),
-		format.End(old.TTL, old.OwnTTL), old.Life.String())
+		format.End(old), old.Life.String())
 }
 
 // changeError is the error of a change that was not made, nil if it was.

@@ -20,7 +20,7 @@ func valueOf(t *testing.T, c *format.Codec, id, text string) (backend.Key, strin
 		sec.Inputs = []byte(`{"text":"` + text + `"}`)
 		sec.Results = []byte(`{"report":"a.txt"}`)
 	})
-	return sess.Key(), string(c.Encode(&sess).Value(format.NewVersion(created, sess.UserID, sess.Files), format.End(sess.TTL, 0)))
+	return sess.Key(), string(c.Encode(&sess).Value(format.NewVersion(created, sess.UserID, sess.Files), format.End(&sess)))
 }
 
 // newest is what the set of a key has got last.

@@ -50,6 +50,7 @@ type spec struct {
 	createdAt           time.Time
 	files               []string
 	note                string // any text, to tell documents apart
+	facts               schema.Facts
 }
 
 // session returns the session of a spec as it would be created now.
@@ -59,7 +60,7 @@ func (f *fixture) session(sp spec) schema.Session {
 	sess := schema.Session{
 		Namespace: sp.namespace, ID: sp.id, Life: schema.NewLife(),
 		CreatedAt: sp.createdAt, UpdatedAt: now, Revision: 1,
-		TTL: sp.ttl, OwnTTL: sp.ownTTL,
+		TTL: sp.ttl, OwnTTL: sp.ownTTL, Facts: sp.facts,
 	}
 	if sess.Namespace == "" {
 		sess.Namespace = schema.DefaultNamespace
@@ -128,8 +129,8 @@ func (f *fixture) createdTogether(n int, spec func(i int) spec) []schema.Session
 }
 
 // revised returns old as a change would leave it: the next revision, updated
-// now, with the sections of the spec. It lives on as it did; another user's has
-// another life.
+// now, with the sections of the spec, and its facts if it has some. It lives on as it
+// did; another user's has another life.
 func (f *fixture) revised(old schema.Session, sp spec) schema.Session {
 	f.t.Helper()
 	next := old
@@ -137,6 +138,9 @@ func (f *fixture) revised(old schema.Session, sp spec) schema.Session {
 	next.UpdatedAt = f.now()
 	if sp.user != old.UserID {
 		next.Life = schema.NewLife()
+	}
+	if sp.facts != (schema.Facts{}) {
+		next.Facts = sp.facts
 	}
 	return f.build(next, sp)
 }
@@ -181,6 +185,7 @@ type view struct {
 	revision                        int64
 	ttl, ownTTL                     time.Duration
 	files                           []string
+	facts                           string
 }
 
 func visible(s schema.Session) view {
@@ -191,6 +196,7 @@ func visible(s schema.Session) view {
 		createdAt: s.CreatedAt.Format(format), updatedAt: s.UpdatedAt.Format(format), expiresAt: s.ExpiresAt.Format(format),
 		revision: s.Revision, ttl: s.TTL, ownTTL: s.OwnTTL,
 		files: slices.Sorted(slices.Values(s.Files)),
+		facts: s.Facts.String(),
 	}
 }
 

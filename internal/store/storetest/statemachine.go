@@ -70,6 +70,7 @@ func (m *machine) drawSpec(rt *rapid.T) spec {
 		user:  rapid.SampledFrom([]string{"", "ada", "bob"}).Draw(rt, "user"),
 		files: rapid.SampledFrom([][]string{nil, {"a"}, {"b", "a"}, {"c", "ab"}, manyFiles("a", 79), manyFiles("c", 80)}).Draw(rt, "files"),
 		note:  strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 200, 700}).Draw(rt, "note")),
+		facts: rapid.SampledFrom([]schema.Facts{{}, firefox, curl, schema.Facts{}.WithRemember(true)}).Draw(rt, "facts"),
 	}
 }
 

@@ -70,6 +70,7 @@ func run(t *testing.T, open Open, without ...string) {
 		{"Read", testRead},
 		{"Swap", testSwap},
 		{"Touch", testTouch},
+		{"Facts", testFacts},
 		{"Delete", testDelete},
 		{"Expiry", testExpiry},
 		{"LimitLife", testLimitLife},

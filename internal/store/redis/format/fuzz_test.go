@@ -17,7 +17,7 @@ func FuzzDecode(f *testing.F) {
 		c := newTestCodec(f, over)
 		for _, sess := range valueSessions(f) {
 			sess = sess.WithID(id)
-			value := c.Encode(&sess).Value(NewVersion(created, sess.UserID, sess.Files), End(sess.TTL, sess.OwnTTL))
+			value := c.Encode(&sess).Value(NewVersion(created, sess.UserID, sess.Files), End(&sess))
 			f.Add(value)
 			f.Add(Pending(value, 1795280000123))
 		}
@@ -54,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 		}
 
 		// What was read can be written, and reads the same.
-		again, err := decoded(c, key, string(c.Encode(&v.Session).Value(v.Index, End(v.Session.TTL, v.Session.OwnTTL))))
+		again, err := decoded(c, key, string(c.Encode(&v.Session).Value(v.Index, End(&v.Session))))
 		require.NoError(t, err)
 		again.Session.ExpiresAt = v.Session.ExpiresAt
 		assert.Equal(t, v.Session, again.Session)

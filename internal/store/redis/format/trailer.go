@@ -21,11 +21,13 @@ type Trailer struct {
 	// DocumentLen is the length of the document, 0 where that is not compressed.
 	DocumentLen int
 	TTL, OwnTTL time.Duration
+	// facts is the mark of the session's facts.
+	facts factsMark
 }
 
 // The trailer, in the order of its members. "bytes" is in compressed values only,
-// "files" only where they have more than one version, and "ownMs" only where it is
-// not 0. What follows the life is the value's end: see End.
+// "files" only where they have more than one version, "ownMs" only where it is not 0, and
+// "facts" only where there are some. What follows the life is the value's end: see End.
 const (
 	trailerStart = `,"stored":{`
 	trailerBytes = `"bytes":`
@@ -42,15 +44,17 @@ const (
 	TrailerUsual = 200
 )
 
-// End is how the value of a session ends that has these idle timeouts.
-func End(ttl, ownTTL time.Duration) string {
-	b := make([]byte, 0, 48)
+// End is how the value of a session ends: with its idle timeouts, and the mark of its
+// facts.
+func End(sess *schema.Session) string {
+	b := make([]byte, 0, 48+len(trailerFacts)+factsMarkMax)
 	b = append(b, trailerTTL...)
-	b = strconv.AppendInt(b, ttl.Milliseconds(), 10)
-	if ownTTL != 0 {
+	b = strconv.AppendInt(b, sess.TTL.Milliseconds(), 10)
+	if sess.OwnTTL != 0 {
 		b = append(b, trailerOwn...)
-		b = strconv.AppendInt(b, ownTTL.Milliseconds(), 10)
+		b = strconv.AppendInt(b, sess.OwnTTL.Milliseconds(), 10)
 	}
+	b = markOf(sess.Facts.String()).appendTo(b)
 	return string(append(b, trailerEnd...))
 }
 
@@ -82,7 +86,7 @@ func DocumentLen(length int64, tail string) int64 {
 	case t.DocumentLen > 0:
 		return int64(t.DocumentLen)
 	}
-	return length - int64(len(text)) + int64(len("}"))
+	return length - int64(len(text)) - int64(t.facts.length()) + int64(len("}"))
 }
 
 // cutTrailer splits a value, without its marks, before its trailer.
@@ -155,6 +159,13 @@ func parseTrailer(text string) (t Trailer, ok bool) {
 		if t.OwnTTL, ok = cutMillis(trailerOwn); !ok {
 			return t, false
 		}
+	}
+	if after, found := strings.CutPrefix(rest, trailerFacts); found {
+		text, after, found := strings.Cut(after, `"`)
+		if t.facts, ok = parseFactsMark(text); !found || !ok {
+			return t, false
+		}
+		rest = after
 	}
 	return t, rest == trailerEnd
 }

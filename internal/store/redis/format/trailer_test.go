@@ -11,11 +11,16 @@ import (
 )
 
 func TestTrailerIsNeverLongerThanWhatIsRead(t *testing.T) {
-	longest := trailerStart + trailerBytes + "999999999999999," + trailerFiles + strings.Repeat("A", fileVersionsText) + `",` + trailerIndex + strings.Repeat("A", versionText) + `"` +
-		trailerLife + strings.Repeat("A", versionText) + `"` + End(maxTTL, maxTTL)
+	end := End(&schema.Session{TTL: maxTTL, OwnTTL: maxTTL, Facts: schema.StoredFacts(strings.Repeat("A", schema.MaxFacts))})
+	versions := trailerIndex + strings.Repeat("A", versionText) + `"` + trailerLife + strings.Repeat("A", versionText) + `"`
+	usual := trailerStart + trailerBytes + "999999999999999," + versions + end
+	assert.Less(t, len(usual), TrailerUsual)
+	longest := trailerStart + trailerBytes + "999999999999999," + trailerFiles + strings.Repeat("A", fileVersionsText) + `",` + versions + end
 	assert.Less(t, len(longest), TrailerMax)
-	_, ok := parseTrailer(longest)
-	assert.True(t, ok)
+	for _, text := range []string{usual, longest} {
+		_, ok := parseTrailer(text)
+		assert.True(t, ok, text)
+	}
 }
 
 // Values of earlier versions have no file versions, and some no life: all members
@@ -36,7 +41,7 @@ func TestTrailersOfEarlierVersions(t *testing.T) {
 		"with files":     {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"` + trailerLife + life.String() + `"`, files, life},
 		"files, no life": {trailerFiles + files.String() + `",` + trailerIndex + index.String() + `"`, files, schema.Life(index)},
 	} {
-		value := `{"id":"x"` + trailerStart + tc.text + End(time.Hour, 0)
+		value := `{"id":"x"` + trailerStart + tc.text + End(&schema.Session{TTL: time.Hour})
 		got, found, ok := ParseTrailer(value)
 		assert.True(t, found, name)
 		assert.True(t, ok, name)
@@ -45,7 +50,7 @@ func TestTrailersOfEarlierVersions(t *testing.T) {
 	for name, text := range map[string]string{
 		"half of them": files.String()[:fileVersionsText/2], "none": "", "no versions": strings.Repeat("*", fileVersionsText),
 	} {
-		_, ok := parseTrailer(trailerStart + trailerFiles + text + `",` + trailerIndex + index.String() + `"` + End(time.Hour, 0))
+		_, ok := parseTrailer(trailerStart + trailerFiles + text + `",` + trailerIndex + index.String() + `"` + End(&schema.Session{TTL: time.Hour}))
 		assert.False(t, ok, name)
 	}
 }

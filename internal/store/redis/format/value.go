@@ -15,6 +15,8 @@ import (
 //
 //	{"id":"...",...,"meta":{},"stored":{"index":"<version>","birth":"<life>","idleMs":86400000}}
 //
+// The session's facts stand before the trailer: see facts.go.
+//
 // Where the document is large, what follows the user's id is compressed, and a mark
 // that no JSON starts with stands before it:
 //
@@ -57,7 +59,7 @@ type Value struct {
 type Encoded struct {
 	// Body is the value up to the trailer.
 	Body []byte
-	// TrailerStart is how the trailer starts.
+	// TrailerStart is how the trailer starts, with the facts before it.
 	TrailerStart string
 
 	life schema.Life
@@ -66,11 +68,18 @@ type Encoded struct {
 // Encode returns the value of a session up to its versions.
 func (c *Codec) Encode(sess *schema.Session) Encoded {
 	doc := sess.Doc[:len(sess.Doc)-1] // the final brace closes the trailer
-	if body := c.compress(doc, plainEnd(sess)); body != nil {
-		return Encoded{Body: body, TrailerStart: trailerStart + trailerBytes + strconv.Itoa(len(sess.Doc)) + ",", life: sess.Life}
+	start := trailerStart
+	if sess.Facts != (schema.Facts{}) {
+		start = factsStart + sess.Facts.String() + trailerStart
 	}
-	return Encoded{Body: doc, TrailerStart: trailerStart, life: sess.Life}
+	if body := c.compress(doc, plainEnd(sess)); body != nil {
+		return Encoded{Body: body, TrailerStart: start + trailerBytes + strconv.Itoa(len(sess.Doc)) + ",", life: sess.Life}
+	}
+	return Encoded{Body: doc, TrailerStart: start, life: sess.Life}
 }
+
+// Len is the length of the value but for what follows the start of the trailer.
+func (e Encoded) Len() int { return len(e.Body) + len(e.TrailerStart) }
 
 // Value returns the whole value of a new session, whose entries have that version
 // and whose value has that end.
@@ -94,10 +103,10 @@ func Stored(sess *schema.Session, index Version) (Value, error) {
 	if !ok {
 		return Value{}, ErrLayout
 	}
-	v := Value{Trailer: Trailer{Index: index, Life: sess.Life, TTL: sess.TTL, OwnTTL: sess.OwnTTL}, Written: head.ExpiresAt.UnixMilli()}
+	v := Value{Trailer: Trailer{Index: index, Life: sess.Life, TTL: sess.TTL, OwnTTL: sess.OwnTTL, facts: markOf(sess.Facts.String())}, Written: head.ExpiresAt.UnixMilli()}
 	v.Session = schema.Session{
 		Namespace: sess.Namespace, ID: sess.ID, Life: sess.Life, CreatedAt: head.CreatedAt, UpdatedAt: head.UpdatedAt, Revision: head.Revision,
-		TTL: sess.TTL, OwnTTL: sess.OwnTTL, UserID: sess.UserID, Files: sess.Files, Doc: sess.Doc,
+		TTL: sess.TTL, OwnTTL: sess.OwnTTL, Facts: sess.Facts, UserID: sess.UserID, Files: sess.Files, Doc: sess.Doc,
 	}
 	return v, nil
 }
@@ -136,6 +145,9 @@ func (c *Codec) Decode(key schema.Key, value string, v *Value) error {
 		return ErrNotSession
 	}
 	if v.Trailer, ok = parseTrailer(tail); !ok {
+		return ErrNotSession
+	}
+	if body, v.Session.Facts, ok = v.facts.cutFacts(body); !ok {
 		return ErrNotSession
 	}
 	body, compressed := strings.CutPrefix(body, markZstd)

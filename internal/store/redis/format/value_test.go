@@ -70,6 +70,13 @@ func valueSessions(t testing.TB) map[string]schema.Session {
 		"that looks like a trailer": newValueSession(t, schema.NewID(), func(_ *schema.Session, sec *schema.Sections) {
 			sec.Meta = []byte(`{"a":1,"stored":{"index":"AAAAAAAAAAAAAAAA","birth":"AAAAAAAAAAAAAAAA","idleMs":1,"ownMs":1}}`)
 		}),
+		"with facts": newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+			s.Facts = s.Facts.WithClient(schema.Client{Label: "Firefox on Windows", UserAgent: `Mozilla/5.0 ,"stored":{ "}}`, IP: "192.0.2.0/24"}).WithRemember(true)
+		}),
+		"large, with the most facts": newValueSession(t, schema.NewID(), func(s *schema.Session, sec *schema.Sections) {
+			sec.Inputs = []byte(`{"a":"` + long + `"}`)
+			s.Facts = s.Facts.WithClient(schema.Client{Label: strings.Repeat(`"`, 100), UserAgent: strings.Repeat(`"`, 512)})
+		}),
 		"of the year 0": newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
 			s.CreatedAt = time.Date(0, 2, 29, 23, 59, 59, 0, time.UTC)
 			s.Revision = 123_456_789
@@ -83,8 +90,8 @@ func TestValueRoundTrip(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, compressed over %d", name, over), func(t *testing.T) {
 				c := newTestCodec(t, over)
 				index := NewVersion(created, sess.UserID, sess.Files)
-				value := string(c.Encode(&sess).Value(index, End(sess.TTL, sess.OwnTTL)))
-				if name == "large" {
+				value := string(c.Encode(&sess).Value(index, End(&sess)))
+				if strings.HasPrefix(name, "large") {
 					assert.Equal(t, over > 0, len(value) < len(sess.Doc)/2)
 				}
 				v, err := decoded(c, sess.Key(), value)
@@ -111,10 +118,37 @@ func TestValueRoundTrip(t *testing.T) {
 	}
 }
 
+// What the facts of a value say is what was written with its trailer, or the value is
+// none of this store's.
+func TestValueOfOtherFacts(t *testing.T) {
+	c := newTestCodec(t, 0)
+	sess := newValueSession(t, schema.NewID(), func(s *schema.Session, _ *schema.Sections) {
+		s.Facts = s.Facts.WithRemember(true)
+	})
+	good := string(c.Encode(&sess).Value(NewVersion(created, "", nil), End(&sess)))
+	_, err := decoded(c, sess.Key(), good)
+	require.NoError(t, err)
+	require.Contains(t, good, `,"facts":{"remember":true},"stored":{`)
+	mark := good[strings.LastIndex(good, `"facts":"`):]
+	for name, value := range map[string]string{
+		"other facts":   strings.Replace(good, `"remember":true`, `"remember":fals`, 1),
+		"fewer bytes":   strings.Replace(good, `"remember":true`, `"remember":tru`, 1),
+		"no facts":      strings.Replace(good, `,"facts":{"remember":true}`, ``, 1),
+		"no mark":       strings.Replace(good, mark, `"facts":""}}`, 1),
+		"a wrong mark":  strings.Replace(good, mark, `"facts":"17.AAAAAAAAAAA"}}`, 1),
+		"a huge length": strings.Replace(good, mark, `"facts":"999999999999999.AAAAAAAAAAA"}}`, 1),
+		"a sign":        strings.Replace(good, mark, `"facts":"-1.AAAAAAAAAAA"}}`, 1),
+	} {
+		require.NotEqual(t, good, value, name)
+		_, err := decoded(c, sess.Key(), value)
+		assert.Error(t, err, name)
+	}
+}
+
 func TestValueOfAnother(t *testing.T) {
 	c := newTestCodec(t, 0)
 	sess := newValueSession(t, schema.NewID(), nil)
-	good := string(c.Encode(&sess).Value(NewVersion(created, "", nil), End(sess.TTL, 0)))
+	good := string(c.Encode(&sess).Value(NewVersion(created, "", nil), End(&sess)))
 	_, err := decoded(c, sess.Key(), good)
 	require.NoError(t, err)
 	other := sess.Key()

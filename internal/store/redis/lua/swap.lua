@@ -4,7 +4,8 @@
 -- empty to keep the present ones; how long the tombstone lasts after the
 -- deadline; a new life, empty to keep the present one; the new file versions,
 -- empty for none; whether some of those are the old entry's, which then must be
--- no other; what full takes. Answers the deadline and the old version, the old value where its entry
+-- no other; what full takes; the labels of a client of another family, empty for the
+-- same. Answers the deadline and the old version, the old value where its entry
 -- is another, the old file versions.
 local s, none = look(KEYS[1], ARGV[2] + #ARGV[3])
 if not s then
@@ -49,5 +50,8 @@ if deadline ~= s.at then
 end
 if publish then
   publish('updated', KEYS[1], ARGV[10], ms(deadline))
+  if ARGV[20] ~= '' then
+    publish('client_changed', KEYS[1], ARGV[10], ms(deadline), ARGV[20])
+  end
 end
 return done(deadline, s.index, old, s.files or '')
