@@ -14,6 +14,8 @@ import (
 // applies. A field that is zero applies to every session.
 type Filter struct {
 	UserID, Role string
+	// ClientLabel is the label of the session's client, such as "Firefox on Windows".
+	ClientLabel string
 	// CreatedAfter and CreatedBefore are moments that the session was created after
 	// and before, not at; in whole milliseconds.
 	CreatedAfter, CreatedBefore time.Time
@@ -30,7 +32,7 @@ func (f *Filter) IsZero() bool { return *f == Filter{} }
 
 // FilterMembers are the names of the fields of a filter, as bodies and queries have
 // them, but for ActiveWithinMember.
-var FilterMembers = []string{"userId", "role", "createdAfter", "createdBefore", "seenBefore", "idleForMs", "anonymous"}
+var FilterMembers = []string{"userId", "role", "createdAfter", "createdBefore", "seenBefore", "idleForMs", "clientLabel", "anonymous"}
 
 // ActiveWithinMember is the name of Filter.ActiveWithin.
 const ActiveWithinMember = "activeWithinMs"
@@ -47,6 +49,8 @@ func (f *Filter) Set(name, text string) (problem string, known bool) {
 		f.UserID, problem = filterText(text, maxUserID)
 	case "role":
 		f.Role, problem = filterText(text, maxUserRole)
+	case "clientLabel":
+		f.ClientLabel, problem = filterText(text, MaxClientLabel)
 	case "createdAfter":
 		f.CreatedAfter, problem = filterTime(text)
 		f.CreatedAfter = f.CreatedAfter.Truncate(time.Millisecond)
@@ -92,7 +96,8 @@ func (f *Filter) Matches(now time.Time, s *Summary) bool {
 		f.IdleFor > 0 && Now(now).Sub(seen) < f.IdleFor,
 		f.ActiveWithin > 0 && Now(now).Sub(seen) > f.ActiveWithin,
 		f.Anonymous != nil && *f.Anonymous != (s.UserID == ""),
-		f.Role != "" && !s.HasRole(f.Role):
+		f.Role != "" && !s.HasRole(f.Role),
+		f.ClientLabel != "" && s.Facts.Label() != f.ClientLabel:
 		return false
 	}
 	return true

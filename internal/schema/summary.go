@@ -17,6 +17,8 @@ type Summary struct {
 	TTL                             time.Duration
 	// UserID is user.id, or empty.
 	UserID string
+	// Facts are beside the document; a summary shows the client.
+	Facts Facts
 	// Bytes is the length of the document.
 	Bytes int
 
@@ -41,7 +43,7 @@ func (s *Session) SummaryWithin(bytes int) (Summary, error) {
 	return Summary{
 		Namespace: s.Namespace, ID: s.ID,
 		CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, ExpiresAt: s.ExpiresAt,
-		Revision: s.Revision, TTL: s.TTL, UserID: s.UserID, Bytes: bytes, user: user,
+		Revision: s.Revision, TTL: s.TTL, UserID: s.UserID, Facts: s.Facts, Bytes: bytes, user: user,
 	}, nil
 }
 
@@ -117,7 +119,8 @@ func (s *Summary) userMembers() (id, email, roles []byte) {
 }
 
 // AppendJSON appends the summary as a client gets it. Where the session has no user,
-// userId and email are empty, and roles is an empty array. current marks the
+// userId and email are empty, and roles is an empty array; client is null where nothing
+// is known of it. current marks the
 // session of the caller.
 func (s *Summary) AppendJSON(dst []byte, now time.Time, current bool) []byte {
 	id, email, roles := s.userMembers()
@@ -143,6 +146,8 @@ func (s *Summary) AppendJSON(dst []byte, now time.Time, current bool) []byte {
 	dst = strconv.AppendInt(dst, s.Revision, 10)
 	dst = append(dst, `,"bytes":`...)
 	dst = strconv.AppendInt(dst, int64(s.Bytes), 10)
+	dst = append(dst, `,"client":`...)
+	dst = s.Facts.AppendClient(dst)
 	if current {
 		dst = append(dst, `,"current":true`...)
 	}

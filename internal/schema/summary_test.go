@@ -36,11 +36,20 @@ func TestSummaryAsJSON(t *testing.T) {
 		"id": sess.ID, "namespace": "shop", "userId": `a"da`, "email": "ada@example.org", "roles": []any{"editor", "<b>"},
 		"createdAt": created.Format(schema.TimeLayout), "updatedAt": created.Add(time.Minute).Format(schema.TimeLayout),
 		"lastSeenAt": created.Add(2 * time.Hour).Format(schema.TimeLayout), "expiresAt": created.Add(3 * time.Hour).Format(schema.TimeLayout),
-		"revision": 7.0, "bytes": float64(len(sess.Doc)), "current": true,
+		"revision": 7.0, "bytes": float64(len(sess.Doc)), "client": nil, "current": true,
 	}
 	var read map[string]any
 	require.NoError(t, json.Unmarshal(got[len("before"):], &read))
 	assert.Equal(t, want, read)
+
+	sess.Facts = schema.Facts{}.WithClient(schema.Client{Label: "Firefox on Windows", UserAgent: `Mozilla/5.0 "x"`, IP: "192.0.2.0/24"}).WithRemember(true)
+	seen, err := sess.Summary()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(seen.AppendJSON(nil, now, false), &read))
+	assert.Equal(t, map[string]any{"label": "Firefox on Windows", "userAgent": `Mozilla/5.0 "x"`, "ip": "192.0.2.0/24"}, read["client"])
+	assert.True(t, (&schema.Filter{ClientLabel: "Firefox on Windows"}).Matches(now, &seen))
+	assert.False(t, (&schema.Filter{ClientLabel: "Firefox"}).Matches(now, &seen))
+	assert.False(t, (&schema.Filter{ClientLabel: "Firefox on Windows"}).Matches(now, &sum))
 
 	_, sum = summarized(t, nil)
 	require.NoError(t, json.Unmarshal(sum.AppendJSON(nil, now, false), &read))

@@ -69,7 +69,7 @@ func (s *Selection) created() backend.Span {
 // isIndexed reports whether indexes say which sessions are selected.
 func (s *Selection) isIndexed() bool {
 	anyUser := s.Anonymous == nil || !*s.Anonymous && s.UserID != ""
-	return s.Role == "" && s.SeenBefore.IsZero() && s.IdleFor == 0 && s.ActiveWithin == 0 && anyUser
+	return s.Role == "" && s.ClientLabel == "" && s.SeenBefore.IsZero() && s.IdleFor == 0 && s.ActiveWithin == 0 && anyUser
 }
 
 // bounded returns errUnbounded if sessions may have to be looked at that no index

@@ -96,7 +96,7 @@ func (s *Store) readLong(ctx context.Context, client rueidis.Client, now time.Ti
 	calls := make([]lua.Call, len(long))
 	for n, i := range long {
 		calls[n] = lua.Call{Script: lua.Head, Keys: []string{s.keys.Session(keys[i])}, Args: []string{
-			millis(now), strconv.Itoa(shortValue), strconv.Itoa(format.TrailerMax),
+			millis(now), strconv.Itoa(shortValue), strconv.Itoa(format.LastMax),
 		}}
 	}
 	answers, failures := s.evalAll(ctx, client, "reading sessions", calls)

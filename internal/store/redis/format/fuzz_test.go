@@ -41,7 +41,7 @@ func FuzzDecode(f *testing.F) {
 		// The beginning and the end of it say the same as far as they say anything.
 		for _, first := range []int{len(value), len(value) / 2, 300, 10} {
 			first = min(first, len(value))
-			head, document, ok := DecodeHead(key, string(value[:first]), string(value[max(0, len(value)-TrailerMax):]), int64(len(value)))
+			head, document, ok := DecodeHead(key, string(value[:first]), string(value[max(0, len(value)-LastMax):]), int64(len(value)))
 			if !ok || head.Pending {
 				continue
 			}

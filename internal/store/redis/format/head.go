@@ -6,6 +6,10 @@ import (
 	"session-api/internal/schema"
 )
 
+// LastMax is how much of the end of a value DecodeHead wants at most: the facts and the
+// trailer.
+const LastMax = len(factsStart) + schema.MaxFacts + TrailerMax
+
 // DecodeHead reads a value of that length of which only the first and the last part
 // are known, as far as they go: the session's Doc ends with the first part, and
 // it has no Files. document is the length of the whole document. ok is false where the
@@ -23,6 +27,10 @@ func DecodeHead(key schema.Key, first, last string, length int64) (v *Value, doc
 	}
 	v = new(Value)
 	if v.Trailer, _, ok = ParseTrailer(last); !ok {
+		return nil, document, false
+	}
+	before, _, _ := cutTrailer(last)
+	if _, v.Session.Facts, ok = v.facts.cutFacts(before); !ok {
 		return nil, document, false
 	}
 	v.Session.Namespace, v.Session.ID, v.Session.Life = key.Namespace, key.ID, v.Life
