@@ -28,12 +28,18 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		}
 		setLogSession(r, cred.ID)
 	}
+	s.clearBrowser(w)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// clearBrowser expires all cookies of a visitor who has signed out, and lets the browser
+// forget what the settings say.
+func (s *Server) clearBrowser(w http.ResponseWriter) {
 	s.clearCookies(w)
 	if s.ClearSiteData != "" {
 		w.Header().Set("Clear-Site-Data", s.ClearSiteData)
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 // signOut ends the sessions of the ids. Of several, the condition must hold for

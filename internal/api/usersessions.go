@@ -92,7 +92,7 @@ func (s *Server) deleteUserSession(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	if ended == sess.ID {
-		s.clearCookies(w)
+		s.clearBrowser(w)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -123,7 +123,7 @@ func (s *Server) deleteUserSessions(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if except == "" {
-		s.clearCookies(w)
+		s.clearBrowser(w)
 	}
 	return writeJSON(w, map[string]int{"deleted": n})
 }
