@@ -11,9 +11,10 @@ import (
 	"session-api/internal/soaktest"
 )
 
-// TestBuildsFor32Bits builds the service where an int has 32 bits: constants that
-// do not fit into one do not compile. One architecture shows that for all; make soak
-// builds for more, each of which compiles the whole standard library once.
+// TestBuildsFor32Bits compiles the service where an int has 32 bits: constants that
+// do not fit into one do not compile. Nothing is linked. One architecture shows that
+// for all; make soak compiles for more, each of which takes the whole standard library
+// once.
 func TestBuildsFor32Bits(t *testing.T) {
 	arches := []string{"386"}
 	if soaktest.Long() {
@@ -21,7 +22,7 @@ func TestBuildsFor32Bits(t *testing.T) {
 	}
 	for _, arch := range arches {
 		t.Run(arch, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./cmd/session-api")
+			cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-trimpath", "-deps", "-f", "{{with .Error}}{{.}}{{end}}", "./cmd/session-api")
 			cmd.Dir = repository()
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 			output, err := cmd.CombinedOutput()

@@ -3,6 +3,7 @@ package docs_test
 
 import (
 	"encoding/json"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -117,4 +118,40 @@ func TestEveryToolIsNamed(t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, tools, named(t, "Tools"))
+}
+
+// Each package-lock.json says where npm's own registry has each package, and no
+// other, a mirror for one, does: npm reads this as the registry that is configured.
+// Where it is not said, npm ci asks for every version of each package.
+func TestLockFilesNameTheRegistryOfNPM(t *testing.T) {
+	locks := 0
+	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
+		if err != nil || entry.Name() != "package-lock.json" {
+			return err
+		}
+		locks++
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var lock struct {
+			Packages map[string]struct {
+				Version, Resolved, Integrity string
+				InBundle                     bool
+			}
+		}
+		require.NoError(t, json.Unmarshal(content, &lock), path)
+		for at, p := range lock.Packages {
+			if at == "" || p.InBundle {
+				continue // the folder itself, and what comes with another package
+			}
+			assert.NotEmpty(t, p.Integrity, "%s: %s", path, at)
+			assert.Regexp(t, `^https://registry\.npmjs\.org/.*-`+regexp.QuoteMeta(p.Version)+`\.tgz$`, p.Resolved, "%s: %s", path, at)
+		}
+		return nil
+	}))
+	assert.Greater(t, locks, 5)
 }

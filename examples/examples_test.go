@@ -98,7 +98,7 @@ signed out everywhere: 2
 
 func TestGoService(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "go-service")
-	run(t, "go-service", nil, "go", "build", "-o", binary, ".")
+	run(t, "go-service", []string{"CGO_ENABLED=0"}, "go", "build", "-o", binary, ".") // as the service is, and so compiled
 	api := servicetest.Start(t)
 	app := serve(t, ".", []string{"SESSION_API=" + api, "SERVICE_TOKEN=" + servicetest.ServiceToken, "ADDR=127.0.0.1:0"}, binary)
 

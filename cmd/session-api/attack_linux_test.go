@@ -104,7 +104,7 @@ var attacks = map[string]struct {
 		func(t *testing.T, p *process) {
 			a := newAttacker(t, p, 16)
 			create := posting("/api/session", `{"inputs":{"text":"`+strings.Repeat("x", 1000)+`"}}`)
-			a.pour(16, 1000, func(int, int) string { return create })
+			a.pour(16, soaktest.Times(700, 1000), func(int, int) string { return create }) // of which 10,000 stay
 			a.only(nil, http.StatusCreated)
 		},
 	},
@@ -115,7 +115,7 @@ var attacks = map[string]struct {
 			v := visit(t, "http://"+p.addr, `{"inputs":{"step":1}}`)
 			a := newAttacker(t, p, 16)
 			create := posting("/api/session", "")
-			a.pour(16, 500, func(int, int) string { return create })
+			a.pour(16, soaktest.Times(350, 500), func(int, int) string { return create })
 			a.only(nil, http.StatusCreated, http.StatusServiceUnavailable)
 			assert.Equal(t, 1, v.read("http://"+p.addr).Revision, "who was there still is")
 			// There is room again once somebody leaves.
@@ -129,11 +129,11 @@ var attacks = map[string]struct {
 		func(t *testing.T, p *process) {
 			one := newAttacker(t, p, 8)
 			same := posting("/api/session", "", "X-Forwarded-For: 192.0.2.1")
-			one.pour(8, 500, func(int, int) string { return same })
+			one.pour(8, soaktest.Times(150, 500), func(int, int) string { return same })
 			one.only(nil, http.StatusCreated, http.StatusTooManyRequests)
 			assert.LessOrEqual(t, one.answers[http.StatusCreated], 600, "of two minutes, where one has just begun")
 			ever := newAttacker(t, p, 8)
-			ever.pour(8, 1500, func(client, n int) string {
+			ever.pour(8, soaktest.Times(750, 1500), func(client, n int) string {
 				return posting("/api/session", "", fmt.Sprintf("X-Forwarded-For: 2001:%x:%x::1", 0xd00+client, n))
 			})
 			ever.only(nil, http.StatusCreated)
@@ -248,7 +248,7 @@ var attacks = map[string]struct {
 		[]string{"SESSION_SWEEP_INTERVAL_MS", "500", "SESSION_MAX_ENTRIES", "100000"},
 		func(t *testing.T, p *process) {
 			a := newAttacker(t, p, 16)
-			a.pour(16, 1500, func(client, n int) string {
+			a.pour(16, soaktest.Times(750, 1500), func(client, n int) string {
 				return posting(fmt.Sprintf("/api/sessions?namespace=n-%d-%d", client, n), "")
 			})
 			a.only(nil, http.StatusCreated)
@@ -259,7 +259,9 @@ var attacks = map[string]struct {
 		[]string{"SESSION_MAX_MEMORY_BYTES", strconv.Itoa(64 << 20)},
 		func(t *testing.T, p *process) {
 			v := visit(t, "http://"+p.addr, `{"inputs":{"text":"`+strings.Repeat("x", 1<<20-1000)+`"}}`)
-			for i := range 1000 {
+			// Of even the fewer, kept in whole, the documents would be beyond the bound.
+			responses := soaktest.Times(500, 1000)
+			for i := range responses {
 				conn, err := dialer(4<<10).Dial("tcp", p.addr)
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = conn.Close() })
@@ -272,14 +274,14 @@ var attacks = map[string]struct {
 			untilTrue(t, "all documents are made", func() bool { // and most of the answers wait
 				resp := v.ask(http.MethodGet, "http://"+p.addr+"/api/session/stats", "")
 				var st struct{ Sets int }
-				return json.Unmarshal([]byte(resp.body), &st) == nil && st.Sets > 1000 // others write too
+				return json.Unmarshal([]byte(resp.body), &st) == nil && st.Sets > responses // others write too
 			})
-			// Others that read get theirs although a thousand hold it up.
+			// Others that read get theirs although hundreds hold it up.
 			began := time.Now()
 			untilTrue(t, "a large answer is sent", func() bool {
 				return v.ask(http.MethodGet, "http://"+p.addr+"/api/session", "").status == http.StatusOK
 			})
-			t.Logf("a large answer among 1,000 that are not read took %v", time.Since(began).Round(time.Millisecond))
+			t.Logf("a large answer among %d that are not read took %v", responses, time.Since(began).Round(time.Millisecond))
 		},
 	},
 	"bodies that do not come": {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,10 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"session-api/internal/servicetest"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/servicetest"
+	"session-api/internal/soaktest"
 )
 
 // unreadRequests are requests that are answered before their body is read.
@@ -99,7 +101,8 @@ func TestAnswersBeforeTheBodyAreSeen(t *testing.T) {
 			if client == "wget" && (r.status == 401 || r.status == 204) {
 				continue // of which it shows nothing
 			}
-			if strings.HasPrefix(client, "node") && !strings.HasPrefix(name, "41") && name != "401" {
+			slow := strings.HasPrefix(client, "node") || client == "python" && !soaktest.Long()
+			if slow && !strings.HasPrefix(name, "41") && name != "401" {
 				continue // it takes long to start
 			}
 			t.Run(client+" "+name, func(t *testing.T) {
@@ -107,10 +110,22 @@ func TestAnswersBeforeTheBodyAreSeen(t *testing.T) {
 				args := command(r.method, s.url(r.path), r.header)
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+				tries := 1
+				if strings.HasSuffix(client, "HTTP/2") {
+					// The service goes on when such a client is silent for 200 ms, which on a
+					// busy machine they are now and then.
+					tries = soaktest.Times(4, 1)
+				}
 				var out, errOut bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &out, &errOut
-				require.NoError(t, cmd.Run(), "%s%s", &out, &errOut)
+				err := errors.New("not tried")
+				for ; err != nil && tries > 0; tries-- {
+					out.Reset()
+					errOut.Reset()
+					cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+					cmd.Stdout, cmd.Stderr = &out, &errOut
+					err = cmd.Run()
+				}
+				require.NoError(t, err, "%s%s", &out, &errOut)
 				body, status := out.String(), ""
 				if head, rest, ok := strings.Cut(body, "\r\n\r\n"); ok {
 					body, status = rest, strings.Fields(head)[1]

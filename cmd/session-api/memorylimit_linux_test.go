@@ -107,7 +107,7 @@ func TestFloodInLittleMemory(t *testing.T) {
 			for _, size := range []int{0, 1 << 10, 64 << 10, 900 << 10} {
 				a := newAttacker(t, p, 16)
 				body := `{"inputs":{"text":"` + strings.Repeat("x", size) + `"}}`
-				times := max(4, min(500, (soaktest.Times(40, 100)<<20)/16/(size+500)))
+				times := max(4, min(soaktest.Times(200, 500), (soaktest.Times(40, 100)<<20)/16/(size+500)))
 				create := posting("/api/session", body)
 				a.pour(16, times, func(int, int) string { return create })
 				may := overloaded

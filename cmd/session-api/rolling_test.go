@@ -225,6 +225,7 @@ type comings struct {
 	t      *testing.T
 	base   string
 	client http.Client
+	pause  time.Duration // before each request: the processor is for others
 
 	requests, failed atomic.Int64
 	done             []atomic.Int64 // answers, by visitor
@@ -243,6 +244,9 @@ func (c *comings) fail(format string, args ...any) {
 }
 
 func (c *comings) ask(visitor int, method, path, mediaType, token, body string, want int) string {
+	if c.pause > 0 {
+		<-time.After(c.pause)
+	}
 	began := time.Now()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
 	if err != nil {
@@ -338,6 +342,9 @@ func created(t *testing.T, p *process) int {
 func startComings(t *testing.T, addr string, visitors int) (c *comings, stop func()) {
 	t.Helper()
 	c = newComings(t, addr, visitors)
+	if !soaktest.Long() {
+		c.pause = 5 * time.Millisecond // which leaves hundreds of requests while an instance is restarted
+	}
 	stop = c.start(func(visitor int) { c.visit(visitor, 5) })
 	return c, stop
 }
@@ -350,10 +357,8 @@ func startStaying(t *testing.T, addr string, visitors int) (c *comings, stop fun
 	for i := range tokens {
 		tokens[i] = visit(t, c.base, "").token
 	}
-	stop = c.start(func(visitor int) {
-		c.stay(visitor, tokens[visitor])
-		<-time.After(10 * time.Millisecond) // the processor is for others
-	})
+	c.pause = 5 * time.Millisecond
+	stop = c.start(func(visitor int) { c.stay(visitor, tokens[visitor]) })
 	return c, stop
 }
 

@@ -1,15 +1,11 @@
 // Chromium, for tests. CHROMIUM says where it is.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { after } from 'node:test'
 import { chromium } from 'playwright-core'
 
 const patience = 60_000 // milliseconds for one step, on a busy machine
 
-/** A browser that nobody has used before, until the test ends. */
-export async function open(t, { args = [], ...options } = {}) {
-  const userData = await mkdtemp(join(tmpdir(), 'browser-test-'))
-  const browser = await chromium.launchPersistentContext(userData, {
+const launch = ({ args = [], ...options } = {}) =>
+  chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox',
@@ -23,10 +19,22 @@ export async function open(t, { args = [], ...options } = {}) {
     ],
     ...options,
   })
-  browser.setDefaultTimeout(patience)
-  t.after(async () => {
-    await browser.close()
-    await rm(userData, { recursive: true, force: true })
-  })
-  return browser
+
+// The process of all tests of a file that start it in the same way: it takes far
+// longer to start than most tests take.
+let shared
+after(async () => (await shared)?.close())
+
+/**
+ * What nobody has used before, until the test ends: a context with cookies and
+ * caches of its own. Options of the context, such as viewport, are options; those
+ * of the process, args and ignoreDefaultArgs, give the test a process of its own.
+ */
+export async function open(t, { args, ignoreDefaultArgs, ...options } = {}) {
+  const own = args !== undefined || ignoreDefaultArgs !== undefined
+  const browser = await (own ? launch({ args, ignoreDefaultArgs }) : (shared ??= launch()))
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(patience)
+  t.after(() => (own ? browser.close() : context.close()))
+  return context
 }

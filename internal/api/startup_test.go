@@ -73,7 +73,7 @@ func TestStartup_waits(t *testing.T) {
 		assert.Equal(t, time.Second, took)
 
 		go func() {
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			startup.Finish(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), &observer{})
 		}()
 		status, took = ask(t.Context())

@@ -192,7 +192,7 @@ func (r *verifyRule) addMaxAuthAge(value string) error {
 	case r.maxAuthAge != 0:
 		return &ruleError{detail: "maxAuthAge is there more than once."}
 	case err != nil || seconds < 1 || seconds > maxAuthAgeSeconds:
-		return &ruleError{detail: "maxAuthAge is a whole number of seconds, from 1 to " + strconv.Itoa(maxAuthAgeSeconds) + "."}
+		return &ruleError{detail: "maxAuthAge is a whole number of seconds, from 1 to " + strconv.FormatInt(maxAuthAgeSeconds, 10) + "."}
 	}
 	r.maxAuthAge = time.Duration(seconds) * time.Second
 	return nil

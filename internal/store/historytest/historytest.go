@@ -70,7 +70,10 @@ const (
 	usualTime = time.Second
 	// mostOperations bounds what is recorded of a fast store in usualTime.
 	mostOperations = 15_000
-	clients        = 8
+	// leastOperations are done however long they take, so that a machine that is busy
+	// with something else leaves nothing unasked: some ten families of them.
+	leastOperations = 600
+	clients         = 8
 	// patience is how long a store may take to be itself again after the last
 	// fault, and glance how long it is asked about what it may not know.
 	patience = 2 * time.Minute
@@ -87,7 +90,7 @@ type Run struct {
 	began     time.Time
 	limit     int64
 	instances []*instance
-	over      context.Context // ends when no more operations begin
+	over      context.Context // ends when the time is over, or there are enough operations
 
 	operations, lost atomic.Int64
 	faults           int
@@ -161,7 +164,7 @@ func (r *Run) play(length time.Duration) {
 		c := &client{run: r, number: n, instance: n % len(r.instances), rand: r.source(n + 1)}
 		c.reader = c.instance >= len(r.instances)-r.load.Readers
 		running.Go(func() {
-			for over.Err() == nil {
+			for over.Err() == nil || r.operations.Load() < min(leastOperations, r.limit) {
 				c.act(r.t.Context(), r.family(c.rand))
 				if r.operations.Load() >= r.limit {
 					stop()

@@ -17,6 +17,7 @@ import (
 // RunEviction runs the suite for a store that keeps limits by itself.
 func RunEviction(t *testing.T, open Open) {
 	t.Helper()
+	relaxCollector(t)
 	t.Run("LRU", func(t *testing.T) { testLRU(t, open) })
 	t.Run("TTL", func(t *testing.T) { testTTL(t, open) })
 	t.Run("None", func(t *testing.T) { testNone(t, open) })

@@ -4,6 +4,7 @@
 package storetest
 
 import (
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -61,6 +62,7 @@ func RunWithout(t *testing.T, open Open, groups ...string) {
 
 func run(t *testing.T, open Open, without ...string) {
 	t.Helper()
+	relaxCollector(t)
 	for _, group := range []struct {
 		name string
 		run  func(t *testing.T, open Open)
@@ -102,6 +104,20 @@ func run(t *testing.T, open Open, without ...string) {
 			t.Run(group.name, func(t *testing.T) { group.run(t, open) })
 		}
 	}
+}
+
+// relaxCollector lets garbage grow to four times of what is live, until the test ends:
+// cases keep a few sessions for a moment, and with the race detector a collection takes
+// up to a quarter of their time.
+func relaxCollector(t *testing.T) {
+	t.Helper()
+	const percent = 400
+	before := debug.SetGCPercent(percent)
+	if before < 0 || before > percent { // as GOGC says
+		debug.SetGCPercent(before)
+		return
+	}
+	t.Cleanup(func() { debug.SetGCPercent(before) })
 }
 
 // FakeClock is a Clock that stands still until it is moved.
