@@ -6,7 +6,21 @@ export function diff(before, after, path = '') {
   if (before === after) return []
   const operations = inside(before, after, path)
   const whole = [{ op: 'replace', path, value: after }]
-  return operations && size(operations) < size(whole) ? operations : whole
+  return operations && (size(operations) < size(whole) || resendsDigits(before, after)) ? operations : whole
+}
+
+/**
+ * Whether to send a value whole would send numbers again that may have had more digits in the document
+ * than a number of JavaScript keeps: fractions, and integers beyond 2^53.
+ */
+function resendsDigits(before, after) {
+  const known = new Set(inexact(before))
+  return known.size > 0 && inexact(after).some((number) => known.has(number))
+}
+
+function inexact(value) {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? [] : [value]
+  return isContainer(value) ? Object.values(value).flatMap(inexact) : []
 }
 
 /** Whether two JSON values are the same. */

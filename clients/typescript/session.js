@@ -168,7 +168,7 @@ export function createSession(options = {}) {
 
 /** The operations that make of a session what a function makes of a copy of its sections. */
 function changes(session, change) {
-  const before = Object.fromEntries(sections.map((name) => [name, session[name] ?? null]))
+  const before = plain(Object.fromEntries(sections.map((name) => [name, session[name] ?? null])))
   const draft = plain(before)
   if (typeof change(draft)?.then === 'function') {
     throw new TypeError('session-api: update takes a function that is not async: it may be called several times')

@@ -122,3 +122,16 @@ test('sections are replaced, emptied, and kept to what the service takes', async
   await assert.rejects(session.update((draft) => Object.assign(draft.inputs, { constructor: 1 })), ValidationError)
   assert.deepEqual(session.current, emptied)
 })
+
+test('numbers of more digits than JavaScript keeps stay as they are', async () => {
+  let token = ''
+  const session = createSession<{ inputs: { n?: number; m?: number } }>({ baseUrl, transport: 'bearer', onToken: (issued) => { token = issued } })
+  await session.load()
+  const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' }
+  const digits = '"big":12345678901234567890,"fine":0.12345678901234567891'
+  const body = `{"inputs":{"n":1,"m":1,${digits}}}`
+  assert.equal((await fetch(baseUrl + '/api/session', { method: 'PUT', headers, body })).status, 200)
+  await session.reload()
+  await session.update(({ inputs }) => Object.assign(inputs, { n: 2, m: 2 }))
+  assert.ok((await (await fetch(baseUrl + '/api/session', { headers })).text()).includes(`{"n":2,"m":2,${digits}}`))
+})
