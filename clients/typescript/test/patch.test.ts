@@ -107,3 +107,9 @@ test('patches of any two documents do what they should, and are no longer than t
     assert.ok(JSON.stringify(operations).length <= JSON.stringify(whole).length, `seed ${seed}`)
   }
 })
+
+test('arrays that are too long to be compared in full', async () => {
+  const before = { a: Array.from({ length: 700 }, (_, n) => `element ${n}`), long: 'x'.repeat(100_000) }
+  const after = { ...before, a: before.a.toReversed().toSpliced(100, 200) }
+  assert.deepEqual(apply(before, await sent(before, after)), after)
+})
