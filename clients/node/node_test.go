@@ -52,6 +52,7 @@ func contents(t *testing.T) {
 		"README.md", "package.json",
 		"dist/client.d.ts", "dist/client.js", "dist/ids.d.ts", "dist/ids.js", "dist/options.d.ts", "dist/options.js",
 		"dist/express.d.ts", "dist/express.js", "dist/express.d.mts", "dist/express.mjs",
+		"dist/middleware.d.ts", "dist/middleware.js", "dist/middleware.d.mts", "dist/middleware.mjs", "dist/verify.d.ts", "dist/verify.js",
 		"dist/unstorage.d.ts", "dist/unstorage.js", "dist/unstorage.d.mts", "dist/unstorage.mjs",
 	}, files)
 

@@ -2,6 +2,8 @@ import type { Client, ClientOptions } from 'openapi-fetch'
 import type { components, operations, paths } from './schema.js'
 
 export type { components, operations, paths }
+export * from './problem.js'
+export * from './session.js'
 
 type Schemas = components['schemas']
 

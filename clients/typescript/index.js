@@ -1,5 +1,16 @@
 import createFetchClient from 'openapi-fetch'
 
+export {
+  errorOf,
+  isSessionApiError,
+  PreconditionFailedError,
+  SessionApiError,
+  SignedOutError,
+  UnavailableError,
+  ValidationError,
+} from './problem.js'
+export { createSession } from './session.js'
+
 /** Makes a client of the service. The types are in index.d.ts. */
 export function createSessionClient({ token, headers, ...options } = {}) {
   const client = createFetchClient({

@@ -42,7 +42,7 @@ test('publint finds nothing', async () => {
 test('the types are right wherever they are looked for', async () => {
   const found = JSON.parse(await run(bin('attw'), ['--format', 'json', join(packed, 'session-api-store-0.1.0.tgz')]))
   assert.deepEqual(found.problems, {})
-  assert.deepEqual(Object.keys(found.analysis.entrypoints), ['./express', './unstorage', './package.json'])
+  assert.deepEqual(Object.keys(found.analysis.entrypoints), ['./express', './middleware', './unstorage', './package.json'])
 })
 
 const strict = ['--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node', '--outDir', 'build', '--pretty', 'false', '--skipLibCheck']

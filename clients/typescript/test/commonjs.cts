@@ -1,5 +1,5 @@
 // Compiled, never run.
-import { createSessionClient, etag, type Session } from 'session-api-client'
+import { createSession, createSessionClient, etag, SignedOutError, type Session, type SessionHandle } from 'session-api-client'
 
 const client = createSessionClient({ token: async () => 's:x', headers: new Headers({ 'X-Tenant': 'a' }) })
 export async function revision(): Promise<[number, string] | undefined> {
@@ -7,3 +7,7 @@ export async function revision(): Promise<[number, string] | undefined> {
   const session: Session | undefined = data
   return session && [session.revision, etag(response)]
 }
+
+interface Basket { inputs: { step: number } }
+const own: SessionHandle<Basket> = createSession<Basket>({ transport: 'bearer' })
+export const step = own.update((draft) => draft.inputs.step++).catch((error: unknown) => error instanceof SignedOutError && error.code)

@@ -1,5 +1,5 @@
 // What the generated types are, checked by the compiler: nothing here runs.
-import type { IssuedSession, NewSession, Problem, ProblemCode, Session, SessionClient, SessionInput, User } from 'session-api-client'
+import type { components, IssuedSession, NewSession, Problem, ProblemCode, Session, SessionClient, SessionInput, User } from 'session-api-client'
 
 /** Whether two types are one; `any` is only itself. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -42,7 +42,7 @@ export async function types() {
   check<Same<Session['revision'], number>>()
   check<Same<Session['version'], 1>>()
   check<Same<Problem['code'], ProblemCode>>()
-  check<Same<User, { id: string; email: string; roles: string[] }>>()
+  check<Same<User, { id: string; email: string; roles: string[]; auth?: components['schemas']['Authentication'] }>>()
   check<Same<Extract<ProblemCode, 'session_ended'>, 'session_ended'>>()
   check<Same<string extends ProblemCode ? true : false, false>>()
 }

@@ -186,8 +186,8 @@ func (r *reopened) Summarize(ctx context.Context, now time.Time, namespace strin
 	return s.Summarize(ctx, now, namespace, ids)
 }
 
-func (r *reopened) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
-	defer r.again()
+func (r *reopened) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) (_ []bool, err error) {
+	defer func() { r.again(err) }()
 	s, done := r.get()
 	defer done()
 	return s.DeleteAll(ctx, now, namespace, ids)

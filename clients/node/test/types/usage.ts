@@ -9,6 +9,7 @@ import { createSession } from 'koa-session'
 import { createStorage, type Driver } from 'unstorage'
 import { SessionApiStore, SessionApiError, type SessionApiStoreOptions } from 'session-api-store/express'
 import DefaultStore from 'session-api-store/express'
+import { requireSession, sessionVerifier, withSession, type Identity } from 'session-api-store/middleware'
 import sessionApiDriver, { type SessionApiDriverOptions } from 'session-api-store/unstorage'
 
 declare module 'express-session' {
@@ -46,6 +47,23 @@ const driverOptions: SessionApiDriverOptions = { namespace: 'shop', revive: fals
 const driver: Driver = sessionApiDriver(driverOptions)
 export const storage = createStorage<{ visits: number }>({ driver })
 export const meta: Promise<{ ttl: number } | null> = sessionApiDriver().getMeta('a')
+
+app.get('/account', requireSession({ roles: ['editor'] as const, maxAuthAge: 900, level: 'aal2', method: ['otp'] }), (req, res) => {
+  res.send(req.sessionApi?.user?.auth?.methods.join())
+})
+requireSession({ onRefused: ({ status, code }, _, res: express.Response) => res.status(status).send(code) })
+export const worker: { fetch(request: Request, env: { name: string }): Promise<Response> } = {
+  fetch: withSession({ optional: true }, (request: Request, identity, env: { name: string }) => Response.json([request.url, identity?.sessionId, env.name])),
+}
+export async function who(request: Request): Promise<Identity | null> {
+  const { passes, identity, refusal } = await sessionVerifier()(request)
+  if (!passes) throw new Error(refusal.code)
+  return identity
+}
+// @ts-expect-error it is called roles
+requireSession({ role: 'admin' })
+// @ts-expect-error seconds are a number
+requireSession({ maxAuthAge: '15m' })
 
 // @ts-expect-error a misspelt option
 new SessionApiStore({ namepsace: 'shop' })
