@@ -17,6 +17,24 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for BatchGetView.
+const (
+	BatchGetViewFull    BatchGetView = "full"
+	BatchGetViewSummary BatchGetView = "summary"
+)
+
+// Valid indicates whether the value is a known member of the BatchGetView enum.
+func (e BatchGetView) Valid() bool {
+	switch e {
+	case BatchGetViewFull:
+		return true
+	case BatchGetViewSummary:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CleanupEntryAction.
 const (
 	CleanupEntryActionDeleted CleanupEntryAction = "deleted"
@@ -106,18 +124,21 @@ func (e CleanupStatsStatus) Valid() bool {
 
 // Defines values for EventType.
 const (
-	EventTypeCreated     EventType = "created"
-	EventTypeDeleted     EventType = "deleted"
-	EventTypeEvicted     EventType = "evicted"
-	EventTypeExpired     EventType = "expired"
-	EventTypeRegenerated EventType = "regenerated"
-	EventTypeTouched     EventType = "touched"
-	EventTypeUpdated     EventType = "updated"
+	EventTypeClientChanged EventType = "client_changed"
+	EventTypeCreated       EventType = "created"
+	EventTypeDeleted       EventType = "deleted"
+	EventTypeEvicted       EventType = "evicted"
+	EventTypeExpired       EventType = "expired"
+	EventTypeRegenerated   EventType = "regenerated"
+	EventTypeTouched       EventType = "touched"
+	EventTypeUpdated       EventType = "updated"
 )
 
 // Valid indicates whether the value is a known member of the EventType enum.
 func (e EventType) Valid() bool {
 	switch e {
+	case EventTypeClientChanged:
+		return true
 	case EventTypeCreated:
 		return true
 	case EventTypeDeleted:
@@ -191,6 +212,7 @@ const (
 	ProblemCodeCleanupRunning                 ProblemCode = "cleanup_running"
 	ProblemCodeCleanupUnavailable             ProblemCode = "cleanup_unavailable"
 	ProblemCodeConflictingCredentials         ProblemCode = "conflicting_credentials"
+	ProblemCodeCountChanged                   ProblemCode = "count_changed"
 	ProblemCodeDamagedSession                 ProblemCode = "damaged_session"
 	ProblemCodeForbiddenOrigin                ProblemCode = "forbidden_origin"
 	ProblemCodeInsufficientUserAuthentication ProblemCode = "insufficient_user_authentication"
@@ -214,6 +236,7 @@ const (
 	ProblemCodePreflightRefused               ProblemCode = "preflight_refused"
 	ProblemCodeRateLimited                    ProblemCode = "rate_limited"
 	ProblemCodeRequestTimeout                 ProblemCode = "request_timeout"
+	ProblemCodeResponseTooLarge               ProblemCode = "response_too_large"
 	ProblemCodeRoleRequired                   ProblemCode = "role_required"
 	ProblemCodeSessionEnded                   ProblemCode = "session_ended"
 	ProblemCodeSessionNotFound                ProblemCode = "session_not_found"
@@ -223,6 +246,7 @@ const (
 	ProblemCodeTooManyStreams                 ProblemCode = "too_many_streams"
 	ProblemCodeTransportForbidden             ProblemCode = "transport_forbidden"
 	ProblemCodeUnauthorized                   ProblemCode = "unauthorized"
+	ProblemCodeUnsupportedFilter              ProblemCode = "unsupported_filter"
 	ProblemCodeUnsupportedMediaType           ProblemCode = "unsupported_media_type"
 	ProblemCodeUserForbidden                  ProblemCode = "user_forbidden"
 	ProblemCodeUserLimit                      ProblemCode = "user_limit"
@@ -245,6 +269,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeCleanupUnavailable:
 		return true
 	case ProblemCodeConflictingCredentials:
+		return true
+	case ProblemCodeCountChanged:
 		return true
 	case ProblemCodeDamagedSession:
 		return true
@@ -292,6 +318,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeRequestTimeout:
 		return true
+	case ProblemCodeResponseTooLarge:
+		return true
 	case ProblemCodeRoleRequired:
 		return true
 	case ProblemCodeSessionEnded:
@@ -309,6 +337,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTransportForbidden:
 		return true
 	case ProblemCodeUnauthorized:
+		return true
+	case ProblemCodeUnsupportedFilter:
 		return true
 	case ProblemCodeUnsupportedMediaType:
 		return true
@@ -410,6 +440,63 @@ func (e GetRoot200JSONResponseBodyStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListSessionsParamsView.
+const (
+	ListSessionsParamsViewFull    ListSessionsParamsView = "full"
+	ListSessionsParamsViewSummary ListSessionsParamsView = "summary"
+)
+
+// Valid indicates whether the value is a known member of the ListSessionsParamsView enum.
+func (e ListSessionsParamsView) Valid() bool {
+	switch e {
+	case ListSessionsParamsViewFull:
+		return true
+	case ListSessionsParamsViewSummary:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSessionsParamsSort.
+const (
+	ListSessionsParamsSortCreatedAt       ListSessionsParamsSort = "createdAt"
+	ListSessionsParamsSortExpiresAt       ListSessionsParamsSort = "expiresAt"
+	ListSessionsParamsSortMinusCreatedAt  ListSessionsParamsSort = "-createdAt"
+	ListSessionsParamsSortMinusLastSeenAt ListSessionsParamsSort = "-lastSeenAt"
+)
+
+// Valid indicates whether the value is a known member of the ListSessionsParamsSort enum.
+func (e ListSessionsParamsSort) Valid() bool {
+	switch e {
+	case ListSessionsParamsSortCreatedAt:
+		return true
+	case ListSessionsParamsSortExpiresAt:
+		return true
+	case ListSessionsParamsSortMinusCreatedAt:
+		return true
+	case ListSessionsParamsSortMinusLastSeenAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeleteUserSessionsParamsExcept.
+const (
+	DeleteUserSessionsParamsExceptCurrent DeleteUserSessionsParamsExcept = "current"
+)
+
+// Valid indicates whether the value is a known member of the DeleteUserSessionsParamsExcept enum.
+func (e DeleteUserSessionsParamsExcept) Valid() bool {
+	switch e {
+	case DeleteUserSessionsParamsExceptCurrent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Authentication How and when the user signed in. Absent if that is not known.
 type Authentication struct {
 	// Level The assurance level (`aal1` to `aal3`) or authentication context class (`acr`) that was reached, or empty.
@@ -444,6 +531,69 @@ type AuthenticationPatch struct {
 
 	// Time When the user signed in (RFC 3339).
 	Time *time.Time `json:"time,omitempty"`
+}
+
+// BatchEnd Sessions to end: either `ids`, or a `filter` with `expect`, or `all`.
+type BatchEnd struct {
+	// All `true` ends all sessions of the namespace, with a filter that is empty or absent.
+	All *bool `json:"all,omitempty"`
+
+	// Expect How many sessions the filter has to match. Without it, any number.
+	Expect *int `json:"expect,omitempty"`
+
+	// Filter Matches the sessions to which all of it applies; see Filters and orders.
+	Filter *SessionFilter `json:"filter,omitempty"`
+
+	// Ids The ids of the sessions.
+	Ids *[]SessionID `json:"ids,omitempty"`
+}
+
+// BatchEnded The result of ending sessions.
+type BatchEnded struct {
+	// Count The number of sessions that were ended, or would be.
+	Count int64 `json:"count"`
+
+	// DryRun Whether the sessions were only counted.
+	DryRun bool `json:"dryRun"`
+
+	// Missing The ids that lead to no session. Absent if there are none.
+	Missing *[]SessionID `json:"missing,omitempty"`
+
+	// Sessions With a dry run, the first 100 sessions that would be ended.
+	Sessions *[]SessionSummary `json:"sessions,omitempty"`
+}
+
+// BatchGet Sessions to read.
+type BatchGet struct {
+	// Ids The ids. One that is not valid is a problem in its item.
+	Ids []string `json:"ids"`
+
+	// View `summary` for summaries in place of documents.
+	View *BatchGetView `json:"view,omitempty"`
+}
+
+// BatchGetView `summary` for summaries in place of documents.
+type BatchGetView string
+
+// BatchItem A session, its summary, or why there is neither.
+type BatchItem struct {
+	// ID The id that was asked for.
+	ID string `json:"id"`
+
+	// Problem What went wrong (RFC 9457).
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Session A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
+	Session *Session `json:"session,omitempty"`
+
+	// Summary What there is to know of a session without its document.
+	Summary *SessionSummary `json:"summary,omitempty"`
+}
+
+// BatchItems Sessions in the order in which they were asked for.
+type BatchItems struct {
+	// Items An item for each id.
+	Items []BatchItem `json:"items"`
 }
 
 // CleanupEntry One file or directory.
@@ -544,6 +694,18 @@ type CleanupStats struct {
 
 // CleanupStatsStatus Whether files are cleaned: they are; the directory belongs to the sessions of another store; or it cannot be cleaned, or its owner is not yet known.
 type CleanupStatsStatus string
+
+// ClientInput The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`.
+type ClientInput struct {
+	// IP The address of the client, or its network.
+	IP nullable.Nullable[string] `json:"ip,omitempty"`
+
+	// Label What the user knows the device by, at most 100 bytes; longer ones are cut. Made from `userAgent` if absent.
+	Label nullable.Nullable[string] `json:"label,omitempty"`
+
+	// UserAgent The `User-Agent` of the client; stored up to 512 bytes.
+	UserAgent nullable.Nullable[string] `json:"userAgent,omitempty"`
+}
 
 // DeletedSessions The result of ending sessions.
 type DeletedSessions struct {
@@ -674,6 +836,99 @@ type JSONPatchOperationOp string
 // Namespace The name of a group of sessions.
 type Namespace = string
 
+// NewSession What a session begins with: sections, its idle timeout, and its kind of cookie. Members that only the service sets are accepted and ignored.
+type NewSession struct {
+	// APIConfig Which API and model the visitor uses; `null` empties it.
+	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
+
+	// CreatedAt Ignored.
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+
+	// ExpiresAt Ignored.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ID Ignored.
+	ID *string `json:"id,omitempty"`
+
+	// Inputs What the visitor entered; `null` empties it.
+	Inputs nullable.Nullable[map[string]interface{}] `json:"inputs,omitempty"`
+
+	// Meta Anything else; `null` empties it.
+	Meta nullable.Nullable[map[string]interface{}] `json:"meta,omitempty"`
+
+	// Remember Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie.
+	Remember *bool `json:"remember,omitempty"`
+
+	// Results What came back; `null` empties it.
+	Results nullable.Nullable[map[string]interface{}] `json:"results,omitempty"`
+
+	// Revision Ignored. To change only what was read, send `If-Match`.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// Token Ignored.
+	Token *string `json:"token,omitempty"`
+
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+	TTLMs *int64 `json:"ttlMs,omitempty"`
+
+	// UpdatedAt Ignored.
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+
+	// User Who the visitor is, or `null` if unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
+
+	// Version Ignored.
+	Version *int `json:"version,omitempty"`
+}
+
+// NewSessionFor What a session that a service creates begins with: sections, its idle timeout, its kind of cookie, and the client that it is for. Members that only the service sets are accepted and ignored.
+type NewSessionFor struct {
+	// APIConfig Which API and model the visitor uses; `null` empties it.
+	APIConfig nullable.Nullable[map[string]interface{}] `json:"apiConfig,omitempty"`
+
+	// Client The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`.
+	Client *ClientInput `json:"client,omitempty"`
+
+	// CreatedAt Ignored.
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+
+	// ExpiresAt Ignored.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ID Ignored.
+	ID *string `json:"id,omitempty"`
+
+	// Inputs What the visitor entered; `null` empties it.
+	Inputs nullable.Nullable[map[string]interface{}] `json:"inputs,omitempty"`
+
+	// Meta Anything else; `null` empties it.
+	Meta nullable.Nullable[map[string]interface{}] `json:"meta,omitempty"`
+
+	// Remember Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie.
+	Remember *bool `json:"remember,omitempty"`
+
+	// Results What came back; `null` empties it.
+	Results nullable.Nullable[map[string]interface{}] `json:"results,omitempty"`
+
+	// Revision Ignored. To change only what was read, send `If-Match`.
+	Revision *int64 `json:"revision,omitempty"`
+
+	// Token Ignored.
+	Token *string `json:"token,omitempty"`
+
+	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+	TTLMs *int64 `json:"ttlMs,omitempty"`
+
+	// UpdatedAt Ignored.
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+
+	// User Who the visitor is, or `null` if unknown.
+	User nullable.Nullable[UserInput] `json:"user,omitempty"`
+
+	// Version Ignored.
+	Version *int `json:"version,omitempty"`
+}
+
 // Problem What went wrong (RFC 9457).
 type Problem struct {
 	// Code The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
@@ -726,6 +981,9 @@ type RegenerateInput struct {
 
 	// GraceMs The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` or `auth` there is no grace period, whatever this value is.
 	GraceMs *int64 `json:"graceMs,omitempty"`
+
+	// Remember Whether the session is remembered from now on when the browser is closed, as at creation. If absent, that stays as it is.
+	Remember *bool `json:"remember,omitempty"`
 
 	// User Who the visitor is, or `null` if unknown.
 	User nullable.Nullable[UserInput] `json:"user,omitempty"`
@@ -782,10 +1040,49 @@ type Session struct {
 	Version SchemaVersion `json:"version"`
 }
 
+// SessionClient The client that last used the session, as far as the service records it (`SESSION_RECORD_CLIENT`); `null` if nothing is known.
+type SessionClient struct {
+	// IP Its address, or its network unless whole addresses are recorded.
+	IP *string `json:"ip,omitempty"`
+
+	// Label What the client is in a few words.
+	Label *string `json:"label,omitempty"`
+
+	// UserAgent Its `User-Agent`, up to 512 bytes.
+	UserAgent *string `json:"userAgent,omitempty"`
+}
+
 // SessionCount A number of sessions.
 type SessionCount struct {
 	// Count The number of sessions.
 	Count int64 `json:"count"`
+}
+
+// SessionFilter Matches the sessions to which all of it applies; see Filters and orders.
+type SessionFilter struct {
+	// Anonymous Only sessions without a user (`true`), or with one (`false`).
+	Anonymous *bool `json:"anonymous,omitempty"`
+
+	// ClientLabel Only sessions whose client has this label, such as `Firefox on Windows`.
+	ClientLabel *string `json:"clientLabel,omitempty"`
+
+	// CreatedAfter Only sessions that were created after this time, not at it.
+	CreatedAfter *time.Time `json:"createdAfter,omitempty"`
+
+	// CreatedBefore Only sessions that were created before this time, not at it.
+	CreatedBefore *time.Time `json:"createdBefore,omitempty"`
+
+	// IdleForMs Only sessions whose `lastSeenAt` is at least so many milliseconds ago.
+	IdleForMs *int64 `json:"idleForMs,omitempty"`
+
+	// Role Only sessions whose user has this role.
+	Role *string `json:"role,omitempty"`
+
+	// SeenBefore Only sessions whose `lastSeenAt` is before this time.
+	SeenBefore *time.Time `json:"seenBefore,omitempty"`
+
+	// UserID Only the sessions of this user.
+	UserID *string `json:"userId,omitempty"`
 }
 
 // SessionID Identifies a session. It grants no access by itself.
@@ -833,13 +1130,16 @@ type SessionInput struct {
 	Version *int `json:"version,omitempty"`
 }
 
-// SessionList A page of sessions, newest first.
+// SessionList A page of sessions.
 type SessionList struct {
 	// NextCursor Refers to the next page. Absent on the last one.
 	NextCursor *string `json:"nextCursor,omitempty"`
 
-	// Sessions The sessions.
+	// Sessions The sessions. Empty with `view=summary`.
 	Sessions []Session `json:"sessions"`
+
+	// Summaries The sessions, with `view=summary`. Absent otherwise.
+	Summaries *[]SessionSummary `json:"summaries,omitempty"`
 }
 
 // SessionPatch Changes to sections, and the idle timeout of the session. Members that only the service sets are accepted and ignored.
@@ -882,6 +1182,48 @@ type SessionPatch struct {
 
 	// Version Ignored.
 	Version *int `json:"version,omitempty"`
+}
+
+// SessionSummary What there is to know of a session without its document.
+type SessionSummary struct {
+	// Bytes The size of the document.
+	Bytes int64 `json:"bytes"`
+
+	// Client The client that last used the session, as far as the service records it (`SESSION_RECORD_CLIENT`); `null` if nothing is known.
+	Client nullable.Nullable[SessionClient] `json:"client"`
+
+	// CreatedAt When the session was created.
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Current `true` for the session of the request. Absent otherwise.
+	Current *bool `json:"current,omitempty"`
+
+	// Email The user's address, or empty.
+	Email string `json:"email"`
+
+	// ExpiresAt When the session expires unless it is used.
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// ID Identifies a session. It grants no access by itself.
+	ID SessionID `json:"id"`
+
+	// LastSeenAt When the session was last used, as far as that moved `expiresAt`; see Summaries.
+	LastSeenAt time.Time `json:"lastSeenAt"`
+
+	// Namespace The name of a group of sessions.
+	Namespace Namespace `json:"namespace"`
+
+	// Revision Grows by one with each change of a section.
+	Revision int64 `json:"revision"`
+
+	// Roles The user's roles.
+	Roles []string `json:"roles"`
+
+	// UpdatedAt When a section was last changed.
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// UserID The user's id. Empty for a session without a user.
+	UserID string `json:"userId"`
 }
 
 // Stats Counters of the store since this instance started, and of its last cleanup. If instances share a store, `entryCount` and `bytes` cover the whole store; all other counters are those of the instance that responded.
@@ -992,6 +1334,39 @@ type UserPatch struct {
 	Roles nullable.Nullable[[]string] `json:"roles,omitempty"`
 }
 
+// UserSessions A page of the user's sessions, newest first.
+type UserSessions struct {
+	// NextCursor Refers to the next page. Absent on the last one.
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// Sessions The sessions.
+	Sessions []SessionSummary `json:"sessions"`
+}
+
+// FilterAnonymous defines model for FilterAnonymous.
+type FilterAnonymous = bool
+
+// FilterClientLabel defines model for FilterClientLabel.
+type FilterClientLabel = string
+
+// FilterCreatedAfter defines model for FilterCreatedAfter.
+type FilterCreatedAfter = time.Time
+
+// FilterCreatedBefore defines model for FilterCreatedBefore.
+type FilterCreatedBefore = time.Time
+
+// FilterIdleForMs defines model for FilterIdleForMs.
+type FilterIdleForMs = int64
+
+// FilterRole defines model for FilterRole.
+type FilterRole = string
+
+// FilterSeenBefore defines model for FilterSeenBefore.
+type FilterSeenBefore = time.Time
+
+// FilterUserID defines model for FilterUserId.
+type FilterUserID = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -1006,6 +1381,12 @@ type BackupRunning = Problem
 
 // BackupUnsupported What went wrong (RFC 9457).
 type BackupUnsupported = Problem
+
+// BadBatch What went wrong (RFC 9457).
+type BadBatch = Problem
+
+// BadFilter What went wrong (RFC 9457).
+type BadFilter = Problem
 
 // BadQuery What went wrong (RFC 9457).
 type BadQuery = Problem
@@ -1022,6 +1403,9 @@ type CleanupRunning = Problem
 // CleanupUnavailable What went wrong (RFC 9457).
 type CleanupUnavailable = Problem
 
+// CountChanged What went wrong (RFC 9457).
+type CountChanged = Problem
+
 // Forbidden What went wrong (RFC 9457).
 type Forbidden = Problem
 
@@ -1030,6 +1414,9 @@ type ForbiddenOrigin = Problem
 
 // InternalError What went wrong (RFC 9457).
 type InternalError = Problem
+
+// InvalidBatch What went wrong (RFC 9457).
+type InvalidBatch = Problem
 
 // LoadedSession A session, with its token if that is not in the cookie.
 type LoadedSession = IssuedSession
@@ -1223,7 +1610,34 @@ type ListSessionsParams struct {
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// UserID Only the sessions of this user.
-	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
+	UserID *FilterUserID `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// Role Only sessions whose user has this role. Not answered from an index.
+	Role *FilterRole `form:"role,omitempty" json:"role,omitempty"`
+
+	// CreatedAfter Only sessions that were created after this time, not at it.
+	CreatedAfter *FilterCreatedAfter `form:"createdAfter,omitempty" json:"createdAfter,omitempty"`
+
+	// CreatedBefore Only sessions that were created before this time, not at it.
+	CreatedBefore *FilterCreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
+
+	// SeenBefore Only sessions whose `lastSeenAt` is before this time. Not answered from an index.
+	SeenBefore *FilterSeenBefore `form:"seenBefore,omitempty" json:"seenBefore,omitempty"`
+
+	// IdleForMs Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index.
+	IdleForMs *FilterIdleForMs `form:"idleForMs,omitempty" json:"idleForMs,omitempty"`
+
+	// ClientLabel Only sessions whose client has this label, such as `Firefox on Windows`. Not answered from an index.
+	ClientLabel *FilterClientLabel `form:"clientLabel,omitempty" json:"clientLabel,omitempty"`
+
+	// Anonymous Only sessions without a user (`true`), or with one (`false`). Not answered from an index.
+	Anonymous *FilterAnonymous `form:"anonymous,omitempty" json:"anonymous,omitempty"`
+
+	// View `summary` for summaries in place of documents.
+	View *ListSessionsParamsView `form:"view,omitempty" json:"view,omitempty"`
+
+	// Sort The order: by creation, newest or oldest first; by last use, latest first; by `expiresAt`, soonest first.
+	Sort *ListSessionsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Limit Maximum number of sessions per page.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1231,6 +1645,12 @@ type ListSessionsParams struct {
 	// Cursor The `nextCursor` of the previous page.
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListSessionsParamsView defines parameters for ListSessions.
+type ListSessionsParamsView string
+
+// ListSessionsParamsSort defines parameters for ListSessions.
+type ListSessionsParamsSort string
 
 // CreateSessionForParams defines parameters for CreateSessionFor.
 type CreateSessionForParams struct {
@@ -1244,7 +1664,46 @@ type CountSessionsParams struct {
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 
 	// UserID Only the sessions of this user.
-	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
+	UserID *FilterUserID `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// Role Only sessions whose user has this role. Not answered from an index.
+	Role *FilterRole `form:"role,omitempty" json:"role,omitempty"`
+
+	// CreatedAfter Only sessions that were created after this time, not at it.
+	CreatedAfter *FilterCreatedAfter `form:"createdAfter,omitempty" json:"createdAfter,omitempty"`
+
+	// CreatedBefore Only sessions that were created before this time, not at it.
+	CreatedBefore *FilterCreatedBefore `form:"createdBefore,omitempty" json:"createdBefore,omitempty"`
+
+	// SeenBefore Only sessions whose `lastSeenAt` is before this time. Not answered from an index.
+	SeenBefore *FilterSeenBefore `form:"seenBefore,omitempty" json:"seenBefore,omitempty"`
+
+	// IdleForMs Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index.
+	IdleForMs *FilterIdleForMs `form:"idleForMs,omitempty" json:"idleForMs,omitempty"`
+
+	// ClientLabel Only sessions whose client has this label, such as `Firefox on Windows`. Not answered from an index.
+	ClientLabel *FilterClientLabel `form:"clientLabel,omitempty" json:"clientLabel,omitempty"`
+
+	// Anonymous Only sessions without a user (`true`), or with one (`false`). Not answered from an index.
+	Anonymous *FilterAnonymous `form:"anonymous,omitempty" json:"anonymous,omitempty"`
+
+	// ActiveWithinMs Only sessions whose `lastSeenAt` is at most so many milliseconds ago.
+	ActiveWithinMs *int64 `form:"activeWithinMs,omitempty" json:"activeWithinMs,omitempty"`
+}
+
+// EndSessionsParams defines parameters for EndSessions.
+type EndSessionsParams struct {
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
+	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// DryRun `true` ends nothing and returns what would be ended.
+	DryRun *bool `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+}
+
+// GetSessionsParams defines parameters for GetSessions.
+type GetSessionsParams struct {
+	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
+	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
 // DeleteSessionByIDParams defines parameters for DeleteSessionByID.
@@ -1319,11 +1778,32 @@ type TouchSessionByIDParams struct {
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
+// DeleteUserSessionsParams defines parameters for DeleteUserSessions.
+type DeleteUserSessionsParams struct {
+	// Except `current` keeps the session of the request.
+	Except *DeleteUserSessionsParamsExcept `form:"except,omitempty" json:"except,omitempty"`
+}
+
+// DeleteUserSessionsParamsExcept defines parameters for DeleteUserSessions.
+type DeleteUserSessionsParamsExcept string
+
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
+	// Limit Maximum number of sessions per page.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `nextCursor` of the previous page.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Touch Whether the request moves `expiresAt` of its session. If absent, the service decides: it does, unless configured otherwise.
+	Touch *bool `form:"touch,omitempty" json:"touch,omitempty"`
+}
+
 // PatchSessionJSONRequestBody defines body for PatchSession for application/json ContentType.
 type PatchSessionJSONRequestBody = SessionPatch
 
 // CreateSessionJSONRequestBody defines body for CreateSession for application/json ContentType.
-type CreateSessionJSONRequestBody = SessionInput
+type CreateSessionJSONRequestBody = NewSession
 
 // ReplaceSectionsJSONRequestBody defines body for ReplaceSections for application/json ContentType.
 type ReplaceSectionsJSONRequestBody = SessionInput
@@ -1338,7 +1818,13 @@ type RegenerateSessionJSONRequestBody = RegenerateInput
 type TouchSessionJSONRequestBody = TouchInput
 
 // CreateSessionForJSONRequestBody defines body for CreateSessionFor for application/json ContentType.
-type CreateSessionForJSONRequestBody = SessionInput
+type CreateSessionForJSONRequestBody = NewSessionFor
+
+// EndSessionsJSONRequestBody defines body for EndSessions for application/json ContentType.
+type EndSessionsJSONRequestBody = BatchEnd
+
+// GetSessionsJSONRequestBody defines body for GetSessions for application/json ContentType.
+type GetSessionsJSONRequestBody = BatchGet
 
 // PatchSessionByIDJSONRequestBody defines body for PatchSessionByID for application/json ContentType.
 type PatchSessionByIDJSONRequestBody = SessionPatch
@@ -1476,8 +1962,10 @@ type ClientInterface interface {
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+	// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+	// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+	// `evicted`. The events of one session are in order. No event
 	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 	// absent if the session has ended and the store no longer has them.
 	//
@@ -1524,7 +2012,8 @@ type ClientInterface interface {
 	//
 	// Ends every session that the request opens, and clears the cookies of every kind. The response is
 	// the same if there is no live session, so the request can be repeated. A token that has been
-	// regenerated, and is still in its grace period, ends the new session.
+	// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+	// it tells the browser what else to forget (`Clear-Site-Data`).
 	//
 	// Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1815,10 +2304,16 @@ type ClientInterface interface {
 
 	// ListSessions List sessions
 	//
-	// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-	// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+	// Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+	// is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+	// Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+	// `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
 	// session: `expiresAt` does not move.
+	//
+	// With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+	// them, and `sessions` is empty.
+	//
+	// Filters and orders that no index answers are limited: see Filters and orders.
 	//
 	// Corresponds with GET /api/sessions (the `ListSessions` operationId).
 	ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1828,6 +2323,9 @@ type ClientInterface interface {
 	// Stores a new session and returns it with its token, so that a login service can pass both to
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
+	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
@@ -1843,6 +2341,9 @@ type ClientInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
 	//
@@ -1853,10 +2354,95 @@ type ClientInterface interface {
 
 	// CountSessions Count sessions
 	//
-	// Counts the live sessions of a namespace, or of one user in it.
+	// Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+	// for those that were used lately.
+	//
+	// Filters that no index answers are limited: see Filters and orders.
+	//
+	// The number is exact up to 10,000
+	// sessions, and for stores in memory and in a file at any size. On Redis, larger numbers come from the
+	// size of the index, less the share of it that a sample of 2,048 entries finds to be out of date: they
+	// are exact if none is, and within 1 % in 999 of 1,000 cases if at most 2 % are, as is usual since
+	// expired sessions are swept every `SESSION_SWEEP_INTERVAL_MS`.
 	//
 	// Corresponds with GET /api/sessions/count (the `CountSessions` operationId).
 	CountSessions(ctx context.Context, params *CountSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSessionsWithBody End many sessions at once
+	//
+	// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+	// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+	//
+	// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+	// the summaries of the first 100 of them.
+	//
+	// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+	// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+	// nothing if the filter now matches another number (409, `count_changed`), and never more
+	// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+	// ended as well.
+	//
+	// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+	// sessions may have ended; the request can be repeated.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+	EndSessionsWithBody(ctx context.Context, params *EndSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSessions End many sessions at once
+	//
+	// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+	// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+	//
+	// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+	// the summaries of the first 100 of them.
+	//
+	// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+	// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+	// nothing if the filter now matches another number (409, `count_changed`), and never more
+	// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+	// ended as well.
+	//
+	// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+	// sessions may have ended; the request can be repeated.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+	EndSessions(ctx context.Context, params *EndSessionsParams, body EndSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSessionsWithBody Read many sessions
+	//
+	// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+	// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+	// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+	// id is in the document.
+	//
+	// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+	// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+	// number of round trips to the store that does not depend on how many sessions there are.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+	GetSessionsWithBody(ctx context.Context, params *GetSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSessions Read many sessions
+	//
+	// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+	// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+	// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+	// id is in the document.
+	//
+	// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+	// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+	// number of round trips to the store that does not depend on how many sessions there are.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+	GetSessions(ctx context.Context, params *GetSessionsParams, body GetSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSessionByID End a session
 	//
@@ -1991,6 +2577,35 @@ type ClientInterface interface {
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByID(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteUserSessions Sign out everywhere
+	//
+	// Ends all sessions of the user whose session the request opens, and clears its cookies; with
+	// `except=current`, all other ones, and the cookie stays. A session without a user ends only
+	// itself. A session that is regenerated meanwhile is ended as well.
+	//
+	// Corresponds with DELETE /api/user/sessions (the `DeleteUserSessions` operationId).
+	DeleteUserSessions(ctx context.Context, params *DeleteUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserSessions List one's own sessions
+	//
+	// Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+	// "your devices". The session of the request has `"current": true`. A session without a user
+	// sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+	// is `default`.
+	//
+	// This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+	//
+	// Corresponds with GET /api/user/sessions (the `ListUserSessions` operationId).
+	ListUserSessions(ctx context.Context, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteUserSession End one of one's own sessions
+	//
+	// Ends a session of the user whose session the request opens. If it is the session of the request itself,
+	// its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+	//
+	// Corresponds with DELETE /api/user/sessions/{id} (the `DeleteUserSession` operationId).
+	DeleteUserSession(ctx context.Context, id SessionID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetFavicon Read the favicon
 	//
 	// A small icon, for the tabs and bookmarks of browsers.
@@ -2100,8 +2715,10 @@ func (c *Client) RunCleanup(ctx context.Context, params *RunCleanupParams, reqEd
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+// `evicted`. The events of one session are in order. No event
 // contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 // absent if the session has ended and the store no longer has them.
 //
@@ -2178,7 +2795,8 @@ func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string,
 //
 // Ends every session that the request opens, and clears the cookies of every kind. The response is
 // the same if there is no live session, so the request can be repeated. A token that has been
-// regenerated, and is still in its grace period, ends the new session.
+// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+// it tells the browser what else to forget (`Clear-Site-Data`).
 //
 // Corresponds with DELETE /api/session (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, params *DeleteSessionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2649,10 +3267,16 @@ func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParam
 
 // ListSessions List sessions
 //
-// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+// Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+// is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+// Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+// `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
 // session: `expiresAt` does not move.
+//
+// With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+// them, and `sessions` is empty.
+//
+// Filters and orders that no index answers are limited: see Filters and orders.
 //
 // Corresponds with GET /api/sessions (the `ListSessions` operationId).
 func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2672,6 +3296,9 @@ func (c *Client) ListSessions(ctx context.Context, params *ListSessionsParams, r
 // Stores a new session and returns it with its token, so that a login service can pass both to
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
+//
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 //
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
@@ -2697,6 +3324,9 @@ func (c *Client) CreateSessionForWithBody(ctx context.Context, params *CreateSes
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+//
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
 //
@@ -2717,11 +3347,136 @@ func (c *Client) CreateSessionFor(ctx context.Context, params *CreateSessionForP
 
 // CountSessions Count sessions
 //
-// Counts the live sessions of a namespace, or of one user in it.
+// Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+// for those that were used lately.
+//
+// Filters that no index answers are limited: see Filters and orders.
+//
+// The number is exact up to 10,000
+// sessions, and for stores in memory and in a file at any size. On Redis, larger numbers come from the
+// size of the index, less the share of it that a sample of 2,048 entries finds to be out of date: they
+// are exact if none is, and within 1 % in 999 of 1,000 cases if at most 2 % are, as is usual since
+// expired sessions are swept every `SESSION_SWEEP_INTERVAL_MS`.
 //
 // Corresponds with GET /api/sessions/count (the `CountSessions` operationId).
 func (c *Client) CountSessions(ctx context.Context, params *CountSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCountSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSessionsWithBody End many sessions at once
+//
+// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+//
+// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+// the summaries of the first 100 of them.
+//
+// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+// nothing if the filter now matches another number (409, `count_changed`), and never more
+// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+// ended as well.
+//
+// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+// sessions may have ended; the request can be repeated.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+func (c *Client) EndSessionsWithBody(ctx context.Context, params *EndSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSessions End many sessions at once
+//
+// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+//
+// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+// the summaries of the first 100 of them.
+//
+// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+// nothing if the filter now matches another number (409, `count_changed`), and never more
+// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+// ended as well.
+//
+// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+// sessions may have ended; the request can be repeated.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+func (c *Client) EndSessions(ctx context.Context, params *EndSessionsParams, body EndSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSessionsWithBody Read many sessions
+//
+// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+// id is in the document.
+//
+// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+// number of round trips to the store that does not depend on how many sessions there are.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+func (c *Client) GetSessionsWithBody(ctx context.Context, params *GetSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSessions Read many sessions
+//
+// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+// id is in the document.
+//
+// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+// number of round trips to the store that does not depend on how many sessions there are.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+func (c *Client) GetSessions(ctx context.Context, params *GetSessionsParams, body GetSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSessionsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2965,6 +3720,65 @@ func (c *Client) TouchSessionByIDWithBody(ctx context.Context, id SessionID, par
 // Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 func (c *Client) TouchSessionByID(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTouchSessionByIDRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteUserSessions Sign out everywhere
+//
+// Ends all sessions of the user whose session the request opens, and clears its cookies; with
+// `except=current`, all other ones, and the cookie stays. A session without a user ends only
+// itself. A session that is regenerated meanwhile is ended as well.
+//
+// Corresponds with DELETE /api/user/sessions (the `DeleteUserSessions` operationId).
+func (c *Client) DeleteUserSessions(ctx context.Context, params *DeleteUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserSessions List one's own sessions
+//
+// Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+// "your devices". The session of the request has `"current": true`. A session without a user
+// sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+// is `default`.
+//
+// This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+//
+// Corresponds with GET /api/user/sessions (the `ListUserSessions` operationId).
+func (c *Client) ListUserSessions(ctx context.Context, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteUserSession End one of one's own sessions
+//
+// Ends a session of the user whose session the request opens. If it is the session of the request itself,
+// its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+//
+// Corresponds with DELETE /api/user/sessions/{id} (the `DeleteUserSession` operationId).
+func (c *Client) DeleteUserSession(ctx context.Context, id SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteUserSessionRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -4078,6 +4892,114 @@ func NewListSessionsRequest(server string, params *ListSessionsParams) (*http.Re
 
 		}
 
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdAfter", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdBefore", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SeenBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seenBefore", *params.SeenBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IdleForMs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "idleForMs", *params.IdleForMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ClientLabel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "clientLabel", *params.ClientLabel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Anonymous != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "anonymous", *params.Anonymous, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.View != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "view", *params.View, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
@@ -4235,6 +5157,102 @@ func NewCountSessionsRequest(server string, params *CountSessionsParams) (*http.
 
 		}
 
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedAfter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdAfter", *params.CreatedAfter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "createdBefore", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SeenBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "seenBefore", *params.SeenBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IdleForMs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "idleForMs", *params.IdleForMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ClientLabel != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "clientLabel", *params.ClientLabel, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Anonymous != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "anonymous", *params.Anonymous, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActiveWithinMs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "activeWithinMs", *params.ActiveWithinMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -4245,6 +5263,152 @@ func NewCountSessionsRequest(server string, params *CountSessionsParams) (*http.
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewEndSessionsRequest calls the generic EndSessions builder with application/json body
+func NewEndSessionsRequest(server string, params *EndSessionsParams, body EndSessionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEndSessionsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewEndSessionsRequestWithBody constructs an http.Request for the EndSessions method, with any body, and a specified content type
+func NewEndSessionsRequestWithBody(server string, params *EndSessionsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/sessions/end")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DryRun != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dryRun", *params.DryRun, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetSessionsRequest calls the generic GetSessions builder with application/json body
+func NewGetSessionsRequest(server string, params *GetSessionsParams, body GetSessionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGetSessionsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewGetSessionsRequestWithBody constructs an http.Request for the GetSessions method, with any body, and a specified content type
+func NewGetSessionsRequestWithBody(server string, params *GetSessionsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/sessions/get")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4859,6 +6023,172 @@ func NewTouchSessionByIDRequestWithBody(server string, id SessionID, params *Tou
 	return req, nil
 }
 
+// NewDeleteUserSessionsRequest constructs an http.Request for the DeleteUserSessions method
+func NewDeleteUserSessionsRequest(server string, params *DeleteUserSessionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user/sessions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Except != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "except", *params.Except, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUserSessionsRequest constructs an http.Request for the ListUserSessions method
+func NewListUserSessionsRequest(server string, params *ListUserSessionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user/sessions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Touch != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "touch", *params.Touch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteUserSessionRequest constructs an http.Request for the DeleteUserSession method
+func NewDeleteUserSessionRequest(server string, id SessionID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user/sessions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetFaviconRequest constructs an http.Request for the GetFavicon method
 func NewGetFaviconRequest(server string) (*http.Request, error) {
 	var err error
@@ -5067,8 +6397,10 @@ type ClientWithResponsesInterface interface {
 	//     event: updated
 	//     data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 	//
-	// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-	// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+	// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+	// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+	// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+	// `evicted`. The events of one session are in order. No event
 	// contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 	// absent if the session has ended and the store no longer has them.
 	//
@@ -5119,7 +6451,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Ends every session that the request opens, and clears the cookies of every kind. The response is
 	// the same if there is no live session, so the request can be repeated. A token that has been
-	// regenerated, and is still in its grace period, ends the new session.
+	// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+	// it tells the browser what else to forget (`Clear-Site-Data`).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5422,10 +6755,16 @@ type ClientWithResponsesInterface interface {
 
 	// ListSessionsWithResponse List sessions
 	//
-	// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-	// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-	// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+	// Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+	// is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+	// Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+	// `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
 	// session: `expiresAt` does not move.
+	//
+	// With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+	// them, and `sessions` is empty.
+	//
+	// Filters and orders that no index answers are limited: see Filters and orders.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5437,6 +6776,9 @@ type ClientWithResponsesInterface interface {
 	// Stores a new session and returns it with its token, so that a login service can pass both to
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
+	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
@@ -5452,6 +6794,9 @@ type ClientWithResponsesInterface interface {
 	// a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 	// namespace other than `default`, both are absent, because the caller's own routes do not look there.
 	//
+	// `client` says for which client the session is created, as far as the service stores that; the caller's own
+	// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+	//
 	// If the service limits the number of sessions of a user, the least recently used ones end or this one is
 	// refused with 409 (`user_limit`), depending on its configuration.
 	//
@@ -5462,12 +6807,97 @@ type ClientWithResponsesInterface interface {
 
 	// CountSessionsWithResponse Count sessions
 	//
-	// Counts the live sessions of a namespace, or of one user in it.
+	// Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+	// for those that were used lately.
+	//
+	// Filters that no index answers are limited: see Filters and orders.
+	//
+	// The number is exact up to 10,000
+	// sessions, and for stores in memory and in a file at any size. On Redis, larger numbers come from the
+	// size of the index, less the share of it that a sample of 2,048 entries finds to be out of date: they
+	// are exact if none is, and within 1 % in 999 of 1,000 cases if at most 2 % are, as is usual since
+	// expired sessions are swept every `SESSION_SWEEP_INTERVAL_MS`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/sessions/count (the `CountSessions` operationId).
 	CountSessionsWithResponse(ctx context.Context, params *CountSessionsParams, reqEditors ...RequestEditorFn) (*CountSessionsResponse, error)
+
+	// EndSessionsWithBodyWithResponse End many sessions at once
+	//
+	// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+	// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+	//
+	// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+	// the summaries of the first 100 of them.
+	//
+	// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+	// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+	// nothing if the filter now matches another number (409, `count_changed`), and never more
+	// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+	// ended as well.
+	//
+	// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+	// sessions may have ended; the request can be repeated.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+	EndSessionsWithBodyWithResponse(ctx context.Context, params *EndSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error)
+
+	// EndSessionsWithResponse End many sessions at once
+	//
+	// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+	// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+	//
+	// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+	// the summaries of the first 100 of them.
+	//
+	// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+	// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+	// nothing if the filter now matches another number (409, `count_changed`), and never more
+	// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+	// ended as well.
+	//
+	// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+	// sessions may have ended; the request can be repeated.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+	EndSessionsWithResponse(ctx context.Context, params *EndSessionsParams, body EndSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error)
+
+	// GetSessionsWithBodyWithResponse Read many sessions
+	//
+	// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+	// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+	// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+	// id is in the document.
+	//
+	// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+	// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+	// number of round trips to the store that does not depend on how many sessions there are.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+	GetSessionsWithBodyWithResponse(ctx context.Context, params *GetSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GetSessionsResponse, error)
+
+	// GetSessionsWithResponse Read many sessions
+	//
+	// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+	// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+	// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+	// id is in the document.
+	//
+	// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+	// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+	// number of round trips to the store that does not depend on how many sessions there are.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+	GetSessionsWithResponse(ctx context.Context, params *GetSessionsParams, body GetSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*GetSessionsResponse, error)
 
 	// DeleteSessionByIDWithResponse End a session
 	//
@@ -5607,6 +7037,41 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/sessions/{id}/touch (the `TouchSessionByID` operationId).
 	TouchSessionByIDWithResponse(ctx context.Context, id SessionID, params *TouchSessionByIDParams, body TouchSessionByIDJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionByIDResponse, error)
+
+	// DeleteUserSessionsWithResponse Sign out everywhere
+	//
+	// Ends all sessions of the user whose session the request opens, and clears its cookies; with
+	// `except=current`, all other ones, and the cookie stays. A session without a user ends only
+	// itself. A session that is regenerated meanwhile is ended as well.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/user/sessions (the `DeleteUserSessions` operationId).
+	DeleteUserSessionsWithResponse(ctx context.Context, params *DeleteUserSessionsParams, reqEditors ...RequestEditorFn) (*DeleteUserSessionsResponse, error)
+
+	// ListUserSessionsWithResponse List one's own sessions
+	//
+	// Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+	// "your devices". The session of the request has `"current": true`. A session without a user
+	// sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+	// is `default`.
+	//
+	// This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user/sessions (the `ListUserSessions` operationId).
+	ListUserSessionsWithResponse(ctx context.Context, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error)
+
+	// DeleteUserSessionWithResponse End one of one's own sessions
+	//
+	// Ends a session of the user whose session the request opens. If it is the session of the request itself,
+	// its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/user/sessions/{id} (the `DeleteUserSession` operationId).
+	DeleteUserSessionWithResponse(ctx context.Context, id SessionID, reqEditors ...RequestEditorFn) (*DeleteUserSessionResponse, error)
 
 	// GetFaviconWithResponse Read the favicon
 	//
@@ -5999,7 +7464,8 @@ func (r ImportSessionsResponse) ContentType() string {
 
 // DeleteSessionResponse204Headers the declared response headers of an HTTP 204 response for DeleteSession
 type DeleteSessionResponse204Headers struct {
-	SetCookie *string
+	ClearSiteData *string
+	SetCookie     *string
 }
 
 // DeleteSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSession
@@ -7055,7 +8521,7 @@ type ListSessionsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionList
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *BadQuery
+	ApplicationProblemJSON400 *BadFilter
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7198,7 +8664,7 @@ type CountSessionsResponse struct {
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *SessionCount
 	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
-	ApplicationProblemJSON400 *BadQuery
+	ApplicationProblemJSON400 *BadFilter
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7234,6 +8700,151 @@ func (r CountSessionsResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CountSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EndSessionsResponse401Headers the declared response headers of an HTTP 401 response for EndSessions
+type EndSessionsResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// EndSessionsResponse503Headers the declared response headers of an HTTP 503 response for EndSessions
+type EndSessionsResponse503Headers struct {
+	RetryAfter int
+}
+
+type EndSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BatchEnded
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadBatch
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *CountChanged
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidBatch
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *EndSessionsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *EndSessionsResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r EndSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetSessionsResponse400Headers the declared response headers of an HTTP 400 response for GetSessions
+type GetSessionsResponse400Headers struct {
+	SetCookie *string
+}
+
+// GetSessionsResponse401Headers the declared response headers of an HTTP 401 response for GetSessions
+type GetSessionsResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// GetSessionsResponse503Headers the declared response headers of an HTTP 503 response for GetSessions
+type GetSessionsResponse503Headers struct {
+	RetryAfter int
+}
+
+type GetSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *BatchItems
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequestBody
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidBatch
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetSessionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetSessionsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetSessionsResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSessionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7807,6 +9418,230 @@ func (r TouchSessionByIDResponse) ContentType() string {
 	return ""
 }
 
+// DeleteUserSessionsResponse200Headers the declared response headers of an HTTP 200 response for DeleteUserSessions
+type DeleteUserSessionsResponse200Headers struct {
+	SetCookie *string
+}
+
+// DeleteUserSessionsResponse400Headers the declared response headers of an HTTP 400 response for DeleteUserSessions
+type DeleteUserSessionsResponse400Headers struct {
+	SetCookie *string
+}
+
+// DeleteUserSessionsResponse401Headers the declared response headers of an HTTP 401 response for DeleteUserSessions
+type DeleteUserSessionsResponse401Headers struct {
+	SetCookie       *string
+	WWWAuthenticate string
+}
+
+// DeleteUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSessions
+type DeleteUserSessionsResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteUserSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DeletedSessions
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DeleteUserSessionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteUserSessionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteUserSessionsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteUserSessionsResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteUserSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteUserSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteUserSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteUserSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListUserSessionsResponse200Headers the declared response headers of an HTTP 200 response for ListUserSessions
+type ListUserSessionsResponse200Headers struct {
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// ListUserSessionsResponse400Headers the declared response headers of an HTTP 400 response for ListUserSessions
+type ListUserSessionsResponse400Headers struct {
+	SetCookie *string
+}
+
+// ListUserSessionsResponse401Headers the declared response headers of an HTTP 401 response for ListUserSessions
+type ListUserSessionsResponse401Headers struct {
+	SetCookie       *string
+	WWWAuthenticate string
+}
+
+// ListUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListUserSessions
+type ListUserSessionsResponse503Headers struct {
+	RetryAfter int
+}
+
+type ListUserSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserSessions
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListUserSessionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListUserSessionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListUserSessionsResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListUserSessionsResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListUserSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteUserSessionResponse204Headers the declared response headers of an HTTP 204 response for DeleteUserSession
+type DeleteUserSessionResponse204Headers struct {
+	SetCookie *string
+}
+
+// DeleteUserSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteUserSession
+type DeleteUserSessionResponse400Headers struct {
+	SetCookie *string
+}
+
+// DeleteUserSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteUserSession
+type DeleteUserSessionResponse401Headers struct {
+	SetCookie       *string
+	WWWAuthenticate string
+}
+
+// DeleteUserSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSession
+type DeleteUserSessionResponse503Headers struct {
+	RetryAfter int
+}
+
+type DeleteUserSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *DeleteUserSessionResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteUserSessionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteUserSessionResponse401Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteUserSessionResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteUserSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteUserSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteUserSessionResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteUserSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetFaviconResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8057,8 +9892,10 @@ func (c *ClientWithResponses) RunCleanupWithResponse(ctx context.Context, params
 //	event: updated
 //	data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
 //
-// The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-// `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+// The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+// such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+// `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+// `evicted`. The events of one session are in order. No event
 // contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
 // absent if the session has ended and the store no longer has them.
 //
@@ -8127,7 +9964,8 @@ func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Con
 //
 // Ends every session that the request opens, and clears the cookies of every kind. The response is
 // the same if there is no live session, so the request can be repeated. A token that has been
-// regenerated, and is still in its grace period, ends the new session.
+// regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+// it tells the browser what else to forget (`Clear-Site-Data`).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8538,10 +10376,16 @@ func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, pa
 
 // ListSessionsWithResponse List sessions
 //
-// Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-// the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-// are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+// Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+// is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+// Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+// `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
 // session: `expiresAt` does not move.
+//
+// With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+// them, and `sessions` is empty.
+//
+// Filters and orders that no index answers are limited: see Filters and orders.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8559,6 +10403,9 @@ func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, para
 // Stores a new session and returns it with its token, so that a login service can pass both to
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
+//
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
 //
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
@@ -8580,6 +10427,9 @@ func (c *ClientWithResponses) CreateSessionForWithBodyWithResponse(ctx context.C
 // a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
 // namespace other than `default`, both are absent, because the caller's own routes do not look there.
 //
+// `client` says for which client the session is created, as far as the service stores that; the caller's own
+// `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
+//
 // If the service limits the number of sessions of a user, the least recently used ones end or this one is
 // refused with 409 (`user_limit`), depending on its configuration.
 //
@@ -8596,7 +10446,16 @@ func (c *ClientWithResponses) CreateSessionForWithResponse(ctx context.Context, 
 
 // CountSessionsWithResponse Count sessions
 //
-// Counts the live sessions of a namespace, or of one user in it.
+// Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+// for those that were used lately.
+//
+// Filters that no index answers are limited: see Filters and orders.
+//
+// The number is exact up to 10,000
+// sessions, and for stores in memory and in a file at any size. On Redis, larger numbers come from the
+// size of the index, less the share of it that a sample of 2,048 entries finds to be out of date: they
+// are exact if none is, and within 1 % in 999 of 1,000 cases if at most 2 % are, as is usual since
+// expired sessions are swept every `SESSION_SWEEP_INTERVAL_MS`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8607,6 +10466,106 @@ func (c *ClientWithResponses) CountSessionsWithResponse(ctx context.Context, par
 		return nil, err
 	}
 	return ParseCountSessionsResponse(rsp)
+}
+
+// EndSessionsWithBodyWithResponse End many sessions at once
+//
+// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+//
+// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+// the summaries of the first 100 of them.
+//
+// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+// nothing if the filter now matches another number (409, `count_changed`), and never more
+// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+// ended as well.
+//
+// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+// sessions may have ended; the request can be repeated.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+func (c *ClientWithResponses) EndSessionsWithBodyWithResponse(ctx context.Context, params *EndSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error) {
+	rsp, err := c.EndSessionsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionsResponse(rsp)
+}
+
+// EndSessionsWithResponse End many sessions at once
+//
+// Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+// session is no error: it is in `missing`. An old id in its grace period ends the new session.
+//
+// With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+// the summaries of the first 100 of them.
+//
+// A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+// says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+// nothing if the filter now matches another number (409, `count_changed`), and never more
+// sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+// ended as well.
+//
+// Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+// sessions may have ended; the request can be repeated.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/sessions/end (the `EndSessions` operationId).
+func (c *ClientWithResponses) EndSessionsWithResponse(ctx context.Context, params *EndSessionsParams, body EndSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error) {
+	rsp, err := c.EndSessions(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionsResponse(rsp)
+}
+
+// GetSessionsWithBodyWithResponse Read many sessions
+//
+// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+// id is in the document.
+//
+// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+// number of round trips to the store that does not depend on how many sessions there are.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+func (c *ClientWithResponses) GetSessionsWithBodyWithResponse(ctx context.Context, params *GetSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GetSessionsResponse, error) {
+	rsp, err := c.GetSessionsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSessionsResponse(rsp)
+}
+
+// GetSessionsWithResponse Read many sessions
+//
+// Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+// one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+// `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+// id is in the document.
+//
+// A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+// there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+// number of round trips to the store that does not depend on how many sessions there are.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/sessions/get (the `GetSessions` operationId).
+func (c *ClientWithResponses) GetSessionsWithResponse(ctx context.Context, params *GetSessionsParams, body GetSessionsJSONRequestBody, reqEditors ...RequestEditorFn) (*GetSessionsResponse, error) {
+	rsp, err := c.GetSessions(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSessionsResponse(rsp)
 }
 
 // DeleteSessionByIDWithResponse End a session
@@ -8812,6 +10771,59 @@ func (c *ClientWithResponses) TouchSessionByIDWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseTouchSessionByIDResponse(rsp)
+}
+
+// DeleteUserSessionsWithResponse Sign out everywhere
+//
+// Ends all sessions of the user whose session the request opens, and clears its cookies; with
+// `except=current`, all other ones, and the cookie stays. A session without a user ends only
+// itself. A session that is regenerated meanwhile is ended as well.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/user/sessions (the `DeleteUserSessions` operationId).
+func (c *ClientWithResponses) DeleteUserSessionsWithResponse(ctx context.Context, params *DeleteUserSessionsParams, reqEditors ...RequestEditorFn) (*DeleteUserSessionsResponse, error) {
+	rsp, err := c.DeleteUserSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserSessionsResponse(rsp)
+}
+
+// ListUserSessionsWithResponse List one's own sessions
+//
+// Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+// "your devices". The session of the request has `"current": true`. A session without a user
+// sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+// is `default`.
+//
+// This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user/sessions (the `ListUserSessions` operationId).
+func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsResponse, error) {
+	rsp, err := c.ListUserSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserSessionsResponse(rsp)
+}
+
+// DeleteUserSessionWithResponse End one of one's own sessions
+//
+// Ends a session of the user whose session the request opens. If it is the session of the request itself,
+// its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/user/sessions/{id} (the `DeleteUserSession` operationId).
+func (c *ClientWithResponses) DeleteUserSessionWithResponse(ctx context.Context, id SessionID, reqEditors ...RequestEditorFn) (*DeleteUserSessionResponse, error) {
+	rsp, err := c.DeleteUserSession(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteUserSessionResponse(rsp)
 }
 
 // GetFaviconWithResponse Read the favicon
@@ -9420,6 +11432,13 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 	switch {
 	case rsp.StatusCode == 204:
 		var headers DeleteSessionResponse204Headers
+		if values := rsp.Header.Values("Clear-Site-Data"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Clear-Site-Data", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ClearSiteData = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -11323,7 +13342,7 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadQuery
+		var dest BadFilter
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11546,7 +13565,7 @@ func ParseCountSessionsResponse(rsp *http.Response) (*CountSessionsResponse, err
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadQuery
+		var dest BadFilter
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -11588,6 +13607,247 @@ func ParseCountSessionsResponse(rsp *http.Response) (*CountSessionsResponse, err
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers CountSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionsResponse parses an HTTP response from a EndSessionsWithResponse call
+func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BatchEnded
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest ServiceUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest CountChanged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 401:
+		var headers EndSessionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers EndSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetSessionsResponse parses an HTTP response from a GetSessionsWithResponse call
+func ParseGetSessionsResponse(rsp *http.Response) (*GetSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest BatchItems
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequestBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest ServiceUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 400:
+		var headers GetSessionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetSessionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -12494,6 +14754,342 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 		response.Headers401 = &headers
 	case rsp.StatusCode == 503:
 		var headers TouchSessionByIDResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteUserSessionsResponse parses an HTTP response from a DeleteUserSessionsWithResponse call
+func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DeletedSessions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DeleteUserSessionsResponse200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteUserSessionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteUserSessionsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteUserSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUserSessionsResponse parses an HTTP response from a ListUserSessionsWithResponse call
+func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserSessions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListUserSessionsResponse200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListUserSessionsResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListUserSessionsResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListUserSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteUserSessionResponse parses an HTTP response from a DeleteUserSessionWithResponse call
+func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteUserSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers DeleteUserSessionResponse204Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteUserSessionResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteUserSessionResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteUserSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

@@ -56,7 +56,8 @@ export interface paths {
          * End the session
          * @description Ends every session that the request opens, and clears the cookies of every kind. The response is
          *     the same if there is no live session, so the request can be repeated. A token that has been
-         *     regenerated, and is still in its grace period, ends the new session.
+         *     regenerated, and is still in its grace period, ends the new session. If the service is configured to,
+         *     it tells the browser what else to forget (`Clear-Site-Data`).
          */
         delete: operations["deleteSession"];
         options?: never;
@@ -214,6 +215,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/user/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List one's own sessions
+         * @description Lists the live sessions of the user whose session the request opens, as summaries, newest first:
+         *     "your devices". The session of the request has `"current": true`. A session without a user
+         *     sees only itself. `nextCursor` refers to the next page, and is absent on the last one. The namespace
+         *     is `default`.
+         *
+         *     This counts as use of the session of the request and moves its `expiresAt`, as reading it does.
+         */
+        get: operations["listUserSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * Sign out everywhere
+         * @description Ends all sessions of the user whose session the request opens, and clears its cookies; with
+         *     `except=current`, all other ones, and the cookie stays. A session without a user ends only
+         *     itself. A session that is regenerated meanwhile is ended as well.
+         */
+        delete: operations["deleteUserSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/user/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                id: components["parameters"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of one's own sessions
+         * @description Ends a session of the user whose session the request opens. If it is the session of the request itself,
+         *     its cookies are cleared. A session of anybody else is 404, as one that does not exist.
+         */
+        delete: operations["deleteUserSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session/stats": {
         parameters: {
             query?: never;
@@ -263,10 +319,16 @@ export interface paths {
         };
         /**
          * List sessions
-         * @description Lists live sessions, newest first. `nextCursor` refers to the next page, and is absent on
-         *     the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents. Sessions that
-         *     are created or end meanwhile neither duplicate nor hide others. Listing does not count as a use of a
+         * @description Lists live sessions, newest first unless `sort` says otherwise. `nextCursor` refers to the next page, and
+         *     is absent on the last one. A page can be shorter than `limit`: it ends early at 4 MiB of documents.
+         *     Sessions that are created or end meanwhile neither duplicate nor hide others; in the orders
+         *     `-lastSeenAt` and `expiresAt`, those that are used meanwhile can. Listing does not count as a use of a
          *     session: `expiresAt` does not move.
+         *
+         *     With `view=summary`, the page has summaries in place of documents, and costs far less: `summaries` has
+         *     them, and `sessions` is empty.
+         *
+         *     Filters and orders that no index answers are limited: see Filters and orders.
          */
         get: operations["listSessions"];
         put?: never;
@@ -275,6 +337,9 @@ export interface paths {
          * @description Stores a new session and returns it with its token, so that a login service can pass both to
          *     a browser: `setCookie` is the value of a `Set-Cookie` header, ready to be sent. In a
          *     namespace other than `default`, both are absent, because the caller's own routes do not look there.
+         *
+         *     `client` says for which client the session is created, as far as the service stores that; the caller's own
+         *     `User-Agent` is not recorded. It is shown in summaries of sessions, and is no part of the document.
          *
          *     If the service limits the number of sessions of a user, the least recently used ones end or this one is
          *     refused with 409 (`user_limit`), depending on its configuration.
@@ -301,11 +366,80 @@ export interface paths {
         };
         /**
          * Count sessions
-         * @description Counts the live sessions of a namespace, or of one user in it.
+         * @description Counts the live sessions of a namespace, or those of them that a filter matches. `activeWithinMs` is
+         *     for those that were used lately.
+         *
+         *     Filters that no index answers are limited: see Filters and orders.
+         *
+         *     The number is exact up to 10,000
+         *     sessions, and for stores in memory and in a file at any size. On Redis, larger numbers come from the
+         *     size of the index, less the share of it that a sample of 2,048 entries finds to be out of date: they
+         *     are exact if none is, and within 1 % in 999 of 1,000 cases if at most 2 % are, as is usual since
+         *     expired sessions are swept every `SESSION_SWEEP_INTERVAL_MS`.
          */
         get: operations["countSessions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read many sessions
+         * @description Returns up to 1,000 sessions in the order of `ids`. Each item has the `id` that was asked for and
+         *     one of `session`, `summary` (with `"view": "summary"`) and `problem`: an unknown id is
+         *     `session_not_found` and fails no other. An old id in its grace period returns the new session, whose own
+         *     id is in the document.
+         *
+         *     A response holds at most 16 MiB of documents, unless the first one alone is larger; one for which
+         *     there is no room is the problem `response_too_large`. Reading does not move `expiresAt`. It takes a
+         *     number of round trips to the store that does not depend on how many sessions there are.
+         */
+        post: operations["getSessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End many sessions at once
+         * @description Ends the sessions of up to 1,000 `ids`, or all that a `filter` matches. An id that leads to no
+         *     session is no error: it is in `missing`. An old id in its grace period ends the new session.
+         *
+         *     With `?dryRun=true` nothing is ended: `count` is how many sessions would be, and `sessions` has
+         *     the summaries of the first 100 of them.
+         *
+         *     A filter that is empty would end every session of the namespace, and is 400 unless `"all": true`
+         *     says that this is meant. With `expect`, the number from a dry run or a count, the request ends
+         *     nothing if the filter now matches another number (409, `count_changed`), and never more
+         *     sessions than that: those that are created meanwhile stay. A session that is regenerated meanwhile is
+         *     ended as well.
+         *
+         *     Filters that no index answers are limited: see Filters and orders. If the response is 503, some
+         *     sessions may have ended; the request can be repeated.
+         */
+        post: operations["endSessions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -434,8 +568,10 @@ export interface paths {
          *         event: updated
          *         data: {"type":"updated","at":"2026-11-21T17:04:05.123Z","namespace":"default","sessionId":"a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8","userId":"u-1042","revision":3,"expiresAt":"2026-11-22T17:04:05.123Z"}
          *
-         *     The types are `created`, `updated`, `touched` (only the deadline moved), `regenerated` (with
-         *     `previousId`), `deleted`, `expired` and `evicted`. The events of one session are in order. No event
+         *     The types are `created`, `updated`, `client_changed` (the session is used by another family of clients,
+         *     such as another browser, than before: with the labels `client` and `previousClient`; it ends nothing),
+         *     `touched` (only the deadline moved), `regenerated` (with `previousId`), `deleted`, `expired` and
+         *     `evicted`. The events of one session are in order. No event
          *     contains a token. `userId` is empty for a session without a user; `revision` is 0 and `expiresAt` is
          *     absent if the session has ended and the store no longer has them.
          *
@@ -753,10 +889,157 @@ export interface components {
             /** @description The value of a `Set-Cookie` header that passes the token to a browser. Present if `token` is. */
             setCookie?: string;
         };
-        /** @description A page of sessions, newest first. */
-        SessionList: {
+        /** @description What there is to know of a session without its document. */
+        SessionSummary: {
+            id: components["schemas"]["SessionId"];
+            namespace: components["schemas"]["Namespace"];
+            /** @description The user's id. Empty for a session without a user. */
+            userId: string;
+            /** @description The user's address, or empty. */
+            email: string;
+            /** @description The user's roles. */
+            roles: string[];
+            /**
+             * Format: date-time
+             * @description When the session was created.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When a section was last changed.
+             */
+            updatedAt: string;
+            /**
+             * Format: date-time
+             * @description When the session was last used, as far as that moved `expiresAt`; see Summaries.
+             */
+            lastSeenAt: string;
+            /**
+             * Format: date-time
+             * @description When the session expires unless it is used.
+             */
+            expiresAt: string;
+            /**
+             * Format: int64
+             * @description Grows by one with each change of a section.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description The size of the document.
+             */
+            bytes: number;
+            client: components["schemas"]["SessionClient"];
+            /** @description `true` for the session of the request. Absent otherwise. */
+            current?: boolean;
+        };
+        /** @description The client that last used the session, as far as the service records it (`SESSION_RECORD_CLIENT`); `null` if nothing is known. */
+        SessionClient: {
+            /**
+             * @description What the client is in a few words.
+             * @example Firefox on Windows
+             */
+            label?: string;
+            /** @description Its `User-Agent`, up to 512 bytes. */
+            userAgent?: string;
+            /**
+             * @description Its address, or its network unless whole addresses are recorded.
+             * @example 192.0.2.0/24
+             */
+            ip?: string;
+        } | null;
+        /** @description A page of the user's sessions, newest first. */
+        UserSessions: {
             /** @description The sessions. */
+            sessions: components["schemas"]["SessionSummary"][];
+            /** @description Refers to the next page. Absent on the last one. */
+            nextCursor?: string;
+        };
+        /** @description Sessions to read. */
+        BatchGet: {
+            /** @description The ids. One that is not valid is a problem in its item. */
+            ids: string[];
+            /**
+             * @description `summary` for summaries in place of documents.
+             * @default full
+             * @enum {string}
+             */
+            view: "full" | "summary";
+        };
+        /** @description Sessions in the order in which they were asked for. */
+        BatchItems: {
+            /** @description An item for each id. */
+            items: components["schemas"]["BatchItem"][];
+        };
+        /** @description A session, its summary, or why there is neither. */
+        BatchItem: {
+            /** @description The id that was asked for. */
+            id: string;
+            session?: components["schemas"]["Session"];
+            summary?: components["schemas"]["SessionSummary"];
+            problem?: components["schemas"]["Problem"];
+        };
+        /** @description Sessions to end: either `ids`, or a `filter` with `expect`, or `all`. */
+        BatchEnd: {
+            /** @description The ids of the sessions. */
+            ids?: components["schemas"]["SessionId"][];
+            filter?: components["schemas"]["SessionFilter"];
+            /** @description How many sessions the filter has to match. Without it, any number. */
+            expect?: number;
+            /** @description `true` ends all sessions of the namespace, with a filter that is empty or absent. */
+            all?: boolean;
+        };
+        /** @description The result of ending sessions. */
+        BatchEnded: {
+            /** @description Whether the sessions were only counted. */
+            dryRun: boolean;
+            /**
+             * Format: int64
+             * @description The number of sessions that were ended, or would be.
+             */
+            count: number;
+            /** @description The ids that lead to no session. Absent if there are none. */
+            missing?: components["schemas"]["SessionId"][];
+            /** @description With a dry run, the first 100 sessions that would be ended. */
+            sessions?: components["schemas"]["SessionSummary"][];
+        };
+        /** @description Matches the sessions to which all of it applies; see Filters and orders. */
+        SessionFilter: {
+            /** @description Only the sessions of this user. */
+            userId?: string;
+            /** @description Only sessions whose user has this role. */
+            role?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions that were created after this time, not at it.
+             */
+            createdAfter?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions that were created before this time, not at it.
+             */
+            createdBefore?: string;
+            /**
+             * Format: date-time
+             * @description Only sessions whose `lastSeenAt` is before this time.
+             */
+            seenBefore?: string;
+            /**
+             * Format: int64
+             * @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago.
+             */
+            idleForMs?: number;
+            /** @description Only sessions whose client has this label, such as `Firefox on Windows`. */
+            clientLabel?: string;
+            /** @description Only sessions without a user (`true`), or with one (`false`). */
+            anonymous?: boolean;
+        };
+        /** @description A page of sessions. */
+        SessionList: {
+            /** @description The sessions. Empty with `view=summary`. */
             sessions: components["schemas"]["Session"][];
+            /** @description The sessions, with `view=summary`. Absent otherwise. */
+            summaries?: components["schemas"]["SessionSummary"][];
             /** @description Refers to the next page. Absent on the last one. */
             nextCursor?: string;
         };
@@ -780,7 +1063,7 @@ export interface components {
          * @description A session event.
          * @enum {string}
          */
-        EventType: "created" | "updated" | "touched" | "regenerated" | "deleted" | "expired" | "evicted";
+        EventType: "created" | "updated" | "client_changed" | "touched" | "regenerated" | "deleted" | "expired" | "evicted";
         /** @description The result of an import. */
         ImportReport: {
             /**
@@ -969,6 +1252,122 @@ export interface components {
             /** @description Ignored. */
             token?: string;
         };
+        /** @description What a session begins with: sections, its idle timeout, and its kind of cookie. Members that only the service sets are accepted and ignored. */
+        NewSession: {
+            user?: components["schemas"]["UserInput"];
+            /** @description What the visitor entered; `null` empties it. */
+            inputs?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which API and model the visitor uses; `null` empties it. */
+            apiConfig?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What came back; `null` empties it. */
+            results?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Anything else; `null` empties it. */
+            meta?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Format: int64
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+             */
+            ttlMs?: number;
+            /** @description Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie. */
+            remember?: boolean;
+            /** @description Ignored. */
+            id?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            updatedAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            expiresAt?: string;
+            /** @description Ignored. */
+            version?: number;
+            /**
+             * Format: int64
+             * @description Ignored. To change only what was read, send `If-Match`.
+             */
+            revision?: number;
+            /** @description Ignored. */
+            token?: string;
+        };
+        /** @description What a session that a service creates begins with: sections, its idle timeout, its kind of cookie, and the client that it is for. Members that only the service sets are accepted and ignored. */
+        NewSessionFor: {
+            user?: components["schemas"]["UserInput"];
+            /** @description What the visitor entered; `null` empties it. */
+            inputs?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Which API and model the visitor uses; `null` empties it. */
+            apiConfig?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What came back; `null` empties it. */
+            results?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Anything else; `null` empties it. */
+            meta?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Format: int64
+             * @description The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
+             */
+            ttlMs?: number;
+            /** @description Whether the session is remembered when the browser is closed: `true` makes its cookie persistent and its idle timeout the one for remembered sessions (`ttlMs` and a role's timeout still apply), `false` lets the cookie end with the browser. If absent, the service's configuration decides about the cookie. */
+            remember?: boolean;
+            client?: components["schemas"]["ClientInput"];
+            /** @description Ignored. */
+            id?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            createdAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            updatedAt?: string;
+            /**
+             * Format: date-time
+             * @description Ignored.
+             */
+            expiresAt?: string;
+            /** @description Ignored. */
+            version?: number;
+            /**
+             * Format: int64
+             * @description Ignored. To change only what was read, send `If-Match`.
+             */
+            revision?: number;
+            /** @description Ignored. */
+            token?: string;
+        };
+        /** @description The client that a session is created for, as the service that creates it knows it. The service stores of it what it is configured to store of its own visitors' clients: by default the label and the `userAgent`, and not the `ip`. */
+        ClientInput: {
+            /** @description What the user knows the device by, at most 100 bytes; longer ones are cut. Made from `userAgent` if absent. */
+            label?: string | null;
+            /** @description The `User-Agent` of the client; stored up to 512 bytes. */
+            userAgent?: string | null;
+            /** @description The address of the client, or its network. */
+            ip?: string | null;
+        };
         /** @description Who the visitor is, or `null` if unknown. */
         UserInput: {
             /** @description The user's id in the application, at most 256 bytes. */
@@ -1073,6 +1472,8 @@ export interface components {
              * @description The grace period in milliseconds; 0 if absent. A value above the service's limit (one minute unless configured otherwise) is reduced to it. With `user` or `auth` there is no grace period, whatever this value is.
              */
             graceMs?: number;
+            /** @description Whether the session is remembered from now on when the browser is closed, as at creation. If absent, that stays as it is. */
+            remember?: boolean;
         };
         /**
          * @description `cookie` sets the cookie, `bearer` returns the token in the body.
@@ -1352,7 +1753,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "session_ended" | "precondition_failed" | "too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -1659,6 +2060,50 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The query string is malformed, a parameter has an invalid value, or no index answers the filter or the order. */
+        BadFilter: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is missing or not JSON, its filter is empty, or no index answers it; or a parameter has an invalid value. */
+        BadBatch: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The filter matches another number of sessions than the request expects. None was ended. */
+        CountChanged: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is JSON, but not valid for the operation. Nothing has changed. */
+        InvalidBatch: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description There is no live session: the token is missing, forged, expired or ended. */
         Unauthorized: {
             headers: {
@@ -1914,7 +2359,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service is shutting down, or its store does not respond. */
+        /** @description The instance is starting or shutting down, or its store does not respond. */
         NotReady: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -1932,6 +2377,22 @@ export interface components {
         SessionId: components["schemas"]["SessionId"];
         /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
         Namespace: components["schemas"]["Namespace"];
+        /** @description Only the sessions of this user. */
+        FilterUserId: string;
+        /** @description Only sessions whose user has this role. Not answered from an index. */
+        FilterRole: string;
+        /** @description Only sessions that were created after this time, not at it. */
+        FilterCreatedAfter: string;
+        /** @description Only sessions that were created before this time, not at it. */
+        FilterCreatedBefore: string;
+        /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+        FilterSeenBefore: string;
+        /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+        FilterIdleForMs: number;
+        /** @description Only sessions whose client has this label, such as `Firefox on Windows`. Not answered from an index. */
+        FilterClientLabel: string;
+        /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+        FilterAnonymous: boolean;
         /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
         IfMatch: string;
         /** @description Return 304 without a body if the session's `ETag` is one of these. */
@@ -1939,6 +2400,8 @@ export interface components {
     };
     requestBodies: never;
     headers: {
+        /** @description What the browser is to forget of the service's origin, such as `"cache", "storage"`. Absent unless configured. */
+        "Clear-Site-Data": string;
         /**
          * @description The response must not be stored by any cache.
          * @example no-store
@@ -2129,7 +2592,7 @@ export interface operations {
         /** @description The initial contents of the session. */
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["SessionInput"];
+                "application/json": components["schemas"]["NewSession"];
             };
         };
         responses: {
@@ -2180,6 +2643,7 @@ export interface operations {
             204: {
                 headers: {
                     "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "Clear-Site-Data": components["headers"]["Clear-Site-Data"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -2433,6 +2897,129 @@ export interface operations {
             503: components["responses"]["StoreUnavailable"];
         };
     };
+    listUserSessions: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of sessions per page. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+                /** @description Whether the request moves `expiresAt` of its session. If absent, the service decides: it does, unless configured otherwise. */
+                touch?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of sessions. */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "sessions": [
+                     *         {
+                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *           "namespace": "default",
+                     *           "userId": "u-1042",
+                     *           "email": "ada@example.org",
+                     *           "roles": [
+                     *             "editor"
+                     *           ],
+                     *           "createdAt": "2026-11-21T17:04:05.123Z",
+                     *           "updatedAt": "2026-11-21T17:09:12.480Z",
+                     *           "lastSeenAt": "2026-11-21T18:30:00.000Z",
+                     *           "expiresAt": "2026-11-22T18:30:00.000Z",
+                     *           "revision": 3,
+                     *           "bytes": 1480,
+                     *           "current": true
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UserSessions"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    deleteUserSessions: {
+        parameters: {
+            query?: {
+                /** @description `current` keeps the session of the request. */
+                except?: "current";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions have ended. */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deleted": 2
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeletedSessions"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    deleteUserSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
+                id: components["parameters"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session no longer exists. */
+            204: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Clear-Cookie"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
     getSessionStats: {
         parameters: {
             query?: never;
@@ -2469,7 +3056,25 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
-                userId?: string;
+                userId?: components["parameters"]["FilterUserId"];
+                /** @description Only sessions whose user has this role. Not answered from an index. */
+                role?: components["parameters"]["FilterRole"];
+                /** @description Only sessions that were created after this time, not at it. */
+                createdAfter?: components["parameters"]["FilterCreatedAfter"];
+                /** @description Only sessions that were created before this time, not at it. */
+                createdBefore?: components["parameters"]["FilterCreatedBefore"];
+                /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+                seenBefore?: components["parameters"]["FilterSeenBefore"];
+                /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+                idleForMs?: components["parameters"]["FilterIdleForMs"];
+                /** @description Only sessions whose client has this label, such as `Firefox on Windows`. Not answered from an index. */
+                clientLabel?: components["parameters"]["FilterClientLabel"];
+                /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+                anonymous?: components["parameters"]["FilterAnonymous"];
+                /** @description `summary` for summaries in place of documents. */
+                view?: "full" | "summary";
+                /** @description The order: by creation, newest or oldest first; by last use, latest first; by `expiresAt`, soonest first. */
+                sort?: "-createdAt" | "createdAt" | "-lastSeenAt" | "expiresAt";
                 /** @description Maximum number of sessions per page. */
                 limit?: number;
                 /** @description The `nextCursor` of the previous page. */
@@ -2489,36 +3094,10 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "sessions": [
-                     *         {
-                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
-                     *           "createdAt": "2026-11-21T17:04:05.123Z",
-                     *           "updatedAt": "2026-11-21T17:04:05.123Z",
-                     *           "expiresAt": "2026-11-22T17:04:05.123Z",
-                     *           "version": 1,
-                     *           "revision": 1,
-                     *           "user": {
-                     *             "id": "u-1042",
-                     *             "email": "ada@example.org",
-                     *             "roles": [
-                     *               "editor"
-                     *             ]
-                     *           },
-                     *           "inputs": {},
-                     *           "apiConfig": {},
-                     *           "results": {},
-                     *           "meta": {}
-                     *         }
-                     *       ],
-                     *       "nextCursor": "AfEh3k2a-w"
-                     *     }
-                     */
                     "application/json": components["schemas"]["SessionList"];
                 };
             };
-            400: components["responses"]["BadQuery"];
+            400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
@@ -2549,7 +3128,7 @@ export interface operations {
                  *       "ttlMs": 3600000
                  *     }
                  */
-                "application/json": components["schemas"]["SessionInput"];
+                "application/json": components["schemas"]["NewSessionFor"];
             };
         };
         responses: {
@@ -2650,7 +3229,23 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
                 /** @description Only the sessions of this user. */
-                userId?: string;
+                userId?: components["parameters"]["FilterUserId"];
+                /** @description Only sessions whose user has this role. Not answered from an index. */
+                role?: components["parameters"]["FilterRole"];
+                /** @description Only sessions that were created after this time, not at it. */
+                createdAfter?: components["parameters"]["FilterCreatedAfter"];
+                /** @description Only sessions that were created before this time, not at it. */
+                createdBefore?: components["parameters"]["FilterCreatedBefore"];
+                /** @description Only sessions whose `lastSeenAt` is before this time. Not answered from an index. */
+                seenBefore?: components["parameters"]["FilterSeenBefore"];
+                /** @description Only sessions whose `lastSeenAt` is at least so many milliseconds ago. Not answered from an index. */
+                idleForMs?: components["parameters"]["FilterIdleForMs"];
+                /** @description Only sessions whose client has this label, such as `Firefox on Windows`. Not answered from an index. */
+                clientLabel?: components["parameters"]["FilterClientLabel"];
+                /** @description Only sessions without a user (`true`), or with one (`false`). Not answered from an index. */
+                anonymous?: components["parameters"]["FilterAnonymous"];
+                /** @description Only sessions whose `lastSeenAt` is at most so many milliseconds ago. */
+                activeWithinMs?: number;
             };
             header?: never;
             path?: never;
@@ -2674,8 +3269,133 @@ export interface operations {
                     "application/json": components["schemas"]["SessionCount"];
                 };
             };
-            400: components["responses"]["BadQuery"];
+            400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    getSessions: {
+        parameters: {
+            query?: {
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
+                namespace?: components["parameters"]["Namespace"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The ids. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                 *         "5f1c3d7a9b2e4f60813c5d7e9fa1b3c5d7e9f1a3b5c7d9e1f3a5b7c9d1e3f5a7"
+                 *       ],
+                 *       "view": "summary"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BatchGet"];
+            };
+        };
+        responses: {
+            /** @description An item for each id. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *           "summary": {
+                     *             "id": "a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8",
+                     *             "namespace": "default",
+                     *             "userId": "u-1042",
+                     *             "email": "ada@example.org",
+                     *             "roles": [
+                     *               "editor"
+                     *             ],
+                     *             "createdAt": "2026-11-21T17:04:05.123Z",
+                     *             "updatedAt": "2026-11-21T17:09:12.480Z",
+                     *             "lastSeenAt": "2026-11-21T18:30:00.000Z",
+                     *             "expiresAt": "2026-11-22T18:30:00.000Z",
+                     *             "revision": 3,
+                     *             "bytes": 1480
+                     *           }
+                     *         },
+                     *         {
+                     *           "id": "5f1c3d7a9b2e4f60813c5d7e9fa1b3c5d7e9f1a3b5c7d9e1f3a5b7c9d1e3f5a7",
+                     *           "problem": {
+                     *             "type": "urn:session-api:problem:session_not_found",
+                     *             "title": "There is no such session",
+                     *             "status": 404,
+                     *             "detail": "No live session has this id in this namespace.",
+                     *             "code": "session_not_found",
+                     *             "requestId": "4f1d2c9ab37e6805"
+                     *           }
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["BatchItems"];
+                };
+            };
+            400: components["responses"]["BadRequestBody"];
+            401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBatch"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    endSessions: {
+        parameters: {
+            query?: {
+                /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
+                namespace?: components["parameters"]["Namespace"];
+                /** @description `true` ends nothing and returns what would be ended. */
+                dryRun?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The ids, or a filter. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchEnd"];
+            };
+        };
+        responses: {
+            /** @description The sessions have ended, or would with a dry run. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchEnded"];
+                };
+            };
+            400: components["responses"]["BadBatch"];
+            401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["CountChanged"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidBatch"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
