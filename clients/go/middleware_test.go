@@ -39,7 +39,7 @@ func through(t *testing.T, m *sessionapi.Middleware, headers ...string) (*httpte
 // Authorization.
 func signedIn(t *testing.T) (bearer, id string) {
 	t.Helper()
-	created, err := asService(t).CreateSessionForWithResponse(t.Context(), nil, sessionapi.SessionInput{
+	created, err := asService(t).CreateSessionForWithResponse(t.Context(), nil, sessionapi.NewSessionFor{
 		User: sessionapi.Value(sessionapi.UserInput{
 			ID: "größe,1", Email: sessionapi.Value("ada@example.org"), Roles: sessionapi.Value([]string{"editor", "a,b"}),
 			Auth: sessionapi.Value(sessionapi.AuthenticationInput{
@@ -141,7 +141,7 @@ func TestMiddleware_unreachable(t *testing.T) {
 // The browser's cookie lives as long as the session, though it is the application that
 // answers.
 func TestMiddleware_cookies(t *testing.T) {
-	created, err := newClient(t).CreateSessionWithResponse(t.Context(), nil, sessionapi.SessionInput{})
+	created, err := newClient(t).CreateSessionWithResponse(t.Context(), nil, sessionapi.NewSession{})
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(created))
 	cookie, err := http.ParseSetCookie(*created.Headers201.SetCookie)
