@@ -2940,6 +2940,10 @@ export interface operations {
                      *           "expiresAt": "2026-11-22T18:30:00.000Z",
                      *           "revision": 3,
                      *           "bytes": 1480,
+                     *           "client": {
+                     *             "label": "Firefox on Windows",
+                     *             "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:146.0) Gecko/20100101 Firefox/146.0"
+                     *           },
                      *           "current": true
                      *         }
                      *       ]
@@ -3327,7 +3331,11 @@ export interface operations {
                      *             "lastSeenAt": "2026-11-21T18:30:00.000Z",
                      *             "expiresAt": "2026-11-22T18:30:00.000Z",
                      *             "revision": 3,
-                     *             "bytes": 1480
+                     *             "bytes": 1480,
+                     *             "client": {
+                     *               "label": "Firefox on Windows",
+                     *               "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:146.0) Gecko/20100101 Firefox/146.0"
+                     *             }
                      *           }
                      *         },
                      *         {
