@@ -29,8 +29,11 @@ func PlainJSON(text []byte) bool {
 		}
 		hexRun = 0
 	}
-	return slashes < strings.Count(pathBeforeID, "/") || !bytes.Contains(text, []byte(pathBeforeID))
+	return slashes < 3 || !bytes.Contains(text, []byte(beforeID))
 }
+
+// beforeID is how all of pathsBeforeID end, which have three slashes at least.
+const beforeID = "/sessions/"
 
 // byteKind is what PlainJSON distinguishes.
 type byteKind byte

@@ -2,6 +2,7 @@ package token
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -41,23 +42,42 @@ func redactWhole(s string) string {
 	return shape.ReplaceAllString(s, Mark)
 }
 
-// pathBeforeID precedes the id in the paths of service routes.
-const pathBeforeID = "/api/sessions/"
+// The paths that have an id behind them, and what may stand in its place: routes of
+// their own, and the name of a route.
+var (
+	pathsBeforeID = []string{"/api/sessions/", "/api/user/sessions/"}
+	notIDs        = []string{"count", "get", "end", "{id}"}
+)
 
-// redactIDs replaces the ids in the paths of service routes. Those that callers
-// bring have no shape to know them by.
+// CutID splits a text before and after the first id in the path of a route; found is
+// false if there is none. Those that callers bring have no shape to know them by.
+func CutID(text string) (before, after string, found bool) {
+	from := 0
+	for {
+		start := -1
+		for _, path := range pathsBeforeID {
+			if i := strings.Index(text[from:], path); i >= 0 && (start < 0 || from+i+len(path) < start) {
+				start = from + i + len(path)
+			}
+		}
+		if start < 0 {
+			return text, "", false
+		}
+		end := start + strings.IndexAny(text[start:]+" ", "/? \"\t\n")
+		if !slices.Contains(notIDs, text[start:end]) {
+			return text[:start], text[end:], true
+		}
+		from = end
+	}
+}
+
+// redactIDs replaces the ids in the paths of routes.
 func redactIDs(s string) string {
-	i := strings.Index(s, pathBeforeID)
-	if i < 0 {
+	before, after, found := CutID(s)
+	if !found {
 		return s
 	}
-	start := i + len(pathBeforeID)
-	end := start + strings.IndexAny(s[start:]+" ", "/? \"\t\n")
-	id := Mark
-	if s[start:end] == "count" || s[start:end] == "{id}" { // a route of its own, and the name of a route
-		id = s[start:end]
-	}
-	return s[:start] + id + redactIDs(s[end:])
+	return before + Mark + redactIDs(after)
 }
 
 // mayMatch reports whether shape may match s. It is false for nearly everything

@@ -52,11 +52,9 @@ var probes = map[string]bool{"/healthz": true, "/readyz": true, "/metrics": true
 
 // harmless returns what a span may say of a URL: not the query, and no id.
 func harmless(u *url.URL) *url.URL {
-	const byID = "/api/sessions/"
 	shown := &url.URL{Path: u.Path}
-	if rest, ok := strings.CutPrefix(u.Path, byID); ok && rest != "count" {
-		_, below, _ := strings.Cut(rest, "/")
-		shown.Path = strings.TrimSuffix(byID+"{id}/"+below, "/")
+	if before, after, ok := token.CutID(u.Path); ok {
+		shown.Path = strings.TrimSuffix(before+"{id}"+after, "/")
 	}
 	if token.InPath(shown.Path) {
 		shown.Path = "/" // a token has no business in a path, and none in a trace
