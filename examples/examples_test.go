@@ -191,6 +191,13 @@ func TestBrowser(t *testing.T) {
 // React's StrictMode.
 func TestReact(t *testing.T) {
 	run(t, "..", nil, "tools/npm-ci.sh", "examples/browser")
+	tryApp(t, "readme-app.js", "test:readme", "SERVICE_TOKEN="+servicetest.ServiceToken)
+}
+
+// tryApp serves a page whose script is what a program prints, and lets npm run a script
+// of tests on it, in Chromium.
+func tryApp(t *testing.T, program, tests string, env ...string) {
+	t.Helper()
 	var script atomic.Pointer[string]
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		content, body := "text/html", `<!doctype html><meta charset="utf-8"><div id="root"></div><script type="module" src="app.js"></script>`
@@ -202,12 +209,16 @@ func TestReact(t *testing.T) {
 	}))
 	t.Cleanup(origin.Close)
 	api := servicetest.Start(t, "ALLOWED_ORIGINS="+origin.URL)
-	app := run(t, "browser", []string{"SESSION_API=" + api}, "node", "readme-app.js")
+	app := run(t, "browser", []string{"SESSION_API=" + api}, "node", program)
 	script.Store(&app)
 
 	browser, err := exec.LookPath("chromium")
 	require.NoError(t, err, "the page is tried in Chromium")
-	run(t, "browser", []string{
-		"PAGE_URL=" + origin.URL, "SESSION_API=" + api, "SERVICE_TOKEN=" + servicetest.ServiceToken, "CHROMIUM=" + browser,
-	}, "npm", "run", "test:readme")
+	run(t, "browser", append(env, "PAGE_URL="+origin.URL, "SESSION_API="+api, "CHROMIUM="+browser), "npm", "run", tests)
+}
+
+// TestHook runs a page on the React hook, and on the TypeScript client below it.
+func TestHook(t *testing.T) {
+	run(t, "..", nil, "tools/npm-ci.sh", "examples/browser", "clients/typescript")
+	tryApp(t, "use-session-app.js", "test:hook")
 }

@@ -194,10 +194,14 @@ func (r *Rule) isZero() bool {
 // one: the rule is never stricter than it says.
 func (r *Rule) parameters() *VerifySessionParams {
 	params := new(VerifySessionParams)
-	for list, into := range map[*[]string]**[]string{&r.Roles: &params.Role, &r.Levels: &params.Level, &r.Methods: &params.Method} {
-		if len(*list) > 0 {
-			*into = list
-		}
+	if len(r.Roles) > 0 {
+		params.Role = &r.Roles
+	}
+	if len(r.Levels) > 0 {
+		params.Level = &r.Levels
+	}
+	if len(r.Methods) > 0 {
+		params.Method = &r.Methods
 	}
 	if r.MaxAuthAge > 0 {
 		seconds := int64((r.MaxAuthAge + time.Second - 1) / time.Second)

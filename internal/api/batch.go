@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"session-api/internal/jsonscan"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -213,15 +212,3 @@ func (s *Server) readBatch(w http.ResponseWriter, r *http.Request, decode func([
 	}
 	return s.withCPU(r.Context(), len(body), func() error { return decode(body) })
 }
-
-// requestedNamespace returns the parameter namespace of a service route.
-func requestedNamespace(r *http.Request) (string, error) {
-	q, err := query(r)
-	if err != nil {
-		return "", err
-	}
-	return namespace(q)
-}
-
-// appendID appends an id as JSON, whatever it is.
-func appendID(dst []byte, id string) []byte { return jsonscan.AppendQuoted(dst, id) }

@@ -53,11 +53,7 @@ func sessionKey(r *http.Request) (backend.Key, error) {
 	if !schema.ValidForeignID(id) {
 		return backend.Key{}, errInvalidID
 	}
-	q, err := query(r)
-	if err != nil {
-		return backend.Key{}, err
-	}
-	space, err := namespace(q)
+	space, err := requestedNamespace(r)
 	return backend.Key{Namespace: space, ID: id}, err
 }
 

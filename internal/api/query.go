@@ -76,6 +76,15 @@ func namespace(q url.Values) (string, error) {
 	return name, err
 }
 
+// requestedNamespace returns the parameter namespace of a service route.
+func requestedNamespace(r *http.Request) (string, error) {
+	q, err := query(r)
+	if err != nil {
+		return "", err
+	}
+	return namespace(q)
+}
+
 // maxUserID is how long the id of a user can be, in bytes.
 const maxUserID = 256
 

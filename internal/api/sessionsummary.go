@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"session-api/internal/jsonscan"
 	"session-api/internal/schema"
 )
 
@@ -14,18 +15,23 @@ func writeList(w http.ResponseWriter, name, next string, n int, appendOne func(d
 	withBuffer(func(b []byte) []byte {
 		b = append(b, '{', '"')
 		b = append(b, name...)
-		b = append(b, `":[`...)
-		for i := range n {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendOne(b, i)
-		}
-		b = appendNext(append(b, ']'), next)
-		b = append(b, '}')
+		b = append(b, '"', ':')
+		b = append(appendNext(appendArray(b, n, appendOne), next), '}')
 		writeBody(w, b)
 		return b
 	})
+}
+
+// appendArray appends an array of n elements, which appendOne appends.
+func appendArray(dst []byte, n int, appendOne func(dst []byte, i int) []byte) []byte {
+	dst = append(dst, '[')
+	for i := range n {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendOne(dst, i)
+	}
+	return append(dst, ']')
 }
 
 // appendNext appends the member with the cursor of the next page, if there is one.
@@ -41,20 +47,13 @@ func appendNext(dst []byte, next string) []byte {
 // appendSummaries appends an array of summaries.
 func (s *Server) appendSummaries(dst []byte, summaries []schema.Summary) []byte {
 	now := s.Now()
-	dst = append(dst, '[')
-	for i := range summaries {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = summaries[i].AppendJSON(dst, now, false)
-	}
-	return append(dst, ']')
+	return appendArray(dst, len(summaries), func(dst []byte, i int) []byte { return summaries[i].AppendJSON(dst, now, false) })
 }
 
 // appendJSON appends the item of a batch: its id as it was asked for, and one of
 // session, summary and problem.
 func (b *batchItem) appendJSON(dst []byte, now time.Time, requestID string) []byte {
-	dst = appendID(append(dst, `{"id":`...), b.id)
+	dst = jsonscan.AppendQuoted(append(dst, `{"id":`...), b.id)
 	switch {
 	case b.err != nil:
 		body, _ := json.Marshal(problemOf(b.err, requestID)) // strings and numbers always marshal

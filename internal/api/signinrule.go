@@ -49,13 +49,15 @@ func challenge(err error) string {
 // otherwise. A user who lacks the role gains nothing by signing in anew, so that comes
 // first; nobody knows it of a session without a user.
 func (s *Server) permits(asked *verifyRule, sess *schema.Session, user *schema.User, now time.Time) error {
-	if user == nil && asked.asksForSignIn() || user != nil && asked.allows(user) && !s.signInSuffices(asked, sess, user, now) {
-		return &insufficientSignIn{maxAge: s.maxAuthAge(asked, user), levels: asked.levels}
+	if user != nil || !asked.asksForSignIn() {
+		switch {
+		case !asked.allows(user):
+			return errRoleRequired
+		case user == nil || s.signInSuffices(asked, sess, user, now):
+			return nil
+		}
 	}
-	if !asked.allows(user) {
-		return errRoleRequired
-	}
-	return nil
+	return &insufficientSignIn{maxAge: s.maxAuthAge(asked, user), levels: asked.levels}
 }
 
 // asksForSignIn reports whether the rule asks for when or how the user signed in.

@@ -32,9 +32,6 @@ func PlainJSON(text []byte) bool {
 	return slashes < 3 || !bytes.Contains(text, []byte(beforeID))
 }
 
-// beforeID is how all of pathsBeforeID end, which have three slashes at least.
-const beforeID = "/sessions/"
-
 // byteKind is what PlainJSON distinguishes.
 type byteKind byte
 

@@ -42,32 +42,32 @@ func redactWhole(s string) string {
 	return shape.ReplaceAllString(s, Mark)
 }
 
-// The paths that have an id behind them, and what may stand in its place: routes of
-// their own, and the name of a route.
+// beforeID precedes the id in the paths of routes, behind one of routesBeforeID.
+const beforeID = "/sessions/"
+
+// The beginnings of paths that have an id in them, and what may stand in its place:
+// routes of their own, and the name of a route.
 var (
-	pathsBeforeID = []string{"/api/sessions/", "/api/user/sessions/"}
-	notIDs        = []string{"count", "get", "end", "{id}"}
+	routesBeforeID = []string{"/api", "/api/user"}
+	notIDs         = []string{"count", "get", "end", "{id}"}
 )
 
 // CutID splits a text before and after the first id in the path of a route; found is
 // false if there is none. Those that callers bring have no shape to know them by.
 func CutID(text string) (before, after string, found bool) {
-	from := 0
-	for {
-		start := -1
-		for _, path := range pathsBeforeID {
-			if i := strings.Index(text[from:], path); i >= 0 && (start < 0 || from+i+len(path) < start) {
-				start = from + i + len(path)
-			}
-		}
-		if start < 0 {
+	for from := 0; ; {
+		i := strings.Index(text[from:], beforeID)
+		if i < 0 {
 			return text, "", false
 		}
+		path := text[:from+i]
+		start := len(path) + len(beforeID)
 		end := start + strings.IndexAny(text[start:]+" ", "/? \"\t\n")
-		if !slices.Contains(notIDs, text[start:end]) {
+		isRoute := slices.ContainsFunc(routesBeforeID, func(route string) bool { return strings.HasSuffix(path, route) })
+		if isRoute && !slices.Contains(notIDs, text[start:end]) {
 			return text[:start], text[end:], true
 		}
-		from = end
+		from = start - 1 // its last slash may begin the next
 	}
 }
 

@@ -96,13 +96,11 @@ func appendHead(b []byte, kind byte, key backend.Key) []byte {
 
 // appendSession appends an entry: the session as it is now.
 func appendSession(b []byte, s *schema.Session) []byte {
-	if s.Facts == (schema.Facts{}) {
-		b = appendHead(b, lifeKind, s.Key())
-		b = append(b, s.Life[:]...)
+	if facts := s.Facts.String(); facts == "" {
+		b = append(appendHead(b, lifeKind, s.Key()), s.Life[:]...)
 	} else {
-		b = appendHead(b, factsKind, s.Key())
-		b = append(b, s.Life[:]...)
-		b = appendText(b, s.Facts.String())
+		b = append(appendHead(b, factsKind, s.Key()), s.Life[:]...)
+		b = appendText(b, facts)
 	}
 	b = binary.AppendVarint(b, s.CreatedAt.UnixMilli())
 	b = binary.AppendVarint(b, s.UpdatedAt.UnixMilli())
