@@ -104,6 +104,9 @@ func TestRedis_passwordsAreReadAgain(t *testing.T) {
 	one := start(t, servicetest.Environment(t, "REDIS_HOST", host, "REDIS_PORT", port, "REDIS_USERNAME", "service", "REDIS_PASSWORD_FILE", file))
 	v := visit(t, one.url(""), "")
 
+	for range 64 { // of a few connections for reads, each takes one at random
+		v.read(one.url(""))
+	}
 	setPassword("second")
 	v.read(one.url("")) // connections that are open stay
 	proxy.Cut()
