@@ -11,13 +11,15 @@ import (
 )
 
 // Facts are what the service keeps of a session beside its document: which client
-// uses it, and whether it is remembered when the browser is closed. They are a small
-// immutable value, which can be compared with ==. The zero value is none.
+// uses it, whether it is remembered when the browser is closed, and which requests with
+// an Idempotency-Key changed it last. They are a small immutable value, which can be
+// compared with ==. The zero value is none.
 //
 // Stores keep them as text (String), a JSON object of fixed order in which what is
 // not known is left out:
 //
-//	{"label":"Firefox on Windows","userAgent":"Mozilla/5.0 …","ip":"192.0.2.0/24","remember":true}
+//	{"label":"Firefox on Windows","userAgent":"Mozilla/5.0 …","ip":"192.0.2.0/24",
+//	"applied":"0123456789abcdef","remember":true}
 type Facts struct{ text string }
 
 // Client is the device and the program that a session is used from.
@@ -37,13 +39,14 @@ const (
 )
 
 // MaxFacts is longer than the text of any facts.
-const MaxFacts = 2*(MaxClientLabel+MaxUserAgent) + 128
+const MaxFacts = 2*(MaxClientLabel+MaxUserAgent) + maxApplied*MarkLen + 144
 
 // The members of the text, in their order.
 const (
 	factLabel     = "label"
 	factUserAgent = "userAgent"
 	factIP        = "ip"
+	factApplied   = "applied"
 	factRemember  = "remember"
 )
 
@@ -53,7 +56,7 @@ func (f Facts) WithClient(c Client) Facts {
 	c.Label = SanitizeClientText(c.Label, MaxClientLabel)
 	c.UserAgent = SanitizeClientText(c.UserAgent, MaxUserAgent)
 	c.IP, _ = WholeIP(c.IP)
-	return newFacts(c, f.find(factRemember))
+	return newFacts(c, f.applied(), f.find(factRemember))
 }
 
 // WithRemember returns f with what its caller asked for: that the session is
@@ -63,15 +66,43 @@ func (f Facts) WithRemember(remember bool) Facts {
 	if remember {
 		value = "true"
 	}
-	return newFacts(f.Client(), value)
+	return newFacts(f.Client(), f.applied(), value)
 }
 
-// newFacts returns the facts of a client whose fields are sanitised; remember is JSON,
-// or empty.
-func newFacts(c Client, remember string) Facts {
+// MarkLen is the length of the mark of a request, which has letters of base64url (RFC
+// 4648 section 5) alone. maxApplied is how many of them the facts hold.
+const (
+	MarkLen    = 16
+	maxApplied = 4
+)
+
+// WithApplied returns f with the mark of a request that changed the session. It holds the
+// last four.
+func (f Facts) WithApplied(mark string) Facts {
+	applied := mark + f.applied()
+	return newFacts(f.Client(), applied[:min(len(applied), maxApplied*MarkLen)], f.find(factRemember))
+}
+
+// Applied reports whether the request of that mark is one of the last that changed the
+// session.
+func (f Facts) Applied(mark string) bool {
+	for applied := f.applied(); len(applied) >= MarkLen; applied = applied[MarkLen:] {
+		if applied[:MarkLen] == mark {
+			return true
+		}
+	}
+	return false
+}
+
+// applied returns the marks, the latest first.
+func (f Facts) applied() string { return unquoteFact(f.find(factApplied)) }
+
+// newFacts returns the facts of a client whose fields are sanitised; applied are marks, and
+// remember is JSON, or empty.
+func newFacts(c Client, applied, remember string) Facts {
 	var room [256]byte
 	b := append(room[:0], '{')
-	for _, m := range [...]struct{ name, value string }{{factLabel, c.Label}, {factUserAgent, c.UserAgent}, {factIP, c.IP}} {
+	for _, m := range [...]struct{ name, value string }{{factLabel, c.Label}, {factUserAgent, c.UserAgent}, {factIP, c.IP}, {factApplied, applied}} {
 		if m.value != "" {
 			b = appendFactName(b, m.name)
 			b = jsonscan.AppendQuoted(b, m.value)
@@ -343,19 +374,37 @@ func readFacts(value []byte, m *fieldErrors) Facts {
 		return Facts{}
 	}
 	var c Client
-	var remember string
+	var applied, remember string
 	for f, ok := jsonscan.NextMember(value, 1); ok; f, ok = jsonscan.NextMember(value, f.End) {
 		v := f.Value(value)
 		name := string(jsonscan.Unquote(f.Name(value)))
-		if name != factRemember {
+		switch name {
+		case factApplied:
+			if applied = unquoteFact(string(v)); jsonscan.KindOf(v) != jsontext.KindString || !validMarks(applied) {
+				m.add(at+"/"+factApplied, "must be marks of requests, as they were exported")
+			}
+		case factRemember:
+			if remember = string(v); remember != "true" && remember != "false" {
+				m.add(at+"/"+factRemember, "must be true or false")
+			}
+		default:
 			c.read(name, v, at, m)
-			continue
-		}
-		if remember = string(v); remember != "true" && remember != "false" {
-			m.add(at+"/"+factRemember, "must be true or false")
 		}
 	}
-	return newFacts(c, remember)
+	return newFacts(c, applied, remember)
+}
+
+// validMarks reports whether the text is that of marks.
+func validMarks(text string) bool {
+	if len(text)%MarkLen != 0 || len(text) > maxApplied*MarkLen {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // readClientText is readText for a text of a client, which must be as sanitising leaves

@@ -17,6 +17,16 @@ import (
 // time: who asked for it may be whom the old key is to be taken from.
 func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	now = schema.Now(now)
+	next, err = s.once(ctx, now, key.Namespace, func() (schema.Session, error) { return s.renew(ctx, now, key, grace) })
+	if moved, ok := errors.AsType[*movedError](err); ok {
+		return moved.to, applied(ctx, moved.to.Facts), nil
+	}
+	return next, err == nil, err
+}
+
+// renew gives the session a new id, by the first attempt at it. Returns a *movedError
+// for an old key in its grace.
+func (s *Sessions) renew(ctx context.Context, now time.Time, key backend.Key, grace time.Duration) (next schema.Session, err error) {
 	var seen *schema.Session
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
@@ -27,8 +37,8 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 		} else if seen.UserID != old.UserID {
 			grace = 0
 		}
-		next = old.WithID(schema.NewID())
-		next.Facts = observed(ctx, old.Facts)
+		next = old.WithID(newID(ctx))
+		next.Facts = marked(ctx, observed(ctx, old.Facts))
 		next.TTL = s.life.IdleNow(&next)
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		// Nobody counts the user's sessions between the two keys.
@@ -47,13 +57,10 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 			return err
 		})
 	}, nil)
-	if moved, ok := errors.AsType[*movedError](err); ok {
-		return moved.to, false, nil
-	}
 	if err != nil {
-		return schema.Session{}, false, err
+		return schema.Session{}, err
 	}
-	return next, true, nil
+	return next, nil
 }
 
 // SignIn applies the change, which says who the user is, and gives the session a
@@ -62,6 +69,11 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 // somebody else has the successor's. Update's errors otherwise, and ErrUserLimit.
 func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, change schema.Change, allow Allow) (next schema.Session, err error) {
 	now = schema.Now(now)
+	return s.once(ctx, now, key.Namespace, func() (schema.Session, error) { return s.signIn(ctx, now, key, change, allow) })
+}
+
+// signIn is SignIn by the first attempt at it.
+func (s *Sessions) signIn(ctx context.Context, now time.Time, key backend.Key, change schema.Change, allow Allow) (next schema.Session, err error) {
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
 			return ErrNotCurrent
@@ -70,7 +82,7 @@ func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, c
 		if err != nil {
 			return err
 		}
-		next = revised.WithID(schema.NewID())
+		next = revised.WithID(newID(ctx))
 		next.ExpiresAt = s.life.Deadline(old.CreatedAt, now, next.TTL)
 		successor := next
 		successor.Trusted = s.trusted

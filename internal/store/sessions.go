@@ -67,7 +67,7 @@ func (s *Sessions) Create(ctx context.Context, now time.Time, namespace string, 
 // those of the ids more in its namespace, once the new one is stored: they do not
 // count against its user's limit. An id in its grace stands for its successor.
 func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old backend.Key, in schema.Change, allow Allow, more ...string) (schema.Session, error) {
-	how := newSession{key: backend.Key{Namespace: old.Namespace, ID: schema.NewID()}}
+	how := newSession{key: backend.Key{Namespace: old.Namespace, ID: newID(ctx)}}
 	if s.limit.Max > 0 && old.ID != "" {
 		var err error
 		if how.old, err = s.present(ctx, now, old.Namespace, append(more, old.ID)); err != nil {
@@ -81,7 +81,7 @@ func (s *Sessions) CreateInPlace(ctx context.Context, now time.Time, old backend
 // one. Until it is written to, it lives for Lifetimes.Unwritten only, and a full
 // store drops it first.
 func (s *Sessions) CreateUnasked(ctx context.Context, now time.Time, namespace string) (schema.Session, error) {
-	return s.create(ctx, now, newSession{key: backend.Key{Namespace: namespace, ID: schema.NewID()}, unasked: true}, &schema.Input{}, nil)
+	return s.create(ctx, now, newSession{key: backend.Key{Namespace: namespace, ID: newID(ctx)}, unasked: true}, &schema.Input{}, nil)
 }
 
 // newSession says how a session is created.
@@ -97,6 +97,16 @@ type newSession struct {
 // create stores the session with what in makes of empty sections.
 func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in schema.Change, allow Allow) (schema.Session, error) {
 	now = schema.Now(now)
+	if a := attemptOf(ctx); a == nil || a.NewID != how.key.ID {
+		return s.createAt(ctx, now, how, in, allow)
+	}
+	return s.once(ctx, now, how.key.Namespace, func() (schema.Session, error) {
+		return s.createAt(ctx, now, how, in, allow)
+	})
+}
+
+// createAt is create at the time now, in whole milliseconds, by the first attempt at it.
+func (s *Sessions) createAt(ctx context.Context, now time.Time, how newSession, in schema.Change, allow Allow) (schema.Session, error) {
 	before := schema.EmptySections()
 	after, err := in.Apply(before)
 	if err != nil {
@@ -109,7 +119,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	}
 	sess := schema.Session{
 		Namespace: how.key.Namespace, ID: how.key.ID, Life: schema.NewLife(), CreatedAt: now, UpdatedAt: now, Revision: 1,
-		Facts: observed(ctx, schema.Facts{}),
+		Facts: marked(ctx, observed(ctx, schema.Facts{})),
 	}
 	life := s.life.of(sess.Facts)
 	sess.OwnTTL, _ = life.own(0, in, after.Roles())

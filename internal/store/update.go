@@ -61,6 +61,10 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 		if old.ID != key.ID && !follow {
 			return &movedError{to: old}
 		}
+		if applied(ctx, old.Facts) {
+			next = old
+			return nil
+		}
 		if u.If != nil {
 			if err := u.If(old); err != nil {
 				return err
@@ -92,7 +96,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 	// What the store remembers of the session saves reading it, where the swap shows that
 	// it was right. Nothing else is decided by it.
 	writeRecalled := func(old schema.Session) error {
-		if u.If != nil && u.If(old) != nil {
+		if u.If != nil && u.If(old) != nil || applied(ctx, old.Facts) {
 			return backend.ErrConflict
 		}
 		var changed bool
@@ -153,6 +157,9 @@ func (s *Sessions) revise(ctx context.Context, now time.Time, old schema.Session
 	// What is written anyway takes the facts along.
 	if !u.renews && (changed || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL || !next.ExpiresAt.Equal(old.ExpiresAt)) {
 		next.Facts = observed(ctx, old.Facts)
+	}
+	if changed || u.renews {
+		next.Facts = marked(ctx, next.Facts)
 	}
 	if next, err = s.rules.Rebuild(next, before, after); err == nil && next.UserID != old.UserID {
 		next.Life = schema.NewLife()

@@ -113,6 +113,9 @@ type Stats struct {
 
 	// Reserved is how often ErrFull was returned because only the reserve had room.
 	Reserved int64
+	// Requests is how many requests with an Idempotency-Key are kept, and RequestBytes
+	// about what they take; both are 0 where another process keeps them.
+	Requests, RequestBytes int64
 	// Damaged is how often something was met under a session's key that is not a
 	// session's document.
 	Damaged int64

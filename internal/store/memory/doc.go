@@ -15,6 +15,7 @@
 //	change.go      what the operations have in common
 //	grace.go       where a regenerated key leads
 //	tombstones.go  the keys of sessions that are gone
+//	requests.go    requests with an Idempotency-Key
 //	lifelimit.go   the longest life of sessions
 //	index.go       the order of lists, and agerange.go a part of it
 //	capacity.go    what is stored, and its limits

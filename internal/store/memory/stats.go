@@ -21,6 +21,7 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (backend.Stats, error)
 		Expirations: s.expirations.Load(),
 		Reserved:    s.reserved.Load(),
 	}
+	st.Requests, st.RequestBytes = s.requestUsage()
 	all := s.capacity.taken()
 	st.Entries, st.Bytes, st.OverLimit = all.entries, all.bytes, s.capacity.exceeded(all)
 	for i := range s.shards {

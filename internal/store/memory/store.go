@@ -45,6 +45,8 @@ type Options struct {
 	// Tombstone is how long keys are remembered whose sessions were ended,
 	// expired or were evicted; 0 for not at all.
 	Tombstone time.Duration
+	// Requests are how many requests with an Idempotency-Key are kept.
+	Requests RequestLimits
 	// Events is how many events are kept for followers; backend.DefaultEvents
 	// where it is 0.
 	Events int
@@ -75,6 +77,7 @@ type Store struct {
 
 	namespaces namespaces
 	files      fileIndex
+	requests   requestTable
 
 	events        *backend.EventLog
 	onEvent       func(backend.Event)
@@ -105,6 +108,7 @@ func New(opts Options) *Store {
 		capacity:   newCapacity(amount{int64(opts.MaxEntries), opts.MaxBytes}, opts.Reserve),
 		namespaces: namespaces{byName: make(map[string]*namespace)},
 		files:      newFileIndex(),
+		requests:   newRequestTable(opts.Requests),
 
 		events:        backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),
 		onEvent:       opts.OnEvent,

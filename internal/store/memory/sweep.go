@@ -31,6 +31,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 		}
 	}
 	s.namespaces.sweep()
+	s.sweepRequests(now)
 	return freed, nil
 }
 
