@@ -15,6 +15,7 @@
 //	                   clear.go, list.go, count.go, namespaces.go, files.go,
 //	                   sweep.go, stats.go, identity.go, lock.go; several.go and
 //	                   deleteall.go have those of many sessions
+//	requests.go        requests with an Idempotency-Key
 //	parts.go           reading the beginnings of large values
 //	grace.go           where a regenerated key leads
 //	tombstones.go      how long the keys of ended sessions are taken
@@ -49,6 +50,7 @@
 //	session:#file:<n>        index by file, of all sessions: 64 sorted sets
 //	session:#names:<n>       the names of namespaces but the default: 64 sorted sets
 //	session:#lock:<name>     a lease
+//	session:#request:<hex>   a request with an Idempotency-Key: a hash, by a digest of both
 //	session:#events          the stream of events, while it has followers
 //
 // The facts of a session are a member of its value, before the trailer, and their mark

@@ -73,6 +73,12 @@ var (
 	lookupLua string
 	//go:embed head.lua
 	headLua string
+	//go:embed beginrequest.lua
+	beginRequestLua string
+	//go:embed answerrequest.lua
+	answerRequestLua string
+	//go:embed abandonrequest.lua
+	abandonRequestLua string
 )
 
 // The scripts. The comment of each file says what it takes and what it answers.
@@ -97,6 +103,10 @@ var (
 	Probe         = newScript(allowOOM, probeLua)
 	Lookup        = newScript(lookupLua)
 	Head          = newScript(headLua)
+
+	BeginRequest   = newScript(beginRequestLua)
+	AnswerRequest  = newScript(answerRequestLua)
+	AbandonRequest = newScript(allowOOM, abandonRequestLua)
 )
 
 // allowOOM starts a script that may write although memory is full: what frees
