@@ -6,8 +6,8 @@
 // and Redis implement them, and storetest checks their sentences. All of the
 // service but its start goes through store.Sessions, which adds the rules.
 //
-// In reading order: store.go (the methods), requests.go (more of them), errors.go,
-// query.go (filters, pages, counters), events.go, capabilities.go; then what backends share: rules.go,
+// In reading order: store.go (the methods), requests.go and states.go (more
+// of them), errors.go, query.go (filters, pages, counters), events.go, capabilities.go; then what backends share: rules.go,
 // cursor.go and eventlog.go.
 package backend
 
@@ -39,6 +39,7 @@ type Key = schema.Key
 // Sessions go in and come out as values whose Doc and Files nobody changes.
 type Store interface {
 	Requests
+	States
 
 	// Name is the store's kind as the settings spell it: "memory", "redis".
 	Name() string

@@ -16,6 +16,7 @@
 //	grace.go       where a regenerated key leads
 //	tombstones.go  the keys of sessions that are gone
 //	requests.go    requests with an Idempotency-Key
+//	states.go      states of the service
 //	lifelimit.go   the longest life of sessions
 //	index.go       the order of lists, and agerange.go a part of it
 //	capacity.go    what is stored, and its limits

@@ -78,6 +78,7 @@ type Store struct {
 	namespaces namespaces
 	files      fileIndex
 	requests   requestTable
+	states     stateTable
 
 	events        *backend.EventLog
 	onEvent       func(backend.Event)
@@ -109,6 +110,7 @@ func New(opts Options) *Store {
 		namespaces: namespaces{byName: make(map[string]*namespace)},
 		files:      newFileIndex(),
 		requests:   newRequestTable(opts.Requests),
+		states:     stateTable{byName: make(map[string][]byte)},
 
 		events:        backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),
 		onEvent:       opts.OnEvent,

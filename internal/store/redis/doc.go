@@ -15,7 +15,7 @@
 //	                   clear.go, list.go, count.go, namespaces.go, files.go,
 //	                   sweep.go, stats.go, identity.go, lock.go; several.go and
 //	                   deleteall.go have those of many sessions
-//	requests.go        requests with an Idempotency-Key
+//	requests.go        requests with an Idempotency-Key, states.go states of the service
 //	parts.go           reading the beginnings of large values
 //	grace.go           where a regenerated key leads
 //	tombstones.go      how long the keys of ended sessions are taken
@@ -50,6 +50,7 @@
 //	session:#file:<n>        index by file, of all sessions: 64 sorted sets
 //	session:#names:<n>       the names of namespaces but the default: 64 sorted sets
 //	session:#lock:<name>     a lease
+//	session:#state:<name>    a state of the service beside the sessions
 //	session:#request:<hex>   a request with an Idempotency-Key: a hash, by a digest of both
 //	session:#events          the stream of events, while it has followers
 //

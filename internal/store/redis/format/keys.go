@@ -84,8 +84,13 @@ func (k Keys) FilesOf(path string) string { return k.Files(ShardOf(path)) }
 // Lock is the key of a lease.
 func (k Keys) Lock(name string) string { return k.Prefix + "#lock:" + name }
 
+// State is the key of a state of the service.
+func (k Keys) State(name string) string { return k.Prefix + "#state:" + name }
+
 // Request is the key of a request with an Idempotency-Key.
-func (k Keys) Request(key [32]byte) string { return k.Prefix + "#request:" + hex.EncodeToString(key[:]) }
+func (k Keys) Request(key [32]byte) string {
+	return k.Prefix + "#request:" + hex.EncodeToString(key[:])
+}
 
 func (k Keys) sharded(name string, shard int) string {
 	return k.Prefix + name + strconv.Itoa(shard)

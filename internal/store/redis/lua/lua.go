@@ -79,6 +79,8 @@ var (
 	answerRequestLua string
 	//go:embed abandonrequest.lua
 	abandonRequestLua string
+	//go:embed swapstate.lua
+	swapStateLua string
 )
 
 // The scripts. The comment of each file says what it takes and what it answers.
@@ -107,6 +109,7 @@ var (
 	BeginRequest   = newScript(beginRequestLua)
 	AnswerRequest  = newScript(answerRequestLua)
 	AbandonRequest = newScript(allowOOM, abandonRequestLua)
+	SwapState      = newScript(swapStateLua)
 )
 
 // allowOOM starts a script that may write although memory is full: what frees
