@@ -36,25 +36,34 @@ func (s *Server) findNamed(_ http.ResponseWriter, r *http.Request) (target, erro
 	return target{key: key, credential: credential{service: true}}, err
 }
 
-// sessionKey names the session that a service route is about. Returns
-// errInvalidID for an id that no session can have: a caller that took a 404 for
-// "there is none yet" would lose what it goes on to write.
+// sessionKey names the session that a service route is about.
 func sessionKey(r *http.Request) (backend.Key, error) {
+	id, err := pathID(r)
+	if err != nil {
+		return backend.Key{}, err
+	}
+	space, err := requestedNamespace(r)
+	return backend.Key{Namespace: space, ID: id}, err
+}
+
+// pathID returns the id in the path. Returns errInvalidID for an id that no session can
+// have: a caller that took a 404 for "there is none yet" would lose what it goes on to
+// write.
+func pathID(r *http.Request) (string, error) {
 	id := chi.URLParam(r, "id")
 	if id == "" { // /api/sessions//touch
-		return backend.Key{}, errNoRoute
+		return "", errNoRoute
 	}
 	if r.URL.RawPath != "" { // then chi saw the path as it was sent
 		var err error
 		if id, err = url.PathUnescape(id); err != nil {
-			return backend.Key{}, errInvalidID
+			return "", errInvalidID
 		}
 	}
 	if !schema.ValidForeignID(id) {
-		return backend.Key{}, errInvalidID
+		return "", errInvalidID
 	}
-	space, err := requestedNamespace(r)
-	return backend.Key{Namespace: space, ID: id}, err
+	return id, nil
 }
 
 // notFoundByID is err as the service routes have it: a session that is not there is no

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -69,9 +67,9 @@ func (s *Server) userSessions(ctx context.Context, sess *schema.Session, limit i
 // deleteUserSession ends one of the user's sessions. Another user's is not to be told
 // from one that does not exist.
 func (s *Server) deleteUserSession(w http.ResponseWriter, r *http.Request) error {
-	id := chi.URLParam(r, "id")
-	if !schema.ValidForeignID(id) {
-		return errInvalidID
+	id, err := pathID(r)
+	if err != nil {
+		return err
 	}
 	sess, err := s.ownSession(w, r)
 	if err != nil {

@@ -223,6 +223,9 @@ func TestAUserEndsTheirSessions(t *testing.T) {
 	assert.Empty(t, a.Header["Set-Cookie"])
 	phone.do("GET", "/api/session", "").problem(401, "unauthorized")
 	here.do("DELETE", mine+"/"+phoneID, "").problem(404, "session_not_found")
+	_, tabletID := s.signIn("ada")
+	here.do("DELETE", fmt.Sprintf("%s/%%%02X%s", mine, tabletID[0], tabletID[1:]), "").expect(204) // escaped, it is the same path
+	here.do("DELETE", mine+"/"+tabletID, "").problem(404, "session_not_found")
 	assert.Equal(t, []string{hereID}, idsOf(here.mySessions("")))
 
 	phone, _ = s.signIn("ada")
