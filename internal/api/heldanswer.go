@@ -2,11 +2,14 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"session-api/internal/schema"
 )
@@ -100,6 +103,8 @@ type storedAnswer struct {
 	// request began.
 	Asked  []byte        `json:"asked,omitempty"`
 	Issued *storedIssued `json:"issued,omitempty"`
+	// Compressed: the body is, by zstd (RFC 8878).
+	Compressed bool `json:"compressed,omitempty"`
 
 	body []byte
 }
@@ -115,8 +120,9 @@ type storedIssued struct {
 }
 
 // encode returns the answer as it is stored. asked is the digest of a body that was
-// not known before the request began.
-func (h *heldAnswer) encode(session string, asked []byte) ([]byte, error) {
+// not known before the request began. The body is compressed where pack returns fewer
+// bytes.
+func (h *heldAnswer) encode(session string, asked []byte, pack func(body []byte) []byte) ([]byte, error) {
 	header := h.Header()
 	stored := storedAnswer{
 		Status: h.status, ContentType: first(header["Content-Type"]), ETag: first(header["Etag"]),
@@ -133,6 +139,9 @@ func (h *heldAnswer) encode(session string, asked []byte) ([]byte, error) {
 		if h.issued.members != "" {
 			body = body[:h.issued.at]
 		}
+	}
+	if packed := pack(body); len(packed) > 0 {
+		body, stored.Compressed = packed, true
 	}
 	head, err := json.Marshal(stored)
 	if err != nil {
@@ -157,7 +166,42 @@ func decodeAnswer(encoded []byte) (a storedAnswer, err error) {
 		return a, errForeignAnswer
 	}
 	a.body = body
+	if a.Compressed {
+		if a.body, err = answerDecoder.DecodeAll(body, nil); err != nil {
+			return a, fmt.Errorf("%w: %w", errForeignAnswer, err)
+		}
+	}
 	return a, nil
+}
+
+const (
+	// packedOver is the size of a body in bytes above which it is stored compressed: most
+	// of a document is text that repeats itself.
+	packedOver = 4 << 10
+	// packWindow is how far back the compressor looks.
+	packWindow = 256 << 10
+	// maxUnpacked is the most that a compressed body may come to.
+	maxUnpacked = 256 << 20
+)
+
+var (
+	answerEncoder, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(packWindow)) // the options are valid
+	answerDecoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxUnpacked))                                    // as above
+)
+
+// packBody returns the body compressed, or nothing where that takes more bytes, or where
+// there is too much else to do.
+func (s *Server) packBody(ctx context.Context, body []byte) (packed []byte) {
+	if len(body) < packedOver {
+		return nil
+	}
+	_ = s.withCPU(ctx, len(body), func() error {
+		if packed = answerEncoder.EncodeAll(body, make([]byte, 0, len(body)/2)); len(packed) >= len(body) {
+			packed = nil
+		}
+		return nil
+	})
+	return packed
 }
 
 // session is what credentials are made of anew where the session has ended.

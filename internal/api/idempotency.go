@@ -240,8 +240,9 @@ func (a *attempt) answer(held *heldAnswer, stored backend.Request) error {
 	if a.asking != nil {
 		asked = a.asking.Sum(nil)
 	}
+	pack := func(body []byte) []byte { return a.s.packBody(ctx, body) }
 	var err error
-	if stored.Answer, err = held.encode(stateOf(a.r).session, asked); err != nil {
+	if stored.Answer, err = held.encode(stateOf(a.r).session, asked, pack); err != nil {
 		return err
 	}
 	now := a.s.Now()
