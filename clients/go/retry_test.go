@@ -3,6 +3,7 @@ package sessionapi_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -93,7 +94,7 @@ func TestLostAnswers(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, int64(1), counted.JSON200.Count)
 
-			client, sent := retrying(t, lose, fast, sessionapi.WithBearer(*created.Token))
+			client, sent := retrying(t, lose, fast, sessionapi.WithBearer(*created.JSON201.Token))
 			appended, err := client.ApplyOperationsWithResponse(ctx, nil, appendOne(t))
 			require.NoError(t, err)
 			require.NoError(t, sessionapi.ProblemOf(appended))
@@ -102,12 +103,12 @@ func TestLostAnswers(t *testing.T) {
 			assert.Equal(t, sent.keys[0], sent.keys[1])
 			assert.Regexp(t, regexp.MustCompile(`^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`), sent.keys[0])
 
-			client, _ = retrying(t, lose, fast, sessionapi.WithBearer(*created.Token))
+			client, _ = retrying(t, lose, fast, sessionapi.WithBearer(*created.JSON201.Token))
 			renewed, err := client.RegenerateSessionWithResponse(ctx, nil, sessionapi.RegenerateInput{})
 			require.NoError(t, err)
 			require.NoError(t, sessionapi.ProblemOf(renewed), "the old token opens nothing any more")
 			require.NotNil(t, renewed.JSON200.Token)
-			assert.NotEqual(t, created.Session.ID, renewed.JSON200.ID)
+			assert.NotEqual(t, created.JSON201.Session.ID, renewed.JSON200.ID)
 			read, err := newClient(t, sessionapi.WithBearer(*renewed.JSON200.Token)).GetSessionWithResponse(ctx, nil)
 			require.NoError(t, err)
 			require.NoError(t, sessionapi.ProblemOf(read))
@@ -135,7 +136,7 @@ func TestLostAnswersOfVisitors(t *testing.T) {
 func appendOne(t *testing.T) sessionapi.JSONPatch {
 	t.Helper()
 	var patch sessionapi.JSONPatch
-	require.NoError(t, patch.UnmarshalJSON([]byte(`[{"op":"add","path":"/inputs/n/-","value":1}]`)))
+	require.NoError(t, json.Unmarshal([]byte(`[{"op":"add","path":"/inputs/n/-","value":1}]`), &patch))
 	return patch
 }
 
