@@ -210,8 +210,12 @@ func (a *attempt) run(serve handler, stored backend.Request, fresh bool) error {
 		// What was done without its answer being stored is not told to anybody: the
 		// client repeats the request after a 503, and the next attempt finds it. If
 		// the answer went out, a browser could repeat with its new cookie, as another
-		// caller, and nothing would tell that from a new request.
-		if err := a.answer(held, stored); err != nil {
+		// caller, and nothing would tell that from a new request. Where there is no
+		// room for the answer it goes out: then there is none for a repeat's either.
+		switch err := a.answer(held, stored); {
+		case errors.Is(err, backend.ErrFull):
+			a.abandon(false)
+		case err != nil:
 			return err
 		}
 	case held.status < http.StatusInternalServerError && held.status != statusClientClosed:

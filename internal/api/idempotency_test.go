@@ -442,6 +442,31 @@ func TestARepeatWithTheNewCookie(t *testing.T) {
 	})
 }
 
+// fullStore has no room for answers.
+type fullStore struct{ backend.Store }
+
+func (s fullStore) Unwrap() backend.Store { return s.Store }
+
+func (fullStore) AnswerRequest(context.Context, time.Time, backend.RequestKey, backend.Request) error {
+	return backend.ErrFull
+}
+
+// What cannot be remembered is done and answered all the same, and found by its repeats.
+func TestAnAnswerThatThereIsNoRoomFor(t *testing.T) {
+	s := start(t, func(set *settings) { set.store = fullStore{set.store} })
+	c, key := s.bare(), newKey()
+	first := c.do("POST", "/api/session", `{"inputs":{"n":[]}}`, keyHeader, key).expect(201)
+	again := c.do("POST", "/api/session", `{"inputs":{"n":[]}}`, keyHeader, key).expect(201)
+	assert.Equal(t, string(first.body), string(again.body))
+	assert.Equal(t, cookieSetBy(first), cookieSetBy(again))
+	cookie := cookieSetBy(first)
+	for range 2 {
+		a := c.do("POST", "/api/session/operations", `[{"op":"add","path":"/inputs/n/-","value":1}]`, "Content-Type", "application/json-patch+json", keyHeader, key, "Cookie", cookie)
+		assert.JSONEq(t, `{"n":[1]}`, string(a.expect(200).document().Inputs))
+	}
+	assert.Len(t, s.state(), 1)
+}
+
 // The token of a bearer client is signed anew, and is in the body as it was.
 func TestARepeatOfABearerClient(t *testing.T) {
 	s := start(t)
