@@ -1,14 +1,17 @@
 package docs_test
 
 import (
+	"errors"
 	"fmt"
 	"html"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,4 +69,38 @@ func TestFrontends(t *testing.T) {
 		env = append(env, name+"="+localhost(t, servicetest.Start(t, settings...)))
 	}
 	inChromium(t, "frontends.test.js", env...)
+}
+
+// A real browser signs in on two profiles, lists both, and ends the other's session. The
+// site has a login of its own, which a service token lets say who the visitor is.
+func TestTwoProfiles(t *testing.T) {
+	pages := http.NewServeMux()
+	server := httptest.NewServer(pages)
+	t.Cleanup(server.Close)
+	page := localhost(t, server.URL)
+	api := localhost(t, servicetest.Start(t, "ALLOWED_ORIGINS="+page))
+	pages.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprint(w, "<!doctype html><title>A site</title>")
+	})
+	pages.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		// The sign-in of the service: a new id and a user in one step.
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, api+"/api/session/regenerate", strings.NewReader(`{"user": {"id": "ada"}}`))
+		if !assert.NoError(t, err) {
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+servicetest.ServiceToken)
+		req.Header["Cookie"] = r.Header["Cookie"]
+		resp, err := http.DefaultClient.Do(req)
+		if !assert.NoError(t, err) {
+			return
+		}
+		w.Header()["Set-Cookie"] = resp.Header["Set-Cookie"]
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		_, err = io.Copy(w, resp.Body)
+		assert.NoError(t, errors.Join(err, resp.Body.Close()))
+	})
+	inChromium(t, "devices.test.js", "API="+api, "PAGE="+page)
 }

@@ -215,10 +215,12 @@ const (
 	ProblemCodeCountChanged                   ProblemCode = "count_changed"
 	ProblemCodeDamagedSession                 ProblemCode = "damaged_session"
 	ProblemCodeForbiddenOrigin                ProblemCode = "forbidden_origin"
+	ProblemCodeIdempotencyKeyReused           ProblemCode = "idempotency_key_reused"
 	ProblemCodeInsufficientUserAuthentication ProblemCode = "insufficient_user_authentication"
 	ProblemCodeInternal                       ProblemCode = "internal"
 	ProblemCodeInvalidHeader                  ProblemCode = "invalid_header"
 	ProblemCodeInvalidID                      ProblemCode = "invalid_id"
+	ProblemCodeInvalidIdempotencyKey          ProblemCode = "invalid_idempotency_key"
 	ProblemCodeInvalidJSON                    ProblemCode = "invalid_json"
 	ProblemCodeInvalidQuery                   ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule                    ProblemCode = "invalid_rule"
@@ -235,6 +237,7 @@ const (
 	ProblemCodePreconditionRequired           ProblemCode = "precondition_required"
 	ProblemCodePreflightRefused               ProblemCode = "preflight_refused"
 	ProblemCodeRateLimited                    ProblemCode = "rate_limited"
+	ProblemCodeRequestInProgress              ProblemCode = "request_in_progress"
 	ProblemCodeRequestTimeout                 ProblemCode = "request_timeout"
 	ProblemCodeResponseTooLarge               ProblemCode = "response_too_large"
 	ProblemCodeRoleRequired                   ProblemCode = "role_required"
@@ -276,6 +279,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeForbiddenOrigin:
 		return true
+	case ProblemCodeIdempotencyKeyReused:
+		return true
 	case ProblemCodeInsufficientUserAuthentication:
 		return true
 	case ProblemCodeInternal:
@@ -283,6 +288,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidHeader:
 		return true
 	case ProblemCodeInvalidID:
+		return true
+	case ProblemCodeInvalidIdempotencyKey:
 		return true
 	case ProblemCodeInvalidJSON:
 		return true
@@ -315,6 +322,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodePreflightRefused:
 		return true
 	case ProblemCodeRateLimited:
+		return true
+	case ProblemCodeRequestInProgress:
 		return true
 	case ProblemCodeRequestTimeout:
 		return true
@@ -1367,6 +1376,9 @@ type FilterSeenBefore = time.Time
 // FilterUserID defines model for FilterUserId.
 type FilterUserID = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // IfMatch defines model for IfMatch.
 type IfMatch = string
 
@@ -1444,6 +1456,9 @@ type PreconditionRequired = Problem
 
 // RateLimited What went wrong (RFC 9457).
 type RateLimited = Problem
+
+// RequestInProgress What went wrong (RFC 9457).
+type RequestInProgress = Problem
 
 // RequestTimeout What went wrong (RFC 9457).
 type RequestTimeout = Problem
@@ -1526,6 +1541,12 @@ type ExportSessionsParams struct {
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
 }
 
+// ImportSessionsParams defines parameters for ImportSessions.
+type ImportSessionsParams struct {
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // DeleteSessionParams defines parameters for DeleteSession.
 type DeleteSessionParams struct {
 	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
@@ -1545,6 +1566,9 @@ type GetSessionParams struct {
 type PatchSessionParams struct {
 	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CreateSessionParams defines parameters for CreateSession.
@@ -1554,24 +1578,42 @@ type CreateSessionParams struct {
 
 	// IfNoneMatch `*` creates only if the request opens no live session.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ReplaceSectionsParams defines parameters for ReplaceSections.
 type ReplaceSectionsParams struct {
 	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ApplyOperationsParams defines parameters for ApplyOperations.
 type ApplyOperationsParams struct {
 	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RegenerateSessionParams defines parameters for RegenerateSession.
 type RegenerateSessionParams struct {
 	// Transport `bearer` returns the new token in the body. It is refused if the session's token is in a cookie.
 	Transport *Transport `form:"transport,omitempty" json:"transport,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TouchSessionParams defines parameters for TouchSession.
+type TouchSessionParams struct {
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // VerifySessionParams defines parameters for VerifySession.
@@ -1656,6 +1698,9 @@ type ListSessionsParamsSort string
 type CreateSessionForParams struct {
 	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // CountSessionsParams defines parameters for CountSessions.
@@ -1698,6 +1743,9 @@ type EndSessionsParams struct {
 
 	// DryRun `true` ends nothing and returns what would be ended.
 	DryRun *bool `form:"dryRun,omitempty" json:"dryRun,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // GetSessionsParams defines parameters for GetSessions.
@@ -1743,6 +1791,9 @@ type PatchSessionByIDParams struct {
 
 	// IfMatch Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400).
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // PutSessionByIDParams defines parameters for PutSessionByID.
@@ -1764,18 +1815,27 @@ type PutSessionByIDParams struct {
 
 	// IfNoneMatch `*` creates the session only if none has that id (412 otherwise).
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // RegenerateSessionByIDParams defines parameters for RegenerateSessionByID.
 type RegenerateSessionByIDParams struct {
 	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // TouchSessionByIDParams defines parameters for TouchSessionByID.
 type TouchSessionByIDParams struct {
 	// Namespace The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`.
 	Namespace *Namespace `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// IdempotencyKey Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries".
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // DeleteUserSessionsParams defines parameters for DeleteUserSessions.
@@ -2006,7 +2066,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/import (the `ImportSessions` operationId).
-	ImportSessionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ImportSessionsWithBody(ctx context.Context, params *ImportSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSession End the session
 	//
@@ -2244,7 +2304,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-	TouchSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	TouchSessionWithBody(ctx context.Context, params *TouchSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TouchSession Keep the session alive
 	//
@@ -2255,7 +2315,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-	TouchSession(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	TouchSession(ctx context.Context, params *TouchSessionParams, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VerifySession Authorize a request for a gateway
 	//
@@ -2779,8 +2839,8 @@ func (c *Client) ExportSessions(ctx context.Context, params *ExportSessionsParam
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/import (the `ImportSessions` operationId).
-func (c *Client) ImportSessionsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewImportSessionsRequestWithBody(c.Server, contentType, body)
+func (c *Client) ImportSessionsWithBody(ctx context.Context, params *ImportSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportSessionsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3167,8 +3227,8 @@ func (c *Client) GetSessionStats(ctx context.Context, reqEditors ...RequestEdito
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-func (c *Client) TouchSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewTouchSessionRequestWithBody(c.Server, contentType, body)
+func (c *Client) TouchSessionWithBody(ctx context.Context, params *TouchSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTouchSessionRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3188,8 +3248,8 @@ func (c *Client) TouchSessionWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-func (c *Client) TouchSession(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewTouchSessionRequest(c.Server, body)
+func (c *Client) TouchSession(ctx context.Context, params *TouchSessionParams, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTouchSessionRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4113,7 +4173,7 @@ func NewExportSessionsRequest(server string, params *ExportSessionsParams) (*htt
 }
 
 // NewImportSessionsRequestWithBody constructs an http.Request for the ImportSessions method, with any body, and a specified content type
-func NewImportSessionsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewImportSessionsRequestWithBody(server string, params *ImportSessionsParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4137,6 +4197,21 @@ func NewImportSessionsRequestWithBody(server string, contentType string, body io
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -4329,6 +4404,17 @@ func NewPatchSessionRequestWithBody(server string, params *PatchSessionParams, c
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -4411,6 +4497,17 @@ func NewCreateSessionRequestWithBody(server string, params *CreateSessionParams,
 			req.Header.Set("If-None-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -4466,6 +4563,17 @@ func NewReplaceSectionsRequestWithBody(server string, params *ReplaceSectionsPar
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -4519,6 +4627,17 @@ func NewApplyOperationsRequestWithBody(server string, params *ApplyOperationsPar
 			}
 
 			req.Header.Set("If-Match", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
 		}
 
 	}
@@ -4590,6 +4709,21 @@ func NewRegenerateSessionRequestWithBody(server string, params *RegenerateSessio
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -4621,18 +4755,18 @@ func NewGetSessionStatsRequest(server string) (*http.Request, error) {
 }
 
 // NewTouchSessionRequest calls the generic TouchSession builder with application/json body
-func NewTouchSessionRequest(server string, body TouchSessionJSONRequestBody) (*http.Request, error) {
+func NewTouchSessionRequest(server string, params *TouchSessionParams, body TouchSessionJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewTouchSessionRequestWithBody(server, "application/json", bodyReader)
+	return NewTouchSessionRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewTouchSessionRequestWithBody constructs an http.Request for the TouchSession method, with any body, and a specified content type
-func NewTouchSessionRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewTouchSessionRequestWithBody(server string, params *TouchSessionParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -4656,6 +4790,21 @@ func NewTouchSessionRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5102,6 +5251,21 @@ func NewCreateSessionForRequestWithBody(server string, params *CreateSessionForP
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -5342,6 +5506,21 @@ func NewEndSessionsRequestWithBody(server string, params *EndSessionsParams, con
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -5734,6 +5913,17 @@ func NewPatchSessionByIDRequestWithBody(server string, id SessionID, params *Pat
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
 	}
 
 	return req, nil
@@ -5870,6 +6060,17 @@ func NewPutSessionByIDRequestWithBody(server string, id SessionID, params *PutSe
 			req.Header.Set("If-None-Match", headerParam1)
 		}
 
+		if params.IdempotencyKey != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam2)
+		}
+
 	}
 
 	return req, nil
@@ -5946,6 +6147,21 @@ func NewRegenerateSessionByIDRequestWithBody(server string, id SessionID, params
 
 	req.Header.Add("Content-Type", contentType)
 
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
 	return req, nil
 }
 
@@ -6019,6 +6235,21 @@ func NewTouchSessionByIDRequestWithBody(server string, id SessionID, params *Tou
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
 
 	return req, nil
 }
@@ -6445,7 +6676,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/import (the `ImportSessions` operationId).
-	ImportSessionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSessionsResponse, error)
+	ImportSessionsWithBodyWithResponse(ctx context.Context, params *ImportSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSessionsResponse, error)
 
 	// DeleteSessionWithResponse End the session
 	//
@@ -6691,7 +6922,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-	TouchSessionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error)
+	TouchSessionWithBodyWithResponse(ctx context.Context, params *TouchSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error)
 
 	// TouchSessionWithResponse Keep the session alive
 	//
@@ -6702,7 +6933,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-	TouchSessionWithResponse(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error)
+	TouchSessionWithResponse(ctx context.Context, params *TouchSessionParams, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error)
 
 	// VerifySessionWithResponse Authorize a request for a gateway
 	//
@@ -7387,6 +7618,11 @@ func (r ExportSessionsResponse) ContentType() string {
 	return ""
 }
 
+// ImportSessionsResponse200Headers the declared response headers of an HTTP 200 response for ImportSessions
+type ImportSessionsResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
 // ImportSessionsResponse400Headers the declared response headers of an HTTP 400 response for ImportSessions
 type ImportSessionsResponse400Headers struct {
 	SetCookie *string
@@ -7395,6 +7631,11 @@ type ImportSessionsResponse400Headers struct {
 // ImportSessionsResponse401Headers the declared response headers of an HTTP 401 response for ImportSessions
 type ImportSessionsResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// ImportSessionsResponse409Headers the declared response headers of an HTTP 409 response for ImportSessions
+type ImportSessionsResponse409Headers struct {
+	RetryAfter int
 }
 
 // ImportSessionsResponse503Headers the declared response headers of an HTTP 503 response for ImportSessions
@@ -7415,6 +7656,8 @@ type ImportSessionsResponse struct {
 	ApplicationProblemJSON403 *ForbiddenOrigin
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *RequestInProgress
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -7425,10 +7668,14 @@ type ImportSessionsResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreFull
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ImportSessionsResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *ImportSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ImportSessionsResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ImportSessionsResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ImportSessionsResponse503Headers
 }
@@ -7541,9 +7788,10 @@ func (r DeleteSessionResponse) ContentType() string {
 
 // GetSessionResponse200Headers the declared response headers of an HTTP 200 response for GetSession
 type GetSessionResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // GetSessionResponse304Headers the declared response headers of an HTTP 304 response for GetSession
@@ -7701,14 +7949,16 @@ func (r CheckSessionResponse) ContentType() string {
 
 // PatchSessionResponse200Headers the declared response headers of an HTTP 200 response for PatchSession
 type PatchSessionResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // PatchSessionResponse201Headers the declared response headers of an HTTP 201 response for PatchSession
 type PatchSessionResponse201Headers struct {
 	ETag                string
+	IdempotencyReplayed *string
 	Location            string
 	SetCookie           *string
 	XRateLimitLimit     *int
@@ -7725,6 +7975,11 @@ type PatchSessionResponse400Headers struct {
 type PatchSessionResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// PatchSessionResponse409Headers the declared response headers of an HTTP 409 response for PatchSession
+type PatchSessionResponse409Headers struct {
+	RetryAfter *int
 }
 
 // PatchSessionResponse429Headers the declared response headers of an HTTP 429 response for PatchSession
@@ -7781,6 +8036,8 @@ type PatchSessionResponse struct {
 	Headers400 *PatchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PatchSessionResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *PatchSessionResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7818,14 +8075,16 @@ func (r PatchSessionResponse) ContentType() string {
 
 // CreateSessionResponse200Headers the declared response headers of an HTTP 200 response for CreateSession
 type CreateSessionResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // CreateSessionResponse201Headers the declared response headers of an HTTP 201 response for CreateSession
 type CreateSessionResponse201Headers struct {
 	ETag                string
+	IdempotencyReplayed *string
 	Location            string
 	SetCookie           *string
 	XRateLimitLimit     *int
@@ -7841,6 +8100,11 @@ type CreateSessionResponse400Headers struct {
 // CreateSessionResponse401Headers the declared response headers of an HTTP 401 response for CreateSession
 type CreateSessionResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// CreateSessionResponse409Headers the declared response headers of an HTTP 409 response for CreateSession
+type CreateSessionResponse409Headers struct {
+	RetryAfter *int
 }
 
 // CreateSessionResponse429Headers the declared response headers of an HTTP 429 response for CreateSession
@@ -7893,6 +8157,8 @@ type CreateSessionResponse struct {
 	Headers400 *CreateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateSessionResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CreateSessionResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7930,14 +8196,16 @@ func (r CreateSessionResponse) ContentType() string {
 
 // ReplaceSectionsResponse200Headers the declared response headers of an HTTP 200 response for ReplaceSections
 type ReplaceSectionsResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // ReplaceSectionsResponse201Headers the declared response headers of an HTTP 201 response for ReplaceSections
 type ReplaceSectionsResponse201Headers struct {
 	ETag                string
+	IdempotencyReplayed *string
 	Location            string
 	SetCookie           *string
 	XRateLimitLimit     *int
@@ -7954,6 +8222,11 @@ type ReplaceSectionsResponse400Headers struct {
 type ReplaceSectionsResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// ReplaceSectionsResponse409Headers the declared response headers of an HTTP 409 response for ReplaceSections
+type ReplaceSectionsResponse409Headers struct {
+	RetryAfter *int
 }
 
 // ReplaceSectionsResponse429Headers the declared response headers of an HTTP 429 response for ReplaceSections
@@ -8010,6 +8283,8 @@ type ReplaceSectionsResponse struct {
 	Headers400 *ReplaceSectionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReplaceSectionsResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReplaceSectionsResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ReplaceSectionsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -8047,9 +8322,10 @@ func (r ReplaceSectionsResponse) ContentType() string {
 
 // ApplyOperationsResponse200Headers the declared response headers of an HTTP 200 response for ApplyOperations
 type ApplyOperationsResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // ApplyOperationsResponse400Headers the declared response headers of an HTTP 400 response for ApplyOperations
@@ -8061,6 +8337,11 @@ type ApplyOperationsResponse400Headers struct {
 type ApplyOperationsResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// ApplyOperationsResponse409Headers the declared response headers of an HTTP 409 response for ApplyOperations
+type ApplyOperationsResponse409Headers struct {
+	RetryAfter *int
 }
 
 // ApplyOperationsResponse429Headers the declared response headers of an HTTP 429 response for ApplyOperations
@@ -8113,6 +8394,8 @@ type ApplyOperationsResponse struct {
 	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ApplyOperationsResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ApplyOperationsResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -8150,8 +8433,9 @@ func (r ApplyOperationsResponse) ContentType() string {
 
 // RegenerateSessionResponse200Headers the declared response headers of an HTTP 200 response for RegenerateSession
 type RegenerateSessionResponse200Headers struct {
-	ETag      string
-	SetCookie *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
 }
 
 // RegenerateSessionResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSession
@@ -8163,6 +8447,11 @@ type RegenerateSessionResponse400Headers struct {
 type RegenerateSessionResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// RegenerateSessionResponse409Headers the declared response headers of an HTTP 409 response for RegenerateSession
+type RegenerateSessionResponse409Headers struct {
+	RetryAfter *int
 }
 
 // RegenerateSessionResponse503Headers the declared response headers of an HTTP 503 response for RegenerateSession
@@ -8201,6 +8490,8 @@ type RegenerateSessionResponse struct {
 	Headers400 *RegenerateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *RegenerateSessionResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegenerateSessionResponse503Headers
 }
@@ -8285,9 +8576,10 @@ func (r GetSessionStatsResponse) ContentType() string {
 
 // TouchSessionResponse200Headers the declared response headers of an HTTP 200 response for TouchSession
 type TouchSessionResponse200Headers struct {
-	ETag          string
-	SetCookie     *string
-	XSessionToken *string
+	ETag                string
+	IdempotencyReplayed *string
+	SetCookie           *string
+	XSessionToken       *string
 }
 
 // TouchSessionResponse400Headers the declared response headers of an HTTP 400 response for TouchSession
@@ -8299,6 +8591,11 @@ type TouchSessionResponse400Headers struct {
 type TouchSessionResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// TouchSessionResponse409Headers the declared response headers of an HTTP 409 response for TouchSession
+type TouchSessionResponse409Headers struct {
+	RetryAfter int
 }
 
 // TouchSessionResponse503Headers the declared response headers of an HTTP 503 response for TouchSession
@@ -8319,6 +8616,8 @@ type TouchSessionResponse struct {
 	ApplicationProblemJSON403 *ForbiddenOrigin
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *RequestInProgress
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -8335,6 +8634,8 @@ type TouchSessionResponse struct {
 	Headers400 *TouchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TouchSessionResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TouchSessionResponse503Headers
 }
@@ -8565,8 +8866,9 @@ func (r ListSessionsResponse) ContentType() string {
 
 // CreateSessionForResponse201Headers the declared response headers of an HTTP 201 response for CreateSessionFor
 type CreateSessionForResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
 }
 
 // CreateSessionForResponse400Headers the declared response headers of an HTTP 400 response for CreateSessionFor
@@ -8577,6 +8879,11 @@ type CreateSessionForResponse400Headers struct {
 // CreateSessionForResponse401Headers the declared response headers of an HTTP 401 response for CreateSessionFor
 type CreateSessionForResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// CreateSessionForResponse409Headers the declared response headers of an HTTP 409 response for CreateSessionFor
+type CreateSessionForResponse409Headers struct {
+	RetryAfter *int
 }
 
 // CreateSessionForResponse503Headers the declared response headers of an HTTP 503 response for CreateSessionFor
@@ -8615,6 +8922,8 @@ type CreateSessionForResponse struct {
 	Headers400 *CreateSessionForResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionForResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CreateSessionForResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CreateSessionForResponse503Headers
 }
@@ -8706,9 +9015,19 @@ func (r CountSessionsResponse) ContentType() string {
 	return ""
 }
 
+// EndSessionsResponse200Headers the declared response headers of an HTTP 200 response for EndSessions
+type EndSessionsResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
 // EndSessionsResponse401Headers the declared response headers of an HTTP 401 response for EndSessions
 type EndSessionsResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// EndSessionsResponse409Headers the declared response headers of an HTTP 409 response for EndSessions
+type EndSessionsResponse409Headers struct {
+	RetryAfter *int
 }
 
 // EndSessionsResponse503Headers the declared response headers of an HTTP 503 response for EndSessions
@@ -8741,8 +9060,12 @@ type EndSessionsResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EndSessionsResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *EndSessionsResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *EndSessionsResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *EndSessionsResponse503Headers
 }
@@ -8922,7 +9245,8 @@ func (r DeleteSessionByIDResponse) ContentType() string {
 
 // GetSessionByIDResponse200Headers the declared response headers of an HTTP 200 response for GetSessionByID
 type GetSessionByIDResponse200Headers struct {
-	ETag string
+	ETag                string
+	IdempotencyReplayed *string
 }
 
 // GetSessionByIDResponse304Headers the declared response headers of an HTTP 304 response for GetSessionByID
@@ -9058,7 +9382,8 @@ func (r CheckSessionByIDResponse) ContentType() string {
 
 // PatchSessionByIDResponse200Headers the declared response headers of an HTTP 200 response for PatchSessionByID
 type PatchSessionByIDResponse200Headers struct {
-	ETag string
+	ETag                string
+	IdempotencyReplayed *string
 }
 
 // PatchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PatchSessionByID
@@ -9069,6 +9394,11 @@ type PatchSessionByIDResponse400Headers struct {
 // PatchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PatchSessionByID
 type PatchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// PatchSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for PatchSessionByID
+type PatchSessionByIDResponse409Headers struct {
+	RetryAfter *int
 }
 
 // PatchSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for PatchSessionByID
@@ -9113,6 +9443,8 @@ type PatchSessionByIDResponse struct {
 	Headers400 *PatchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionByIDResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PatchSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PatchSessionByIDResponse503Headers
 }
@@ -9148,13 +9480,15 @@ func (r PatchSessionByIDResponse) ContentType() string {
 
 // PutSessionByIDResponse200Headers the declared response headers of an HTTP 200 response for PutSessionByID
 type PutSessionByIDResponse200Headers struct {
-	ETag string
+	ETag                string
+	IdempotencyReplayed *string
 }
 
 // PutSessionByIDResponse201Headers the declared response headers of an HTTP 201 response for PutSessionByID
 type PutSessionByIDResponse201Headers struct {
-	ETag     string
-	Location string
+	ETag                string
+	IdempotencyReplayed *string
+	Location            string
 }
 
 // PutSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for PutSessionByID
@@ -9165,6 +9499,11 @@ type PutSessionByIDResponse400Headers struct {
 // PutSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for PutSessionByID
 type PutSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// PutSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for PutSessionByID
+type PutSessionByIDResponse409Headers struct {
+	RetryAfter *int
 }
 
 // PutSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for PutSessionByID
@@ -9215,6 +9554,8 @@ type PutSessionByIDResponse struct {
 	Headers400 *PutSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutSessionByIDResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *PutSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *PutSessionByIDResponse503Headers
 }
@@ -9250,7 +9591,8 @@ func (r PutSessionByIDResponse) ContentType() string {
 
 // RegenerateSessionByIDResponse200Headers the declared response headers of an HTTP 200 response for RegenerateSessionByID
 type RegenerateSessionByIDResponse200Headers struct {
-	ETag string
+	ETag                string
+	IdempotencyReplayed *string
 }
 
 // RegenerateSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for RegenerateSessionByID
@@ -9261,6 +9603,11 @@ type RegenerateSessionByIDResponse400Headers struct {
 // RegenerateSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for RegenerateSessionByID
 type RegenerateSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// RegenerateSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for RegenerateSessionByID
+type RegenerateSessionByIDResponse409Headers struct {
+	RetryAfter *int
 }
 
 // RegenerateSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for RegenerateSessionByID
@@ -9301,6 +9648,8 @@ type RegenerateSessionByIDResponse struct {
 	Headers400 *RegenerateSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionByIDResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *RegenerateSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RegenerateSessionByIDResponse503Headers
 }
@@ -9336,7 +9685,8 @@ func (r RegenerateSessionByIDResponse) ContentType() string {
 
 // TouchSessionByIDResponse200Headers the declared response headers of an HTTP 200 response for TouchSessionByID
 type TouchSessionByIDResponse200Headers struct {
-	ETag string
+	ETag                string
+	IdempotencyReplayed *string
 }
 
 // TouchSessionByIDResponse400Headers the declared response headers of an HTTP 400 response for TouchSessionByID
@@ -9347,6 +9697,11 @@ type TouchSessionByIDResponse400Headers struct {
 // TouchSessionByIDResponse401Headers the declared response headers of an HTTP 401 response for TouchSessionByID
 type TouchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// TouchSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for TouchSessionByID
+type TouchSessionByIDResponse409Headers struct {
+	RetryAfter int
 }
 
 // TouchSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for TouchSessionByID
@@ -9369,6 +9724,8 @@ type TouchSessionByIDResponse struct {
 	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *RequestInProgress
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *TooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -9385,6 +9742,8 @@ type TouchSessionByIDResponse struct {
 	Headers400 *TouchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionByIDResponse401Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TouchSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *TouchSessionByIDResponse503Headers
 }
@@ -9952,8 +10311,8 @@ func (c *ClientWithResponses) ExportSessionsWithResponse(ctx context.Context, pa
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/import (the `ImportSessions` operationId).
-func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSessionsResponse, error) {
-	rsp, err := c.ImportSessionsWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) ImportSessionsWithBodyWithResponse(ctx context.Context, params *ImportSessionsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSessionsResponse, error) {
+	rsp, err := c.ImportSessionsWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10288,8 +10647,8 @@ func (c *ClientWithResponses) GetSessionStatsWithResponse(ctx context.Context, r
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-func (c *ClientWithResponses) TouchSessionWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error) {
-	rsp, err := c.TouchSessionWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) TouchSessionWithBodyWithResponse(ctx context.Context, params *TouchSessionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error) {
+	rsp, err := c.TouchSessionWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -10305,8 +10664,8 @@ func (c *ClientWithResponses) TouchSessionWithBodyWithResponse(ctx context.Conte
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/session/touch (the `TouchSession` operationId).
-func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error) {
-	rsp, err := c.TouchSession(ctx, body, reqEditors...)
+func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, params *TouchSessionParams, body TouchSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*TouchSessionResponse, error) {
+	rsp, err := c.TouchSession(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -11288,6 +11647,13 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 		}
 		response.ApplicationProblemJSON408 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestInProgress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11326,6 +11692,16 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers ImportSessionsResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers ImportSessionsResponse400Headers
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
@@ -11346,6 +11722,16 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers ImportSessionsResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers ImportSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11552,6 +11938,13 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
@@ -11869,6 +12262,13 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -11892,6 +12292,13 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
@@ -11956,6 +12363,16 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers PatchSessionResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers PatchSessionResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12119,6 +12536,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -12142,6 +12566,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
@@ -12199,6 +12630,16 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateSessionResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers CreateSessionResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12376,6 +12817,13 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -12399,6 +12847,13 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
@@ -12463,6 +12918,16 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReplaceSectionsResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ReplaceSectionsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12633,6 +13098,13 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -12675,6 +13147,16 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers ApplyOperationsResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 429:
 		var headers ApplyOperationsResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12824,6 +13306,13 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -12859,6 +13348,16 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers RegenerateSessionResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegenerateSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12983,6 +13482,13 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 		}
 		response.ApplicationProblemJSON408 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestInProgress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13030,6 +13536,13 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -13072,6 +13585,16 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers TouchSessionResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers TouchSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13500,6 +14023,13 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -13528,6 +14058,16 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers CreateSessionForResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers CreateSessionForResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13714,6 +14254,16 @@ func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) 
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers EndSessionsResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 401:
 		var headers EndSessionsResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
@@ -13724,6 +14274,16 @@ func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers EndSessionsResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers EndSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14036,6 +14596,13 @@ func ParseGetSessionByIDResponse(rsp *http.Response) (*GetSessionByIDResponse, e
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 304:
 		var headers GetSessionByIDResponse304Headers
@@ -14255,6 +14822,13 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers PatchSessionByIDResponse400Headers
@@ -14276,6 +14850,16 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers PatchSessionByIDResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers PatchSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14429,6 +15013,13 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 201:
 		var headers PutSessionByIDResponse201Headers
@@ -14438,6 +15029,13 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 				return nil, err
 			}
 			headers.ETag = value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
@@ -14467,6 +15065,16 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers PutSessionByIDResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers PutSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14592,6 +15200,13 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers RegenerateSessionByIDResponse400Headers
@@ -14613,6 +15228,16 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers RegenerateSessionByIDResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers RegenerateSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14684,6 +15309,13 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 		}
 		response.ApplicationProblemJSON408 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RequestInProgress
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest TooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14731,6 +15363,13 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		response.Headers200 = &headers
 	case rsp.StatusCode == 400:
 		var headers TouchSessionByIDResponse400Headers
@@ -14752,6 +15391,16 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 409:
+		var headers TouchSessionByIDResponse409Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers409 = &headers
 	case rsp.StatusCode == 503:
 		var headers TouchSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

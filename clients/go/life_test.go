@@ -192,7 +192,7 @@ func lead(t *testing.T, client *sessionapi.ClientWithResponses, id string, after
 	require.NotNil(t, failed.ApplicationProblemJSON409.Errors)
 	assert.Equal(t, "/0/value", (*failed.ApplicationProblemJSON409.Errors)[0].Pointer)
 
-	touched, err := client.TouchSessionWithResponse(ctx, sessionapi.TouchInput{TTLMs: new(int64(30 * time.Minute / time.Millisecond))})
+	touched, err := client.TouchSessionWithResponse(ctx, nil, sessionapi.TouchInput{TTLMs: new(int64(30 * time.Minute / time.Millisecond))})
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(touched))
 	assert.Equal(t, appended.JSON200.Revision, touched.JSON200.Revision)
@@ -265,7 +265,7 @@ func TestEmptyBodies(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, sessionapi.ProblemOf(created))
 			own := sessionapi.Bearer(*created.JSON201.Token)
-			touched, err := client.TouchSessionWithBodyWithResponse(t.Context(), "", nil, noType, own)
+			touched, err := client.TouchSessionWithBodyWithResponse(t.Context(), nil, "", nil, noType, own)
 			require.NoError(t, err)
 			require.NoError(t, sessionapi.ProblemOf(touched))
 			regenerated, err := client.RegenerateSessionWithBodyWithResponse(t.Context(), nil, "", nil, noType, own)
@@ -314,7 +314,7 @@ func TestTypedProblems(t *testing.T) {
 	requireProblem(t, forbidden, sessionapi.ProblemCodeUserForbidden)
 	assert.NotNil(t, forbidden.ApplicationProblemJSON403)
 
-	invalid, err := client.TouchSessionWithResponse(t.Context(), sessionapi.TouchInput{TTLMs: new(int64(-1))})
+	invalid, err := client.TouchSessionWithResponse(t.Context(), nil, sessionapi.TouchInput{TTLMs: new(int64(-1))})
 	require.NoError(t, err)
 	requireProblem(t, invalid, sessionapi.ProblemCodeValidationFailed)
 	problem := invalid.ApplicationProblemJSON422

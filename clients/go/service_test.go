@@ -222,7 +222,7 @@ func TestServiceMovesSessions(t *testing.T) {
 	exported, err := client.ExportSessionsWithResponse(t.Context(), &sessionapi.ExportSessionsParams{Namespace: namespace})
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(exported))
-	imported, err := client.ImportSessionsWithBodyWithResponse(t.Context(), "application/x-ndjson", bytes.NewReader(exported.Bytes()))
+	imported, err := client.ImportSessionsWithBodyWithResponse(t.Context(), nil, "application/x-ndjson", bytes.NewReader(exported.Bytes()))
 	require.NoError(t, err)
 	require.NoError(t, sessionapi.ProblemOf(imported))
 	assert.Equal(t, sessionapi.ImportReport{Existing: 1, Present: 1}, *imported.JSON200)

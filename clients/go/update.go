@@ -52,14 +52,7 @@ func Update[T any](ctx context.Context, client *ClientWithResponses, change func
 
 // pause waits before the next attempt, for longer each time and never for the same.
 func pause(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(rand.N(time.Duration(attempt) * 20 * time.Millisecond)) //nolint:gosec // nothing is secret about it
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return sleep(ctx, rand.N(time.Duration(attempt)*20*time.Millisecond)) //nolint:gosec // nothing is secret about it
 }
 
 func tryUpdate[T any](ctx context.Context, client *ClientWithResponses, change func(*T) error, editors []RequestEditorFn) (*Session, error) {

@@ -37,6 +37,16 @@ export interface SessionClientOptions extends ClientOptions {
    * `Authorization` among the headers comes first.
    */
   token?: string | (() => string | null | undefined | Promise<string | null | undefined>) | undefined
+  /**
+   * How often a request is repeated where the service cannot be reached, answers 503 or is still at it; 0 by
+   * default. What changes something has an `Idempotency-Key` then, the same for its repeats.
+   */
+  retries?: number | undefined
+  /**
+   * Makes these keys; by default a random UUID. With `false` there are none, and a request that needs one is
+   * sent once.
+   */
+  idempotencyKey?: (() => string) | false | undefined
 }
 
 /** Makes a client of the service at `baseUrl`. Its methods take a path of the contract. */

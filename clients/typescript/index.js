@@ -1,4 +1,5 @@
 import createFetchClient from 'openapi-fetch'
+import { randomKey, repeating } from './request.js'
 
 export {
   errorOf,
@@ -12,7 +13,11 @@ export {
 export { createSession } from './session.js'
 
 /** Makes a client of the service. The types are in index.d.ts. */
-export function createSessionClient({ token, headers, ...options } = {}) {
+export function createSessionClient({ token, headers, retries = 0, idempotencyKey = randomKey, ...options } = {}) {
+  if (retries > 0) {
+    // Looked up at each call, so that what replaces the global fetch later counts.
+    options.fetch = repeating(options.fetch ?? ((request) => globalThis.fetch(request)), { retries, idempotencyKey })
+  }
   const client = createFetchClient({
     // A browser sends and keeps the cookie, on another origin too.
     credentials: 'include',

@@ -73,7 +73,7 @@ function classOf(code, status) {
 }
 
 /** Milliseconds that an answer asks to wait for: Retry-After is in seconds, or a date (RFC 9110, 10.2.3). */
-function retryAfter(headers) {
+export function retryAfter(headers) {
   const value = headers.get('Retry-After')?.trim()
   if (!value) return undefined
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()

@@ -1,25 +1,37 @@
-import { isSessionApiError, problemError, UnavailableError } from './problem.js'
+import { isSessionApiError, problemError, retryAfter, UnavailableError } from './problem.js'
 
 /** A timer takes no more: what is longer would end at once. */
 const maxTimer = 2_147_483_647
 
-/** What asks nothing of the service but to read may be asked again (RFC 9110, 9.2.1). */
-const safe = new Set(['GET', 'HEAD'])
+/** What does the same however often it is sent (RFC 9110, 9.2.2), as far as the service has such methods. */
+const idempotent = new Set(['GET', 'HEAD', 'DELETE'])
 
 /** Milliseconds: the bound of the first pause, of any, and of what Retry-After may ask for. */
 const pauses = { first: 200, longest: 5_000, asked: 30_000 }
 
+/** Whether a request may be sent again when nobody knows what became of it. */
+export const isRepeatable = (method, headers) => idempotent.has(method) || headers.has('Idempotency-Key')
+
+/** A random UUID (RFC 9562, 5.4) as Idempotency-Key has it, in quotes. Pages without https have no crypto.randomUUID. */
+export function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = (bytes[6] & 0x0f) | 0x40
+  bytes[8] = (bytes[8] & 0x3f) | 0x80
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `"${hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')}"`
+}
+
 /**
- * Sends a request, reads the answer, and returns it with the JSON of its body. What is safe is sent
- * again where the service cannot be reached or answers 503. Throws a SessionApiError, or what the
- * signal was aborted with.
+ * Sends a request, reads the answer, and returns it with the JSON of its body. What may be sent again
+ * is, where the service cannot be reached, answers 503, or is still at it. Throws a SessionApiError, or
+ * what the signal was aborted with.
  */
 export async function request(url, init, { fetch, timeout, retries, signal }) {
   for (let attempt = 0; ; attempt++) {
     try {
       return await once(url, init, { fetch, timeout, signal })
     } catch (error) {
-      const again = safe.has(init.method) && attempt < retries && isSessionApiError(error) && isPassing(error)
+      const again = isRepeatable(init.method, init.headers) && attempt < retries && isSessionApiError(error) && isPassing(error)
       const asked = error?.retryAfterMs ?? 0
       if (!again || asked > pauses.asked) throw error
       await pause(asked + jitter(pauses.first * 2 ** attempt), signal)
@@ -28,7 +40,8 @@ export async function request(url, init, { fetch, timeout, retries, signal }) {
 }
 
 /** Whether the same request may fare better in a moment. */
-const isPassing = ({ code, status }) => status === 503 || code === 'unreachable' || code === 'timeout'
+const isPassing = ({ code, status }) => status === 503 || passing.has(code)
+const passing = new Set(['unreachable', 'timeout', 'request_in_progress'])
 
 /** Somewhere below a bound, so that many who failed together do not come back together. */
 export const jitter = (bound) => Math.random() * Math.min(bound, pauses.longest)
@@ -47,6 +60,48 @@ export function abortable(promise, signal) {
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
     if (signal.aborted) abort()
   })
+}
+
+/** The paths of the operations that take an Idempotency-Key. The service may have a path before them. */
+const keyed = {
+  POST: /\/api\/(session|session\/(operations|touch|regenerate)|sessions|sessions\/end|sessions\/[^/]+\/(touch|regenerate)|import)$/,
+  PUT: /\/api\/(session|sessions\/[^/]+)$/,
+  PATCH: /\/api\/(session|sessions\/[^/]+)$/,
+}
+
+/** A fetch of Requests that repeats them as `request` does. An answer to what has a key is read before it is returned. */
+export function repeating(send, { retries, idempotencyKey }) {
+  return async (request) => {
+    const takesKey = keyed[request.method]?.test(new URL(request.url).pathname) ?? false
+    if (takesKey && idempotencyKey && !request.headers.has('Idempotency-Key')) request.headers.set('Idempotency-Key', idempotencyKey())
+    if (!isRepeatable(request.method, request.headers)) return send(request)
+    for (let attempt = 0; ; attempt++) {
+      const last = attempt === retries
+      let asked = 0
+      try {
+        const response = await send(last ? request : request.clone())
+        asked = last ? undefined : askedToWait(response)
+        if (asked === undefined || asked > pauses.asked) return takesKey ? await whole(response) : response
+        await response.body?.cancel()
+      } catch (error) {
+        if (last || request.signal.aborted) throw error
+      }
+      await pause(asked + jitter(pauses.first * 2 ** attempt), request.signal)
+    }
+  }
+}
+
+/** Milliseconds after which a request with this answer may fare better; undefined where it would not. */
+function askedToWait({ status, headers }) {
+  const inProgress = status === 409 && headers.has('Retry-After') // of all that are 409, only this says when
+  return status === 503 || inProgress ? (retryAfter(headers) ?? 0) : undefined
+}
+
+/** An answer whose body has arrived. */
+async function whole(response) {
+  const { status, statusText, headers } = response
+  const body = await response.arrayBuffer()
+  return new Response(body.byteLength > 0 ? body : null, { status, statusText, headers })
 }
 
 async function once(url, init, { fetch, timeout, signal }) {

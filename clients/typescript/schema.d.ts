@@ -1753,7 +1753,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_idempotency_key" | "idempotency_key_reused" | "request_in_progress" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -1766,6 +1766,7 @@ export interface components {
         /** @description With `If-None-Match`: the request opens a live session, which is unchanged. Its token is not in the body: the caller has it. */
         LoadedSession: {
             headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 ETag: components["headers"]["ETag"];
                 "Set-Cookie": components["headers"]["Set-Cookie"];
                 "X-Session-Token": components["headers"]["X-Session-Token"];
@@ -1797,6 +1798,7 @@ export interface components {
         /** @description There was no live session. One was created with the sections of the body. */
         AutoCreated: {
             headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 Location: components["headers"]["Location"];
                 ETag: components["headers"]["ETag"];
                 "Set-Cookie": components["headers"]["Set-Cookie"];
@@ -1831,6 +1833,7 @@ export interface components {
         /** @description The document after the change. */
         StoredSession: {
             headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 ETag: components["headers"]["ETag"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -1968,9 +1971,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The id or token is an old one in its grace period, or the user has reached the maximum number of sessions. Nothing has changed. */
+        /** @description The id or token is an old one in its grace period, the user has reached the maximum number of sessions, or a request with the same `Idempotency-Key` is in progress. Nothing has changed. */
         NotCurrent: {
             headers: {
+                "Retry-After": components["headers"]["Retry-After-InProgress"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -1979,30 +1983,34 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user has reached the maximum number of sessions. */
+        /** @description The user has reached the maximum number of sessions, or a request with the same `Idempotency-Key` is in progress. */
         UserLimit: {
             headers: {
+                "Retry-After": components["headers"]["Retry-After-InProgress"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "type": "urn:session-api:problem:user_limit",
-                 *       "title": "The user has too many sessions",
-                 *       "status": 409,
-                 *       "detail": "The user has reached the maximum number of sessions. End one of them first.",
-                 *       "code": "user_limit",
-                 *       "requestId": "4f1d2c9ab37e6805"
-                 *     }
-                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A request with the same `Idempotency-Key` is in progress. Nothing has changed. */
+        RequestInProgress: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
         /** @description The document after the change. */
         SessionDocument: {
             headers: {
+                "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                 ETag: components["headers"]["ETag"];
                 "Set-Cookie": components["headers"]["Set-Cookie"];
                 "X-Session-Token": components["headers"]["X-Session-Token"];
@@ -2082,9 +2090,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The filter matches another number of sessions than the request expects. None was ended. */
+        /** @description The filter matches another number of sessions than the request expects, or a request with the same `Idempotency-Key` is in progress. None was ended. */
         CountChanged: {
             headers: {
+                "Retry-After": components["headers"]["Retry-After-InProgress"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -2093,7 +2102,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is JSON, but not valid for the operation. Nothing has changed. */
+        /** @description The body is JSON, but not valid for the operation, or the `Idempotency-Key` came with another request. Nothing has changed. */
         InvalidBatch: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2232,9 +2241,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A `test` operation failed, the user has reached the maximum number of sessions, or the token is an old one in its grace period, which cannot change the user. Nothing has changed. */
+        /** @description A `test` operation failed, the user has reached the maximum number of sessions, the token is an old one in its grace period, which cannot change the user, or a request with the same `Idempotency-Key` is in progress. Nothing has changed. */
         PatchTestFailed: {
             headers: {
+                "Retry-After": components["headers"]["Retry-After-InProgress"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -2276,7 +2286,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is JSON, but not valid for the operation. Nothing has changed. */
+        /** @description The body is JSON, but not valid for the operation, or the `Idempotency-Key` came with another request. Nothing has changed. */
         ValidationFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2287,7 +2297,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is JSON, but not a list of operations, or one of them cannot be applied, or the result would not be a valid session. Nothing has changed. */
+        /** @description The body is JSON, but not a list of operations, or one of them cannot be applied, or the result would not be a valid session; or the `Idempotency-Key` came with another request. Nothing has changed. */
         PatchFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2395,6 +2405,8 @@ export interface components {
         FilterAnonymous: boolean;
         /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
         IfMatch: string;
+        /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+        IdempotencyKey: string;
         /** @description Return 304 without a body if the session's `ETag` is one of these. */
         IfNoneMatch: string;
     };
@@ -2418,6 +2430,11 @@ export interface components {
          */
         ETag: string;
         /**
+         * @description The response was given before, to a request with the same `Idempotency-Key`. Absent otherwise.
+         * @example true
+         */
+        "Idempotency-Replayed": "true";
+        /**
          * @description The path of the session.
          * @example /api/session
          */
@@ -2427,6 +2444,11 @@ export interface components {
          * @example 1
          */
         "Retry-After": number;
+        /**
+         * @description The number of seconds after which to retry. Present if the code is `request_in_progress`.
+         * @example 1
+         */
+        "Retry-After-InProgress": number;
         /**
          * @description The cookie with the token, whenever the token travels by cookie and changes, or the cookie would expire before the session. `Max-Age` is the remaining lifetime of the session in seconds, and `Expires` the same for clients that do not support `Max-Age`. A new token may be preceded by cookies that expire old ones of another kind.
          * @example validator_session_id=s%3Aa0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM; Path=/; Expires=Sun, 22 Nov 2026 17:04:05 GMT; Max-Age=86400; HttpOnly; SameSite=Lax
@@ -2548,6 +2570,8 @@ export interface operations {
             header?: {
                 /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -2585,6 +2609,8 @@ export interface operations {
             header?: {
                 /** @description `*` creates only if the request opens no live session. */
                 "If-None-Match"?: string;
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -2600,6 +2626,7 @@ export interface operations {
             /** @description The session is stored. */
             201: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     Location: components["headers"]["Location"];
                     ETag: components["headers"]["ETag"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
@@ -2727,6 +2754,8 @@ export interface operations {
             header?: {
                 /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -2761,6 +2790,8 @@ export interface operations {
             header?: {
                 /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
             cookie?: never;
@@ -2791,7 +2822,10 @@ export interface operations {
     touchSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -2807,6 +2841,7 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["RequestInProgress"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
@@ -2820,7 +2855,10 @@ export interface operations {
                 /** @description `bearer` returns the new token in the body. It is refused if the session's token is in a cookie. */
                 transport?: components["schemas"]["Transport"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -2834,6 +2872,7 @@ export interface operations {
             /** @description The session under its new id. */
             200: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     ETag: components["headers"]["ETag"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3113,7 +3152,10 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3139,6 +3181,7 @@ export interface operations {
             /** @description The session is stored. */
             201: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     Location: components["headers"]["Location"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3374,7 +3417,10 @@ export interface operations {
                 /** @description `true` ends nothing and returns what would be ended. */
                 dryRun?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3388,6 +3434,7 @@ export interface operations {
             /** @description The sessions have ended, or would with a dry run. */
             200: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -3463,6 +3510,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description `*` creates the session only if none has that id (412 otherwise). */
                 "If-None-Match"?: string;
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
@@ -3489,6 +3538,7 @@ export interface operations {
             /** @description The session is created. */
             201: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     Location: components["headers"]["Location"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -3657,6 +3707,8 @@ export interface operations {
             header?: {
                 /** @description Change the session only if its `ETag` is one of these; `*` matches any live session. Weak tags never match, and a tag without quotes is an error (400). */
                 "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
@@ -3701,7 +3753,10 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
@@ -3726,6 +3781,7 @@ export interface operations {
             403: components["responses"]["ForbiddenOrigin"];
             404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["RequestInProgress"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
@@ -3739,7 +3795,10 @@ export interface operations {
                 /** @description The namespace: a group of sessions that belongs to one application. The same id in two namespaces identifies two sessions. The caller's own routes use `default`. */
                 namespace?: components["parameters"]["Namespace"];
             };
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The session's id. An id that does not match the pattern is 400 (`invalid_id`), not 404: no session can have it. */
                 id: components["parameters"]["SessionId"];
@@ -3756,6 +3815,7 @@ export interface operations {
             /** @description The session has its new id. */
             200: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -3908,7 +3968,10 @@ export interface operations {
     importSessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the request, so that it can be repeated without doing harm until it is answered: 16 to 255 visible ASCII characters, in quotes (RFC 8941) or without. Use a new UUID for each request, and the same one for its repeats. See "Retries". */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3923,6 +3986,7 @@ export interface operations {
             /** @description All lines were read. */
             200: {
                 headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -3944,6 +4008,7 @@ export interface operations {
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["RequestInProgress"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];

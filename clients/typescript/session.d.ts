@@ -49,11 +49,17 @@ export interface SessionOptions {
   /** Milliseconds after which one attempt is given up; 10000 by default. */
   timeout?: number | undefined
   /**
-   * How often a request that only reads is repeated where the service cannot be reached or answers 503; 2
-   * by default. Requests that change something are never repeated after such a failure: nobody knows
-   * whether they did.
+   * How often a request is repeated where the service cannot be reached, answers 503 or is still at it; 2 by
+   * default. A request that changes something has an `Idempotency-Key`, the same for its repeats: the service
+   * does it once, and answers each of them the same.
    */
   retries?: number | undefined
+  /**
+   * Makes the `Idempotency-Key` of a request that changes something; by default a random UUID. With `false` there is
+   * none, and such a request is never repeated: for a service that remembers none (`IDEMPOTENCY_TTL_MS=0`, or a
+   * version before it).
+   */
+  idempotencyKey?: (() => string) | false | undefined
   /** Another fetch than the global one. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
 }

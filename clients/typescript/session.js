@@ -1,6 +1,6 @@
 import { diff, same } from './patch.js'
 import { PreconditionFailedError, SignedOutError } from './problem.js'
-import { abortable, jitter, pause, request } from './request.js'
+import { abortable, jitter, pause, randomKey, request } from './request.js'
 
 const sections = ['user', 'inputs', 'apiConfig', 'results', 'meta']
 
@@ -13,9 +13,10 @@ const maxOperations = 1000
 /** Makes a handle of the caller's session. The types are in session.d.ts. */
 export function createSession(options = {}) {
   const { baseUrl = '', transport = 'cookie', credentials = 'include', headers, onToken } = options
-  const { timeout = 10_000, retries = 2 } = options
+  const { timeout = 10_000, retries = 2, idempotencyKey = randomKey } = options
   if (!(timeout > 0 && timeout < Infinity)) throw new TypeError('session-api: timeout must be a positive number of milliseconds')
   if (!(Number.isInteger(retries) && retries >= 0)) throw new TypeError('session-api: retries must be a whole number, 0 or more')
+  if (idempotencyKey !== false && typeof idempotencyKey !== 'function') throw new TypeError('session-api: idempotencyKey must be a function, or false')
   // Looked up at each call, so that what replaces the global fetch later counts.
   const fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
   const base = String(baseUrl).replace(/\/+$/, '') + '/api/session'
@@ -43,6 +44,8 @@ export function createSession(options = {}) {
     const bearer = typeof token === 'function' ? await token() : token
     if (bearer && !head.has('Authorization')) head.set('Authorization', `Bearer ${bearer}`)
     if (body !== undefined) head.set('Content-Type', type)
+    // One for all attempts: the service does once what comes with the same.
+    if (method === 'POST' && idempotencyKey) head.set('Idempotency-Key', idempotencyKey())
     for (const [name, value] of Object.entries(more)) if (value !== undefined) head.set(name, value)
     const init = { method, headers: head, credentials, body: body === undefined ? null : JSON.stringify(body) }
     try {

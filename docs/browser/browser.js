@@ -1,24 +1,28 @@
 // Chromium, for tests. CHROMIUM says where it is.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after } from 'node:test'
 import { chromium } from 'playwright-core'
 
 const patience = 60_000 // milliseconds for one step, on a busy machine
 
-const launch = ({ args = [], ...options } = {}) =>
-  chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      ...args,
-    ],
-    ...options,
-  })
+const settings = ({ args = [], ...options } = {}) => ({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    ...args,
+  ],
+  ...options,
+})
+
+const launch = (options) => chromium.launch(settings(options))
 
 // The process of all tests of a file that start it in the same way: it takes far
 // longer to start than most tests take.
@@ -36,5 +40,15 @@ export async function open(t, { args, ignoreDefaultArgs, ...options } = {}) {
   const context = await browser.newContext(options)
   context.setDefaultTimeout(patience)
   t.after(() => (own ? browser.close() : context.close()))
+  return context
+}
+
+/** A browser with a profile of its own on the disk, as one that somebody else uses, until the test ends. */
+export async function openProfile(t) {
+  const directory = await mkdtemp(join(tmpdir(), 'profile-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  const context = await chromium.launchPersistentContext(directory, settings())
+  t.after(() => context.close())
+  context.setDefaultTimeout(patience)
   return context
 }

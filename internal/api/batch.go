@@ -203,7 +203,7 @@ func unique(ids []string) []string {
 
 // readBatch reads and decodes a body that names sessions.
 func (s *Server) readBatch(w http.ResponseWriter, r *http.Request, decode func([]byte) error) error {
-	body, err := s.readBodyUpTo(w, r, jsonTypes, max(int64(s.Rules.MaxBytes)+bodySlack, batchBody))
+	body, err := s.readBodyUpTo(w, r, jsonTypes, s.maxBody())
 	if err != nil {
 		return err
 	}

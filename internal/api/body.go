@@ -44,18 +44,54 @@ func (s *Server) readBodyUpTo(w http.ResponseWriter, r *http.Request, types []st
 			return nil, err
 		}
 	}
+	body, err := s.receiveBody(w, r, limit)
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		return nil, cmp.Or(checkMediaType(r, types), err)
+	}
+	if err == nil && len(body) > 0 && r.ContentLength < 0 {
+		err = checkMediaType(r, types)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// maxBody is the most that any route reads of a body at once.
+func (s *Server) maxBody() int64 { return max(int64(s.Rules.MaxBytes)+bodySlack, batchBody) }
+
+// receiveWhole reads the body before its route does, which has it from there.
+func (s *Server) receiveWhole(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	body, err := s.receiveBody(w, r, s.maxBody())
+	stateOf(r).response.received = err == nil
+	return body, err
+}
+
+// receiveBody returns the body, unless it is longer than limit, in bytes: then the error
+// is a *http.MaxBytesError.
+func (s *Server) receiveBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	resp := &stateOf(r).response
+	if resp.received {
+		if int64(resp.buffer.Len()) > limit {
+			return nil, &http.MaxBytesError{Limit: limit}
+		}
+		return resp.buffer.Bytes(), nil
+	}
 	if r.ContentLength > limit {
 		closeConnection(w, r)
 		return nil, &http.MaxBytesError{Limit: limit}
 	}
-	buf := stateOf(r).response.bodyBuffer()
+	buf := resp.bodyBuffer()
 	if err := readInto(buf, w, r, limit); err != nil {
 		if errors.Is(err, errOverloaded) {
 			closeConnection(w, r) // the rest of the body is not read
 			return nil, err
 		}
 		if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-			return nil, cmp.Or(checkMediaType(r, types), err)
+			return nil, err
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
@@ -68,11 +104,6 @@ func (s *Server) readBodyUpTo(w http.ResponseWriter, r *http.Request, types []st
 			return nil, &problem{codeBadRequest, "The body ends before its announced length."}
 		}
 		return nil, &problem{codeBadRequest, "The body cannot be read."}
-	}
-	if buf.Len() > 0 && r.ContentLength < 0 {
-		if err := checkMediaType(r, types); err != nil {
-			return nil, err
-		}
 	}
 	return buf.Bytes(), nil
 }

@@ -18,6 +18,7 @@ const headerSessionToken = "X-Session-Token"
 func (s *Server) setCookie(w http.ResponseWriter, now time.Time, sess *schema.Session) {
 	h := w.Header()
 	h["Set-Cookie"] = append(h["Set-Cookie"], s.sessionCookie(now, sess))
+	issuedOf(w).noteCookie(keptCookie, sess)
 	s.sent.put(s.sent.own(sess.ID), sess.ExpiresAt)
 }
 
@@ -28,6 +29,7 @@ func (s *Server) issueCookie(w http.ResponseWriter, cred *credential, now time.T
 	if cred.cookies > 0 {
 		addCookies(w, s.cookieTemplate.otherExpiries)
 	}
+	issuedOf(w).noteCookie(newCookie, sess)
 	s.setCookie(w, now, sess)
 }
 

@@ -35,7 +35,7 @@ var requestHeaders = []string{
 // they always may.
 var exposedHeaders = []string{
 	"Etag", "Location", "Retry-After", headerRequestID, "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
-	"Deprecation", "Sunset", "Link", "Allow", "Www-Authenticate", "Date",
+	headerReplayed, "Deprecation", "Sunset", "Link", "Allow", "Www-Authenticate", "Date",
 	headerSessionToken, // of a page that has the token already
 }
 

@@ -15,6 +15,7 @@
 // How much at once: admission.go for memory and cpuslots.go for processors (over package
 // admission), streamlimiter.go, and bodydeadlines.go and lingeringclose.go for slow clients.
 // A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.
+// Repeats of a request: idempotency.go, idempotencykey.go, heldanswer.go.
 // What a request tells of its client: clientfacts.go (over package useragent).
-// Afterwards: accesslog.go, metrics.go, loglimiter.go.
+// Afterwards: accesslog.go, metrics.go, idempotencymetrics.go, loglimiter.go.
 package api

@@ -13,7 +13,10 @@ type Endpoint struct {
 	s      *Server
 	serve  handler
 	query  []string
+	key    keyUse
 	strict bool // refuses unknown query parameters
+	// service: its callers have a service token, where there are any.
+	service bool
 	// pattern: the path has parameters, and may be that of another route.
 	pattern bool
 	// metrics are without a route where the router knows none.
@@ -22,6 +25,9 @@ type Endpoint struct {
 
 // QueryParameters returns the names of the endpoint's query parameters.
 func (e *Endpoint) QueryParameters() []string { return e.query }
+
+// TakesIdempotencyKey reports whether an Idempotency-Key means anything to the endpoint.
+func (e *Endpoint) TakesIdempotencyKey() bool { return e.key != noKey }
 
 // ServeHTTP implements http.Handler.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +39,11 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = e.checkParameters(r)
 	}
 	if err == nil {
-		err = e.serve(w, r)
+		if e.takesKey(r) {
+			err = e.serveKeyed(&c.response, r)
+		} else {
+			err = e.serve(w, r)
+		}
 	}
 	if err != nil {
 		e.s.writeProblem(w, r, err)

@@ -106,7 +106,7 @@ func options(sessions *store.Sessions, rules *schema.Rules) api.Options {
 		Logger:        slog.New(slog.DiscardHandler),
 		Secrets:       api.Secrets{Session: [][]byte{[]byte(secret)}},
 		Cookie:        api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode},
-		TouchOnAccess: true, MaxGrace: time.Minute, AccessLog: api.AccessLog{Every: 1},
+		TouchOnAccess: true, MaxGrace: time.Minute, IdempotencyTTL: 24 * time.Hour, AccessLog: api.AccessLog{Every: 1},
 	}
 }
 

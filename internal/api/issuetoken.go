@@ -58,13 +58,20 @@ func (s *Server) answerWithToken(w http.ResponseWriter, cred *credential, status
 	}
 	withBuffer(func(b []byte) []byte {
 		b = sess.AppendJSON(b)
-		b = append(b[:len(b)-1], `,"token":"`...)
-		b = append(b, s.keys.Load().sessions.Sign(sess.ID)...) // nothing in a token needs escaping
-		b = append(b, `"}`...)
+		b = b[:len(b)-1]
+		issuedOf(w).noteMembers(tokenMember, sess, len(b))
+		b = s.appendTokenMember(b, sess)
 		writeSessionHead(w, status, sess, len(b))
 		_, _ = w.Write(b)
 		return b
 	})
+}
+
+// appendTokenMember ends a document, which lacks its last brace, with its token.
+func (s *Server) appendTokenMember(b []byte, sess *schema.Session) []byte {
+	b = append(b, `,"token":"`...)
+	b = append(b, s.keys.Load().sessions.Sign(sess.ID)...) // nothing in a token needs escaping
+	return append(b, `"}`...)
 }
 
 // issued holds the credentials of a session, in the answer to a service. It is empty
@@ -85,20 +92,29 @@ func (s *Server) newIssuedToken(sess *schema.Session) issuedToken {
 
 // writeIssued answers a service with the document and with what opens it.
 func writeIssued(w http.ResponseWriter, status int, sess *schema.Session, opens issuedToken) error {
-	members, err := json.Marshal(opens)
-	if err != nil {
-		return err
-	}
+	var failed error
 	withBuffer(func(b []byte) []byte {
 		b = append(b, `{"session":`...)
 		b = sess.AppendJSON(b)
-		if len(members) > len(`{}`) {
-			b = append(b, ',')
+		issuedOf(w).noteMembers(issuedToOther, sess, len(b))
+		if b, failed = appendIssued(b, opens); failed != nil {
+			return b
 		}
-		b = append(b, members[1:]...)
 		writeSessionHead(w, status, sess, len(b))
 		_, _ = w.Write(b) // a client that left gets nothing more
 		return b
 	})
-	return nil
+	return failed
+}
+
+// appendIssued ends a body whose last member is the session with what opens it.
+func appendIssued(b []byte, opens issuedToken) ([]byte, error) {
+	members, err := json.Marshal(opens)
+	if err != nil {
+		return b, err
+	}
+	if len(members) > len(`{}`) {
+		b = append(b, ',')
+	}
+	return append(b, members[1:]...), nil
 }

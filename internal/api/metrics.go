@@ -22,6 +22,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	refused  *prometheus.CounterVec
 	closed   *prometheus.CounterVec
+	retries  *prometheus.CounterVec
 	page     http.Handler // shows them
 
 	known  atomic.Pointer[map[metricLabels]*requestMetrics] // never changed, but replaced
@@ -40,6 +41,7 @@ func newMetrics(s *Server) *metrics {
 		}, []string{"route", "method"}),
 		refused: newRefusedCounter(),
 		closed:  newClosedCounter(),
+		retries: newKeyedCounter(),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "session_api_build_info", Help: "1, with the running version as a label.",
@@ -53,7 +55,7 @@ func newMetrics(s *Server) *metrics {
 		Name: "session_api_client_changes_total", Help: "Sessions that were used by another family of clients, such as another browser, than before.",
 	}, func() float64 { return float64(s.Sessions.ClientChanges()) })
 	m.registry.MustRegister(
-		m.requests, m.duration, m.refused, m.closed, build, eventStreams, clientChanges, &storeCollector{s},
+		m.requests, m.duration, m.refused, m.closed, m.retries, build, eventStreams, clientChanges, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if _, ok := s.Sessions.File(); ok {

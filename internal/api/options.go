@@ -87,6 +87,10 @@ type Options struct {
 	// any number.
 	BackupRate int64
 
+	// IdempotencyTTL is for how long the answers to requests with an Idempotency-Key are
+	// remembered; 0 for not at all: then the header means nothing.
+	IdempotencyTTL time.Duration
+
 	// MaxBodyMemory is how many bytes of large bodies are in work at once, and
 	// how many of large answers; 32 MiB by default.
 	MaxBodyMemory int64

@@ -24,6 +24,9 @@ const (
 	codeInvalidID              schema.Code = "invalid_id"
 	codeUnsupportedFilter      schema.Code = "unsupported_filter"
 	codeConflictingCredentials schema.Code = "conflicting_credentials"
+	codeInvalidIdempotencyKey  schema.Code = "invalid_idempotency_key"
+	codeKeyReused              schema.Code = "idempotency_key_reused"
+	codeRequestInProgress      schema.Code = "request_in_progress"
 	codeUnauthorized           schema.Code = "unauthorized"
 	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
@@ -77,6 +80,9 @@ var problemTypes = map[schema.Code]struct {
 	codeInvalidQuery:           {http.StatusBadRequest, "The query is malformed"},
 	codeInvalidID:              {http.StatusBadRequest, "The session id is invalid"},
 	codeUnsupportedFilter:      {http.StatusBadRequest, "No index answers the filter"},
+	codeInvalidIdempotencyKey:  {http.StatusBadRequest, "The Idempotency-Key is invalid"},
+	codeKeyReused:              {http.StatusUnprocessableEntity, "The Idempotency-Key belongs to another request"},
+	codeRequestInProgress:      {http.StatusConflict, "The same request is in progress"},
 	codeConflictingCredentials: {http.StatusBadRequest, "The credentials conflict"},
 	codeUnauthorized:           {http.StatusUnauthorized, "No live session, or no valid credential"},
 	codeNoCredential:           {http.StatusUnauthorized, "The request has no session credential"},
@@ -121,7 +127,7 @@ var expectedCodes = map[schema.Code]bool{
 	codeBackupUnsupported: true,
 }
 
-// retryAfter is what a 503 tells clients to wait, in seconds.
+// retryAfter is what a 503, and a request in progress, tells clients to wait, in seconds.
 const retryAfter = "1"
 
 // problem is an error that says itself what a client gets to see of it.
@@ -158,6 +164,8 @@ var (
 	errNoBody                 = &problem{codeBadRequest, "This route needs a body."}
 	errInvalidBatchID         = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$)."}
 	errEmptyFilter            = &problem{codeBadRequest, "The filter is empty and would end every session of the namespace. Send \"all\": true if that is meant."}
+	errKeyReused              = &problem{codeKeyReused, "This Idempotency-Key came with another request: with another body, path, query or method. Send a new key for a new request."}
+	errRequestInProgress      = &problem{codeRequestInProgress, "A request with this Idempotency-Key is being answered. Send it again after the time in Retry-After, and it gets the same answer."}
 	errOverloaded             = &problem{codeOverloaded, "Too many large requests are in flight. Try again later."}
 	errNotReady               = &problem{codeNotReady, "This instance does not accept new requests."}
 	errStarting               = &problem{codeNotReady, "This instance is starting: it loads its sessions."}
@@ -279,6 +287,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	switch seen.Status {
+	case http.StatusConflict:
+		if seen.Code == codeRequestInProgress {
+			h.Set("Retry-After", retryAfter)
+		}
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge(err))
 	case http.StatusServiceUnavailable:

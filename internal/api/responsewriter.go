@@ -25,6 +25,10 @@ type responseWriter struct {
 
 	body, answer *admission.Permit
 	buffer       *bytes.Buffer // of the body; nil for none
+	// received: the buffer has the whole body.
+	received bool
+	// held, where set, gets the answer in place of the client.
+	held *heldAnswer
 	// refusing: a problem is sent in place of an answer for which there is no room.
 	// refused: it was, and what is written still is dropped.
 	refusing, refused bool
@@ -43,6 +47,27 @@ func (w *responseWriter) release() {
 		bodyBuffers.Put(w.buffer)
 	}
 	w.buffer = nil
+}
+
+// hold keeps what is written from the client until unhold.
+func (w *responseWriter) hold() *heldAnswer {
+	w.held = &heldAnswer{ResponseWriter: w.ResponseWriter}
+	w.ResponseWriter = w.held
+	return w.held
+}
+
+// unhold ends hold.
+func (w *responseWriter) unhold() {
+	if w.held != nil {
+		w.ResponseWriter, w.held = w.held.ResponseWriter, nil
+		w.status, w.bytes, w.refused = 0, 0, false
+	}
+}
+
+// send sends an answer that was held.
+func (w *responseWriter) send(a *heldAnswer) {
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body.Bytes()) // a client that left gets nothing more
 }
 
 // bodyBuffers are for bodies. A change that is read from one may refer to its

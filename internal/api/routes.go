@@ -12,35 +12,36 @@ type route struct {
 	method, path string
 	serve        handler
 	query        []string // the query parameters that it knows
+	key          keyUse   // what an Idempotency-Key does
 }
 
 // ownRoutes are about the caller's own session, or about the service.
 func (s *Server) ownRoutes() []route {
 	own := sessionHandlers{s, true}
 	return []route{
-		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}},
-		{http.MethodGet, "/api/session", own.get, []string{"touch"}},
-		{http.MethodHead, "/api/session", own.head, nil},
-		{http.MethodPut, "/api/session", own.replace, nil},
-		{http.MethodPatch, "/api/session", own.patch, nil},
-		{http.MethodDelete, "/api/session", s.deleteSession, nil},
-		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
-		{http.MethodPost, "/api/session/touch", own.touch, nil},
-		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
-		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}},
-		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}},
-		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil},
-		{http.MethodGet, "/api/session/stats", s.getStats, nil},
-		{http.MethodGet, "/stats", s.getStats, nil},
+		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}, keyOfNew},
+		{http.MethodGet, "/api/session", own.get, []string{"touch"}, noKey},
+		{http.MethodHead, "/api/session", own.head, nil, noKey},
+		{http.MethodPut, "/api/session", own.replace, nil, keyOfNew},
+		{http.MethodPatch, "/api/session", own.patch, nil, keyOfNew},
+		{http.MethodDelete, "/api/session", s.deleteSession, nil, noKey},
+		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil, keyOfOne},
+		{http.MethodPost, "/api/session/touch", own.touch, nil, keyOfOne},
+		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}, keyOfOne},
+		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}, noKey},
+		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}, noKey},
+		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil, noKey},
+		{http.MethodGet, "/api/session/stats", s.getStats, nil, noKey},
+		{http.MethodGet, "/stats", s.getStats, nil, noKey},
 
-		{http.MethodGet, "/", s.getRoot, nil},
-		{http.MethodGet, "/favicon.ico", s.getFavicon, nil},
-		{http.MethodGet, healthPath, s.getHealth, nil},
-		{http.MethodGet, readinessPath, s.getReadiness, nil},
-		{http.MethodGet, "/metrics", s.getMetrics, nil},
-		{http.MethodGet, "/openapi.yaml", s.getContract, nil},
-		{http.MethodGet, "/docs", s.getDocs, nil},
-		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil},
+		{http.MethodGet, "/", s.getRoot, nil, noKey},
+		{http.MethodGet, "/favicon.ico", s.getFavicon, nil, noKey},
+		{http.MethodGet, healthPath, s.getHealth, nil, noKey},
+		{http.MethodGet, readinessPath, s.getReadiness, nil, noKey},
+		{http.MethodGet, "/metrics", s.getMetrics, nil, noKey},
+		{http.MethodGet, "/openapi.yaml", s.getContract, nil, noKey},
+		{http.MethodGet, "/docs", s.getDocs, nil, noKey},
+		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil, noKey},
 	}
 }
 
@@ -48,24 +49,24 @@ func (s *Server) ownRoutes() []route {
 func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
-		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
-		{http.MethodGet, "/api/sessions", s.listSessions, listParameters},
-		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
-		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters},
-		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}},
-		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
-		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
-		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},
-		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}},
-		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}},
-		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}},
-		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}},
-		{http.MethodGet, "/api/backup", s.backUp, nil},
-		{http.MethodPost, "/api/import", s.importSessions, nil},
-		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}},
+		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}, keyOfNew},
+		{http.MethodGet, "/api/sessions", s.listSessions, listParameters, noKey},
+		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}, noKey},
+		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters, noKey},
+		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}, noKey},
+		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}, keyOfMany},
+		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}, noKey},
+		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}, noKey},
+		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}, keyOfNew},
+		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}, keyOfOne},
+		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}, noKey},
+		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}, keyOfOne},
+		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}, keyOfOne},
+		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}, noKey},
+		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}, noKey},
+		{http.MethodGet, "/api/backup", s.backUp, nil, noKey},
+		{http.MethodPost, "/api/import", s.importSessions, nil, keyOfStream},
+		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}, noKey},
 	}
 }
 
@@ -103,8 +104,8 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 	}
 	for _, one := range routes {
 		e := &Endpoint{
-			s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method),
-			pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
+			s: s, serve: one.serve, query: one.query, key: one.key, strict: service || !isSafe(one.method),
+			service: service, pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
 		}
 		r.Method(one.method, one.path, e)
 		methods := []string{one.method}

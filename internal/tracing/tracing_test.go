@@ -3,6 +3,7 @@ package tracing
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -45,7 +46,7 @@ func serve(tb testing.TB, tracing *Tracing, s backend.Store) *httptest.Server {
 		Sessions: store.NewSessions(tracing.Store(s), rules, store.Lifetimes{TTL: time.Hour}, store.UserLimit{}),
 		Rules:    rules, Cleaner: noCleanup{}, Logger: slog.New(slog.DiscardHandler),
 		Secrets: api.Secrets{Session: [][]byte{[]byte("a secret of the test, 32 bytes..")}},
-		Cookie:  api.Cookie{Name: "sid"},
+		Cookie:  api.Cookie{Name: "sid"}, IdempotencyTTL: time.Hour,
 	})
 	require.NoError(tb, err)
 	srv := httptest.NewServer(tracing.Handler(server, func(r *http.Request) bool { return r.Header.Get("X-Of") != "a stranger" }))
@@ -103,6 +104,20 @@ func TestSpansOfARequest(t *testing.T) {
 	assert.Equal(t, spans[1].SpanContext().SpanID(), spans[0].Parent().SpanID())
 	assert.NotEqual(t, traceID, spans[2].SpanContext().TraceID().String())
 	assert.False(t, spans[3].Parent().IsValid(), "a malformed traceparent is no parent")
+}
+
+// A key is a secret: no span of a request with one, or of its repeat, has it.
+func TestSpansHoldNoIdempotencyKey(t *testing.T) {
+	tracing, recorder := recorded(t)
+	srv := serve(t, tracing, memory.New(memory.Options{}))
+	const key = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+	for range 2 {
+		require.Equal(t, http.StatusCreated, do(t, http.MethodPost, srv.URL+"/api/session", "Idempotency-Key", key).status)
+	}
+	require.Equal(t, http.StatusBadRequest, do(t, http.MethodPost, srv.URL+"/api/session", "Idempotency-Key", key+" "+key).status)
+	spans := tracetest.SpanStubsFromReadOnlySpans(recorder.Ended())
+	require.NotEmpty(t, spans)
+	assert.NotContains(t, fmt.Sprintf("%+v", spans), key[:18])
 }
 
 // A stranger's traceparent decides nothing: the span begins a trace of its own,

@@ -54,8 +54,14 @@ export interface ConnectOptions {
   token?: string | undefined
   /** The group of sessions that belongs to this app: 1 to 32 of `a-z`, `0-9` and `-`. */
   namespace?: string | undefined
-  /** Milliseconds after which a call is given up; 5000 by default. */
+  /** Milliseconds after which a call is given up, with all its repeats; 5000 by default. */
   timeout?: number | undefined
+  /**
+   * How often a request is repeated where the service cannot be reached, answers 503 or is still at it; 0
+   * by default. What changes something has an `Idempotency-Key` then, the same for its repeats: the service
+   * does it once, and remembers the answer, which costs it two more accesses to its store.
+   */
+  retries?: number | undefined
   /** Another fetch than the global one. */
   fetch?: typeof globalThis.fetch | undefined
 }
@@ -92,10 +98,11 @@ export class Client {
   readonly #token: string
   readonly #namespace: string
   readonly #timeout: number
+  readonly #retries: number
   readonly #fetch: typeof globalThis.fetch
 
   /** The options have been checked; what the process's variables say is checked here. */
-  constructor({ url, token, namespace, timeout = 5000, fetch }: ConnectOptions & { namespace: string }) {
+  constructor({ url, token, namespace, timeout = 5000, retries = 0, fetch }: ConnectOptions & { namespace: string }) {
     if (url === undefined) {
       url = variable('SESSION_API_URL') ?? 'http://127.0.0.1:8080'
       hold('SESSION_API_URL', address, url)
@@ -109,12 +116,13 @@ export class Client {
     this.#token = token
     this.#namespace = namespace
     this.#timeout = Math.ceil(timeout)
+    this.#retries = retries
     // Looked up at each call, so that what instruments the global fetch later counts.
     this.#fetch = fetch ?? ((...request) => globalThis.fetch(...request))
   }
 
   /**
-   * Asks once, and never again by itself. The outcome is what the answer's body holds, `true` where it
+   * Asks, and again as far as the options say. The outcome is what the answer's body holds, `true` where it
    * has none, and `null` where there is no such session and `mayBeGone` allows that; any other failure is
    * a SessionApiError.
    */
@@ -125,18 +133,27 @@ export class Client {
     if (this.#token) head.set('Authorization', 'Bearer ' + this.#token)
     if (body) head.set('Content-Type', method === 'PATCH' ? 'application/merge-patch+json' : 'application/json')
     const init: RequestInit = { method, headers: head, redirect: 'manual', body: body ? encode(body) : null }
+    // One for all attempts. What is removed twice is removed.
+    if (this.#retries > 0 && (method === 'PUT' || method === 'PATCH')) head.set('Idempotency-Key', `"${crypto.randomUUID()}"`)
     const signal = AbortSignal.timeout(this.#timeout)
-    let response: Response, text: string
-    try {
-      response = await this.#fetch(url, { ...init, signal })
-      text = await response.text()
-    } catch (error) {
-      throw this.#noAnswer(error, signal)
+    for (let attempt = 0; ; attempt++) {
+      const { answer, retryAfter } = await this.#once(url, init, signal)
+      if (!(answer instanceof SessionApiError)) return answer
+      if (mayBeGone && gone.has(answer.code)) return null
+      const again = attempt < this.#retries && (answer.httpStatus === 503 || passing.has(answer.code))
+      if (!again || !(await paused(retryAfter + jitter(attempt), signal))) throw answer
     }
-    const answer = understand(method, response, text)
-    if (!(answer instanceof SessionApiError)) return answer
-    if (mayBeGone && gone.has(answer.code)) return null
-    throw answer
+  }
+
+  /** One attempt: what understand makes of the answer, and the milliseconds that the service asks to wait for. */
+  async #once(url: URL, init: RequestInit, signal: AbortSignal): Promise<{ answer: unknown; retryAfter: number }> {
+    try {
+      const response = await this.#fetch(url, { ...init, signal })
+      const answer = understand(init.method!, response, await response.text())
+      return { answer, retryAfter: 1000 * Number(/^\d+$/.exec(response.headers.get('Retry-After') ?? '') ?? 0) }
+    } catch (error) {
+      return { answer: this.#noAnswer(error, signal), retryAfter: 0 }
+    }
   }
 
   /** All live sessions, newest first. */
@@ -170,6 +187,28 @@ export class Client {
  */
 function encode(body: Record<string, unknown>): string {
   return JSON.stringify(body).replace(/\\(?:u(d[89a-f]..)|.)/g, (escape, lone) => (lone ? '\\ufffd' : escape))
+}
+
+/** The codes of failures with which the same request may fare better in a moment. */
+const passing = new Set(['unreachable', 'request_in_progress'])
+
+/** Milliseconds, longer for each attempt, so that many who failed together do not come back together. */
+const jitter = (attempt: number): number => Math.random() * Math.min(200 * 2 ** attempt, 5000)
+
+/** Waits, and says whether there is time left: false at once where the signal is aborted before. */
+function paused(ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      resolve(false)
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', end)
+      resolve(true)
+    }, ms)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
 }
 
 /** What the service answers where there is no such session, or no longer. */

@@ -12,6 +12,7 @@ export const milliseconds: Rule = {
   is: 'a positive number of milliseconds, 2147483647 at most',
   holds: (value) => positive(value) && value <= 2147483647,
 }
+export const count: Rule = { is: 'a whole number, 0 or more', holds: (value) => Number.isInteger(value) && value >= 0 }
 export const func: Rule = { is: 'a function', holds: (value) => typeof value === 'function' }
 export const bool: Rule = { is: 'true or false', holds: (value) => typeof value === 'boolean' }
 export const address: Rule = {
@@ -32,7 +33,7 @@ const group: Rule = {
 }
 
 /** The options that every adapter has. */
-export const connectRules = { url: address, token: credential, namespace: group, timeout: milliseconds, fetch: func }
+export const connectRules = { url: address, token: credential, namespace: group, timeout: milliseconds, retries: count, fetch: func }
 
 /**
  * Throws a TypeError that names the first option that is not one, or is not what its rule says. An

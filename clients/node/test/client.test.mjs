@@ -83,6 +83,67 @@ test('a store that is down is not retried here', async (t) => {
   assert.equal(asked, 6)
 })
 
+/** A fetch whose requests all arrive, and whose answers do not, but each third one. */
+function losing() {
+  const sent = []
+  return {
+    sent,
+    fetch: async (url, init) => {
+      const response = await fetch(url, init)
+      sent.push([init.method, new Headers(init.headers).get('Idempotency-Key')])
+      if (sent.length % 3 === 0) return response
+      await response.arrayBuffer()
+      if (sent.length % 3 === 1) throw new TypeError('fetch failed')
+      return new Response(new ReadableStream({ start: (stream) => stream.error(new TypeError('terminated')) }), response)
+    },
+  }
+}
+
+test('with retries, lost answers are asked for again, and nothing is done twice', async () => {
+  const { sent, fetch } = losing()
+  const at = options({ retries: 2, fetch })
+  const store = promised(new SessionApiStore(at))
+  const id = randomUUID()
+  await store.set(id, { cookie: {}, n: 1 })
+  assert.equal((await call(at, 'GET', '/' + id)).body.revision, 1, 'it was created once, and not changed by the repeats')
+  assert.equal((await store.get(id)).n, 1)
+  await store.destroy(id)
+  assert.equal(await store.get(id), null)
+  const keys = sent.map(([, key]) => key)
+  assert.match(keys[0], /^"[0-9a-f-]{36}"$/)
+  assert.equal(new Set(keys.slice(0, 3)).size, 1)
+  assert.ok(sent.every(([method, key]) => (method === 'PUT') === (key !== null)))
+  assert.equal(sent.length % 3, 0)
+})
+
+test('a repeat does not overwrite what somebody else has saved meanwhile', async () => {
+  const at = options({ retries: 1 })
+  const id = randomUUID()
+  let lost
+  const late = async (url, init) => {
+    const response = await fetch(url, init)
+    if (lost) return response
+    lost = true
+    await call(at, 'PATCH', '/' + id, { body: { meta: { n: 2 } }, headers: { 'Content-Type': 'application/merge-patch+json' } })
+    throw new TypeError('fetch failed')
+  }
+  await promised(new SessionApiStore({ ...at, fetch: late })).set(id, { cookie: {}, n: 1 })
+  assert.equal((await promised(new SessionApiStore(at)).get(id)).n, 2)
+})
+
+test('a store that is down is asked as often as the option says, and no longer than its time', async (t) => {
+  let asked = 0
+  const { url } = await serve(t, (_, response) => {
+    asked++
+    response.writeHead(503, { 'Retry-After': '0' }).end('{"code":"store_unavailable","detail":"later"}')
+  })
+  await assert.rejects(sessionApiDriver(options({ url, retries: 3 })).getItem('a'), { code: 'store_unavailable' })
+  assert.equal(asked, 4)
+  const patient = await serve(t, (_, response) => response.writeHead(503, { 'Retry-After': '3600' }).end('{"code":"store_unavailable","detail":"later"}'))
+  await assert.rejects(sessionApiDriver(options({ url: patient.url, retries: 3, timeout: 100 })).getItem('a'), { code: 'store_unavailable' })
+  for (const retries of [-1, 1.5, NaN, '1', null]) assert.throws(() => sessionApiDriver({ retries }), /retries must be a whole number/)
+})
+
 test('a fetch that fails with the headers in its message', async () => {
   const fetch = async (_, { headers }) => {
     throw new Error('failed with ' + headers.get('Authorization'), { cause: headers })

@@ -60,12 +60,32 @@ test('they are not repeated for ever, nor where the service asks for too much, n
   }
 })
 
-test('what changes something is sent once: nobody knows what became of it', async () => {
+test('what changes something is repeated with the same key', async () => {
+  const progress = problem(409, 'request_in_progress', { 'Retry-After': '0' })
+  const { session, requests } = open([document({ meta: { n: 1 } }), refused, progress, document({ meta: { n: 2 } }, 2), document({}, 3)])
+  assert.equal((await session.update(increment)).meta.n, 2)
+  await session.regenerate()
+  const keys = requests.map(({ headers }) => headers.get('Idempotency-Key'))
+  assert.equal(keys[0], null, 'reads need none')
+  assert.match(keys[1]!, /^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$/)
+  assert.deepEqual(keys.slice(1, 4), [keys[1], keys[1], keys[1]])
+  assert.notEqual(keys[4], keys[1])
+  assert.equal(new Set(requests.slice(1, 4).map(({ body }) => body)).size, 1)
+})
+
+test('without a key it is sent once: nobody knows what became of it', async () => {
   for (const answer of [refused, problem(503, 'store_unavailable')]) {
-    const { session, requests } = open([document({ meta: { n: 1 } }), answer])
+    const { session, requests } = open([document({ meta: { n: 1 } }), answer], { idempotencyKey: false })
     assert.ok((await failure(session.update(increment))) instanceof UnavailableError)
     assert.equal(requests.length, 2)
+    assert.equal(requests[1]!.headers.get('Idempotency-Key'), null)
   }
+})
+
+test('a key can be the own one, and a conflict of another kind is not repeated', async () => {
+  const { session, requests } = open([document({ meta: { n: 1 } }), problem(409, 'patch_test_failed')], { idempotencyKey: () => 'key-of-the-app-17' })
+  assert.equal((await failure(session.update(increment))).code, 'patch_test_failed')
+  assert.equal(requests[1]!.headers.get('Idempotency-Key'), 'key-of-the-app-17')
 })
 
 test('an update begins again where somebody was faster, but not for ever', async () => {
@@ -152,7 +172,7 @@ test('a change that cannot be is refused before anything is sent', async () => {
 })
 
 test('options are checked', () => {
-  for (const options of [{ timeout: 0 }, { timeout: NaN }, { timeout: Infinity }, { retries: -1 }, { retries: 1.5 }]) {
+  for (const options of [{ timeout: 0 }, { timeout: NaN }, { timeout: Infinity }, { retries: -1 }, { retries: 1.5 }, { idempotencyKey: true as never }]) {
     assert.throws(() => createSession(options), TypeError)
   }
 })
