@@ -14,6 +14,7 @@ type Endpoint struct {
 	serve  handler
 	query  []string
 	strict bool // refuses unknown query parameters
+	access access
 	// pattern: the path has parameters, and may be that of another route.
 	pattern bool
 	// metrics are without a route where the router knows none.
@@ -23,12 +24,24 @@ type Endpoint struct {
 // QueryParameters returns the names of the endpoint's query parameters.
 func (e *Endpoint) QueryParameters() []string { return e.query }
 
+// RequiredScope returns the scope that the endpoint asks of a service token; empty where
+// it is for anybody.
+func (e *Endpoint) RequiredScope() string {
+	if e.access == anybody {
+		return ""
+	}
+	return e.access.scope.String()
+}
+
 // ServeHTTP implements http.Handler.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := stateOf(r)
 	c.endpoint = e
 	defer c.response.release()
 	err := e.checkPath(w, r)
+	if err == nil && c.caller != nil {
+		err = e.permit(r, c.caller)
+	}
 	if err == nil {
 		err = e.checkParameters(r)
 	}

@@ -12,35 +12,36 @@ type route struct {
 	method, path string
 	serve        handler
 	query        []string // the query parameters that it knows
+	access       access   // what it asks of a service token
 }
 
 // ownRoutes are about the caller's own session, or about the service.
 func (s *Server) ownRoutes() []route {
 	own := sessionHandlers{s, true}
 	return []route{
-		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}},
-		{http.MethodGet, "/api/session", own.get, []string{"touch"}},
-		{http.MethodHead, "/api/session", own.head, nil},
-		{http.MethodPut, "/api/session", own.replace, nil},
-		{http.MethodPatch, "/api/session", own.patch, nil},
-		{http.MethodDelete, "/api/session", s.deleteSession, nil},
-		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
-		{http.MethodPost, "/api/session/touch", own.touch, nil},
-		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
-		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}},
-		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}},
-		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil},
-		{http.MethodGet, "/api/session/stats", s.getStats, nil},
-		{http.MethodGet, "/stats", s.getStats, nil},
+		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}, anybody},
+		{http.MethodGet, "/api/session", own.get, []string{"touch"}, anybody},
+		{http.MethodHead, "/api/session", own.head, nil, anybody},
+		{http.MethodPut, "/api/session", own.replace, nil, anybody},
+		{http.MethodPatch, "/api/session", own.patch, nil, anybody},
+		{http.MethodDelete, "/api/session", s.deleteSession, nil, anybody},
+		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil, anybody},
+		{http.MethodPost, "/api/session/touch", own.touch, nil, anybody},
+		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}, anybody},
+		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}, anybody},
+		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}, anybody},
+		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil, anybody},
+		{http.MethodGet, "/api/session/stats", s.getStats, nil, anybody},
+		{http.MethodGet, "/stats", s.getStats, nil, anybody},
 
-		{http.MethodGet, "/", s.getRoot, nil},
-		{http.MethodGet, "/favicon.ico", s.getFavicon, nil},
-		{http.MethodGet, healthPath, s.getHealth, nil},
-		{http.MethodGet, readinessPath, s.getReadiness, nil},
-		{http.MethodGet, "/metrics", s.getMetrics, nil},
-		{http.MethodGet, "/openapi.yaml", s.getContract, nil},
-		{http.MethodGet, "/docs", s.getDocs, nil},
-		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil},
+		{http.MethodGet, "/", s.getRoot, nil, anybody},
+		{http.MethodGet, "/favicon.ico", s.getFavicon, nil, anybody},
+		{http.MethodGet, healthPath, s.getHealth, nil, anybody},
+		{http.MethodGet, readinessPath, s.getReadiness, nil, anybody},
+		{http.MethodGet, "/metrics", s.getMetrics, nil, anybody},
+		{http.MethodGet, "/openapi.yaml", s.getContract, nil, anybody},
+		{http.MethodGet, "/docs", s.getDocs, nil, anybody},
+		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil, anybody},
 	}
 }
 
@@ -48,24 +49,24 @@ func (s *Server) ownRoutes() []route {
 func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
-		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
-		{http.MethodGet, "/api/sessions", s.listSessions, listParameters},
-		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
-		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters},
-		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}},
-		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}},
-		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}},
-		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}},
-		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}},
-		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}},
-		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}},
-		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}},
-		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}},
-		{http.MethodGet, "/api/backup", s.backUp, nil},
-		{http.MethodPost, "/api/import", s.importSessions, nil},
-		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}},
+		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}, writes},
+		{http.MethodGet, "/api/sessions", s.listSessions, listParameters, reads},
+		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}, administers},
+		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters, reads},
+		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}, reads},
+		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}, administers},
+		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}, reads},
+		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}, reads},
+		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}, writes},
+		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}, writes},
+		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}, writes},
+		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}, writes},
+		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}, writes},
+		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}, reads},
+		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}, administersAll},
+		{http.MethodGet, "/api/backup", s.backUp, nil, administersAll},
+		{http.MethodPost, "/api/import", s.importSessions, nil, administersAll},
+		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}, administersAll},
 	}
 }
 
@@ -104,7 +105,7 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 	for _, one := range routes {
 		e := &Endpoint{
 			s: s, serve: one.serve, query: one.query, strict: service || !isSafe(one.method),
-			pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
+			access: one.access, pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
 		}
 		r.Method(one.method, one.path, e)
 		methods := []string{one.method}
