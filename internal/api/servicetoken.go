@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"session-api/internal/schema"
 	"session-api/internal/token"
@@ -97,7 +98,7 @@ func (e *Endpoint) permitNamespace(r *http.Request, t *token.Service) error {
 	if err != nil {
 		return err
 	}
-	if e.access.everywhere && !q.Has("namespace") {
+	if e.access.everywhere && (!q.Has("namespace") || !slices.Contains(e.query, "namespace")) {
 		return errAllNamespaces
 	}
 	name, err := namespace(q)
