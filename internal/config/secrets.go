@@ -20,8 +20,9 @@ type Secrets struct {
 
 	// isRandom reports that EnsureSecret generated Session.
 	isRandom bool
-	// services are the tokens of both settings.
-	services serviceTokens
+	// services are the tokens of both settings. They are behind a pointer because fmt
+	// shows what is in a field such as this without asking it.
+	services *serviceTokens
 }
 
 // MinSecretBytes is the least length of a secret in production: the size of an

@@ -83,31 +83,39 @@ func (c *Config) checkUnnamed(unnamed secrets, areOthers bool) string {
 		"one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody")
 }
 
-func joinServiceTokens(unnamed secrets, lines []serviceLine) serviceTokens {
-	all := serviceTokens{secrets: slices.Clone(unnamed)}
+func joinServiceTokens(unnamed secrets, lines []serviceLine) *serviceTokens {
+	all := &serviceTokens{secrets: slices.Clone(unnamed)}
 	for i, secret := range unnamed {
 		all.list = append(all.list, token.FullService(fmt.Sprintf("default-%d", i+1), secret))
 	}
 	for _, one := range lines {
-		all.list, all.secrets = append(all.list, one.Service), append(all.secrets, string(one.secret))
+		all.list, all.secrets = append(all.list, one.Service), append(all.secrets, string(one.Secret))
 	}
 	return all
 }
 
 // known returns the secrets that the settings hold, and not only their hashes.
 func (t *serviceTokens) known() secrets {
+	if t == nil {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(t.secrets), func(v string) bool { return v == "" })
 }
 
 // ServiceTokens returns the service tokens. There is at least one unless the service
 // routes are open.
-func (c *Config) ServiceTokens() []token.Service { return c.Secrets.services.list }
+func (c *Config) ServiceTokens() []token.Service {
+	if c.Secrets.services == nil {
+		return nil
+	}
+	return c.Secrets.services.list
+}
 
 // ServiceSecret returns the secret of a service token that allows everything at now;
 // empty if the settings have none, or its hash alone.
 func (c *Config) ServiceSecret(now time.Time) string {
-	all := &c.Secrets.services
-	for i := range all.list {
+	all := c.Secrets.services
+	for i := range c.ServiceTokens() {
 		one := &all.list[i]
 		if all.secrets[i] != "" && one.Scope == token.ScopeAdmin && !one.IsRestricted() && !one.IsExpired(now) && len(one.Networks) == 0 {
 			return all.secrets[i]
@@ -128,8 +136,9 @@ func isLineForm(content string) bool {
 // serviceLine is a line of a file of service tokens.
 type serviceLine struct {
 	token.Service
-	line   int
-	secret secret // empty where the line has the hash alone
+	line int
+	// Secret is exported so that fmt asks it: it masks itself.
+	Secret secret // empty where the line has the hash alone
 }
 
 // parseServiceLines parses a file of service tokens with a line for each:
@@ -216,7 +225,7 @@ var serviceFields = map[string]func(to *serviceLine, value string) string{
 		return ""
 	},
 	"secret": func(to *serviceLine, value string) string {
-		to.secret, to.Sum = secret(value), token.Sum(value)
+		to.Secret, to.Sum = secret(value), token.Sum(value)
 		return ""
 	},
 	"sha256": func(to *serviceLine, value string) string {
@@ -326,10 +335,10 @@ func (c *Config) checkServiceLines(lines []serviceLine, unnamed secrets) (wrong 
 		if session[one.Sum] {
 			refuse("it is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody")
 		}
-		if one.secret == "" {
+		if one.Secret == "" {
 			continue
 		}
-		for _, text := range []string{checkWrapping(secrets{string(one.secret)}), c.checkStrength(secrets{string(one.secret)}), checkTokens(secrets{string(one.secret)})} {
+		for _, text := range []string{checkWrapping(secrets{string(one.Secret)}), c.checkStrength(secrets{string(one.Secret)}), checkTokens(secrets{string(one.Secret)})} {
 			if text != "" {
 				refuse("secret: %s", strings.TrimPrefix(text, "number 1 of 1 "))
 			}
