@@ -87,8 +87,12 @@ func newServiceToken(args []string, std streams, now time.Time) error {
 	sum := token.Sum(secret)
 	var line strings.Builder
 	for _, field := range []struct{ key, value string }{
-		{"name", fields.name}, {"scope", fields.scope}, {"namespace", fields.namespace},
-		{"expires", fields.expires}, {"cidr", fields.cidr}, {"sha256", hex.EncodeToString(sum[:])},
+		{"name", fields.name},
+		{"scope", fields.scope},
+		{"namespace", fields.namespace},
+		{"expires", fields.expires},
+		{"cidr", fields.cidr},
+		{"sha256", hex.EncodeToString(sum[:])},
 	} {
 		if strings.ContainsFunc(field.value, func(r rune) bool { return r <= ' ' }) {
 			return usageError("token new: " + field.key + " has a space in it")
@@ -123,7 +127,7 @@ func expiryOf(said string, now time.Time) (string, error) {
 			if err != nil || n > maxTokenDays {
 				return "", fmt.Errorf("-expires %q is no number of days from 1d to %dd", said, maxTokenDays)
 			}
-			after = time.Duration(n) * 24 * time.Hour //nolint:gosec // at most maxTokenDays
+			after = time.Duration(n) * 24 * time.Hour
 		} else if after, err = time.ParseDuration(said); err != nil {
 			return "", fmt.Errorf("-expires %q is neither a number of days such as 90d, a duration such as 12h, nor a time such as 2027-01-01T00:00:00Z", said)
 		}

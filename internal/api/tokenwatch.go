@@ -46,17 +46,15 @@ func (s *Server) whileAllowed(r *http.Request, to *deadlines) (ctx context.Conte
 // awaitWithdrawal returns true when the service token of a request does not allow it any
 // more, and false when ctx ends.
 func (s *Server) awaitWithdrawal(ctx context.Context, r *http.Request) bool {
-	c := stateOf(r)
-	var tick <-chan time.Time
-	if c.caller != nil && !c.caller.Expires.IsZero() {
-		ticker := time.NewTicker(tokenCheckInterval)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
 	for {
 		k := s.keys.Load()
-		if !s.stillAllows(k, r, c) {
+		expires, allowed := s.stillAllows(k, r)
+		if !allowed {
 			return true
+		}
+		var tick <-chan time.Time
+		if expires {
+			tick = time.After(tokenCheckInterval)
 		}
 		select {
 		case <-ctx.Done():
@@ -67,12 +65,16 @@ func (s *Server) awaitWithdrawal(ctx context.Context, r *http.Request) bool {
 	}
 }
 
-// stillAllows reports whether the request would be allowed by the present service
-// tokens.
-func (s *Server) stillAllows(k *keys, r *http.Request, c *requestState) bool {
+// stillAllows reports whether a request would be allowed by the service tokens that now
+// are in use, and whether the one that allows it expires.
+func (s *Server) stillAllows(k *keys, r *http.Request) (expires, allowed bool) {
+	c := stateOf(r)
 	if c.caller == nil { // the service routes were open
-		return k.services.Len() == 0
+		return false, k.services.Len() == 0
 	}
 	t := k.services.FindSum(c.caller.Sum)
-	return t != nil && s.invalidity(r, t) == "" && c.endpoint.permit(r, t) == nil
+	if t == nil || s.invalidity(r, t) != "" || c.endpoint.permit(r, t) != nil {
+		return false, false
+	}
+	return !t.Expires.IsZero(), true
 }

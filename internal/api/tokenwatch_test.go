@@ -65,8 +65,16 @@ func TestServiceTokens_streamsEndWithTheirTime(t *testing.T) {
 	st := s.events("", bearerOf("short")...)
 	d := s.client().create("")
 	assert.Equal(t, d.ID, st.of("created").told(t).SessionID)
+	given := s.events("", bearerOf("admin")...) // before its token had an end
+	ending := admin
+	ending.Expires = s.clock.Now().Add(2 * time.Hour)
+	s.reload(short, ending)
 	s.clock.advance(time.Hour)
 	st.ends()
+	d = s.client().create("")
+	assert.Equal(t, d.ID, given.of("created").told(t).SessionID)
+	s.clock.advance(time.Hour)
+	given.ends()
 }
 
 // Streams of a service whose routes were open end once they are not.

@@ -196,7 +196,7 @@ func TestServiceTokens_reread(t *testing.T) {
 func FuzzServiceLines(f *testing.F) {
 	f.Add("name=billing scope=read namespace=shop expires=2027-01-01T00:00:00Z cidr=10.0.0.0/8 secret=hunter2hunter2")
 	f.Add("# a\n\nname=b scope=write,admin cidr=::1,1.2.3.4/5 " + hashOf("x"))
-	f.Add("name=a scope=read secret=a=b=c\r\nname=a name=b nmae=x expires=0001-01-01T00:00:00Z")
+	f.Add("name=a scope=read secret=a=b=c\r\nname=a name=b names=x expires=0001-01-01T00:00:00Z")
 	f.Add("name=\xff scope=read expires=9999-12-31T23:59:59.999999999-23:59 sha256=")
 	f.Add("secret=name scope=\u2028 name=s")
 	f.Fuzz(func(t *testing.T, content string) {
