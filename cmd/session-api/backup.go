@@ -157,7 +157,11 @@ func (j *backupJob) fetch(ctx context.Context, c *config.Config, w io.Writer) er
 
 // ask asks the service at a URL.
 func (j *backupJob) ask(ctx context.Context, url string, c *config.Config, w io.Writer) error {
-	resp, err := get(ctx, url+"/api/backup", c.ServiceToken())
+	secret := c.ServiceSecret(time.Now())
+	if secret == "" && len(c.ServiceTokens()) > 0 {
+		return errors.New("no service token of the settings can be sent: it takes the secret, not only the hash, of one that allows everything from anywhere; set SERVICE_TOKENS to it")
+	}
+	resp, err := get(ctx, url+"/api/backup", secret)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ Commands:
                       these
   cleanup adopt [DIR] allow the service to delete files in a directory that was not
                       empty at first, or that belonged to another store; see -h
+  token new           make a service token, and the line for SERVICE_TOKENS_FILE that
+                      lets it in; see -h
+  token check         check the checksum of a service token from standard input
   healthcheck         check the liveness of the service on this machine
   version             print the version
 
@@ -68,7 +71,7 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 // takesArguments are the commands that take some.
-var takesArguments = []string{"backup", "check", "cleanup", "compact", "config", "export", "import", "restore", "salvage"}
+var takesArguments = []string{"backup", "check", "cleanup", "compact", "config", "export", "import", "restore", "salvage", "token"}
 
 func dispatch(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
@@ -99,6 +102,8 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return checkData(rest, environ, stdout)
 	case "cleanup":
 		return adoptDirectory(ctx, rest, environ, stdout, stderr)
+	case "token":
+		return serviceToken(rest, streams{os.Stdin, stdout, stderr})
 	case "config":
 		return showConfig(rest, environ, stdout, stderr)
 	}

@@ -155,6 +155,7 @@ func TestProcess(t *testing.T) {
 
 	t.Run("SIGHUP rotates the secret", func(t *testing.T) { rotate(t, path) })
 	t.Run("SIGHUP rotates the service tokens", func(t *testing.T) { rotateTokens(t, path) })
+	t.Run("SIGHUP reads the lines of service tokens", func(t *testing.T) { tokensByLines(t, path) })
 }
 
 func rotate(t *testing.T, path string) {

@@ -115,7 +115,7 @@ func (s *service) warn(ctx context.Context, environ map[string]string) {
 	} else if s.cfg.WeakSecret() {
 		open = append(open, "SESSION_SECRET", fmt.Sprintf("shorter than %d bytes", config.MinSecretBytes))
 	}
-	if len(s.cfg.Secrets.ServiceTokens) == 0 {
+	if len(s.cfg.ServiceTokens()) == 0 {
 		open = append(open, "SERVICE_TOKENS", "not set: the service routes are open to everybody who can connect")
 	}
 	if len(open) > 0 {
@@ -214,5 +214,6 @@ func (s *service) reload(ctx context.Context) {
 	}
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
-		"sessionSecrets", len(fresh.Secrets.Session), "serviceTokens", len(fresh.Secrets.ServiceTokens))
+		"sessionSecrets", len(fresh.Secrets.Session), "serviceTokens", len(fresh.ServiceTokens()))
+	s.api.ReportServiceTokens(ctx)
 }

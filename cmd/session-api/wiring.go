@@ -52,6 +52,7 @@ func newService(c config.Config, kept backend.Store, logger *slog.Logger) (*serv
 			func(ctx context.Context) { sessions.SweepLoop(ctx, c.Store.SweepInterval, logger) },
 			func(ctx context.Context) { sessions.OverLimitLoop(ctx, string(c.Store.EvictionPolicy), logger) },
 			sessions.ClockLoop,
+			server.ServiceTokensLoop,
 			job.Loop,
 		},
 		release: func() error { return errors.Join(job.Close(), closeSettled(server, kept)) },

@@ -68,11 +68,10 @@ func (l *sampler) wanted(status int) bool {
 // setLogSession adds the session, as a short hash, to the request's line.
 func setLogSession(r *http.Request, id string) { stateOf(r).session = id }
 
-// setLogCaller adds the number of the service token that came to the request's
-// line.
-func setLogCaller(r *http.Request, number int) {
+// setCaller makes a service token the request's, for its line among others.
+func setCaller(r *http.Request, t *token.Service) {
 	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
-		c.caller = int32(number) //nolint:gosec // few are configured
+		c.caller = t
 	}
 }
 
@@ -143,8 +142,8 @@ func (s *Server) newHTTPLog() http.Handler {
 		if c.session != "" {
 			attrs = append(attrs, slog.String("session", idHash(c.session)))
 		}
-		if c.caller > 0 {
-			attrs = append(attrs, slog.Int("serviceToken", int(c.caller)))
+		if c.caller != nil {
+			attrs = append(attrs, slog.String("serviceToken", c.caller.Name))
 		}
 		if c.code != "" {
 			attrs = append(attrs, slog.String("code", string(c.code)))

@@ -58,8 +58,8 @@ func (s *Server) appendLine(b []byte, r *http.Request, u *url.URL, c *requestSta
 	if c.session != "" {
 		b = append(appendIDHash(append(b, `,"session":"`...), c.session), '"')
 	}
-	if c.caller > 0 {
-		b = strconv.AppendInt(append(b, `,"serviceToken":`...), int64(c.caller), 10)
+	if c.caller != nil {
+		b = appendText(append(b, `,"serviceToken":`...), c.caller.Name)
 	}
 	return append(b, "}\n"...)
 }

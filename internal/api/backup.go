@@ -32,7 +32,9 @@ func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
 	defer s.backingUp.Unlock()
 	out := newDeadlines(w, r)
 	defer out.beforeWrite() // net/http ends the answer
-	err := work.Run(r.Context(), out)
+	ctx, stop := s.whileAllowed(r, out)
+	defer stop()
+	err := work.Run(ctx, out)
 	log := s.Logger.With("sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
 	if err != nil {
 		log.WarnContext(r.Context(), "backup cut off", "error", err)

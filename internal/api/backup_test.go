@@ -38,7 +38,7 @@ func recordsOf(t *testing.T, backup string) (head transfer.BackupHead, lines []s
 }
 
 func TestBackup(t *testing.T) {
-	s := start(t, func(set *settings) { set.Secrets.Service = [][]byte{[]byte(serviceToken)} })
+	s := start(t, func(set *settings) { set.Secrets.Service = services(serviceToken) })
 	auth := []string{"Authorization", "Bearer " + serviceToken}
 	s.client().do("GET", "/api/backup", "").problem(http.StatusUnauthorized, "unauthorized")
 	head, lines := recordsOf(t, string(s.client().do("GET", "/api/backup", "", auth...).expect(http.StatusOK).body))

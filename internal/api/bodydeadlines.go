@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +23,8 @@ type deadlines struct {
 	read, write time.Duration
 	// strict reports that a deadline ends the request even if nothing is read or written
 	// at the time, as in HTTP/2.
-	strict bool
+	strict  bool
+	aborted atomic.Bool
 }
 
 func newDeadlines(w http.ResponseWriter, r *http.Request) *deadlines {
@@ -44,12 +46,35 @@ func newDeadlines(w http.ResponseWriter, r *http.Request) *deadlines {
 
 // beforeWrite gives the next write its time. A writer without deadlines, as in
 // tests, cannot hold anybody up.
-func (d *deadlines) beforeWrite() { _ = d.controller.SetWriteDeadline(time.Now().Add(d.write)) }
+func (d *deadlines) beforeWrite() {
+	_ = d.controller.SetWriteDeadline(time.Now().Add(d.write))
+	d.expireAborted()
+}
+
+// abortedWrite is how long a write may take once the request was aborted: enough for
+// telling a client why.
+const abortedWrite = 250 * time.Millisecond
+
+// abort makes all reads fail from now on, and all writes that the client does not take
+// at once, those in progress too. It must not be called once the handler has returned.
+func (d *deadlines) abort() {
+	d.aborted.Store(true)
+	d.expireAborted()
+}
+
+// expireAborted corrects a deadline that was set, if the request was aborted.
+func (d *deadlines) expireAborted() {
+	if d.aborted.Load() {
+		_ = d.controller.SetWriteDeadline(time.Now().Add(abortedWrite))
+		_ = d.controller.SetReadDeadline(time.Unix(1, 0))
+	}
+}
 
 // afterWrite gives what comes before the next write as long as it takes.
 func (d *deadlines) afterWrite() {
 	if d.strict {
 		_ = d.controller.SetWriteDeadline(time.Time{})
+		d.expireAborted()
 	}
 }
 
@@ -57,6 +82,7 @@ func (d *deadlines) afterWrite() {
 func (d *deadlines) afterRead() {
 	if d.strict {
 		_ = d.controller.SetReadDeadline(time.Time{})
+		d.expireAborted()
 	}
 }
 
@@ -89,6 +115,7 @@ func (b *deadlineBody) Read(into []byte) (int, error) {
 		return 0, io.EOF
 	}
 	_ = b.d.controller.SetReadDeadline(time.Now().Add(b.d.read))
+	b.d.expireAborted()
 	n, err := b.body.Read(into)
 	b.d.afterRead()
 	switch {

@@ -81,7 +81,7 @@ func (s *Server) creatorCredential(w http.ResponseWriter, r *http.Request, asks 
 // credentials reads all that the request opens. Only a bearer token and a cookie
 // that differ are refused.
 func (s *Server) credentials(r *http.Request) (credential, error) {
-	cred, err := s.readCredential(r)
+	cred, err := s.readOwnCredential(r)
 	if err == nil && cred.bearer {
 		err = s.resolveCredential(r.Context(), &cred)
 	}

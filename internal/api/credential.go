@@ -26,8 +26,10 @@ type credential struct {
 	bearer bool
 	// inCookieToo reports that a cookie opens the session of the bearer token as well.
 	inCookieToo bool
-	// service reports that the caller has a service token.
+	// service reports that the caller has a service token, which is caller where it came
+	// beside the credential of a session.
 	service bool
+	caller  *token.Service
 	// open reports that there are no service tokens, so that every caller has the rights
 	// of a service.
 	open bool
@@ -68,7 +70,7 @@ func (c *credential) ids(room []string) []string {
 // cookie, or none; errUnauthorized where Authorization holds nothing that could
 // be a credential here; and no error for a token that merely opens nothing.
 func (s *Server) credential(w http.ResponseWriter, r *http.Request) (credential, error) {
-	c, err := s.readCredential(r)
+	c, err := s.readOwnCredential(r)
 	if err == nil {
 		err = s.resolveCredential(r.Context(), &c)
 	}
@@ -87,6 +89,16 @@ func (s *Server) mustCredential(w http.ResponseWriter, r *http.Request) (credent
 	return cred, err
 }
 
+// readOwnCredential is readCredential for the caller's own routes, where a service token
+// has to allow what it is sent for.
+func (s *Server) readOwnCredential(r *http.Request) (credential, error) {
+	c, err := s.readCredential(r)
+	if err == nil {
+		err = permitOwn(c.caller)
+	}
+	return c, err
+}
+
 // readCredential is credential without a question to the store: of several
 // cookies that verify it takes the first, and the others are more.
 func (s *Server) readCredential(r *http.Request) (credential, error) {
@@ -97,11 +109,9 @@ func (s *Server) readCredential(r *http.Request) (credential, error) {
 		return c, err
 	}
 	if hasBearer && !token.HasPrefix(bearer) {
-		number := k.services.Number(bearer)
-		if number == 0 {
+		if c.caller = s.serviceToken(r, k, bearer); c.caller == nil {
 			return c, errUnauthorized
 		}
-		setLogCaller(r, number)
 		c.service, hasBearer = true, false
 	}
 	if hasBearer {
@@ -227,9 +237,9 @@ func bearerToken(r *http.Request) (token string, ok bool, err error) {
 	return token, true, nil
 }
 
-// requireService refuses callers without a service token. With none
+// requireService refuses callers without a valid service token. With none
 // configured the routes behind it are open: the settings allow that in
-// development alone.
+// development alone. What the token allows, the endpoint asks.
 func (s *Server) requireService(r *http.Request) error {
 	k := s.keys.Load()
 	if k.services.Len() == 0 {
@@ -242,10 +252,8 @@ func (s *Server) requireService(r *http.Request) error {
 	if !ok {
 		return errNoService
 	}
-	number := k.services.Number(token)
-	if number == 0 {
+	if s.serviceToken(r, k, token) == nil {
 		return errNoService
 	}
-	setLogCaller(r, number)
 	return nil
 }

@@ -11,7 +11,8 @@
 //
 // A request: commonheaders.go, requeststate.go, credential.go (over package token),
 // cookieheader.go, body.go, decode.go, query.go, conditional.go.
-// Who may ask: crossorigin.go, cors.go, hosts.go, ratelimit.go.
+// Who may ask: servicetoken.go (over package token), tokenwatch.go, tokenuse.go,
+// crossorigin.go, cors.go, hosts.go, ratelimit.go.
 // How much at once: admission.go for memory and cpuslots.go for processors (over package
 // admission), streamlimiter.go, and bodydeadlines.go and lingeringclose.go for slow clients.
 // A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.

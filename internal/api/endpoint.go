@@ -15,8 +15,7 @@ type Endpoint struct {
 	query  []string
 	key    keyUse
 	strict bool // refuses unknown query parameters
-	// service: its callers have a service token, where there are any.
-	service bool
+	access access
 	// pattern: the path has parameters, and may be that of another route.
 	pattern bool
 	// metrics are without a route where the router knows none.
@@ -29,12 +28,27 @@ func (e *Endpoint) QueryParameters() []string { return e.query }
 // TakesIdempotencyKey reports whether an Idempotency-Key means anything to the endpoint.
 func (e *Endpoint) TakesIdempotencyKey() bool { return e.key != noKey }
 
+// isForServices reports whether its callers have a service token, where there are any.
+func (e *Endpoint) isForServices() bool { return e.access != anybody }
+
+// RequiredScope returns the scope that the endpoint asks of a service token; empty where
+// it is for anybody.
+func (e *Endpoint) RequiredScope() string {
+	if e.access == anybody {
+		return ""
+	}
+	return e.access.scope.String()
+}
+
 // ServeHTTP implements http.Handler.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := stateOf(r)
 	c.endpoint = e
 	defer c.response.release()
 	err := e.checkPath(w, r)
+	if err == nil && c.caller != nil {
+		err = e.permit(r, c.caller)
+	}
 	if err == nil {
 		err = e.checkParameters(r)
 	}

@@ -58,7 +58,7 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := s.whileAllowed(r, to)
 	out := newEventStream(filter)
 	var follower sync.WaitGroup
 	follower.Go(func() { out.finish(s.follow(ctx, r.Header["Last-Event-Id"], out)) })
@@ -70,7 +70,10 @@ func (s *Server) streamEvents(w http.ResponseWriter, r *http.Request) error {
 	case <-settled.C:
 	case <-s.streams.ended:
 	case <-out.finished:
-		if !errors.Is(out.err, backend.ErrEventsLost) {
+		switch {
+		case errors.Is(context.Cause(ctx), errNoService):
+			return errNoService
+		case !errors.Is(out.err, backend.ErrEventsLost):
 			return out.err
 		}
 	}
@@ -137,7 +140,7 @@ func (s *Server) sendEvents(ctx context.Context, to *deadlines, out *eventStream
 			last = true
 		case <-s.streams.ended:
 			last = true
-		case <-ctx.Done(): // the client left, or did not read in time
+		case <-ctx.Done(): // the client left, did not read in time, or may not any more
 			return
 		}
 	}

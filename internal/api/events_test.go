@@ -255,7 +255,7 @@ func TestEvents_badRequests(t *testing.T) {
 	} {
 		s.client().do("GET", "/api/events"+query, "").problem(http.StatusBadRequest, "invalid_query")
 	}
-	guarded := start(t, func(set *settings) { set.Secrets.Service = [][]byte{[]byte(serviceToken)} })
+	guarded := start(t, func(set *settings) { set.Secrets.Service = services(serviceToken) })
 	guarded.client().do("GET", "/api/events", "").problem(http.StatusUnauthorized, "unauthorized")
 	guarded.events("", "Authorization", "Bearer "+serviceToken)
 }

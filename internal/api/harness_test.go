@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
+	"session-api/internal/token"
 )
 
 const (
@@ -97,6 +99,14 @@ type settings struct {
 	rules *schema.Rules
 	store backend.Store
 	log   *logBuffer
+}
+
+// services returns service tokens that allow everything, named as the settings name them.
+func services(secrets ...string) (tokens []token.Service) {
+	for i, one := range secrets {
+		tokens = append(tokens, token.FullService(fmt.Sprintf("default-%d", i+1), one))
+	}
+	return tokens
 }
 
 // options are those of a service with nothing configured but the secret.

@@ -64,7 +64,7 @@ type attempt struct {
 	w     *responseWriter
 	r     *http.Request
 	use   keyUse
-	by    caller
+	by    requester
 	key   string // the caller's, a secret
 	named backend.RequestKey
 	asked backend.Fingerprint
@@ -127,12 +127,12 @@ func (e *Endpoint) readAttempt(w *responseWriter, r *http.Request) (*attempt, er
 	if err != nil {
 		return nil, err
 	}
-	by, err := s.callerOf(r, e.service)
+	by, err := s.requesterOf(r, e.isForServices())
 	if err != nil {
 		return nil, err
 	}
 	if by.isAnonymous() {
-		if !e.service && (e.key != keyOfNew || r.Method != http.MethodPost && !s.AutoCreate) {
+		if !e.isForServices() && (e.key != keyOfNew || r.Method != http.MethodPost && !s.AutoCreate) {
 			return nil, nil //nolint:nilnil // said above
 		}
 		if len(key) < minAnonymousKey {

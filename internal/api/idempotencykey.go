@@ -76,8 +76,8 @@ func unquoteKey(quoted string) (text string, ok bool) {
 	return b.String(), true
 }
 
-// caller is to whom an Idempotency-Key belongs.
-type caller struct {
+// requester is to whom an Idempotency-Key belongs.
+type requester struct {
 	// service is the service token that came, empty for none.
 	service string
 	// sessions are the ids of the sessions whose tokens came, whether they live or not: a
@@ -90,11 +90,11 @@ type caller struct {
 }
 
 // isAnonymous reports whether nothing tells the caller from others.
-func (c *caller) isAnonymous() bool { return c.service == "" && len(c.sessions) == 0 }
+func (c *requester) isAnonymous() bool { return c.service == "" && len(c.sessions) == 0 }
 
 // withCookie returns the caller that a browser becomes by a cookie of the session.
-func (c *caller) withCookie(id string) caller {
-	next := caller{service: c.service, bearer: c.bearer, sessions: []string{id}}
+func (c *requester) withCookie(id string) requester {
+	next := requester{service: c.service, bearer: c.bearer, sessions: []string{id}}
 	if c.bearer {
 		next.sessions = append(c.sessions[:1:1], id)
 	}
@@ -102,7 +102,7 @@ func (c *caller) withCookie(id string) caller {
 }
 
 // request names the caller's request with the key.
-func (c *caller) request(key string) backend.RequestKey {
+func (c *requester) request(key string) backend.RequestKey {
 	parts := append([]string{"request", c.service}, c.sessions...)
 	return digest(append(parts, key)...)
 }
@@ -110,7 +110,7 @@ func (c *caller) request(key string) backend.RequestKey {
 // mark names the request in the facts of a session that it changes. It is of no session's
 // token: a visitor whose session was regenerated meanwhile repeats with another one, and
 // the facts come along.
-func (c *caller) mark(key string, asked backend.Fingerprint) string {
+func (c *requester) mark(key string, asked backend.Fingerprint) string {
 	sum := digest("mark", c.service, key, string(asked[:]))
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:schema.MarkLen]
 }
@@ -127,12 +127,12 @@ func digest(parts ...string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// callerOf returns whose request it is. With a route for services, the routing has
+// requesterOf returns whose request it is. With a route for services, the routing has
 // checked that the token is one.
-func (s *Server) callerOf(r *http.Request, service bool) (c caller, err error) {
+func (s *Server) requesterOf(r *http.Request, service bool) (c requester, err error) {
 	var cred credential
 	if !service {
-		if cred, err = s.readCredential(r); err != nil {
+		if cred, err = s.readOwnCredential(r); err != nil {
 			return c, err
 		}
 		var room [maxOpeners]string

@@ -74,7 +74,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 // A key names another request for each caller, also where their parts join to the same
 // text.
 func TestKeysOfCallersDiffer(t *testing.T) {
-	callers := []caller{
+	callers := []requester{
 		{},
 		{service: "ab"},
 		{service: "a", sessions: []string{"b"}},
@@ -88,7 +88,7 @@ func TestKeysOfCallersDiffer(t *testing.T) {
 		name := c.request(keyOfTest)
 		names[string(name[:])] = true
 	}
-	name := (&caller{sessions: []string{"a"}}).request("b" + keyOfTest)
+	name := (&requester{sessions: []string{"a"}}).request("b" + keyOfTest)
 	names[string(name[:])] = true
 	assert.Len(t, names, len(callers)+1)
 }

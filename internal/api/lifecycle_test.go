@@ -355,7 +355,7 @@ func TestConcurrentRegeneratesMakeOneSuccessor(t *testing.T) {
 }
 
 func withServiceTokens(s *settings) {
-	s.Secrets.Service = [][]byte{[]byte("another-service-token-of-32-bytes!!"), []byte(serviceToken)}
+	s.Secrets.Service = services("another-service-token-of-32-bytes!!", serviceToken)
 }
 
 func TestOnlyServicesWriteTheUser(t *testing.T) {

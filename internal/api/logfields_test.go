@@ -27,7 +27,8 @@ func TestLogHidesConfiguredSecrets(t *testing.T) {
 	for name, lines := range map[string]bool{"lean lines": true, "httplog": false} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, func(set *settings) {
-				set.Secrets.Service = [][]byte{[]byte(serviceToken), []byte(odd)}
+				set.Secrets.Service = services(serviceToken, odd)
+				set.Secrets.ServiceSecrets = [][]byte{[]byte(serviceToken), []byte(odd)}
 				if lines {
 					set.AccessLog.Lines = set.log
 				}
@@ -90,16 +91,16 @@ func TestLogNamesCallerAndCode(t *testing.T) {
 	for name, lines := range map[string]bool{"lean lines": true, "httplog": false} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, func(set *settings) {
-				set.Secrets.Service = [][]byte{[]byte("another-service-token-of-this-test"), []byte(serviceToken)}
+				set.Secrets.Service = services("another-service-token-of-this-test", serviceToken)
 				if lines {
 					set.AccessLog.Lines = set.log
 				}
 			})
 			c := s.client()
 			c.do("GET", "/api/sessions", "", "Authorization", "Bearer "+serviceToken).expect(200)
-			assert.EqualValues(t, 2, lastLine(t, s)["serviceToken"])
+			assert.Equal(t, "default-2", lastLine(t, s)["serviceToken"])
 			c.do("GET", "/api/sessions/an-id-of-nobodys", "", "Authorization", "Bearer "+serviceToken).expect(404)
-			assert.EqualValues(t, 2, lastLine(t, s)["serviceToken"])
+			assert.Equal(t, "default-2", lastLine(t, s)["serviceToken"])
 			assert.Equal(t, "session_not_found", lastLine(t, s)["code"])
 			c.do("GET", "/api/session", "").expect(401)
 			assert.Equal(t, "no_credential", lastLine(t, s)["code"])

@@ -55,7 +55,7 @@ func newMetrics(s *Server) *metrics {
 		Name: "session_api_client_changes_total", Help: "Sessions that were used by another family of clients, such as another browser, than before.",
 	}, func() float64 { return float64(s.Sessions.ClientChanges()) })
 	m.registry.MustRegister(
-		m.requests, m.duration, m.refused, m.closed, m.retries, build, eventStreams, clientChanges, &storeCollector{s},
+		m.requests, m.duration, m.refused, m.closed, m.retries, s.uses.requests, build, eventStreams, clientChanges, &storeCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	if _, ok := s.Sessions.File(); ok {

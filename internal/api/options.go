@@ -11,6 +11,7 @@ import (
 	"session-api/internal/cleanup"
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/token"
 )
 
 // Options are what a Server is made of. Sessions, Rules, Cleaner, Logger and
@@ -111,7 +112,10 @@ type Secrets struct {
 	// Session are the secrets of the tokens: the first signs, all verify.
 	Session [][]byte
 	// Service are the service tokens. With none, the service routes are open.
-	Service [][]byte
+	Service []token.Service
+	// ServiceSecrets are their secrets, as far as they are known, which no log line may
+	// hold.
+	ServiceSecrets [][]byte
 }
 
 // Cookie is how the session cookie is sent.

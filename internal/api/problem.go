@@ -31,6 +31,7 @@ const (
 	codeNoCredential           schema.Code = "no_credential" //nolint:gosec // the name of an error
 	codeForbiddenOrigin        schema.Code = "forbidden_origin"
 	codePreflightRefused       schema.Code = "preflight_refused"
+	codeInsufficientScope      schema.Code = "insufficient_scope"
 	codeUserForbidden          schema.Code = "user_forbidden"
 	codeTransportForbidden     schema.Code = "transport_forbidden"
 	codeMisdirectedRequest     schema.Code = "misdirected_request"
@@ -88,6 +89,7 @@ var problemTypes = map[schema.Code]struct {
 	codeNoCredential:           {http.StatusUnauthorized, "The request has no session credential"},
 	codeForbiddenOrigin:        {http.StatusForbidden, "The request comes from another site"},
 	codePreflightRefused:       {http.StatusForbidden, "The page may not send this request"},
+	codeInsufficientScope:      {http.StatusForbidden, "The service token lacks a scope"},
 	codeUserForbidden:          {http.StatusForbidden, "Only a service may write the user"},
 	codeTransportForbidden:     {http.StatusForbidden, "The token is only available as a cookie"},
 	codeMisdirectedRequest:     {http.StatusMisdirectedRequest, "The host name is not accepted"},
@@ -159,6 +161,7 @@ var (
 	errPreconditionRequired   = &problem{codePreconditionRequired, "Send If-Match with the ETag of the session that you read."}
 	errInvalidID              = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$). The one in the path is invalid."}
 	errSessionNotFound        = &problem{codeSessionNotFound, "No live session has this id in this namespace."}
+	errAllNamespaces          = &problem{codeSessionNotFound, "This request is about all namespaces, and the service token is for some of them."}
 	errRoleRequired           = &problem{codeRoleRequired, "The user has none of the required roles."}
 	errInsufficientSignIn     = &problem{codeInsufficientSignIn, "The session is live, but its user has to sign in again: more recently, or by a stronger method. WWW-Authenticate says what is required."}
 	errNoBody                 = &problem{codeBadRequest, "This route needs a body."}
@@ -193,9 +196,12 @@ func describe(err error) (code schema.Code, detail string, fields []schema.Field
 	var unready *backend.UnreadyError
 	var unsupported *store.UnsupportedError
 	var count *store.CountError
+	var scope *insufficientScope
 	switch {
 	case errors.As(err, &p):
 		return p.code, p.detail, nil
+	case errors.As(err, &scope):
+		return codeInsufficientScope, "This request needs a service token with the scope " + scope.missing.String() + ".", nil
 	case errors.Is(err, backend.ErrDamaged): // before what is wrong with it, which nobody sent
 		return codeDamagedSession, "The value stored under this id is not a session document. It can be ended, or replaced by PUT /api/sessions/{id}.", nil
 	case errors.As(err, &invalid):
@@ -293,6 +299,10 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 		}
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge(err))
+	case http.StatusForbidden:
+		if scope, ok := errors.AsType[*insufficientScope](err); ok {
+			h.Set("WWW-Authenticate", scope.challenge())
+		}
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusRequestTimeout:

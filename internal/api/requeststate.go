@@ -10,6 +10,7 @@ import (
 
 	"session-api/internal/schema"
 	"session-api/internal/store"
+	"session-api/internal/token"
 )
 
 // requestState is the state of one request while it is handled. It is the
@@ -29,11 +30,11 @@ type requestState struct {
 
 	// What the access log tells of the request once it is answered.
 	took     time.Duration
-	session  string      // the id
-	code     schema.Code // of the problem that is the answer
-	caller   int32       // the number of the service token that came, 0 for none
-	quiet    bool        // not worth a line, unless everything is
-	panicked any         // what has to be panicked with again
+	session  string         // the id
+	code     schema.Code    // of the problem that is the answer
+	caller   *token.Service // that came with the request, nil for none
+	quiet    bool           // not worth a line, unless everything is
+	panicked any            // what has to be panicked with again
 }
 
 // stateKey is the context key of a request's state.

@@ -12,6 +12,7 @@ type route struct {
 	method, path string
 	serve        handler
 	query        []string // the query parameters that it knows
+	access       access   // what it asks of a service token
 	key          keyUse   // what an Idempotency-Key does
 }
 
@@ -19,29 +20,29 @@ type route struct {
 func (s *Server) ownRoutes() []route {
 	own := sessionHandlers{s, true}
 	return []route{
-		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}, keyOfNew},
-		{http.MethodGet, "/api/session", own.get, []string{"touch"}, noKey},
-		{http.MethodHead, "/api/session", own.head, nil, noKey},
-		{http.MethodPut, "/api/session", own.replace, nil, keyOfNew},
-		{http.MethodPatch, "/api/session", own.patch, nil, keyOfNew},
-		{http.MethodDelete, "/api/session", s.deleteSession, nil, noKey},
-		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil, keyOfOne},
-		{http.MethodPost, "/api/session/touch", own.touch, nil, keyOfOne},
-		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}, keyOfOne},
-		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}, noKey},
-		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}, noKey},
-		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil, noKey},
-		{http.MethodGet, "/api/session/stats", s.getStats, nil, noKey},
-		{http.MethodGet, "/stats", s.getStats, nil, noKey},
+		{http.MethodPost, "/api/session", s.createSession, []string{"transport"}, anybody, keyOfNew},
+		{http.MethodGet, "/api/session", own.get, []string{"touch"}, anybody, noKey},
+		{http.MethodHead, "/api/session", own.head, nil, anybody, noKey},
+		{http.MethodPut, "/api/session", own.replace, nil, anybody, keyOfNew},
+		{http.MethodPatch, "/api/session", own.patch, nil, anybody, keyOfNew},
+		{http.MethodDelete, "/api/session", s.deleteSession, nil, anybody, noKey},
+		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil, anybody, keyOfOne},
+		{http.MethodPost, "/api/session/touch", own.touch, nil, anybody, keyOfOne},
+		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}, anybody, keyOfOne},
+		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}, anybody, noKey},
+		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}, anybody, noKey},
+		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil, anybody, noKey},
+		{http.MethodGet, "/api/session/stats", s.getStats, nil, anybody, noKey},
+		{http.MethodGet, "/stats", s.getStats, nil, anybody, noKey},
 
-		{http.MethodGet, "/", s.getRoot, nil, noKey},
-		{http.MethodGet, "/favicon.ico", s.getFavicon, nil, noKey},
-		{http.MethodGet, healthPath, s.getHealth, nil, noKey},
-		{http.MethodGet, readinessPath, s.getReadiness, nil, noKey},
-		{http.MethodGet, "/metrics", s.getMetrics, nil, noKey},
-		{http.MethodGet, "/openapi.yaml", s.getContract, nil, noKey},
-		{http.MethodGet, "/docs", s.getDocs, nil, noKey},
-		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil, noKey},
+		{http.MethodGet, "/", s.getRoot, nil, anybody, noKey},
+		{http.MethodGet, "/favicon.ico", s.getFavicon, nil, anybody, noKey},
+		{http.MethodGet, healthPath, s.getHealth, nil, anybody, noKey},
+		{http.MethodGet, readinessPath, s.getReadiness, nil, anybody, noKey},
+		{http.MethodGet, "/metrics", s.getMetrics, nil, anybody, noKey},
+		{http.MethodGet, "/openapi.yaml", s.getContract, nil, anybody, noKey},
+		{http.MethodGet, "/docs", s.getDocs, nil, anybody, noKey},
+		{http.MethodGet, "/docs/{file}", s.getDocsFile, nil, anybody, noKey},
 	}
 }
 
@@ -49,24 +50,24 @@ func (s *Server) ownRoutes() []route {
 func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
-		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}, keyOfNew},
-		{http.MethodGet, "/api/sessions", s.listSessions, listParameters, noKey},
-		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}, noKey},
-		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters, noKey},
-		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}, noKey},
-		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}, keyOfMany},
-		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}, noKey},
-		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}, noKey},
-		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}, keyOfNew},
-		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}, keyOfOne},
-		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}, noKey},
-		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}, keyOfOne},
-		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}, keyOfOne},
-		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}, noKey},
-		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}, noKey},
-		{http.MethodGet, "/api/backup", s.backUp, nil, noKey},
-		{http.MethodPost, "/api/import", s.importSessions, nil, keyOfStream},
-		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}, noKey},
+		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}, writes, keyOfNew},
+		{http.MethodGet, "/api/sessions", s.listSessions, listParameters, reads, noKey},
+		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}, administers, noKey},
+		{http.MethodGet, "/api/sessions/count", s.countSessions, countParameters, reads, noKey},
+		{http.MethodPost, "/api/sessions/get", s.getSessions, []string{"namespace"}, reads, noKey},
+		{http.MethodPost, "/api/sessions/end", s.endSessions, []string{"namespace", "dryRun"}, administers, keyOfMany},
+		{http.MethodGet, "/api/sessions/{id}", named.get, []string{"namespace", "touch"}, reads, noKey},
+		{http.MethodHead, "/api/sessions/{id}", named.head, []string{"namespace"}, reads, noKey},
+		{http.MethodPut, "/api/sessions/{id}", s.putSessionByID, []string{"namespace", "touch", "revive", "reviveExpired"}, writes, keyOfNew},
+		{http.MethodPatch, "/api/sessions/{id}", named.patch, []string{"namespace", "touch"}, writes, keyOfOne},
+		{http.MethodDelete, "/api/sessions/{id}", s.deleteSessionByID, []string{"namespace"}, writes, noKey},
+		{http.MethodPost, "/api/sessions/{id}/touch", named.touch, []string{"namespace"}, writes, keyOfOne},
+		{http.MethodPost, "/api/sessions/{id}/regenerate", s.regenerateSessionByID, []string{"namespace"}, writes, keyOfOne},
+		{http.MethodGet, "/api/events", s.streamEvents, []string{"namespace", "type", "userId"}, reads, noKey},
+		{http.MethodGet, "/api/export", s.exportSessions, []string{"namespace"}, administersAll, noKey},
+		{http.MethodGet, "/api/backup", s.backUp, nil, administersAll, noKey},
+		{http.MethodPost, "/api/import", s.importSessions, nil, administersAll, keyOfStream},
+		{http.MethodPost, "/api/cleanup", s.runCleanup, []string{"dryRun"}, administersAll, noKey},
 	}
 }
 
@@ -105,7 +106,7 @@ func (s *Server) add(r chi.Router, routes []route, service bool) {
 	for _, one := range routes {
 		e := &Endpoint{
 			s: s, serve: one.serve, query: one.query, key: one.key, strict: service || !isSafe(one.method),
-			service: service, pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
+			access: one.access, pattern: strings.Contains(one.path, "{"), metrics: routeMetrics{route: one.path},
 		}
 		r.Method(one.method, one.path, e)
 		methods := []string{one.method}

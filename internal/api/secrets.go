@@ -11,8 +11,12 @@ import (
 type keys struct {
 	sessions *token.Keyring
 	services *token.ServiceTokens
+	// uses are those of the service tokens, by their names.
+	uses map[string]*tokenUse
 	// secrets are what no log line may hold.
 	secrets *token.Secrets
+	// replaced is closed when others have taken their place.
+	replaced chan struct{}
 }
 
 // SetSecrets replaces the secrets for all requests that start from now on.
@@ -21,11 +25,16 @@ func (s *Server) SetSecrets(secrets Secrets) error {
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
 	}
-	s.keys.Store(&keys{
+	previous := s.keys.Swap(&keys{
 		sessions: sessions,
 		services: token.NewServiceTokens(secrets.Service),
-		secrets:  token.NewSecrets(secrets.Session, secrets.Service),
+		uses:     s.uses.of(secrets.Service, s.Now()),
+		secrets:  token.NewSecrets(secrets.Session, secrets.ServiceSecrets),
+		replaced: make(chan struct{}),
 	})
+	if previous != nil {
+		close(previous.replaced)
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type Server struct {
 	// literal are the methods of the paths without parameters.
 	literal        map[string][]string
 	keys           atomic.Pointer[keys]
+	uses           *tokenUses
 	metrics        *metrics
 	verified       routeMetrics // of authorization requests
 	lines          sampler
@@ -71,7 +72,7 @@ func New(o Options) (*Server, error) {
 	if o.VerifyTimeout <= 0 {
 		o.VerifyTimeout = DefaultVerifyTimeout
 	}
-	s := &Server{Options: o, services: o.Sessions.ForServices(), startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}}
+	s := &Server{Options: o, services: o.Sessions.ForServices(), startedAt: o.Now(), lines: sampler{every: uint64(max(0, o.AccessLog.Every))}, uses: newTokenUses()}
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
+	"session-api/internal/token"
 )
 
 // sessionHandlers are the handlers of a session, wherever it is found: the caller's
@@ -57,6 +58,9 @@ func (h sessionHandlers) finish(w http.ResponseWriter, r *http.Request, sub *tar
 // get answers the session, and moves its deadline.
 func (h sessionHandlers) get(w http.ResponseWriter, r *http.Request) error {
 	touch, err := boolParameter(r, "touch", h.touches())
+	if err == nil && touch && !h.own {
+		err = permitScope(caller(r), token.ScopeWrite)
+	}
 	if err != nil {
 		return err
 	}

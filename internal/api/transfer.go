@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -36,8 +37,10 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := newDeadlines(w, r)
 	defer out.beforeWrite() // net/http ends the answer
+	ctx, stop := s.whileAllowed(r, out)
+	defer stop()
 	begun := false
-	err = work.Run(r.Context(), writerFunc(func(p []byte) (int, error) {
+	err = work.Run(ctx, writerFunc(func(p []byte) (int, error) {
 		begun = true
 		return out.Write(p)
 	}))
@@ -49,7 +52,7 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 			"error", err, "sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, transfer.ErrInterrupted):
-		return r.Context().Err()
+		return context.Cause(ctx)
 	}
 	return err
 }
@@ -83,8 +86,10 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMediaType(r, recordTypes); err != nil {
 		return err
 	}
+	ctx, stop := s.whileAllowed(r, limits)
+	defer stop()
 	work := transfer.Import{To: s.Sessions, Rules: s.Rules, Now: s.Now}
-	err := work.Run(r.Context(), body)
+	err := work.Run(ctx, body)
 	n := work.Counts()
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
 		"requestId", w.Header().Get(headerRequestID))
@@ -97,6 +102,9 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		log.WarnContext(r.Context(), "import stopped", "error", err, "lines", n.Lines)
 		closeConnection(w, r) // the rest of the body is not read
+		if errors.Is(context.Cause(ctx), errNoService) {
+			return errNoService
+		}
 		return stoppedImport(r, err, n.Stored)
 	}
 	log.InfoContext(r.Context(), "import done", "present", work.Present())

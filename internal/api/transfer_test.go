@@ -112,7 +112,7 @@ func TestTransfer_none(t *testing.T) {
 }
 
 func TestTransfer_onlyServices(t *testing.T) {
-	s := start(t, func(set *settings) { set.Secrets.Service = [][]byte{[]byte(serviceToken)} })
+	s := start(t, func(set *settings) { set.Secrets.Service = services(serviceToken) })
 	c := s.client()
 	c.create("")
 	for _, headers := range [][]string{nil, {"Authorization", "Bearer " + c.token()}} {

@@ -28,7 +28,7 @@ func TestVisitorsTTLOnlyShortens(t *testing.T) {
 			"above a long one of a service":     {10 * byDefault, 20 * byDefault, 10 * byDefault},
 		} {
 			t.Run(route.method+route.path+", "+name, func(t *testing.T) {
-				s := start(t, func(set *settings) { set.Secrets.Service = [][]byte{[]byte(serviceToken)} })
+				s := start(t, func(set *settings) { set.Secrets.Service = services(serviceToken) })
 				c := s.client()
 				d := c.create(`{}`)
 				if test.service > 0 {
@@ -49,7 +49,7 @@ func TestVisitorsTTLOnlyShortens(t *testing.T) {
 func TestVisitorsTTLAtTheBeginning(t *testing.T) {
 	for _, auto := range []bool{false, true} {
 		s := start(t, func(set *settings) {
-			set.Secrets.Service = [][]byte{[]byte(serviceToken)}
+			set.Secrets.Service = services(serviceToken)
 			set.AutoCreate = auto
 		})
 		method := "POST"
@@ -73,7 +73,7 @@ func TestVisitorsTTLAtTheBeginning(t *testing.T) {
 // A role's life is the default of those who have it.
 func TestVisitorsTTLIsBelowTheRoles(t *testing.T) {
 	s := start(t, func(set *settings) {
-		set.Secrets.Service = [][]byte{[]byte(serviceToken)}
+		set.Secrets.Service = services(serviceToken)
 		set.life.Roles = map[string]time.Duration{"kiosk": 48 * time.Hour, "admin": 15 * time.Minute}
 	})
 	for role, want := range map[string]time.Duration{"kiosk": 48 * time.Hour, "admin": 15 * time.Minute} {
@@ -97,7 +97,7 @@ func TestTrustedTTL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, func(set *settings) {
 				if headers != nil {
-					set.Secrets.Service = [][]byte{[]byte(serviceToken)}
+					set.Secrets.Service = services(serviceToken)
 				}
 			})
 			c := s.client()

@@ -76,10 +76,24 @@ func (p *Proxies) trust(addr netip.Addr) bool {
 // Client returns the address of the client, without a port: the peer's, or the one that
 // a trusted proxy names.
 func (p *Proxies) Client(r *http.Request) string {
-	if addr := p.reported(r); addr.IsValid() {
+	if addr, _ := p.reported(r); addr.IsValid() {
 		return addr.String()
 	}
 	return hostOf(r.RemoteAddr)
+}
+
+// Known is Client for what an address gives rights to. It has neither a zone nor is it
+// one of IPv4 in IPv6. ok is false where a trusted proxy has passed the request on and
+// does not say for whom, or not all of it can be read, or two headers contradict each
+// other: who sent the request may have caused that, and Client is the proxy then.
+func (p *Proxies) Known(r *http.Request) (addr netip.Addr, ok bool) {
+	passedOn := len(r.Header["X-Forwarded-For"]) > 0 || len(r.Header["Forwarded"]) > 0
+	if passedOn && p.IsTrustedPeer(r) {
+		addr, whole := p.reported(r)
+		return addr, whole && addr.IsValid()
+	}
+	peer, err := netip.ParseAddr(hostOf(r.RemoteAddr))
+	return withoutZone(peer), err == nil
 }
 
 // Farthest is Client, and reports whether that address is itself a trusted proxy's,
@@ -112,28 +126,30 @@ func (p *Proxies) IsTrustedPeer(r *http.Request) bool {
 }
 
 // reported returns the address that the trusted proxies report. It is not valid if the
-// peer is not one of them, or reports none.
-func (p *Proxies) reported(r *http.Request) netip.Addr {
+// peer is not one of them, or reports none. whole reports whether all could be read of
+// what it follows from.
+func (p *Proxies) reported(r *http.Request) (addr netip.Addr, whole bool) {
 	if !p.IsTrustedPeer(r) {
-		return netip.Addr{}
+		return netip.Addr{}, false
 	}
 	var byXFF, byForwarded netip.Addr
+	var wholeXFF, wholeForwarded bool
 	if lines := r.Header["X-Forwarded-For"]; p.header != Forwarded && len(lines) > 0 {
-		byXFF = p.walk(lines, parseNode)
+		byXFF, wholeXFF = p.walk(lines, parseNode)
 	}
 	if lines := r.Header["Forwarded"]; p.header != XForwardedFor && len(lines) > 0 {
-		byForwarded = p.walk(lines, parseForwarded)
+		byForwarded, wholeForwarded = p.walk(lines, parseForwarded)
 	}
 	switch {
 	case p.header == Auto && len(r.Header["X-Forwarded-For"]) > 0 && len(r.Header["Forwarded"]) > 0:
 		if byXFF != byForwarded {
-			return netip.Addr{}
+			return netip.Addr{}, false
 		}
-		return byXFF
+		return byXFF, wholeXFF && wholeForwarded
 	case byXFF.IsValid():
-		return byXFF
+		return byXFF, wholeXFF
 	}
-	return byForwarded
+	return byForwarded, wholeForwarded
 }
 
 // walk goes through the elements of a header from the last, which the proxy
@@ -141,8 +157,8 @@ func (p *Proxies) reported(r *http.Request) netip.Addr {
 // returns the first address that is no trusted proxy's. Where all are, it
 // returns the one farthest away: a client in the proxies' own network. What is
 // left of an element without an address is worth nothing: who added it is not
-// known.
-func (p *Proxies) walk(lines []string, parse func(element string) (netip.Addr, bool)) (farthest netip.Addr) {
+// known. whole is false where it has come to such an element.
+func (p *Proxies) walk(lines []string, parse func(element string) (netip.Addr, bool)) (farthest netip.Addr, whole bool) {
 	for _, line := range slices.Backward(lines) {
 		for more := true; more; {
 			var element string
@@ -152,15 +168,15 @@ func (p *Proxies) walk(lines []string, parse func(element string) (netip.Addr, b
 			}
 			addr, ok := parse(element)
 			if !ok {
-				return farthest
+				return farthest, false
 			}
 			farthest = addr
 			if !p.trust(addr) {
-				return farthest
+				return farthest, true
 			}
 		}
 	}
-	return farthest
+	return farthest, true
 }
 
 // cutLast cuts a list before its last separator that is not within a quoted

@@ -22,15 +22,18 @@ func FuzzClientAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent string) {
 		for header, appended := range map[string]string{"X-Forwarded-For": "203.0.113.9:80", "Forwarded": `for="203.0.113.9:80";proto=https`} {
 			r := &http.Request{RemoteAddr: "10.0.0.2:1", Header: http.Header{header: {sent + ", " + appended}}}
-			if got := gateway.reported(r).String(); got != "203.0.113.9" {
+			if got, whole := gateway.reported(r); got.String() != "203.0.113.9" || !whole {
+				t.Fatalf("%s: %q makes it %s", header, sent, got)
+			}
+			if got, ok := gateway.Known(r); got.String() != "203.0.113.9" || !ok {
 				t.Fatalf("%s: %q makes it %s", header, sent, got)
 			}
 			r.Header = http.Header{header: {sent}}
-			if got := gateway.reported(r); got.IsValid() && (got.Zone() != "" || got.Is4In6()) {
+			if got, _ := gateway.reported(r); got.IsValid() && (got.Zone() != "" || got.Is4In6()) {
 				t.Fatalf("%s: %q is %s", header, sent, got)
 			}
 			r.RemoteAddr = "192.0.2.1:1"
-			if got := gateway.reported(r); got.IsValid() {
+			if got, _ := gateway.reported(r); got.IsValid() {
 				t.Fatalf("%s: a stranger's %q is %s", header, sent, got)
 			}
 		}

@@ -35,10 +35,10 @@ func (c *Config) API() api.Options {
 
 // APISecrets returns the secrets of the API, which may change while it runs.
 func (c *Config) APISecrets() api.Secrets {
-	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.Secrets.ServiceTokens.bytes()}
+	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.ServiceTokens(), ServiceSecrets: c.Secrets.services.known().bytes()}
 }
 
 // TracedSecrets returns the secrets that spans must not contain.
 func (c *Config) TracedSecrets() [][][]byte {
-	return [][][]byte{c.Secrets.Session.bytes(), c.Secrets.ServiceTokens.bytes()}
+	return [][][]byte{c.Secrets.Session.bytes(), c.Secrets.services.known().bytes()}
 }

@@ -286,14 +286,6 @@ func LoadBackup(environ map[string]string) (Config, error) {
 	return c, err
 }
 
-// ServiceToken returns a service token; empty if there is none.
-func (c *Config) ServiceToken() string {
-	if len(c.Secrets.ServiceTokens) == 0 {
-		return ""
-	}
-	return c.Secrets.ServiceTokens[0]
-}
-
 // Listen returns the address on which the service of an environment listens. It ignores
 // problems with other settings: the running service was started with valid ones.
 func Listen(environ map[string]string) (host string, port int, err error) {

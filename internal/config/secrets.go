@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,11 +15,14 @@ import (
 type Secrets struct {
 	Session           secrets `env:"SESSION_SECRET" shown:"random in development, required in production" values:"list" doc:"Secret that signs session tokens. In a list, the first secret signs and all of them verify. In production, each has at least 32 bytes."`
 	SessionFile       string  `env:"SESSION_SECRET_FILE" values:"path" doc:"File with the value of SESSION_SECRET, one secret per line or separated by commas. Read again on SIGHUP."`
-	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers. In production, each has at least 32 bytes. Without any, which is possible only in development, the service routes are open to everybody."`
-	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File with the value of SERVICE_TOKENS, one token per line or separated by commas. Read again on SIGHUP."`
+	ServiceTokens     secrets `env:"SERVICE_TOKENS" shown:"none in development, required in production" values:"list" doc:"Tokens of trusted callers that allow everything. In production, each has at least 32 bytes, and this or SERVICE_TOKENS_FILE has one. Without any, which is possible only in development, the service routes are open to everybody."`
+	ServiceTokensFile string  `env:"SERVICE_TOKENS_FILE" values:"path" doc:"File with service tokens, beside those of SERVICE_TOKENS: one per line with a name, what it allows, and the SHA-256 of its secret, as session-api token new prints it (see security.md, Service tokens); or secrets alone, which allow everything, one per line or separated by commas. Read again on SIGHUP."`
 
 	// isRandom reports that EnsureSecret generated Session.
 	isRandom bool
+	// services are the tokens of both settings. They are behind a pointer because fmt
+	// shows what is in a field such as this without asking it.
+	services *serviceTokens
 }
 
 // MinSecretBytes is the least length of a secret in production: the size of an
@@ -70,45 +74,29 @@ func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // readSecretFiles reads the secrets that are in files, and validates all secrets.
 func (c *Config) readSecretFiles() Problems {
-	var found Problems
-	for _, s := range []struct {
-		name   string
-		values *secrets
-		file   string
-		check  func(secrets) string
-	}{
-		{"SESSION_SECRET", &c.Secrets.Session, c.Secrets.SessionFile, nil},
-		{"SERVICE_TOKENS", &c.Secrets.ServiceTokens, c.Secrets.ServiceTokensFile, checkTokens},
-	} {
-		if s.file != "" {
-			if len(*s.values) > 0 {
-				found = append(found, Problem{s.name + "_FILE", "set either this or " + s.name + ", not both"})
-				continue
-			}
-			values, err := readSecrets(s.file)
-			if err != nil {
-				found = append(found, Problem{s.name + "_FILE", err.Error()})
-				continue
-			}
-			*s.values = values
+	found := c.readSessionSecrets()
+	return append(found, c.readServiceTokens()...)
+}
+
+func (c *Config) readSessionSecrets() Problems {
+	if c.Secrets.SessionFile != "" {
+		if len(c.Secrets.Session) > 0 {
+			return Problems{{"SESSION_SECRET_FILE", "set either this or SESSION_SECRET, not both"}}
 		}
-		text := checkWrapping(*s.values)
-		if text == "" {
-			text = c.checkStrength(*s.values)
+		values, err := readSecrets(c.Secrets.SessionFile)
+		if err != nil {
+			return Problems{{"SESSION_SECRET_FILE", err.Error()}}
 		}
-		if text != "" {
-			found = append(found, Problem{s.name, text})
-		}
-		if s.check != nil {
-			if text := s.check(*s.values); text != "" {
-				found = append(found, Problem{s.name, text})
-			}
-		}
+		c.Secrets.Session = values
 	}
-	if c.Production() && slices.ContainsFunc(c.Secrets.ServiceTokens, func(v string) bool { return slices.Contains(c.Secrets.Session, v) }) {
-		found = append(found, Problem{"SERVICE_TOKENS", "one of them is a SESSION_SECRET as well: whoever calls with it could sign sessions of anybody"})
+	text := checkWrapping(c.Secrets.Session)
+	if text == "" {
+		text = c.checkStrength(c.Secrets.Session)
 	}
-	return found
+	if text != "" {
+		return Problems{{"SESSION_SECRET", text}}
+	}
+	return nil
 }
 
 // RereadSecrets returns the settings with the present content of the secret files, and
@@ -118,7 +106,7 @@ func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
 		c.Secrets.Session, read = nil, append(read, "SESSION_SECRET_FILE")
 	}
 	if c.Secrets.ServiceTokensFile != "" {
-		c.Secrets.ServiceTokens, read = nil, append(read, "SERVICE_TOKENS_FILE")
+		read = append(read, "SERVICE_TOKENS_FILE")
 	}
 	passwords, found := c.reloadPasswords()
 	read = append(read, passwords...)
@@ -185,6 +173,8 @@ func checkTokens(values secrets) string {
 			return fmt.Sprintf("number %d of %d has a character that an Authorization header cannot carry: use printable ASCII without spaces", i+1, len(values))
 		case token.HasPrefix(v):
 			return fmt.Sprintf("number %d of %d begins like a session token (s:)", i+1, len(values))
+		case errors.Is(token.CheckServiceSecret(v), token.ErrServiceChecksum):
+			return fmt.Sprintf("number %d of %d looks like one that session-api token new has printed, but its checksum is wrong: a character was changed", i+1, len(values))
 		}
 	}
 	return ""

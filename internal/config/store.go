@@ -43,7 +43,7 @@ func (c *Config) MemoryOptions() memory.Options {
 // reserve returns the reserve in percent. It is 0 without service tokens: then every
 // caller counts as a service.
 func (c *Config) reserve() int {
-	if len(c.Secrets.ServiceTokens) == 0 {
+	if len(c.ServiceTokens()) == 0 {
 		return 0
 	}
 	return c.Store.UserReserve

@@ -24,6 +24,10 @@ func PlainJSON(text []byte) bool {
 			if i > 0 && (text[i-1]|0x20 == 's' || text[i-1]|0x20 == 'r') {
 				return false
 			}
+		case underscore: // sat_
+			if bytes.HasSuffix(text[:i], []byte(servicePrefix[:3])) {
+				return false
+			}
 		case otherByte:
 			return false
 		}
@@ -41,6 +45,7 @@ const (
 	hexByte
 	slash
 	divider
+	underscore
 )
 
 var byteKinds = func() (of [256]byteKind) {
@@ -52,6 +57,8 @@ var byteKinds = func() (of [256]byteKind) {
 			of[c] = slash
 		case c == ':', c == ' ':
 			of[c] = divider
+		case c == '_':
+			of[c] = underscore
 		case strings.ContainsRune(`"\?%`, c):
 		default:
 			of[c] = plainByte

@@ -20,6 +20,8 @@ func TestPlainJSON(t *testing.T) {
 		"/x?a=b":                               false,
 		"ä":                                    false,
 		"/api/sessions/an-id-of-a-caller":      false,
+		"a_b":                                  true,
+		NewServiceSecret():                     false,
 	} {
 		assert.Equal(t, want, PlainJSON([]byte(text)), text)
 	}
@@ -32,6 +34,7 @@ func FuzzPlainJSON(f *testing.F) {
 	f.Add("Bearer x")
 	f.Add("/api/sessions/an-id-of-a-caller")
 	f.Add("GET /api/session => HTTP 200 (1.2ms)")
+	f.Add("x sat_" + strings.Repeat("0", 20))
 	f.Add("<a href=b>\x7f")
 	f.Fuzz(func(t *testing.T, text string) {
 		if !PlainJSON([]byte(text)) || len(text) > MaxText {

@@ -10,8 +10,9 @@ import (
 const Mark = "[redacted]"
 
 // shape matches a token or a session id wherever a client may have put it: in a
-// path, a query, a Referer.
-var shape = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+`)
+// path, a query, a Referer. Of a service token that was cut, most is enough.
+var shape = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+|` +
+	`sat(?:_|%(?:25)*5[fF])[0-9A-Za-z]{16,}`)
 
 // MaxText is the length in bytes to which Redact cuts a text: a binary one grows
 // sixfold when it is quoted.
@@ -91,8 +92,12 @@ func mayMatch(s string) bool {
 				return true
 			}
 			continue
-		case c == ':' || c == '%': // s: or s%3a
-			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 {
+		case c == ':' || c == '%': // s: or s%3a, sat%5f
+			if i > 0 && s[i-1]|0x20 == 's' && len(s)-i > 16 || strings.HasSuffix(s[:i], servicePrefix[:3]) {
+				return true
+			}
+		case c == '_': // sat_
+			if strings.HasSuffix(s[:i], servicePrefix[:3]) {
 				return true
 			}
 		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space

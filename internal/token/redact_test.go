@@ -35,6 +35,11 @@ func TestRedact(t *testing.T) {
 		"/api/sessions/count /api/sessions/an-id-of-a-caller":                                 "/api/sessions/count /api/sessions/[redacted]",
 		"GET /api/sessions/{id}/touch":                                                        "GET /api/sessions/{id}/touch",
 		"/api/sessions/":                                                                      "/api/sessions/[redacted]",
+		"/x/" + NewServiceSecret() + "/y":                                                     "/x/[redacted]/y",
+		"sat%5F" + NewServiceSecret()[4:]:                                                     "[redacted]",
+		"a sat%255f" + NewServiceSecret()[4:]:                                                 "a [redacted]",
+		NewServiceSecret()[:40]:                                                               "[redacted]",
+		"sat_down":                                                                            "sat_down",
 		"Authorization: Bearer some-token":                                                    "Authorization: [redacted]",
 		"Mozilla/5.0 (X11; Linux x86_64) Chrome/":                                             "Mozilla/5.0 (X11; Linux x86_64) Chrome/",
 	} {
@@ -49,6 +54,8 @@ func FuzzMayMatch(f *testing.F) {
 	f.Add("Bearer x")
 	f.Add("BEARER\tx s: a")
 	f.Add(strings.Repeat("f", 64))
+	f.Add("x sat_" + strings.Repeat("0", 20))
+	f.Add("sat%255F" + strings.Repeat("0", 20))
 	f.Fuzz(func(t *testing.T, s string) {
 		if shape.MatchString(s) && !mayMatch(s) {
 			t.Fatalf("%q would be logged", s)
