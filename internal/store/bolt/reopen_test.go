@@ -111,6 +111,27 @@ func (r *reopened) again(refused error) {
 	r.before.Expirations += last.Expirations
 }
 
+func (r *reopened) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (_ backend.Request, begun bool, err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.BeginRequest(ctx, now, key, req)
+}
+
+func (r *reopened) AnswerRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.AnswerRequest(ctx, now, key, req)
+}
+
+func (r *reopened) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.AbandonRequest(ctx, now, key, lease, forget)
+}
+
 func (r *reopened) LimitLife(limit time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

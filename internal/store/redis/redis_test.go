@@ -186,6 +186,18 @@ func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (boo
 	return p.next().HasFile(ctx, now, paths...)
 }
 
+func (p *pair) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {
+	return p.next().BeginRequest(ctx, now, key, r)
+}
+
+func (p *pair) AnswerRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) error {
+	return p.next().AnswerRequest(ctx, now, key, r)
+}
+
+func (p *pair) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
+	return p.next().AbandonRequest(ctx, now, key, lease, forget)
+}
+
 func (p *pair) LimitLife(limit time.Duration) {
 	for _, s := range p.instances {
 		s.LimitLife(limit)
