@@ -9,11 +9,18 @@ import (
 	"session-api/internal/store/redis/lua"
 )
 
-// BeginRequest implements backend.Requests. It is one round trip.
+// BeginRequest implements backend.Requests. It is one round trip. A guest's request cannot
+// take the reserve.
 func (s *Store) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (stored backend.Request, begun bool, err error) {
-	a, err := s.onRequest(ctx, "beginning a request", key, lua.Call{Confirmed: s.confirmedWrite(), Script: lua.BeginRequest, Args: requestArgs(now, &r)})
-	if err != nil {
+	const doing = "beginning a request"
+	a, err := s.onRequest(ctx, doing, key, lua.Call{
+		Confirmed: s.confirmedWrite(), Script: lua.BeginRequest, Args: append(requestArgs(now, &r), s.reserveArg(r.Guest)),
+	})
+	switch {
+	case err != nil:
 		return backend.Request{}, false, err
+	case a.Outcome == lua.Full:
+		return backend.Request{}, false, s.reservedError(doing)
 	}
 	copy(stored.Fingerprint[:], a.Text(0))
 	stored.Plan = a.Text(1)

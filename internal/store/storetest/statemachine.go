@@ -50,6 +50,11 @@ func runMachine(t *testing.T, rt *rapid.T, open Open, limits Limits, cost func(s
 		"count":      m.doCount,
 		"files":      m.doFiles,
 		"sweep":      m.doSweep,
+		"several":    m.doSeveral,
+		"delete all": m.doDeleteAll,
+		"begin":      m.doBegin,
+		"answer":     m.doAnswer,
+		"abandon":    m.doAbandon,
 		"wait":       m.doWait,
 		"":           m.check,
 	})
@@ -341,6 +346,130 @@ func (m *machine) doSweep(rt *rapid.T) {
 	require.Equal(rt, m.want.Expirations, after.Expirations)
 }
 
+// drawIDs draws keys of a namespace, some of them twice.
+func (m *machine) drawIDs(rt *rapid.T) (namespace string, ids []string) {
+	for range rapid.IntRange(1, 6).Draw(rt, "ids") {
+		ids = append(ids, m.drawKey(rt).ID)
+	}
+	return m.drawKey(rt).Namespace, ids
+}
+
+func (m *machine) doSeveral(rt *rapid.T) {
+	m.expire(m.now())
+	namespace, ids := m.drawIDs(rt)
+	for key := range m.graces {
+		if key.Namespace == namespace {
+			ids = append(ids, key.ID)
+		}
+	}
+	b := backend.Batch{Namespace: namespace, IDs: ids, Budget: plenty, Peek: rapid.Bool().Draw(rt, "peek")}
+	got, err := m.GetAll(m.ctx(), m.now(), b)
+	require.NoError(rt, err)
+	require.Len(rt, got, len(ids))
+	summaries, err := m.Summarize(m.ctx(), m.now(), namespace, ids)
+	require.NoError(rt, err)
+	require.Len(rt, summaries, len(ids))
+	for i, id := range ids {
+		want, ok := m.find(m.now(), backend.Key{Namespace: namespace, ID: id})
+		if !b.Peek && ok {
+			m.want.Hits++
+			m.use(want.Key())
+		} else if !b.Peek {
+			m.want.Misses++
+		}
+		if !ok {
+			require.ErrorIs(rt, got[i].Err, backend.ErrNotFound)
+			require.ErrorIs(rt, summaries[i].Err, backend.ErrNotFound)
+			continue
+		}
+		require.NoError(rt, got[i].Err)
+		require.Equal(rt, visible(want), visible(got[i].Value))
+		require.NoError(rt, summaries[i].Err)
+		requireSummary(m.t, m.now(), want, summaries[i].Value)
+	}
+}
+
+func (m *machine) doDeleteAll(rt *rapid.T) {
+	m.expire(m.now())
+	namespace, ids := m.drawIDs(rt)
+	ended, err := m.DeleteAll(m.ctx(), m.now(), namespace, ids)
+	require.NoError(rt, err)
+	require.Len(rt, ended, len(ids))
+	for i, id := range ids {
+		key := backend.Key{Namespace: namespace, ID: id}
+		_, ok := m.live[key]
+		require.Equal(rt, ok, ended[i])
+		if ok {
+			m.remove(key)
+			m.bury(m.now(), key, backend.ErrEnded)
+			m.want.Deletes++
+		}
+	}
+}
+
+// drawRequest draws an attempt at one of a few requests.
+func (m *machine) drawRequest(rt *rapid.T) (backend.RequestKey, backend.Request) {
+	after := func(name string) time.Time {
+		return m.now().Add(time.Duration(rapid.IntRange(1, 8).Draw(rt, name)) * time.Millisecond)
+	}
+	r := backend.Request{
+		Fingerprint: backend.Fingerprint{byte(rapid.IntRange(0, 2).Draw(rt, "asks") / 2)},
+		Plan:        rapid.StringN(0, 3, 10).Draw(rt, "plan"),
+		Lease:       after("lease"), ExpiresAt: after("end"), Guest: rapid.Bool().Draw(rt, "guest"),
+	}
+	return requestKey(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "key")), r
+}
+
+func (m *machine) doBegin(rt *rapid.T) {
+	m.expire(m.now())
+	key, r := m.drawRequest(rt)
+	got, begun, err := m.BeginRequest(m.ctx(), m.now(), key, r)
+	require.NoError(rt, err)
+	kept, ok := m.requests[key]
+	switch {
+	case !ok:
+		m.requests[key] = r
+	case kept.Answer != nil, kept.Lease.After(m.now()), kept.Fingerprint != r.Fingerprint:
+		require.False(rt, begun)
+		requireRequest(m.t, kept, got)
+		return
+	default:
+		kept.Lease, kept.ExpiresAt = r.Lease, r.ExpiresAt
+		m.requests[key] = kept
+	}
+	require.True(rt, begun)
+	requireRequest(m.t, m.requests[key], got)
+}
+
+func (m *machine) doAnswer(rt *rapid.T) {
+	m.expire(m.now())
+	key, r := m.drawRequest(rt)
+	r.Answer = []byte(rapid.SampledFrom([]string{"yes", "no"}).Draw(rt, "answer"))
+	require.NoError(rt, m.AnswerRequest(m.ctx(), m.now(), key, r))
+	if m.requests[key].Answer == nil {
+		m.requests[key] = r
+	}
+}
+
+func (m *machine) doAbandon(rt *rapid.T) {
+	m.expire(m.now())
+	key, r := m.drawRequest(rt)
+	if kept, ok := m.requests[key]; ok && rapid.Bool().Draw(rt, "own") {
+		r.Lease = kept.Lease
+	}
+	forget := rapid.Bool().Draw(rt, "forget")
+	require.NoError(rt, m.AbandonRequest(m.ctx(), m.now(), key, r.Lease, forget))
+	kept, ok := m.requests[key]
+	switch {
+	case !ok, kept.Answer != nil, !kept.Lease.Equal(r.Lease):
+	case forget:
+		delete(m.requests, key)
+	default:
+		kept.Lease = m.now()
+		m.requests[key] = kept
+	}
+}
+
 func (m *machine) doWait(rt *rapid.T) {
 	m.clock.Advance(time.Duration(rapid.IntRange(1, 4).Draw(rt, "ms")) * time.Millisecond)
 }
@@ -358,6 +487,7 @@ func (m *machine) check(rt *rapid.T) {
 		require.LessOrEqual(rt, got.Bytes, m.limits.MaxBytes)
 	}
 	got.Entries, got.Bytes, got.Expirations = 0, 0, 0
+	got.Requests, got.RequestBytes = 0, 0
 	want := m.want
 	want.MaxEntries = int64(m.limits.MaxEntries)
 	want.Expirations = 0

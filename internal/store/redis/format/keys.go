@@ -85,7 +85,9 @@ func (k Keys) FilesOf(path string) string { return k.Files(ShardOf(path)) }
 func (k Keys) Lock(name string) string { return k.Prefix + "#lock:" + name }
 
 // Request is the key of a request with an Idempotency-Key.
-func (k Keys) Request(key [32]byte) string { return k.Prefix + "#request:" + hex.EncodeToString(key[:]) }
+func (k Keys) Request(key [32]byte) string {
+	return k.Prefix + "#request:" + hex.EncodeToString(key[:])
+}
 
 func (k Keys) sharded(name string, shard int) string {
 	return k.Prefix + name + strconv.Itoa(shard)

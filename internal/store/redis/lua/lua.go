@@ -104,7 +104,7 @@ var (
 	Lookup        = newScript(lookupLua)
 	Head          = newScript(headLua)
 
-	BeginRequest   = newScript(beginRequestLua)
+	BeginRequest   = newScript(reserveLua, beginRequestLua)
 	AnswerRequest  = newScript(answerRequestLua)
 	AbandonRequest = newScript(allowOOM, abandonRequestLua)
 )
