@@ -230,13 +230,19 @@ func parseEntry(content []byte) (entry, error) {
 	case factsKind:
 		e.kind, e.life, e.facts = sessionKind, r.life(), r.text()
 	}
-	if e.rest = r; !r.bad && (kind == requestKind || kind == forgottenKind) && validRequestID(e.key) {
-		return e, nil
+	valid := validSessionKey
+	if kind == requestKind || kind == forgottenKind {
+		valid = validRequestID
 	}
-	if r.bad || !schema.ValidNamespace(e.key.Namespace) || !schema.ValidForeignID(e.key.ID) {
+	if e.rest = r; r.bad || !valid(e.key) {
 		return entry{}, errContent
 	}
 	return e, nil
+}
+
+// validSessionKey reports whether the key of a record can be that of a session.
+func validSessionKey(key backend.Key) bool {
+	return schema.ValidNamespace(key.Namespace) && schema.ValidForeignID(key.ID)
 }
 
 // session returns the session of an entry. Its document is still those bytes.

@@ -116,6 +116,16 @@ func (s *Store) writeRequest(ctx context.Context, t *turn, now time.Time, key ba
 	})
 }
 
+// restoreRequest stores a request that was stored elsewhere.
+func (s *Store) restoreRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) error {
+	t, err := s.begin(ctx, s.lazy, requestID(key))
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	return s.writeRequest(ctx, t, now, key, r)
+}
+
 // requests puts those that the file holds into memory, the oldest first.
 func (l *loader) requests() error {
 	buf := l.buffer()
