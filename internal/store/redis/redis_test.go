@@ -49,7 +49,7 @@ var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
 
 // ofRules are groups about store.Sessions: the rules above a store, which use it by
 // the operations that other groups are about.
-var ofRules = []string{"Settings", "Sessions", "Put", "SignIn"}
+var ofRules = []string{"Settings", "Sessions", "Put", "SignIn", "Attempts"}
 
 // ofOneKey are groups in which it makes no difference that keys are on several
 // servers: they look at one session, or at what the process makes of the answers of

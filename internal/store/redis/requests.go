@@ -43,7 +43,7 @@ func (s *Store) AnswerRequest(ctx context.Context, now time.Time, key backend.Re
 // AbandonRequest implements backend.Requests. It is one round trip.
 func (s *Store) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
 	_, err := s.onRequest(ctx, "abandoning a request", key, lua.Call{
-		Script: lua.AbandonRequest, Args: []string{millis(now), millis(lease), flag(forget)},
+		Confirmed: s.confirmedWrite(), Script: lua.AbandonRequest, Args: []string{millis(now), millis(lease), flag(forget)},
 	})
 	return err
 }
