@@ -271,9 +271,6 @@ func testRequests(t *testing.T, open Open) {
 		}
 		f.sweep()
 		assert.Zero(t, f.stats().Entries)
-		names, err := f.Namespaces(f.ctx(), f.now())
-		require.NoError(t, err)
-		assert.Empty(t, names)
 		requireRequest(t, r, f.found(key))
 		requireRequest(t, answer, f.found(requestKey("answered")))
 	})
