@@ -27,7 +27,7 @@ func TestStoreReopened(t *testing.T) {
 			without := []string{"Concurrent", "Events", "Follow", "Settings", "Many"}
 			if interval > 0 {
 				without = append(without, "LimitLife", "List", "Cursor", "Count", "Clear", "Cancelled", "Stats",
-					"Namespaces", "Files", "Sessions", "Put", "SignIn")
+					"Namespaces", "Files", "Sessions", "Put", "SignIn", "Attempts")
 			}
 			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 				t.Helper()
