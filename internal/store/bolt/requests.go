@@ -167,3 +167,19 @@ func (c *committer) reconcileRequest(w *writer, m dirtyKey) {
 		w.forgetRequest(m.key)
 	}
 }
+
+// handOnRequest hands on the request of an entry, if it is live at now.
+func (s *salvage) handOnRequest(now time.Time, one saved, to Sink, found *Salvaged) error {
+	e, err := s.open(one)
+	if err == nil {
+		var r backend.Request
+		if r, err = e.request(); err == nil && r.ExpiresAt.After(now) {
+			found.Requests++
+			return to.Request(requestKeyOf(e.key), r)
+		}
+	}
+	if err != nil {
+		found.Lost++
+	}
+	return nil
+}

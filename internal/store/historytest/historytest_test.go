@@ -113,7 +113,7 @@ func (b *broken) BeginRequest(ctx context.Context, now time.Time, key backend.Re
 }
 
 func (b *broken) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
-	if b.abandon != nil && b.rarely() {
+	if b.abandon != nil { // most end no attempt
 		return b.abandon(b, ctx, now, key, lease, forget)
 	}
 	return b.Store.AbandonRequest(ctx, now, key, lease, forget)

@@ -64,8 +64,10 @@ const (
 	arrive
 )
 
-var kindNames = [...]string{"Get", "Peek", "Create", "Revive", "Swap", "Touch", "Delete", "Regenerate",
-	"BeginRequest", "AnswerRequest", "AbandonRequest", "Regenerate, first half", "Regenerate, second half"}
+var kindNames = [...]string{
+	"Get", "Peek", "Create", "Revive", "Swap", "Touch", "Delete", "Regenerate",
+	"BeginRequest", "AnswerRequest", "AbandonRequest", "Regenerate, first half", "Regenerate, second half",
+}
 
 func (k kind) reads() bool { return k == get || k == peek }
 
