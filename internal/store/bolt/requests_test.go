@@ -289,7 +289,9 @@ func TestRequests_collected(t *testing.T) {
 			require.NoError(t, w.Close())
 			report, err := bolt.Check(now, w.dir)
 			require.NoError(t, err)
-			assert.Less(t, report.Bytes, int64(5*bolt.MaxSpare/2), "four times as much as may be dead was written")
+			if interval == 0 { // otherwise nobody waits for what is written anew
+				assert.Less(t, report.Bytes, int64(5*bolt.MaxSpare/2), "four times as much as may be dead was written")
+			}
 		})
 	}
 }
