@@ -232,7 +232,7 @@ func restore(ctx context.Context, args []string, environ map[string]string, std 
 	defer stop()
 	job := restoreJob{in: in, oldest: oldest, now: time.Now()}
 	hide := showProgress(std.errOut, &job.lines)
-	err := bolt.Build(job.now, dir, func(add func(schema.Session) error) error { return job.fill(ctx, add) })
+	err := bolt.Build(job.now, dir, func(to bolt.Sink) error { return job.fill(ctx, to.Session) })
 	hide()
 	if err != nil {
 		return fmt.Errorf("restore: %w%s", err, boltAdvice(err))

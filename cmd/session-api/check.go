@@ -49,10 +49,10 @@ func checkData(args []string, environ map[string]string, stdout io.Writer) error
 		return fmt.Errorf("check: %w", err)
 	}
 	return write(stdout, fmt.Sprintf("%s is in order: %d bytes, %d of them free, format %d\n"+
-		"%s, %d more expired; %s in a grace period; %s as tombstones; %s in its log\n"+
+		"%s, %d more expired; %s in a grace period; %s as tombstones; %s with an Idempotency-Key; %s in its log\n"+
 		"the live sessions take %d bytes, the largest of them %d; compact would leave about %d, and free %d\n",
 		report.Path, report.Bytes, report.Free, report.Version,
 		counted(int64(report.Sessions), "session"), report.Expired, counted(int64(report.Graces), "id"),
-		counted(int64(report.Tombstones), "id"), counted(report.Entries, "record"),
+		counted(int64(report.Tombstones), "id"), counted(int64(report.Requests), "request"), counted(report.Entries, "record"),
 		report.Live, report.Largest, report.Compacted, report.Bytes-report.Compacted))
 }

@@ -17,7 +17,7 @@ func applyMemoryLimit(ctx context.Context, c *config.Config, environ map[string]
 	}
 	says := []any{"bytes", c.MemoryLimit().Bytes, "from", c.MemoryLimit().From, "runtime", debug.SetMemoryLimit(-1)}
 	if !c.OnRedis() {
-		says = append(says, "SESSION_MAX_MEMORY_BYTES", c.Store.MaxMemoryBytes)
+		says = append(says, "SESSION_MAX_MEMORY_BYTES", c.Store.MaxMemoryBytes, "IDEMPOTENCY_MAX_BYTES", c.Idempotency.MaxBytes)
 	}
 	logger.InfoContext(ctx, "memory is limited", says...)
 	return restore

@@ -93,7 +93,8 @@ func TestFloodInLittleMemory(t *testing.T) {
 			}
 			says := p.log.wait(t, "memory is limited")
 			assert.EqualValues(t, limit, says["bytes"])
-			assert.EqualValues(t, limit/100*40, says["SESSION_MAX_MEMORY_BYTES"])
+			assert.EqualValues(t, limit/100*35, says["SESSION_MAX_MEMORY_BYTES"])
+			assert.EqualValues(t, limit/100*5, says["IDEMPOTENCY_MAX_BYTES"])
 
 			service := http.Header{"Authorization": {"Bearer " + servicetest.Token}, "Content-Type": {"application/json"}}
 			signIn := func(user string) (id string) {
@@ -132,7 +133,7 @@ func TestFloodInLittleMemory(t *testing.T) {
 			assert.Equal(t, http.StatusOK, resp.status, "who was signed in still is")
 			var stats struct{ Evictions, Bytes int64 }
 			require.NoError(t, json.Unmarshal([]byte(do(t, http.MethodGet, "http://"+p.addr+"/stats", service, "").body), &stats))
-			assert.LessOrEqual(t, stats.Bytes, int64(limit/100*40))
+			assert.LessOrEqual(t, stats.Bytes, int64(limit/100*35))
 			if policy != "none" {
 				assert.Positive(t, stats.Evictions)
 			}

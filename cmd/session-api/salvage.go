@@ -16,7 +16,7 @@ const salvageUsage = `Usage: session-api salvage [-to NEWDIR] [DIR]
 salvage reads the intact parts of the damaged data file of DIR, or of
 SESSION_DATA_DIR, and writes nothing there. It writes the live sessions to
 standard output, in the format of export, or creates the data file of another
-directory.
+directory, with the requests that had an Idempotency-Key as well.
 
   -to NEWDIR  create a data file there; the directory must not have one yet
 
@@ -39,18 +39,18 @@ func salvage(args []string, environ map[string]string, std streams) error {
 	now := time.Now()
 	var found bolt.Salvaged
 	if to != "" {
-		err = bolt.Build(now, to, func(add func(schema.Session) error) (err error) {
-			found, err = bolt.Salvage(now, dir, add)
+		err = bolt.Build(now, to, func(into bolt.Sink) (err error) {
+			found, err = bolt.Salvage(now, dir, into)
 			return err
 		})
 	} else {
 		out := bufio.NewWriterSize(std.out, 1<<20)
 		var line []byte
-		found, err = bolt.Salvage(now, dir, func(sess schema.Session) error {
+		found, err = bolt.Salvage(now, dir, bolt.Sink{Session: func(sess schema.Session) error {
 			line = append(sess.AppendRecord(line[:0]), '\n')
 			_, err := out.Write(line)
 			return err
-		})
+		}})
 		err = errors.Join(err, out.Flush())
 	}
 	if err != nil {

@@ -17,10 +17,6 @@ import (
 	"session-api/internal/store/backend"
 )
 
-// DefaultIdempotencyTTL is for how long the answer to a request with an Idempotency-Key
-// is remembered by default.
-const DefaultIdempotencyTTL = 24 * time.Hour
-
 // headerReplayed tells that an answer was given before.
 const headerReplayed = "Idempotency-Replayed"
 
@@ -51,6 +47,9 @@ func (k keyUse) lease() time.Duration {
 
 // bookkeepingTimeout is how long it may take to store what became of an attempt.
 const bookkeepingTimeout = 5 * time.Second
+
+// lostTimeout is how long a store that has failed is asked to forget an attempt.
+const lostTimeout = time.Second
 
 // bookkeeping is a context for what a later attempt relies on: a caller that hangs up
 // does not stop it.
@@ -100,19 +99,21 @@ func (e *Endpoint) serveKeyed(w *responseWriter, r *http.Request) error {
 		Fingerprint: a.asked, Plan: schema.NewID(), Lease: a.lease, ExpiresAt: now.Add(s.IdempotencyTTL), Guest: a.by.isAnonymous(),
 	}
 	stored, begun, err := a.begin(now, wanted)
-	if err != nil {
+	switch {
+	case err == nil:
+	case a.use == keyOfMany && (errors.Is(err, backend.ErrReadOnly) || errors.Is(err, backend.ErrFull)):
+		return e.serve(w, r) // sessions can be ended where nothing else can be stored
+	default:
+		a.forgetLost(err)
 		return err
 	}
 	switch {
-	case stored.Fingerprint != a.asked:
-		if begun {
-			a.abandon(false)
-		}
-		s.metrics.keyed(keyReused)
-		return errKeyReused
 	case begun:
 		return a.run(e.serve, stored, stored.Plan == wanted.Plan)
-	case stored.Answer == nil:
+	case stored.Fingerprint != a.asked:
+		s.metrics.keyed(keyReused)
+		return errKeyReused
+	case !stored.Answered():
 		s.metrics.keyed(keyInProgress)
 		return errRequestInProgress
 	}
@@ -176,6 +177,17 @@ func (a *attempt) begin(now time.Time, wanted backend.Request) (stored backend.R
 	ctx, cancel := bookkeeping(a.r)
 	defer cancel()
 	return a.s.Sessions.BeginRequest(ctx, now, a.named, wanted)
+}
+
+// forgetLost ends the attempt where it may have begun although that failed with err: its
+// client would have to wait for the lease to end.
+func (a *attempt) forgetLost(err error) {
+	if !errors.Is(err, backend.ErrUnavailable) || errors.Is(err, backend.ErrReadOnly) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), lostTimeout)
+	defer cancel()
+	_ = a.s.Sessions.AbandonRequest(ctx, a.s.Now(), a.named, a.lease, true)
 }
 
 // run lets the route answer the request, and sends the answer once it is stored. fresh

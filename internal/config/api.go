@@ -27,7 +27,7 @@ func (c *Config) API() api.Options {
 		CreateBytesPerMinute: c.Clients.CreateBytes,
 		MaxBodyMemory:        c.HTTP.MaxBodyMemory,
 		BackupRate:           c.Store.BackupRate,
-		IdempotencyTTL:       api.DefaultIdempotencyTTL,
+		IdempotencyTTL:       c.Idempotency.TTL,
 		Heartbeat:            c.Events.Heartbeat,
 		AccessLog:            api.AccessLog{Every: c.Log.Access.Every, Concise: !c.Log.JSON()},
 	}

@@ -40,7 +40,8 @@ type Config struct {
 	ClientRecord ClientRecord
 	Events       Events
 	Documents    Documents
-	Store        Store   `group:"Store"`
+	Store        Store `group:"Store"`
+	Idempotency  Idempotency
 	Redis        Redis   `group:"Redis"`
 	Cookie       Cookie  `group:"Cookie"`
 	Files        Files   `group:"Files"`
@@ -85,10 +86,11 @@ var quotedLogin = regexp.MustCompile(`"((?:[a-zA-Z][a-zA-Z0-9+.-]*://)?)[^"]*:[^
 // defaults are in the tags of their settings.
 func defaults() Config {
 	return Config{
-		HTTP:   HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
-		Store:  Store{SyncTimeout: bolt.DefaultCommitTimeout},
-		Events: Events{Buffer: backend.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
-		Redis:  Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout, WaitTimeout: redis.DefaultWaitTimeout},
+		HTTP:        HTTP{MaxBodyMemory: api.DefaultBodyMemory, VerifyTimeout: api.DefaultVerifyTimeout},
+		Store:       Store{SyncTimeout: bolt.DefaultCommitTimeout},
+		Idempotency: Idempotency{MaxEntries: backend.DefaultRequests, MaxBytes: backend.DefaultRequestBytes},
+		Events:      Events{Buffer: backend.DefaultEvents, Heartbeat: api.DefaultHeartbeat},
+		Redis:       Redis{Prefix: redis.DefaultPrefix, DialTimeout: redis.DefaultDialTimeout, Timeout: redis.DefaultTimeout, WaitTimeout: redis.DefaultWaitTimeout},
 	}
 }
 

@@ -22,7 +22,7 @@ type Store struct {
 	SweepInterval  time.Duration `env:"SESSION_SWEEP_INTERVAL_MS" envDefault:"60000" min:"1" doc:"How often expired sessions are removed from memory; on Redis, which removes them by itself, from the indexes. An expired session is absent from the moment it expires, before any sweep."`
 	EvictionPolicy memory.Policy `env:"SESSION_EVICTION_POLICY" envDefault:"lru" oneof:"lru ttl none" doc:"memory and bolt only: which session is evicted when the store is full: the least recently used (lru), the one that expires soonest (ttl), or none, in which case new ones get 503. Sessions without a user are evicted before those with one, and with lru those that were used only once before those that were used again. Redis has its own maxmemory-policy, which should be noeviction."`
 	MaxEntries     int           `env:"SESSION_MAX_ENTRIES" envDefault:"10000" min:"1" max:"1000000000" doc:"memory and bolt only: maximum number of sessions. Redis has no such limit."`
-	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, no limit without one" min:"0" doc:"memory and bolt only: maximum memory that the sessions take, in bytes; 0 for no limit. The process's memory limit is the lower of GOMEMLIMIT and that of its control group, such as a container's; the limit found is logged at startup. Redis has its own maxmemory."`
+	MaxMemoryBytes int64         `env:"SESSION_MAX_MEMORY_BYTES" shown:"40 % of the process's memory limit, less IDEMPOTENCY_MAX_BYTES; no limit without one" min:"0" doc:"memory and bolt only: maximum memory that the sessions take, in bytes; 0 for no limit. The process's memory limit is the lower of GOMEMLIMIT and that of its control group, such as a container's; the limit found is logged at startup. Redis has its own maxmemory."`
 	UserReserve    int           `env:"SESSION_USER_RESERVE_PERCENT" envDefault:"10" min:"0" max:"90" doc:"Percentage of SESSION_MAX_ENTRIES and SESSION_MAX_MEMORY_BYTES, or of each Redis server's maxmemory, that visitors' sessions cannot use: those without a user that no service creates or changes. Beyond their share they evict one another, or get 503 where nothing is evicted, as on Redis. 0 for no reserve; there is also none without SERVICE_TOKENS, when every caller has the rights of a service."`
 
 	// isAmbiguous reports that the settings name two stores.
@@ -31,12 +31,20 @@ type Store struct {
 	isUnknown bool
 }
 
+// Idempotency are the settings of requests with an Idempotency-Key.
+type Idempotency struct {
+	TTL        time.Duration `env:"IDEMPOTENCY_TTL_MS" envDefault:"86400000" min:"0" max:"2592000000" doc:"How long the answer to a request with an Idempotency-Key is kept, so that a repeat of the request gets it again and changes nothing; 0 to ignore the header."`
+	MaxEntries int           `env:"IDEMPOTENCY_MAX_ENTRIES" min:"1" max:"1000000000" doc:"memory and bolt only: maximum number of requests with an Idempotency-Key that are kept. Beyond it the oldest answers are dropped, those to visitors without a session first; a repeat is a new request then. Redis has no such limit."`
+	MaxBytes   int64         `env:"IDEMPOTENCY_MAX_BYTES" shown:"67108864, at most 5 % of the process's memory limit" min:"1024" doc:"memory and bolt only: maximum memory that these requests and their answers take, in bytes. A larger answer is not kept, and the request is one of unknown outcome then. Redis has its own maxmemory."`
+}
+
 // MemoryOptions returns the options of the store in memory.
 func (c *Config) MemoryOptions() memory.Options {
 	return memory.Options{
 		Policy: c.Store.EvictionPolicy, MaxEntries: c.Store.MaxEntries, MaxBytes: c.Store.MaxMemoryBytes,
 		Reserve:   c.reserve(),
 		Tombstone: c.Sessions.Tombstone, Events: c.Events.Buffer,
+		Requests: memory.RequestLimits{Entries: c.Idempotency.MaxEntries, Bytes: c.Idempotency.MaxBytes},
 	}
 }
 

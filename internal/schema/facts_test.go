@@ -39,6 +39,37 @@ func TestFacts(t *testing.T) {
 	assert.Empty(t, none.WithRemember(true).Label())
 }
 
+func TestFacts_applied(t *testing.T) {
+	mark := func(n int) string { return strings.Repeat(string(rune('a'+n)), schema.MarkLen) }
+	var f schema.Facts
+	assert.False(t, f.Applied(mark(0)))
+	assert.False(t, f.Applied(""))
+	f = f.WithApplied(mark(0))
+	assert.Equal(t, `{"applied":"`+mark(0)+`"}`, f.String())
+	f = f.WithClient(schema.Client{Label: "curl"}).WithRemember(true)
+	assert.Equal(t, `{"label":"curl","applied":"`+mark(0)+`","remember":true}`, f.String(), "others keep it")
+	for n := 1; n < 4; n++ {
+		f = f.WithApplied(mark(n))
+	}
+	for n := range 4 {
+		assert.True(t, f.Applied(mark(n)), n)
+	}
+	assert.False(t, f.Applied(mark(0)[1:]+"b"), "of two halves")
+	full := len(f.String())
+	f = f.WithApplied(mark(4))
+	assert.Len(t, f.String(), full)
+	assert.False(t, f.Applied(mark(0)), "the oldest goes")
+	assert.True(t, f.Applied(mark(1)))
+	assert.True(t, f.Applied(mark(4)))
+	assert.Equal(t, f, schema.StoredFacts(f.String()))
+	assert.Equal(t, "curl", f.Label())
+	remember, said := f.Remember()
+	assert.True(t, remember && said)
+
+	said = schema.StoredFacts(`{"userAgent":"\"applied\":\"` + mark(0) + `\""}`).Applied(mark(0))
+	assert.False(t, said, "a client cannot say so")
+}
+
 func TestFacts_text(t *testing.T) {
 	const limit = schema.MaxUserAgent
 	for name, tc := range map[string]struct{ sent, want string }{
@@ -55,7 +86,11 @@ func TestFacts_text(t *testing.T) {
 		assert.Equal(t, tc.want, f.Client().UserAgent, name)
 	}
 	worst := schema.Client{Label: strings.Repeat(`"`, 200), UserAgent: strings.Repeat(`\`, 2000), IP: "2001:0db8:1111:2222:3333:4444:5555:6666"}
-	assert.Less(t, len(schema.Facts{}.WithClient(worst).WithRemember(false).String()), schema.MaxFacts)
+	longest := schema.Facts{}.WithClient(worst).WithRemember(false)
+	for n := range 5 {
+		longest = longest.WithApplied(strings.Repeat(string(rune('a'+n)), schema.MarkLen))
+	}
+	assert.Less(t, len(longest.String()), schema.MaxFacts)
 }
 
 func TestFacts_family(t *testing.T) {

@@ -65,15 +65,17 @@ func TestRecordOfFacts(t *testing.T) {
 		`null`: "/facts", `"curl"`: "/facts", `[]`: "/facts",
 		`{"name":"curl"}`: "/facts/name", `{"label":1}`: "/facts/label", `{"userAgent":"a\u0000"}`: "/facts/userAgent",
 		`{"ip":"here"}`: "/facts/ip", `{"remember":"yes"}`: "/facts/remember", `{"remember":null}`: "/facts/remember",
+		`{"applied":1}`: "/facts/applied", `{"applied":"short"}`: "/facts/applied", `{"applied":"0123456789abcd\u0022\u0022"}`: "/facts/applied",
+		`{"applied":"` + strings.Repeat("a", 5*schema.MarkLen) + `"}`: "/facts/applied",
 	} {
 		_, err := defaultRules().DecodeRecord([]byte(strings.Replace(record, `"session":`, `"facts":`+facts+`,"session":`, 1)))
 		e := requireError(t, err, schema.CodeValidationFailed)
 		require.Len(t, e.Fields, 1, facts)
 		assert.Equal(t, pointer, e.Fields[0].Pointer, facts)
 	}
-	s, err := defaultRules().DecodeRecord([]byte(strings.Replace(record, `"session":`, `"facts":{"remember":true,"label":"curl"},"session":`, 1)))
+	s, err := defaultRules().DecodeRecord([]byte(strings.Replace(record, `"session":`, `"facts":{"remember":true,"applied":"0123456789abc-_Z","label":"curl"},"session":`, 1)))
 	require.NoError(t, err)
-	assert.Equal(t, `{"label":"curl","remember":true}`, s.Facts.String(), "in any order")
+	assert.Equal(t, `{"label":"curl","applied":"0123456789abc-_Z","remember":true}`, s.Facts.String(), "in any order")
 }
 
 // What was stored before numbers had to be in range comes back as it was.

@@ -129,3 +129,19 @@ func (s *tracedStore) Count(ctx context.Context, now time.Time, f backend.Filter
 func (s *tracedStore) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
 	return spanned(ctx, s, "Clear", func(ctx context.Context) (int, error) { return s.Store.Clear(ctx, now, f) })
 }
+
+func (s *tracedStore) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (stored backend.Request, begun bool, err error) {
+	err = s.done(ctx, "BeginRequest", func(ctx context.Context) (err error) {
+		stored, begun, err = s.Store.BeginRequest(ctx, now, key, r)
+		return err
+	})
+	return stored, begun, err
+}
+
+func (s *tracedStore) AnswerRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) error {
+	return s.done(ctx, "AnswerRequest", func(ctx context.Context) error { return s.Store.AnswerRequest(ctx, now, key, r) })
+}
+
+func (s *tracedStore) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
+	return s.done(ctx, "AbandonRequest", func(ctx context.Context) error { return s.Store.AbandonRequest(ctx, now, key, lease, forget) })
+}

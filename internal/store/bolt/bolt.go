@@ -97,6 +97,11 @@ func Open(now time.Time, o Options) (*Store, error) {
 			heed(ev)
 		}
 	}
+	o.Memory.OnForget = func(key backend.RequestKey) {
+		if !s.readOnly {
+			s.queue.mark(requestID(key))
+		}
+	}
 	s.Store = memory.New(o.Memory)
 	s.committer = committer{
 		queue: &s.queue, mem: &overlay{s.Store, &s.held}, graces: &s.graces, locks: &s.locks, log: o.Logger,

@@ -35,6 +35,7 @@ func options(dir string, limits storetest.Limits) bolt.Options {
 		Reserve:    limits.Reserve,
 		Tombstone:  limits.Tombstone,
 		Events:     limits.Events,
+		Requests:   memory.RequestLimits{Entries: limits.Requests, Bytes: limits.RequestBytes},
 	}}
 }
 

@@ -25,11 +25,11 @@ const (
 	buildInterval = time.Second
 )
 
-// Build makes the data file of a directory that has none, out of the sessions that
-// fill hands to add, in the order of their uses. It has its place only once fill
+// Build makes the data file of a directory that has none, out of what fill hands to it:
+// sessions in the order of their uses, and requests the oldest first. It has its place only once fill
 // has returned without an error, and all is on the disk. Returns ErrHasData and
 // ErrInUse.
-func Build(now time.Time, dir string, fill func(add func(schema.Session) error) error) (err error) {
+func Build(now time.Time, dir string, fill func(to Sink) error) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("data directory %s: %w", dir, err)
@@ -63,17 +63,25 @@ func Build(now time.Time, dir string, fill func(add func(schema.Session) error) 
 	return giveOver(dir, lockName, dataName)
 }
 
-func build(now time.Time, temp string, fill func(add func(schema.Session) error) error) error {
+func build(now time.Time, temp string, fill func(to Sink) error) error {
 	s, err := Open(now, Options{
 		Dir: temp, Interval: buildInterval,
-		Memory: memory.Options{Policy: memory.LRU, MaxEntries: math.MaxInt32}, // the order of uses is kept
+		Memory: memory.Options{
+			Policy: memory.LRU, MaxEntries: math.MaxInt32, // the order of uses is kept
+			Requests: memory.RequestLimits{Entries: math.MaxInt32, Bytes: math.MaxInt64},
+		},
 	})
 	if err != nil {
 		return err
 	}
-	err = fill(func(sess schema.Session) error {
-		sess.Trusted = true
-		return s.Create(context.Background(), now, sess, backend.Revive)
+	err = fill(Sink{
+		Session: func(sess schema.Session) error {
+			sess.Trusted = true
+			return s.Create(context.Background(), now, sess, backend.Revive)
+		},
+		Request: func(key backend.RequestKey, r backend.Request) error {
+			return s.restoreRequest(context.Background(), now, key, r)
+		},
 	})
 	return errors.Join(err, s.Close())
 }

@@ -23,6 +23,8 @@ type Report struct {
 	// Graces are old keys that lead to a session, Tombstones keys that are
 	// taken because a session of them was ended lately.
 	Graces, Tombstones int
+	// Requests are those with an Idempotency-Key that have not expired.
+	Requests int
 	// Entries is how many entries the log has, those among them that do not
 	// count any more.
 	Entries int64
@@ -70,10 +72,11 @@ func check(now time.Time, dir, path string) (Report, error) {
 	}
 	report := Report{
 		Path: path, Bytes: info.Size(), Free: info.Size() - int64(held.used)*held.pageSize, //nolint:gosec // no more than the file has
+		Requests: len(held.requests),
 		Sessions: len(held.live), Expired: held.expired, Graces: len(held.graces), Tombstones: len(held.ended), Entries: held.entries, Version: held.version,
 	}
 	counting := int64(0)
-	for _, all := range [][]place{held.live, held.ended, held.expiredPlaces} {
+	for _, all := range [][]place{held.live, held.ended, held.requests, held.expiredPlaces} {
 		for i := range all {
 			counting += int64(all[i].size) + entryBytes
 		}

@@ -110,7 +110,20 @@ func TestCollecting_again(t *testing.T) {
 	dir := inMemory(t)
 	s := opened(t, dir)
 	var ended, live []schema.Session
+	requests, forgotten := map[backend.RequestKey]backend.Request{}, []backend.RequestKey{}
 	for n := range 400 {
+		key, r := backend.RequestKey{byte(n >> 8), byte(n)}, backend.Request{Lease: midnight.Add(time.Minute), ExpiresAt: midnight.Add(time.Hour)}
+		_, begun, err := s.BeginRequest(t.Context(), midnight, key, r)
+		require.NoError(t, err)
+		require.True(t, begun)
+		if n%3 == 0 {
+			require.NoError(t, s.AbandonRequest(t.Context(), midnight, key, r.Lease, true))
+			forgotten = append(forgotten, key)
+		} else {
+			r.Answer = []byte{byte(n)}
+			require.NoError(t, s.AnswerRequest(t.Context(), midnight, key, r))
+			requests[key] = r
+		}
 		sess := s.created(t)
 		switch n % 4 {
 		case 0:
@@ -136,5 +149,17 @@ func TestCollecting_again(t *testing.T) {
 	for i, sess := range ended {
 		require.ErrorIs(t, s.Create(t.Context(), midnight, sess), backend.ErrEnded, i)
 	}
+	for key, want := range requests {
+		got, ok := s.Request(midnight, key)
+		require.True(t, ok)
+		require.Equal(t, want.Answer, got.Answer)
+	}
+	for _, key := range forgotten {
+		_, ok := s.Request(midnight, key)
+		require.False(t, ok)
+	}
 	require.NoError(t, s.Close())
+	report, err := Check(midnight, dir)
+	require.NoError(t, err)
+	assert.Less(t, report.Entries, int64(len(live)+len(ended)+len(requests)+200), "and little that does not count is left")
 }

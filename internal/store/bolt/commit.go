@@ -173,14 +173,22 @@ func within(d time.Duration) func() bool {
 	}
 }
 
-// isLive reports whether memory has a session of the key, expired or not.
+// isLive reports whether memory has a session or a request of the key, expired or not.
 func (c *committer) isLive(key backend.Key) bool {
+	if isRequest(key) {
+		_, ok := c.mem.Request(time.UnixMilli(0), requestKeyOf(key))
+		return ok
+	}
 	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), key)
 	return err == nil && sess.ID == key.ID
 }
 
 // reconcile makes the file what memory is, for one key.
 func (c *committer) reconcile(w *writer, b *batch, m dirtyKey) {
+	if isRequest(m.key) {
+		c.reconcileRequest(w, m)
+		return
+	}
 	sess, err := c.mem.Peek(context.Background(), time.UnixMilli(0), m.key) // whether it has expired or not
 	present := err == nil && sess.ID == m.key.ID
 	switch {

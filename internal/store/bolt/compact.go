@@ -147,9 +147,9 @@ func (c *content) counts(number, value []byte) (bool, error) {
 		return false, err
 	}
 	switch e.kind {
-	case sessionKind:
+	case sessionKind, requestKind:
 		return c.index.of(e.key) == at(n, true), nil
-	case endedKind:
+	case endedKind, forgottenKind:
 		return c.index.of(e.key) == at(n, false), nil
 	default:
 		to, err := e.grace()

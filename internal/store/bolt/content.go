@@ -39,7 +39,9 @@ type content struct {
 	// lapsed are the sessions that have expired lately, in the order of their
 	// deadlines: within the longest time that tombstones are kept.
 	lapsed []place
-	graces map[backend.Key]grace
+	// requests are those that have not expired, in the order of their entries.
+	requests []place
+	graces   map[backend.Key]grace
 	// over are the numbers of the last entries of sessions and of graces whose
 	// time is over, in no order; expiredPlaces those of sessions that have expired.
 	retract       []uint64
@@ -114,7 +116,7 @@ func readContent(file *os.File, now time.Time) (*content, error) {
 
 // countingBytes is what of the log counts.
 func (c *content) countingBytes() (n int64) {
-	for _, places := range [][]place{c.live, c.ended} {
+	for _, places := range [][]place{c.live, c.ended, c.requests} {
 		for i := range places {
 			n += int64(places[i].size) + entryBytes
 		}
@@ -220,6 +222,9 @@ func (p *section) entry(key, value []byte, off int64) error {
 		if to, err = e.grace(); err == nil {
 			p.graces = append(p.graces, numberedGrace{number, e.key, to})
 		}
+	case requestKind:
+		found.expires, err = e.requestEnd()
+	case forgottenKind:
 	default:
 		err = errContent
 	}
@@ -260,6 +265,9 @@ func (c *contentReader) sum(now int64) *content {
 			all.logBytes += int64(e.size) + entryBytes
 			switch live := e.kind == sessionKind; {
 			case !e.counts:
+			case e.kind == requestKind && e.expires > now:
+				all.requests = append(all.requests, *e)
+			case e.kind == requestKind:
 			case e.expires > now && live:
 				all.live = append(all.live, *e)
 			case e.expires > now:
@@ -286,7 +294,7 @@ func (c *contentReader) sum(now int64) *content {
 }
 
 // findLast finds the last entries of the keys of one part of the index. It
-// learns all but those of tombstones whose time is over.
+// learns all but those of tombstones and requests whose time is over.
 func (c *contentReader) findLast(i int, now int64) {
 	last := c.index.last[i]
 	var free []uint64 // keys
@@ -300,9 +308,9 @@ func (c *contentReader) findLast(i int, now int64) {
 				continue
 			}
 			e.counts = true
-			live := e.kind == sessionKind
-			last[e.hash] = at(e.number, live)
-			if !live && e.expires <= now {
+			session := e.kind == sessionKind
+			last[e.hash] = at(e.number, session || e.kind == requestKind)
+			if !session && e.expires <= now {
 				free = append(free, e.hash)
 			}
 		}

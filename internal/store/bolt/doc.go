@@ -17,8 +17,8 @@
 // backend.ErrReadOnly and leaves; its keys stay locked until the operation is settled. If
 // the committer has not taken the operation yet, it is withdrawn, and has not happened.
 //
-// With Options.Interval, Create, Revive, Swap and Touch change memory at once and mark
-// the key as dirty. Delete, Clear and Regenerate, which end sessions, wait for the disk
+// With Options.Interval, Create, Revive, Swap, Touch and what is about requests change
+// memory at once and mark the key as dirty. Delete, Clear and Regenerate, which end sessions, wait for the disk
 // all the same.
 //
 // # Dirty keys
@@ -55,13 +55,13 @@
 //
 // The bucket "log" of sessions.db holds records under ascending numbers. A record says
 // that there is a session, and all of it; or that there is none, perhaps for a while; or
-// where an old key leads. Of each key the last record counts, and the others are dead.
+// where an old key leads; or what is kept of a request with an Idempotency-Key. Of each key the last record counts, and the others are dead.
 // A bucket with each session under its key would change a page for each session that a
 // batch writes, somewhere in the file; a log changes a few consecutive ones. An index in
 // memory holds the number of each key's last record, by a hash of the key.
 //
 // The key of a record is its number, 8 bytes, big endian. The value starts with its
-// format, the byte 1, or 2 for the kind 'S' and 3 for 'F', and ends with the CRC-32C (Castagnoli, big
+// format, the byte 1, or 2 for the kind 'S', 3 for 'F' and 4 for 'r' and 'n', and ends with the CRC-32C (Castagnoli, big
 // endian) of the number and of all that stands before. Numbers within are varints of
 // package encoding/binary, signed but for lengths; times are Unix milliseconds; texts
 // have their lengths in front.
@@ -76,6 +76,10 @@
 //	                    negative if it expired or was evicted
 //	'g', namespace, id  until when the key leads to another, and that one's id;
 //	                    0 and nothing if it does not any more
+//	'r', nothing, key   a request with an Idempotency-Key: its fingerprint, 32 bytes, its
+//	                    lease and its end, whether it is a guest's, a byte, its plan,
+//	                    and the answer, up to the CRC. The key is a digest, 32 bytes
+//	'n', nothing, key   there is no request of the key
 //
 // The numbers have no gaps. The sequence number of the bucket holds the last one and
 // how many records there are, which reveals a file that was copied while it was
@@ -110,7 +114,7 @@
 // # Rewriting from memory
 //
 // Memory has all that counts: sessions, tombstones (tombstones.go keeps their keys, of
-// which the store in memory has hashes) and graces. So a file is never repaired. It is
+// which the store in memory has hashes), graces and requests. So a file is never repaired. It is
 // rewritten from memory as sessions.db.new in the same directory, synced, and renamed,
 // and the directory is synced: rewrite.go. That is the remedy for two conditions:
 //
@@ -177,8 +181,8 @@
 //
 // # Files
 //
-// In reading order: bolt.go opens and closes a Store, write.go and end.go are its
-// changes. queue.go holds operations and dirty keys, keylocks.go and watchdog.go are
+// In reading order: bolt.go opens and closes a Store, write.go, end.go and requests.go are
+// its changes. queue.go holds operations and dirty keys, keylocks.go and watchdog.go are
 // what writers wait for. committer.go is the committer's loop, commit.go a batch of it,
 // and writer.go encodes a batch, by record.go. journal.go and file.go are where batches
 // are written. content.go reads a whole file, load.go fills memory with it, index.go,

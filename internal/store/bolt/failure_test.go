@@ -187,6 +187,16 @@ func (w *world) requireReadOnly(sess schema.Session) {
 			_, err := w.Clear(ctx, now, backend.Filter{Namespace: sess.Namespace})
 			return err
 		},
+		"BeginRequest": func() error {
+			key, r := request("refused")
+			_, _, err := w.BeginRequest(ctx, now, key, r)
+			return err
+		},
+		"AnswerRequest": func() error {
+			key, r := request("refused")
+			r.Answer = []byte("x")
+			return w.AnswerRequest(ctx, now, key, r)
+		},
 	} {
 		began := time.Now()
 		require.ErrorIs(w.t, write(), backend.ErrReadOnly, name)

@@ -156,7 +156,7 @@ func TestJournal_crash(t *testing.T) {
 		require.Equal(t, len(live), report.Sessions)
 		require.Equal(t, n/4+1, report.Tombstones-report.Graces)
 		saved := 0
-		found, err := Salvage(midnight, to, func(schema.Session) error { saved++; return nil })
+		found, err := Salvage(midnight, to, Sink{Session: func(schema.Session) error { saved++; return nil }})
 		require.NoError(t, err)
 		require.Equal(t, len(live), saved)
 		require.Zero(t, found.Lost)

@@ -55,7 +55,7 @@ func TestEntriesOfSessions(t *testing.T) {
 	assert.Equal(t, sess.ExpiresAt.UnixMilli(), expires)
 
 	// A version that this one does not know.
-	b[0] = factsFormat + 1
+	b[0] = requestFormat + 1
 	_, err = openEntry(number, seal(append(b, sess.Doc...), 0, number))
 	require.ErrorIs(t, err, errFormat)
 }

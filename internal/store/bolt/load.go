@@ -51,6 +51,9 @@ func (l *loader) fillMemory(limits *memory.Options, log *slog.Logger) error {
 	if err := l.tombstones(); err != nil {
 		return err
 	}
+	if err := l.requests(); err != nil {
+		return err
+	}
 	return l.sayOver(limits, log)
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"session-api/internal/schema"
 	"session-api/internal/store/bolt"
 )
 
@@ -29,7 +28,7 @@ func TestOwnership(t *testing.T) {
 			require.NoError(t, s.Close())
 		},
 		"a restore": func(t *testing.T, dir string) {
-			require.NoError(t, bolt.Build(now, dir, func(add func(schema.Session) error) error { return add(template(t)) }))
+			require.NoError(t, bolt.Build(now, dir, func(to bolt.Sink) error { return to.Session(template(t)) }))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,21 +22,24 @@ const (
 const formatKey = "format"
 
 const (
-	// format is that of all values but sessions with a life, and those with facts, which
-	// earlier versions do not know.
-	format      = 1
-	lifeFormat  = 2
-	factsFormat = 3
-	sumBytes    = 4
+	// format is that of all values but those that earlier versions do not know: sessions
+	// with a life, those with facts, and requests.
+	format        = 1
+	lifeFormat    = 2
+	factsFormat   = 3
+	requestFormat = 4
+	sumBytes      = 4
 )
 
 // The kinds of entries.
 const (
-	sessionKind = 's'
-	lifeKind    = 'S' // a session with its life, in memory a sessionKind
-	factsKind   = 'F' // the same with facts
-	endedKind   = 'e'
-	graceKind   = 'g'
+	sessionKind   = 's'
+	lifeKind      = 'S' // a session with its life, in memory a sessionKind
+	factsKind     = 'F' // the same with facts
+	endedKind     = 'e'
+	graceKind     = 'g'
+	requestKind   = 'r' // a request with an Idempotency-Key
+	forgottenKind = 'n' // none
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -74,7 +78,7 @@ func unseal(key, value []byte) ([]byte, error) {
 	switch {
 	case sum != binary.BigEndian.Uint32(value[end:]):
 		return nil, errSum
-	case value[0] < format || value[0] > factsFormat:
+	case value[0] < format || value[0] > requestFormat:
 		return nil, errFormat
 	}
 	return value[1:end], nil
@@ -88,6 +92,8 @@ func appendHead(b []byte, kind byte, key backend.Key) []byte {
 		first = lifeFormat
 	case factsKind:
 		first = factsFormat
+	case requestKind, forgottenKind:
+		first = requestFormat
 	}
 	b = append(b, first, kind)
 	b = appendText(b, key.Namespace)
@@ -177,6 +183,19 @@ func appendGrace(b []byte, old backend.Key, until int64, id string) []byte {
 	return appendText(b, id)
 }
 
+// appendRequest appends an entry: the request as it is now.
+func appendRequest(b []byte, id backend.Key, r *backend.Request) []byte {
+	b = append(appendHead(b, requestKind, id), r.Fingerprint[:]...)
+	b = binary.AppendVarint(b, r.Lease.UnixMilli())
+	b = binary.AppendVarint(b, r.ExpiresAt.UnixMilli())
+	guest := byte(0)
+	if r.Guest {
+		guest = 1
+	}
+	b = appendText(append(b, guest), r.Plan)
+	return append(b, r.Answer...)
+}
+
 func appendText(b []byte, text string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(text)))
 	return append(b, text...)
@@ -211,10 +230,19 @@ func parseEntry(content []byte) (entry, error) {
 	case factsKind:
 		e.kind, e.life, e.facts = sessionKind, r.life(), r.text()
 	}
-	if e.rest = r; r.bad || !schema.ValidNamespace(e.key.Namespace) || !schema.ValidForeignID(e.key.ID) {
+	valid := validSessionKey
+	if kind == requestKind || kind == forgottenKind {
+		valid = validRequestID
+	}
+	if e.rest = r; r.bad || !valid(e.key) {
 		return entry{}, errContent
 	}
 	return e, nil
+}
+
+// validSessionKey reports whether the key of a record can be that of a session.
+func validSessionKey(key backend.Key) bool {
+	return schema.ValidNamespace(key.Namespace) && schema.ValidForeignID(key.ID)
 }
 
 // session returns the session of an entry. Its document is still those bytes.
@@ -281,6 +309,29 @@ func (e entry) grace() (grace, error) {
 	return g, nil
 }
 
+// request returns the request of an entry.
+func (e entry) request() (backend.Request, error) {
+	r := e.rest
+	var req backend.Request
+	r.bytes(req.Fingerprint[:])
+	req.Lease, req.ExpiresAt = r.time(), r.time()
+	req.Guest = r.byte() == 1
+	req.Plan = r.text()
+	if r.bad {
+		return backend.Request{}, errContent
+	}
+	if len(r.rest) > 0 {
+		req.Answer = bytes.Clone(r.rest)
+	}
+	return req, nil
+}
+
+// requestEnd returns when the request of an entry expires.
+func (e entry) requestEnd() (int64, error) {
+	req, err := e.request()
+	return req.ExpiresAt.UnixMilli(), err
+}
+
 // reader takes a value apart. What does not fit makes it bad, and all that is
 // read after that is nothing.
 type reader struct {
@@ -300,12 +351,17 @@ func (r *reader) byte() byte {
 	return b
 }
 
-func (r *reader) life() (l schema.Life) {
-	if len(r.rest) < len(l) {
+// bytes fills b.
+func (r *reader) bytes(b []byte) {
+	if len(r.rest) < len(b) {
 		r.fail()
-		return l
+		return
 	}
-	r.rest = r.rest[copy(l[:], r.rest):]
+	r.rest = r.rest[copy(b, r.rest):]
+}
+
+func (r *reader) life() (l schema.Life) {
+	r.bytes(l[:])
 	return l
 }
 

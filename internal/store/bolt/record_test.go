@@ -8,7 +8,38 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/store/backend"
 )
+
+func TestRecordOfRequest(t *testing.T) {
+	at := time.Date(2026, 11, 21, 17, 4, 5, 0, time.UTC)
+	number, id := appendNumber(nil, 7), requestID(backend.RequestKey{1, 2})
+	for _, r := range []backend.Request{
+		{Fingerprint: backend.Fingerprint{3}, Plan: "plan", Answer: []byte("answer\x00"), Lease: at, ExpiresAt: at.Add(time.Hour), Guest: true},
+		{Lease: time.UnixMilli(0).UTC(), ExpiresAt: at},
+	} {
+		value := seal(appendRequest(nil, id, &r), 0, number)
+		assert.Equal(t, "\x04r", string(value[:2]))
+		assert.LessOrEqual(t, len(value)-len(r.Plan)-len(r.Answer)+entryBytes, requestCost)
+		e, err := openEntry(number, value)
+		require.NoError(t, err)
+		assert.Equal(t, id, e.key)
+		assert.Equal(t, backend.RequestKey{1, 2}, requestKeyOf(e.key))
+		got, err := e.request()
+		require.NoError(t, err)
+		assert.Equal(t, r, got)
+		for n := range len(value) - sumBytes - len(r.Answer) - 1 {
+			if e, err = openEntry(number, seal(append([]byte(nil), value[:n+1]...), 0, number)); err == nil {
+				_, err = e.request()
+			}
+			require.ErrorIs(t, err, errContent, "the first %d bytes", n+1)
+		}
+	}
+	_, err := openEntry(number, seal(appendHead(nil, requestKind, backend.Key{Namespace: schema.DefaultNamespace, ID: schema.NewID()}), 0, number))
+	require.ErrorIs(t, err, errContent)
+	_, err = openEntry(number, seal(appendHead(nil, endedKind, id), 0, number))
+	require.ErrorIs(t, err, errContent)
+}
 
 // A session without facts is written as it was before there were any, so that it takes
 // no byte more.
@@ -39,6 +70,6 @@ func TestRecordOfFacts(t *testing.T) {
 	sess.Facts = sess.Facts.WithRemember(true)
 	assert.Len(t, appendSession(nil, &sess), plain+1+len(sess.Facts.String()))
 
-	_, err = openEntry(number, seal(append([]byte{factsFormat + 1}, appendSession(nil, &sess)[1:]...), 0, number))
+	_, err = openEntry(number, seal(append([]byte{requestFormat + 1}, appendSession(nil, &sess)[1:]...), 0, number))
 	require.ErrorIs(t, err, ErrNewer)
 }

@@ -27,7 +27,7 @@ func TestStoreReopened(t *testing.T) {
 			without := []string{"Concurrent", "Events", "Follow", "Settings", "Many"}
 			if interval > 0 {
 				without = append(without, "LimitLife", "List", "Cursor", "Count", "Clear", "Cancelled", "Stats",
-					"Namespaces", "Files", "Sessions", "Put", "SignIn")
+					"Namespaces", "Files", "Sessions", "Put", "SignIn", "Attempts")
 			}
 			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
 				t.Helper()
@@ -109,6 +109,27 @@ func (r *reopened) again(refused error) {
 	r.before.Deletes += last.Deletes
 	r.before.Evictions += last.Evictions
 	r.before.Expirations += last.Expirations
+}
+
+func (r *reopened) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (_ backend.Request, begun bool, err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.BeginRequest(ctx, now, key, req)
+}
+
+func (r *reopened) AnswerRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.AnswerRequest(ctx, now, key, req)
+}
+
+func (r *reopened) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.AbandonRequest(ctx, now, key, lease, forget)
 }
 
 func (r *reopened) LimitLife(limit time.Duration) {

@@ -36,6 +36,7 @@ type rewriting struct {
 	sessions   []memory.Use
 	tombstones []backend.Key
 	leads      []backend.Key
+	requests   []backend.RequestKey
 	changed    map[backend.Key]struct{}
 
 	logBytes   int64
@@ -80,7 +81,7 @@ func (c *committer) begin() error {
 	c.grow(made.db)
 	c.rewriting = &rewriting{
 		data: made, path: temp, index: newIndex(),
-		sessions: c.mem.Uses(), tombstones: c.tombstones.keys(), leads: c.graces.olds(),
+		sessions: c.mem.Uses(), tombstones: c.tombstones.keys(), leads: c.graces.olds(), requests: c.mem.RequestKeys(),
 		changed: make(map[backend.Key]struct{}), led: make(map[backend.Key]struct{}),
 	}
 	if c.info != nil {
@@ -169,7 +170,9 @@ func (c *committer) step() (more bool, err error) {
 	return false, c.change()
 }
 
-func (a *rewriting) left() int { return len(a.sessions) + len(a.tombstones) + len(a.leads) }
+func (a *rewriting) left() int {
+	return len(a.sessions) + len(a.tombstones) + len(a.leads) + len(a.requests)
+}
 
 // copySome writes some of what is left.
 func (c *committer) copySome() error {
@@ -186,15 +189,27 @@ func (c *committer) copySome() error {
 					w.setTombstone(a.tombstones[0], t)
 				}
 				a.tombstones = a.tombstones[1:]
-			default:
+			case len(a.leads) > 0:
 				a.lead(w, c.graces, a.leads[0])
 				a.leads = a.leads[1:]
+			default:
+				c.copyRequest(w, requestID(a.requests[0]))
+				a.requests = a.requests[1:]
 			}
 		}
 		if a.left() == 0 {
 			c.copyChanged(w, soon)
 		}
 	})
+}
+
+// copyRequest writes the request of the key, if it has one, expired or not.
+func (c *committer) copyRequest(w *writer, id backend.Key) bool {
+	r, ok := c.mem.Request(time.UnixMilli(0), requestKeyOf(id))
+	if ok {
+		w.request(id, &r)
+	}
+	return ok
 }
 
 func (c *committer) copySession(w *writer, key backend.Key) bool {
@@ -215,6 +230,12 @@ func (c *committer) copyChanged(w *writer, soon func() bool) {
 			return
 		}
 		delete(a.changed, key)
+		if isRequest(key) {
+			if !c.copyRequest(w, key) && (a.index.of(key).live() || w.news[key].at.live()) {
+				w.forgetRequest(key)
+			}
+			continue
+		}
 		if !c.copySession(w, key) {
 			if t := c.tombstones.of(key); t != 0 || a.index.of(key).live() || w.news[key].at.live() {
 				w.setTombstone(key, t)

@@ -36,15 +36,24 @@ type Salvaged struct {
 	// of the log that are missing or not whole, as far as that shows.
 	Sessions, Expired int
 	Lost              int64
+	// Requests are saved as well, if they are wanted.
+	Requests int
 	// Heads: neither of the file's heads is whole, so that all of its pages count,
 	// free or not.
 	Heads bool
 }
 
-// Salvage reads what is whole in the data file of a directory, and calls yield with
-// the sessions that are live at now, in the order in which they were written. It
-// writes nothing. Returns ErrInUse, ErrNoData and yield's error as it is.
-func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found Salvaged, err error) {
+// Sink takes what a data file holds.
+type Sink struct {
+	Session func(schema.Session) error
+	// Request takes the requests with an Idempotency-Key; nil where they are not wanted.
+	Request func(backend.RequestKey, backend.Request) error
+}
+
+// Salvage reads what is whole in the data file of a directory, and hands on what is live
+// at now, in the order in which it was written. It writes nothing. Returns ErrInUse,
+// ErrNoData and the sink's error as it is.
+func Salvage(now time.Time, dir string, to Sink) (found Salvaged, err error) {
 	path := filepath.Join(dir, dataName)
 	found.Path = path
 	file, err := openForReading(path)
@@ -70,6 +79,11 @@ func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found
 	s.readJournal()
 	found.Lost = s.lost()
 	for _, one := range s.last() {
+		if one.session.kind == requestKind && to.Request != nil {
+			if err := s.handOnRequest(now, one, to, &found); err != nil {
+				return found, err
+			}
+		}
 		if one.session.kind != sessionKind {
 			continue
 		}
@@ -80,7 +94,7 @@ func Salvage(now time.Time, dir string, yield func(schema.Session) error) (found
 		case !sess.Live(now):
 			found.Expired++
 		default:
-			if err := yield(sess); err != nil {
+			if err := to.Session(sess); err != nil {
 				return found, err
 			}
 			found.Sessions++
@@ -383,13 +397,18 @@ func (s *salvage) last() []saved {
 	return all
 }
 
-// read reads the session of an entry.
-func (s *salvage) read(one saved) (schema.Session, error) {
+// open reads an entry.
+func (s *salvage) open(one saved) (entry, error) {
 	value := make([]byte, one.size)
 	if _, err := s.file.ReadAt(value, one.off); err != nil {
-		return schema.Session{}, fmt.Errorf("reading the data file: %w", err)
+		return entry{}, fmt.Errorf("reading the data file: %w", err)
 	}
-	e, err := openEntry(appendNumber(nil, one.number), value)
+	return openEntry(appendNumber(nil, one.number), value)
+}
+
+// read reads the session of an entry.
+func (s *salvage) read(one saved) (schema.Session, error) {
+	e, err := s.open(one)
 	if err != nil {
 		return schema.Session{}, err
 	}

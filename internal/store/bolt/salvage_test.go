@@ -22,10 +22,10 @@ func salvaged(t *testing.T, file []byte) (bolt.Salvaged, map[backend.Key]schema.
 	t.Helper()
 	dir := directoryOf(t, file)
 	saved := map[backend.Key]schema.Session{}
-	found, err := bolt.Salvage(now, dir, func(sess schema.Session) error {
+	found, err := bolt.Salvage(now, dir, bolt.Sink{Session: func(sess schema.Session) error {
 		saved[sess.Key()] = sess
 		return nil
-	})
+	}})
 	require.NoError(t, err)
 	require.Len(t, saved, found.Sessions)
 	after, err := os.ReadFile(filepath.Join(dir, "sessions.db"))
@@ -127,9 +127,9 @@ func TestSalvage_andBuild(t *testing.T) {
 	file, kept, _ := aFile(t)
 	_, saved := salvaged(t, file)
 	dir := filepath.Join(t.TempDir(), "new")
-	require.NoError(t, bolt.Build(now, dir, func(add func(schema.Session) error) error {
+	require.NoError(t, bolt.Build(now, dir, func(to bolt.Sink) error {
 		for _, sess := range saved {
-			if err := add(sess); err != nil {
+			if err := to.Session(sess); err != nil {
 				return err
 			}
 		}
@@ -148,14 +148,14 @@ func TestSalvage_andBuild(t *testing.T) {
 	for _, e := range entries {
 		assert.NotContains(t, e.Name(), "building")
 	}
-	require.ErrorIs(t, bolt.Build(now, dir, func(func(schema.Session) error) error { return nil }), bolt.ErrHasData)
+	require.ErrorIs(t, bolt.Build(now, dir, func(bolt.Sink) error { return nil }), bolt.ErrHasData)
 }
 
 // What cannot be filled to its end leaves nothing behind.
 func TestBuild_fails(t *testing.T) {
 	dir := t.TempDir()
-	require.ErrorIs(t, bolt.Build(now, dir, func(add func(schema.Session) error) error {
-		require.NoError(t, add(template(t)))
+	require.ErrorIs(t, bolt.Build(now, dir, func(to bolt.Sink) error {
+		require.NoError(t, to.Session(template(t)))
 		return os.ErrInvalid
 	}), os.ErrInvalid)
 	require.NoFileExists(t, filepath.Join(dir, "sessions.db"))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"session-api/internal/store/backend"
 )
 
 // volume is what a file system holds.
@@ -34,6 +36,8 @@ const (
 	// entryCost is about what a session takes in the file beside what memory counts,
 	// before that is known.
 	entryCost = 160
+	// requestCost is about what a request takes in the file beside its plan and answer.
+	requestCost = 120
 	// quiet is how long nothing was written when the file is made smaller than it
 	// would have to be.
 	quiet = 5 * time.Second
@@ -81,13 +85,13 @@ func (c *committer) keepUp() {
 // grow lets the file grow in steps that fit the volume.
 func (c *committer) grow(db *bbolt.DB) { db.AllocSize = int(max(growth, c.spare()/4)) }
 
-// counted is what memory counts of what is live, and tombstones.
+// counted is what memory counts of what is live, tombstones and requests.
 func (c *committer) counted() int64 {
 	st, err := c.mem.Stats(context.Background(), time.Time{})
 	if err != nil {
 		return 0
 	}
-	return st.Bytes + entryCost*st.Entries + c.tombstones.bytes
+	return st.Bytes + entryCost*st.Entries + c.tombstones.bytes + st.RequestBytes - (backend.RequestOverhead-requestCost)*st.Requests
 }
 
 // calibrate notes that so many bytes of the log are what counts now, in a file of

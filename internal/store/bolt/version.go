@@ -13,8 +13,9 @@ import (
 // fileVersion is the version of the file's format that is written. Earlier ones are
 // read. A file has no number in it where it is of the first; since the second one
 // records tell the lives of sessions, and the log has a tally; since the third there is
-// a journal; since the fourth, sessions have facts.
-const fileVersion = 4
+// a journal; since the fourth, sessions have facts; since the fifth, there are requests
+// with an Idempotency-Key.
+const fileVersion = 5
 
 // ErrNewer: a newer version of the service has written the data file, in a way that
 // this one does not know.

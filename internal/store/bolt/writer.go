@@ -200,6 +200,14 @@ func (w *writer) again(number []byte, now int64, write func(key backend.Key)) {
 		} else {
 			w.news[e.key] = news{}
 		}
+	case requestKind:
+		if w.index.of(e.key) == at(n, true) {
+			write(e.key)
+		}
+	case forgottenKind:
+		if w.index.of(e.key) == at(n, false) {
+			w.news[e.key] = news{}
+		}
 	case graceKind:
 		g, err := e.grace()
 		if err == nil && g.until > now && w.graces.is(e.key, g) {

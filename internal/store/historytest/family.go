@@ -22,6 +22,8 @@ type family struct {
 
 	// born counts the sessions that were to be created.
 	born atomic.Int64
+	// attempts counts those at the family's request, begun is the last that has begun.
+	attempts, begun atomic.Int32
 
 	mu   sync.Mutex
 	ids  []string // by key

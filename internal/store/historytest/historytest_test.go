@@ -49,6 +49,9 @@ type fault struct {
 	touch      func(b *broken, ctx context.Context, now time.Time, key backend.Key, until time.Time) (schema.Session, error)
 	remove     func(b *broken, ctx context.Context, now time.Time, key backend.Key, revision int64) error
 	regenerate func(b *broken, ctx context.Context, now time.Time, old, next schema.Session, until time.Time) error
+	begin      func(b *broken, ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error)
+	abandon    func(b *broken, ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error
+	removeAll  func(b *broken, ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error)
 }
 
 // rarely is true for one call of a few.
@@ -100,6 +103,27 @@ func (b *broken) Regenerate(ctx context.Context, now time.Time, old, next schema
 		return b.regenerate(b, ctx, now, old, next, until)
 	}
 	return b.Store.Regenerate(ctx, now, old, next, until)
+}
+
+func (b *broken) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {
+	if b.begin != nil && b.rarely() {
+		return b.begin(b, ctx, now, key, r)
+	}
+	return b.Store.BeginRequest(ctx, now, key, r)
+}
+
+func (b *broken) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
+	if b.abandon != nil { // most end no attempt
+		return b.abandon(b, ctx, now, key, lease, forget)
+	}
+	return b.Store.AbandonRequest(ctx, now, key, lease, forget)
+}
+
+func (b *broken) DeleteAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+	if b.removeAll != nil && b.rarely() {
+		return b.removeAll(b, ctx, now, namespace, ids)
+	}
+	return b.Store.DeleteAll(ctx, now, namespace, ids)
 }
 
 var errLost = fmt.Errorf("%w: as if the answer were lost", backend.ErrUnavailable)
@@ -186,6 +210,23 @@ func TestBrokenStoresAreFound(t *testing.T) {
 		"a grace that leads nowhere": {
 			regenerate: func(b *broken, ctx context.Context, now time.Time, old, next schema.Session, _ time.Time) error {
 				return b.Store.Regenerate(ctx, now, old, next, now)
+			},
+		},
+		"a batch of which one is not ended": {
+			removeAll: func(b *broken, ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
+				ended, err := b.Store.DeleteAll(ctx, now, namespace, ids[:len(ids)-1])
+				return append(ended, true), err
+			},
+		},
+		"a request that begins twice": {
+			begin: func(b *broken, ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {
+				got, _, err := b.Store.BeginRequest(ctx, now, key, r)
+				return got, true, err
+			},
+		},
+		"a request that is taken over with another plan": {
+			abandon: func(b *broken, ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, _ bool) error {
+				return b.Store.AbandonRequest(ctx, now, key, lease, true)
 			},
 		},
 		"an answer that is lost, of a change that is made twice": {

@@ -111,6 +111,8 @@ func (c call) String() string {
 		s += fmt.Sprintf(", %v to %d as %v, grace %t", c.old, c.to, c.new, c.grace)
 	case touch:
 		s += fmt.Sprintf(", until %d", c.until)
+	case begin, answer, abandon:
+		s = fmt.Sprintf("%s(attempt %d, forget %t", kindNames[c.kind], c.attempt, c.forget)
 	case remove:
 		s += fmt.Sprintf(", revision %d", c.revision)
 	default:
@@ -123,6 +125,9 @@ func (v version) String() string {
 }
 
 func (res result) String() string {
+	if res.request != (request{}) {
+		return fmt.Sprintf("plan %d, lease %d, answer %d, begun %t", res.request.plan, res.request.lease, res.request.answer, res.begun)
+	}
 	if res.failure != success || res.got == (version{}) {
 		return failureNames[res.failure]
 	}

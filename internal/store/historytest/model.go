@@ -1,6 +1,8 @@
 package historytest
 
 import (
+	"cmp"
+
 	"github.com/anishathalye/porcupine"
 
 	"session-api/internal/store/backend"
@@ -32,6 +34,15 @@ type state struct {
 	// moving: the key before has been ended in favour of this one, and there
 	// is no session of this one yet.
 	moving [maxKeys]bool
+	// request is that of the family's key of requests.
+	request request
+}
+
+// request is one with an Idempotency-Key; the zero request is none.
+type request struct {
+	// plan and answer are the numbers of the attempts that have them, lease that of the
+	// last attempt; 0 where it was given up.
+	plan, lease, answer int32
 }
 
 type kind int8
@@ -45,12 +56,18 @@ const (
 	touch
 	remove
 	regenerate
+	begin
+	answer
+	abandon
 	// A Regenerate whose answer was lost, where that may be two steps.
 	leave
 	arrive
 )
 
-var kindNames = [...]string{"Get", "Peek", "Create", "Revive", "Swap", "Touch", "Delete", "Regenerate", "Regenerate, first half", "Regenerate, second half"}
+var kindNames = [...]string{
+	"Get", "Peek", "Create", "Revive", "Swap", "Touch", "Delete", "Regenerate",
+	"BeginRequest", "AnswerRequest", "AbandonRequest", "Regenerate, first half", "Regenerate, second half",
+}
 
 func (k kind) reads() bool { return k == get || k == peek }
 
@@ -65,6 +82,9 @@ type call struct {
 	grace bool
 	// until is the deadline of Touch, revision the condition of Delete.
 	until, revision int32
+	// attempt is the number of one at a request, forget that of AbandonRequest.
+	attempt int32
+	forget  bool
 }
 
 // failure is an answer that is no session.
@@ -91,6 +111,9 @@ type result struct {
 	// key and got are the session that was answered, where one was.
 	key int8
 	got version
+	// request is what BeginRequest answered, begun whether it began.
+	request request
+	begun   bool
 }
 
 // rules are what a store does, as the contract of backend.Store says it.
@@ -113,6 +136,8 @@ func (r rules) apply(s state, c *call) (result, state) {
 		return r.touch(s, c)
 	case remove:
 		return r.remove(s, c)
+	case begin, answer, abandon:
+		return r.request(s, c)
 	case arrive:
 		if s.moving[c.to] {
 			s.moving[c.to] = false
@@ -190,6 +215,27 @@ func (rules) change(s state, c *call) (result, state) {
 	}
 	if s.moving[c.to] = c.kind == leave; c.kind == regenerate {
 		s.live[c.to] = v
+	}
+	return result{}, s
+}
+
+// request is what is done to a request.
+func (rules) request(s state, c *call) (result, state) {
+	was := s.request
+	switch {
+	case c.kind == begin && was.answer == 0 && was.lease == 0:
+		s.request = request{plan: cmp.Or(was.plan, c.attempt), lease: c.attempt}
+		return result{request: s.request, begun: true}, s
+	case c.kind == begin:
+		return result{request: was}, s
+	case was.answer > 0:
+	case c.kind == answer:
+		s.request = request{c.attempt, c.attempt, c.attempt}
+	case c.attempt != was.lease:
+	case c.forget:
+		s.request = request{}
+	default:
+		s.request.lease = 0
 	}
 	return result{}, s
 }

@@ -47,6 +47,9 @@ type Options struct {
 	Tombstone time.Duration
 	// Requests are how many requests with an Idempotency-Key are kept.
 	Requests RequestLimits
+	// OnForget, where set, is called for each key whose request was forgotten because it
+	// has expired, or to make room, while others wait. It must not use the store.
+	OnForget func(backend.RequestKey)
 	// Events is how many events are kept for followers; backend.DefaultEvents
 	// where it is 0.
 	Events int
@@ -109,7 +112,7 @@ func New(opts Options) *Store {
 		capacity:   newCapacity(amount{int64(opts.MaxEntries), opts.MaxBytes}, opts.Reserve),
 		namespaces: namespaces{byName: make(map[string]*namespace)},
 		files:      newFileIndex(),
-		requests:   newRequestTable(opts.Requests),
+		requests:   newRequestTable(opts.Requests, opts.OnForget),
 		states:     stateTable{byName: make(map[string][]byte)},
 
 		events:        backend.NewEventLog(cmp.Or(opts.Events, backend.DefaultEvents)),

@@ -21,6 +21,7 @@ func open(_ testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock
 		Reserve:    limits.Reserve,
 		Tombstone:  limits.Tombstone,
 		Events:     limits.Events,
+		Requests:   memory.RequestLimits{Entries: limits.Requests, Bytes: limits.RequestBytes},
 	})
 	return s, storetest.NewFakeClock()
 }

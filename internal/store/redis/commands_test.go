@@ -78,6 +78,17 @@ func exercise(t testing.TB, s *redis.Store) {
 			require.Equal(t, 1, n)
 		}
 	}
+	key, r := request(now, schema.NewID())
+	for _, forget := range []bool{false, true} {
+		_, begun, err := s.BeginRequest(ctx, now, key, r)
+		require.NoError(t, err)
+		require.True(t, begun)
+		require.NoError(t, s.AbandonRequest(ctx, now, key, r.Lease, forget))
+	}
+	r.Answer, r.ExpiresAt = []byte("answer"), now.Add(time.Second)
+	require.NoError(t, s.AnswerRequest(ctx, now, key, r))
+	_, _, err := s.BeginRequest(ctx, now.Add(time.Second), key, r)
+	require.NoError(t, err)
 	unlock, held, err := s.Lock(ctx, "work", 100*time.Millisecond)
 	require.NoError(t, err)
 	require.True(t, held)
@@ -97,7 +108,7 @@ func exerciseFollow(t testing.TB, s *redis.Store) {
 // needed are the commands that a user of the store must be allowed. Those of
 // the second line are the client's.
 var needed = strings.Fields(`
-	del eval evalsha exists get getrange mget pexpire pexpireat pexpiretime set strlen time xadd xrange xread xrevrange zadd zcard zrandmember zrange zrem
+	del eval evalsha exists get getrange hmget hset mget pexpire pexpireat pexpiretime set strlen time xadd xrange xread xrevrange zadd zcard zrandmember zrange zrem
 	client|caching client|tracking exec hello info multi ping pttl select`)
 
 // No operation costs what the whole store holds, and none needs more than a
@@ -175,6 +186,33 @@ func TestRoundTrips(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, has)
 	}), "HasFile of nothing")
+	tries := 0
+	requests := func() (backend.RequestKey, backend.Request) {
+		tries++
+		return request(now, strconv.Itoa(tries))
+	}
+	assert.EqualValues(t, 1, trips(func() {
+		key, r := requests()
+		_, begun, err := s.BeginRequest(ctx, now, key, r)
+		require.NoError(t, err)
+		require.True(t, begun)
+	}), "BeginRequest")
+	assert.EqualValues(t, 1, trips(func() {
+		key, r := request(now, "1")
+		_, begun, err := s.BeginRequest(ctx, now, key, r)
+		require.NoError(t, err)
+		require.False(t, begun)
+	}), "BeginRequest of what is in progress")
+	assert.EqualValues(t, 1, trips(func() {
+		key, r := requests()
+		r.Answer = []byte("answer")
+		require.NoError(t, s.AnswerRequest(ctx, now, key, r))
+	}), "AnswerRequest")
+	tries = 0
+	assert.EqualValues(t, 1, trips(func() {
+		key, r := requests()
+		require.NoError(t, s.AbandonRequest(ctx, now, key, r.Lease, true))
+	}), "AbandonRequest")
 	assert.EqualValues(t, 1, trips(func() { require.NoError(t, s.Ping(ctx)) }), "Ping")
 	assert.EqualValues(t, 2, trips(func() {
 		_, err := s.Sweep(ctx, now)

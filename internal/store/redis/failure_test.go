@@ -70,7 +70,21 @@ func operations(s *redis.Store, now time.Time, sess schema.Session) map[string]f
 		"Sweep":   func(ctx context.Context) error { _, err := s.Sweep(ctx, now); return err },
 		"Stats":   func(ctx context.Context) error { _, err := s.Stats(ctx, now); return err },
 		"Ping":    func(ctx context.Context) error { return s.Ping(ctx) },
-		"Lock":    func(ctx context.Context) error { _, _, err := s.Lock(ctx, "work", time.Second); return err },
+		"BeginRequest": func(ctx context.Context) error {
+			key, r := request(now, "a")
+			_, _, err := s.BeginRequest(ctx, now, key, r)
+			return err
+		},
+		"AnswerRequest": func(ctx context.Context) error {
+			key, r := request(now, "b")
+			r.Answer = []byte("answer")
+			return s.AnswerRequest(ctx, now, key, r)
+		},
+		"AbandonRequest": func(ctx context.Context) error {
+			key, r := request(now, "c")
+			return s.AbandonRequest(ctx, now, key, r.Lease, true)
+		},
+		"Lock": func(ctx context.Context) error { _, _, err := s.Lock(ctx, "work", time.Second); return err },
 	}
 }
 

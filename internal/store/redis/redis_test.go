@@ -49,7 +49,7 @@ var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
 
 // ofRules are groups about store.Sessions: the rules above a store, which use it by
 // the operations that other groups are about.
-var ofRules = []string{"Settings", "Sessions", "Put", "SignIn"}
+var ofRules = []string{"Settings", "Sessions", "Put", "SignIn", "Attempts"}
 
 // ofOneKey are groups in which it makes no difference that keys are on several
 // servers: they look at one session, or at what the process makes of the answers of
@@ -184,6 +184,18 @@ func (p *pair) Files(ctx context.Context, now time.Time, yield func(path string)
 
 func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	return p.next().HasFile(ctx, now, paths...)
+}
+
+func (p *pair) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {
+	return p.next().BeginRequest(ctx, now, key, r)
+}
+
+func (p *pair) AnswerRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) error {
+	return p.next().AnswerRequest(ctx, now, key, r)
+}
+
+func (p *pair) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
+	return p.next().AbandonRequest(ctx, now, key, lease, forget)
 }
 
 func (p *pair) LimitLife(limit time.Duration) {

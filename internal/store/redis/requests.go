@@ -9,11 +9,18 @@ import (
 	"session-api/internal/store/redis/lua"
 )
 
-// BeginRequest implements backend.Requests. It is one round trip.
+// BeginRequest implements backend.Requests. It is one round trip. A guest's request cannot
+// take the reserve.
 func (s *Store) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (stored backend.Request, begun bool, err error) {
-	a, err := s.onRequest(ctx, "beginning a request", key, lua.Call{Confirmed: s.confirmedWrite(), Script: lua.BeginRequest, Args: requestArgs(now, &r)})
-	if err != nil {
+	const doing = "beginning a request"
+	a, err := s.onRequest(ctx, doing, key, lua.Call{
+		Confirmed: s.confirmedWrite(), Script: lua.BeginRequest, Args: append(requestArgs(now, &r), s.reserveArg(r.Guest)),
+	})
+	switch {
+	case err != nil:
 		return backend.Request{}, false, err
+	case a.Outcome == lua.Full:
+		return backend.Request{}, false, s.reservedError(doing)
 	}
 	copy(stored.Fingerprint[:], a.Text(0))
 	stored.Plan = a.Text(1)
@@ -36,7 +43,7 @@ func (s *Store) AnswerRequest(ctx context.Context, now time.Time, key backend.Re
 // AbandonRequest implements backend.Requests. It is one round trip.
 func (s *Store) AbandonRequest(ctx context.Context, now time.Time, key backend.RequestKey, lease time.Time, forget bool) error {
 	_, err := s.onRequest(ctx, "abandoning a request", key, lua.Call{
-		Script: lua.AbandonRequest, Args: []string{millis(now), millis(lease), flag(forget)},
+		Confirmed: s.confirmedWrite(), Script: lua.AbandonRequest, Args: []string{millis(now), millis(lease), flag(forget)},
 	})
 	return err
 }

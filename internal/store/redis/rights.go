@@ -47,6 +47,9 @@ var rights = []right{
 	{name: "pexpireat", args: []string{"KEY", "1"}}, // removes it
 	{name: "pexpiretime", args: []string{"KEY"}},
 	{name: "pttl", args: []string{"KEY"}, cache: true},
+	{name: "hset", args: []string{"KEY", "a", "1"}},
+	{name: "hmget", args: []string{"KEY", "a"}},
+	{name: "pexpireat", args: []string{"KEY", "1"}}, // removes it
 	{name: "zadd", args: []string{"KEY", "0", "1"}},
 	{name: "zcard", args: []string{"KEY"}},
 	{name: "zrange", args: []string{"KEY", "0", "0"}},

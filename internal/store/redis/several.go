@@ -56,11 +56,12 @@ func (s *Store) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]b
 		if err != nil {
 			return err
 		}
-		over := make(map[*part]bool)
+		over, taken := make(map[*part]bool), make(map[*part]bool)
 		for i := range parts {
 			p := &parts[i]
-			if p.document > 0 && (p.value == nil || !p.value.Pending) && !left.Take(p.document) {
-				over[p] = true
+			if p.document > 0 && (p.value == nil || !p.value.Pending) {
+				taken[p] = left.Take(p.document)
+				over[p] = !taken[p]
 			}
 		}
 		if err := s.complete(ctx, client, now, keys, parts, func(p *part) bool { return !over[p] }); err != nil {
@@ -72,7 +73,7 @@ func (s *Store) GetAll(ctx context.Context, now time.Time, b backend.Batch) ([]b
 			switch {
 			case over[&parts[i]]:
 				*one = backend.Found[schema.Session]{Err: backend.ErrOverBudget}
-			case one.Err == nil && one.Value.ID != keys[i].ID && !left.Take(len(one.Value.Doc)):
+			case one.Err == nil && !taken[&parts[i]] && !left.Take(len(one.Value.Doc)):
 				*one = backend.Found[schema.Session]{Err: backend.ErrOverBudget}
 			case b.Peek:
 			case one.Err == nil:
@@ -113,7 +114,8 @@ func keysOf(namespace string, ids []string) []backend.Key {
 }
 
 // resolve returns the sessions of the parts, and of a key that has none the one that
-// its grace leads to, which then is in the part as a whole.
+// its grace leads to, or that has taken the grace's place since. That then is in the part
+// as a whole.
 func (s *Store) resolve(ctx context.Context, client rueidis.Client, now time.Time, keys []backend.Key, parts []part) ([]backend.Found[schema.Session], error) {
 	found := make([]backend.Found[schema.Session], len(keys))
 	var absent []int
@@ -138,7 +140,7 @@ func (s *Store) resolve(ctx context.Context, client rueidis.Client, now time.Tim
 	slots := make(chan struct{}, followers)
 	var running sync.WaitGroup
 	for n, i := range absent {
-		if graces[n] == "" {
+		if graces[n] == (graceRead{}) {
 			found[i].Err = backend.ErrNotFound
 			continue
 		}
@@ -147,7 +149,11 @@ func (s *Store) resolve(ctx context.Context, client rueidis.Client, now time.Tim
 			defer func() { <-slots }()
 			late, cancel := s.conn.WithTimeout(ctx)
 			defer cancel()
-			found[i].Value, found[i].Err = s.follow(late, client, now, keys[i], graces[n])
+			if graces[n].again {
+				found[i].Value, found[i].Err = s.ask(late, client, now, keys[i], s.keys.Session(keys[i]))
+			} else {
+				found[i].Value, found[i].Err = s.follow(late, client, now, keys[i], graces[n].to)
+			}
 		})
 	}
 	running.Wait()
@@ -160,19 +166,38 @@ func (s *Store) resolve(ctx context.Context, client rueidis.Client, now time.Tim
 	return found, nil
 }
 
-// readGraces reads where the graces of keys lead to; empty for no grace.
-func (s *Store) readGraces(ctx context.Context, client rueidis.Client, keys []backend.Key, of []int) ([]string, error) {
+// graceRead is what there is of a key that had no session a moment ago.
+type graceRead struct {
+	// to is where its grace leads; empty for no grace.
+	to string
+	// again: it has a session by now, or is moving to another server, and is to be read
+	// again.
+	again bool
+}
+
+// readGraces reads where the graces of keys lead to, each in one step with whether the
+// key has a session: one that takes the place of a grace ends it.
+func (s *Store) readGraces(ctx context.Context, client rueidis.Client, keys []backend.Key, of []int) ([]graceRead, error) {
 	ctx, cancel := s.conn.WithTimeout(ctx)
 	defer cancel()
 	cmds := make([]rueidis.Completed, len(of))
 	for n, i := range of {
-		cmds[n] = client.B().Get().Key(format.Grace(s.keys.Session(keys[i]))).Build().Pin()
+		name := s.keys.Session(keys[i])
+		cmds[n] = client.B().Mget().Key(name, format.Grace(name)).Build().Pin()
 	}
-	graces := make([]string, len(of))
+	graces := make([]graceRead, len(of))
 	for n, result := range client.DoMulti(ctx, cmds...) {
-		var err error
-		if graces[n], err = result.ToString(); err != nil && !rueidis.IsRedisNil(err) && !conn.Answered(err, "WRONGTYPE ") {
+		values, err := result.ToArray()
+		switch {
+		case conn.Answered(err, "TRYAGAIN "):
+			graces[n].again = true
+		case err != nil:
 			return nil, failed("reading sessions", err)
+		case len(values) != 2:
+			return nil, failed("reading sessions", errors.New("half an answer"))
+		default:
+			graces[n].again = !values[0].IsNil()
+			graces[n].to, _ = values[1].ToString() // nil is ""
 		}
 	}
 	return graces, nil

@@ -24,6 +24,7 @@ func RunEviction(t *testing.T, open Open) {
 	t.Run("Bytes", func(t *testing.T) { testBytes(t, open) })
 	t.Run("Events", func(t *testing.T) { testEvictionEvents(t, open) })
 	t.Run("Reserve", func(t *testing.T) { testReserve(t, open) })
+	t.Run("Requests", func(t *testing.T) { testRequestLimits(t, open) })
 	t.Run("Imported", func(t *testing.T) { testImported(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrentEviction(t, open) })
 	t.Run("Model", func(t *testing.T) { testEvictionModel(t, open) })

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,11 @@ func testFacts(t *testing.T, open Open) {
 		longest := schema.Facts{}.WithClient(schema.Client{
 			Label: strings.Repeat(`"`, schema.MaxClientLabel), UserAgent: strings.Repeat(`,"stored":{}}`, 60), IP: "2001:db8::1",
 		}).WithRemember(false)
-		for name, facts := range map[string]schema.Facts{"none": {}, "a client": firefox, "remembered": curl, "the longest": longest} {
+		applied := firefox.WithApplied(strings.Repeat("a", schema.MarkLen)).WithApplied(strings.Repeat("_", schema.MarkLen))
+		for n := range 4 {
+			longest = longest.WithApplied(strings.Repeat(strconv.Itoa(n), schema.MarkLen))
+		}
+		for name, facts := range map[string]schema.Facts{"none": {}, "a client": firefox, "remembered": curl, "the longest": longest, "changed by a request": applied} {
 			t.Run(name, func(t *testing.T) {
 				f := newFixture(t, open)
 				sess := f.created(spec{user: "ada", files: []string{"a"}, facts: facts})

@@ -27,8 +27,10 @@ type model struct {
 	// tombs are until when keys are remembered whose sessions are gone, and why
 	// says how they went.
 	tombs map[backend.Key]time.Time
-	why   map[backend.Key]error
-	want  backend.Stats // Entries, Bytes and Expirations are worked out
+	// requests are those that have not expired.
+	requests map[backend.RequestKey]backend.Request
+	why      map[backend.Key]error
+	want     backend.Stats // Entries, Bytes and Expirations are worked out
 
 	limits Limits
 	cost   func(schema.Session) int64
@@ -49,7 +51,9 @@ func newModel() *model {
 		graces:  map[backend.Key]modelGrace{},
 		tombs:   map[backend.Key]time.Time{},
 		why:     map[backend.Key]error{},
-		cost:    func(schema.Session) int64 { return 0 },
+
+		requests: map[backend.RequestKey]backend.Request{},
+		cost:     func(schema.Session) int64 { return 0 },
 	}
 }
 
@@ -105,6 +109,7 @@ func (m *model) expire(now time.Time) {
 			m.want.Expirations++
 		}
 	}
+	maps.DeleteFunc(m.requests, func(_ backend.RequestKey, r backend.Request) bool { return !r.ExpiresAt.After(now) })
 }
 
 // find returns the session that a read of the key sees.

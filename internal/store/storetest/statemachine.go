@@ -50,6 +50,11 @@ func runMachine(t *testing.T, rt *rapid.T, open Open, limits Limits, cost func(s
 		"count":      m.doCount,
 		"files":      m.doFiles,
 		"sweep":      m.doSweep,
+		"several":    m.doSeveral,
+		"delete all": m.doDeleteAll,
+		"begin":      m.doBegin,
+		"answer":     m.doAnswer,
+		"abandon":    m.doAbandon,
 		"wait":       m.doWait,
 		"":           m.check,
 	})
@@ -358,6 +363,7 @@ func (m *machine) check(rt *rapid.T) {
 		require.LessOrEqual(rt, got.Bytes, m.limits.MaxBytes)
 	}
 	got.Entries, got.Bytes, got.Expirations = 0, 0, 0
+	got.Requests, got.RequestBytes = 0, 0
 	want := m.want
 	want.MaxEntries = int64(m.limits.MaxEntries)
 	want.Expirations = 0

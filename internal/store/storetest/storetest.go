@@ -31,6 +31,10 @@ type Limits struct {
 	// Tombstone is how long ended keys are remembered, in the time of the
 	// clock; 0 for not at all.
 	Tombstone time.Duration
+	// Requests and RequestBytes are how many requests with an Idempotency-Key are
+	// kept, and how many bytes of them; 0 leaves it to the store.
+	Requests     int
+	RequestBytes int64
 	// Events is about how many events are kept for followers: a few hundred
 	// more do no harm. 0 leaves it to the store, which keeps at least 1000.
 	Events int
@@ -96,6 +100,8 @@ func run(t *testing.T, open Open, without ...string) {
 		{"Sessions", testSessions},
 		{"Settings", testSettings},
 		{"Put", testPut},
+		{"Requests", testRequests},
+		{"Attempts", testAttempts},
 		{"Many", testMany},
 		{"Concurrent", testConcurrent},
 		{"Model", testModel},

@@ -106,7 +106,7 @@ var (
 	Lookup        = newScript(lookupLua)
 	Head          = newScript(headLua)
 
-	BeginRequest   = newScript(beginRequestLua)
+	BeginRequest   = newScript(reserveLua, beginRequestLua)
 	AnswerRequest  = newScript(answerRequestLua)
 	AbandonRequest = newScript(allowOOM, abandonRequestLua)
 	SwapState      = newScript(swapStateLua)
