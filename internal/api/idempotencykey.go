@@ -96,7 +96,7 @@ func (c *caller) isAnonymous() bool { return c.service == "" && len(c.sessions) 
 func (c *caller) withCookie(id string) caller {
 	next := caller{service: c.service, bearer: c.bearer, sessions: []string{id}}
 	if c.bearer {
-		next.sessions = append(c.sessions[:1:1], id)
+		next.sessions = []string{c.sessions[0], id}
 	}
 	return next
 }
