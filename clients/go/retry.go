@@ -150,7 +150,8 @@ func (r *retrier) once(req *http.Request, whole bool, attempt int) (*http.Respon
 		return resp, err
 	}
 	body, err := io.ReadAll(resp.Body)
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
+	closed := resp.Body.Close()
+	if err := errors.Join(err, closed); err != nil {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))

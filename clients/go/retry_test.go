@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +100,7 @@ func TestLostAnswers(t *testing.T) {
 			assert.Equal(t, map[string]any{"n": []any{1.0}}, appended.JSON200.Inputs)
 			require.Len(t, sent.keys, 2)
 			assert.Equal(t, sent.keys[0], sent.keys[1])
-			assert.Regexp(t, regexp.MustCompile(`^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`), sent.keys[0])
+			assert.Regexp(t, `^"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"$`, sent.keys[0])
 
 			client, _ = retrying(t, lose, fast, sessionapi.WithBearer(*created.JSON201.Token))
 			renewed, err := client.RegenerateSessionWithResponse(ctx, nil, sessionapi.RegenerateInput{})
@@ -171,20 +170,26 @@ func status(status int, retryAfter string) *http.Response {
 
 func TestWhatIsRepeated(t *testing.T) {
 	past := time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)
+	type answer struct {
+		status     int
+		retryAfter string
+	}
 	for _, c := range []struct {
-		answers []*http.Response
+		answers []answer
 		sent    int
 		got     int
 	}{
-		{[]*http.Response{status(503, "0"), status(502, ""), status(200, "")}, 3, 200},
-		{[]*http.Response{status(504, past), status(409, "0"), status(200, "")}, 3, 200},
-		{[]*http.Response{status(503, ""), status(503, ""), status(503, ""), status(200, "")}, 3, 503},
-		{[]*http.Response{status(409, "")}, 1, 409},
-		{[]*http.Response{status(500, "0")}, 1, 500},
-		{[]*http.Response{status(429, "1")}, 1, 429},
-		{[]*http.Response{status(503, "31")}, 1, 503},
+		{[]answer{{503, "0"}, {502, ""}, {200, ""}}, 3, 200},
+		{[]answer{{504, past}, {409, "0"}, {200, ""}}, 3, 200},
+		{[]answer{{503, ""}, {503, ""}, {503, ""}, {200, ""}}, 3, 503},
+		{[]answer{{409, ""}}, 1, 409},
+		{[]answer{{500, "0"}}, 1, 500},
+		{[]answer{{429, "1"}}, 1, 429},
+		{[]answer{{503, "31"}}, 1, 503},
 	} {
-		client, sent := stubbed(func(n int, _ *http.Request) (*http.Response, error) { return c.answers[n-1], nil }).client(t, fast)
+		client, sent := stubbed(func(n int, _ *http.Request) (*http.Response, error) {
+			return status(c.answers[n-1].status, c.answers[n-1].retryAfter), nil
+		}).client(t, fast)
 		resp, err := client.PatchSession(t.Context(), nil, sessionapi.SessionPatch{})
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())

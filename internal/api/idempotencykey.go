@@ -96,7 +96,7 @@ func (c *requester) isAnonymous() bool { return c.service == "" && len(c.session
 func (c *requester) withCookie(id string) requester {
 	next := requester{service: c.service, bearer: c.bearer, sessions: []string{id}}
 	if c.bearer {
-		next.sessions = append(c.sessions[:1:1], id)
+		next.sessions = []string{c.sessions[0], id}
 	}
 	return next
 }
