@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"session-api/internal/store/backend"
@@ -61,6 +62,7 @@ type Store struct {
 	unreadyAfter time.Duration
 	// readOnly: there is nobody who would write.
 	readOnly bool
+	states   sync.Mutex // of changes of states
 	// held are sessions that a jump of the clock may have ended.
 	held hold
 }
