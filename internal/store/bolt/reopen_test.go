@@ -26,7 +26,7 @@ func TestStoreReopened(t *testing.T) {
 			// Events are those of reopened, and one change at a time is under way.
 			without := []string{"Concurrent", "Events", "Follow", "Settings", "Many"}
 			if interval > 0 {
-				without = append(without, "LimitLife", "List", "Cursor", "Count", "Clear", "Cancelled", "Stats",
+				without = append(without, "LimitLife", "List", "Cursor", "Spans", "Count", "Clear", "Cancelled", "Stats",
 					"Namespaces", "Files", "Sessions", "Put", "SignIn", "Attempts")
 			}
 			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
