@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/cleanup"
+	"session-api/internal/jwt"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 )
@@ -30,6 +31,7 @@ type Options struct {
 	Now func() time.Time
 
 	Secrets Secrets
+	JWT     JWT
 	Cookie  Cookie
 
 	// Client is what is stored of the client that uses a session.
@@ -108,6 +110,8 @@ type Secrets struct {
 	Session [][]byte
 	// Service are the service tokens. With none, the service routes are open.
 	Service [][]byte
+	// JWT are the keys that sign JWTs; nil for those that the service makes.
+	JWT *jwt.Keys
 }
 
 // Cookie is how the session cookie is sent.

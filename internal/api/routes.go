@@ -27,12 +27,14 @@ func (s *Server) ownRoutes() []route {
 		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil},
 		{http.MethodPost, "/api/session/touch", own.touch, nil},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}},
+		{http.MethodPost, "/api/session/token", s.issueJWT, nil},
 		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}},
 		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}},
 		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil},
 		{http.MethodGet, "/stats", s.getStats, nil},
 
+		{http.MethodGet, keySetPath, s.getKeySet, nil},
 		{http.MethodGet, "/", s.getRoot, nil},
 		{http.MethodGet, "/favicon.ico", s.getFavicon, nil},
 		{http.MethodGet, healthPath, s.getHealth, nil},
@@ -48,6 +50,7 @@ func (s *Server) ownRoutes() []route {
 func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
+		{http.MethodPost, "/api/session/introspect", s.introspectToken, nil},
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}},
 		{http.MethodGet, "/api/sessions", s.listSessions, listParameters},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}},
