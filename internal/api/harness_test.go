@@ -105,8 +105,8 @@ type settings struct {
 func options(sessions *store.Sessions, rules *schema.Rules) api.Options {
 	return api.Options{
 		Sessions: sessions, Rules: rules, Cleaner: noCleanup{}, Contract: contract.OpenAPI, Readme: contract.Readme, Version: "test",
-		Logger:        slog.New(slog.DiscardHandler),
-		Secrets:       api.Secrets{Session: [][]byte{[]byte(secret)}},
+		Logger:  slog.New(slog.DiscardHandler),
+		Secrets: api.Secrets{Session: [][]byte{[]byte(secret)}},
 		JWT: api.JWT{Options: jwt.Options{
 			Issuer: issuer, Algorithm: jwt.ES256, TTL: 5 * time.Minute, Rotate: 30 * 24 * time.Hour,
 		}},

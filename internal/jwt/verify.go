@@ -38,6 +38,10 @@ func (i *Issuer) Open(ctx context.Context, now time.Time, text string) (Opened, 
 	if err != nil || len(parsed.Signatures) != 1 {
 		return Opened{}, ErrInvalid
 	}
+	// A token has one spelling; base64 has several.
+	if spelt, err := parsed.CompactSerialize(); err != nil || spelt != text {
+		return Opened{}, ErrInvalid
+	}
 	header := parsed.Signatures[0].Protected
 	if header.KeyID == "" || header.ExtraHeaders[jose.HeaderType] != "JWT" {
 		return Opened{}, ErrInvalid
