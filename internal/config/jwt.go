@@ -43,8 +43,11 @@ func parseClaimMappings(v string) (claimMappings, error) { return jwt.ParseMappi
 // jwtChecks are the rules of JWTs.
 var jwtChecks = []rule{
 	{"JWT_ISSUER", nil, func(c *Config) string {
+		if c.JWT.Issuer == "" || c.JWT.Issuer == c.developmentIssuer() { // HOST and PORT have rules of their own
+			return ""
+		}
 		u, err := url.Parse(c.JWT.Issuer)
-		return messageIf(c.JWT.Issuer != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(c.JWT.Issuer, "#")),
+		return messageIf(err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(c.JWT.Issuer, "?#"),
 			"is no http:// or https:// URL without user, query and fragment")
 	}},
 	{"JWT_AUDIENCE", nil, func(c *Config) string { return firstProblem(c.JWT.Audience, checkAudience) }},
