@@ -63,7 +63,9 @@ func tryJWTService(t *testing.T, binary, algorithm string) {
 		"Content-Type", mediaType, "Authorization", service).status)
 	token := jwtOf(t, visitor, api, `{"audience":"orders"}`)
 
-	ask := func(path, token string) answer { return do(t, http.DefaultClient, "GET", app+path, "", "Authorization", "Bearer "+token) }
+	ask := func(path, token string) answer {
+		return do(t, http.DefaultClient, "GET", app+path, "", "Authorization", "Bearer "+token)
+	}
 	for range 20 {
 		assert.Equal(t, answer{http.StatusOK, "the orders of ada\n"}, ask("/orders", token))
 	}

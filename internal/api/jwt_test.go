@@ -24,10 +24,10 @@ import (
 
 const signedInUser = `{"user":{"id":"u-1042","email":"ada@example.org","roles":["editor"],"auth":{"time":"2026-11-21T17:00:00Z","methods":["otp"],"level":"aal2"}},"meta":{"plan":"pro"}}`
 
-// signInAs makes a session of a user for the client, and returns its id.
-func (c *client) signInAs(body string) string {
+// signIn makes a session of signedInUser for the client, and returns its id.
+func (c *client) signIn() string {
 	c.s.t.Helper()
-	made := c.do("POST", "/api/sessions", body, asService...).expect(http.StatusCreated)
+	made := c.do("POST", "/api/sessions", signedInUser, asService...).expect(http.StatusCreated)
 	var answer struct {
 		Session   document
 		SetCookie string
@@ -70,9 +70,10 @@ func (s *service) verified(token string) map[string]any {
 		if k.Kid != header["kid"] {
 			continue
 		}
-		public := ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(decode(k.X)), Y: new(big.Int).SetBytes(decode(k.Y))}
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, decode(k.X), decode(k.Y)))
+		require.NoError(s.t, err)
 		sum, signature := sha256.Sum256([]byte(parts[0]+"."+parts[1])), decode(parts[2])
-		require.True(s.t, ecdsa.Verify(&public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])))
+		require.True(s.t, ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])))
 		var claims map[string]any
 		require.NoError(s.t, json.Unmarshal(decode(parts[1]), &claims))
 		return claims
@@ -95,7 +96,7 @@ var inactive = map[string]any{"active": false}
 func TestJWT(t *testing.T) {
 	s := start(t, withServiceTokens, func(o *settings) { o.JWT.Mappings = []jwt.Mapping{{Claim: "plan", Path: []string{"meta", "plan"}}} })
 	c := s.client()
-	id := c.signInAs(signedInUser)
+	id := c.signIn()
 	now := s.clock.Now()
 
 	answer := c.do("POST", "/api/session/token", `{"audience":"https://orders.example.com","ttlMs":60000}`).expect(http.StatusOK)
@@ -181,7 +182,7 @@ func TestJWT_deadline(t *testing.T) {
 func TestJWT_disabled(t *testing.T) {
 	s := start(t, withServiceTokens, func(o *settings) { o.JWT.Options, o.JWT.Verify = jwt.Options{}, true })
 	c := s.client()
-	id := c.signInAs(signedInUser)
+	id := c.signIn()
 	c.do("POST", "/api/session/token", "").problem(http.StatusNotImplemented, "jwt_disabled")
 	c.do("GET", "/.well-known/jwks.json", "").problem(http.StatusNotImplemented, "jwt_disabled")
 	assert.NotContains(t, c.do("GET", "/api/session/verify", "").expect(http.StatusOK).Header, "X-Session-Jwt")
@@ -212,7 +213,7 @@ func TestKeySet(t *testing.T) {
 	c.do("POST", "/.well-known/jwks.json", "").problem(http.StatusMethodNotAllowed, "method_not_allowed")
 
 	// Services in the same network use names of their own.
-	r := httptest.NewRequest("GET", "/.well-known/jwks.json", nil)
+	r := httptest.NewRequest(http.MethodGet, "/.well-known/jwks.json", nil)
 	r.Host = "session-api.internal:8080"
 	w := httptest.NewRecorder()
 	s.api.ServeHTTP(w, r)
@@ -226,7 +227,7 @@ func TestKeySet(t *testing.T) {
 func TestIntrospect(t *testing.T) {
 	s := start(t, withServiceTokens)
 	c := s.client()
-	id := c.signInAs(signedInUser)
+	id := c.signIn()
 	token, own := c.jwt(`{"ttlMs":60000}`), c.token()
 	claims := s.verified(token)
 	claims["active"], claims["token_type"] = true, "Bearer"
@@ -334,7 +335,7 @@ func TestIntrospect_unavailable(t *testing.T) {
 func TestVerify_jwt(t *testing.T) {
 	s := start(t, withServiceTokens, func(o *settings) { o.JWT.Verify, o.JWT.Audience = true, []string{"app"} })
 	c := s.client()
-	id := c.signInAs(signedInUser)
+	id := c.signIn()
 	const forged = "eyJhbGciOiJub25lIn0.e30."
 	first := c.do("GET", "/api/session/verify", "", "X-Session-Jwt", forged).expect(http.StatusOK)
 	require.Len(t, first.Header["X-Session-Jwt"], 1)

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,8 +95,9 @@ func verifyByHand(t testing.TB, keySet []byte, token string) (header, claims map
 		case "ES256":
 			require.Len(t, signature, 64)
 			sum := sha256.Sum256(signed)
-			public := ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(decode(k.X)), Y: new(big.Int).SetBytes(decode(k.Y))}
-			ok = ecdsa.Verify(&public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+			public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, decode(k.X), decode(k.Y)))
+			require.NoError(t, err)
+			ok = ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
 		case "EdDSA":
 			ok = ed25519.Verify(decode(k.X), signed, signature)
 		}

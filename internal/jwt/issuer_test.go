@@ -108,15 +108,15 @@ func TestIssue_bounds(t *testing.T) {
 }
 
 func TestAudience(t *testing.T) {
-	any := newTestIssuer(t, newStates(t), [][]byte{secret})
+	unlisted := newTestIssuer(t, newStates(t), [][]byte{secret})
 	listed := newTestIssuer(t, newStates(t), [][]byte{secret}, func(o *Options) { o.Audience = []string{"a", "b"} })
 	for _, tc := range []struct {
 		issuer       *Issuer
 		asked, given string
 		ok           bool
 	}{
-		{any, "", testIssuer, true},
-		{any, "c", "c", true},
+		{unlisted, "", testIssuer, true},
+		{unlisted, "c", "c", true},
 		{listed, "", "a", true},
 		{listed, "b", "b", true},
 		{listed, "c", "c", false},

@@ -108,7 +108,7 @@ func (s sealer) seal(keys []*key, now time.Time) (sealedCopy, error) {
 	if err != nil {
 		return sealedCopy{}, fmt.Errorf("sealing keys: %w", err)
 	}
-	return sealedCopy{For: s.name, At: now.UnixMilli(), Sealed: s.aead.Seal(nil, nil, text, s.additionalData())}, nil
+	return sealedCopy{For: s.name, At: now.UnixMilli(), Sealed: s.aead.Seal(nil, nil, text, s.additionalData())}, nil //nolint:gosec // it makes the nonce itself
 }
 
 var (

@@ -16,6 +16,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/store/redis"
+	"session-api/internal/store/redis/conn"
+	"session-api/internal/store/redis/redistest"
 )
 
 // keysOf returns the ids of an issuer's keys at now.
@@ -48,12 +52,32 @@ func each(n int, f func(int)) {
 // clocks that differ by some minutes, and each verifies at once what any other signs; a
 // consumer that reads the published keys no more often than they say does, too.
 func TestSharedKeys_instances(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		states := newStates(t)
+		tryInstances(t, 73*time.Minute, 100, func(int) States { return states })
+	})
+	t.Run("redis", func(t *testing.T) {
+		server := redistest.Start(t)
+		stores := make([]States, 8) // a connection for eight instances
+		for n := range stores {
+			kept, err := redis.Open(t.Context(), redis.Options{Server: conn.Server{Addresses: []string{server.Addr()}}})
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, kept.Close()) })
+			stores[n] = kept
+		}
+		tryInstances(t, 193*time.Minute, 40, func(n int) States { return stores[n%len(stores)] })
+	})
+}
+
+// tryInstances lets 64 instances sign and verify in so many rounds, with a step of time
+// between them.
+func tryInstances(t *testing.T, step time.Duration, rounds int, statesOf func(n int) States) {
+	t.Helper()
 	const instances = 64
-	states := newStates(t)
 	issuers, skews := make([]*Issuer, instances), make([]time.Duration, instances)
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test that can be repeated
+	random := rand.New(rand.NewPCG(1, 2)) // so that a failure can be repeated
 	for n := range issuers {
-		issuers[n] = newTestIssuer(t, states, [][]byte{secret}, func(o *Options) { o.Rotate = 24 * time.Hour })
+		issuers[n] = newTestIssuer(t, statesOf(n), [][]byte{secret}, func(o *Options) { o.Rotate = 24 * time.Hour })
 		if n > 0 {
 			skews[n] = time.Duration(random.Int64N(int64(2*time.Minute))) - time.Minute
 		}
@@ -65,7 +89,7 @@ func TestSharedKeys_instances(t *testing.T) {
 	var cachedAt time.Time
 	signers := map[string]bool{}
 	now := began
-	for range 100 {
+	for range rounds {
 		tokens := make([]Token, instances)
 		each(instances, func(n int) {
 			at := now.Add(skews[n])
@@ -95,7 +119,7 @@ func TestSharedKeys_instances(t *testing.T) {
 		if t.Failed() {
 			return
 		}
-		now = now.Add(73 * time.Minute)
+		now = now.Add(step)
 	}
 	// All see one set once they have looked again.
 	sets := make([]string, instances)

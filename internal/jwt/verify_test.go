@@ -173,4 +173,3 @@ func FuzzOpen(f *testing.F) {
 		require.True(t, json.Valid(opened.Claims))
 	})
 }
-
