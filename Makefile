@@ -16,7 +16,7 @@ PGO      := cmd/session-api/release.pgo
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 SCRIPTS  := .ci/run .ci/scheduled $(wildcard tools/*.sh) examples/shell/session.sh
 # Modules of their own, so that who uses one does not get what the service needs.
-MODULES  := clients/go examples/go-service
+MODULES  := clients/go examples/go-service examples/jwt-service
 
 .PHONY: help
 help: ## List the targets
