@@ -68,7 +68,7 @@ func (s *service) ownRoutes() []routeOf {
 	s.t.Helper()
 	return slices.DeleteFunc(s.walk(), func(r routeOf) bool {
 		own := r.path == "/api/session" || strings.HasPrefix(r.path, "/api/session/") || strings.HasPrefix(r.path, "/api/user/")
-		return !own || r.path == "/api/session/stats"
+		return !own || r.scope != "" || r.path == "/api/session/stats"
 	})
 }
 
