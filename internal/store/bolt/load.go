@@ -74,7 +74,7 @@ func orderByUse(live []place) {
 	// The places themselves stay where they are: a sort would move each many times.
 	order := make([]int32, len(live))
 	for i := range order {
-		order[i] = int32(i) //nolint:gosec // fewer than a file has entries
+		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return byUse(&live[a], &live[b]) })
 	for n, i := range order {
