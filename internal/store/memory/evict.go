@@ -22,14 +22,17 @@ func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.
 	if !isFull(err) {
 		return s.refusal(err)
 	}
-	s.evicting.Lock()
+	waited := !s.evicting.TryLock()
+	if waited { // somebody may have taken the key meanwhile
+		s.evicting.Lock()
+	}
 	defer s.evicting.Unlock()
 	for {
 		err = nil
-		if fits != nil {
+		if fits != nil && !waited {
 			err = fits()
 		}
-		if err == nil {
+		if waited = false; err == nil {
 			err = try()
 		}
 		if !isFull(err) {
