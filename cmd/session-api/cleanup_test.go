@@ -34,7 +34,7 @@ func TestServicesOnOneDirectory(t *testing.T) {
 	server := redistest.Start(t)
 	dir := t.TempDir()
 	data := filepath.Join(t.TempDir(), "data")
-	common := []string{"ANALYSIS_TMP_DIR", dir, "FILE_GRACE_MS", "0", "SESSION_SECRET", "a secret of the test that is 32 bytes"}
+	common := []string{"ANALYSIS_TMP_DIR", dir, "FILE_GRACE_MS", "0", "SESSION_SECRET", "a-secret-of-the-test-that-is-32-bytes"}
 	inRedis := append([]string{"REDIS_URL", server.URL()}, common...)
 	inFile := append([]string{"SESSION_DATA_DIR", data}, common...)
 	file := filepath.Join(dir, "stray")
@@ -116,7 +116,7 @@ func TestOwnFilesInTheAnalysisDirectory(t *testing.T) {
 	dir := filepath.Join(top, "files")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	secret := filepath.Join(dir, "secret")
-	require.NoError(t, os.WriteFile(secret, []byte("a secret of the test that is 32 bytes"), 0o600))
+	require.NoError(t, os.WriteFile(secret, []byte("a-secret-of-the-test-that-is-32-bytes"), 0o600))
 	link := filepath.Join(top, "link")
 	require.NoError(t, os.Symlink(dir, link))
 	var out, errOut bytes.Buffer

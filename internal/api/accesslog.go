@@ -68,11 +68,18 @@ func (l *sampler) wanted(status int) bool {
 // setLogSession adds the session, as a short hash, to the request's line.
 func setLogSession(r *http.Request, id string) { stateOf(r).session = id }
 
-// setCaller makes a service token the request's, for its line among others.
-func setCaller(r *http.Request, t *token.Service) {
-	if c, ok := r.Context().Value(stateKey{}).(*requestState); ok { // an authorization request has none yet
-		c.caller = t
+// setCaller makes a service token the request's, for its line among others, and reports
+// whether it was not before.
+func setCaller(r *http.Request, t *token.Service) bool {
+	c, ok := r.Context().Value(stateKey{}).(*requestState)
+	if !ok { // an authorization request has no state yet
+		return true
 	}
+	if c.caller == t {
+		return false
+	}
+	c.caller = t
+	return true
 }
 
 // idHash is a session id in the log: enough to find the lines of one session,

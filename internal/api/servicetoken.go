@@ -51,9 +51,8 @@ func (s *Server) serviceToken(r *http.Request, k *keys, secret string) *token.Se
 		}
 		return nil
 	}
-	if caller(r) != found { // a request with an Idempotency-Key is looked at twice
+	if setCaller(r, found) { // a request with an Idempotency-Key is looked at twice
 		k.uses[found.Name].add(s.Now())
-		setCaller(r, found)
 	}
 	return found
 }
