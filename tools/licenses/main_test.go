@@ -53,16 +53,16 @@ func repository(t *testing.T, files map[string]string) (root string) {
 	t.Helper()
 	root = t.TempDir()
 	for name, content := range map[string]string{
-		"go.mod":                   "module shop\n\ngo 1.26.0\n\nrequire example.com/dep v0.0.0\n\nreplace example.com/dep => ./dep\n",
-		"cmd/session-api/main.go":  "package main\n\nimport _ \"example.com/dep/inner\"\n\nfunc main() {}\n",
-		"dep/go.mod":               "module example.com/dep\n\ngo 1.26.0\n",
-		"dep/LICENSE":              mit,
-		"dep/inner/inner.go":       "package inner\n",
-		"clients/go/go.mod":        "module shop/client\n\ngo 1.26.0\n\nrequire example.com/used v0.0.0\n\nreplace example.com/used => ./used\n",
-		"clients/go/client.go":     "package client\n\nimport _ \"example.com/used\"\n",
-		"clients/go/used/go.mod":   "module example.com/used\n\ngo 1.26.0\n",
-		"clients/go/used/used.go":  "package used\n",
-		"clients/go/used/LICENSE":  mit,
+		"go.mod":                    "module shop\n\ngo 1.26.0\n\nrequire example.com/dep v0.0.0\n\nreplace example.com/dep => ./dep\n",
+		"cmd/session-api/main.go":   "package main\n\nimport _ \"example.com/dep/inner\"\n\nfunc main() {}\n",
+		"dep/go.mod":                "module example.com/dep\n\ngo 1.26.0\n",
+		"dep/LICENSE":               mit,
+		"dep/inner/inner.go":        "package inner\n",
+		"clients/go/go.mod":         "module shop/client\n\ngo 1.26.0\n\nrequire example.com/used v0.0.0\n\nreplace example.com/used => ./used\n",
+		"clients/go/client.go":      "package client\n\nimport _ \"example.com/used\"\n",
+		"clients/go/used/go.mod":    "module example.com/used\n\ngo 1.26.0\n",
+		"clients/go/used/used.go":   "package used\n",
+		"clients/go/used/LICENSE":   mit,
 		"clients/node/package.json": "{}",
 		"clients/node/package-lock.json": `{"packages": {
 			"": {"license": "UNLICENSED"},
