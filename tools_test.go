@@ -2,9 +2,12 @@ package contract_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,4 +74,67 @@ func TestLicenseCheck(t *testing.T) {
 	cmd.Dir = "tools"
 	out, err := cmd.CombinedOutput()
 	assert.NoError(t, err, string(out))
+}
+
+// make fuzz runs every fuzz target of the repository, once.
+func TestMakeFuzzRunsEveryTarget(t *testing.T) {
+	target := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	// targetsIn returns the targets of a file.
+	targetsIn := func(path string) (names []string) {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range target.FindAllSubmatch(content, -1) {
+			names = append(names, string(m[1]))
+		}
+		return names
+	}
+	var want []string
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, name := range targetsIn(path) {
+			want = append(want, "session-api/"+filepath.ToSlash(filepath.Dir(path))+" "+name)
+		}
+		return nil
+	}))
+	require.NotEmpty(t, want)
+
+	// A go that lists packages, names their targets from their files, and writes down
+	// what it is told to fuzz.
+	packages, err := exec.CommandContext(t.Context(), "go", "list", "-f",
+		"{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}\n{{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}}/{{.}}\n{{end}}", "./...").Output()
+	require.NoError(t, err)
+	var listed strings.Builder
+	for line := range strings.Lines(string(packages)) {
+		path, file, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
+		for _, name := range targetsIn(file) {
+			listed.WriteString(path + " " + name + "\n")
+		}
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "listed"), []byte(listed.String()), 0o600))
+	tool := filepath.Join(dir, "go")
+	require.NoError(t, os.WriteFile(tool, []byte(`#!/bin/sh
+case "$1 $2" in
+"list "*) exec go "$@" ;;
+"test -list") sed -n "s|^$4 ||p" `+dir+`/listed ;;
+*) for package; do :; done
+   while [ "$1" != -fuzz ]; do shift; done
+   echo "$package $2" | tr -d '^$' >> `+dir+`/ran ;;
+esac
+`), 0o700))
+	cmd := exec.CommandContext(t.Context(), "tools/fuzz.sh")
+	cmd.Env = append(os.Environ(), "GO="+tool, "FUZZTIME=1s")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
+	ran, err := os.ReadFile(filepath.Join(dir, "ran"))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, want, strings.Split(strings.TrimSpace(string(ran)), "\n"))
 }
