@@ -75,7 +75,7 @@ func run(ctx context.Context, root string, write bool) error {
 	if write {
 		return os.WriteFile(path, notices, 0o644) //nolint:gosec // everybody may read it
 	}
-	if written, err := os.ReadFile(path); err != nil || !bytes.Equal(written, notices) {
+	if written, err := os.ReadFile(path); err != nil || !bytes.Equal(written, notices) { //nolint:gosec // of the repository that is checked
 		return fmt.Errorf("%s is not up to date: run make licenses", noticesFile)
 	}
 	return nil

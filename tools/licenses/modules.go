@@ -53,7 +53,7 @@ type file struct {
 func linked(ctx context.Context, dir, pattern string) ([]pkg, error) {
 	var all []pkg
 	for _, platform := range platforms {
-		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Dir,Module", pattern)
+		cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Dir,Module", pattern) //nolint:gosec // run names it
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOOS="+platform[0], "GOARCH="+platform[1], "CGO_ENABLED=0") //nolint:forbidigo // go list needs the rest of the environment
 		var stderr bytes.Buffer
@@ -125,7 +125,7 @@ func licenseFilesIn(dir, of string) (files []file, err error) {
 		if entry.Type()&fs.ModeType != 0 || !isLicense && !noticeName.MatchString(entry.Name()) {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name())) //nolint:gosec // of a module that is linked
 		if err != nil {
 			return nil, err
 		}
