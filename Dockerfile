@@ -19,6 +19,8 @@ LABEL org.opencontainers.image.title="session-api" \
       org.opencontainers.image.description="Sessions of web applications behind a small REST interface" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build /out/session-api /session-api
+# What the licenses of the modules in the binary ask for.
+COPY THIRD-PARTY-NOTICES /THIRD-PARTY-NOTICES
 # A new volume that is mounted here takes over the owner. Sessions are kept in data
 # where SESSION_DATA_DIR=/var/lib/session-api/data says so.
 COPY --from=build --chown=65532:65532 /out/analysis /var/lib/session-api/analysis

@@ -57,6 +57,10 @@ docs: ## Write the generated documentation anew
 	$(GO) run ./cmd/session-api config -markdown > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
 
+.PHONY: licenses
+licenses: ## Write THIRD-PARTY-NOTICES anew
+	cd tools && $(GO) run ./licenses -write ..
+
 .PHONY: clients
 clients: ## Generate the clients from openapi.yaml
 	tools/need.sh node npm
@@ -106,7 +110,7 @@ soak-volume: ## Let sessions come and go on a small volume for VOLUME_SOAK, and 
 ## Checking
 
 .PHONY: lint
-lint: golangci tidy openapi-lint shellcheck vulncheck ## Run every check that is not a test
+lint: golangci tidy openapi-lint shellcheck licensecheck vulncheck ## Run every check that is not a test
 
 .PHONY: vet
 vet: ## Run go vet alone; all that it does is part of golangci
@@ -117,7 +121,7 @@ vet: ## Run go vet alone; all that it does is part of golangci
 golangci: ## Run the Go linters and the format check (.golangci.yml)
 	$(LINT) config verify
 	$(LINT) run ./...
-	for module in $(MODULES); do (cd $$module && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...); done
+	for module in $(MODULES) tools; do (cd $$module && $(GO) tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...); done
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
@@ -138,9 +142,16 @@ shellcheck: ## Check the shell scripts
 	tools/need.sh shellcheck
 	shellcheck $(SCRIPTS)
 
+.PHONY: licensecheck
+licensecheck: ## Check the licenses of what is shipped, and that THIRD-PARTY-NOTICES is up to date
+	cd tools && $(GO) run ./licenses ..
+
+# required: fail where nothing could be checked, and try the module proxy first.
+VULNCHECK ?=
+
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities, where their database can be reached
-	GO=$(GO) tools/vulncheck.sh . $(MODULES)
+	GO=$(GO) VULNCHECK=$(VULNCHECK) tools/vulncheck.sh . $(MODULES)
 
 ## Measuring
 

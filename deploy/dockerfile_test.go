@@ -132,3 +132,11 @@ func TestImageOwnsItsDirectories(t *testing.T) {
 	}
 	require.Contains(t, read(t, "docs/reliability.md"), "/var/lib/session-api/data")
 }
+
+// The licenses of what is in the binary ask for their text to go with it.
+func TestImageHasTheNotices(t *testing.T) {
+	stages := dockerfile(t)
+	require.Contains(t, stages[len(stages)-1].all("COPY"), "THIRD-PARTY-NOTICES /THIRD-PARTY-NOTICES")
+	require.Contains(t, read(t, "THIRD-PARTY-NOTICES"), "github.com/go-chi/chi/v5")
+	require.Contains(t, read(t, ".dockerignore"), "!THIRD-PARTY-NOTICES\n")
+}

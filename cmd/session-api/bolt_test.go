@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +68,37 @@ func TestBolt_sessionsOutliveTheProcess(t *testing.T) {
 			require.Zero(t, status, errOut)
 			assert.Contains(t, out, `"inputs":{"a":1}`)
 		})
+	}
+}
+
+// Whoever reads the data file sees the sessions, and nothing that opens one.
+func TestBolt_filesHoldNoCredential(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := start(t, onData(t, dir))
+	const key = "an-idempotency-key-of-36-characters-1"
+	header := http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {key}}
+	created := do(t, http.MethodPost, s.url("/api/session?transport=bearer"), header, `{"meta":{"word":"findable"}}`)
+	require.Equal(t, http.StatusCreated, created.status, created.body)
+	var answer struct{ Token string }
+	require.NoError(t, json.Unmarshal([]byte(created.body), &answer))
+	_, signature, _ := strings.Cut(answer.Token, ".")
+	require.Len(t, signature, 43)
+	require.Zero(t, s.end(t))
+
+	var all []byte
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		require.NoError(t, err)
+		assert.Zero(t, info.Mode().Perm()&0o077, "others cannot read %s", entry.Name())
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		require.NoError(t, err)
+		all = append(all, content...)
+	}
+	require.Contains(t, string(all), "findable")
+	for _, secret := range []string{signature, url.QueryEscape(signature), key, servicetest.SessionSecret} {
+		assert.NotContains(t, string(all), secret)
 	}
 }
 

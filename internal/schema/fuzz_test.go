@@ -4,6 +4,7 @@ import (
 	"html"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -257,5 +258,52 @@ func FuzzSanitizeHTML(f *testing.F) {
 			decoded = html.UnescapeString(decoded)
 		}
 		require.Equal(t, got, sanitized(t, schema.SanitizeHTML, got), "what is sanitised stays")
+	})
+}
+
+// FuzzSmallBodies reads bodies of touches and regenerations.
+func FuzzSmallBodies(f *testing.F) {
+	for _, body := range append([]string{
+		`{"ttlMs":5000}`, `{"ttlMs":-1}`, `{"ttlMs":1e300}`, `{"ttlMs":null,"graceMs":0}`, `{"graceMs":6e4,"remember":true}`,
+		`{"user":{"id":"u"},"graceMs":1}`, `{"user":{"id":""}}`, `{"user":{"id":"u","auth":{"methods":["pwd"]}},"auth":{}}`,
+		`{"auth":{"time":"2026-11-21T17:04:05.123Z","methods":["pwd","otp"],"level":"2"},"remember":null}`,
+	}, fuzzBodies...) {
+		f.Add([]byte(body))
+	}
+	r := fuzzRules()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := string(body)
+		requireRefusal := func(err error) {
+			var e *schema.Error
+			require.ErrorAs(t, err, &e)
+			require.True(t, utf8.ValidString(err.Error()))
+		}
+		ttl, ok, err := r.DecodeTTL(body)
+		require.Equal(t, before, string(body), "the body is only read")
+		switch {
+		case err != nil:
+			requireRefusal(err)
+			require.Zero(t, ttl)
+		case ok:
+			require.Positive(t, ttl)
+		}
+
+		renewal, err := r.DecodeRenewal(body)
+		require.Equal(t, before, string(body), "the body is only read")
+		if err != nil {
+			requireRefusal(err)
+			require.Equal(t, schema.Renewal{}, renewal)
+			return
+		}
+		require.GreaterOrEqual(t, renewal.Grace, time.Duration(0))
+		if renewal.User == nil {
+			return
+		}
+		sec, err := renewal.User.Apply(schema.EmptySections())
+		if err != nil { // how nobody signed in
+			requireRefusal(err)
+			return
+		}
+		requireSound(t, r, sec)
 	})
 }

@@ -73,3 +73,54 @@ func TestRecordOfFacts(t *testing.T) {
 	_, err = openEntry(number, seal(append([]byte{requestFormat + 1}, appendSession(nil, &sess)[1:]...), 0, number))
 	require.ErrorIs(t, err, ErrNewer)
 }
+
+// FuzzEntry takes records apart whose checksum is right, as somebody writes them who
+// means harm.
+func FuzzEntry(f *testing.F) {
+	at := time.Date(2026, 11, 21, 17, 4, 5, 0, time.UTC)
+	number, id := appendNumber(nil, 7), requestID(backend.RequestKey{1, 2})
+	sess, err := new(schema.Rules).Build(schema.Session{
+		Namespace: schema.DefaultNamespace, ID: schema.NewID(), Life: schema.NewLife(), CreatedAt: at, UpdatedAt: at,
+		ExpiresAt: at.Add(time.Hour), Revision: 1, TTL: time.Hour,
+	}, schema.EmptySections())
+	require.NoError(f, err)
+	remembered := sess
+	remembered.Facts = schema.Facts{}.WithRemember(true)
+	for _, record := range [][]byte{
+		appendSession(nil, &sess), appendSession(nil, &remembered),
+		appendGrace(nil, sess.Key(), at.UnixMilli(), sess.ID),
+		appendRequest(nil, id, &backend.Request{Plan: "plan", Answer: []byte("answer"), Lease: at, ExpiresAt: at, Guest: true}),
+		appendHead(nil, endedKind, sess.Key()),
+	} {
+		content, err := unseal(number, seal(record, 0, number))
+		require.NoError(f, err)
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		before := string(content)
+		e, err := parseEntry(content)
+		if err != nil {
+			require.ErrorIs(t, err, errContent)
+			return
+		}
+		// Each reads what the others wrote as well, and finds nothing or what is there.
+		if s, err := e.session(); err == nil {
+			require.Equal(t, e.key, s.Key())
+			require.Equal(t, e.key.ID, string(schema.DocID(s.Doc)))
+		}
+		_, _, _, _, _ = e.times()
+		_, _ = e.tombstone()
+		if g, err := e.grace(); err == nil && g.until != 0 {
+			require.True(t, schema.ValidForeignID(g.to.ID))
+		}
+		if r, err := e.request(); err == nil && e.kind == requestKind {
+			again, err := openEntry(number, seal(appendRequest(nil, e.key, &r), 0, number))
+			require.NoError(t, err)
+			require.Equal(t, e.key, again.key)
+			got, err := again.request()
+			require.NoError(t, err)
+			require.Equal(t, r, got)
+		}
+		require.Equal(t, before, string(content), "the record is only read")
+	})
+}
