@@ -16,7 +16,7 @@ PGO      := cmd/session-api/release.pgo
 LINT     := $(GO) tool -modfile=tools/go.mod golangci-lint
 SCRIPTS  := .ci/run .ci/scheduled $(wildcard tools/*.sh) examples/shell/session.sh
 # Modules of their own, so that who uses one does not get what the service needs.
-MODULES  := clients/go examples/go-service
+MODULES  := clients/go examples/go-service examples/jwt-service
 
 .PHONY: help
 help: ## List the targets
@@ -41,11 +41,12 @@ build: ## Build the static binary bin/session-api, optimised by a profile (make 
 # work while the last of them ends.
 SLOWEST := ./internal/store/redis ./internal/store/bolt ./cmd/session-api ./clients/node ./internal/api
 
+# By default a process that the race detector watches sleeps for a second at its end.
 .PHONY: test
 test: ## Run all tests, with the race detector, in random order
 	tools/need.sh caddy cc chromium curl jq nginx node npm redis-server wget \
 	  javac perl php php-curl python3 python3-aiohttp python3-httpx python3-requests
-	$(GO) test -race -shuffle=on -count=1 -vet=off -ldflags="-s -w" -p 4 -timeout 25m $(SLOWEST) ./... # make lint vets
+	GORACE=atexit_sleep_ms=100 $(GO) test -race -shuffle=on -count=1 -vet=off -ldflags="-s -w" -p 4 -timeout 25m $(SLOWEST) ./... # make lint vets
 
 .PHONY: fmt
 fmt: ## Format the Go code

@@ -173,6 +173,90 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
+// Defines values for IssuedTokenTokenType.
+const (
+	IssuedTokenTokenTypeBearer IssuedTokenTokenType = "Bearer"
+)
+
+// Valid indicates whether the value is a known member of the IssuedTokenTokenType enum.
+func (e IssuedTokenTokenType) Valid() bool {
+	switch e {
+	case IssuedTokenTokenTypeBearer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JSONWebKeyAlg.
+const (
+	JSONWebKeyAlgES256 JSONWebKeyAlg = "ES256"
+	JSONWebKeyAlgEdDSA JSONWebKeyAlg = "EdDSA"
+)
+
+// Valid indicates whether the value is a known member of the JSONWebKeyAlg enum.
+func (e JSONWebKeyAlg) Valid() bool {
+	switch e {
+	case JSONWebKeyAlgES256:
+		return true
+	case JSONWebKeyAlgEdDSA:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JSONWebKeyCrv.
+const (
+	JSONWebKeyCrvEd25519 JSONWebKeyCrv = "Ed25519"
+	JSONWebKeyCrvP256    JSONWebKeyCrv = "P-256"
+)
+
+// Valid indicates whether the value is a known member of the JSONWebKeyCrv enum.
+func (e JSONWebKeyCrv) Valid() bool {
+	switch e {
+	case JSONWebKeyCrvEd25519:
+		return true
+	case JSONWebKeyCrvP256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JSONWebKeyKty.
+const (
+	JSONWebKeyKtyEC  JSONWebKeyKty = "EC"
+	JSONWebKeyKtyOKP JSONWebKeyKty = "OKP"
+)
+
+// Valid indicates whether the value is a known member of the JSONWebKeyKty enum.
+func (e JSONWebKeyKty) Valid() bool {
+	switch e {
+	case JSONWebKeyKtyEC:
+		return true
+	case JSONWebKeyKtyOKP:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JSONWebKeyUse.
+const (
+	JSONWebKeyUseSig JSONWebKeyUse = "sig"
+)
+
+// Valid indicates whether the value is a known member of the JSONWebKeyUse enum.
+func (e JSONWebKeyUse) Valid() bool {
+	switch e {
+	case JSONWebKeyUseSig:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for JSONPatchOperationOp.
 const (
 	JSONPatchOperationOpAdd     JSONPatchOperationOp = "add"
@@ -216,6 +300,7 @@ const (
 	ProblemCodeDamagedSession                 ProblemCode = "damaged_session"
 	ProblemCodeForbiddenOrigin                ProblemCode = "forbidden_origin"
 	ProblemCodeIdempotencyKeyReused           ProblemCode = "idempotency_key_reused"
+	ProblemCodeInsufficientScope              ProblemCode = "insufficient_scope"
 	ProblemCodeInsufficientUserAuthentication ProblemCode = "insufficient_user_authentication"
 	ProblemCodeInternal                       ProblemCode = "internal"
 	ProblemCodeInvalidHeader                  ProblemCode = "invalid_header"
@@ -224,6 +309,7 @@ const (
 	ProblemCodeInvalidJSON                    ProblemCode = "invalid_json"
 	ProblemCodeInvalidQuery                   ProblemCode = "invalid_query"
 	ProblemCodeInvalidRule                    ProblemCode = "invalid_rule"
+	ProblemCodeJwtDisabled                    ProblemCode = "jwt_disabled"
 	ProblemCodeMethodNotAllowed               ProblemCode = "method_not_allowed"
 	ProblemCodeMisdirectedRequest             ProblemCode = "misdirected_request"
 	ProblemCodeNoCredential                   ProblemCode = "no_credential"
@@ -281,6 +367,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeIdempotencyKeyReused:
 		return true
+	case ProblemCodeInsufficientScope:
+		return true
 	case ProblemCodeInsufficientUserAuthentication:
 		return true
 	case ProblemCodeInternal:
@@ -296,6 +384,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInvalidQuery:
 		return true
 	case ProblemCodeInvalidRule:
+		return true
+	case ProblemCodeJwtDisabled:
 		return true
 	case ProblemCodeMethodNotAllowed:
 		return true
@@ -782,6 +872,59 @@ type ImportReport struct {
 	Present int64 `json:"present"`
 }
 
+// Introspection Whether a token is active, and its claims if it is; further ones if `JWT_CLAIMS` maps any.
+type Introspection struct {
+	// Acr The level of the sign-in.
+	Acr *string `json:"acr,omitempty"`
+
+	// Active Whether the token is valid and its session live.
+	Active bool `json:"active"`
+
+	// Amr The methods of the sign-in (RFC 8176).
+	Amr *[]string `json:"amr,omitempty"`
+
+	// Aud The audience of a JWT.
+	Aud *string `json:"aud,omitempty"`
+
+	// AuthTime When the user signed in, in seconds since 1970.
+	AuthTime *int64 `json:"auth_time,omitempty"`
+
+	// Exp When the JWT or the session expires, in seconds since 1970.
+	Exp *int64 `json:"exp,omitempty"`
+
+	// Iat When the JWT was issued, or the session created, in seconds since 1970.
+	Iat *int64 `json:"iat,omitempty"`
+
+	// Iss The issuer. Absent for a session token if no JWTs are issued.
+	Iss *string `json:"iss,omitempty"`
+
+	// Jti Identifies a JWT.
+	Jti *string `json:"jti,omitempty"`
+
+	// Roles The user's roles. Absent if they exceed 2048 bytes.
+	Roles *[]string `json:"roles,omitempty"`
+
+	// Sid The session's id.
+	Sid *string `json:"sid,omitempty"`
+
+	// Sub The user's id. Absent if the session has no user.
+	Sub *string `json:"sub,omitempty"`
+
+	// TokenType How it is sent.
+	TokenType            *string                `json:"token_type,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// IntrospectionInput The token to ask about.
+type IntrospectionInput struct {
+	// Token A JWT of this service, or the token of a session.
+	Token string `json:"token"`
+
+	// TokenTypeHint Ignored, since the kinds of token differ in their form.
+	TokenTypeHint        *string                `json:"token_type_hint,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // IssuedSession A session, with its token if that is not in the cookie.
 type IssuedSession struct {
 	// APIConfig Which API and model the visitor uses. Not a place for secrets.
@@ -821,6 +964,57 @@ type IssuedSession struct {
 	Version SchemaVersion `json:"version"`
 }
 
+// IssuedToken A JWT of the session.
+type IssuedToken struct {
+	// ExpiresAt When it expires, its claim `exp`.
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// Token The JWT, in the compact serialization.
+	Token string `json:"token"`
+
+	// TokenType How it is sent, as `Authorization` has it.
+	TokenType IssuedTokenTokenType `json:"tokenType"`
+}
+
+// IssuedTokenTokenType How it is sent, as `Authorization` has it.
+type IssuedTokenTokenType string
+
+// JSONWebKey A public key (RFC 7517, RFC 8037).
+type JSONWebKey struct {
+	// Alg The algorithm.
+	Alg JSONWebKeyAlg `json:"alg"`
+
+	// Crv The curve.
+	Crv JSONWebKeyCrv `json:"crv"`
+
+	// Kid Identifies the key in the header of JWTs.
+	Kid string `json:"kid"`
+
+	// Kty The kind of key.
+	Kty JSONWebKeyKty `json:"kty"`
+
+	// Use It verifies signatures.
+	Use JSONWebKeyUse `json:"use"`
+
+	// X The point's x coordinate, or the Ed25519 key, in base64url.
+	X string `json:"x"`
+
+	// Y The point's y coordinate.
+	Y *string `json:"y,omitempty"`
+}
+
+// JSONWebKeyAlg The algorithm.
+type JSONWebKeyAlg string
+
+// JSONWebKeyCrv The curve.
+type JSONWebKeyCrv string
+
+// JSONWebKeyKty The kind of key.
+type JSONWebKeyKty string
+
+// JSONWebKeyUse It verifies signatures.
+type JSONWebKeyUse string
+
 // JSONPatch Operations, applied one after another.
 type JSONPatch = []JSONPatchOperation
 
@@ -841,6 +1035,12 @@ type JSONPatchOperation struct {
 
 // JSONPatchOperationOp The operation.
 type JSONPatchOperationOp string
+
+// KeySet A JWK Set (RFC 7517).
+type KeySet struct {
+	// Keys The keys, in the order in which they sign.
+	Keys []JSONWebKey `json:"keys"`
+}
 
 // Namespace The name of a group of sessions.
 type Namespace = string
@@ -1289,6 +1489,15 @@ type Stats struct {
 // StatsScope Which sessions `entryCount` and `bytes` count: those of this `instance`, or those of the whole `cluster` of instances that share the store.
 type StatsScope string
 
+// TokenInput Who a JWT is for, and how long it is valid.
+type TokenInput struct {
+	// Audience The audience (`aud`): the service that is to accept it. If `JWT_AUDIENCE` is set, one of those.
+	Audience *string `json:"audience,omitempty"`
+
+	// TTLMs How long it is valid, in milliseconds; cut to whole seconds, and to the end of the session.
+	TTLMs *int64 `json:"ttlMs,omitempty"`
+}
+
 // TouchInput The idle timeout of the session.
 type TouchInput struct {
 	// TTLMs The session's own idle timeout in milliseconds, up to the service's limit (30 days unless configured otherwise). A visitor's value applies only if it is shorter than the idle timeout that the session has by itself or by the configuration.
@@ -1424,11 +1633,20 @@ type Forbidden = Problem
 // ForbiddenOrigin What went wrong (RFC 9457).
 type ForbiddenOrigin = Problem
 
+// InsufficientScope What went wrong (RFC 9457).
+type InsufficientScope = Problem
+
 // InternalError What went wrong (RFC 9457).
 type InternalError = Problem
 
 // InvalidBatch What went wrong (RFC 9457).
 type InvalidBatch = Problem
+
+// InvalidTokenInput What went wrong (RFC 9457).
+type InvalidTokenInput = Problem
+
+// JWTDisabled What went wrong (RFC 9457).
+type JWTDisabled = Problem
 
 // LoadedSession A session, with its token if that is not in the cookie.
 type LoadedSession = IssuedSession
@@ -1868,11 +2086,17 @@ type CreateSessionJSONRequestBody = NewSession
 // ReplaceSectionsJSONRequestBody defines body for ReplaceSections for application/json ContentType.
 type ReplaceSectionsJSONRequestBody = SessionInput
 
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody = IntrospectionInput
+
 // ApplyOperationsJSONRequestBody defines body for ApplyOperations for application/json ContentType.
 type ApplyOperationsJSONRequestBody = JSONPatch
 
 // RegenerateSessionJSONRequestBody defines body for RegenerateSession for application/json ContentType.
 type RegenerateSessionJSONRequestBody = RegenerateInput
+
+// IssueTokenJSONRequestBody defines body for IssueToken for application/json ContentType.
+type IssueTokenJSONRequestBody = TokenInput
 
 // TouchSessionJSONRequestBody defines body for TouchSession for application/json ContentType.
 type TouchSessionJSONRequestBody = TouchInput
@@ -1897,6 +2121,333 @@ type RegenerateSessionByIDJSONRequestBody = RegenerateInput
 
 // TouchSessionByIDJSONRequestBody defines body for TouchSessionByID for application/json ContentType.
 type TouchSessionByIDJSONRequestBody = TouchInput
+
+// Getter for additional properties for Introspection. Returns the specified
+// element and whether it was found
+func (a Introspection) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for Introspection
+func (a *Introspection) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for Introspection to handle AdditionalProperties
+func (a *Introspection) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["acr"]; found {
+		err = json.Unmarshal(raw, &a.Acr)
+		if err != nil {
+			return fmt.Errorf("error reading 'acr': %w", err)
+		}
+		delete(object, "acr")
+	}
+
+	if raw, found := object["active"]; found {
+		err = json.Unmarshal(raw, &a.Active)
+		if err != nil {
+			return fmt.Errorf("error reading 'active': %w", err)
+		}
+		delete(object, "active")
+	}
+
+	if raw, found := object["amr"]; found {
+		err = json.Unmarshal(raw, &a.Amr)
+		if err != nil {
+			return fmt.Errorf("error reading 'amr': %w", err)
+		}
+		delete(object, "amr")
+	}
+
+	if raw, found := object["aud"]; found {
+		err = json.Unmarshal(raw, &a.Aud)
+		if err != nil {
+			return fmt.Errorf("error reading 'aud': %w", err)
+		}
+		delete(object, "aud")
+	}
+
+	if raw, found := object["auth_time"]; found {
+		err = json.Unmarshal(raw, &a.AuthTime)
+		if err != nil {
+			return fmt.Errorf("error reading 'auth_time': %w", err)
+		}
+		delete(object, "auth_time")
+	}
+
+	if raw, found := object["exp"]; found {
+		err = json.Unmarshal(raw, &a.Exp)
+		if err != nil {
+			return fmt.Errorf("error reading 'exp': %w", err)
+		}
+		delete(object, "exp")
+	}
+
+	if raw, found := object["iat"]; found {
+		err = json.Unmarshal(raw, &a.Iat)
+		if err != nil {
+			return fmt.Errorf("error reading 'iat': %w", err)
+		}
+		delete(object, "iat")
+	}
+
+	if raw, found := object["iss"]; found {
+		err = json.Unmarshal(raw, &a.Iss)
+		if err != nil {
+			return fmt.Errorf("error reading 'iss': %w", err)
+		}
+		delete(object, "iss")
+	}
+
+	if raw, found := object["jti"]; found {
+		err = json.Unmarshal(raw, &a.Jti)
+		if err != nil {
+			return fmt.Errorf("error reading 'jti': %w", err)
+		}
+		delete(object, "jti")
+	}
+
+	if raw, found := object["roles"]; found {
+		err = json.Unmarshal(raw, &a.Roles)
+		if err != nil {
+			return fmt.Errorf("error reading 'roles': %w", err)
+		}
+		delete(object, "roles")
+	}
+
+	if raw, found := object["sid"]; found {
+		err = json.Unmarshal(raw, &a.Sid)
+		if err != nil {
+			return fmt.Errorf("error reading 'sid': %w", err)
+		}
+		delete(object, "sid")
+	}
+
+	if raw, found := object["sub"]; found {
+		err = json.Unmarshal(raw, &a.Sub)
+		if err != nil {
+			return fmt.Errorf("error reading 'sub': %w", err)
+		}
+		delete(object, "sub")
+	}
+
+	if raw, found := object["token_type"]; found {
+		err = json.Unmarshal(raw, &a.TokenType)
+		if err != nil {
+			return fmt.Errorf("error reading 'token_type': %w", err)
+		}
+		delete(object, "token_type")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for Introspection to handle AdditionalProperties
+func (a Introspection) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.Acr != nil {
+		object["acr"], err = json.Marshal(a.Acr)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'acr': %w", err)
+		}
+	}
+
+	object["active"], err = json.Marshal(a.Active)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'active': %w", err)
+	}
+
+	if a.Amr != nil {
+		object["amr"], err = json.Marshal(a.Amr)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'amr': %w", err)
+		}
+	}
+
+	if a.Aud != nil {
+		object["aud"], err = json.Marshal(a.Aud)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'aud': %w", err)
+		}
+	}
+
+	if a.AuthTime != nil {
+		object["auth_time"], err = json.Marshal(a.AuthTime)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'auth_time': %w", err)
+		}
+	}
+
+	if a.Exp != nil {
+		object["exp"], err = json.Marshal(a.Exp)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'exp': %w", err)
+		}
+	}
+
+	if a.Iat != nil {
+		object["iat"], err = json.Marshal(a.Iat)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'iat': %w", err)
+		}
+	}
+
+	if a.Iss != nil {
+		object["iss"], err = json.Marshal(a.Iss)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'iss': %w", err)
+		}
+	}
+
+	if a.Jti != nil {
+		object["jti"], err = json.Marshal(a.Jti)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'jti': %w", err)
+		}
+	}
+
+	if a.Roles != nil {
+		object["roles"], err = json.Marshal(a.Roles)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'roles': %w", err)
+		}
+	}
+
+	if a.Sid != nil {
+		object["sid"], err = json.Marshal(a.Sid)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'sid': %w", err)
+		}
+	}
+
+	if a.Sub != nil {
+		object["sub"], err = json.Marshal(a.Sub)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'sub': %w", err)
+		}
+	}
+
+	if a.TokenType != nil {
+		object["token_type"], err = json.Marshal(a.TokenType)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'token_type': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// Getter for additional properties for IntrospectionInput. Returns the specified
+// element and whether it was found
+func (a IntrospectionInput) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for IntrospectionInput
+func (a *IntrospectionInput) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for IntrospectionInput to handle AdditionalProperties
+func (a *IntrospectionInput) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["token"]; found {
+		err = json.Unmarshal(raw, &a.Token)
+		if err != nil {
+			return fmt.Errorf("error reading 'token': %w", err)
+		}
+		delete(object, "token")
+	}
+
+	if raw, found := object["token_type_hint"]; found {
+		err = json.Unmarshal(raw, &a.TokenTypeHint)
+		if err != nil {
+			return fmt.Errorf("error reading 'token_type_hint': %w", err)
+		}
+		delete(object, "token_type_hint")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for IntrospectionInput to handle AdditionalProperties
+func (a IntrospectionInput) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["token"], err = json.Marshal(a.Token)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'token': %w", err)
+	}
+
+	if a.TokenTypeHint != nil {
+		object["token_type_hint"], err = json.Marshal(a.TokenTypeHint)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'token_type_hint': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1980,6 +2531,16 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetKeySet Read the keys that verify JWTs
+	//
+	// A JWK Set (RFC 7517) with the public keys: the one that signs, the next one before it signs, and the last
+	// one until every JWT that it signed has expired. It may be cached for `max-age`. A verifier that
+	// meets an unknown `kid` reads it again, at most every few seconds. It is the same on all instances, and
+	// accepts any `Host`.
+	//
+	// Corresponds with GET /.well-known/jwks.json (the `GetKeySet` operationId).
+	GetKeySet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// BackUpSessions Take a backup
 	//
@@ -2202,6 +2763,42 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
 	ReplaceSections(ctx context.Context, params *ReplaceSectionsParams, body ReplaceSectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// IntrospectTokenWithBody Ask whether a token is active
+	//
+	// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+	// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+	// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+	// (unless the old one is in its grace period) or another user.
+	//
+	// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+	// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+	// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+	// Introspection is no use of the session. As the RFC has it, the body is a form, and
+	// parameters other than `token` are ignored. It is the only operation that takes a form.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithFormdataBody Ask whether a token is active
+	//
+	// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+	// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+	// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+	// (unless the old one is in its grace period) or another user.
+	//
+	// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+	// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+	// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+	// Introspection is no use of the session. As the RFC has it, the body is a form, and
+	// parameters other than `token` are ignored. It is the only operation that takes a form.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ApplyOperationsWithBody Apply a list of operations
 	//
 	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
@@ -2295,6 +2892,64 @@ type ClientInterface interface {
 	// Corresponds with GET /api/session/stats (the `GetSessionStats` operationId).
 	GetSessionStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// IssueTokenWithBody Get a JWT of the session
+	//
+	// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+	// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+	// token. The body is optional. The request counts as a use of the session, as reading it does.
+	//
+	// | claim | |
+	// |---|---|
+	// | `iss` | the issuer, `JWT_ISSUER` |
+	// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+	// | `sub` | `user.id`; absent if the session has no user |
+	// | `sid` | the session's id; a name, not a credential |
+	// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+	// | `jti` | identifies the JWT |
+	// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+	// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+	//
+	// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+	// object is left out.
+	//
+	// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+	// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+	// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+	IssueTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IssueToken Get a JWT of the session
+	//
+	// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+	// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+	// token. The body is optional. The request counts as a use of the session, as reading it does.
+	//
+	// | claim | |
+	// |---|---|
+	// | `iss` | the issuer, `JWT_ISSUER` |
+	// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+	// | `sub` | `user.id`; absent if the session has no user |
+	// | `sid` | the session's id; a name, not a credential |
+	// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+	// | `jti` | identifies the JWT |
+	// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+	// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+	//
+	// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+	// object is left out.
+	//
+	// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+	// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+	// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+	IssueToken(ctx context.Context, body IssueTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// TouchSessionWithBody Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
@@ -2344,7 +2999,8 @@ type ClientInterface interface {
 	// in roles, `,`.
 	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
 	// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
-	// forwards, replacing any that the client sent.
+	// forwards, replacing any that the client sent. With `VERIFY_JWT`, a ninth, `X-Session-Jwt`, has a JWT of the
+	// session, which the application can verify itself.
 	//
 	// Invalid or conflicting credentials are 401 here, as is every other reason why
 	// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
@@ -2704,6 +3360,26 @@ type ClientInterface interface {
 // Corresponds with GET / (the `GetRoot` operationId).
 func (c *Client) GetRoot(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetRootRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetKeySet Read the keys that verify JWTs
+//
+// A JWK Set (RFC 7517) with the public keys: the one that signs, the next one before it signs, and the last
+// one until every JWT that it signed has expired. It may be cached for `max-age`. A verifier that
+// meets an unknown `kid` reads it again, at most every few seconds. It is the same on all instances, and
+// accepts any `Host`.
+//
+// Corresponds with GET /.well-known/jwks.json (the `GetKeySet` operationId).
+func (c *Client) GetKeySet(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetKeySetRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -3075,6 +3751,62 @@ func (c *Client) ReplaceSections(ctx context.Context, params *ReplaceSectionsPar
 	return c.Client.Do(req)
 }
 
+// IntrospectTokenWithBody Ask whether a token is active
+//
+// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+// (unless the old one is in its grace period) or another user.
+//
+// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+// Introspection is no use of the session. As the RFC has it, the body is a form, and
+// parameters other than `token` are ignored. It is the only operation that takes a form.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithFormdataBody Ask whether a token is active
+//
+// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+// (unless the old one is in its grace period) or another user.
+//
+// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+// Introspection is no use of the session. As the RFC has it, the body is a form, and
+// parameters other than `token` are ignored. It is the only operation that takes a form.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ApplyOperationsWithBody Apply a list of operations
 //
 // A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
@@ -3218,6 +3950,84 @@ func (c *Client) GetSessionStats(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// IssueTokenWithBody Get a JWT of the session
+//
+// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+// token. The body is optional. The request counts as a use of the session, as reading it does.
+//
+// | claim | |
+// |---|---|
+// | `iss` | the issuer, `JWT_ISSUER` |
+// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+// | `sub` | `user.id`; absent if the session has no user |
+// | `sid` | the session's id; a name, not a credential |
+// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+// | `jti` | identifies the JWT |
+// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+//
+// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+// object is left out.
+//
+// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+func (c *Client) IssueTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IssueToken Get a JWT of the session
+//
+// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+// token. The body is optional. The request counts as a use of the session, as reading it does.
+//
+// | claim | |
+// |---|---|
+// | `iss` | the issuer, `JWT_ISSUER` |
+// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+// | `sub` | `user.id`; absent if the session has no user |
+// | `sid` | the session's id; a name, not a credential |
+// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+// | `jti` | identifies the JWT |
+// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+//
+// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+// object is left out.
+//
+// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+func (c *Client) IssueToken(ctx context.Context, body IssueTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIssueTokenRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // TouchSessionWithBody Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
@@ -3287,7 +4097,8 @@ func (c *Client) TouchSession(ctx context.Context, params *TouchSessionParams, b
 // in roles, `,`.
 // Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
 // (`role` is still checked against all of them). Let the gateway set all eight on the request that it
-// forwards, replacing any that the client sent.
+// forwards, replacing any that the client sent. With `VERIFY_JWT`, a ninth, `X-Session-Jwt`, has a JWT of the
+// session, which the application can verify itself.
 //
 // Invalid or conflicting credentials are 401 here, as is every other reason why
 // there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
@@ -3944,6 +4755,33 @@ func NewGetRootRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetKeySetRequest constructs an http.Request for the GetKeySet method
+func NewGetKeySetRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/jwks.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewBackUpSessionsRequest constructs an http.Request for the BackUpSessions method
 func NewBackUpSessionsRequest(server string) (*http.Request, error) {
 	var err error
@@ -4579,6 +5417,46 @@ func NewReplaceSectionsRequestWithBody(server string, params *ReplaceSectionsPar
 	return req, nil
 }
 
+// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
+func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
+func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/session/introspect")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewApplyOperationsRequest calls the generic ApplyOperations builder with application/json body
 func NewApplyOperationsRequest(server string, params *ApplyOperationsParams, body ApplyOperationsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4750,6 +5628,46 @@ func NewGetSessionStatsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewIssueTokenRequest calls the generic IssueToken builder with application/json body
+func NewIssueTokenRequest(server string, body IssueTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIssueTokenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewIssueTokenRequestWithBody constructs an http.Request for the IssueToken method, with any body, and a specified content type
+func NewIssueTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/session/token")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -6583,6 +7501,18 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET / (the `GetRoot` operationId).
 	GetRootWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetRootResponse, error)
 
+	// GetKeySetWithResponse Read the keys that verify JWTs
+	//
+	// A JWK Set (RFC 7517) with the public keys: the one that signs, the next one before it signs, and the last
+	// one until every JWT that it signed has expired. It may be cached for `max-age`. A verifier that
+	// meets an unknown `kid` reads it again, at most every few seconds. It is the same on all instances, and
+	// accepts any `Host`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/jwks.json (the `GetKeySet` operationId).
+	GetKeySetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetKeySetResponse, error)
+
 	// BackUpSessionsWithResponse Take a backup
 	//
 	// A consistent snapshot of all live sessions of all namespaces at one moment, taken while the service
@@ -6818,6 +7748,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/session (the `ReplaceSections` operationId).
 	ReplaceSectionsWithResponse(ctx context.Context, params *ReplaceSectionsParams, body ReplaceSectionsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceSectionsResponse, error)
 
+	// IntrospectTokenWithBodyWithResponse Ask whether a token is active
+	//
+	// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+	// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+	// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+	// (unless the old one is in its grace period) or another user.
+	//
+	// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+	// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+	// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+	// Introspection is no use of the session. As the RFC has it, the body is a form, and
+	// parameters other than `token` are ignored. It is the only operation that takes a form.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// IntrospectTokenWithFormdataBodyWithResponse Ask whether a token is active
+	//
+	// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+	// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+	// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+	// (unless the old one is in its grace period) or another user.
+	//
+	// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+	// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+	// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+	// Introspection is no use of the session. As the RFC has it, the body is a form, and
+	// parameters other than `token` are ignored. It is the only operation that takes a form.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
 	// ApplyOperationsWithBodyWithResponse Apply a list of operations
 	//
 	// A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
@@ -6913,6 +7879,64 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/session/stats (the `GetSessionStats` operationId).
 	GetSessionStatsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSessionStatsResponse, error)
 
+	// IssueTokenWithBodyWithResponse Get a JWT of the session
+	//
+	// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+	// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+	// token. The body is optional. The request counts as a use of the session, as reading it does.
+	//
+	// | claim | |
+	// |---|---|
+	// | `iss` | the issuer, `JWT_ISSUER` |
+	// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+	// | `sub` | `user.id`; absent if the session has no user |
+	// | `sid` | the session's id; a name, not a credential |
+	// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+	// | `jti` | identifies the JWT |
+	// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+	// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+	//
+	// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+	// object is left out.
+	//
+	// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+	// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+	// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+	IssueTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueTokenResponse, error)
+
+	// IssueTokenWithResponse Get a JWT of the session
+	//
+	// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+	// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+	// token. The body is optional. The request counts as a use of the session, as reading it does.
+	//
+	// | claim | |
+	// |---|---|
+	// | `iss` | the issuer, `JWT_ISSUER` |
+	// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+	// | `sub` | `user.id`; absent if the session has no user |
+	// | `sid` | the session's id; a name, not a credential |
+	// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+	// | `jti` | identifies the JWT |
+	// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+	// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+	//
+	// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+	// object is left out.
+	//
+	// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+	// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+	// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+	IssueTokenWithResponse(ctx context.Context, body IssueTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueTokenResponse, error)
+
 	// TouchSessionWithBodyWithResponse Keep the session alive
 	//
 	// Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
@@ -6962,7 +7986,8 @@ type ClientWithResponsesInterface interface {
 	// in roles, `,`.
 	// Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
 	// (`role` is still checked against all of them). Let the gateway set all eight on the request that it
-	// forwards, replacing any that the client sent.
+	// forwards, replacing any that the client sent. With `VERIFY_JWT`, a ninth, `X-Session-Jwt`, has a JWT of the
+	// session, which the application can verify itself.
 	//
 	// Invalid or conflicting credentials are 401 here, as is every other reason why
 	// there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
@@ -7393,9 +8418,79 @@ func (r GetRootResponse) ContentType() string {
 	return ""
 }
 
+// GetKeySetResponse200Headers the declared response headers of an HTTP 200 response for GetKeySet
+type GetKeySetResponse200Headers struct {
+	ETag string
+}
+
+// GetKeySetResponse304Headers the declared response headers of an HTTP 304 response for GetKeySet
+type GetKeySetResponse304Headers struct {
+	ETag string
+}
+
+// GetKeySetResponse503Headers the declared response headers of an HTTP 503 response for GetKeySet
+type GetKeySetResponse503Headers struct {
+	RetryAfter int
+}
+
+type GetKeySetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *KeySet
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadQuery
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON501 the response for an HTTP 501 `application/problem+json` response
+	ApplicationProblemJSON501 *JWTDisabled
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetKeySetResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetKeySetResponse304Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetKeySetResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r GetKeySetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetKeySetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetKeySetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetKeySetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // BackUpSessionsResponse401Headers the declared response headers of an HTTP 401 response for BackUpSessions
 type BackUpSessionsResponse401Headers struct {
 	WWWAuthenticate string
+}
+
+// BackUpSessionsResponse403Headers the declared response headers of an HTTP 403 response for BackUpSessions
+type BackUpSessionsResponse403Headers struct {
+	WWWAuthenticate *string
 }
 
 type BackUpSessionsResponse struct {
@@ -7405,6 +8500,10 @@ type BackUpSessionsResponse struct {
 	ApplicationProblemJSON400 *BadQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *BackupRunning
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7413,6 +8512,8 @@ type BackUpSessionsResponse struct {
 	ApplicationProblemJSON501 *BackupUnsupported
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *BackUpSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *BackUpSessionsResponse403Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -7449,6 +8550,11 @@ type RunCleanupResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// RunCleanupResponse403Headers the declared response headers of an HTTP 403 response for RunCleanup
+type RunCleanupResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // RunCleanupResponse503Headers the declared response headers of an HTTP 503 response for RunCleanup
 type RunCleanupResponse503Headers struct {
 	RetryAfter int
@@ -7465,6 +8571,8 @@ type RunCleanupResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
 	ApplicationProblemJSON409 *CleanupRunning
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7473,6 +8581,8 @@ type RunCleanupResponse struct {
 	ApplicationProblemJSON503 *CleanupUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RunCleanupResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RunCleanupResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *RunCleanupResponse503Headers
 }
@@ -7511,6 +8621,11 @@ type StreamEventsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// StreamEventsResponse403Headers the declared response headers of an HTTP 403 response for StreamEvents
+type StreamEventsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // StreamEventsResponse503Headers the declared response headers of an HTTP 503 response for StreamEvents
 type StreamEventsResponse503Headers struct {
 	RetryAfter int
@@ -7523,12 +8638,18 @@ type StreamEventsResponse struct {
 	ApplicationProblemJSON400 *BadQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *TooManyStreams
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *StreamEventsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *StreamEventsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *StreamEventsResponse503Headers
 }
@@ -7567,6 +8688,11 @@ type ExportSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ExportSessionsResponse403Headers the declared response headers of an HTTP 403 response for ExportSessions
+type ExportSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // ExportSessionsResponse503Headers the declared response headers of an HTTP 503 response for ExportSessions
 type ExportSessionsResponse503Headers struct {
 	RetryAfter int
@@ -7579,12 +8705,18 @@ type ExportSessionsResponse struct {
 	ApplicationProblemJSON400 *BadQuery
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ExportSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ExportSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ExportSessionsResponse503Headers
 }
@@ -7633,6 +8765,11 @@ type ImportSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ImportSessionsResponse403Headers the declared response headers of an HTTP 403 response for ImportSessions
+type ImportSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // ImportSessionsResponse409Headers the declared response headers of an HTTP 409 response for ImportSessions
 type ImportSessionsResponse409Headers struct {
 	RetryAfter int
@@ -7654,6 +8791,8 @@ type ImportSessionsResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -7674,6 +8813,8 @@ type ImportSessionsResponse struct {
 	Headers400 *ImportSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ImportSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ImportSessionsResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *ImportSessionsResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7725,6 +8866,11 @@ type DeleteSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteSessionResponse403Headers the declared response headers of an HTTP 403 response for DeleteSession
+type DeleteSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteSession
 type DeleteSessionResponse503Headers struct {
 	RetryAfter int
@@ -7739,6 +8885,8 @@ type DeleteSessionResponse struct {
 	ApplicationProblemJSON401 *NoCredential
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
@@ -7753,6 +8901,8 @@ type DeleteSessionResponse struct {
 	Headers400 *DeleteSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSessionResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteSessionResponse503Headers
 }
@@ -7812,6 +8962,11 @@ type GetSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// GetSessionResponse403Headers the declared response headers of an HTTP 403 response for GetSession
+type GetSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetSessionResponse429Headers the declared response headers of an HTTP 429 response for GetSession
 type GetSessionResponse429Headers struct {
 	RetryAfter          int
@@ -7834,6 +8989,10 @@ type GetSessionResponse struct {
 	ApplicationProblemJSON400 *BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
 	ApplicationProblemJSON429 *RateLimited
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -7848,6 +9007,8 @@ type GetSessionResponse struct {
 	Headers400 *GetSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetSessionResponse403Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *GetSessionResponse429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -7900,6 +9061,11 @@ type CheckSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CheckSessionResponse403Headers the declared response headers of an HTTP 403 response for CheckSession
+type CheckSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // CheckSessionResponse503Headers the declared response headers of an HTTP 503 response for CheckSession
 type CheckSessionResponse503Headers struct {
 	RetryAfter int
@@ -7914,6 +9080,8 @@ type CheckSessionResponse struct {
 	Headers400 *CheckSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CheckSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CheckSessionResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CheckSessionResponse503Headers
 }
@@ -7977,6 +9145,11 @@ type PatchSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// PatchSessionResponse403Headers the declared response headers of an HTTP 403 response for PatchSession
+type PatchSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // PatchSessionResponse409Headers the declared response headers of an HTTP 409 response for PatchSession
 type PatchSessionResponse409Headers struct {
 	RetryAfter *int
@@ -8008,6 +9181,8 @@ type PatchSessionResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8036,6 +9211,8 @@ type PatchSessionResponse struct {
 	Headers400 *PatchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PatchSessionResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PatchSessionResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8102,6 +9279,11 @@ type CreateSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CreateSessionResponse403Headers the declared response headers of an HTTP 403 response for CreateSession
+type CreateSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // CreateSessionResponse409Headers the declared response headers of an HTTP 409 response for CreateSession
 type CreateSessionResponse409Headers struct {
 	RetryAfter *int
@@ -8133,6 +9315,8 @@ type CreateSessionResponse struct {
 	ApplicationProblemJSON401 *NoCredential
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8157,6 +9341,8 @@ type CreateSessionResponse struct {
 	Headers400 *CreateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateSessionResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateSessionResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8224,6 +9410,11 @@ type ReplaceSectionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ReplaceSectionsResponse403Headers the declared response headers of an HTTP 403 response for ReplaceSections
+type ReplaceSectionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // ReplaceSectionsResponse409Headers the declared response headers of an HTTP 409 response for ReplaceSections
 type ReplaceSectionsResponse409Headers struct {
 	RetryAfter *int
@@ -8255,6 +9446,8 @@ type ReplaceSectionsResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8283,6 +9476,8 @@ type ReplaceSectionsResponse struct {
 	Headers400 *ReplaceSectionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ReplaceSectionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReplaceSectionsResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *ReplaceSectionsResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8320,6 +9515,88 @@ func (r ReplaceSectionsResponse) ContentType() string {
 	return ""
 }
 
+// IntrospectTokenResponse400Headers the declared response headers of an HTTP 400 response for IntrospectToken
+type IntrospectTokenResponse400Headers struct {
+	SetCookie *string
+}
+
+// IntrospectTokenResponse401Headers the declared response headers of an HTTP 401 response for IntrospectToken
+type IntrospectTokenResponse401Headers struct {
+	WWWAuthenticate string
+}
+
+// IntrospectTokenResponse403Headers the declared response headers of an HTTP 403 response for IntrospectToken
+type IntrospectTokenResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IntrospectTokenResponse503Headers the declared response headers of an HTTP 503 response for IntrospectToken
+type IntrospectTokenResponse503Headers struct {
+	RetryAfter int
+}
+
+type IntrospectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Introspection
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequestBody
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *IntrospectTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IntrospectTokenResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IntrospectTokenResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IntrospectTokenResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r IntrospectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IntrospectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r IntrospectTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IntrospectTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ApplyOperationsResponse200Headers the declared response headers of an HTTP 200 response for ApplyOperations
 type ApplyOperationsResponse200Headers struct {
 	ETag                string
@@ -8337,6 +9614,11 @@ type ApplyOperationsResponse400Headers struct {
 type ApplyOperationsResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// ApplyOperationsResponse403Headers the declared response headers of an HTTP 403 response for ApplyOperations
+type ApplyOperationsResponse403Headers struct {
+	WWWAuthenticate *string
 }
 
 // ApplyOperationsResponse409Headers the declared response headers of an HTTP 409 response for ApplyOperations
@@ -8368,6 +9650,8 @@ type ApplyOperationsResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8394,6 +9678,8 @@ type ApplyOperationsResponse struct {
 	Headers400 *ApplyOperationsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ApplyOperationsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApplyOperationsResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *ApplyOperationsResponse409Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8449,6 +9735,11 @@ type RegenerateSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// RegenerateSessionResponse403Headers the declared response headers of an HTTP 403 response for RegenerateSession
+type RegenerateSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // RegenerateSessionResponse409Headers the declared response headers of an HTTP 409 response for RegenerateSession
 type RegenerateSessionResponse409Headers struct {
 	RetryAfter *int
@@ -8470,6 +9761,8 @@ type RegenerateSessionResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8490,6 +9783,8 @@ type RegenerateSessionResponse struct {
 	Headers400 *RegenerateSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RegenerateSessionResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *RegenerateSessionResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -8574,6 +9869,101 @@ func (r GetSessionStatsResponse) ContentType() string {
 	return ""
 }
 
+// IssueTokenResponse200Headers the declared response headers of an HTTP 200 response for IssueToken
+type IssueTokenResponse200Headers struct {
+	SetCookie     *string
+	XSessionToken *string
+}
+
+// IssueTokenResponse400Headers the declared response headers of an HTTP 400 response for IssueToken
+type IssueTokenResponse400Headers struct {
+	SetCookie *string
+}
+
+// IssueTokenResponse401Headers the declared response headers of an HTTP 401 response for IssueToken
+type IssueTokenResponse401Headers struct {
+	SetCookie       *string
+	WWWAuthenticate string
+}
+
+// IssueTokenResponse403Headers the declared response headers of an HTTP 403 response for IssueToken
+type IssueTokenResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
+// IssueTokenResponse503Headers the declared response headers of an HTTP 503 response for IssueToken
+type IssueTokenResponse503Headers struct {
+	RetryAfter int
+}
+
+type IssueTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IssuedToken
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequestBody
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
+	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
+	ApplicationProblemJSON408 *RequestTimeout
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *TooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *InvalidTokenInput
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON501 the response for an HTTP 501 `application/problem+json` response
+	ApplicationProblemJSON501 *JWTDisabled
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *StoreUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IssueTokenResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *IssueTokenResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IssueTokenResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IssueTokenResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IssueTokenResponse503Headers
+}
+
+// Status returns HTTPResponse.Status
+func (r IssueTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IssueTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r IssueTokenResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IssueTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // TouchSessionResponse200Headers the declared response headers of an HTTP 200 response for TouchSession
 type TouchSessionResponse200Headers struct {
 	ETag                string
@@ -8591,6 +9981,11 @@ type TouchSessionResponse400Headers struct {
 type TouchSessionResponse401Headers struct {
 	SetCookie       *string
 	WWWAuthenticate string
+}
+
+// TouchSessionResponse403Headers the declared response headers of an HTTP 403 response for TouchSession
+type TouchSessionResponse403Headers struct {
+	WWWAuthenticate *string
 }
 
 // TouchSessionResponse409Headers the declared response headers of an HTTP 409 response for TouchSession
@@ -8614,6 +10009,8 @@ type TouchSessionResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8634,6 +10031,8 @@ type TouchSessionResponse struct {
 	Headers400 *TouchSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TouchSessionResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *TouchSessionResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -8676,6 +10075,7 @@ type VerifySessionResponse200Headers struct {
 	XAuthMethods    *string
 	XAuthTime       *string
 	XSessionID      string
+	XSessionJwt     *string
 	XUserEmail      *string
 	XUserID         *string
 	XUserIncomplete *string
@@ -8751,6 +10151,11 @@ type DeleteSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteSessionsResponse403Headers the declared response headers of an HTTP 403 response for DeleteSessions
+type DeleteSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessions
 type DeleteSessionsResponse503Headers struct {
 	RetryAfter int
@@ -8767,12 +10172,16 @@ type DeleteSessionsResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteSessionsResponse503Headers
 }
@@ -8811,6 +10220,11 @@ type ListSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ListSessionsResponse403Headers the declared response headers of an HTTP 403 response for ListSessions
+type ListSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListSessions
 type ListSessionsResponse503Headers struct {
 	RetryAfter int
@@ -8825,12 +10239,18 @@ type ListSessionsResponse struct {
 	ApplicationProblemJSON400 *BadFilter
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListSessionsResponse503Headers
 }
@@ -8881,6 +10301,11 @@ type CreateSessionForResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CreateSessionForResponse403Headers the declared response headers of an HTTP 403 response for CreateSessionFor
+type CreateSessionForResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // CreateSessionForResponse409Headers the declared response headers of an HTTP 409 response for CreateSessionFor
 type CreateSessionForResponse409Headers struct {
 	RetryAfter *int
@@ -8902,6 +10327,8 @@ type CreateSessionForResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -8922,6 +10349,8 @@ type CreateSessionForResponse struct {
 	Headers400 *CreateSessionForResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CreateSessionForResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CreateSessionForResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *CreateSessionForResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -8962,6 +10391,11 @@ type CountSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CountSessionsResponse403Headers the declared response headers of an HTTP 403 response for CountSessions
+type CountSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // CountSessionsResponse503Headers the declared response headers of an HTTP 503 response for CountSessions
 type CountSessionsResponse503Headers struct {
 	RetryAfter int
@@ -8976,12 +10410,18 @@ type CountSessionsResponse struct {
 	ApplicationProblemJSON400 *BadFilter
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationProblemJSON503 *StoreUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CountSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CountSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CountSessionsResponse503Headers
 }
@@ -9025,6 +10465,11 @@ type EndSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// EndSessionsResponse403Headers the declared response headers of an HTTP 403 response for EndSessions
+type EndSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // EndSessionsResponse409Headers the declared response headers of an HTTP 409 response for EndSessions
 type EndSessionsResponse409Headers struct {
 	RetryAfter *int
@@ -9046,6 +10491,8 @@ type EndSessionsResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
@@ -9064,6 +10511,8 @@ type EndSessionsResponse struct {
 	Headers200 *EndSessionsResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *EndSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *EndSessionsResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *EndSessionsResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -9109,6 +10558,11 @@ type GetSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// GetSessionsResponse403Headers the declared response headers of an HTTP 403 response for GetSessions
+type GetSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetSessionsResponse503Headers the declared response headers of an HTTP 503 response for GetSessions
 type GetSessionsResponse503Headers struct {
 	RetryAfter int
@@ -9125,6 +10579,8 @@ type GetSessionsResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON408 the response for an HTTP 408 `application/problem+json` response
 	ApplicationProblemJSON408 *RequestTimeout
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
@@ -9141,6 +10597,8 @@ type GetSessionsResponse struct {
 	Headers400 *GetSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetSessionsResponse503Headers
 }
@@ -9184,6 +10642,11 @@ type DeleteSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for DeleteSessionByID
+type DeleteSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessionByID
 type DeleteSessionByIDResponse503Headers struct {
 	RetryAfter int
@@ -9198,6 +10661,8 @@ type DeleteSessionByIDResponse struct {
 	ApplicationProblemJSON401 *ServiceUnauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON412 the response for an HTTP 412 `application/problem+json` response
 	ApplicationProblemJSON412 *PreconditionFailed
 	// ApplicationProblemJSON428 the response for an HTTP 428 `application/problem+json` response
@@ -9210,6 +10675,8 @@ type DeleteSessionByIDResponse struct {
 	Headers400 *DeleteSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSessionByIDResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteSessionByIDResponse503Headers
 }
@@ -9264,6 +10731,11 @@ type GetSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// GetSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for GetSessionByID
+type GetSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // GetSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for GetSessionByID
 type GetSessionByIDResponse503Headers struct {
 	RetryAfter int
@@ -9278,6 +10750,8 @@ type GetSessionByIDResponse struct {
 	ApplicationProblemJSON400 *BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *ServiceUnauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -9292,6 +10766,8 @@ type GetSessionByIDResponse struct {
 	Headers400 *GetSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *GetSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetSessionByIDResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetSessionByIDResponse503Headers
 }
@@ -9335,6 +10811,11 @@ type CheckSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// CheckSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for CheckSessionByID
+type CheckSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // CheckSessionByIDResponse503Headers the declared response headers of an HTTP 503 response for CheckSessionByID
 type CheckSessionByIDResponse503Headers struct {
 	RetryAfter int
@@ -9347,6 +10828,8 @@ type CheckSessionByIDResponse struct {
 	Headers200 *CheckSessionByIDResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CheckSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CheckSessionByIDResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *CheckSessionByIDResponse503Headers
 }
@@ -9396,6 +10879,11 @@ type PatchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// PatchSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for PatchSessionByID
+type PatchSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // PatchSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for PatchSessionByID
 type PatchSessionByIDResponse409Headers struct {
 	RetryAfter *int
@@ -9443,6 +10931,8 @@ type PatchSessionByIDResponse struct {
 	Headers400 *PatchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PatchSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PatchSessionByIDResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PatchSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -9501,6 +10991,11 @@ type PutSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// PutSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for PutSessionByID
+type PutSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // PutSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for PutSessionByID
 type PutSessionByIDResponse409Headers struct {
 	RetryAfter *int
@@ -9554,6 +11049,8 @@ type PutSessionByIDResponse struct {
 	Headers400 *PutSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *PutSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PutSessionByIDResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *PutSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -9605,6 +11102,11 @@ type RegenerateSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// RegenerateSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for RegenerateSessionByID
+type RegenerateSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // RegenerateSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for RegenerateSessionByID
 type RegenerateSessionByIDResponse409Headers struct {
 	RetryAfter *int
@@ -9648,6 +11150,8 @@ type RegenerateSessionByIDResponse struct {
 	Headers400 *RegenerateSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RegenerateSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RegenerateSessionByIDResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *RegenerateSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -9699,6 +11203,11 @@ type TouchSessionByIDResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// TouchSessionByIDResponse403Headers the declared response headers of an HTTP 403 response for TouchSessionByID
+type TouchSessionByIDResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // TouchSessionByIDResponse409Headers the declared response headers of an HTTP 409 response for TouchSessionByID
 type TouchSessionByIDResponse409Headers struct {
 	RetryAfter int
@@ -9742,6 +11251,8 @@ type TouchSessionByIDResponse struct {
 	Headers400 *TouchSessionByIDResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *TouchSessionByIDResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TouchSessionByIDResponse403Headers
 	// Headers409 the parsed response headers for an HTTP 409 response
 	Headers409 *TouchSessionByIDResponse409Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -9793,6 +11304,11 @@ type DeleteUserSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteUserSessionsResponse403Headers the declared response headers of an HTTP 403 response for DeleteUserSessions
+type DeleteUserSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSessions
 type DeleteUserSessionsResponse503Headers struct {
 	RetryAfter int
@@ -9809,6 +11325,8 @@ type DeleteUserSessionsResponse struct {
 	ApplicationProblemJSON401 *Unauthorized
 	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationProblemJSON403 *ForbiddenOrigin
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9819,6 +11337,8 @@ type DeleteUserSessionsResponse struct {
 	Headers400 *DeleteUserSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteUserSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteUserSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteUserSessionsResponse503Headers
 }
@@ -9869,6 +11389,11 @@ type ListUserSessionsResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// ListUserSessionsResponse403Headers the declared response headers of an HTTP 403 response for ListUserSessions
+type ListUserSessionsResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // ListUserSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListUserSessions
 type ListUserSessionsResponse503Headers struct {
 	RetryAfter int
@@ -9883,6 +11408,10 @@ type ListUserSessionsResponse struct {
 	ApplicationProblemJSON400 *BadRequest
 	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationProblemJSON401 *Unauthorized
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *InsufficientScope
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *SessionNotFound
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9893,6 +11422,8 @@ type ListUserSessionsResponse struct {
 	Headers400 *ListUserSessionsResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ListUserSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListUserSessionsResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *ListUserSessionsResponse503Headers
 }
@@ -9942,6 +11473,11 @@ type DeleteUserSessionResponse401Headers struct {
 	WWWAuthenticate string
 }
 
+// DeleteUserSessionResponse403Headers the declared response headers of an HTTP 403 response for DeleteUserSession
+type DeleteUserSessionResponse403Headers struct {
+	WWWAuthenticate *string
+}
+
 // DeleteUserSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteUserSession
 type DeleteUserSessionResponse503Headers struct {
 	RetryAfter int
@@ -9968,6 +11504,8 @@ type DeleteUserSessionResponse struct {
 	Headers400 *DeleteUserSessionResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *DeleteUserSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteUserSessionResponse403Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *DeleteUserSessionResponse503Headers
 }
@@ -10192,6 +11730,24 @@ func (c *ClientWithResponses) GetRootWithResponse(ctx context.Context, reqEditor
 		return nil, err
 	}
 	return ParseGetRootResponse(rsp)
+}
+
+// GetKeySetWithResponse Read the keys that verify JWTs
+//
+// A JWK Set (RFC 7517) with the public keys: the one that signs, the next one before it signs, and the last
+// one until every JWT that it signed has expired. It may be cached for `max-age`. A verifier that
+// meets an unknown `kid` reads it again, at most every few seconds. It is the same on all instances, and
+// accepts any `Host`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/jwks.json (the `GetKeySet` operationId).
+func (c *ClientWithResponses) GetKeySetWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetKeySetResponse, error) {
+	rsp, err := c.GetKeySet(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetKeySetResponse(rsp)
 }
 
 // BackUpSessionsWithResponse Take a backup
@@ -10513,6 +12069,54 @@ func (c *ClientWithResponses) ReplaceSectionsWithResponse(ctx context.Context, p
 	return ParseReplaceSectionsResponse(rsp)
 }
 
+// IntrospectTokenWithBodyWithResponse Ask whether a token is active
+//
+// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+// (unless the old one is in its grace period) or another user.
+//
+// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+// Introspection is no use of the session. As the RFC has it, the body is a form, and
+// parameters other than `token` are ignored. It is the only operation that takes a form.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// IntrospectTokenWithFormdataBodyWithResponse Ask whether a token is active
+//
+// Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+// session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+// how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+// (unless the old one is in its grace period) or another user.
+//
+// The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+// `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+// response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+// Introspection is no use of the session. As the RFC has it, the body is a form, and
+// parameters other than `token` are ignored. It is the only operation that takes a form.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/session/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
 // ApplyOperationsWithBodyWithResponse Apply a list of operations
 //
 // A JSON Patch (RFC 6902) over the sections, for what a merge patch cannot express: append to an
@@ -10638,6 +12242,76 @@ func (c *ClientWithResponses) GetSessionStatsWithResponse(ctx context.Context, r
 	return ParseGetSessionStatsResponse(rsp)
 }
 
+// IssueTokenWithBodyWithResponse Get a JWT of the session
+//
+// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+// token. The body is optional. The request counts as a use of the session, as reading it does.
+//
+// | claim | |
+// |---|---|
+// | `iss` | the issuer, `JWT_ISSUER` |
+// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+// | `sub` | `user.id`; absent if the session has no user |
+// | `sid` | the session's id; a name, not a credential |
+// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+// | `jti` | identifies the JWT |
+// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+//
+// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+// object is left out.
+//
+// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+func (c *ClientWithResponses) IssueTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IssueTokenResponse, error) {
+	rsp, err := c.IssueTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueTokenResponse(rsp)
+}
+
+// IssueTokenWithResponse Get a JWT of the session
+//
+// A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+// keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+// token. The body is optional. The request counts as a use of the session, as reading it does.
+//
+// | claim | |
+// |---|---|
+// | `iss` | the issuer, `JWT_ISSUER` |
+// | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+// | `sub` | `user.id`; absent if the session has no user |
+// | `sid` | the session's id; a name, not a credential |
+// | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+// | `jti` | identifies the JWT |
+// | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+// | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+//
+// Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+// object is left out.
+//
+// A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+// service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+// and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/session/token (the `IssueToken` operationId).
+func (c *ClientWithResponses) IssueTokenWithResponse(ctx context.Context, body IssueTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*IssueTokenResponse, error) {
+	rsp, err := c.IssueToken(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIssueTokenResponse(rsp)
+}
+
 // TouchSessionWithBodyWithResponse Keep the session alive
 //
 // Moves `expiresAt` forward from now, always and immediately. The revision does not change. `ttlMs`
@@ -10699,7 +12373,8 @@ func (c *ClientWithResponses) TouchSessionWithResponse(ctx context.Context, para
 // in roles, `,`.
 // Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
 // (`role` is still checked against all of them). Let the gateway set all eight on the request that it
-// forwards, replacing any that the client sent.
+// forwards, replacing any that the client sent. With `VERIFY_JWT`, a ninth, `X-Session-Jwt`, has a JWT of the
+// session, which the application can verify itself.
 //
 // Invalid or conflicting credentials are 401 here, as is every other reason why
 // there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
@@ -11300,6 +12975,96 @@ func ParseGetRootResponse(rsp *http.Response) (*GetRootResponse, error) {
 	return response, nil
 }
 
+// ParseGetKeySetResponse parses an HTTP response from a GetKeySetWithResponse call
+func ParseGetKeySetResponse(rsp *http.Response) (*GetKeySetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetKeySetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest KeySet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadQuery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest JWTDisabled
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON501 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetKeySetResponse200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetKeySetResponse304Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetKeySetResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseBackUpSessionsResponse parses an HTTP response from a BackUpSessionsWithResponse call
 func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11327,6 +13092,20 @@ func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest BackupRunning
@@ -11362,6 +13141,16 @@ func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers BackUpSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	}
 
 	return response, nil
@@ -11409,6 +13198,13 @@ func ParseRunCleanupResponse(rsp *http.Response) (*RunCleanupResponse, error) {
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest CleanupRunning
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11443,6 +13239,16 @@ func ParseRunCleanupResponse(rsp *http.Response) (*RunCleanupResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RunCleanupResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers RunCleanupResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11486,6 +13292,20 @@ func ParseStreamEventsResponse(rsp *http.Response) (*StreamEventsResponse, error
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11513,6 +13333,16 @@ func ParseStreamEventsResponse(rsp *http.Response) (*StreamEventsResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers StreamEventsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers StreamEventsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11556,6 +13386,20 @@ func ParseExportSessionsResponse(rsp *http.Response) (*ExportSessionsResponse, e
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11583,6 +13427,16 @@ func ParseExportSessionsResponse(rsp *http.Response) (*ExportSessionsResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ExportSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers ExportSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11639,6 +13493,13 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -11722,6 +13583,16 @@ func ParseImportSessionsResponse(rsp *http.Response) (*ImportSessionsResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ImportSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers ImportSessionsResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11784,6 +13655,13 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest PreconditionFailed
@@ -11853,6 +13731,16 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11905,6 +13793,20 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest RateLimited
@@ -12012,6 +13914,16 @@ func ParseGetSessionResponse(rsp *http.Response) (*GetSessionResponse, error) {
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 429:
 		var headers GetSessionResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12116,6 +14028,16 @@ func ParseCheckSessionResponse(rsp *http.Response) (*CheckSessionResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CheckSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CheckSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12179,6 +14101,13 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -12363,6 +14292,16 @@ func ParsePatchSessionResponse(rsp *http.Response) (*PatchSessionResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PatchSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers PatchSessionResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12467,6 +14406,13 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -12630,6 +14576,16 @@ func ParseCreateSessionResponse(rsp *http.Response) (*CreateSessionResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateSessionResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12734,6 +14690,13 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -12918,6 +14881,16 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReplaceSectionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers ReplaceSectionsResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12974,6 +14947,138 @@ func ParseReplaceSectionsResponse(rsp *http.Response) (*ReplaceSectionsResponse,
 	return response, nil
 }
 
+// ParseIntrospectTokenResponse parses an HTTP response from a IntrospectTokenWithResponse call
+func ParseIntrospectTokenResponse(rsp *http.Response) (*IntrospectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IntrospectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Introspection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequestBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest ServiceUnauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 400:
+		var headers IntrospectTokenResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers IntrospectTokenResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IntrospectTokenResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IntrospectTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseApplyOperationsResponse parses an HTTP response from a ApplyOperationsWithResponse call
 func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13015,6 +15120,13 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -13147,6 +15259,16 @@ func ParseApplyOperationsResponse(rsp *http.Response) (*ApplyOperationsResponse,
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApplyOperationsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers ApplyOperationsResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13244,6 +15366,13 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -13348,6 +15477,16 @@ func ParseRegenerateSessionResponse(rsp *http.Response) (*RegenerateSessionRespo
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RegenerateSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers RegenerateSessionResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13433,6 +15572,176 @@ func ParseGetSessionStatsResponse(rsp *http.Response) (*GetSessionStatsResponse,
 	return response, nil
 }
 
+// ParseIssueTokenResponse parses an HTTP response from a IssueTokenWithResponse call
+func ParseIssueTokenResponse(rsp *http.Response) (*IssueTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IssueTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IssuedToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequestBody
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenOrigin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
+		var dest RequestTimeout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON408 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest TooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest InvalidTokenInput
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
+		var dest JWTDisabled
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON501 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest StoreUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IssueTokenResponse200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Session-Token"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Token", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionToken = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers IssueTokenResponse400Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers IssueTokenResponse401Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IssueTokenResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers IssueTokenResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseTouchSessionResponse parses an HTTP response from a TouchSessionWithResponse call
 func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13474,6 +15783,13 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -13585,6 +15901,16 @@ func ParseTouchSessionResponse(rsp *http.Response) (*TouchSessionResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TouchSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers TouchSessionResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13687,6 +16013,13 @@ func ParseVerifySessionResponse(rsp *http.Response) (*VerifySessionResponse, err
 				return nil, err
 			}
 			headers.XSessionID = value
+		}
+		if values := rsp.Header.Values("X-Session-Jwt"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Session-Jwt", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XSessionJwt = &value
 		}
 		if values := rsp.Header.Values("X-User-Email"); len(values) > 0 {
 			var value string
@@ -13801,6 +16134,13 @@ func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, e
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13828,6 +16168,16 @@ func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13878,6 +16228,20 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13905,6 +16269,16 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13961,6 +16335,13 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -14058,6 +16439,16 @@ func ParseCreateSessionForResponse(rsp *http.Response) (*CreateSessionForRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CreateSessionForResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers CreateSessionForResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14118,6 +16509,20 @@ func ParseCountSessionsResponse(rsp *http.Response) (*CountSessionsResponse, err
 		}
 		response.ApplicationProblemJSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14145,6 +16550,16 @@ func ParseCountSessionsResponse(rsp *http.Response) (*CountSessionsResponse, err
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CountSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CountSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14201,6 +16616,13 @@ func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) 
 			return nil, err
 		}
 		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
@@ -14274,6 +16696,16 @@ func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers EndSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers EndSessionsResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14341,6 +16773,13 @@ func ParseGetSessionsResponse(rsp *http.Response) (*GetSessionsResponse, error) 
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 408:
 		var dest RequestTimeout
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14406,6 +16845,16 @@ func ParseGetSessionsResponse(rsp *http.Response) (*GetSessionsResponse, error) 
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14459,6 +16908,13 @@ func ParseDeleteSessionByIDResponse(rsp *http.Response) (*DeleteSessionByIDRespo
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 412:
 		var dest PreconditionFailed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14510,6 +16966,16 @@ func ParseDeleteSessionByIDResponse(rsp *http.Response) (*DeleteSessionByIDRespo
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14562,6 +17028,13 @@ func ParseGetSessionByIDResponse(rsp *http.Response) (*GetSessionByIDResponse, e
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest SessionNotFound
@@ -14634,6 +17107,16 @@ func ParseGetSessionByIDResponse(rsp *http.Response) (*GetSessionByIDResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14683,6 +17166,16 @@ func ParseCheckSessionByIDResponse(rsp *http.Response) (*CheckSessionByIDRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CheckSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers CheckSessionByIDResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14850,6 +17343,16 @@ func ParsePatchSessionByIDResponse(rsp *http.Response) (*PatchSessionByIDRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PatchSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers PatchSessionByIDResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15065,6 +17568,16 @@ func ParsePutSessionByIDResponse(rsp *http.Response) (*PutSessionByIDResponse, e
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PutSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers PutSessionByIDResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15228,6 +17741,16 @@ func ParseRegenerateSessionByIDResponse(rsp *http.Response) (*RegenerateSessionB
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RegenerateSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers RegenerateSessionByIDResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15391,6 +17914,16 @@ func ParseTouchSessionByIDResponse(rsp *http.Response) (*TouchSessionByIDRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers TouchSessionByIDResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 409:
 		var headers TouchSessionByIDResponse409Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15458,6 +17991,13 @@ func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsRes
 		}
 		response.ApplicationProblemJSON403 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15512,6 +18052,16 @@ func ParseDeleteUserSessionsResponse(rsp *http.Response) (*DeleteUserSessionsRes
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteUserSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteUserSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15561,6 +18111,20 @@ func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsRespons
 			return nil, err
 		}
 		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest InsufficientScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest SessionNotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -15623,6 +18187,16 @@ func ParseListUserSessionsResponse(rsp *http.Response) (*ListUserSessionsRespons
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListUserSessionsResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUserSessionsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15737,6 +18311,16 @@ func ParseDeleteUserSessionResponse(rsp *http.Response) (*DeleteUserSessionRespo
 			headers.WWWAuthenticate = value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteUserSessionResponse403Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 503:
 		var headers DeleteUserSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

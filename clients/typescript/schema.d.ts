@@ -166,6 +166,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a JWT of the session
+         * @description A short-lived JWT (RFC 7519) that tells services whose the session is. They verify it themselves, with the
+         *     keys at `/.well-known/jwks.json`, and need not ask this service. It opens nothing here: it is no session
+         *     token. The body is optional. The request counts as a use of the session, as reading it does.
+         *
+         *     | claim | |
+         *     |---|---|
+         *     | `iss` | the issuer, `JWT_ISSUER` |
+         *     | `aud` | the requested audience, or the usual one: `JWT_AUDIENCE`, or else the issuer |
+         *     | `sub` | `user.id`; absent if the session has no user |
+         *     | `sid` | the session's id; a name, not a credential |
+         *     | `iat`, `exp` | when it was issued, and when it expires: never after the session |
+         *     | `jti` | identifies the JWT |
+         *     | `auth_time`, `amr`, `acr` | when, by which methods and at which level the user signed in (`user.auth`), where known |
+         *     | `roles` | `user.roles`; absent if they exceed 2048 bytes |
+         *
+         *     Further claims are members of sections that `JWT_CLAIMS` maps. A claim whose value is absent, too long or an
+         *     object is left out.
+         *
+         *     A JWT stays valid until `exp`, even if the session ends before that, or its user or roles change. A
+         *     service that has to know at once uses `POST /api/session/introspect`. The header names the key (`kid`)
+         *     and the algorithm, ES256 or EdDSA; `typ` is `JWT`.
+         */
+        post: operations["issueToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/introspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask whether a token is active
+         * @description Token introspection (RFC 7662), for services with a service token: a JWT of this service, or the token of a
+         *     session, is active while its session is live. So this is the answer as of now, whereas a JWT alone says
+         *     how it was when it was issued. A JWT is inactive from the moment that its session ends, gets a new id
+         *     (unless the old one is in its grace period) or another user.
+         *
+         *     The response has the claims of the JWT; for a session token, the same claims of the session as it is, without
+         *     `aud` and `jti`: `exp` is its `expiresAt`, and `iat` its `createdAt`. Whatever is wrong with a token, the
+         *     response is `{"active": false}` and nothing else. The audience is not checked: compare `aud`.
+         *     Introspection is no use of the session. As the RFC has it, the body is a form, and
+         *     parameters other than `token` are ignored. It is the only operation that takes a form.
+         */
+        post: operations["introspectToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session/verify": {
         parameters: {
             query?: never;
@@ -200,7 +269,8 @@ export interface paths {
          *     in roles, `,`.
          *     Roles that exceed 2048 bytes in total are left out, marked by `X-User-Incomplete: roles`
          *     (`role` is still checked against all of them). Let the gateway set all eight on the request that it
-         *     forwards, replacing any that the client sent.
+         *     forwards, replacing any that the client sent. With `VERIFY_JWT`, a ninth, `X-Session-Jwt`, has a JWT of the
+         *     session, which the application can verify itself.
          *
          *     Invalid or conflicting credentials are 401 here, as is every other reason why
          *     there is no session. A response may have `Set-Cookie`, also with 401 and 403: let the gateway
@@ -716,6 +786,29 @@ export interface paths {
          *     for a health check, use `/readyz`.
          */
         get: operations["getRoot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the keys that verify JWTs
+         * @description A JWK Set (RFC 7517) with the public keys: the one that signs, the next one before it signs, and the last
+         *     one until every JWT that it signed has expired. It may be cached for `max-age`. A verifier that
+         *     meets an unknown `kid` reads it again, at most every few seconds. It is the same on all instances, and
+         *     accepts any `Host`.
+         */
+        get: operations["getKeySet"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1455,6 +1548,114 @@ export interface components {
             /** @description The value of `add`, `replace` and `test`; any JSON value. */
             value?: unknown;
         };
+        /** @description Who a JWT is for, and how long it is valid. */
+        TokenInput: {
+            /** @description The audience (`aud`): the service that is to accept it. If `JWT_AUDIENCE` is set, one of those. */
+            audience?: string;
+            /**
+             * Format: int64
+             * @description How long it is valid, in milliseconds; cut to whole seconds, and to the end of the session.
+             */
+            ttlMs?: number;
+        };
+        /** @description A JWT of the session. */
+        IssuedToken: {
+            /** @description The JWT, in the compact serialization. */
+            token: string;
+            /**
+             * @description How it is sent, as `Authorization` has it.
+             * @enum {string}
+             */
+            tokenType: "Bearer";
+            /**
+             * Format: date-time
+             * @description When it expires, its claim `exp`.
+             */
+            expiresAt: string;
+        };
+        /** @description The token to ask about. */
+        IntrospectionInput: {
+            /** @description A JWT of this service, or the token of a session. */
+            token: string;
+            /** @description Ignored, since the kinds of token differ in their form. */
+            token_type_hint?: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description Whether a token is active, and its claims if it is; further ones if `JWT_CLAIMS` maps any. */
+        Introspection: {
+            /** @description Whether the token is valid and its session live. */
+            active: boolean;
+            /** @description How it is sent. */
+            token_type?: string;
+            /** @description The issuer. Absent for a session token if no JWTs are issued. */
+            iss?: string;
+            /** @description The audience of a JWT. */
+            aud?: string;
+            /** @description The user's id. Absent if the session has no user. */
+            sub?: string;
+            /** @description The session's id. */
+            sid?: string;
+            /**
+             * Format: int64
+             * @description When the JWT was issued, or the session created, in seconds since 1970.
+             */
+            iat?: number;
+            /**
+             * Format: int64
+             * @description When the JWT or the session expires, in seconds since 1970.
+             */
+            exp?: number;
+            /** @description Identifies a JWT. */
+            jti?: string;
+            /**
+             * Format: int64
+             * @description When the user signed in, in seconds since 1970.
+             */
+            auth_time?: number;
+            /** @description The methods of the sign-in (RFC 8176). */
+            amr?: string[];
+            /** @description The level of the sign-in. */
+            acr?: string;
+            /** @description The user's roles. Absent if they exceed 2048 bytes. */
+            roles?: string[];
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description A JWK Set (RFC 7517). */
+        KeySet: {
+            /** @description The keys, in the order in which they sign. */
+            keys: components["schemas"]["JSONWebKey"][];
+        };
+        /** @description A public key (RFC 7517, RFC 8037). */
+        JSONWebKey: {
+            /**
+             * @description The kind of key.
+             * @enum {string}
+             */
+            kty: "EC" | "OKP";
+            /**
+             * @description It verifies signatures.
+             * @enum {string}
+             */
+            use: "sig";
+            /**
+             * @description The algorithm.
+             * @enum {string}
+             */
+            alg: "ES256" | "EdDSA";
+            /** @description Identifies the key in the header of JWTs. */
+            kid: string;
+            /**
+             * @description The curve.
+             * @enum {string}
+             */
+            crv: "P-256" | "Ed25519";
+            /** @description The point's x coordinate, or the Ed25519 key, in base64url. */
+            x: string;
+            /** @description The point's y coordinate. */
+            y?: string;
+        };
         /** @description The idle timeout of the session. */
         TouchInput: {
             /**
@@ -1753,7 +1954,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_idempotency_key" | "idempotency_key_reused" | "request_in_progress" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_idempotency_key" | "idempotency_key_reused" | "request_in_progress" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "insufficient_scope" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "jwt_disabled" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -1929,7 +2130,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description No live session has that id. */
+        /** @description No live session has that id, or the service token is not for the namespace, or is for some namespaces and the request is about all. */
         SessionNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1937,16 +2138,6 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "type": "urn:session-api:problem:session_not_found",
-                 *       "title": "There is no such session",
-                 *       "status": 404,
-                 *       "detail": "No live session has this id in this namespace.",
-                 *       "code": "session_not_found",
-                 *       "requestId": "4f1d2c9ab37e6805"
-                 *     }
-                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2151,7 +2342,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service token is missing or wrong. */
+        /** @description The service token is missing or wrong, has expired, or is not valid at the caller's address. */
         ServiceUnauthorized: {
             headers: {
                 "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
@@ -2163,9 +2354,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list. */
+        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; or the service token lacks the scope. */
         ForbiddenOrigin: {
             headers: {
+                "WWW-Authenticate": components["headers"]["Scope-Challenge"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
@@ -2174,14 +2366,37 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; it changes `user` without a service token; or it asks for the token of a session that lives in a cookie. */
+        /** @description A browser sent the request, without a bearer token, for a page of another origin that is not on the list; it changes `user` without a service token, or its service token lacks the scope; or it asks for the token of a session that lives in a cookie. */
         Forbidden: {
             headers: {
+                "WWW-Authenticate": components["headers"]["Scope-Challenge"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
                 [name: string]: unknown;
             };
             content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The service token lacks the scope. */
+        InsufficientScope: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["Scope-Challenge"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:session-api:problem:insufficient_scope",
+                 *       "title": "The service token lacks a scope",
+                 *       "status": 403,
+                 *       "detail": "This request needs a service token with the scope write.",
+                 *       "code": "insufficient_scope",
+                 *       "requestId": "4f1d2c9ab37e6805"
+                 *     }
+                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -2221,6 +2436,28 @@ export interface components {
         };
         /** @description The store does not support backups by this route. */
         BackupUnsupported: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The service issues no JWTs. */
+        JWTDisabled: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body does not describe a JWT that can be issued. */
+        InvalidTokenInput: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -2420,6 +2657,11 @@ export interface components {
          */
         "Cache-Control": "no-store";
         /**
+         * @description Keys are public, and may be cached for that many seconds.
+         * @example public, max-age=900
+         */
+        KeySetCacheControl: string;
+        /**
          * @description Removes the cookie from the browser; one header for each kind of cookie that there may be. With an error, it is present only if two cookies open different sessions.
          * @example validator_session_id=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; SameSite=Lax
          */
@@ -2459,6 +2701,11 @@ export interface components {
          * @example Bearer realm="session-api"
          */
         "WWW-Authenticate": string;
+        /**
+         * @description The scope that the service token lacks (RFC 6750 section 3.1), with the code `insufficient_scope` alone.
+         * @example Bearer error="insufficient_scope", scope="write"
+         */
+        "Scope-Challenge": string;
         /**
          * @description The number of sessions that one address may create per minute. Absent if there is no limit.
          * @example 300
@@ -2515,6 +2762,11 @@ export interface components {
          */
         "X-Session-Id": string;
         /**
+         * @description A JWT of the session, as `POST /api/session/token` issues it without a body, if `VERIFY_JWT` is set; otherwise absent. One JWT is sent several times, for up to half of its life.
+         * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IkV4YW1wbGUiLCJ0eXAiOiJKV1QifQ.eyJpc3MiOiJodHRwczovL2FwcC5leGFtcGxlLmNvbSJ9.c2lnbmF0dXJl
+         */
+        "X-Session-Jwt": string;
+        /**
          * @description The bearer token of the session, signed with the current secret. It is present only if the token that was sent is signed with a retired secret, and opens the same session.
          * @example s:a0988e0c95f523cd24db206eeb3713f2685e51a554a5c937a0655d65af956cf8.OYhxjw5IYucmRdY2IMOF1GRs7kGac4osBv8v4kAYQrM
          */
@@ -2559,6 +2811,8 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreFull"];
@@ -2588,6 +2842,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["NotCurrent"];
             412: components["responses"]["PreconditionFailed"];
@@ -2644,6 +2899,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["NoCredential"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["UserLimit"];
             413: components["responses"]["TooLarge"];
@@ -2680,6 +2936,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["NoCredential"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             412: components["responses"]["PreconditionFailed"];
             428: components["responses"]["PreconditionRequired"];
             500: components["responses"]["InternalError"];
@@ -2721,6 +2978,25 @@ export interface operations {
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The service token lacks the scope. No body. */
+            403: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["Scope-Challenge"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The service token is not for the namespace. No body. */
+            404: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -2772,6 +3048,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["NotCurrent"];
             412: components["responses"]["PreconditionFailed"];
@@ -2807,6 +3084,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["PatchTestFailed"];
             412: components["responses"]["PreconditionFailed"];
@@ -2840,6 +3118,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["RequestInProgress"];
             413: components["responses"]["TooLarge"];
@@ -2886,11 +3165,88 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["NotCurrent"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationFailed"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    issueToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description Who the JWT is for, and how long it is valid. */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TokenInput"];
+            };
+        };
+        responses: {
+            /** @description The JWT. */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["Set-Cookie"];
+                    "X-Session-Token": components["headers"]["X-Session-Token"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedToken"];
+                };
+            };
+            400: components["responses"]["BadRequestBody"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["InvalidTokenInput"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["JWTDisabled"];
+            503: components["responses"]["StoreUnavailable"];
+        };
+    };
+    introspectToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The token. */
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["IntrospectionInput"];
+            };
+        };
+        responses: {
+            /** @description Whether the token is active. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Introspection"];
+                };
+            };
+            400: components["responses"]["BadRequestBody"];
+            401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -2924,6 +3280,7 @@ export interface operations {
                     "X-Auth-Time": components["headers"]["X-Auth-Time"];
                     "X-Auth-Level": components["headers"]["X-Auth-Level"];
                     "X-Auth-Methods": components["headers"]["X-Auth-Methods"];
+                    "X-Session-Jwt": components["headers"]["X-Session-Jwt"];
                     "Set-Cookie": components["headers"]["Set-Cookie"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -2993,6 +3350,8 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3029,6 +3388,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3142,6 +3502,8 @@ export interface operations {
             };
             400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3220,6 +3582,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["UserLimit"];
             413: components["responses"]["TooLarge"];
@@ -3266,6 +3629,7 @@ export interface operations {
             400: components["responses"]["BadQuery"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3318,6 +3682,8 @@ export interface operations {
             };
             400: components["responses"]["BadFilter"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3401,6 +3767,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
@@ -3446,6 +3813,7 @@ export interface operations {
             400: components["responses"]["BadBatch"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["CountChanged"];
             413: components["responses"]["TooLarge"];
@@ -3488,6 +3856,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
             404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
@@ -3616,6 +3985,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             412: components["responses"]["PreconditionFailed"];
             428: components["responses"]["PreconditionRequired"];
             500: components["responses"]["InternalError"];
@@ -3656,10 +4026,20 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service token is missing or wrong. No body. */
+            /** @description The service token is missing or wrong, has expired, or is not valid at the caller's address. No body. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The service token lacks the scope. No body. */
+            403: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["Scope-Challenge"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     [name: string]: unknown;
@@ -3900,6 +4280,8 @@ export interface operations {
             };
             400: components["responses"]["BadQuery"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["TooManyStreams"];
         };
@@ -3930,6 +4312,8 @@ export interface operations {
             };
             400: components["responses"]["BadQuery"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["StoreUnavailable"];
         };
@@ -3960,6 +4344,8 @@ export interface operations {
             };
             400: components["responses"]["BadQuery"];
             401: components["responses"]["ServiceUnauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            404: components["responses"]["SessionNotFound"];
             409: components["responses"]["BackupRunning"];
             500: components["responses"]["InternalError"];
             501: components["responses"]["BackupUnsupported"];
@@ -4007,6 +4393,7 @@ export interface operations {
             400: components["responses"]["BadRequestBody"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["RequestInProgress"];
             413: components["responses"]["TooLarge"];
@@ -4042,6 +4429,7 @@ export interface operations {
             400: components["responses"]["BadQuery"];
             401: components["responses"]["ServiceUnauthorized"];
             403: components["responses"]["ForbiddenOrigin"];
+            404: components["responses"]["SessionNotFound"];
             409: components["responses"]["CleanupRunning"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["CleanupUnavailable"];
@@ -4099,6 +4487,43 @@ export interface operations {
             };
             400: components["responses"]["BadQuery"];
             500: components["responses"]["InternalError"];
+        };
+    };
+    getKeySet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["KeySetCacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeySet"];
+                };
+            };
+            /** @description The keys are the ones that If-None-Match names. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["KeySetCacheControl"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadQuery"];
+            500: components["responses"]["InternalError"];
+            501: components["responses"]["JWTDisabled"];
+            503: components["responses"]["StoreUnavailable"];
         };
     };
     getFavicon: {

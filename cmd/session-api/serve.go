@@ -202,7 +202,7 @@ func (s *service) reload(ctx context.Context) {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the previous ones remain in use", "error", err)
 		return
 	case len(read) == 0:
-		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, REDIS_PASSWORD_FILE)")
+		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, JWT_KEYS_FILE, REDIS_PASSWORD_FILE)")
 		return
 	}
 	if err := s.api.SetSecrets(fresh.APISecrets()); err != nil {

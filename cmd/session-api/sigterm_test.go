@@ -134,7 +134,7 @@ func begin(t *testing.T, p *process, clients int) (fates func() []fate) {
 	for i := range clients {
 		all.Go(func() { lives[i] = live(t, "http://"+p.addr) })
 	}
-	untilTrue(t, "there are sessions", func() bool { return created(t, p) > 10*clients })
+	untilTrue(t, "there are sessions", func() bool { return created(t, p) > soaktest.Times(4, 10)*clients })
 	return func() (fates []fate) {
 		all.Wait()
 		for _, some := range lives {

@@ -46,9 +46,13 @@ export async function open(t, { args, ignoreDefaultArgs, ...options } = {}) {
 /** A browser with a profile of its own on the disk, as one that somebody else uses, until the test ends. */
 export async function openProfile(t) {
   const directory = await mkdtemp(join(tmpdir(), 'profile-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
-  const context = await chromium.launchPersistentContext(directory, settings())
-  t.after(() => context.close())
+  let context
+  // One hook: the browser writes to its profile until it has ended, and even then its processes may for a moment.
+  t.after(async () => {
+    await context?.close()
+    await rm(directory, { recursive: true, force: true, maxRetries: 10 })
+  })
+  context = await chromium.launchPersistentContext(directory, settings())
   context.setDefaultTimeout(patience)
   return context
 }

@@ -31,7 +31,11 @@ type sentCookie struct {
 // sentKey is the hash of a session's id.
 type sentKey uint64
 
-func newCookieLifetimes() *cookieLifetimes { return &cookieLifetimes{seed: maphash.MakeSeed()} }
+func newCookieLifetimes() *cookieLifetimes {
+	c := new(cookieLifetimes) // a composite literal would clear all of it once more
+	c.seed = maphash.MakeSeed()
+	return c
+}
 
 // own is the key of what the caller's own routes have sent.
 func (c *cookieLifetimes) own(id string) sentKey { return sentKey(maphash.String(c.seed, id)) }

@@ -5,8 +5,8 @@
 // session are in session.go, for the caller's own and for one by id: findsession.go finds
 // it. createsession.go, putbyid.go, regenerate.go and endsession.go hold what differs
 // between the two; usersessions.go has those of the user who is signed in. listsessions.go and
-// batch.go (over sessionsummary.go), events.go, transfer.go, cleanup.go, stats.go,
-// health.go, root.go, docs.go and metrics.go the other routes. verify.go answers
+// batch.go (over sessionsummary.go), jwt.go and introspect.go (over package jwt), events.go,
+// transfer.go, cleanup.go, stats.go, health.go, root.go, docs.go and metrics.go the other routes. verify.go answers
 // gateways, outside the router, by the rules of verifyrule.go and signinrule.go.
 //
 // A request: commonheaders.go, requeststate.go, credential.go (over package token),

@@ -65,6 +65,9 @@ func sendExample(t *testing.T, r exampleRequest, begin string, tokens bool) {
 		for mediaType := range r.op.RequestBody.Value.Content {
 			headers[1] = mediaType
 		}
+		if headers[1] == "application/x-www-form-urlencoded" {
+			r.body = asForm(t, r.body)
+		}
 	}
 	s := start(t, change...)
 	c := s.client()
@@ -108,6 +111,18 @@ func sendExample(t *testing.T, r exampleRequest, begin string, tokens bool) {
 		a := c.do(r.method, path, r.body, headers...)
 		assert.Less(t, a.StatusCode, http.StatusMultipleChoices, "%s %s %s: %s", r.method, path, r.body, a.body)
 	}
+}
+
+// asForm returns the form that an example in JSON stands for.
+func asForm(t *testing.T, body string) string {
+	t.Helper()
+	var fields map[string]string
+	require.NoError(t, json.Unmarshal([]byte(body), &fields))
+	form := url.Values{}
+	for name, value := range fields {
+		form.Set(name, value)
+	}
+	return form.Encode()
 }
 
 // prefilled is the value of a parameter that pages for trying out fill in, or

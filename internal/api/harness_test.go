@@ -22,6 +22,7 @@ import (
 	contract "session-api"
 	"session-api/internal/api"
 	"session-api/internal/cleanup"
+	"session-api/internal/jwt"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -33,6 +34,7 @@ const (
 	secret       = "test-secret-that-is-32-bytes-long!"
 	serviceToken = "test-service-token-that-is-32-bytes"
 	cookieName   = "validator_session_id"
+	issuer       = "https://sessions.example.com"
 )
 
 // clock is a clock that only moves when a test moves it.
@@ -113,8 +115,11 @@ func services(secrets ...string) (tokens []token.Service) {
 func options(sessions *store.Sessions, rules *schema.Rules) api.Options {
 	return api.Options{
 		Sessions: sessions, Rules: rules, Cleaner: noCleanup{}, Contract: contract.OpenAPI, Readme: contract.Readme, Version: "test",
-		Logger:        slog.New(slog.DiscardHandler),
-		Secrets:       api.Secrets{Session: [][]byte{[]byte(secret)}},
+		Logger:  slog.New(slog.DiscardHandler),
+		Secrets: api.Secrets{Session: [][]byte{[]byte(secret)}},
+		JWT: api.JWT{Options: jwt.Options{
+			Issuer: issuer, Algorithm: jwt.ES256, TTL: 5 * time.Minute, Rotate: 30 * 24 * time.Hour,
+		}},
 		Cookie:        api.Cookie{Name: cookieName, SameSite: http.SameSiteLaxMode},
 		TouchOnAccess: true, MaxGrace: time.Minute, IdempotencyTTL: 24 * time.Hour, AccessLog: api.AccessLog{Every: 1},
 	}

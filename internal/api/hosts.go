@@ -74,7 +74,8 @@ func isLoopback(name string) bool {
 // errMisdirectedRequest: where the service routes are open, and wherever names are
 // configured. A page may have a name of its own point here (DNS rebinding), and is
 // of the same origin as what it reads then. Verify, which answers gateways in four
-// ways only, does not come by here; probes and Prometheus go by address.
+// ways only, does not come by here; probes, Prometheus and services that verify JWTs go by
+// address or by names of their own network.
 func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
 	if !s.hosts.always && s.keys.Load().services.Len() > 0 {
 		return nil
@@ -83,7 +84,7 @@ func (s *Server) checkHost(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	switch r.URL.Path {
-	case healthPath, readinessPath, "/metrics":
+	case healthPath, readinessPath, "/metrics", keySetPath:
 		return nil
 	}
 	s.logRefusedHost(w, r)

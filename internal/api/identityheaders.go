@@ -14,6 +14,7 @@ const (
 	headerUserEmail  = "X-User-Email"
 	headerUserRoles  = "X-User-Roles"
 	headerIncomplete = "X-User-Incomplete"
+	headerSessionJWT = "X-Session-Jwt" // where the settings say so
 )
 
 // longestRoles bounds the list of roles, in bytes. Servers and gateways bound the headers

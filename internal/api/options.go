@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"session-api/internal/cleanup"
+	"session-api/internal/jwt"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/token"
@@ -31,6 +32,7 @@ type Options struct {
 	Now func() time.Time
 
 	Secrets Secrets
+	JWT     JWT
 	Cookie  Cookie
 
 	// Client is what is stored of the client that uses a session.
@@ -116,6 +118,8 @@ type Secrets struct {
 	// ServiceSecrets are their secrets, as far as they are known, which no log line may
 	// hold.
 	ServiceSecrets [][]byte
+	// JWT are the keys that sign JWTs; nil for those that the service makes.
+	JWT *jwt.Keys
 }
 
 // Cookie is how the session cookie is sent.

@@ -47,6 +47,7 @@ const (
 	codeCleanupUnavailable     schema.Code = "cleanup_unavailable"
 	codeBackupRunning          schema.Code = "backup_running"
 	codeBackupUnsupported      schema.Code = "backup_unsupported"
+	codeJWTDisabled            schema.Code = "jwt_disabled"
 	codeUserLimit              schema.Code = "user_limit"
 	codeCountChanged           schema.Code = "count_changed"
 	codeResponseTooLarge       schema.Code = "response_too_large"
@@ -105,6 +106,7 @@ var problemTypes = map[schema.Code]struct {
 	codeCleanupUnavailable:     {http.StatusServiceUnavailable, "The directory cannot be cleaned"},
 	codeBackupRunning:          {http.StatusConflict, "Another backup is in progress"},
 	codeBackupUnsupported:      {http.StatusNotImplemented, "The store does not support backups"},
+	codeJWTDisabled:            {http.StatusNotImplemented, "The service issues no JWTs"},
 	codeUserLimit:              {http.StatusConflict, "The user has too many sessions"},
 	codeCountChanged:           {http.StatusConflict, "The filter matches another number of sessions"},
 	codeResponseTooLarge:       {http.StatusRequestEntityTooLarge, "The response has no room for the session"},
@@ -126,7 +128,7 @@ var problemTypes = map[schema.Code]struct {
 // expectedCodes are failures that mean nothing wrong: they are not logged as errors.
 var expectedCodes = map[schema.Code]bool{
 	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
-	codeBackupUnsupported: true,
+	codeBackupUnsupported: true, codeJWTDisabled: true,
 }
 
 // retryAfter is what a 503, and a request in progress, tells clients to wait, in seconds.
@@ -164,6 +166,7 @@ var (
 	errAllNamespaces          = &problem{codeSessionNotFound, "This request is about all namespaces, and the service token is for some of them."}
 	errRoleRequired           = &problem{codeRoleRequired, "The user has none of the required roles."}
 	errInsufficientSignIn     = &problem{codeInsufficientSignIn, "The session is live, but its user has to sign in again: more recently, or by a stronger method. WWW-Authenticate says what is required."}
+	errJWTDisabled            = &problem{codeJWTDisabled, "The service issues no JWTs, because JWT_ISSUER is not set."}
 	errNoBody                 = &problem{codeBadRequest, "This route needs a body."}
 	errInvalidBatchID         = &problem{codeInvalidID, "A session id is 16 to 128 characters of A-Z, a-z, 0-9, - and _ (as a regular expression: ^[A-Za-z0-9_-]{16,128}$)."}
 	errEmptyFilter            = &problem{codeBadRequest, "The filter is empty and would end every session of the namespace. Send \"all\": true if that is meant."}

@@ -29,12 +29,14 @@ func (s *Server) ownRoutes() []route {
 		{http.MethodPost, "/api/session/operations", own.jsonPatch, nil, anybody, keyOfOne},
 		{http.MethodPost, "/api/session/touch", own.touch, nil, anybody, keyOfOne},
 		{http.MethodPost, "/api/session/regenerate", s.regenerateSession, []string{"transport"}, anybody, keyOfOne},
+		{http.MethodPost, "/api/session/token", s.issueJWT, nil, anybody, noKey},
 		{http.MethodGet, "/api/user/sessions", s.listUserSessions, []string{"limit", "cursor", "touch"}, anybody, noKey},
 		{http.MethodDelete, "/api/user/sessions", s.deleteUserSessions, []string{"except"}, anybody, noKey},
 		{http.MethodDelete, "/api/user/sessions/{id}", s.deleteUserSession, nil, anybody, noKey},
 		{http.MethodGet, "/api/session/stats", s.getStats, nil, anybody, noKey},
 		{http.MethodGet, "/stats", s.getStats, nil, anybody, noKey},
 
+		{http.MethodGet, keySetPath, s.getKeySet, nil, anybody, noKey},
 		{http.MethodGet, "/", s.getRoot, nil, anybody, noKey},
 		{http.MethodGet, "/favicon.ico", s.getFavicon, nil, anybody, noKey},
 		{http.MethodGet, healthPath, s.getHealth, nil, anybody, noKey},
@@ -50,6 +52,7 @@ func (s *Server) ownRoutes() []route {
 func (s *Server) serviceRoutes() []route {
 	named := sessionHandlers{s, false}
 	return []route{
+		{http.MethodPost, "/api/session/introspect", s.introspectToken, nil, reads, noKey},
 		{http.MethodPost, "/api/sessions", s.createSessionFor, []string{"namespace"}, writes, keyOfNew},
 		{http.MethodGet, "/api/sessions", s.listSessions, listParameters, reads, noKey},
 		{http.MethodDelete, "/api/sessions", s.deleteSessions, []string{"namespace", "userId", "except", "all"}, administers, noKey},

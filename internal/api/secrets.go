@@ -25,6 +25,11 @@ func (s *Server) SetSecrets(secrets Secrets) error {
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
 	}
+	if s.jwt != nil {
+		if err := s.jwt.SetSecrets(secrets.Session, secrets.JWT); err != nil {
+			return fmt.Errorf("api: %w", err)
+		}
+	}
 	previous := s.keys.Swap(&keys{
 		sessions: sessions,
 		services: token.NewServiceTokens(secrets.Service),

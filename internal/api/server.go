@@ -14,6 +14,7 @@ import (
 
 	"session-api/internal/admission"
 	"session-api/internal/clientaddr"
+	"session-api/internal/jwt"
 	"session-api/internal/schema"
 	"session-api/internal/store"
 	"session-api/internal/store/backend"
@@ -28,6 +29,7 @@ type Server struct {
 	literal        map[string][]string
 	keys           atomic.Pointer[keys]
 	uses           *tokenUses
+	jwt            *jwt.Issuer // nil where none are issued
 	metrics        *metrics
 	verified       routeMetrics // of authorization requests
 	lines          sampler
@@ -76,6 +78,10 @@ func New(o Options) (*Server, error) {
 	if err := s.SetSecrets(o.Secrets); err != nil {
 		return nil, err
 	}
+	var err error
+	if s.jwt, err = s.newIssuer(); err != nil {
+		return nil, err
+	}
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreamLimiter(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
@@ -91,7 +97,6 @@ func New(o Options) (*Server, error) {
 	s.hosts = newHosts(o.AllowedHosts, o.Host)
 	s.cookieTemplate, s.sent, s.agents = s.newCookieTemplate(), newCookieLifetimes(), newAgents()
 	s.httplog = s.newHTTPLog()
-	var err error
 	if s.proxies, err = clientaddr.NewProxies(o.TrustedProxies, o.ClientIPHeader); err != nil {
 		return nil, err
 	}

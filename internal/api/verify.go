@@ -54,6 +54,7 @@ type authDecision struct {
 	err     error // why it is not 200
 	sess    schema.Session
 	user    *schema.User // nil where the session has none
+	jwt     string       // empty where none is sent
 	cookies []string     // the values of Set-Cookie
 }
 
@@ -71,6 +72,9 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d.err == nil:
 		setIdentity(w.Header(), ar, &d)
+		if d.jwt != "" {
+			w.Header()[headerSessionJWT] = []string{d.jwt}
+		}
 		w.WriteHeader(d.status)
 	case d.status == http.StatusServiceUnavailable && r.Context().Err() != nil:
 		counted = statusClientClosed // a client that is still there must not get a success
@@ -137,7 +141,22 @@ func (s *Server) decide(r *http.Request, ar *authRequest, d *authDecision) {
 		code, _, _ := describe(ruleErr)
 		d.status, d.err = problemTypes[code].status, ruleErr
 	}
+	if ruleErr == nil && s.JWT.Verify && s.jwt != nil {
+		if err = s.signVerified(r, ar, now, d); err != nil {
+			*d = refuse(err)
+			return
+		}
+	}
 	d.cookies = s.verifiedCookie(&cred, now, &d.sess, moved)
+}
+
+// signVerified adds a JWT of the session to the decision, within VerifyTimeout.
+func (s *Server) signVerified(r *http.Request, ar *authRequest, now time.Time, d *authDecision) error {
+	ctx := &lazydeadline.Context{Context: r.Context(), At: ar.start.Add(s.VerifyTimeout)}
+	defer ctx.Release()
+	token, err := s.jwt.IssueCached(ctx, now, &d.sess)
+	d.jwt = token.Text
+	return err
 }
 
 // verifyCredential is credential for an authorization request: it reads from the

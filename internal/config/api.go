@@ -6,6 +6,7 @@ import "session-api/internal/api"
 func (c *Config) API() api.Options {
 	return api.Options{
 		Secrets:              c.APISecrets(),
+		JWT:                  c.apiJWT(),
 		Cookie:               c.apiCookie(),
 		Client:               c.ClientRecord.options(),
 		ClearSiteData:        c.Cookie.clearSiteData(),
@@ -35,7 +36,7 @@ func (c *Config) API() api.Options {
 
 // APISecrets returns the secrets of the API, which may change while it runs.
 func (c *Config) APISecrets() api.Secrets {
-	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.ServiceTokens(), ServiceSecrets: c.Secrets.services.known().bytes()}
+	return api.Secrets{Session: c.Secrets.Session.bytes(), Service: c.ServiceTokens(), ServiceSecrets: c.Secrets.services.known().bytes(), JWT: c.JWT.keys}
 }
 
 // TracedSecrets returns the secrets that spans must not contain.

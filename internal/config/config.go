@@ -40,6 +40,7 @@ type Config struct {
 	ClientRecord ClientRecord
 	Events       Events
 	Documents    Documents
+	JWT          JWT   `group:"JWTs"`
 	Store        Store `group:"Store"`
 	Idempotency  Idempotency
 	Redis        Redis   `group:"Redis"`
@@ -121,6 +122,7 @@ func Load(environ map[string]string) (Config, error) {
 	c.applyMemoryDefaults(environ, memlimit.Find(environ, os.DirFS("/")))
 	found = append(found, c.readSecretFiles()...)
 	found = append(found, c.readPasswordFiles()...)
+	found = append(found, c.readJWTKeys()...)
 	found = append(found, c.check(found)...)
 	if len(found) == 0 {
 		return c, nil
@@ -217,6 +219,9 @@ func (c *Config) applyDefaults() {
 	}
 	if host, ok := strings.CutPrefix(c.Server.Host, "["); ok { // as a URL spells IPv6
 		c.Server.Host = strings.TrimSuffix(host, "]")
+	}
+	if c.JWT.Issuer == "" {
+		c.JWT.Issuer = byEnv("", c.developmentIssuer())
 	}
 	if c.Cookie.Secure == "auto" {
 		c.Cookie.Secure = byEnv("true", "false")

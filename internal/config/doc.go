@@ -9,7 +9,7 @@
 // The files in reading order:
 //
 //   - config.go: Config, Load, and the problems that it returns
-//   - server.go, clients.go, http.go, secrets.go, sessions.go, store.go, redis.go,
+//   - server.go, clients.go, http.go, secrets.go, sessions.go, jwt.go, store.go, redis.go,
 //     cookie.go, files.go, log.go, tracing.go: the features
 //   - tags.go: what the tags of a setting say
 //   - values.go, proxies.go: the parsers of values

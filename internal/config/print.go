@@ -97,8 +97,8 @@ separated by commas. If any settings are invalid, the service reports all proble
 at once and does not start. ` + "`session-api config`" + ` validates the environment that
 it runs in and prints the effective settings, with secrets masked.
 
-On SIGHUP, the service reads the files of ` + "`SESSION_SECRET_FILE`" + ` and
-` + "`SERVICE_TOKENS_FILE`" + ` again. To rotate a session secret without signing anybody
+On SIGHUP, the service reads the files of ` + "`SESSION_SECRET_FILE`" + `,
+` + "`SERVICE_TOKENS_FILE`" + ` and ` + "`JWT_KEYS_FILE`" + ` again. To rotate a session secret without signing anybody
 out, put the new one first and keep the old one behind it until the sessions
 that it signed have expired.
 

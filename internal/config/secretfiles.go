@@ -51,6 +51,7 @@ func (c *Config) ReadableSecretFiles() (settings []string) {
 	for _, s := range []struct{ name, path string }{
 		{"SESSION_SECRET_FILE", c.Secrets.SessionFile},
 		{"SERVICE_TOKENS_FILE", c.Secrets.ServiceTokensFile},
+		{"JWT_KEYS_FILE", c.JWT.KeysFile},
 		{"REDIS_PASSWORD_FILE", c.Redis.PasswordFile},
 		{"REDIS_SENTINEL_PASSWORD_FILE", c.Redis.SentinelPasswordFile},
 		{"REDIS_TLS_KEY_FILE", c.Redis.TLSKeyFile},

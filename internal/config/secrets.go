@@ -109,6 +109,9 @@ func (c Config) RereadSecrets() (fresh Config, read []string, err error) {
 		read = append(read, "SERVICE_TOKENS_FILE")
 	}
 	passwords, found := c.reloadPasswords()
+	if c.JWT.KeysFile != "" {
+		found, read = append(found, c.readJWTKeys()...), append(read, "JWT_KEYS_FILE")
+	}
 	read = append(read, passwords...)
 	if found = append(found, c.readSecretFiles()...); len(found) > 0 {
 		return Config{}, read, found

@@ -92,7 +92,7 @@ var checks = []rule{
 // check applies the rules. found are the problems so far.
 func (c *Config) check(found Problems) Problems {
 	var more Problems
-	for _, one := range slices.Concat(checks, boltChecks, redisChecks, ownFileChecks()) {
+	for _, one := range slices.Concat(checks, jwtChecks, boltChecks, redisChecks, ownFileChecks()) {
 		if found.has(one.name) || found.has(one.requires...) {
 			continue
 		}

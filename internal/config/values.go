@@ -25,6 +25,8 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[secret]():                   func(v string) (any, error) { return secret(v), nil },
 	reflect.TypeFor[secrets]():                  func(v string) (any, error) { return parseSecrets(v), nil },
 	reflect.TypeFor[slog.Level]():               func(v string) (any, error) { return parseLevel(v) },
+	reflect.TypeFor[claimMappings]():            func(v string) (any, error) { return parseClaimMappings(v) },
+	reflect.TypeFor[jwtAlgorithm]():             func(v string) (any, error) { return jwtAlgorithm(v), nil },
 	reflect.TypeFor[http.SameSite]():            func(v string) (any, error) { return sameSite[v], nil },
 	reflect.TypeFor[AccessLog]():                func(v string) (any, error) { return parseAccessLog(v) },
 	reflect.TypeFor[TraceHeaders]():             func(v string) (any, error) { return parseTraceHeaders(v) },

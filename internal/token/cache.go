@@ -41,7 +41,11 @@ type cachedToken struct {
 	token           [maxCachedLen]byte
 }
 
-func newCache() *cache { return &cache{seed: maphash.MakeSeed()} }
+func newCache() *cache {
+	c := new(cache) // a composite literal would clear all of it once more
+	c.seed = maphash.MakeSeed()
+	return c
+}
 
 // find returns the id in the token, as a substring of it, empty if the token is
 // not cached, and the token's hash for add.

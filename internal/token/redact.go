@@ -9,10 +9,10 @@ import (
 // Mark stands in the place of what was redacted.
 const Mark = "[redacted]"
 
-// shape matches a token or a session id wherever a client may have put it: in a
+// shape matches a token, a JWT or a session id wherever a client may have put it: in a
 // path, a query, a Referer. Of a service token that was cut, most is enough.
 var shape = regexp.MustCompile(`[sS](:|%(?:25)*3[aA])[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9+/=%_-]*|[0-9a-fA-F]{64}|(?i:bearer)[ \t\n]+\S+|` +
-	`sat(?:_|%(?:25)*5[fF])[0-9A-Za-z]{16,}`)
+	`eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|sat(?:_|%(?:25)*5[fF])[0-9A-Za-z]{16,}`)
 
 // MaxText is the length in bytes to which Redact cuts a text: a binary one grows
 // sixfold when it is quoted.
@@ -98,6 +98,10 @@ func mayMatch(s string) bool {
 			}
 		case c == '_': // sat_
 			if strings.HasSuffix(s[:i], servicePrefix[:3]) {
+				return true
+			}
+		case c == 'J': // eyJ, which is {" in base64
+			if i >= 2 && s[i-2:i] == "ey" {
 				return true
 			}
 		case c == ' ' || c == '\t' || c == '\n': // Bearer and white space

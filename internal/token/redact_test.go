@@ -22,15 +22,18 @@ func TestRedact(t *testing.T) {
 		strings.ToUpper(id):                    "[redacted]",
 		id[:63]:                                id[:63],
 		"bearer  abc.def":                      "[redacted]",
+		"/x/eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln_-A/y":                        "/x/[redacted]/y",
+		"eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0.":                                     "[redacted]",
+		"eyJ.eyJ, greyJay.x":                                                       "eyJ.eyJ, greyJay.x",
 		"GET /api/sessions/0b7e6c2d-8a51-4c5e-9d43-5a3f1a2b4c6d/touch => HTTP 200": "GET /api/sessions/[redacted]/touch => HTTP 200",
 		"/api/sessions/AbCdEfGhIjKlMnOpQrStUvWxYz012345":                           "/api/sessions/[redacted]",
 		"http://a/api/sessions/an-id-of-a-caller http://b/api/sessions/another1":   "http://a/api/sessions/[redacted] http://b/api/sessions/[redacted]",
-		"/api/sessions/count":                  "/api/sessions/count",
-		"/api/sessions/get":                    "/api/sessions/get",
-		"/api/sessions/end and more":           "/api/sessions/end and more",
-		"/api/sessions/ending":                 "/api/sessions/[redacted]",
-		"/api/user/sessions":                   "/api/user/sessions",
-		"/api/user/sessions/an-id-of-a-caller": "/api/user/sessions/[redacted]",
+		"/api/sessions/count":                                                      "/api/sessions/count",
+		"/api/sessions/get":                                                        "/api/sessions/get",
+		"/api/sessions/end and more":                                               "/api/sessions/end and more",
+		"/api/sessions/ending":                                                     "/api/sessions/[redacted]",
+		"/api/user/sessions":                                                       "/api/user/sessions",
+		"/api/user/sessions/an-id-of-a-caller":                                     "/api/user/sessions/[redacted]",
 		"/api/sessions/count /api/user/sessions/an-id-of-a-caller/x /api/sessions/another-id": "/api/sessions/count /api/user/sessions/[redacted]/x /api/sessions/[redacted]",
 		"/api/sessions/count /api/sessions/an-id-of-a-caller":                                 "/api/sessions/count /api/sessions/[redacted]",
 		"GET /api/sessions/{id}/touch":                                                        "GET /api/sessions/{id}/touch",
@@ -52,6 +55,7 @@ func FuzzMayMatch(f *testing.F) {
 	f.Add("s:" + strings.Repeat("a", 20) + ".x")
 	f.Add("x s%3A" + strings.Repeat("0", 64) + ".x y")
 	f.Add("Bearer x")
+	f.Add("x eyJhbGciOiJub25lIn0.eyJpc3MiOiJ4In0. y")
 	f.Add("BEARER\tx s: a")
 	f.Add(strings.Repeat("f", 64))
 	f.Add("x sat_" + strings.Repeat("0", 20))

@@ -47,8 +47,9 @@ test('the types are right wherever they are looked for', async () => {
 
 const strict = ['--strict', '--exactOptionalPropertyTypes', '--target', 'es2022', '--types', 'node', '--outDir', 'build', '--pretty', 'false', '--skipLibCheck']
 for (const [name, file, settings] of [
-  // The one that looks into the declaration files, too.
-  ['CommonJS of before exports maps, without esModuleInterop', 'usage.cts', ['--module', 'commonjs', '--moduleResolution', 'node10', '--skipLibCheck', 'false']],
+  // The one that looks into the declaration files, too: without those of browsers, which
+  // take most of the time and are nothing of this package's.
+  ['CommonJS of before exports maps, without esModuleInterop', 'usage.cts', ['--module', 'commonjs', '--moduleResolution', 'node10', '--lib', 'es2022', '--skipLibCheck', 'false']],
   ['CommonJS of Node', 'usage.cts', ['--module', 'node16']],
   ['a bundler', 'usage.mts', ['--module', 'preserve', '--moduleResolution', 'bundler']],
 ]) {

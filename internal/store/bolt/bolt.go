@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"session-api/internal/store/backend"
@@ -40,6 +41,9 @@ type Options struct {
 	UnreadyAfter time.Duration
 	// Logger is told what an operator should know; nil for nobody.
 	Logger *slog.Logger
+
+	// maxReserve is how large the reserve is at most; for 0, as large as maxReserve says.
+	maxReserve int64
 }
 
 // Store is a backend.Store. What it does not change is the store in memory's.
@@ -61,6 +65,7 @@ type Store struct {
 	unreadyAfter time.Duration
 	// readOnly: there is nobody who would write.
 	readOnly bool
+	states   sync.Mutex // of changes of states
 	// held are sessions that a jump of the clock may have ended.
 	held hold
 }
@@ -107,6 +112,7 @@ func Open(now time.Time, o Options) (*Store, error) {
 		queue: &s.queue, mem: &overlay{s.Store, &s.held}, graces: &s.graces, locks: &s.locks, log: o.Logger,
 		delay: dirtyDelay, waits: s.lazy, tombstoneTTL: s.tombstoneTTL, stopped: make(chan struct{}),
 		tombstones: newTombstones(o.Memory.MaxEntries), id: newOwnerID(), least: cmp.Or(o.CommitTimeout, DefaultCommitTimeout),
+		maxReserve: cmp.Or(o.maxReserve, maxReserve),
 	}
 	for _, signal := range []*signal{&s.committer.failed, &s.committer.stuck, &s.committer.full} {
 		signal.init()

@@ -28,7 +28,7 @@ func scratch(t testing.TB) string {
 
 // options are those of a store in a directory, with the suite's limits.
 func options(dir string, limits storetest.Limits) bolt.Options {
-	return bolt.Options{CommitTimeout: patience, Dir: dir, Memory: memory.Options{
+	o := bolt.Options{CommitTimeout: patience, Dir: dir, Memory: memory.Options{
 		Policy:     memory.Policy(limits.Policy),
 		MaxEntries: limits.MaxEntries,
 		MaxBytes:   limits.MaxBytes,
@@ -37,6 +37,8 @@ func options(dir string, limits storetest.Limits) bolt.Options {
 		Events:     limits.Events,
 		Requests:   memory.RequestLimits{Entries: limits.Requests, Bytes: limits.RequestBytes},
 	}}
+	bolt.ReserveLittle(&o)
+	return o
 }
 
 // suite opens stores of the conformance suite, each in a directory of its own.
@@ -59,7 +61,7 @@ func TestStore(t *testing.T) {
 
 // ofMemory are groups of the suite in which it makes no difference when a change
 // reaches the disk: they read what is in memory, or try every combination of settings.
-var ofMemory = []string{"List", "Cursor", "Count", "LimitLife", "Settings", "Many"}
+var ofMemory = []string{"List", "Cursor", "Spans", "Count", "LimitLife", "Settings", "Many"}
 
 func TestStoreWithInterval(t *testing.T) {
 	soaktest.RandomRuns(t, 8)

@@ -70,6 +70,8 @@ type committer struct {
 	volume      volume
 	askedVolume time.Duration
 	share, fill float64
+	// maxReserve is the most that reserveSize returns.
+	maxReserve int64
 	// full: the volume is. triedFull is when it was last tried whether it still is.
 	full      signal
 	triedFull time.Duration

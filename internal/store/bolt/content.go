@@ -254,6 +254,15 @@ func (c *contentReader) sum(now int64) *content {
 		running.Go(func() { c.findLast(i, now) })
 	}
 	running.Wait()
+	live := 0
+	for _, p := range c.parts {
+		for i := range p.places {
+			if e := &p.places[i]; e.counts && e.kind == sessionKind && e.expires > now {
+				live++
+			}
+		}
+	}
+	all.live = make([]place, 0, live)
 	for _, p := range c.parts {
 		for i := range p.places {
 			e := &p.places[i]

@@ -181,7 +181,7 @@
 //
 // # Files
 //
-// In reading order: bolt.go opens and closes a Store, write.go, end.go and requests.go are
+// In reading order: bolt.go opens and closes a Store, write.go, end.go, requests.go and states.go are
 // its changes. queue.go holds operations and dirty keys, keylocks.go and watchdog.go are
 // what writers wait for. committer.go is the committer's loop, commit.go a batch of it,
 // and writer.go encodes a batch, by record.go. journal.go and file.go are where batches

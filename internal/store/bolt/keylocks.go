@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"sync/atomic"
 
 	"session-api/internal/store/backend"
 )
@@ -16,15 +17,21 @@ const lockCount = 4096
 // they are waited for only so long, and released by another goroutine than the
 // one that took them.
 type keyLocks struct {
-	seed  maphash.Seed
-	slots [lockCount]chan struct{}
+	seed maphash.Seed
+	// locks are made when they are first used.
+	locks [lockCount]atomic.Pointer[keyLock]
 }
 
-func (l *keyLocks) init() {
-	l.seed = maphash.MakeSeed()
-	for i := range l.slots {
-		l.slots[i] = make(chan struct{}, 1)
+type keyLock = chan struct{}
+
+func (l *keyLocks) init() { l.seed = maphash.MakeSeed() }
+
+func (l *keyLocks) at(place int) keyLock {
+	if lock := l.locks[place].Load(); lock != nil {
+		return *lock
 	}
+	l.locks[place].CompareAndSwap(nil, new(make(keyLock, 1)))
+	return *l.locks[place].Load()
 }
 
 // places returns where the locks of the keys are, in the order in which
@@ -41,14 +48,15 @@ func (l *keyLocks) places(keys ...backend.Key) []int {
 // lock takes the locks. It fails if one was not free before the disk was found
 // to be stuck, or the context ended.
 func (l *keyLocks) lock(ctx context.Context, stuck *signal, places []int) error {
-	for n, i := range places {
+	for n, place := range places {
+		lock := l.at(place)
 		select {
-		case l.slots[i] <- struct{}{}:
+		case lock <- struct{}{}:
 			continue
 		default:
 		}
 		select {
-		case l.slots[i] <- struct{}{}:
+		case lock <- struct{}{}:
 		case <-stuck.whenOn():
 			l.unlock(places[:n])
 			return errStuck
@@ -61,7 +69,7 @@ func (l *keyLocks) lock(ctx context.Context, stuck *signal, places []int) error 
 }
 
 func (l *keyLocks) unlock(places []int) {
-	for _, i := range places {
-		<-l.slots[i]
+	for _, place := range places {
+		<-l.at(place)
 	}
 }

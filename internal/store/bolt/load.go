@@ -72,9 +72,22 @@ func (l *loader) sayOver(limits *memory.Options, log *slog.Logger) error {
 	return nil
 }
 
+// orderByUse sets the used of each place to its place in the order of byUse.
+func orderByUse(live []place) {
+	// The places themselves stay where they are: a sort would move each many times.
+	order := make([]int32, len(live))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return byUse(&live[a], &live[b]) })
+	for n, i := range order {
+		live[i].used = int64(n) + 1
+	}
+}
+
 // byUse is the order in which the file was closed, and then that of what was
 // written later.
-func byUse(a, b place) int {
+func byUse(a, b *place) int {
 	if a.rank > 0 && b.rank > 0 {
 		return cmp.Compare(a.rank, b.rank)
 	}
@@ -118,12 +131,12 @@ func (l *loader) buffer() *datafile.Buffer {
 // than they were: a start ends nobody's session.
 func (l *loader) fill() error {
 	live := l.held.live
-	slices.SortFunc(live, byUse)
-	for i := range live {
-		live[i].used = int64(i) + 1
+	orderByUse(live)
+	// In the order of the file they are read fastest, and as a rule they are in that.
+	inFile := func(a, b place) int { return cmp.Compare(a.off, b.off) }
+	if !slices.IsSortedFunc(live, inFile) {
+		slices.SortFunc(live, inFile)
 	}
-	// In the order of the file they are read fastest.
-	slices.SortFunc(live, func(a, b place) int { return cmp.Compare(a.off, b.off) })
 	filling := l.s.Store.Fill(len(live))
 	err := l.eachRun(func(buf *datafile.Buffer, places []place) error {
 		sessions := make([]memory.Restored, len(places))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"session-api/internal/schema"
+	"session-api/internal/soaktest"
 	"session-api/internal/store/backend"
 	"session-api/internal/store/memory"
 )
@@ -158,6 +159,7 @@ func (s *Store) onDisk(t *testing.T) map[backend.Key]int64 {
 // be promised that waits; none is refused.
 func TestInterval(t *testing.T) {
 	const interval, step = 300 * time.Millisecond, 7 * time.Millisecond
+	long := time.Duration(soaktest.Times(2500, 5000)) * time.Millisecond
 	for _, delay := range []time.Duration{
 		0, 40 * time.Millisecond, 130 * time.Millisecond, 210 * time.Millisecond, 290 * time.Millisecond, 700 * time.Millisecond,
 	} {
@@ -175,7 +177,7 @@ func TestInterval(t *testing.T) {
 				var safe int64
 				var shown disk
 				longest, from := time.Duration(0), s.queue.clock.now()
-				for s.queue.clock.now()-from < 5*time.Second {
+				for s.queue.clock.now()-from < long {
 					<-time.After(step)
 					began := s.queue.clock.now()
 					require.NoError(t, s.revised(t.Context(), &sess))

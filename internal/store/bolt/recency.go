@@ -84,7 +84,13 @@ type use struct {
 
 // parseRecency is the reverse of what writeRecency writes.
 func parseRecency(content []byte) (recency, error) {
-	known := make(recency)
+	ends := 0 // of numbers: their last bytes are below 0x80
+	for _, b := range content {
+		if b < 0x80 {
+			ends++
+		}
+	}
+	known := make(recency, ends)
 	for len(content) > 0 {
 		n, size := binary.Uvarint(content)
 		if size <= 0 {

@@ -26,7 +26,7 @@ func TestStoreReopened(t *testing.T) {
 			// Events are those of reopened, and one change at a time is under way.
 			without := []string{"Concurrent", "Events", "Follow", "Settings", "Many"}
 			if interval > 0 {
-				without = append(without, "LimitLife", "List", "Cursor", "Count", "Clear", "Cancelled", "Stats",
+				without = append(without, "LimitLife", "List", "Cursor", "Spans", "Count", "Clear", "Cancelled", "Stats",
 					"Namespaces", "Files", "Sessions", "Put", "SignIn", "Attempts")
 			}
 			storetest.RunWithout(t, func(t testing.TB, limits storetest.Limits) (backend.Store, storetest.Clock) {
@@ -109,6 +109,19 @@ func (r *reopened) again(refused error) {
 	r.before.Deletes += last.Deletes
 	r.before.Evictions += last.Evictions
 	r.before.Expirations += last.Expirations
+}
+
+func (r *reopened) LoadState(ctx context.Context, name string) ([]byte, error) {
+	s, done := r.get()
+	defer done()
+	return s.LoadState(ctx, name)
+}
+
+func (r *reopened) SwapState(ctx context.Context, name string, old, next []byte) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.SwapState(ctx, name, old, next)
 }
 
 func (r *reopened) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (_ backend.Request, begun bool, err error) {

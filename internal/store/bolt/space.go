@@ -62,7 +62,7 @@ func noRoom(err error) bool {
 func (c *committer) spare() int64 { return min(maxSpare, c.volume.bytes/spareShare) }
 
 func (c *committer) reserveSize() int64 {
-	return min(max(c.volume.bytes/reserveShare, minReserve), maxReserve)
+	return min(max(c.volume.bytes/reserveShare, minReserve), c.maxReserve)
 }
 
 // askVolume brings up to date what is known of the volume.

@@ -79,23 +79,40 @@ func newCapacity(limit amount, reserve int) capacity {
 func (c *capacity) take(old, next usage, trusted bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := c.all.minus(old.amount).plus(next.amount)
-	guests := c.guests.minus(old.guests()).plus(next.guests())
-	bound := next.guest && !trusted && (old.guest || old == none)
-	switch {
-	case next.hopeless(c.limit, old):
-		return backend.ErrFull
-	case bound && next.hopeless(c.guestLimit, old):
-		return errGuestTooLarge
-	case bound && guests.exceeds(c.guestLimit.paced(c.overGuests, guests.minus(c.guests)), c.guests):
-		return errReserved
-	case all.exceeds(c.limit.paced(c.over, all.minus(c.all)), c.all):
-		return errFull
+	all, guests, err := c.with(old, next, trusted)
+	if err != nil {
+		return err
 	}
 	c.over = c.over.after(c.limit, c.all, all)
 	c.overGuests = c.overGuests.after(c.guestLimit, c.guests, guests)
 	c.all, c.guests = all, guests
 	return nil
+}
+
+// admits returns why take of a new entry would fail; nil if it would not.
+func (c *capacity) admits(next usage, trusted bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _, err := c.with(none, next, trusted)
+	return err
+}
+
+// with returns what there would be with next in place of old, and why that cannot be.
+func (c *capacity) with(old, next usage, trusted bool) (all, guests amount, err error) {
+	all = c.all.minus(old.amount).plus(next.amount)
+	guests = c.guests.minus(old.guests()).plus(next.guests())
+	bound := next.guest && !trusted && (old.guest || old == none)
+	switch {
+	case next.hopeless(c.limit, old):
+		err = backend.ErrFull
+	case bound && next.hopeless(c.guestLimit, old):
+		err = errGuestTooLarge
+	case bound && guests.exceeds(c.guestLimit.paced(c.overGuests, guests.minus(c.guests)), c.guests):
+		err = errReserved
+	case all.exceeds(c.limit.paced(c.over, all.minus(c.all)), c.all):
+		err = errFull
+	}
+	return all, guests, err
 }
 
 // paced is a limit for what grows by so much: where there is more than the limit,

@@ -122,7 +122,8 @@ func (s *Store) mayEvict(c class) bool {
 // hasDisposable reports whether a newcomer is disposable: those are used less
 // recently than all others.
 func (s *Store) hasDisposable() bool {
-	return s.policy == LRU && s.evictionBounds[newcomer].min() < 0
+	bounds := &s.evictionBounds[newcomer]
+	return s.policy == LRU && !bounds.above(-1) && bounds.min() < 0
 }
 
 // newcomersAbound reports whether they have more than their share.

@@ -39,6 +39,8 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	if sess.Disposable && s.policy == LRU {
 		e.used.Store(notYetUsed)
 	}
+	size := e.rec.Load().usage()
+	fits := func() error { return s.capacity.admits(size, sess.Trusted || as == restore) }
 	try := func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
@@ -50,12 +52,15 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 				return err
 			}
 		}
+		if err := fits(); err != nil {
+			return err
+		}
 		rec := e.rec.Load()
 		s.announce(sh, rec, e.class)
 		if e.disposable() {
 			sh.eviction[e.class].announce(s.lowClock.Load())
 		}
-		if err := s.capacity.take(none, rec.usage(), sess.Trusted || as == restore); err != nil {
+		if err := s.capacity.take(none, size, sess.Trusted || as == restore); err != nil {
 			sh.publish()
 			return err
 		}
@@ -71,7 +76,7 @@ func (s *Store) add(ctx context.Context, now time.Time, sess *schema.Session, as
 	if sess.Additional {
 		err = s.withSpareCapacity(ctx, now, try)
 	} else {
-		err = s.withCapacity(ctx, now, nil, try)
+		err = s.withCapacity(ctx, now, nil, fits, try)
 	}
 	if err != nil {
 		space.release()

@@ -21,7 +21,8 @@
 //	index.go       the order of lists, and agerange.go a part of it
 //	capacity.go    what is stored, and its limits
 //	evict.go       evictions, and class.go which sessions go first
-//	heap.go        the heaps by expiry and by last use
+//	heap.go        the heaps by expiry and by last use, and bounds.go what
+//	               the shards publish of them
 //	events.go      Follow
 //	restore.go     filling a store with what another one kept, and recency.go
 //	               the order of uses for it
@@ -43,14 +44,16 @@
 // recently used entry, the tick at the top is compared with the entry's own:
 // where it is behind, it is set right and sinks; where the entry has ended, it
 // goes; otherwise no other entry can have a smaller one, and the top is the one.
-// Each shard publishes the tick at each top, a lower bound for all in that heap.
+// Each shard publishes the tick at each top, a lower bound for all in that heap, and
+// groups of shards have bounds of their own, so that finding the smallest one takes a look
+// at a few of them.
 // Deadlines are kept in the same way.
 //
 // An eviction takes the shard with the smallest bound, locks it, settles its
 // top, and evicts it if no other shard's bound is smaller at that moment;
 // otherwise it looks again. While the shard is locked the victim is not used.
 // Every entry elsewhere has a tick at or above its shard's bound; and adding
-// an entry lowers the bound where need be before it takes the entry's tick,
+// an entry lowers the bound, and its group's, where need be before it takes the entry's tick,
 // so an entry that the bounds do not show yet gets a later tick than the
 // victim's. So the victim is the least recently used session of the store, for
 // any number of goroutines. Evictions take turns; readers never wait for one

@@ -12,17 +12,30 @@ import (
 // withCapacity runs try, and where that finds the store full, evicts and runs it
 // again. spare, if not nil, is the session that the capacity is for.
 //
+// fits, where it is not nil, returns the error of there being no capacity, at less cost
+// than try.
+//
 // For a guest that is over what guests may take, only other guests are evicted. Within that, it may push out a member once there is no guest: the
 // members have more than the reserve then.
-func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.Key, try func() error) error {
+func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.Key, fits, try func() error) error {
 	err := try()
 	if !isFull(err) {
 		return s.refusal(err)
 	}
-	s.evicting.Lock()
+	waited := !s.evicting.TryLock()
+	if waited { // somebody may have taken the key meanwhile
+		s.evicting.Lock()
+	}
 	defer s.evicting.Unlock()
 	for {
-		if err = try(); !isFull(err) {
+		err = nil
+		if fits != nil && !waited {
+			err = fits()
+		}
+		if waited = false; err == nil {
+			err = try()
+		}
+		if !isFull(err) {
 			return s.refusal(err)
 		}
 		if err := cancelled(ctx); err != nil {
@@ -42,8 +55,14 @@ func (s *Store) withCapacity(ctx context.Context, now time.Time, spare *backend.
 
 // withSpareCapacity is withCapacity that frees what has expired, and evicts nothing.
 func (s *Store) withSpareCapacity(ctx context.Context, now time.Time, try func() error) error {
+	err := try()
+	if !isFull(err) {
+		return s.refusal(err)
+	}
+	s.evicting.Lock()
+	defer s.evicting.Unlock()
 	for {
-		switch err := try(); {
+		switch err = try(); {
 		case !isFull(err):
 			return s.refusal(err)
 		case cancelled(ctx) != nil:
@@ -111,13 +130,16 @@ func (s *Store) fits(sess *schema.Session) error {
 	return s.capacity.fits(next, sess.Trusted)
 }
 
-// reclaim frees one session that has expired at now, if there is one.
+// reclaim frees one session that has expired at now, if there is one. The caller holds
+// evicting.
 func (s *Store) reclaim(now int64) bool {
-	for i := range s.expiryBounds {
-		for s.expiryBounds[i].Load() <= now {
-			if s.expire(&s.shards[i], now, 1) > 0 {
-				return true
-			}
+	for !s.expiryBounds.above(now) {
+		i, lowest := s.expiryBounds.first()
+		if lowest > now {
+			return false
+		}
+		if s.expire(&s.shards[i], now, 1) > 0 {
+			return true
 		}
 	}
 	return false
@@ -226,8 +248,8 @@ func (s *Store) evictSoonest(c class, now int64) bool {
 	}
 	var first *shard
 	var firstTick int64
-	for i := range s.evictionBounds[c] {
-		if s.evictionBounds[c][i].Load() != lowest {
+	for i := range s.shards {
+		if s.evictionBounds[c].of(i).load() != lowest {
 			continue
 		}
 		if tick, ok := s.shards[i].soonest(c, lowest); ok && (first == nil || tick < firstTick) {

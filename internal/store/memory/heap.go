@@ -1,47 +1,5 @@
 package memory
 
-import (
-	"math"
-	"sync/atomic"
-)
-
-// never is above every tick and every time.
-const never = math.MaxInt64
-
-// bounds are what the shards publish of one kind of heap: nothing in the shard's
-// heap is below its bound. never stands for an empty heap.
-type bounds [shardCount]atomic.Int64
-
-// min returns the smallest bound.
-func (b *bounds) min() int64 {
-	lowest := int64(never)
-	for i := range b {
-		lowest = min(lowest, b[i].Load())
-	}
-	return lowest
-}
-
-// any reports whether any shard's heap may have an item.
-func (b *bounds) any() bool {
-	for i := range b {
-		if b[i].Load() != never {
-			return true
-		}
-	}
-	return false
-}
-
-// first returns the first shard with the smallest bound.
-func (b *bounds) first() (shard int, lowest int64) {
-	lowest = never
-	for i := range b {
-		if at := b[i].Load(); at < lowest {
-			shard, lowest = i, at
-		}
-	}
-	return shard, lowest
-}
-
 // fan is how many children an item has: with four they lie together, and there
 // are half as many levels as with two.
 const fan = 4
@@ -69,7 +27,7 @@ type lazyHeap struct {
 	entries int
 	// spared counts as ended for the moment.
 	spared *entry
-	bound  *atomic.Int64
+	bound  bound
 }
 
 // item is an entry and the value that was last seen of it.
@@ -97,8 +55,8 @@ func (h *lazyHeap) value(e *entry) (at, tick int64, ok bool) {
 // announce lowers the bound to at, for an entry that is about to come in or to
 // move there.
 func (h *lazyHeap) announce(at int64) {
-	if at < h.bound.Load() {
-		h.bound.Store(at)
+	if at < h.bound.load() {
+		h.bound.store(at)
 	}
 }
 
@@ -108,8 +66,8 @@ func (h *lazyHeap) publish() {
 	if len(h.items) > 0 {
 		at = h.items[0].at
 	}
-	if h.bound.Load() != at {
-		h.bound.Store(at)
+	if h.bound.load() != at {
+		h.bound.store(at)
 	}
 }
 

@@ -82,7 +82,7 @@ func requireRight(t *rapid.T, q *lazyHeap, sh *shard) {
 		}
 	}
 	require.Equal(t, its, q.entries)
-	require.Equal(t, lowest, q.bound.Load())
+	require.Equal(t, lowest, q.bound.load())
 	if len(q.items) > 0 {
 		require.Equal(t, tick, q.tick(0))
 	}

@@ -52,15 +52,18 @@ func newUserIndex() index {
 // as far as it goes: equal numbers leave it open. It has the time, where that is
 // between 1970 and 10889 and so in 48 bits, and the start of the id, because
 // sessions that are imported often share their millisecond.
-func ageOf(r *record) uint64 {
+func ageOf(r *record) uint64 { return startOfAge(r.created, firstBytes(r.id())) }
+
+// startOfAge is ageOf a record of that time whose id begins with these bytes.
+func startOfAge(created int64, id uint64) uint64 {
 	const latest = 1<<48 - 1
 	switch {
-	case r.created > latest:
+	case created > latest:
 		return 0
-	case r.created < 0:
+	case created < 0:
 		return math.MaxUint64
 	}
-	return uint64(latest-r.created)<<16 | firstBytes(r.id())>>48
+	return uint64(latest-created)<<16 | id>>48
 }
 
 // firstBytes returns how a text begins, so that it compares as the text does.

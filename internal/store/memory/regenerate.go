@@ -18,7 +18,7 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	sh, nextSh := s.shardOf(hash), s.shardOf(nextHash)
 	space := s.namespaces.acquire(nextKey.Namespace)
 	successor := newEntry(s.limited(pack(&next, space)))
-	err := s.withCapacity(ctx, now, &key, func() error {
+	err := s.withCapacity(ctx, now, &key, nil, func() error {
 		defer lockBoth(sh, nextSh)()
 		e, was := s.current(sh, hash, key, now.UnixMilli())
 		switch {

@@ -125,9 +125,9 @@ func (f *Filling) Done() {
 		}
 		return compareAge(a.e.rec.Load(), b.e.rec.Load())
 	})
-	spaces := make(map[*namespace][]*entry)
+	spaces := make(map[*namespace][]aged)
 	var space *namespace
-	var list []*entry
+	var list []aged
 	for _, one := range f.added {
 		if own := one.e.rec.Load().space; own != space {
 			if space != nil {
@@ -135,7 +135,7 @@ func (f *Filling) Done() {
 			}
 			space, list = own, spaces[own]
 		}
-		list = append(list, one.e)
+		list = append(list, one)
 	}
 	if space != nil {
 		spaces[space] = list
@@ -146,13 +146,13 @@ func (f *Filling) Done() {
 }
 
 // fill adds entries in the order of their age to a namespace that has none.
-func (n *namespace) fill(entries []*entry) {
+func (n *namespace) fill(entries []aged) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() {
-		for _, e := range entries {
-			n.all.Load(e)
+		for _, one := range entries {
+			n.all.tree.Load(place{startOfAge(one.created, one.id), one.e})
 		}
 	})
 	both.Go(func() {
@@ -165,15 +165,15 @@ func (n *namespace) fill(entries []*entry) {
 
 // byUser returns the entries that have a user, in the order of these, and
 // otherwise as they came.
-func byUser(entries []*entry) []*entry {
+func byUser(entries []aged) []*entry {
 	type user struct {
 		name string
 		n    int // how many entries are there of it, and then where the next one's place is
 	}
 	var users []*user
 	of := make(map[string]*user)
-	for _, e := range entries {
-		name := e.rec.Load().user
+	for _, one := range entries {
+		name := one.e.rec.Load().user
 		if name == "" {
 			continue
 		}
@@ -191,10 +191,10 @@ func byUser(entries []*entry) []*entry {
 		u.n, next = next, next+u.n
 	}
 	ordered := make([]*entry, next)
-	for _, e := range entries {
-		if name := e.rec.Load().user; name != "" {
+	for _, one := range entries {
+		if name := one.e.rec.Load().user; name != "" {
 			u := of[name]
-			ordered[u.n] = e
+			ordered[u.n] = one.e
 			u.n++
 		}
 	}

@@ -40,10 +40,10 @@ func (sh *shard) init(number int, s *Store) {
 	for c := range sh.eviction {
 		sh.eviction[c] = lazyHeap{
 			byUse: s.policy == LRU, ties: s.policy == TTL, class: class(c),
-			bound: &s.evictionBounds[c][number],
+			bound: s.evictionBounds[c].of(number),
 		}
 	}
-	sh.expiry = lazyHeap{class: anyClass, bound: &s.expiryBounds[number]}
+	sh.expiry = lazyHeap{class: anyClass, bound: s.expiryBounds.of(number)}
 	sh.publish()
 }
 

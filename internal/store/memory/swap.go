@@ -19,7 +19,7 @@ func (s *Store) Swap(ctx context.Context, now time.Time, old, next schema.Sessio
 	hash := s.hash(key)
 	sh := s.shardOf(hash)
 	var got schema.Session
-	err := s.withCapacity(ctx, now, &key, func() error {
+	err := s.withCapacity(ctx, now, &key, nil, func() error {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		e, was := s.current(sh, hash, key, now.UnixMilli())

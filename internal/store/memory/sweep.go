@@ -40,7 +40,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 func (s *Store) expireAll(ctx context.Context, now int64) (int, error) {
 	freed := 0
 	for i := range s.shards {
-		for s.expiryBounds[i].Load() <= now {
+		for s.expiryBounds.of(i).load() <= now {
 			if err := cancelled(ctx); err != nil {
 				return freed, err
 			}

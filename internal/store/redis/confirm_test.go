@@ -355,7 +355,7 @@ func TestTheRightToWait(t *testing.T) {
 func TestStoreWithConfirmedChanges(t *testing.T) {
 	servers := startReplicated(t, withWait(t))
 	soaktest.RandomRuns(t, 8)
-	storetest.RunWithout(t, suite(servers.primary, confirmed), slices.Concat(ofOneReader, ofRules)...)
+	storetest.RunWithout(t, suite(servers.primary, confirmed), slices.Concat(ofOneReader, ofReaders, ofRules)...)
 }
 
 func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
@@ -369,5 +369,5 @@ func TestStoreOnClusterWithConfirmedChanges(t *testing.T) {
 		s, err := redis.Open(t.Context(), onCluster(cluster, asLimited, within(limits), confirmed))
 		require.NoError(t, err)
 		return s, ahead()
-	}, slices.Concat(ofOneServer, ofReaders)...)
+	}, slices.Concat(ofOneServer, ofOneKey, ofReaders)...)
 }

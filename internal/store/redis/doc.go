@@ -74,7 +74,10 @@
 //
 // The whole value is compared instead where this instance knows it, as a rule because it
 // has just read or written it: see replace.go and valuecache.go. That costs Redis half
-// as much. Such a value also serves as the read that a change begins with (Recall): if it
+// as much. A touch of such a session compares the parts of the value by which its version
+// is known, and leaves it to the other script where these are others: see touch.go. So
+// the value is neither searched nor sent, and an idle life that another instance has
+// changed meanwhile counts. Such a value also serves as the read that a change begins with (Recall): if it
 // is out of date, the swap fails, and the change begins again with what is stored.
 //
 // Create is one call, too, with the session's entries: on a single server. In a Cluster

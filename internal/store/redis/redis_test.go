@@ -45,7 +45,7 @@ func unhurried(o *redis.Options) { o.Timeout, o.DialTimeout = patience, patience
 // ofOneReader are groups of the suite in which it makes no difference how a value
 // is written, or by which instance: they walk indexes, or try every combination of
 // settings.
-var ofOneReader = []string{"Count", "Cursor", "LimitLife", "Settings", "Many"}
+var ofOneReader = []string{"Count", "Cursor", "Spans", "LimitLife", "Settings", "Many"}
 
 // ofRules are groups about store.Sessions: the rules above a store, which use it by
 // the operations that other groups are about.
@@ -54,7 +54,7 @@ var ofRules = []string{"Settings", "Sessions", "Put", "SignIn", "Attempts"}
 // ofOneKey are groups in which it makes no difference that keys are on several
 // servers: they look at one session, or at what the process makes of the answers of
 // all, of which other groups have a few.
-var ofOneKey = []string{"Tombstones", "Life", "LimitLife", "Cursor", "Many"}
+var ofOneKey = []string{"Read", "Facts", "Tombstones", "Life", "LimitLife", "Cursor", "Many"}
 
 // ofReaders are groups in which it makes no difference whether a change is confirmed:
 // they look at what was changed, or at what tells of it.
@@ -184,6 +184,14 @@ func (p *pair) Files(ctx context.Context, now time.Time, yield func(path string)
 
 func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (bool, error) {
 	return p.next().HasFile(ctx, now, paths...)
+}
+
+func (p *pair) LoadState(ctx context.Context, name string) ([]byte, error) {
+	return p.next().LoadState(ctx, name)
+}
+
+func (p *pair) SwapState(ctx context.Context, name string, old, next []byte) error {
+	return p.next().SwapState(ctx, name, old, next)
 }
 
 func (p *pair) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {

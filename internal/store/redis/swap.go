@@ -105,6 +105,7 @@ func (s *Store) swap(ctx context.Context, client rueidis.Client, now time.Time, 
 		}
 		return schema.Session{}, err
 	}
+	s.values.forget(old.Key())
 	next.ExpiresAt = time.UnixMilli(s.within(next.CreatedAt.UnixMilli(), a.Deadline())).UTC()
 	before, err := s.entryBefore(old, a.Text(1), a.Text(2), a.Text(3))
 	if reused != nil {

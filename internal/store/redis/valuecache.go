@@ -72,6 +72,17 @@ func (k *valueCache) get(key backend.Key, value string) *cachedValue {
 	return r
 }
 
+// forget forgets the value of a key, which this instance has replaced by one that it
+// does not know.
+func (k *valueCache) forget(key backend.Key) {
+	set := k.set(key)
+	for i := range set.values {
+		if r := set.values[i].Load(); r != nil && r.st.Session.Key() == key {
+			set.values[i].CompareAndSwap(r, nil)
+		}
+	}
+}
+
 // put adds what the value of a key decodes to, and returns it; nil if it is too large.
 func (k *valueCache) put(key backend.Key, value string, st *format.Value) *cachedValue {
 	if len(value) > maxCachedValue || len(st.Session.Doc) > maxCachedValue {

@@ -38,6 +38,13 @@ func newLimited(t testing.TB, open Open, limits Limits) *fixture {
 	return &fixture{Store: s, t: t, clock: clock}
 }
 
+// in is the fixture for a part of its test that leaves the store as it found it: to
+// open one takes most of the time of a short case.
+func (f *fixture) in(t testing.TB) *fixture {
+	t.Helper()
+	return &fixture{Store: f.Store, t: t, clock: f.clock}
+}
+
 // now is the clock's time as documents have it.
 func (f *fixture) now() time.Time { return schema.Now(f.clock.Now()) }
 

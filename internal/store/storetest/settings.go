@@ -56,6 +56,7 @@ func testSettings(t *testing.T, open Open) {
 	roles := func(life time.Duration) store.Lifetimes {
 		return store.Lifetimes{Roles: map[string]time.Duration{"admin": life, "guest": time.Second}}
 	}
+	all := newFixture(t, open) // empty again after each case
 	for name, c := range map[string]struct {
 		before, after store.Lifetimes
 		user          *schema.User
@@ -78,7 +79,10 @@ func testSettings(t *testing.T, open Open) {
 	} {
 		for use, do := range uses {
 			t.Run(name+" holds from the next use on: "+use, func(t *testing.T) {
-				f := newFixture(t, open)
+				f := all.in(t)
+				if c.after.Absolute > 0 {
+					f = newFixture(t, open) // the limit is the store's from then on
+				}
 				sess, err := f.sessions(c.before).Create(f.ctx(), f.now(), schema.DefaultNamespace, edit{user: c.user, ttl: c.own}, nil)
 				require.NoError(t, err)
 				f.clock.Advance(5 * time.Minute)
@@ -87,6 +91,7 @@ func testSettings(t *testing.T, open Open) {
 					f.requireStored(sess)
 				}
 				if _, due := after.Slide(f.now(), sess.Key(), new(f.get(sess.Key()))); !due && use == "Slide and MoveTo" {
+					require.NoError(t, f.Delete(f.ctx(), f.now(), sess.Key(), 0))
 					return // nothing to move
 				}
 				got, err := do(f, after, sess.Key())

@@ -101,6 +101,7 @@ func run(t *testing.T, open Open, without ...string) {
 		{"Settings", testSettings},
 		{"Put", testPut},
 		{"Requests", testRequests},
+		{"States", testStates},
 		{"Attempts", testAttempts},
 		{"Many", testMany},
 		{"Concurrent", testConcurrent},

@@ -111,6 +111,28 @@ func Stored(sess *schema.Session, index Version) (Value, error) {
 	return v, nil
 }
 
+// Subject returns what events say of a session whose document that is: the user's id as
+// the document spells it, with its escapes, empty for none; and the revision.
+func Subject(sess *schema.Session) (user, revision string) {
+	id, _, _ := schema.DocUserID(sess.Doc, sess.HeadLen())
+	return string(id), strconv.FormatInt(sess.Revision, 10)
+}
+
+// Marks returns the parts of a value of that session by which the version is known: of
+// the document's head, where it stands in the value, and the trailer.
+func Marks(sess *schema.Session, value string) (head string, at int, trailer string, ok bool) {
+	_, trailer, ok = cutTrailer(value)
+	at = schema.CreatedAtOffset(sess.ID)
+	end := sess.HeadLen()
+	if strings.HasPrefix(value, markZstd) {
+		at, end = at+len(markZstd), end+len(markZstd)
+	}
+	if !ok || end > len(value) {
+		return "", 0, "", false
+	}
+	return value[at:end], at, trailer, true
+}
+
 // Pending returns the value of a session that is about to become a successor,
 // and then to live until the deadline.
 func Pending(value []byte, deadline int64) []byte {

@@ -6,7 +6,8 @@
 //	migration.go  calls while a Cluster moves their keys to another server
 //
 // A script is answers.lua, what it shares with others, and its own file. Before that
-// stands direct.lua, or migrating.lua where that is how it is run.
+// stands direct.lua, or migrating.lua where that is how it is run. touchknown.lua stands
+// alone: what a script defines costs time in every call.
 package lua
 
 import (
@@ -71,6 +72,8 @@ var (
 	probeLua string
 	//go:embed lookup.lua
 	lookupLua string
+	//go:embed touchknown.lua
+	touchKnownLua string
 	//go:embed head.lua
 	headLua string
 	//go:embed beginrequest.lua
@@ -110,6 +113,10 @@ var (
 	AnswerRequest  = newScript(answerRequestLua)
 	AbandonRequest = newScript(allowOOM, abandonRequestLua)
 	SwapState      = newScript(swapStateLua)
+
+	// TouchKnown is Touch for what nearly every call of that finds. It answers Changed for
+	// the rest, and has then done nothing.
+	TouchKnown = loaded(allowOOM + touchKnownLua)
 )
 
 // allowOOM starts a script that may write although memory is full: what frees
@@ -123,7 +130,8 @@ const noWrites = "#!lua flags=no-writes\n"
 // Script is a Lua script, which a server runs as one step.
 type Script struct {
 	text, sha string
-	// migrating is the same for runMigrating; nil where it is that.
+	// migrating is the same for runMigrating; nil where it is that, and where another
+	// script is run in its place.
 	migrating *Script
 }
 

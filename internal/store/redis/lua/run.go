@@ -133,6 +133,9 @@ func Run(ctx context.Context, to *conn.Conn, client rueidis.Client, c Call) (Ans
 		}
 		err = result.Error()
 		if conn.Answered(err, "TRYAGAIN ") && len(c.Keys) > 1 {
+			if c.Script.migrating == nil {
+				return Answer{Outcome: Changed}, nil
+			}
 			return runMigrating(ctx, to, client, c)
 		}
 		if conn.Refused(err) {
