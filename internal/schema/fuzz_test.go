@@ -261,11 +261,12 @@ func FuzzSanitizeHTML(f *testing.F) {
 	})
 }
 
-// FuzzSmallBodies reads bodies of touches and regenerations.
+// FuzzSmallBodies reads bodies of touches, regenerations and requests for JWTs.
 func FuzzSmallBodies(f *testing.F) {
 	for _, body := range append([]string{
 		`{"ttlMs":5000}`, `{"ttlMs":-1}`, `{"ttlMs":1e300}`, `{"ttlMs":null,"graceMs":0}`, `{"graceMs":6e4,"remember":true}`,
 		`{"user":{"id":"u"},"graceMs":1}`, `{"user":{"id":""}}`, `{"user":{"id":"u","auth":{"methods":["pwd"]}},"auth":{}}`,
+		`{"audience":"https://orders.example","ttlMs":60000}`, `{"audience":"","ttlMs":999}`, `{"audience":["a"]}`,
 		`{"auth":{"time":"2026-11-21T17:04:05.123Z","methods":["pwd","otp"],"level":"2"},"remember":null}`,
 	}, fuzzBodies...) {
 		f.Add([]byte(body))
@@ -287,6 +288,15 @@ func FuzzSmallBodies(f *testing.F) {
 		case ok:
 			require.Positive(t, ttl)
 		}
+
+		asked, err := schema.DecodeTokenRequest(body, time.Hour)
+		require.Equal(t, before, string(body), "the body is only read")
+		if err != nil {
+			requireRefusal(err)
+			require.Zero(t, asked)
+		}
+		require.LessOrEqual(t, len(asked.Audience), 256)
+		require.LessOrEqual(t, asked.TTL, time.Hour)
 
 		renewal, err := r.DecodeRenewal(body)
 		require.Equal(t, before, string(body), "the body is only read")
