@@ -111,6 +111,19 @@ func (r *reopened) again(refused error) {
 	r.before.Expirations += last.Expirations
 }
 
+func (r *reopened) LoadState(ctx context.Context, name string) ([]byte, error) {
+	s, done := r.get()
+	defer done()
+	return s.LoadState(ctx, name)
+}
+
+func (r *reopened) SwapState(ctx context.Context, name string, old, next []byte) (err error) {
+	defer func() { r.again(err) }()
+	s, done := r.get()
+	defer done()
+	return s.SwapState(ctx, name, old, next)
+}
+
 func (r *reopened) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, req backend.Request) (_ backend.Request, begun bool, err error) {
 	defer func() { r.again(err) }()
 	s, done := r.get()

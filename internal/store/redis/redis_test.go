@@ -186,6 +186,14 @@ func (p *pair) HasFile(ctx context.Context, now time.Time, paths ...string) (boo
 	return p.next().HasFile(ctx, now, paths...)
 }
 
+func (p *pair) LoadState(ctx context.Context, name string) ([]byte, error) {
+	return p.next().LoadState(ctx, name)
+}
+
+func (p *pair) SwapState(ctx context.Context, name string, old, next []byte) error {
+	return p.next().SwapState(ctx, name, old, next)
+}
+
 func (p *pair) BeginRequest(ctx context.Context, now time.Time, key backend.RequestKey, r backend.Request) (backend.Request, bool, error) {
 	return p.next().BeginRequest(ctx, now, key, r)
 }
