@@ -101,7 +101,7 @@ func createForSomebody(t *testing.T, service string) string {
 	req.Header.Set("Authorization", "Bearer "+servicetest.ServiceToken)
 	answer, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer answer.Body.Close()
+	defer func() { assert.NoError(t, answer.Body.Close()) }()
 	require.Equal(t, http.StatusCreated, answer.StatusCode)
 	var created struct{ Token string }
 	require.NoError(t, json.NewDecoder(answer.Body).Decode(&created))
