@@ -79,9 +79,10 @@ export interface SessionHandle<T extends SectionTypes = {}> {
   /**
    * The session, as far as it is known, and otherwise as the service has it. Where there is no live one, it is
    * created, with `init` in its sections. However often it is called, a page asks once, and the tabs of
-   * a browser wait for each other.
+   * a browser wait for each other. With `remember` the cookie survives the browser and the idle timeout is a longer
+   * one; with `false` it does not. Without either, the service's settings decide.
    */
-  load(init?: Partial<Sections<T>> & { ttlMs?: number }, options?: CallOptions): Promise<TypedSession<T>>
+  load(init?: Partial<Sections<T>> & { ttlMs?: number; remember?: boolean }, options?: CallOptions): Promise<TypedSession<T>>
   /** Reads the session, which counts as a use of it. It creates none: without a live one, a SignedOutError. */
   reload(options?: CallOptions): Promise<TypedSession<T>>
   /**
@@ -94,9 +95,9 @@ export interface SessionHandle<T extends SectionTypes = {}> {
   update(change: (draft: Draft<T>) => unknown, options?: CallOptions): Promise<TypedSession<T>>
   /**
    * Gives the session a new id and token. For `graceMs` milliseconds the old token opens it as well, so
-   * that no request on its way is lost.
+   * that no request on its way is lost. `remember` is as with `load`; without it, the cookie keeps its kind.
    */
-  regenerate(options?: CallOptions & { graceMs?: number | undefined }): Promise<TypedSession<T>>
+  regenerate(options?: CallOptions & { graceMs?: number | undefined; remember?: boolean | undefined }): Promise<TypedSession<T>>
   /** Ends the session. That it has ended already is no failure. */
   end(options?: CallOptions): Promise<void>
   /** Calls a function each time that `current` has changed. Returns what ends that. */

@@ -144,8 +144,8 @@ export function createSession(options = {}) {
       }, signal)
     },
 
-    regenerate({ graceMs, signal } = {}) {
-      const body = graceMs === undefined ? undefined : { graceMs }
+    regenerate({ graceMs, remember, signal } = {}) {
+      const body = graceMs === undefined && remember === undefined ? undefined : { graceMs, remember }
       return inTurn(async () => take(await ask('POST', '/regenerate', { signal, body })), signal)
     },
 

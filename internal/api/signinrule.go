@@ -74,9 +74,13 @@ func (s *Server) maxAuthAge(asked *verifyRule, user *schema.User) time.Duration 
 	return asked.maxAuthAge
 }
 
+// signInSkew is how far the clock of who signs users in may be ahead of the service's.
+const signInSkew = time.Minute
+
 // signInSuffices reports whether the user signed in recently and well enough. Where it is
 // not known when, the settings alone, not a rule, go by the session's creation: it was not
-// before that.
+// before that. One that lies in the future would count for longer than is asked for, so it
+// counts for nothing.
 func (s *Server) signInSuffices(asked *verifyRule, sess *schema.Session, user *schema.User, now time.Time) bool {
 	auth := user.Auth
 	if s.ReauthAfter > 0 {
@@ -84,7 +88,7 @@ func (s *Server) signInSuffices(asked *verifyRule, sess *schema.Session, user *s
 		if auth != nil {
 			signedIn = auth.Time
 		}
-		if now.Sub(signedIn) > s.ReauthAfter {
+		if !within(now, signedIn, s.ReauthAfter) {
 			return false
 		}
 	}
@@ -93,7 +97,7 @@ func (s *Server) signInSuffices(asked *verifyRule, sess *schema.Session, user *s
 		return true
 	case auth == nil:
 		return false
-	case asked.maxAuthAge > 0 && now.Sub(auth.Time) > asked.maxAuthAge:
+	case asked.maxAuthAge > 0 && !within(now, auth.Time, asked.maxAuthAge):
 		return false
 	case len(asked.levels) > 0 && !slices.ContainsFunc(asked.levels, auth.Reaches):
 		return false
@@ -101,6 +105,13 @@ func (s *Server) signInSuffices(asked *verifyRule, sess *schema.Session, user *s
 	return len(asked.methods) == 0 || slices.ContainsFunc(asked.methods, func(method string) bool {
 		return slices.Contains(auth.Methods, method)
 	})
+}
+
+// within reports whether a sign-in at signedIn is not older than most at now, nor of the
+// future.
+func within(now, signedIn time.Time, most time.Duration) bool {
+	age := now.Sub(signedIn)
+	return age <= most && age >= -signInSkew
 }
 
 // The headers that say when and how the user signed in.

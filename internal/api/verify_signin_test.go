@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"session-api/internal/schema"
 )
 
 // signedIn is a user who signed in at the harness's first moment, as JSON.
@@ -68,6 +70,34 @@ func TestVerifySignIn(t *testing.T) {
 			assert.Equal(t, []string{""}, a.Header[http.CanonicalHeaderKey(name)], "a gateway overwrites what its client sent")
 		}
 	}
+}
+
+// A sign-in that is said to lie in the future would be a recent one for as long as its
+// author likes.
+func TestVerifySignIn_inTheFuture(t *testing.T) {
+	for name, settings := range map[string]struct {
+		rule   string
+		change func(*settings)
+	}{
+		"by a rule":       {"?maxAuthAge=60", func(*settings) {}},
+		"by the settings": {"", func(set *settings) { set.ReauthAfter = time.Minute }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, settings.change)
+			c, ahead := s.client(), s.client()
+			c.create(signedInAt(s.clock.Now().Add(time.Minute)))
+			ahead.create(signedInAt(s.clock.Now().Add(time.Minute + time.Millisecond)))
+			c.do("GET", verify+settings.rule, "").expect(200)
+			ahead.do("GET", verify+settings.rule, "").problem(401, "insufficient_user_authentication")
+			s.clock.advance(2 * time.Millisecond)
+			ahead.do("GET", verify+settings.rule, "").expect(200)
+		})
+	}
+}
+
+// signedInAt is a user who signed in at that time, as JSON.
+func signedInAt(at time.Time) string {
+	return `{"user":{"id":"u-1","auth":{"time":"` + at.Format(schema.TimeLayout) + `"}}}`
 }
 
 func TestVerifySignIn_invalidRules(t *testing.T) {

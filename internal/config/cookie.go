@@ -19,7 +19,7 @@ type Cookie struct {
 	Persistent  bool          `env:"COOKIE_PERSISTENT" envDefault:"true" doc:"Whether the cookie survives the browser (Max-Age, Expires), for as long as the session lives. With false it ends with the browser, unless the session was created or regenerated with \"remember\": true; with true, \"remember\": false ends it."`
 	Partitioned bool          `env:"COOKIE_PARTITIONED" envDefault:"false" doc:"Partitioned attribute (CHIPS). Requires a Secure cookie."`
 	// ClearSiteData is not a property of the cookie, but what else goes with it.
-	ClearSiteData []string `env:"CLEAR_SITE_DATA" values:"list of cache, cookies, storage, executionContexts, clientHints, prefetchCache, prerenderCache or *" doc:"What a browser is told to forget at a visitor's sign-out, DELETE /api/session (the header Clear-Site-Data): data of this service's origin, and with cookies those of its whole registrable domain. Browsers heed it over HTTPS only. Empty for nothing."`
+	ClearSiteData []string `env:"CLEAR_SITE_DATA" values:"list of cache, cookies, storage, executionContexts, clientHints, prefetchCache, prerenderCache or *" doc:"What a browser is told to forget when a visitor signs out by DELETE /api/session, or ends the own session by DELETE /api/user/sessions (the header Clear-Site-Data): data of this service's origin, and with cookies those of its whole registrable domain. Browsers heed it over HTTPS only. Empty for nothing."`
 }
 
 // siteData are the types of data that Clear-Site-Data names. * stands for all.

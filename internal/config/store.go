@@ -61,7 +61,7 @@ func (c *Config) reserve() int {
 func (c *Config) BoltOptions() bolt.Options {
 	options := bolt.Options{
 		Dir: c.Store.DataDir, Existing: c.Store.DataRequire == "existing", ReadOnly: c.Store.DataReadOnly, Memory: c.MemoryOptions(),
-		CommitTimeout: c.Store.SyncTimeout, UnreadyAfter: c.Store.DataUnready,
+		CommitTimeout: c.Store.SyncTimeout, EndAttempts: true, UnreadyAfter: c.Store.DataUnready,
 	}
 	if c.Store.Sync == "interval" {
 		options.Interval = c.Store.SyncInterval

@@ -53,6 +53,24 @@ test('a life by cookie', async () => {
   await assert.rejects(session.update((draft) => draft.inputs.step++), SignedOutError)
 })
 
+test('remember me', async () => {
+  const { fetch } = cookieFetch()
+  const persistent: boolean[] = []
+  const session = createSession({
+    baseUrl,
+    fetch: async (url, init) => {
+      const response = await fetch(new Request(url, init))
+      persistent.push(response.headers.getSetCookie().some((cookie) => cookie.includes('; Max-Age=')))
+      return response
+    },
+  })
+  await session.load({ remember: false })
+  await session.regenerate({ remember: true })
+  await session.regenerate()
+  await session.regenerate({ remember: false, graceMs: 1000 })
+  assert.deepEqual(persistent, [false, true, true, false])
+})
+
 test('a life by bearer', async () => {
   const tokens: string[] = []
   const session = createSession<Basket>({ baseUrl, transport: 'bearer', onToken: (token) => tokens.push(token) })

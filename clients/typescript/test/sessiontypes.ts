@@ -36,7 +36,8 @@ export async function types(error: unknown) {
     // @ts-expect-error: only sections change
     draft.revision = 1
   })
-  await session.load({ meta: { theme: 'dark' }, ttlMs: 1000 }, { signal: AbortSignal.timeout(1000) })
+  await session.load({ meta: { theme: 'dark' }, ttlMs: 1000, remember: true }, { signal: AbortSignal.timeout(1000) })
+  await session.regenerate({ remember: false })
   // @ts-expect-error: it is a number
   await session.load({ inputs: { step: '1', files: [] } })
 

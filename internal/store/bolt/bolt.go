@@ -36,6 +36,9 @@ type Options struct {
 	// waiting for it, where it does not usually take long; DefaultCommitTimeout for 0.
 	// With an Interval it is ten times that.
 	CommitTimeout time.Duration
+	// EndAttempts: the attempts at requests with an Idempotency-Key that the file says are in
+	// progress are not, since the process is gone that made them.
+	EndAttempts bool
 	// UnreadyAfter is how long the file may be impossible to write until Ping says
 	// so; 0 for ever.
 	UnreadyAfter time.Duration
@@ -186,7 +189,7 @@ func (s *Store) open(now time.Time, o *Options) (err error) {
 	back := holdBack(held)
 	c.index, c.logBytes, c.retract, c.lastNumber = held.index, held.logBytes, held.retract, held.last
 	c.owners, c.reserved, c.seen.txid, c.journal = held.owners, held.reserve, held.txid, held.journal
-	l := &loader{s, file, held, now}
+	l := &loader{s, file, held, now, o.EndAttempts}
 	if err := l.load(&o.Memory, o.Logger); err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ type loader struct {
 	file *os.File
 	held *content
 	now  time.Time
+	// endAttempts is Options.EndAttempts.
+	endAttempts bool
 }
 
 // load opens the data file for writing as well: bbolt looks through all of it,

@@ -37,7 +37,7 @@ func (s *Store) openToRead(now time.Time, o *Options) error {
 	held, err := readContent(file, now)
 	if err == nil {
 		back := holdBack(held)
-		l := &loader{s, file, held, now}
+		l := &loader{s, file, held, now, o.EndAttempts}
 		if err = l.fillMemory(&o.Memory, o.Logger); err == nil {
 			c.info, err = file.Stat()
 			if err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 )
 
@@ -137,6 +138,9 @@ func (l *loader) requests() error {
 		r, err := e.request()
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if l.endAttempts && r.InProgress(l.now) {
+			r.Lease = schema.Now(l.now)
 		}
 		l.s.Store.RestoreRequest(l.now, requestKeyOf(e.key), r)
 	}

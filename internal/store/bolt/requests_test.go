@@ -171,6 +171,32 @@ func TestRequests_restart(t *testing.T) {
 	}
 }
 
+// What a process that died was at need not wait for its lease to end: the repeat goes on
+// with its plan at once. What is answered stays answered.
+func TestRequests_endAttempts(t *testing.T) {
+	for name, interval := range map[string]time.Duration{"always": 0, "interval": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			w := newRequests(t, scratch(t), interval)
+			w.o.EndAttempts = true
+			w.reopen()
+			for _, name := range []string{"in progress", "of a guest", "answered"} {
+				key, next := request(name)
+				want := w.kept[key]
+				next.Plan = "another"
+				got, begun, err := w.BeginRequest(t.Context(), now, key, next)
+				require.NoError(t, err)
+				require.Equal(t, !want.Answered(), begun, name)
+				require.Equal(t, want.Plan, got.Plan, name)
+				require.Equal(t, want.Answer, got.Answer, name)
+
+				_, begun, err = w.BeginRequest(t.Context(), now, key, next)
+				require.NoError(t, err)
+				require.False(t, begun, "its own attempts are in progress")
+			}
+		})
+	}
+}
+
 // Once anybody was told that it has begun, or what the answer is, a crash changes
 // nothing.
 func TestRequests_crash(t *testing.T) {

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"strconv"
 	"time"
 
@@ -22,11 +21,11 @@ func clientChange(before, after schema.Facts) string {
 	return before.Label() + labelBreak + after.Label()
 }
 
-// tellClientChanged publishes that a regeneration, which has ended the session old,
-// brings a client of another family. It is an event of the old id, so it has to come
-// before that of the regeneration, which a reader may publish; no script has both at
-// hand. If the event cannot be published, the session goes on without it.
-func (s *Store) tellClientChanged(ctx context.Context, now time.Time, old *schema.Session, facts schema.Facts) {
+// tellClientChanged publishes that a regeneration in a Cluster, which has ended the
+// session old, brings a client of another family. It is an event of the old id, so it has
+// to come before that of the regeneration, which a reader may publish; no script has both
+// at hand. If the event cannot be published, the session goes on without it.
+func (s *Store) tellClientChanged(now time.Time, old *schema.Session, facts schema.Facts) {
 	change := clientChange(old.Facts, facts)
 	if change == "" {
 		return
@@ -35,11 +34,5 @@ func (s *Store) tellClientChanged(ctx context.Context, now time.Time, old *schem
 		string(backend.EventClientChanged), millis(now), s.keys.Session(old.Key()), escaped(old.UserID),
 		strconv.FormatInt(old.Revision, 10), millis(old.ExpiresAt), change,
 	}
-	if s.events != nil {
-		s.events.add(event)
-		return
-	}
-	after, cancel := s.conn.Afterwards(ctx)
-	defer cancel()
-	_ = s.publishEvents(after, [][]string{event}, false)
+	s.events.add(event)
 }

@@ -69,7 +69,8 @@ func TestANamespaceThatIsAnotherDeployment(t *testing.T) {
 	s := open(t, server)
 	for name, operation := range operations(s, now, newSession(t, now, spec{namespace: "shop", id: theirs.ID})) {
 		switch name {
-		case "Follow", "Follow further", "Namespaces", "Files", "HasFile", "Sweep", "Stats", "Ping", "Lock":
+		case "Follow", "Follow further", "Namespaces", "Files", "HasFile", "Sweep", "Stats", "Ping", "Lock",
+			"BeginRequest", "AnswerRequest", "AbandonRequest":
 			continue // are of no namespace
 		}
 		err := operation(t.Context())

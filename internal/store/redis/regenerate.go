@@ -18,11 +18,12 @@ import (
 // and what follows it may take.
 func (s *Store) pendingLife() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
-// Regenerate implements backend.Store. The two keys may be on different servers
-// of a Cluster, where nothing changes both at once. So the successor is stored
-// first, as pending, which no reader takes for a session. What decides is that
-// the old key is ended, in one step, if its session is unchanged. Then the
-// successor is published.
+// Regenerate implements backend.Store. The successor is stored first, as pending, which
+// no reader takes for a session. Then one step ends the old key, if its session is
+// unchanged, and publishes the successor: whatever happens to this process or to its
+// connection, there is one of the two. In a Cluster the two keys may be on different
+// servers, where nothing changes both at once. There the end of the old key decides, and
+// the successor is published after it.
 func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.Session, graceUntil time.Time) error {
 	client, err := s.using(ctx, next.Namespace)
 	if err != nil {
@@ -56,9 +57,14 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 	if next.UserID != old.UserID {
 		graceUntil = now // the old key leads to no other user's session
 	}
-	before, err := s.move(ctx, client, now, &old, &e, graceUntil)
+	var before format.Entry
+	if s.opts.Cluster {
+		before, err = s.move(ctx, client, now, &old, &e, graceUntil)
+	} else {
+		before, err = s.succeed(ctx, client, now, &old, &e, graceUntil, clientChange(old.Facts, next.Facts))
+	}
 	var unconfirmed error
-	if errors.Is(err, conn.ErrUnconfirmed) { // the old key was ended, so the successor has to be activated
+	if errors.Is(err, conn.ErrUnconfirmed) { // the old key was ended, so there has to be the successor
 		unconfirmed, err = err, nil
 	}
 	if err != nil {
@@ -67,8 +73,13 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 		}
 		return err
 	}
-	s.tellClientChanged(ctx, now, &old, next.Facts)
-	if err := s.activate(ctx, client, now, old.ID, &e, before); err != nil {
+	if s.opts.Cluster {
+		s.tellClientChanged(now, &old, next.Facts)
+		err = s.activate(ctx, client, now, old.ID, &e, before)
+	} else if before.Key.ID != "" {
+		s.removeAfterwards(ctx, client, before)
+	}
+	if err != nil {
 		return err
 	}
 	if unconfirmed != nil {
@@ -81,14 +92,38 @@ func (s *Store) Regenerate(ctx context.Context, now time.Time, old, next schema.
 // move ends the old session in favour of e, and returns the entry that it had. That is
 // empty if the end is unconfirmed: should a failover undo it, the session needs it.
 func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) (format.Entry, error) {
-	name := s.keys.Session(old.Key())
-	s.written.add(name)
-	c := lua.Call{Confirmed: s.confirmedEnd(), Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
-		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
-	)}
+	c := s.ending(now, old, e, graceUntil)
+	name := c.Keys[0]
 	if graceUntil.After(now) {
 		c.Before = []string{"SET", format.Grace(name), graceValue(e.Key.ID, e.Life, graceUntil), "NX", "PXAT", millis(graceUntil)}
 	}
+	return s.endOld(ctx, client, now, old, c)
+}
+
+// succeed is move that publishes the successor in the same step, and before it the event
+// of a change of the client's family, empty for none. Returns backend.ErrConflict where
+// the successor is not pending any more.
+func (s *Store) succeed(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time, clientChange string) (format.Entry, error) {
+	c := s.ending(now, old, e, graceUntil)
+	c.Script = lua.Succeed
+	name := s.keys.Session(e.Key)
+	s.written.add(name)
+	c.Keys = append(c.Keys, name, format.Grace(name), format.Tombstone(name))
+	c.Args = append(c.Args, e.Life.String(), old.ID, s.tombstoneLife(), clientChange)
+	return s.endOld(ctx, client, now, old, c)
+}
+
+// ending is the call of move.
+func (s *Store) ending(now time.Time, old *schema.Session, e *format.Entry, graceUntil time.Time) lua.Call {
+	name := s.keys.Session(old.Key())
+	s.written.add(name)
+	return lua.Call{Confirmed: s.confirmedEnd(), Script: lua.Move, Keys: []string{name, format.Grace(name), format.Tombstone(name)}, Args: append(stateArgs(now, old),
+		format.Digest(old.UserID, old.Files), millis(graceUntil), graceValue(e.Key.ID, e.Life, graceUntil), s.tombstoneEnd(now),
+	)}
+}
+
+// endOld makes the call of move or succeed, and returns the entry that the session had.
+func (s *Store) endOld(ctx context.Context, client rueidis.Client, now time.Time, old *schema.Session, c lua.Call) (format.Entry, error) {
 	a, err := s.changeOrAdopt(ctx, client, now, old.Key(), old, "ending a regenerated session", c)
 	if err == nil {
 		err = changeError(a)
@@ -101,6 +136,14 @@ func (s *Store) move(ctx context.Context, client rueidis.Client, now time.Time, 
 		before = format.Entry{} // it is swept when its time comes
 	}
 	return before, nil
+}
+
+// removeAfterwards removes the entry of a session that was ended. Where that fails, it is
+// swept when its time comes.
+func (s *Store) removeAfterwards(ctx context.Context, client rueidis.Client, e format.Entry) {
+	ctx, cancel := s.conn.Afterwards(ctx)
+	defer cancel()
+	s.removeEntries(ctx, client, e)
 }
 
 // activate makes a pending successor a session. It tries until the time is up:

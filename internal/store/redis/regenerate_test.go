@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -31,7 +32,13 @@ type halfDone struct {
 func begin(t *testing.T) *halfDone {
 	t.Helper()
 	server := redistest.Start(t)
-	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: time.Second}})
+	return beginAt(t, server, server.Addr())
+}
+
+// beginAt is begin on a server, by that address.
+func beginAt(t *testing.T, server *redistest.Server, addr string) *halfDone {
+	t.Helper()
+	s, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{addr}, Timeout: time.Second}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	client, err := s.client()
@@ -198,4 +205,41 @@ func TestRegenerateWithAClockThatIsBehind(t *testing.T) {
 	got, err := h.Get(t.Context(), behind, next.Key())
 	require.NoError(t, err)
 	assert.Equal(t, next, got)
+}
+
+// Between the end of a session and its successor nothing can get lost: not even where its
+// maker never hears that both were done, and dies.
+func TestASessionEndsInOneStepWithItsSuccessor(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr())
+	h := beginAt(t, server, proxy.Addr())
+	near, err := Open(t.Context(), Options{Server: conn.Server{Addresses: []string{server.Addr()}, Timeout: 10 * time.Second}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, near.Close()) })
+	_, err = h.succeed(t.Context(), h.client, h.now, &h.next, &h.entry, h.now, "")
+	require.ErrorIs(t, err, backend.ErrNotFound, "a pending one has no successor; and the script is known to the server")
+
+	proxy.Stall(redistest.Down)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err = h.succeed(ctx, h.client, h.now, &h.old, &h.entry, h.now, "")
+	require.ErrorIs(t, err, backend.ErrUnavailable)
+	got, err := near.Get(t.Context(), h.now, h.next.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.next, got)
+	_, err = near.Get(t.Context(), h.now, h.old.Key())
+	require.ErrorIs(t, err, backend.ErrNotFound)
+	proxy.Flow(redistest.Down)
+}
+
+// A successor that is not pending any more, as after a long stall, ends nothing.
+func TestASessionOutlivesItsPendingSuccessor(t *testing.T) {
+	server := redistest.Start(t)
+	h := beginAt(t, server, server.Addr())
+	require.Equal(t, "1", server.CLI("DEL", h.keys.Session(h.next.Key())))
+	_, err := h.succeed(t.Context(), h.client, h.now, &h.old, &h.entry, h.now, "")
+	require.ErrorIs(t, err, backend.ErrConflict)
+	got, err := h.Get(t.Context(), h.now, h.old.Key())
+	require.NoError(t, err)
+	assert.Equal(t, h.old, got)
 }

@@ -10,13 +10,6 @@ if (s.birth or s.index) ~= ARGV[2] then
   return {ABSENT}
 end
 if s.pending then
-  local value = redis.call('GET', KEYS[1])
-  local deadline = ms(tonumber(string.sub(value, 5, 19)))
-  redis.call('SET', KEYS[1], string.sub(value, 20), 'PXAT', deadline)
-  put('DEL', KEYS[2])
-  set_expiry_tombstone(KEYS[3], deadline, ARGV[4])
-  if publish then
-    publish('regenerated', KEYS[1], value, deadline, ARGV[3])
-  end
+  publish_pending(KEYS[1], KEYS[2], KEYS[3], ARGV[3], ARGV[4])
 end
 return done()

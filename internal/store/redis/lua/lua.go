@@ -46,10 +46,16 @@ var (
 	touchLua string
 	//go:embed delete.lua
 	deleteLua string
+	//go:embed endold.lua
+	endOldLua string
 	//go:embed move.lua
 	moveLua string
+	//go:embed publishpending.lua
+	publishPendingLua string
 	//go:embed activate.lua
 	activateLua string
+	//go:embed succeed.lua
+	succeedLua string
 	//go:embed retract.lua
 	retractLua string
 	//go:embed expire.lua
@@ -94,8 +100,9 @@ var (
 	Replace       = newScript(eventsLua, publishLua, tombstonesLua, replaceLua)
 	Touch         = newScript(allowOOM, eventsLua, publishLua, tombstonesLua, touchLua)
 	Delete        = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, deleteLua)
-	Move          = newScript(inspectLua, tombstonesLua, moveLua)
-	Activate      = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, activateLua)
+	Move          = newScript(inspectLua, tombstonesLua, endOldLua, moveLua)
+	Activate      = newScript(allowOOM, eventsLua, publishLua, inspectLua, tombstonesLua, publishPendingLua, activateLua)
+	Succeed       = newScript(eventsLua, publishLua, inspectLua, tombstonesLua, endOldLua, publishPendingLua, succeedLua)
 	Retract       = newScript(inspectLua, retractLua)
 	Expire        = newScript(inspectLua, expireLua)
 	Limit         = newScript(allowOOM, inspectLua, tombstonesLua, limitLua)
