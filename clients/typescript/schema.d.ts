@@ -3256,7 +3256,7 @@ export interface operations {
             query?: {
                 /** @description Return 403 unless the user has this role; of several, one is enough. Only the gateway may set it, and nothing from its client may appear beside it. In a role, `/` and `?` are `%2F` and `%3F`. */
                 role?: string[];
-                /** @description Return 401 unless the user signed in within so many seconds. */
+                /** @description Return 401 unless the user signed in within so many seconds. A sign-in whose time is more than a minute in the future does not count. */
                 maxAuthAge?: number;
                 /** @description Return 401 unless the sign-in reached this level; of several, one is enough. `aal2` and `aal3` include the lower ones; other names are compared as they are. */
                 level?: string[];
