@@ -43,12 +43,16 @@ func (e *insufficientScope) challenge() string {
 func (s *Server) serviceToken(r *http.Request, k *keys, secret string) *token.Service {
 	found := k.services.Find(secret)
 	if found == nil {
+		if k.services.Len() > 0 {
+			s.recordRefusal(r, refusedUnknown, "")
+		}
 		return nil
 	}
 	if why := s.invalidity(r, found); why != "" {
 		if now := s.Now(); s.hints.allow("service token "+found.Name+" "+why, now) {
 			s.Logger.WarnContext(r.Context(), "service token refused", "name", found.Name, "reason", why)
 		}
+		s.recordRefusal(r, why, found.Name)
 		return nil
 	}
 	if caller(r) != found { // a request with an Idempotency-Key is looked at twice

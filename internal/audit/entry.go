@@ -16,6 +16,9 @@ const (
 	SessionsEnded      Act = "sessions.ended" // several: Details has how many, and of what filter
 	SessionExpired     Act = "session.expired"
 	SessionEvicted     Act = "session.evicted"
+	// SessionsOver sums up sessions of visitors that have expired or were evicted, and have
+	// no entry of their own.
+	SessionsOver Act = "sessions.over"
 	// EventsLost: sessions may have expired or been evicted without an entry.
 	EventsLost Act = "events.lost"
 
