@@ -299,8 +299,8 @@ func (s *Server) recordOver(ev *backend.Event) {
 	_ = s.recordEntry(e) // it has happened
 }
 
-// recordSummaries records how many acts had no entry of their own.
-func (s *Server) recordSummaries(all bool) {
+// RecordAuditSummaries records how many acts had no entry of their own.
+func (s *Server) RecordAuditSummaries(all bool) {
 	now := s.Now()
 	for _, one := range []struct {
 		limiter *entryLimiter

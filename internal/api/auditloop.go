@@ -96,10 +96,10 @@ func (s *Server) AuditLoop(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			s.recordSummaries(false)
+			s.RecordAuditSummaries(false)
 		case <-ctx.Done():
 			following.Wait()
-			s.recordSummaries(true)
+			s.RecordAuditSummaries(true)
 			return
 		}
 	}

@@ -207,6 +207,13 @@ func (o *faulty) set(change func(*faulty)) {
 	change(o)
 }
 
+// synced is how often Sync was called.
+func (o *faulty) synced() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.syncs
+}
+
 func (o *faulty) report(t *testing.T) audit.Report {
 	t.Helper()
 	o.mu.Lock()
@@ -273,18 +280,18 @@ func TestWhenItIsOnTheDisk(t *testing.T) {
 		for range 10 {
 			require.NoError(t, l.Append(audit.Entry{}))
 		}
-		require.Zero(t, out.syncs)
+		require.Zero(t, out.synced())
 		time.Sleep(audit.SyncAfter)
 		synctest.Wait()
-		require.Equal(t, 1, out.syncs)
+		require.Equal(t, 1, out.synced())
 		require.NoError(t, l.Close())
-		require.Equal(t, 1, out.syncs, "nothing was written since")
+		require.Equal(t, 1, out.synced(), "nothing was written since")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		out := &faulty{}
 		l := audit.NewTo(out, audit.Options{Sync: true})
 		require.NoError(t, l.Append(audit.Entry{}))
-		require.Equal(t, 1, out.syncs)
+		require.Equal(t, 1, out.synced())
 
 		out.set(func(o *faulty) { o.unsynced = errNoSpace })
 		require.ErrorIs(t, l.Append(audit.Entry{}), audit.ErrUnwritten)
