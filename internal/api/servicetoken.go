@@ -77,7 +77,13 @@ func (s *Server) invalidity(r *http.Request, t *token.Service) string {
 }
 
 // caller returns the service token that came with a request; nil for none.
-func caller(r *http.Request) *token.Service { return stateOf(r).caller }
+func caller(r *http.Request) *token.Service {
+	c, ok := r.Context().Value(stateKey{}).(*requestState)
+	if !ok { // an authorization request has no state
+		return nil
+	}
+	return c.caller
+}
 
 // permit returns nil if a service token allows what a request asks of the endpoint.
 // Outside its namespaces nothing is there, whatever its scope: a 403 would tell that
