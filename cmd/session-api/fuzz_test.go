@@ -64,7 +64,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		require.NoError(t, err)
-		_, err = newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
+		_, err = newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler), nil)
 		require.NoError(t, err)
 		if c.OnRedis() {
 			options, err := c.RedisOptions()

@@ -37,7 +37,7 @@ func TestAwait_isBounded(t *testing.T) {
 func TestRun_whenServingFails(t *testing.T) {
 	c, err := config.Load(servicetest.Environment(t))
 	require.NoError(t, err)
-	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
+	s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

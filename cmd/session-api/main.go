@@ -41,6 +41,8 @@ Commands:
   token new           make a service token, and the line for SERVICE_TOKENS_FILE that
                       lets it in; see -h
   token check         check the checksum of a service token from standard input
+  audit verify FILE   check that no line of an audit log was changed, removed or moved;
+                      see -h
   healthcheck         check the liveness of the service on this machine
   version             print the version
 
@@ -71,7 +73,7 @@ type usageError string
 func (e usageError) Error() string { return string(e) }
 
 // takesArguments are the commands that take some.
-var takesArguments = []string{"backup", "check", "cleanup", "compact", "config", "export", "import", "restore", "salvage", "token"}
+var takesArguments = []string{"audit", "backup", "check", "cleanup", "compact", "config", "export", "import", "restore", "salvage", "token"}
 
 func dispatch(ctx context.Context, args []string, environ map[string]string, stdout, stderr io.Writer) error {
 	if len(args) == 0 {
@@ -102,6 +104,8 @@ func dispatch(ctx context.Context, args []string, environ map[string]string, std
 		return checkData(rest, environ, stdout)
 	case "cleanup":
 		return adoptDirectory(ctx, rest, environ, stdout, stderr)
+	case "audit":
+		return verifyAudit(rest, streams{os.Stdin, stdout, stderr})
 	case "token":
 		return serviceToken(rest, streams{os.Stdin, stdout, stderr})
 	case "config":

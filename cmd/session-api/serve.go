@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"session-api/internal/api"
+	"session-api/internal/audit"
 	"session-api/internal/config"
 	"session-api/internal/gctune"
 	"session-api/internal/httpserver"
@@ -30,6 +31,7 @@ type service struct {
 	handler http.Handler
 	http    *httpserver.Server
 	tracing *tracing.Tracing // nil for none
+	audit   *audit.Log       // nil for none
 	loops   []func(context.Context)
 	release func() error
 
@@ -83,9 +85,13 @@ func serve(ctx context.Context, environ map[string]string, stdout io.Writer) err
 	}
 	untune := gctune.Start(environ)
 	defer untune()
-	s, err := newService(cfg, kept, logger)
+	account, err := openAudit(&cfg, environ, lines, logger)
 	if err != nil {
 		return errors.Join(err, kept.Close())
+	}
+	s, err := newService(cfg, kept, logger, account)
+	if err != nil {
+		return errors.Join(err, kept.Close(), closeAudit(account))
 	}
 	s.http = server
 	startup.Finish(s.handler, s.api)
@@ -196,10 +202,14 @@ func (s *service) untilEnd(ctx context.Context, signals <-chan os.Signal, failed
 // reload reads the files of secrets again. What is wrong with one leaves all
 // secrets as they are.
 func (s *service) reload(ctx context.Context) {
+	s.reopenAudit(ctx)
 	fresh, read, err := s.cfg.RereadSecrets()
 	switch {
 	case err != nil:
 		s.log.ErrorContext(ctx, "secrets not reloaded, the previous ones remain in use", "error", err)
+		s.auditReload(ctx, read, nil, err)
+		return
+	case len(read) == 0 && s.cfg.Audit.Log.Path != "": // then it was for the audit log
 		return
 	case len(read) == 0:
 		s.log.WarnContext(ctx, "nothing to reload: no secret is in a file (SESSION_SECRET_FILE, SERVICE_TOKENS_FILE, JWT_KEYS_FILE, REDIS_PASSWORD_FILE)")
@@ -207,11 +217,13 @@ func (s *service) reload(ctx context.Context) {
 	}
 	if err := s.api.SetSecrets(fresh.APISecrets()); err != nil {
 		s.log.ErrorContext(ctx, "secrets not reloaded, the previous ones remain in use", "error", err)
+		s.auditReload(ctx, read, nil, err)
 		return
 	}
 	if s.tracing != nil {
 		s.tracing.SetSecrets(fresh.TracedSecrets()...)
 	}
+	s.auditReload(ctx, read, &fresh, nil)
 	s.cfg = fresh
 	s.log.InfoContext(ctx, "secrets reloaded", "from", strings.Join(read, ", "),
 		"sessionSecrets", len(fresh.Secrets.Session), "serviceTokens", len(fresh.ServiceTokens()))

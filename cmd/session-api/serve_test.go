@@ -231,7 +231,7 @@ func TestServe_takesEveryOrigin(t *testing.T) {
 	} {
 		c, err := config.Load(servicetest.Environment(t, "ALLOWED_ORIGINS", origin))
 		require.NoError(t, err)
-		s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler))
+		s, err := newService(c, memory.New(memory.Options{Policy: memory.LRU}), slog.New(slog.DiscardHandler), nil)
 		require.NoError(t, err, origin)
 		require.NoError(t, s.release())
 	}

@@ -57,7 +57,7 @@ func TestVerify_timeoutAndEnd(t *testing.T) {
 	c, err := config.Load(environ)
 	require.NoError(t, err)
 	kept := &watched{Store: memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 10}), touching: make(chan struct{}), letGo: make(chan struct{})}
-	s, err := newService(c, kept, slog.New(slog.DiscardHandler))
+	s, err := newService(c, kept, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, err)
 	ask := func(method, target, cookie string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, "http://localhost"+target, http.NoBody)

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"session-api/internal/audit"
 	"session-api/internal/transfer"
 )
 
@@ -30,11 +31,16 @@ func (s *Server) backUp(w http.ResponseWriter, r *http.Request) error {
 		return errBackupOn
 	}
 	defer s.backingUp.Unlock()
+	if err := s.beginTransfer(r, audit.Backup, nil); err != nil {
+		delete(w.Header(), "Content-Type")
+		return err
+	}
 	out := newDeadlines(w, r)
 	defer out.beforeWrite() // net/http ends the answer
 	ctx, stop := s.whileAllowed(r, out)
 	defer stop()
 	err := work.Run(ctx, out)
+	s.endTransfer(r, audit.Backup, err, map[string]any{"sessions": work.Sessions()})
 	log := s.Logger.With("sessions", work.Sessions(), "requestId", w.Header().Get(headerRequestID))
 	if err != nil {
 		log.WarnContext(r.Context(), "backup cut off", "error", err)

@@ -47,7 +47,7 @@ type load struct {
 	w       discard
 }
 
-func newLoad(b testing.TB, log api.AccessLog) *load {
+func newLoad(b testing.TB, log api.AccessLog, change ...func(*api.Options)) *load {
 	b.Helper()
 	rules := &schema.Rules{MaxBytes: 1 << 20, MaxTTL: 30 * 24 * time.Hour, Sanitize: schema.SanitizeControls}
 	kept := memory.New(memory.Options{Policy: memory.LRU, MaxEntries: 1000})
@@ -56,6 +56,9 @@ func newLoad(b testing.TB, log api.AccessLog) *load {
 	o.AccessLog, o.Logger = log, slog.New(slog.NewJSONHandler(&discard{}, nil))
 	o.AccessLog.Lines = &discard{}
 	o.Client = api.ClientRecord{Agent: true}
+	for _, c := range change {
+		c(&o)
+	}
 	handler, err := api.New(o)
 	require.NoError(b, err)
 	l := &load{handler: handler, w: discard{header: http.Header{}}}
@@ -97,7 +100,13 @@ func (l *load) signIn(b testing.TB) {
 	b.Helper()
 	l.prepare(b, http.MethodPost, "application/json", benchSession)
 	require.Equal(b, http.StatusCreated, l.send())
+	l.keepCookie()
+}
+
+// keepCookie makes the cookie of the last answer that of the next requests.
+func (l *load) keepCookie() {
 	l.cookie, _, _ = strings.Cut(l.w.header.Get("Set-Cookie"), ";")
+	l.request.Header.Set("Cookie", l.cookie)
 }
 
 // step writes another number into the body, of as many digits.

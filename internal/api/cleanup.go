@@ -1,6 +1,10 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+
+	"session-api/internal/audit"
+)
 
 // runCleanup runs the cleanup now, or says what it would do.
 func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
@@ -8,9 +12,20 @@ func (s *Server) runCleanup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !dryRun {
+		if err := s.admitAct(); err != nil {
+			return err
+		}
+	}
 	limits := newDeadlines(w, r)
 	report, err := s.Cleaner.Run(r.Context(), dryRun)
 	limits.beforeWrite() // a run may have taken longer than an answer usually may
+	if !dryRun {
+		unrecorded := s.recordAct(r, audit.Cleanup, outcomeOf(err), cleanupDetails(&report))
+		if err == nil {
+			err = unrecorded
+		}
+	}
 	if err != nil {
 		return err
 	}

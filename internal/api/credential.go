@@ -95,6 +95,7 @@ func (s *Server) readOwnCredential(r *http.Request) (credential, error) {
 	c, err := s.readCredential(r)
 	if err == nil {
 		err = permitOwn(c.caller)
+		s.recordForbidden(r, c.caller, err)
 	}
 	return c, err
 }

@@ -18,5 +18,6 @@
 // A response: responsewriter.go, sessionresponse.go, problem.go, cookie.go, issuetoken.go.
 // Repeats of a request: idempotency.go, idempotencykey.go, heldanswer.go.
 // What a request tells of its client: clientfacts.go (over package useragent).
+// What was done by whom: audit.go, auditloop.go and auditmetrics.go (over package audit).
 // Afterwards: accesslog.go, metrics.go, idempotencymetrics.go, loglimiter.go.
 package api

@@ -48,6 +48,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := e.checkPath(w, r)
 	if err == nil && c.caller != nil {
 		err = e.permit(r, c.caller)
+		e.s.recordForbidden(r, c.caller, err)
 	}
 	if err == nil {
 		err = e.checkParameters(r)

@@ -61,6 +61,9 @@ func newMetrics(s *Server) *metrics {
 	if _, ok := s.Sessions.File(); ok {
 		m.registry.MustRegister(fileCollector{s.Sessions})
 	}
+	if s.Audit != nil {
+		m.registry.MustRegister(auditCollectors(s.Audit)...)
+	}
 	m.page = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return m
 }

@@ -107,6 +107,11 @@ type Options struct {
 	Heartbeat time.Duration
 
 	AccessLog AccessLog
+
+	// Audit is where security-relevant acts are recorded; nil for nowhere.
+	Audit AuditLog
+	// AuditRequired refuses what cannot be recorded.
+	AuditRequired bool
 }
 
 // Secrets are what credentials are checked against.

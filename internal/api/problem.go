@@ -63,6 +63,7 @@ const (
 	codeInvalidRule            schema.Code = "invalid_rule"
 	codeNotReady               schema.Code = "not_ready"
 	codeDamagedSession         schema.Code = "damaged_session"
+	codeAuditUnavailable       schema.Code = "audit_unavailable"
 	codeInternal               schema.Code = "internal"
 )
 
@@ -122,13 +123,14 @@ var problemTypes = map[schema.Code]struct {
 	codeInvalidRule:            {http.StatusServiceUnavailable, "The gateway's rule is invalid"},
 	codeNotReady:               {http.StatusServiceUnavailable, "The instance is not ready"},
 	codeDamagedSession:         {http.StatusInternalServerError, "The session is damaged"},
+	codeAuditUnavailable:       {http.StatusServiceUnavailable, "The audit log cannot be written"},
 	codeInternal:               {http.StatusInternalServerError, "The service failed"},
 }
 
 // expectedCodes are failures that mean nothing wrong: they are not logged as errors.
 var expectedCodes = map[schema.Code]bool{
 	codeNotReady: true, codeTooManyStreams: true, codeOverloaded: true, codeInvalidRule: true, codeDamagedSession: true,
-	codeBackupUnsupported: true, codeJWTDisabled: true,
+	codeBackupUnsupported: true, codeJWTDisabled: true, codeAuditUnavailable: true,
 }
 
 // retryAfter is what a 503, and a request in progress, tells clients to wait, in seconds.

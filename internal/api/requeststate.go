@@ -49,6 +49,8 @@ func (c *requestState) Value(key any) any {
 		return c.route
 	case store.ObserverKey{}:
 		return &c.facts
+	case store.RecorderKey{}:
+		return c.recorder()
 	}
 	return c.Context.Value(key)
 }

@@ -59,6 +59,8 @@ type Server struct {
 	touches backgroundTouches
 	// notices are lines about gateways.
 	notices *logLimiter
+	// refusals and lapses limit entries of the audit log.
+	refusals, lapses *entryLimiter
 	// backingUp is locked while a backup is sent.
 	backingUp sync.Mutex
 }
@@ -85,6 +87,7 @@ func New(o Options) (*Server, error) {
 	s.Secrets = Secrets{} // handlers sign and verify by keys alone
 	s.streams = newStreamLimiter(o.MaxStreams)
 	s.hints, s.notices = newLogLimiter(maxHints), newLogLimiter(maxNotices)
+	s.refusals, s.lapses = newEntryLimiter(refusalsPerWindow), newEntryLimiter(lapsesPerWindow)
 	size := cmp.Or(o.MaxBodyMemory, DefaultBodyMemory)
 	s.bodies, s.answers = admission.NewBodySemaphore(size), admission.NewSemaphore(size)
 	s.lingering = make(chan struct{}, maxLingering)

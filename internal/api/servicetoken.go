@@ -43,12 +43,16 @@ func (e *insufficientScope) challenge() string {
 func (s *Server) serviceToken(r *http.Request, k *keys, secret string) *token.Service {
 	found := k.services.Find(secret)
 	if found == nil {
+		if k.services.Len() > 0 {
+			s.recordRefusal(r, refusedUnknown, "")
+		}
 		return nil
 	}
 	if why := s.invalidity(r, found); why != "" {
 		if now := s.Now(); s.hints.allow("service token "+found.Name+" "+why, now) {
 			s.Logger.WarnContext(r.Context(), "service token refused", "name", found.Name, "reason", why)
 		}
+		s.recordRefusal(r, why, found.Name)
 		return nil
 	}
 	if setCaller(r, found) { // a request with an Idempotency-Key is looked at twice
@@ -72,7 +76,13 @@ func (s *Server) invalidity(r *http.Request, t *token.Service) string {
 }
 
 // caller returns the service token that came with a request; nil for none.
-func caller(r *http.Request) *token.Service { return stateOf(r).caller }
+func caller(r *http.Request) *token.Service {
+	c, ok := r.Context().Value(stateKey{}).(*requestState)
+	if !ok { // an authorization request has no state
+		return nil
+	}
+	return c.caller
+}
 
 // permit returns nil if a service token allows what a request asks of the endpoint.
 // Outside its namespaces nothing is there, whatever its scope: a 403 would tell that

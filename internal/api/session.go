@@ -60,6 +60,7 @@ func (h sessionHandlers) get(w http.ResponseWriter, r *http.Request) error {
 	touch, err := boolParameter(r, "touch", h.touches())
 	if err == nil && touch && !h.own {
 		err = permitScope(caller(r), token.ScopeWrite)
+		h.recordForbidden(r, caller(r), err)
 	}
 	if err != nil {
 		return err

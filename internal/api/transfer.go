@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"session-api/internal/audit"
 	"session-api/internal/schema"
 	"session-api/internal/store/backend"
 	"session-api/internal/transfer"
@@ -35,6 +36,10 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	if err := s.beginTransfer(r, audit.Export, spaceDetails(work.Namespace)); err != nil {
+		delete(w.Header(), "Content-Type")
+		return err
+	}
 	out := newDeadlines(w, r)
 	defer out.beforeWrite() // net/http ends the answer
 	ctx, stop := s.whileAllowed(r, out)
@@ -44,6 +49,9 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 		begun = true
 		return out.Write(p)
 	}))
+	details := spaceDetails(work.Namespace)
+	details["sessions"] = work.Sessions()
+	s.endTransfer(r, audit.Export, err, details)
 	switch {
 	case err == nil:
 		return nil // an answer without a body has a status, too
@@ -55,6 +63,31 @@ func (s *Server) exportSessions(w http.ResponseWriter, r *http.Request) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// beginTransfer records that sessions are about to be read or written as a whole. What
+// is read has left by the time that it is known how much it was.
+func (s *Server) beginTransfer(r *http.Request, act audit.Act, details map[string]any) error {
+	if err := s.admitAct(); err != nil {
+		return err
+	}
+	if s.recordAct(r, act, audit.Begun, details) != nil {
+		return errNotAudited
+	}
+	return nil
+}
+
+// endTransfer records what became of it.
+func (s *Server) endTransfer(r *http.Request, act audit.Act, err error, details map[string]any) {
+	_ = s.recordAct(r, act, outcomeOf(err), details) // it was recorded that it has begun
+}
+
+// spaceDetails are the details of an entry about a namespace, empty for all.
+func spaceDetails(namespace string) map[string]any {
+	if namespace == "" {
+		return map[string]any{}
+	}
+	return map[string]any{"namespace": namespace}
 }
 
 // writerFunc is a function that writes.
@@ -86,11 +119,15 @@ func (s *Server) importSessions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkMediaType(r, recordTypes); err != nil {
 		return err
 	}
+	if err := s.beginTransfer(r, audit.Import, nil); err != nil {
+		return err
+	}
 	ctx, stop := s.whileAllowed(r, limits)
 	defer stop()
 	work := transfer.Import{To: s.Sessions, Rules: s.Rules, Now: s.Now}
 	err := work.Run(ctx, body)
 	n := work.Counts()
+	s.endTransfer(r, audit.Import, err, map[string]any{"imported": n.Stored, "existing": n.Existing, "ended": n.Ended, "expired": n.Expired})
 	log := s.Logger.With("imported", n.Stored, "existing", n.Existing, "ended", n.Ended, "expired", n.Expired,
 		"requestId", w.Header().Get(headerRequestID))
 	switch {

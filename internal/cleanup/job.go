@@ -61,6 +61,7 @@ type Job struct {
 	ownFiles      []OwnFile
 	storeKind     string
 	identity      func(ctx context.Context) (string, error)
+	afterRun      func(Report, error)
 	changed       func(fs.FileInfo) time.Time
 	birthTime     func(dir *os.File, name string) (time.Time, bool)
 
@@ -90,7 +91,7 @@ func New(o Options) (*Job, error) {
 		sweeper: o.Sweeper, references: o.References, locker: o.Locker,
 		logger: o.Logger, now: o.Now, clock: newClockMonitor(&o),
 		running:       make(chan struct{}, 1),
-		allowNonEmpty: o.AllowNonEmpty, ownFiles: o.OwnFiles, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed,
+		allowNonEmpty: o.AllowNonEmpty, ownFiles: o.OwnFiles, storeKind: o.StoreKind, identity: o.Identity, changed: o.changed, afterRun: o.AfterRun,
 		birthTime: func(*os.File, string) (born time.Time, ok bool) { return born, false },
 		status:    Unavailable,
 	}
@@ -172,9 +173,12 @@ func (j *Job) Loop(ctx context.Context) {
 func (j *Job) tick(ctx context.Context) (ran bool) {
 	defer func() { _ = recover() }()
 	ran = true
-	if _, err := j.runOnce(ctx, false, 0); errors.Is(err, ErrBusy) { // others are logged
+	report, err := j.runOnce(ctx, false, 0)
+	if errors.Is(err, ErrBusy) { // others are logged
 		ran = false
 		j.logger.InfoContext(ctx, "cleanup left to another instance")
+	} else if j.afterRun != nil {
+		j.afterRun(report, err)
 	}
 	return ran
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Options are the settings of a job and the store that it uses. All are required except
-// Interval, Grace, OwnFiles, Identity, Locker, Logger and Elapsed.
+// Interval, Grace, OwnFiles, Identity, Locker, Logger, Elapsed and AfterRun.
 type Options struct {
 	// Dir is the directory to clean: an absolute path that is not a symbolic link.
 	// Validate says which directories are refused.
@@ -50,6 +50,9 @@ type Options struct {
 	// Now was set, and nothing is deleted until both have agreed for the grace period,
 	// or for a minute if that is longer. nil if Now is to be trusted.
 	Elapsed func() time.Duration
+
+	// AfterRun, if set, is called after each run of Loop, with what Run would return.
+	AfterRun func(Report, error)
 
 	// changed returns when a file last changed; nil for lastChange and birthTime.
 	changed func(fs.FileInfo) time.Time

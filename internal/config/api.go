@@ -30,6 +30,7 @@ func (c *Config) API() api.Options {
 		BackupRate:           c.Store.BackupRate,
 		IdempotencyTTL:       c.Idempotency.TTL,
 		Heartbeat:            c.Events.Heartbeat,
+		AuditRequired:        c.Audit.Required(),
 		AccessLog:            api.AccessLog{Every: c.Log.Access.Every, Concise: !c.Log.JSON()},
 	}
 }

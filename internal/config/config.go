@@ -47,6 +47,7 @@ type Config struct {
 	Cookie       Cookie  `group:"Cookie"`
 	Files        Files   `group:"Files"`
 	Log          Log     `group:"Logging"`
+	Audit        Audit   `group:"Audit"`
 	Tracing      Tracing `group:"Tracing"`
 
 	// memoryLimit is the memory limit that defaults are computed from.

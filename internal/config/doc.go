@@ -10,7 +10,7 @@
 //
 //   - config.go: Config, Load, and the problems that it returns
 //   - server.go, clients.go, http.go, secrets.go, sessions.go, jwt.go, store.go, redis.go,
-//     cookie.go, files.go, log.go, tracing.go: the features
+//     cookie.go, files.go, log.go, audit.go, tracing.go: the features
 //   - tags.go: what the tags of a setting say
 //   - values.go, proxies.go: the parsers of values
 //   - validate.go, validate_bolt.go, validate_redis.go, origins.go, entropy.go: the

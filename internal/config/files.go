@@ -38,6 +38,9 @@ func (c *Config) OwnFiles() []cleanup.OwnFile {
 			own = append(own, cleanup.OwnFile{Name: s.name, Path: path})
 		}
 	}
+	if c.Audit.Log.Path != "" {
+		own = append(own, cleanup.OwnFile{Name: "AUDIT_LOG", Path: c.Audit.Log.Path})
+	}
 	return own
 }
 
@@ -55,7 +58,7 @@ func pathSettings() []setting {
 // ownFileChecks returns the rules that keep the service's own files out of the directory
 // that it cleans. The rule for the data directory is among boltChecks.
 func ownFileChecks() []rule {
-	var rules []rule
+	rules := []rule{{"AUDIT_LOG", []string{"ANALYSIS_TMP_DIR"}, checkAuditFile}}
 	for _, s := range pathSettings() {
 		if s.name == "SESSION_DATA_DIR" {
 			continue

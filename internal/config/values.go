@@ -29,6 +29,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[jwtAlgorithm]():             func(v string) (any, error) { return jwtAlgorithm(v), nil },
 	reflect.TypeFor[http.SameSite]():            func(v string) (any, error) { return sameSite[v], nil },
 	reflect.TypeFor[AccessLog]():                func(v string) (any, error) { return parseAccessLog(v) },
+	reflect.TypeFor[AuditLog]():                 func(v string) (any, error) { return parseAuditLog(v) },
 	reflect.TypeFor[TraceHeaders]():             func(v string) (any, error) { return parseTraceHeaders(v) },
 	reflect.TypeFor[[]netip.Prefix]():           func(v string) (any, error) { return parsePrefixes(v) },
 	reflect.TypeFor[map[string]time.Duration](): func(v string) (any, error) { return parseRoleTTLs(v) },

@@ -75,25 +75,35 @@ func (s *Sessions) made(ctx context.Context, now time.Time, namespace string) (s
 	return sess, err == nil && sess.Facts.Applied(a.Mark), err
 }
 
-// once returns the session that create makes in the namespace, or that an earlier
-// attempt at the request of ctx has made. Where another one is still at it, it is
+// once returns the session that create makes, or that an earlier attempt at the request
+// of ctx has made, which it records as the act. Where another one is still at it, it is
 // backend.ErrUnavailable.
-func (s *Sessions) once(ctx context.Context, now time.Time, namespace string, create func() (schema.Session, error)) (schema.Session, error) {
+func (s *Sessions) once(ctx context.Context, now time.Time, act Act, create func() (schema.Session, error)) (schema.Session, error) {
 	if attemptOf(ctx) == nil {
 		return create()
 	}
-	if sess, ok, err := s.made(ctx, now, namespace); ok || err != nil {
-		return sess, err
+	if sess, ok, err := s.made(ctx, now, act.Namespace); ok || err != nil {
+		return sess, recordMade(ctx, act, &sess, err)
 	}
 	sess, err := create()
 	if !errors.Is(err, backend.ErrExists) && !errors.Is(err, backend.ErrNotFound) {
 		return sess, err
 	}
-	if sess, ok, lookup := s.made(ctx, now, namespace); ok || lookup != nil {
-		return sess, lookup
+	if sess, ok, lookup := s.made(ctx, now, act.Namespace); ok || lookup != nil {
+		return sess, recordMade(ctx, act, &sess, lookup)
 	}
 	if errors.Is(err, backend.ErrExists) {
 		err = fmt.Errorf("%w: another attempt at the request is not over", backend.ErrUnavailable)
 	}
 	return schema.Session{}, err
+}
+
+// recordMade records what an earlier attempt has done, which may not have lived to record
+// it; not where it could not be looked up.
+func recordMade(ctx context.Context, act Act, sess *schema.Session, err error) error {
+	if err != nil || act.Kind == ActCreated && sess.UserID == "" {
+		return err
+	}
+	act.ID, act.UserID, act.Repeated = sess.ID, sess.UserID, true
+	return record(ctx, act, nil)
 }

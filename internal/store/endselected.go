@@ -17,6 +17,37 @@ import (
 // if they are not as many. Returns an *UnsupportedError.
 func (s *Sessions) EndSelected(ctx context.Context, now time.Time, sel Selection, expect *int) (int, error) {
 	now = schema.Now(now)
+	if err := admit(ctx); err != nil {
+		return 0, err
+	}
+	n, err := s.endSelected(ctx, now, sel, expect)
+	act := Act{Kind: ActEndedMany, Namespace: sel.Namespace, UserID: sel.UserID, Filter: &sel.Filter, Count: n}
+	return n, recordMany(ctx, act, err)
+}
+
+// recordMany is record of an act that may be done in part when it fails.
+func recordMany(ctx context.Context, act Act, err error) error {
+	if err != nil && act.Count > 0 && !isUncertain(err) {
+		_ = record(ctx, act, nil) // it fails with err
+	}
+	return record(ctx, act, err)
+}
+
+// Clear ends the sessions that f matches; see backend.Store.Clear.
+func (s *Sessions) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
+	if err := admit(ctx); err != nil {
+		return 0, err
+	}
+	n, err := s.backend.Clear(ctx, now, f)
+	act := Act{
+		Kind: ActEndedMany, Namespace: f.Namespace, UserID: f.UserID, Except: f.Except, Count: n,
+		Filter: &schema.Filter{UserID: f.UserID},
+	}
+	return n, recordMany(ctx, act, err)
+}
+
+// endSelected is EndSelected.
+func (s *Sessions) endSelected(ctx context.Context, now time.Time, sel Selection, expect *int) (int, error) {
 	if expect == nil && sel.isIndexed() {
 		return s.backend.Clear(ctx, now, sel.filter())
 	}
@@ -116,6 +147,22 @@ func (s *Sessions) endThose(ctx context.Context, now time.Time, namespace string
 // is an error, others may not have been ended.
 func (s *Sessions) EndAll(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
 	now = schema.Now(now)
+	if err := admit(ctx); err != nil {
+		return make([]bool, len(ids)), err
+	}
+	ended, err := s.endNamed(ctx, now, namespace, ids)
+	act := Act{Kind: ActEndedMany, Namespace: namespace}
+	for i, one := range ended {
+		if one {
+			act.IDs = append(act.IDs, ids[i])
+		}
+	}
+	act.Count = len(act.IDs)
+	return ended, recordMany(ctx, act, err)
+}
+
+// endNamed is EndAll.
+func (s *Sessions) endNamed(ctx context.Context, now time.Time, namespace string, ids []string) ([]bool, error) {
 	ended, err := s.backend.DeleteAll(ctx, now, namespace, ids)
 	for try := 0; err == nil; try++ {
 		var missed []string

@@ -44,11 +44,6 @@ func (s *Sessions) Count(ctx context.Context, now time.Time, f backend.Filter) (
 	return s.backend.Count(ctx, now, f)
 }
 
-// Clear ends the sessions that f matches; see backend.Store.Clear.
-func (s *Sessions) Clear(ctx context.Context, now time.Time, f backend.Filter) (int, error) {
-	return s.backend.Clear(ctx, now, f)
-}
-
 // Namespaces returns the namespaces that have sessions; see backend.Store.Namespaces.
 func (s *Sessions) Namespaces(ctx context.Context, now time.Time) ([]string, error) {
 	return s.backend.Namespaces(ctx, now)

@@ -17,7 +17,8 @@ import (
 // time: who asked for it may be whom the old key is to be taken from.
 func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, grace time.Duration) (next schema.Session, made bool, err error) {
 	now = schema.Now(now)
-	next, err = s.once(ctx, now, key.Namespace, func() (schema.Session, error) { return s.renew(ctx, now, key, grace) })
+	act := Act{Kind: ActRegenerated, Namespace: key.Namespace, Previous: key.ID}
+	next, err = s.once(ctx, now, act, func() (schema.Session, error) { return s.renew(ctx, now, key, grace) })
 	if moved, ok := errors.AsType[*movedError](err); ok {
 		return moved.to, applied(ctx, moved.to.Facts), nil
 	}
@@ -27,6 +28,9 @@ func (s *Sessions) Renew(ctx context.Context, now time.Time, key backend.Key, gr
 // renew gives the session a new id, by the first attempt at it. Returns a *movedError
 // for an old key in its grace.
 func (s *Sessions) renew(ctx context.Context, now time.Time, key backend.Key, grace time.Duration) (next schema.Session, err error) {
+	if err := admit(ctx); err != nil {
+		return schema.Session{}, err
+	}
 	var seen *schema.Session
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
@@ -57,6 +61,9 @@ func (s *Sessions) renew(ctx context.Context, now time.Time, key backend.Key, gr
 			return err
 		})
 	}, nil)
+	err = record(ctx, Act{
+		Kind: ActRegenerated, Namespace: key.Namespace, ID: next.ID, Previous: key.ID, UserID: next.UserID, Grace: grace,
+	}, err)
 	if err != nil {
 		return schema.Session{}, err
 	}
@@ -69,15 +76,21 @@ func (s *Sessions) renew(ctx context.Context, now time.Time, key backend.Key, gr
 // somebody else has the successor's. Update's errors otherwise, and ErrUserLimit.
 func (s *Sessions) SignIn(ctx context.Context, now time.Time, key backend.Key, change schema.Change, allow Allow) (next schema.Session, err error) {
 	now = schema.Now(now)
-	return s.once(ctx, now, key.Namespace, func() (schema.Session, error) { return s.signIn(ctx, now, key, change, allow) })
+	act := Act{Kind: ActSignedIn, Namespace: key.Namespace, Previous: key.ID}
+	return s.once(ctx, now, act, func() (schema.Session, error) { return s.signIn(ctx, now, key, change, allow) })
 }
 
 // signIn is SignIn by the first attempt at it.
 func (s *Sessions) signIn(ctx context.Context, now time.Time, key backend.Key, change schema.Change, allow Allow) (next schema.Session, err error) {
+	if err := admit(ctx); err != nil {
+		return schema.Session{}, err
+	}
+	var before string
 	err = s.compareAndSet(ctx, now, key, func(old schema.Session) error {
 		if old.ID != key.ID {
 			return ErrNotCurrent
 		}
+		before = old.UserID
 		revised, _, err := s.revise(ctx, now, old, Update{Change: change, Allow: allow, renews: true})
 		if err != nil {
 			return err
@@ -105,6 +118,9 @@ func (s *Sessions) signIn(ctx context.Context, now time.Time, key backend.Key, c
 		defer unlock()
 		return regenerate()
 	}, nil)
+	err = record(ctx, Act{
+		Kind: ActSignedIn, Namespace: key.Namespace, ID: next.ID, Previous: key.ID, UserID: next.UserID, PreviousUserID: before,
+	}, err)
 	if err != nil {
 		return schema.Session{}, err
 	}

@@ -100,7 +100,7 @@ func (s *Sessions) create(ctx context.Context, now time.Time, how newSession, in
 	if a := attemptOf(ctx); a == nil || a.NewID != how.key.ID {
 		return s.createAt(ctx, now, how, in, allow)
 	}
-	return s.once(ctx, now, how.key.Namespace, func() (schema.Session, error) {
+	return s.once(ctx, now, Act{Kind: ActCreated, Namespace: how.key.Namespace}, func() (schema.Session, error) {
 		return s.createAt(ctx, now, how, in, allow)
 	})
 }
@@ -134,6 +134,11 @@ func (s *Sessions) createAt(ctx context.Context, now time.Time, how newSession, 
 	if sess, err = s.rules.Build(sess, after); err != nil {
 		return schema.Session{}, err
 	}
+	if sess.UserID != "" {
+		if err := admit(ctx); err != nil {
+			return schema.Session{}, err
+		}
+	}
 	err = s.limited(ctx, now, &sess, how.old, func() error {
 		made := sess
 		made.Trusted = s.trusted
@@ -141,6 +146,9 @@ func (s *Sessions) createAt(ctx context.Context, now time.Time, how newSession, 
 			return s.backend.Create(ctx, now, made, how.opts...)
 		})
 	})
+	if sess.UserID != "" {
+		err = record(ctx, Act{Kind: ActCreated, Namespace: sess.Namespace, ID: sess.ID, UserID: sess.UserID}, err)
+	}
 	return sess, err
 }
 
@@ -156,7 +164,7 @@ func (s *Sessions) Put(ctx context.Context, now time.Time, key backend.Key, u Up
 		sess, _, err = s.update(ctx, now, key, u, !revive)
 		if errors.Is(err, backend.ErrDamaged) && u.If == nil {
 			// There is nothing to change, and nothing that anybody could read.
-			if err = s.backend.Delete(ctx, now, key, 0); err == nil {
+			if err = s.endDamaged(ctx, now, key); err == nil {
 				revive, err = true, backend.ErrNotFound // the tombstone is of this very call
 			}
 		}
@@ -225,10 +233,13 @@ func (s *Sessions) Access(ctx context.Context, now time.Time, key backend.Key) (
 // condition it does so only if that holds.
 func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond func(schema.Session) error) error {
 	now = schema.Now(now)
+	if err := admit(ctx); err != nil {
+		return err
+	}
 	for try := 0; ; try++ {
 		sess, err := s.Peek(ctx, now, key)
 		if errors.Is(err, backend.ErrDamaged) && cond == nil {
-			return s.backend.Delete(ctx, now, key, 0)
+			return s.endDamaged(ctx, now, key)
 		}
 		if err != nil {
 			return err
@@ -243,12 +254,20 @@ func (s *Sessions) End(ctx context.Context, now time.Time, key backend.Key, cond
 		// Gone at this point can mean regenerated: the next look tells.
 		err = s.backend.Delete(ctx, now, sess.Key(), revision)
 		if !errors.Is(err, backend.ErrConflict) && !errors.Is(err, backend.ErrNotFound) {
-			return err
+			return record(ctx, Act{Kind: ActEnded, Namespace: sess.Namespace, ID: sess.ID, UserID: sess.UserID, Reason: EndRequested}, err)
 		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
 	}
+}
+
+// endDamaged ends what is stored under a key and is no session.
+func (s *Sessions) endDamaged(ctx context.Context, now time.Time, key backend.Key) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
+	return record(ctx, Act{Kind: ActEnded, Namespace: key.Namespace, ID: key.ID, Reason: EndDamaged}, s.backend.Delete(ctx, now, key, 0))
 }
 
 // compareAndSet reads the session and hands it to write until that no longer

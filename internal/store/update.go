@@ -70,7 +70,7 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 				return err
 			}
 		}
-		var changed bool
+		var changed changedSections
 		if next, changed, err = s.revise(ctx, now, old, u); err != nil {
 			return err
 		}
@@ -78,11 +78,14 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 			return ErrNotCurrent
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
-		onlyFacts := !changed && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL
+		onlyFacts := !changed.any && next.TTL == old.TTL && next.OwnTTL == old.OwnTTL
 		until := next.ExpiresAt
 		if onlyFacts && next.Facts == old.Facts {
 			next, err = s.touched(ctx, now, old, until)
 			return err
+		}
+		if changed.user {
+			return s.changeUser(ctx, now, &old, &next, func() error { return swap(old) })
 		}
 		if next.UserID == old.UserID {
 			err := swap(old)
@@ -99,9 +102,9 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 		if u.If != nil && u.If(old) != nil || applied(ctx, old.Facts) {
 			return backend.ErrConflict
 		}
-		var changed bool
+		var changed changedSections
 		var refused error
-		if next, changed, refused = s.revise(ctx, now, old, u); refused != nil || !changed || next.UserID != old.UserID {
+		if next, changed, refused = s.revise(ctx, now, old, u); refused != nil || !changed.any || changed.user || next.UserID != old.UserID {
 			return backend.ErrConflict
 		}
 		moved = !next.ExpiresAt.Equal(old.ExpiresAt)
@@ -113,19 +116,38 @@ func (s *Sessions) update(ctx context.Context, now time.Time, key backend.Key, u
 	return next, moved, nil
 }
 
-// revise returns old with the update applied, and whether a section changed.
-func (s *Sessions) revise(ctx context.Context, now time.Time, old schema.Session, u Update) (next schema.Session, changed bool, err error) {
+// changeUser swaps old for next, whose user is another or has changed.
+func (s *Sessions) changeUser(ctx context.Context, now time.Time, old, next *schema.Session, swap func() error) error {
+	if err := admit(ctx); err != nil {
+		return err
+	}
+	var err error
+	if next.UserID == old.UserID {
+		err = swap()
+	} else {
+		err = s.limited(ctx, now, next, nil, swap)
+	}
+	return record(ctx, Act{
+		Kind: ActUserChanged, Namespace: next.Namespace, ID: old.ID, UserID: next.UserID, PreviousUserID: old.UserID,
+	}, err)
+}
+
+// changedSections says which sections an update changes.
+type changedSections struct{ any, user bool }
+
+// revise returns old with the update applied, and which sections changed.
+func (s *Sessions) revise(ctx context.Context, now time.Time, old schema.Session, u Update) (next schema.Session, changed changedSections, err error) {
 	before, err := old.Sections()
 	if err != nil {
-		return schema.Session{}, false, fmt.Errorf("reading the stored document: %w", err)
+		return schema.Session{}, changed, fmt.Errorf("reading the stored document: %w", err)
 	}
 	after, err := u.Change.Apply(before)
 	if err != nil {
-		return schema.Session{}, false, err
+		return schema.Session{}, changed, err
 	}
 	if u.Allow != nil {
 		if err := u.Allow(before, after); err != nil {
-			return schema.Session{}, false, err
+			return schema.Session{}, changed, err
 		}
 	}
 	next = old
@@ -150,15 +172,16 @@ func (s *Sessions) revise(ctx context.Context, now time.Time, old schema.Session
 	if u.until.After(next.ExpiresAt) {
 		next.ExpiresAt = u.until
 	}
-	if changed = !after.Equal(before); changed {
+	if changed.any = !after.Equal(before); changed.any {
+		changed.user = !after.User.Equal(before.User)
 		next.Revision++
 		next.UpdatedAt = now
 	}
 	// What is written anyway takes the facts along.
-	if !u.renews && (changed || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL || !next.ExpiresAt.Equal(old.ExpiresAt)) {
+	if !u.renews && (changed.any || next.TTL != old.TTL || next.OwnTTL != old.OwnTTL || !next.ExpiresAt.Equal(old.ExpiresAt)) {
 		next.Facts = observed(ctx, old.Facts)
 	}
-	if changed || u.renews {
+	if changed.any || u.renews {
 		next.Facts = marked(ctx, next.Facts)
 	}
 	if next, err = s.rules.Rebuild(next, before, after); err == nil && next.UserID != old.UserID {

@@ -54,7 +54,7 @@ func (s *Sessions) limited(ctx context.Context, now time.Time, sess *schema.Sess
 		return err
 	}
 	for over > 0 {
-		missed, err := s.endAll(ctx, now, others[len(others)-over:])
+		missed, err := s.endAll(ctx, now, sess.UserID, others[len(others)-over:])
 		if err != nil || !missed {
 			return err
 		}
@@ -80,11 +80,13 @@ func (s *Sessions) present(ctx context.Context, now time.Time, namespace string,
 	return live, nil
 }
 
-// endAll ends sessions. missed reports whether one was gone already: perhaps it
+// endAll ends sessions of a user. missed reports whether one was gone already: perhaps it
 // was regenerated, and is still there under its new id.
-func (s *Sessions) endAll(ctx context.Context, now time.Time, keys []backend.Key) (missed bool, err error) {
+func (s *Sessions) endAll(ctx context.Context, now time.Time, user string, keys []backend.Key) (missed bool, err error) {
 	for _, key := range keys {
-		switch err := s.backend.Delete(ctx, now, key, 0); {
+		err := s.backend.Delete(ctx, now, key, 0)
+		err = record(ctx, Act{Kind: ActEnded, Namespace: key.Namespace, ID: key.ID, UserID: user, Reason: EndUserLimit}, err)
+		switch {
 		case errors.Is(err, backend.ErrNotFound):
 			missed = true
 		case err != nil:

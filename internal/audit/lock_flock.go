@@ -1,0 +1,24 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package audit
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// tryLock locks a file until it is closed. held is false if another process has locked
+// it, and true on a file system without locks.
+func tryLock(f *os.File) (held bool) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	if failed := conn.Control(func(fd uintptr) {
+		err = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB)
+	}); failed != nil {
+		return false
+	}
+	return !errors.Is(err, syscall.EWOULDBLOCK)
+}
