@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"crypto/sha256"
-
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,12 +144,18 @@ func TestAudit_everyRoute(t *testing.T) {
 		acts []audit.Act
 	}
 	examples := map[string]example{
-		"POST /api/session": {func() *answer { return s.client().do("POST", "/api/session", `{"user":{"id":"ann"}}`, asAdmin...) },
-			[]audit.Act{audit.SessionCreated}},
-		"PUT /api/session": {func() *answer { return own().do("PUT", "/api/session", `{"user":{"id":"bob"}}`, asAdmin...) },
-			[]audit.Act{audit.SessionUserChanged}},
-		"PATCH /api/session": {func() *answer { return own().do("PATCH", "/api/session", `{"user":{"roles":["admin"]}}`, asAdmin...) },
-			[]audit.Act{audit.SessionUserChanged}},
+		"POST /api/session": {
+			func() *answer { return s.client().do("POST", "/api/session", `{"user":{"id":"ann"}}`, asAdmin...) },
+			[]audit.Act{audit.SessionCreated},
+		},
+		"PUT /api/session": {
+			func() *answer { return own().do("PUT", "/api/session", `{"user":{"id":"bob"}}`, asAdmin...) },
+			[]audit.Act{audit.SessionUserChanged},
+		},
+		"PATCH /api/session": {
+			func() *answer { return own().do("PATCH", "/api/session", `{"user":{"roles":["admin"]}}`, asAdmin...) },
+			[]audit.Act{audit.SessionUserChanged},
+		},
 		"POST /api/session/operations": {func() *answer {
 			return own().do("POST", "/api/session/operations", `[{"op":"replace","path":"/user/email","value":"ann@example.com"}]`, patchTypes...)
 		}, []audit.Act{audit.SessionUserChanged}},

@@ -23,7 +23,7 @@ const (
 	EventsLost Act = "events.lost"
 
 	// Of service tokens.
-	CredentialRefused Act = "credential.refused"
+	CredentialRefused Act = "credential.refused" //nolint:gosec // the name of an act
 	// CredentialsRefused sums up refusals that have no entry of their own.
 	CredentialsRefused Act = "credentials.refused"
 

@@ -235,7 +235,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		require.EqualValues(t, 3, l.Failures())
 		out.set(func(o *faulty) { o.failing = nil })
-		time.Sleep(audit.RetryAfter)
+		<-time.After(audit.RetryAfter)
 		synctest.Wait()
 		require.NoError(t, l.Ready())
 		require.NoError(t, l.Append(audit.Entry{Act: audit.Import}))
@@ -281,7 +281,7 @@ func TestWhenItIsOnTheDisk(t *testing.T) {
 			require.NoError(t, l.Append(audit.Entry{}))
 		}
 		require.Zero(t, out.synced())
-		time.Sleep(audit.SyncAfter)
+		<-time.After(audit.SyncAfter)
 		synctest.Wait()
 		require.Equal(t, 1, out.synced())
 		require.NoError(t, l.Close())
@@ -297,7 +297,7 @@ func TestWhenItIsOnTheDisk(t *testing.T) {
 		require.ErrorIs(t, l.Append(audit.Entry{}), audit.ErrUnwritten)
 		require.ErrorIs(t, l.Ready(), audit.ErrUnwritten)
 		out.set(func(o *faulty) { o.unsynced = nil })
-		time.Sleep(audit.RetryAfter)
+		<-time.After(audit.RetryAfter)
 		synctest.Wait()
 		require.NoError(t, l.Ready())
 		require.NoError(t, l.Append(audit.Entry{}))

@@ -83,14 +83,16 @@ func (s *Sessions) once(ctx context.Context, now time.Time, act Act, create func
 		return create()
 	}
 	if sess, ok, err := s.made(ctx, now, act.Namespace); ok || err != nil {
-		return sess, recordMade(ctx, act, &sess, err)
+		err = recordMade(ctx, act, &sess, err)
+		return sess, err
 	}
 	sess, err := create()
 	if !errors.Is(err, backend.ErrExists) && !errors.Is(err, backend.ErrNotFound) {
 		return sess, err
 	}
 	if sess, ok, lookup := s.made(ctx, now, act.Namespace); ok || lookup != nil {
-		return sess, recordMade(ctx, act, &sess, lookup)
+		lookup = recordMade(ctx, act, &sess, lookup)
+		return sess, lookup
 	}
 	if errors.Is(err, backend.ErrExists) {
 		err = fmt.Errorf("%w: another attempt at the request is not over", backend.ErrUnavailable)
