@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"session-api/internal/cleanup"
 )
 
 func TestLastAndTotals(t *testing.T) {
@@ -117,6 +119,8 @@ func TestLoop(t *testing.T) {
 		o := options(dir, s)
 		o.Interval = interval
 		o.Logger = slog.New(panicking{slog.DiscardHandler, &runs, 4})
+		var after atomic.Int32
+		o.AfterRun = func(cleanup.Report, error) { after.Add(1) }
 		j := newJobOf(t, o)
 
 		ctx, cancel := context.WithCancel(t.Context())
@@ -131,8 +135,10 @@ func TestLoop(t *testing.T) {
 			synctest.Wait()
 			assert.Equal(t, int32(i+1), runs.Load())
 		}
+		assert.Equal(t, int32(5), after.Load(), "after each but that in which the logger panicked")
 		_, err := j.Run(t.Context(), false)
 		require.NoError(t, err, "on request as well")
+		assert.Equal(t, int32(5), after.Load(), "its caller has the report")
 
 		cancel()
 		<-ended

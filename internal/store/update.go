@@ -121,15 +121,15 @@ func (s *Sessions) changeUser(ctx context.Context, now time.Time, old, next *sch
 	if err := admit(ctx); err != nil {
 		return err
 	}
+	// A swap that fails leaves nothing of next.
+	act := Act{Kind: ActUserChanged, Namespace: old.Namespace, ID: old.ID, UserID: next.UserID, PreviousUserID: old.UserID}
 	var err error
 	if next.UserID == old.UserID {
 		err = swap()
 	} else {
 		err = s.limited(ctx, now, next, nil, swap)
 	}
-	return record(ctx, Act{
-		Kind: ActUserChanged, Namespace: next.Namespace, ID: old.ID, UserID: next.UserID, PreviousUserID: old.UserID,
-	}, err)
+	return record(ctx, act, err)
 }
 
 // changedSections says which sections an update changes.
