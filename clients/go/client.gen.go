@@ -289,6 +289,7 @@ func (e JSONPatchOperationOp) Valid() bool {
 
 // Defines values for ProblemCode.
 const (
+	ProblemCodeAuditUnavailable               ProblemCode = "audit_unavailable"
 	ProblemCodeBackupRunning                  ProblemCode = "backup_running"
 	ProblemCodeBackupUnsupported              ProblemCode = "backup_unsupported"
 	ProblemCodeBadRequest                     ProblemCode = "bad_request"
@@ -345,6 +346,8 @@ const (
 // Valid indicates whether the value is a known member of the ProblemCode enum.
 func (e ProblemCode) Valid() bool {
 	switch e {
+	case ProblemCodeAuditUnavailable:
+		return true
 	case ProblemCodeBackupRunning:
 		return true
 	case ProblemCodeBackupUnsupported:
@@ -1593,6 +1596,9 @@ type IfMatch = string
 
 // IfNoneMatch defines model for IfNoneMatch.
 type IfNoneMatch = string
+
+// AuditUnavailable What went wrong (RFC 9457).
+type AuditUnavailable = Problem
 
 // AutoCreated A session. The sections `user`, `inputs`, `apiConfig`, `results` and `meta` belong to the client; all other members are set by the service.
 type AutoCreated = Session
@@ -8493,6 +8499,11 @@ type BackUpSessionsResponse403Headers struct {
 	WWWAuthenticate *string
 }
 
+// BackUpSessionsResponse503Headers the declared response headers of an HTTP 503 response for BackUpSessions
+type BackUpSessionsResponse503Headers struct {
+	RetryAfter int
+}
+
 type BackUpSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8510,10 +8521,14 @@ type BackUpSessionsResponse struct {
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON501 the response for an HTTP 501 `application/problem+json` response
 	ApplicationProblemJSON501 *BackupUnsupported
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *AuditUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *BackUpSessionsResponse401Headers
 	// Headers403 the parsed response headers for an HTTP 403 response
 	Headers403 *BackUpSessionsResponse403Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *BackUpSessionsResponse503Headers
 }
 
 // Status returns HTTPResponse.Status
@@ -13128,6 +13143,13 @@ func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, e
 		}
 		response.ApplicationProblemJSON501 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest AuditUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
 	}
 
 	switch {
@@ -13151,6 +13173,16 @@ func ParseBackUpSessionsResponse(rsp *http.Response) (*BackUpSessionsResponse, e
 			headers.WWWAuthenticate = &value
 		}
 		response.Headers403 = &headers
+	case rsp.StatusCode == 503:
+		var headers BackUpSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil

@@ -1954,7 +1954,7 @@ export interface components {
          * @description The kind of problem, for programs. Later versions may add codes: treat an unknown code by its status.
          * @enum {string}
          */
-        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_idempotency_key" | "idempotency_key_reused" | "request_in_progress" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "insufficient_scope" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "jwt_disabled" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
+        ProblemCode: "bad_request" | "conflicting_credentials" | "invalid_idempotency_key" | "idempotency_key_reused" | "request_in_progress" | "invalid_query" | "invalid_id" | "unsupported_filter" | "invalid_header" | "invalid_json" | "no_credential" | "unauthorized" | "forbidden_origin" | "preflight_refused" | "role_required" | "insufficient_user_authentication" | "insufficient_scope" | "user_forbidden" | "transport_forbidden" | "not_found" | "session_not_found" | "method_not_allowed" | "request_timeout" | "patch_test_failed" | "backup_running" | "backup_unsupported" | "jwt_disabled" | "not_current" | "cleanup_running" | "cleanup_other_store" | "user_limit" | "count_changed" | "session_ended" | "precondition_failed" | "too_large" | "response_too_large" | "unsupported_media_type" | "misdirected_request" | "validation_failed" | "patch_failed" | "precondition_required" | "rate_limited" | "damaged_session" | "internal" | "store_full" | "store_unavailable" | "audit_unavailable" | "cleanup_unavailable" | "too_many_streams" | "invalid_rule" | "overloaded" | "not_ready";
         /** @description One error in the body. */
         ProblemError: {
             /** @description Its location, a JSON Pointer (RFC 6901) into the body. */
@@ -2596,6 +2596,18 @@ export interface components {
         };
         /** @description The store is not available at the moment. This says nothing about the session. */
         StoreUnavailable: {
+            headers: {
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The audit log cannot be written, and the service is configured to do nothing without it. */
+        AuditUnavailable: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -4349,6 +4361,7 @@ export interface operations {
             409: components["responses"]["BackupRunning"];
             500: components["responses"]["InternalError"];
             501: components["responses"]["BackupUnsupported"];
+            503: components["responses"]["AuditUnavailable"];
         };
     };
     importSessions: {
