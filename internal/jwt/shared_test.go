@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"session-api/internal/soaktest"
 	"session-api/internal/store/redis"
 	"session-api/internal/store/redis/conn"
 	"session-api/internal/store/redis/redistest"
@@ -54,7 +55,7 @@ func each(n int, f func(int)) {
 func TestSharedKeys_instances(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		states := newStates(t)
-		tryInstances(t, 73*time.Minute, 100, func(int) States { return states })
+		tryInstances(t, 233*time.Minute, soaktest.Times(26, 100), func(int) States { return states })
 	})
 	t.Run("redis", func(t *testing.T) {
 		server := redistest.Start(t)
@@ -65,7 +66,7 @@ func TestSharedKeys_instances(t *testing.T) {
 			t.Cleanup(func() { assert.NoError(t, kept.Close()) })
 			stores[n] = kept
 		}
-		tryInstances(t, 193*time.Minute, 40, func(n int) States { return stores[n%len(stores)] })
+		tryInstances(t, 193*time.Minute, soaktest.Times(32, 100), func(n int) States { return stores[n%len(stores)] })
 	})
 }
 
