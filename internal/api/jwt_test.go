@@ -223,6 +223,16 @@ func TestKeySet(t *testing.T) {
 	assert.NotEqual(t, etag, c.do("GET", "/.well-known/jwks.json", "", "If-None-Match", etag).expect(http.StatusOK).Header.Get("ETag"), "the next key")
 }
 
+// changedSignature returns a token with another signature.
+func changedSignature(own string) string {
+	at := strings.LastIndexByte(own, '.') + 1
+	first := "A"
+	if own[at] == 'A' {
+		first = "B"
+	}
+	return own[:at] + first + own[at+1:]
+}
+
 // An answer about a token is as of now, whatever the token says.
 func TestIntrospect(t *testing.T) {
 	s := start(t, withServiceTokens)
@@ -247,7 +257,7 @@ func TestIntrospect(t *testing.T) {
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	for name, bad := range map[string]string{
 		"a changed claim": parts[0] + "." + parts[1][:len(parts[1])-2] + "AA." + parts[2], "alg none": none + "." + parts[1] + ".",
-		"a service token": serviceToken, "an id": id, "a changed signature": own[:len(own)-1] + "A", "text": "x y", "long": strings.Repeat("a.", 1000),
+		"a service token": serviceToken, "an id": id, "a changed signature": changedSignature(own), "text": "x y", "long": strings.Repeat("a.", 1000),
 		"another deployment's": start(t, withServiceTokens).client().jwtOfNew(),
 	} {
 		assert.Equal(t, inactive, s.introspect(bad), name)
