@@ -49,7 +49,7 @@ func contents(t *testing.T) {
 		files = append(files, file.Path)
 	}
 	assert.ElementsMatch(t, []string{
-		"README.md", "package.json",
+		"LICENSE", "README.md", "package.json",
 		"dist/client.d.ts", "dist/client.js", "dist/ids.d.ts", "dist/ids.js", "dist/options.d.ts", "dist/options.js",
 		"dist/express.d.ts", "dist/express.js", "dist/express.d.mts", "dist/express.mjs",
 		"dist/middleware.d.ts", "dist/middleware.js", "dist/middleware.d.mts", "dist/middleware.mjs", "dist/verify.d.ts", "dist/verify.js",
