@@ -30,7 +30,8 @@ func TestCopyOfARunningFile(t *testing.T) {
 	require.NoError(t, err)
 	first := fill(t, s, 400)
 	refused, whole := 0, 0
-	for range soaktest.Times(2, 12) {
+	// What a copy meets is a matter of which pages are written: some rounds show both.
+	for round := 0; round < soaktest.Times(2, 12) || (refused == 0 || whole == 0) && round < 50; round++ {
 		was, err := os.Stat(path)
 		require.NoError(t, err)
 		earlier, err := os.ReadFile(path)

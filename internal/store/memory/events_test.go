@@ -68,7 +68,7 @@ func TestEventsTellWhatIsStored(t *testing.T) {
 	for _, policy := range []memory.Policy{memory.LRU, memory.TTL, memory.None} {
 		t.Run(string(policy), func(t *testing.T) {
 			m := &mirror{t: t, live: map[backend.Key]backend.Event{}, seen: map[backend.EventType]int{}}
-			s := memory.New(memory.Options{Policy: policy, MaxEntries: 30, Tombstone: 2 * time.Millisecond, OnEvent: m.hear})
+			s := memory.New(memory.Options{Policy: policy, MaxEntries: 12, Tombstone: 2 * time.Millisecond, OnEvent: m.hear})
 			var running sync.WaitGroup
 			for worker := range 8 {
 				running.Go(func() {
