@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"session-api/internal/filelock"
 )
 
 // fileMode lets nobody read the file but its owner.
@@ -35,7 +37,7 @@ func openFile(path string) (*file, position, error) {
 		return nil, position{}, err
 	}
 	opened := &file{path: path, f: f}
-	if !tryLock(f) {
+	if !filelock.Try(f) {
 		return nil, position{}, errors.Join(fmt.Errorf("%s is in use by another process", path), f.Close())
 	}
 	at, err := opened.resume()

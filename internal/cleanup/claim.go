@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"session-api/internal/filelock"
 )
 
 var (
@@ -212,7 +214,7 @@ func (j *Job) tryClaim(root *os.Root, mine marker) (done bool, err error) {
 			ErrOtherStore, markerName, escapeName(found.Store), shellQuoted(j.dir))
 	}
 	// It is not claimed yet, or the sessions ended with the process that claimed it.
-	switch held := tryLock(f); {
+	switch held := filelock.Try(f); {
 	case !held && found.Store == "": // another is just claiming it
 		<-time.After(claimPause)
 		return false, nil
@@ -272,7 +274,7 @@ func (j *Job) lockMarker(f *os.File) (bool, error) {
 		}
 		_ = j.claims.unlock() // it locks a file that is no longer the marker
 	}
-	if !tryLock(f) {
+	if !filelock.Try(f) {
 		return false, j.otherProcess(f)
 	}
 	// A marker that changed meanwhile already names this store.

@@ -1,6 +1,7 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package cleanup
+// Package filelock keeps two processes from working on one file or directory.
+package filelock
 
 import (
 	"errors"
@@ -8,12 +9,9 @@ import (
 	"syscall"
 )
 
-// openFlags make opening a FIFO in a file's place not block.
-const openFlags = syscall.O_NONBLOCK
-
-// tryLock locks a file until it is closed. held is false if another process has locked
-// it, and true on a file system without locks.
-func tryLock(f *os.File) (held bool) {
+// Try locks a file until it is closed. held is false if another process has locked it, and
+// true on a file system without locks.
+func Try(f *os.File) (held bool) {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return false
