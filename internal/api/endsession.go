@@ -95,7 +95,7 @@ func (s *Server) endAll(r *http.Request, ids []string) error {
 
 // end ends a session even if its caller does not wait for it.
 func (s *Server) end(r *http.Request, key backend.Key, cond func(schema.Session) error) error {
-	ctx, cancel := revocation(r)
+	ctx, cancel := outliving(r, revokeTimeout)
 	defer cancel()
 	return s.Sessions.End(ctx, s.Now(), key, cond)
 }
@@ -106,7 +106,7 @@ const clearTimeout = 5 * time.Minute
 // clearing is for what ends many sessions, and goes on if its caller does not wait.
 func clearing(w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(clearTimeout)) // where it is not to be had, the write timeout remains
-	return context.WithTimeout(context.WithoutCancel(r.Context()), clearTimeout)
+	return outliving(r, clearTimeout)
 }
 
 // deleteSessions ends the sessions of a user, or all of a namespace. It goes on

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -45,17 +44,12 @@ func (k keyUse) lease() time.Duration {
 	}
 }
 
-// bookkeepingTimeout is how long it may take to store what became of an attempt.
+// bookkeepingTimeout is how long it may take to store what became of an attempt, on which
+// a later one relies.
 const bookkeepingTimeout = 5 * time.Second
 
 // lostTimeout is how long a store that has failed is asked to forget an attempt.
 const lostTimeout = time.Second
-
-// bookkeeping is a context for what a later attempt relies on: a caller that hangs up
-// does not stop it.
-func bookkeeping(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(r.Context()), bookkeepingTimeout)
-}
 
 // attempt is one attempt at a request with an Idempotency-Key.
 type attempt struct {
@@ -174,7 +168,7 @@ func (b *hashedBody) Read(into []byte) (int, error) {
 
 // begin begins the attempt, unless the request has an answer or is in progress.
 func (a *attempt) begin(now time.Time, wanted backend.Request) (stored backend.Request, begun bool, err error) {
-	ctx, cancel := bookkeeping(a.r)
+	ctx, cancel := outliving(a.r, bookkeepingTimeout)
 	defer cancel()
 	return a.s.Sessions.BeginRequest(ctx, now, a.named, wanted)
 }
@@ -185,7 +179,7 @@ func (a *attempt) forgetLost(err error) {
 	if !errors.Is(err, backend.ErrUnavailable) || errors.Is(err, backend.ErrReadOnly) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), lostTimeout)
+	ctx, cancel := outliving(a.r, lostTimeout)
 	defer cancel()
 	_ = a.s.Sessions.AbandonRequest(ctx, a.s.Now(), a.named, a.lease, true)
 }
@@ -250,7 +244,7 @@ func restoreHeader(h, before http.Header) {
 
 // answer stores the answer.
 func (a *attempt) answer(held *heldAnswer, stored backend.Request) error {
-	ctx, cancel := bookkeeping(a.r)
+	ctx, cancel := outliving(a.r, bookkeepingTimeout)
 	defer cancel()
 	var asked []byte
 	if a.asking != nil {
@@ -274,7 +268,7 @@ func (a *attempt) answer(held *heldAnswer, stored backend.Request) error {
 
 // abandon ends the attempt. If that fails, its lease ends it.
 func (a *attempt) abandon(forget bool) {
-	ctx, cancel := bookkeeping(a.r)
+	ctx, cancel := outliving(a.r, bookkeepingTimeout)
 	defer cancel()
 	_ = a.s.Sessions.AbandonRequest(ctx, a.s.Now(), a.named, a.lease, forget)
 }

@@ -71,7 +71,7 @@ func (s *Server) regenerateSessionByID(w http.ResponseWriter, r *http.Request) e
 // regenerate gives a session a new id, and perhaps a user, even if its caller does not
 // wait for it.
 func (s *Server) regenerate(r *http.Request, key backend.Key, how schema.Renewal, allow store.Allow) (next schema.Session, made bool, err error) {
-	ctx, cancel := revocation(r)
+	ctx, cancel := outliving(r, revokeTimeout)
 	defer cancel()
 	if how.User != nil {
 		next, err = s.Sessions.SignIn(ctx, s.Now(), key, how.User, allow)

@@ -146,8 +146,8 @@ func defaultKey(id string) backend.Key {
 // revokeTimeout is how long ending a session may take after its caller left.
 const revokeTimeout = 5 * time.Second
 
-// revocation is a context for ending a session: a caller that hangs up must
-// not stop what it asked for half-way.
-func revocation(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
+// outliving is a context for what goes on, for that long at most, if the caller hangs up:
+// that must not stop half-way what it asked for.
+func outliving(r *http.Request, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), timeout)
 }
